@@ -1,0 +1,92 @@
+/**
+ * One small app with every kind of answer, for tests, benchmarks and clients of all kinds to talk to.
+ *
+ * `HOST` and `PORT` choose the address. It is what a user would write: it sets no `Date`, `Content-Length`,
+ * `Connection` or `Transfer-Encoding`, and looks at HEAD only to route it like GET.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Config, Console, Data, Effect, Schedule, Stream } from "effect"
+import { Address, type Errors, HttpHeaders, Response, Server } from "effect-asynchttpserver"
+
+class BodyFailed extends Data.TaggedError("BodyFailed")<{ readonly message: string }> {}
+
+type Handler = Response.Handler<Errors.ValueError | BodyFailed>
+
+const text = { "Content-Type": "text/plain; charset=utf-8" }
+const json = { "Content-Type": "application/json" }
+const bytes = { "Content-Type": "application/octet-stream" }
+
+const big = Uint8Array.from({ length: 1_048_576 }, (_, i) => 97 + (i % 26))
+
+const pieces = Stream.range(0, 4).pipe(
+  Stream.map((i) => `chunk-${i}\n`),
+  Stream.schedule(Schedule.spaced("20 millis")),
+  Stream.encodeText
+)
+
+const failing = Stream.make("partial\n").pipe(
+  Stream.encodeText,
+  Stream.concat(Stream.fromEffect(Effect.delay(new BodyFailed({ message: "secret-detail" }), "20 millis")))
+)
+
+const getOrHead = (handler: Handler): Routes => ({ GET: handler, HEAD: handler })
+
+/** The handlers of a path by method; `*` takes any. */
+type Routes = { readonly [method: string]: Handler }
+
+const routes: { readonly [path: string]: Routes } = {
+  "/": getOrHead((request) => Response.respond(request, 200, "ok", text)),
+  "/echo": {
+    POST: (request) => Effect.flatMap(request.bytes, (body) => Response.respond(request, 200, body, bytes))
+  },
+  "/headers": (() => {
+    const handler: Handler = (request) =>
+      Effect.zipRight(
+        Stream.runDrain(request.stream),
+        Response.respond(request, 200, JSON.stringify(Array.from(request.headers)), json)
+      )
+    return { ...getOrHead(handler), POST: handler }
+  })(),
+  "/method": { "*": (request) => Response.respond(request, 200, request.method, text) },
+  "/url": getOrHead((request) => Response.respond(request, 200, request.url, text)),
+  "/204": getOrHead((request) => Response.respond(request, 204)),
+  "/204-body": getOrHead((request) => Response.respond(request, 204, "nope")),
+  "/304": getOrHead((request) => Response.respond(request, 304, "", { ETag: '"x"' })),
+  "/big": getOrHead((request) => Response.respond(request, 200, big, bytes)),
+  "/stream": getOrHead((request) => Response.respondStream(request, 200, pieces, text)),
+  "/stream-fail": getOrHead((request) => Response.respondStream(request, 200, failing, text)),
+  "/slow": getOrHead((request) => Effect.delay(Response.respond(request, 200, "slow", text), "500 millis")),
+  "/split": getOrHead((request) =>
+    Response.respond(request, 200, "split", { ...text, "x-split": "a\r\nx-injected: 1" }).pipe(
+      Effect.catchTag("ValueError", () => Response.respond(request, 200, "split", text))
+    )
+  ),
+  "/ignore": { POST: (request) => Response.respond(request, 200, "ignored", text) },
+  "/refuse": { POST: (request) => Response.respond(request, 403, "refused", text) },
+  "/boom": { "*": () => Effect.die(new Error("secret-detail")) }
+}
+
+const handler: Handler = (request) => {
+  const found = routes[request.path.startsWith("/url/") ? "/url" : request.path]
+  if (found === undefined) return Response.respond(request, 404, "not found", text)
+  const taken = found[request.method] ?? found["*"]
+  if (taken !== undefined) return taken(request)
+  const headers = HttpHeaders.make({ ...text, Allow: Object.keys(found).join(", ") })
+  return Response.respond(request, 405, "method not allowed", headers)
+}
+
+const program = Effect.gen(function* () {
+  const address = yield* Server.listen()
+  yield* Console.log(`Listening on ${Address.toUrl(address)}`)
+  return yield* Server.serve(handler, {
+    onFailure: (cause, request) => Effect.logDebug(`${request.method} ${request.url} failed`, cause)
+  })
+})
+
+const live = Server.layerConfig({
+  address: Config.withDefault(Config.string("HOST"), "127.0.0.1"),
+  port: Config.withDefault(Config.port("PORT"), 8080),
+  limits: Config.succeed({ headerTimeout: "4 seconds", bodyTimeout: "4 seconds", keepAliveTimeout: "4 seconds" })
+})
+
+NodeRuntime.runMain(Effect.provide(program, live))

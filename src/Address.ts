@@ -1,0 +1,73 @@
+/**
+ * Where a server listens, and where its clients are.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * The two families of TCP addresses: the original's `AF_INET` and `AF_INET6`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Domain = "IPv4" | "IPv6"
+
+/**
+ * An address and a port, as the system reports them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TcpAddress {
+  readonly _tag: "TcpAddress"
+  readonly hostname: string
+  readonly port: number
+  readonly family: Domain
+}
+
+/**
+ * Any address this version listens on. Match on `_tag`: there will be more.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Address = TcpAddress
+
+/**
+ * Makes a TCP address.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const tcp = (hostname: string, port: number, family: Domain): TcpAddress => ({
+  _tag: "TcpAddress",
+  hostname,
+  port,
+  family
+})
+
+/** "Any address" is where one listens, not where one can be reached: a client on this machine uses loopback. */
+const reachable = (address: TcpAddress): string =>
+  address.hostname === "0.0.0.0"
+    ? "127.0.0.1"
+    : address.hostname === "::"
+      ? "[::1]"
+      : address.family === "IPv6"
+        ? `[${address.hostname}]`
+        : address.hostname
+
+/**
+ * The URL under which a client on this machine reaches an address, without a slash at its end.
+ *
+ * @example
+ * ```ts
+ * import { Address } from "effect-asynchttpserver"
+ *
+ * console.log(Address.toUrl(Address.tcp("0.0.0.0", 8080, "IPv4")))
+ * // http://127.0.0.1:8080
+ * ```
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toUrl = (address: Address): string => `http://${reachable(address)}:${address.port}`

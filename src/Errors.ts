@@ -1,0 +1,120 @@
+/**
+ * The errors of this package, as values: `ValueError`, `OSError` and `KeyError`.
+ *
+ * They are the typed counterparts of what `std/asynchttpserver` raises. Each knows how it is answered when a handler
+ * fails with it (`status`), says what it saw, and leaves the rest to `Effect.catchTags`. This module makes no
+ * decision about a connection: which status leaves, and whether the connection survives, is settled where the request
+ * is served.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import { excerpt, type Reason, reasons } from "./internal/reasons.js"
+
+/**
+ * Why a `ValueError` was made: one word, stable, to match on.
+ *
+ * Words about reading a request (`RequestLine`, `Host`, `BodyTooLarge` …) carry a 4xx status, or 501 and 505; words
+ * about the handler's own answer (`HeaderValue`, `AlreadyAnswered` …) carry 500; words about setting a server up
+ * (`Port`, `Address`, `AlreadyListening`, `Option`) never reach the wire.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ValueErrorReason = Reason
+
+/**
+ * A value that cannot be right: a malformed request, a header that must not be written, a second answer, a bad port.
+ *
+ * `reason` says which rule was broken, `saw` quotes what was seen (at most 80 characters, control characters
+ * escaped), and `status` is the answer when a handler fails with it.
+ *
+ * @example
+ * ```ts
+ * import { Errors } from "effect-asynchttpserver"
+ *
+ * const error = new Errors.ValueError({ reason: "ContentLength", saw: "1,2" })
+ * console.log(error.status, error.message)
+ * // 400 Content-Length is not a single decimal number: 1,2
+ * ```
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ValueError extends Data.TaggedError("ValueError")<{
+  readonly reason: ValueErrorReason
+  readonly saw: string
+  readonly status: number
+}> {
+  constructor(props: { readonly reason: ValueErrorReason; readonly saw?: string | undefined }) {
+    super({ reason: props.reason, saw: excerpt(props.saw ?? ""), status: reasons[props.reason].status })
+  }
+
+  override get message(): string {
+    const text = reasons[this.reason].text
+    return this.saw === "" ? text : `${text}: ${this.saw}`
+  }
+}
+
+/**
+ * What the operating system refused, with its own name for it.
+ *
+ * `code` is the system's (`EADDRINUSE`, `EACCES`, `EMFILE`, `ENOTCONN` …), or `ENOSYS` for what this runtime cannot
+ * do; `syscall` is the call that failed.
+ *
+ * @example
+ * ```ts
+ * import { Errors } from "effect-asynchttpserver"
+ *
+ * const error = new Errors.OSError({ code: "EADDRINUSE", syscall: "listen" })
+ * console.log(error.message)
+ * // listen: EADDRINUSE
+ * ```
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OSError extends Data.TaggedError("OSError")<{
+  readonly code: string
+  readonly syscall: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    const detail = this.cause instanceof Error ? ` (${this.cause.message})` : ""
+    return `${this.syscall}: ${this.code}${detail}`
+  }
+}
+
+/**
+ * A header that is not there.
+ *
+ * `status` is 400 when the header was looked for in a request, and 500 when it was looked for anywhere else.
+ *
+ * @example
+ * ```ts
+ * import { Errors } from "effect-asynchttpserver"
+ *
+ * const error = new Errors.KeyError({ name: "authorization", status: 400 })
+ * console.log(error.message)
+ * // no such header: authorization
+ * ```
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class KeyError extends Data.TaggedError("KeyError")<{
+  readonly name: string
+  readonly status: number
+}> {
+  override get message(): string {
+    return `no such header: ${excerpt(this.name)}`
+  }
+}
+
+/**
+ * The errors a handler may fail with without saying more: the connection answers them by their `status`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Answered = ValueError | KeyError

@@ -1,0 +1,328 @@
+/**
+ * Header fields: an immutable, ordered list of names and values that is looked up without regard to case.
+ *
+ * Names and values are kept as they were sent or given: case, order and repetition. Nothing is split on commas behind
+ * the reader's back; `values` does it when asked. Nothing is checked here either: a name or value that must not be
+ * written is refused, as a `ValueError`, when a response is.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import { dual } from "effect/Function"
+import type * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import type { Pipeable } from "effect/Pipeable"
+import * as Predicate from "effect/Predicate"
+import { KeyError } from "./Errors.js"
+import * as internal from "./internal/headers.js"
+import { membersOf } from "./internal/lists.js"
+
+const { flatOf, indexOf, isNamed, withFields } = internal
+
+/**
+ * @since 0.1.0
+ * @category type ids
+ */
+export const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/HttpHeaders")
+
+/**
+ * @since 0.1.0
+ * @category type ids
+ */
+export type TypeId = typeof TypeId
+
+/**
+ * Header fields, in order. Iterating gives `[name, value]` pairs as they were sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface HttpHeaders
+  extends Iterable<readonly [name: string, value: string]>,
+    Pipeable,
+    Inspectable.Inspectable {
+  readonly [TypeId]: TypeId
+  /** How many fields there are; a name that was sent twice counts twice. */
+  readonly size: number
+}
+
+/**
+ * What is accepted wherever headers are given: headers, a record (an array gives a field for each of its values), or
+ * pairs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Input =
+  | HttpHeaders
+  | { readonly [name: string]: string | ReadonlyArray<string> }
+  | Iterable<readonly [name: string, value: string]>
+
+/**
+ * Tells whether a value is an `HttpHeaders`.
+ *
+ * @since 0.1.0
+ * @category refinements
+ */
+export const isHttpHeaders = (u: unknown): u is HttpHeaders => Predicate.hasProperty(u, TypeId)
+
+/**
+ * No headers at all.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const empty: HttpHeaders = internal.make([], "application")
+
+const isPairs = (input: Input): input is Iterable<readonly [string, string]> => Symbol.iterator in input
+
+/**
+ * Makes headers from a record, from pairs, or from headers (which are given back as they are).
+ *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const headers = HttpHeaders.make({ "Content-Type": "text/plain", "Set-Cookie": ["a=1", "b=2"] })
+ * console.log(headers.size)
+ * // 3
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (input: Input): HttpHeaders => {
+  if (isHttpHeaders(input)) return input
+  const flat: Array<string> = []
+  if (isPairs(input)) {
+    for (const [name, value] of input) flat.push(name, value)
+  } else {
+    for (const name of Object.keys(input)) {
+      const value = input[name]!
+      if (typeof value === "string") flat.push(name, value)
+      else for (const each of value) flat.push(name, each)
+    }
+  }
+  return internal.make(flat, "application")
+}
+
+/**
+ * The first value of a name; `KeyError` when it is not there (400 for a request's headers, 500 for others).
+ *
+ * The result is an `Either`, so it can be yielded in `Effect.gen` and read in plain code alike.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const program = Effect.gen(function*() {
+ *   const headers = HttpHeaders.make({ Accept: "text/html" })
+ *   return yield* HttpHeaders.get(headers, "accept")
+ * })
+ * console.log(Effect.runSync(program))
+ * // text/html
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const get: {
+  (name: string): (self: HttpHeaders) => Either.Either<string, KeyError>
+  (self: HttpHeaders, name: string): Either.Either<string, KeyError>
+} = dual(2, (self: HttpHeaders, name: string): Either.Either<string, KeyError> => {
+  const flat = flatOf(self)
+  const i = indexOf(flat, name.toLowerCase())
+  return i < 0
+    ? Either.left(new KeyError({ name, status: internal.originOf(self) === "request" ? 400 : 500 }))
+    : Either.right(flat[i + 1]!)
+})
+
+/**
+ * The first value of a name, or none.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const getOption: {
+  (name: string): (self: HttpHeaders) => Option.Option<string>
+  (self: HttpHeaders, name: string): Option.Option<string>
+} = dual(2, (self: HttpHeaders, name: string): Option.Option<string> => at(self, name, 0))
+
+/**
+ * The first value of a name, or the value given instead: `httpcore`'s `getOrDefault`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const getOrElse: {
+  (name: string, orElse: () => string): (self: HttpHeaders) => string
+  (self: HttpHeaders, name: string, orElse: () => string): string
+} = dual(3, (self: HttpHeaders, name: string, orElse: () => string): string =>
+  Option.getOrElse(at(self, name, 0), orElse)
+)
+
+/**
+ * The value of the field of that name at index `i`, counted from 0, or none: `httpcore`'s `headers[name, i]`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const at: {
+  (name: string, i: number): (self: HttpHeaders) => Option.Option<string>
+  (self: HttpHeaders, name: string, i: number): Option.Option<string>
+} = dual(3, (self: HttpHeaders, name: string, i: number): Option.Option<string> => {
+  if (i < 0) return Option.none()
+  const flat = flatOf(self)
+  const lower = name.toLowerCase()
+  let found = indexOf(flat, lower)
+  for (let left = i; left > 0 && found >= 0; left--) found = indexOf(flat, lower, found + 2)
+  return found < 0 ? Option.none() : Option.some(flat[found + 1]!)
+})
+
+/**
+ * Every value of a name, field by field, as sent.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const getAll: {
+  (name: string): (self: HttpHeaders) => ReadonlyArray<string>
+  (self: HttpHeaders, name: string): ReadonlyArray<string>
+} = dual(2, (self: HttpHeaders, name: string): ReadonlyArray<string> => {
+  const flat = flatOf(self)
+  const lower = name.toLowerCase()
+  const found: Array<string> = []
+  for (let i = indexOf(flat, lower); i >= 0; i = indexOf(flat, lower, i + 2)) found.push(flat[i + 1]!)
+  return found
+})
+
+/**
+ * The members of a list header: every field of that name, split on commas outside quoted strings, empty members left
+ * out (RFC 9110 §5.6.1). Not for `Set-Cookie` and dates, whose values have commas of their own: use `getAll`.
+ *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const headers = HttpHeaders.make([["Accept", "text/html, text/plain"], ["accept", "*\/*"]])
+ * console.log(HttpHeaders.values(headers, "accept").join(" | "))
+ * // text/html | text/plain | *\/*
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const values: {
+  (name: string): (self: HttpHeaders) => ReadonlyArray<string>
+  (self: HttpHeaders, name: string): ReadonlyArray<string>
+} = dual(2, (self: HttpHeaders, name: string): ReadonlyArray<string> => getAll(self, name).flatMap(membersOf))
+
+/**
+ * Tells whether a list header has a member, without regard to case: `"keep-alive" in headers["Connection"]`.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const contains: {
+  (name: string, member: string): (self: HttpHeaders) => boolean
+  (self: HttpHeaders, name: string, member: string): boolean
+} = dual(3, (self: HttpHeaders, name: string, member: string): boolean => {
+  const lower = member.toLowerCase()
+  return values(self, name).some((each) => isNamed(each, lower))
+})
+
+/**
+ * Tells whether there is a field of that name: `httpcore`'s `hasKey`.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const has: {
+  (name: string): (self: HttpHeaders) => boolean
+  (self: HttpHeaders, name: string): boolean
+} = dual(2, (self: HttpHeaders, name: string): boolean => indexOf(flatOf(self), name.toLowerCase()) >= 0)
+
+/**
+ * The headers without any field of that name: `httpcore`'s `del`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const remove: {
+  (name: string): (self: HttpHeaders) => HttpHeaders
+  (self: HttpHeaders, name: string): HttpHeaders
+} = dual(2, (self: HttpHeaders, name: string): HttpHeaders => {
+  const flat = flatOf(self)
+  const lower = name.toLowerCase()
+  const kept: Array<string> = []
+  for (let i = 0; i < flat.length; i += 2) {
+    if (!isNamed(flat[i]!, lower)) kept.push(flat[i]!, flat[i + 1]!)
+  }
+  return withFields(self, kept)
+})
+
+/**
+ * The headers with one more field at their end: `httpcore`'s `add`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const append: {
+  (name: string, value: string): (self: HttpHeaders) => HttpHeaders
+  (self: HttpHeaders, name: string, value: string): HttpHeaders
+} = dual(
+  3,
+  (self: HttpHeaders, name: string, value: string): HttpHeaders => withFields(self, [...flatOf(self), name, value])
+)
+
+/**
+ * The headers with every field of that name replaced, in place of the first, by the value or values given; an empty
+ * array takes the name out, as setting an empty list does in `httpcore`.
+ *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const headers = HttpHeaders.make({ Accept: "text/html", Host: "a" }).pipe(HttpHeaders.set("accept", "image/png"))
+ * console.log(JSON.stringify(Array.from(headers)))
+ * // [["accept","image/png"],["Host","a"]]
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const set: {
+  (name: string, value: string | ReadonlyArray<string>): (self: HttpHeaders) => HttpHeaders
+  (self: HttpHeaders, name: string, value: string | ReadonlyArray<string>): HttpHeaders
+} = dual(3, (self: HttpHeaders, name: string, value: string | ReadonlyArray<string>): HttpHeaders => {
+  const flat = flatOf(self)
+  const found = indexOf(flat, name.toLowerCase())
+  const place = found < 0 ? flat.length : found
+  const fields = (typeof value === "string" ? [value] : value).flatMap((each) => [name, each])
+  const rest = withFields(self, flat.slice(place))
+  return withFields(self, [...flat.slice(0, place), ...fields, ...flatOf(remove(rest, name))])
+})
+
+/**
+ * The same fields with every name written in Title-Case: `httpcore`'s `titleCase = true`.
+ *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const headers = HttpHeaders.titleCase(HttpHeaders.make({ "content-type": "text/plain" }))
+ * console.log(Array.from(headers)[0]?.[0])
+ * // Content-Type
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const titleCase = (self: HttpHeaders): HttpHeaders =>
+  withFields(
+    self,
+    flatOf(self).map((text, i) =>
+      i % 2 === 0 ? text.toLowerCase().replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()) : text
+    )
+  )

@@ -1,0 +1,127 @@
+/**
+ * Every number that bounds a connection, each with its reason.
+ *
+ * Sizes are bytes, durations are Effect `Duration`s. A limit that is reached is always answered (the status is named
+ * beside it) or closes the connection; none is ever ignored. This module enforces nothing itself.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+
+/**
+ * The bounds of one server. Every field can be given in `Server.make`'s options; what is left out has its default.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Limits {
+  /** Bytes of a request line without its line end; beyond it 414. 8 KiB, as the original, nginx and Kestrel have. */
+  readonly maxRequestLine: number
+  /** Bytes of one header field line; beyond it 431. 16 KiB: what node:http and Tomcat leave a whole section. */
+  readonly maxHeaderLine: number
+  /** Bytes of a whole header section; beyond it 431. 32 KiB: nginx's and Kestrel's. */
+  readonly maxHeaderSection: number
+  /** Header fields of a request; beyond it 431. 100: hyper's and Kestrel's; browsers send about 20. */
+  readonly maxHeaders: number
+  /** Bytes of a request body, however it is framed; beyond it 413. 8 MiB: the original's `maxBody`. */
+  readonly maxBody: number
+  /** Bytes of all chunk extensions of one body; beyond it 400. 16 KiB: hyper's. Nothing real uses them. */
+  readonly maxChunkExtensions: number
+  /** Bytes of a trailer section; beyond it 431. 8 KiB: checksums and signatures fit many times. */
+  readonly maxTrailerSection: number
+  /** Fields of a trailer section; beyond it 431. */
+  readonly maxTrailers: number
+  /**
+   * Bytes of a body which the handler left unread that are read and thrown away to keep the connection; a longer rest
+   * closes it instead. 256 KiB: cheaper than a new connection, and Go's number.
+   */
+  readonly maxDrain: number
+  /** Bytes read from the socket ahead of what the handler has asked for; then the socket is paused. 64 KiB: one read. */
+  readonly maxReadAhead: number
+  /** Requests answered on one connection; the last one says `Connection: close`. Unbounded unless it is given. */
+  readonly maxRequestsPerConnection: number
+  /** From the first byte of a request to the end of its header section, in total; then 408. 10 s: no trickling. */
+  readonly headerTimeout: Duration.Duration
+  /** Without a byte of a body that is being read; then 408. 30 s: a phone in a tunnel. */
+  readonly bodyTimeout: Duration.Duration
+  /** A connection without any request under way; then it is closed silently. 60 s: longer than most client pools. */
+  readonly keepAliveTimeout: Duration.Duration
+  /** Without progress while an answer waits for a client that does not read; then the connection is destroyed. 30 s. */
+  readonly writeTimeout: Duration.Duration
+  /**
+   * After the server has said its last word, how long it reads and discards so that the answer is not lost to a reset
+   * (RFC 9112 §9.6). Real time: a stopped test clock does not hold it. 1 s: several round trips.
+   */
+  readonly lingerTimeout: Duration.Duration
+}
+
+/**
+ * What a server has unless it is told otherwise.
+ *
+ * @example
+ * ```ts
+ * import { Limits } from "effect-asynchttpserver"
+ *
+ * console.log(Limits.defaults.maxBody)
+ * // 8388608
+ * ```
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaults: Limits = {
+  maxRequestLine: 8 * 1024,
+  maxHeaderLine: 16 * 1024,
+  maxHeaderSection: 32 * 1024,
+  maxHeaders: 100,
+  maxBody: 8 * 1024 * 1024,
+  maxChunkExtensions: 16 * 1024,
+  maxTrailerSection: 8 * 1024,
+  maxTrailers: 32,
+  maxDrain: 256 * 1024,
+  maxReadAhead: 64 * 1024,
+  maxRequestsPerConnection: Number.POSITIVE_INFINITY,
+  headerTimeout: Duration.seconds(10),
+  bodyTimeout: Duration.seconds(30),
+  keepAliveTimeout: Duration.seconds(60),
+  writeTimeout: Duration.seconds(30),
+  lingerTimeout: Duration.seconds(1)
+}
+
+/**
+ * The bounds as a user gives them: any of them, durations in any form Effect reads (`"5 seconds"`, milliseconds …).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Options = {
+  readonly [K in keyof Limits]?: Limits[K] extends Duration.Duration
+    ? Duration.DurationInput | undefined
+    : Limits[K] | undefined
+}
+
+const isTimeout = (name: keyof Limits): boolean => Duration.isDuration(defaults[name])
+
+/**
+ * Completes what a user gave with the defaults.
+ *
+ * @example
+ * ```ts
+ * import { Limits } from "effect-asynchttpserver"
+ *
+ * console.log(Limits.make({ keepAliveTimeout: "5 seconds" }).maxHeaders)
+ * // 100
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Limits => {
+  const limits: Record<string, unknown> = { ...defaults }
+  for (const name of Object.keys(defaults) as Array<keyof Limits>) {
+    const given = options[name]
+    if (given !== undefined) limits[name] = isTimeout(name) ? Duration.decode(given) : given
+  }
+  // Every key of `defaults` has been filled with a value of its own kind, which a mapped assignment cannot express.
+  return limits as unknown as Limits
+}

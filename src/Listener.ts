@@ -1,0 +1,125 @@
+/**
+ * Where connections come from: a service that listens, and gives the connections that arrive as a `Stream`.
+ *
+ * A connection is handed out unread: no byte of it is looked at before it is opened. The listener counts it in the
+ * descriptor budget when it arrives and gives it back when it has closed; what the waiting room cannot hold is answered
+ * `503` at once. Parsing, answering and deadlines are other rooms. TCP is the default; anything that gives bytes in both
+ * directions can be a listener, which is how a server is tested without a socket.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { Address, Domain } from "./Address.js"
+import { DescriptorBudget } from "./DescriptorBudget.js"
+import type { OSError, ValueError } from "./Errors.js"
+import * as tcp from "./internal/net/tcp.js"
+
+/**
+ * What a connection tells who has opened it. Each is called outside of any fiber, and must not throw.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConnectionEvents {
+  readonly onBytes: (bytes: Buffer) => void
+  /** The client will send nothing more (FIN). */
+  readonly onEnd: () => void
+  /** What had been written has left, after `write` had said no. */
+  readonly onDrain: () => void
+  /** The last event: the connection is gone, and its descriptor given back. */
+  readonly onClose: () => void
+}
+
+/**
+ * One connection, plain and synchronous.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Connection {
+  /** Counts the connections of this process, from 1. */
+  readonly id: number
+  readonly local: Option.Option<Address>
+  readonly remote: Option.Option<Address>
+  /** Starts reading. Once only; a connection that has closed by then says so in the next turn. */
+  readonly open: (events: ConnectionEvents) => void
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Sends parts in order, in one write where that is possible; text is latin1, bytes must not be changed afterwards. */
+  readonly write: (parts: ReadonlyArray<string | Uint8Array>) => void
+  /** Whether what has been written waits for the client; `onDrain` says when it no longer does. */
+  readonly isFull: () => boolean
+  /** Bytes that were written and have not been handed to the system. */
+  readonly unsent: () => number
+  /** Sends FIN behind what has been written; goes on reading. */
+  readonly end: () => void
+  /** Ends at once, whatever is unsent. */
+  readonly destroy: () => void
+}
+
+/**
+ * What `listen` is given.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ListenOptions {
+  /** 0 to 65535; 0 lets the system choose. */
+  readonly port: number
+  /** An IP address of the domain, or a name that has one; "" is any address. */
+  readonly address: string
+  readonly domain: Domain
+  readonly reuseAddr: boolean
+  readonly reusePort: boolean
+  /** Connections that the system keeps before they are accepted. */
+  readonly backlog: number
+}
+
+/**
+ * A listener at work.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Bound {
+  readonly address: Address
+  /**
+   * The connections as they arrive; all that arrive in one turn of the event loop are one chunk, so that a connection
+   * costs its fiber, and not an element of a stream. Fails with `OSError` when the system refuses to accept, and with
+   * the code `ECANCELED` when the listener has been closed.
+   */
+  readonly connections: Stream.Stream<Connection, OSError>
+  /** Takes one connection; fails as `connections` does. */
+  readonly accept: Effect.Effect<Connection, OSError>
+  /** How many have arrived and have not been taken. */
+  readonly waiting: Effect.Effect<number>
+  /** How many were refused because there was no room for them to wait. */
+  readonly refused: Effect.Effect<number>
+}
+
+/**
+ * The service: listens until its scope ends.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class Listener extends Context.Tag("effect-asynchttpserver/Listener")<
+  Listener,
+  { readonly listen: (options: ListenOptions) => Effect.Effect<Bound, OSError | ValueError, Scope.Scope> }
+>() {}
+
+/**
+ * TCP, by `node:net`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<Listener, never, DescriptorBudget> = Layer.effect(
+  Listener,
+  Effect.map(DescriptorBudget, (budget) => ({ listen: (options) => tcp.listen(options, budget) }))
+)

@@ -1,0 +1,501 @@
+/**
+ * The server: it listens, takes connections through the gate of the descriptor budget, and serves each in a fiber.
+ *
+ * The accept loop stands here in full. Making a server opens nothing; closing its scope stops accepting, ends idle
+ * connections, lets requests in flight finish for `drainTimeout`, interrupts the rest and destroys every socket. What a
+ * connection says and does is not decided here.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { sequential } from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Address, type Domain, toUrl } from "./Address.js"
+import * as DescriptorBudget from "./DescriptorBudget.js"
+import { type Answered, OSError, ValueError } from "./Errors.js"
+import { ServerConnection } from "./internal/net/connection.js"
+import { type ConnectionEnd, type EndReason, makeHousehold, type Service, senseless } from "./internal/net/household.js"
+import { serviceOf } from "./internal/net/report.js"
+import { RequestScope } from "./internal/net/requestScope.js"
+import { type CloseReport, Roster } from "./internal/net/roster.js"
+import * as Limits from "./Limits.js"
+import * as Listener from "./Listener.js"
+import type { Request } from "./Request.js"
+import * as RequestParser from "./RequestParser.js"
+import type { Handler } from "./Response.js"
+import * as ResponseWriter from "./ResponseWriter.js"
+
+export type {
+  /**
+   * What became of the connections that were there when a server was closed.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  CloseReport,
+  /**
+   * How a connection ended, and how many requests it had brought.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  ConnectionEnd,
+  /**
+   * Why a connection ended.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  EndReason
+}
+
+/**
+ * Where to listen. What is left out comes from the options the server was made with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ListenOptions {
+  /** 0 to 65535; 0, the default, lets the system choose. */
+  readonly port?: number | undefined
+  /** An IP address of the domain, or a name that has one; "", the default, is every address of the domain. */
+  readonly address?: string | undefined
+  /** `"IPv4"`, the default, or `"IPv6"`, which is then IPv6 only. */
+  readonly domain?: Domain | undefined
+  /** Connections that the system keeps before they are accepted; 511 by default, as in Node and nginx. */
+  readonly backlog?: number | undefined
+}
+
+/**
+ * What a server is made with. Everything has a default, the original's where it has one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends ListenOptions {
+  /** `SO_REUSEADDR`. True by default; false is an `OSError` at `listen`, since this runtime always sets it. */
+  readonly reuseAddr?: boolean | undefined
+  /** `SO_REUSEPORT`. False by default; an `OSError` at `listen` where the runtime lacks it. */
+  readonly reusePort?: boolean | undefined
+  /** Bytes of a request body at most; 8 MiB by default. The same as `limits.maxBody`, and wins over it. */
+  readonly maxBody?: number | undefined
+  readonly limits?: Limits.Options | undefined
+  /** What a client's FIN means while its request is served: it still wants the `"answer"` (default), or has left. */
+  readonly onHalfClose?: "answer" | "interrupt" | undefined
+  /** How long requests in flight may go on when the server closes, in real time; 5 seconds by default. */
+  readonly drainTimeout?: Duration.DurationInput | undefined
+}
+
+/**
+ * What `serve` can be told besides its handler.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ServeOptions extends ListenOptions {
+  /**
+   * Descriptors that one request is assumed to need: a connection is taken when there is room for so many. -1, the
+   * default, asks for none; a small reserve is kept in any case.
+   */
+  readonly assumedDescriptorsPerRequest?: number | undefined
+}
+
+/**
+ * Told of every failure that was answered 500 or could not be answered, in the fiber of its connection.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface OnFailure<E, R2> {
+  readonly onFailure: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>
+}
+
+/** An effect in which handlers run: their `Scope` is the request's, and no need of whoever serves. */
+type Serving<R, A, E> = Effect.Effect<A, E, Exclude<R, Scope.Scope>>
+
+/**
+ * A server.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Server {
+  /**
+   * Binds and listens; connections that arrive wait to be taken. `ValueError`: `Port`, `Address`, `Option`,
+   * `AlreadyListening`. `OSError`: what the system refuses (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL` …), and `ENOTSUP`
+   * for what this runtime cannot do.
+   */
+  readonly listen: (options?: ListenOptions) => Effect.Effect<Address, OSError | ValueError>
+  /** The address that is really bound; `OSError` `ENOTCONN` when the server does not listen. */
+  readonly address: Effect.Effect<Address, OSError>
+  /** The port that is really bound; `OSError` `ENOTCONN` when the server does not listen. */
+  readonly port: Effect.Effect<number, OSError>
+  /** Whether there is room for so many more descriptors (5 unless told): `held + assumed < max`; true if negative. */
+  readonly shouldAcceptRequest: (assumedDescriptorsPerRequest?: number) => Effect.Effect<boolean>
+  /**
+   * Takes one connection, waiting for it without using the processor, and serves it in the background: gives the
+   * fiber, which belongs to the server and always succeeds with how the connection ended. The loop is the caller's, and
+   * so are its errors: `OSError` `ENOTCONN` when the server does not listen, `ECANCELED` when it is closed meanwhile.
+   *
+   * A handler may fail with `ValueError` and `KeyError`, which are answered by their status; any other failure needs
+   * `onFailure`, or `Effect.catchTags` in the handler.
+   */
+  readonly acceptRequest: {
+    <E extends Answered, R>(handler: Handler<E, R>): Serving<R, Fiber.RuntimeFiber<ConnectionEnd>, OSError>
+    <E, R, R2>(
+      handler: Handler<E, R>,
+      options: OnFailure<E, R2>
+    ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionEnd>, OSError>
+  }
+  /**
+   * Listens, unless the server does already, and serves every connection, until it is interrupted: then it closes
+   * what it has opened. Fails as `listen` and `acceptRequest` do.
+   */
+  readonly serve: {
+    <E extends Answered, R>(handler: Handler<E, R>, options?: ServeOptions): Serving<R, never, OSError | ValueError>
+    <E, R, R2>(
+      handler: Handler<E, R>,
+      options: ServeOptions & OnFailure<E, R2>
+    ): Serving<R | R2, never, OSError | ValueError>
+  }
+  /**
+   * Stops listening, ends idle connections, lets requests in flight finish for `drainTimeout`, then interrupts them.
+   * Closing what is closed does nothing; a closed server may listen again.
+   */
+  readonly close: Effect.Effect<CloseReport>
+}
+
+/**
+ * The service.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export const Server: Context.Tag<Server, Server> = Context.GenericTag<Server>("effect-asynchttpserver/Server")
+
+const defaultDrainTimeout = Duration.seconds(5)
+
+const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
+
+const limitsOf = ({ limits, maxBody }: Options): Limits.Limits =>
+  Limits.make(maxBody === undefined ? limits : { ...limits, maxBody })
+
+interface Listening {
+  readonly bound: Listener.Bound
+  readonly scope: Scope.CloseableScope
+}
+
+/**
+ * Makes a server; nothing is opened yet. Closing the scope closes the server.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<
+  Server,
+  never,
+  | Scope.Scope
+  | Listener.Listener
+  | RequestParser.RequestParser
+  | ResponseWriter.ResponseWriter
+  | DescriptorBudget.DescriptorBudget
+> =>
+  Effect.gen(function* () {
+    const listener = yield* Listener.Listener
+    const budget = yield* DescriptorBudget.DescriptorBudget
+    const scope = yield* Effect.scope
+    const fibers = yield* FiberSet.make<ConnectionEnd>()
+    const roster = new Roster()
+    const household = yield* makeHousehold(limitsOf(options), options.onHalfClose ?? "answer")
+    const drainTimeout = Duration.toMillis(options.drainTimeout ?? defaultDrainTimeout)
+    const turn = yield* Effect.makeSemaphore(1)
+    let listening: Listening | undefined
+
+    const whenListening = (syscall: string): Effect.Effect<Listener.Bound, OSError> =>
+      Effect.suspend(() => (listening === undefined ? notListening(syscall) : Effect.succeed(listening.bound)))
+
+    const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
+      turn.withPermits(1)(
+        Effect.gen(function* () {
+          if (listening !== undefined) {
+            return yield* new ValueError({ reason: "AlreadyListening", saw: toUrl(listening.bound.address) })
+          }
+          const wrong = senseless(household.limits)
+          if (wrong !== undefined) return yield* new ValueError({ reason: "Option", saw: wrong })
+          const own = yield* Scope.fork(scope, sequential)
+          const bound = yield* listener
+            .listen({
+              port: given.port ?? options.port ?? 0,
+              address: given.address ?? options.address ?? "",
+              domain: given.domain ?? options.domain ?? "IPv4",
+              backlog: given.backlog ?? options.backlog ?? 511,
+              reuseAddr: options.reuseAddr ?? true,
+              reusePort: options.reusePort ?? false
+            })
+            .pipe(
+              Scope.extend(own),
+              Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
+            )
+          listening = { bound, scope: own }
+          return bound.address
+        })
+      )
+
+    const stopListening = Effect.suspend(() => {
+      if (listening === undefined) return Effect.void
+      const { scope } = listening
+      listening = undefined
+      return Scope.close(scope, Exit.void)
+    })
+
+    const close = Effect.zipRight(turn.withPermits(1)(stopListening), roster.close(drainTimeout))
+
+    /** Serves a connection in a fiber of its own, which the server supervises. */
+    const fork = <E, R>(
+      connection: Listener.Connection,
+      service: Service<E, R>,
+      runtime: Runtime.Runtime<Exclude<R, Scope.Scope>>,
+      rosters: ReadonlyArray<Roster>
+    ): Fiber.RuntimeFiber<ConnectionEnd> => {
+      const requestScope = new RequestScope(runtime)
+      const served = new ServerConnection(connection, household, service, requestScope)
+      for (const each of rosters) each.add(served)
+      // The runtime has what the caller's had, and the scope of the request: all of R, which `Exclude` hides from types.
+      const run = served.run as Effect.Effect<ConnectionEnd>
+      const fiber = Runtime.runFork(requestScope.makeRuntime())(run)
+      FiberSet.unsafeAdd(fibers, fiber)
+      fiber.addObserver(() => {
+        for (const each of rosters) each.remove(served)
+      })
+      return fiber
+    }
+
+    const acceptRequest = <E, R, R2>(
+      handler: Handler<E, R>,
+      given?: OnFailure<E, R2>
+    ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionEnd>, OSError> =>
+      Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.map(restore(Effect.flatMap(whenListening("accept"), (bound) => bound.accept)), (connection) =>
+            fork(connection, serviceOf(handler, given?.onFailure), runtime, [roster])
+          )
+        )
+      )
+
+    /** The accept loop: every connection passes the gate before it gets a fiber. */
+    const acceptLoop = <E, R>(
+      bound: Listener.Bound,
+      service: Service<E, R>,
+      runtime: Runtime.Runtime<Exclude<R, Scope.Scope>>,
+      own: Roster,
+      assumed: number
+    ): Effect.Effect<never, OSError> =>
+      bound.connections.pipe(
+        Stream.runForEachChunk((arrived) =>
+          Effect.forEach(
+            arrived,
+            (connection) =>
+              Effect.zipRight(
+                budget.awaitRoom(assumed),
+                Effect.sync(() => fork(connection, service, runtime, [roster, own]))
+              ),
+            { discard: true }
+          )
+        ),
+        Effect.zipRight(Effect.never)
+      )
+
+    const serve = <E, R, R2>(
+      handler: Handler<E, R>,
+      given: ServeOptions & Partial<OnFailure<E, R2>> = {}
+    ): Serving<R | R2, never, OSError | ValueError> =>
+      Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
+        const own = new Roster()
+        const service = serviceOf(handler, given.onFailure)
+        const hasOpened = listening === undefined
+        return Effect.acquireUseRelease(
+          hasOpened ? listen(given) : Effect.void,
+          () =>
+            Effect.flatMap(whenListening("accept"), (bound) =>
+              acceptLoop(bound, service, runtime, own, given.assumedDescriptorsPerRequest ?? -1)
+            ),
+          () => Effect.zipRight(hasOpened ? stopListening : Effect.void, own.close(drainTimeout))
+        )
+      })
+
+    yield* Effect.addFinalizer(() => close)
+
+    return Server.of({
+      listen,
+      address: Effect.map(whenListening("getsockname"), (bound) => bound.address),
+      port: Effect.map(whenListening("getsockname"), (bound) => bound.address.port),
+      shouldAcceptRequest: (assumed = DescriptorBudget.assumedDescriptorsPerRequest) => budget.hasRoom(assumed),
+      acceptRequest,
+      serve,
+      close
+    })
+  })
+
+/**
+ * The server, with its rooms left open: give a `Listener`, `RequestParser`, `ResponseWriter` or `DescriptorBudget` of
+ * your own, and the default layers for the rest.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWithoutDependencies = (
+  options: Options = {}
+): Layer.Layer<
+  Server,
+  never,
+  Listener.Listener | RequestParser.RequestParser | ResponseWriter.ResponseWriter | DescriptorBudget.DescriptorBudget
+> => Layer.scoped(Server, make(options))
+
+const rooms = Layer.provideMerge(
+  Layer.mergeAll(Listener.layer, RequestParser.layer, ResponseWriter.layer),
+  DescriptorBudget.layer()
+)
+
+/**
+ * The server, over TCP, with the default rooms. Nothing is opened before `listen` or `serve`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Response, Server } from "effect-asynchttpserver"
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Server.listen({ address: "127.0.0.1" })
+ *   yield* Effect.fork(Server.serve((request) => Response.respond(request, 200, "Hello World")))
+ *   const port = yield* Server.port
+ *   const answer = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`))
+ *   return yield* Effect.promise(() => answer.text())
+ * })
+ * console.log(await Effect.runPromise(Effect.provide(program, Server.layer())))
+ * // Hello World
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options = {}): Layer.Layer<Server> =>
+  Layer.provide(layerWithoutDependencies(options), rooms)
+
+/**
+ * `layer`, with options that are read from a `ConfigProvider`.
+ *
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { Server } from "effect-asynchttpserver"
+ *
+ * const live = Server.layerConfig({ port: Config.withDefault(Config.port("PORT"), 8080) })
+ * console.log(typeof live)
+ * // object
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (options: Config.Config.Wrap<Options>): Layer.Layer<Server, ConfigError.ConfigError> =>
+  Layer.unwrapEffect(Effect.map(Config.unwrap(options), layer))
+
+/**
+ * `listen` of the server in the context: see `Server`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const listen = (options?: ListenOptions): Effect.Effect<Address, OSError | ValueError, Server> =>
+  Effect.flatMap(Server, (server) => server.listen(options))
+
+/**
+ * The address that is really bound.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const address: Effect.Effect<Address, OSError, Server> = Effect.flatMap(Server, (server) => server.address)
+
+/**
+ * The port that is really bound.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const port: Effect.Effect<number, OSError, Server> = Effect.flatMap(Server, (server) => server.port)
+
+/**
+ * Whether there is room for so many more descriptors: see `Server`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const shouldAcceptRequest = (assumedDescriptorsPerRequest?: number): Effect.Effect<boolean, never, Server> =>
+  Effect.flatMap(Server, (server) => server.shouldAcceptRequest(assumedDescriptorsPerRequest))
+
+/**
+ * Takes one connection and serves it in the background: see `Server`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const acceptRequest: {
+  <E extends Answered, R>(
+    handler: Handler<E, R>
+  ): Effect.Effect<Fiber.RuntimeFiber<ConnectionEnd>, OSError, Server | Exclude<R, Scope.Scope>>
+  <E, R, R2>(
+    handler: Handler<E, R>,
+    options: OnFailure<E, R2>
+  ): Effect.Effect<Fiber.RuntimeFiber<ConnectionEnd>, OSError, Server | Exclude<R | R2, Scope.Scope>>
+} = <E, R, R2>(handler: Handler<E, R>, options?: OnFailure<E, R2>) =>
+  Effect.flatMap(Server, (server) =>
+    options === undefined
+      ? // Without `onFailure` the first signature has made sure that E is answered.
+        server.acceptRequest(handler as Handler<Answered, R>)
+      : server.acceptRequest(handler, options)
+  )
+
+/**
+ * Listens and serves until it is interrupted: see `Server`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const serve: {
+  <E extends Answered, R>(
+    handler: Handler<E, R>,
+    options?: ServeOptions
+  ): Effect.Effect<never, OSError | ValueError, Server | Exclude<R, Scope.Scope>>
+  <E, R, R2>(
+    handler: Handler<E, R>,
+    options: ServeOptions & OnFailure<E, R2>
+  ): Effect.Effect<never, OSError | ValueError, Server | Exclude<R | R2, Scope.Scope>>
+} = <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & Partial<OnFailure<E, R2>> = {}) =>
+  Effect.flatMap(Server, (server) =>
+    options.onFailure === undefined
+      ? // Without `onFailure` the first signature has made sure that E is answered.
+        server.serve(handler as Handler<Answered, R>, options)
+      : server.serve(handler, { ...options, onFailure: options.onFailure })
+  )
+
+/**
+ * Stops listening and ends every connection: see `Server`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const close: Effect.Effect<CloseReport, never, Server> = Effect.flatMap(Server, (server) => server.close)

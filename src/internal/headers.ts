@@ -1,0 +1,92 @@
+/**
+ * The one implementation of `HttpHeaders`: a flat list that a request cuts out of its bytes when somebody looks.
+ *
+ * @internal
+ */
+import * as Inspectable from "effect/Inspectable"
+import { pipeArguments } from "effect/Pipeable"
+import type { TypeId as HeadersTypeId, HttpHeaders } from "../HttpHeaders.js"
+
+// Declared by the public module, as a unique symbol; `Symbol.for` alone has the type of any symbol.
+export const TypeId: HeadersTypeId = Symbol.for("effect-asynchttpserver/HttpHeaders") as HeadersTypeId
+
+/** Where headers came from decides the status of a `KeyError`: the client left it out (400), or we did (500). */
+export type Origin = "request" | "application"
+
+/** Names and values in turn: `[name, value, name, value …]`, one flat array, since most are read once or never. */
+export type Fields = ReadonlyArray<string>
+
+class HeadersImpl implements HttpHeaders {
+  readonly [TypeId]: HeadersTypeId = TypeId
+  private fields: Fields | (() => Fields)
+
+  constructor(
+    fields: Fields | (() => Fields),
+    readonly origin: Origin
+  ) {
+    this.fields = fields
+  }
+
+  /** The fields of a request are cut out of its bytes when somebody first looks: most handlers never do. */
+  get flat(): Fields {
+    if (typeof this.fields === "function") this.fields = this.fields()
+    return this.fields
+  }
+
+  get size(): number {
+    return this.flat.length / 2
+  }
+
+  *[Symbol.iterator](): IterableIterator<readonly [string, string]> {
+    const flat = this.flat
+    for (let i = 0; i < flat.length; i += 2) yield [flat[i]!, flat[i + 1]!]
+  }
+
+  toJSON(): unknown {
+    return { _id: "HttpHeaders", fields: Array.from(this) }
+  }
+
+  toString(): string {
+    return Inspectable.format(this.toJSON())
+  }
+
+  [Inspectable.NodeInspectSymbol](): unknown {
+    return this.toJSON()
+  }
+
+  pipe() {
+    // `pipeArguments` reads the variadic `arguments`, as every Pipeable of Effect does.
+    // biome-ignore lint/complexity/noArguments: see above
+    return pipeArguments(this, arguments)
+  }
+}
+
+// The interface has one implementation, made here alone, and this is the only door to it.
+const implOf = (self: HttpHeaders): HeadersImpl => self as HeadersImpl
+
+/** Names and values in turn, without a copy. */
+export const flatOf = (self: HttpHeaders): Fields => implOf(self).flat
+
+/** Other fields, from where these came. */
+export const withFields = (self: HttpHeaders, fields: Fields): HttpHeaders =>
+  new HeadersImpl(fields, implOf(self).origin)
+
+/** Case-blind comparison against a name that is lower case already. */
+export const isNamed = (name: string, lower: string): boolean =>
+  name.length === lower.length && (name === lower || name.toLowerCase() === lower)
+
+/** The index of the first field of that name, at or after `from`, or -1. */
+export const indexOf = (flat: Fields, lower: string, from = 0): number => {
+  for (let i = from; i < flat.length; i += 2) {
+    if (isNamed(flat[i]!, lower)) return i
+  }
+  return -1
+}
+
+/** From where headers came. */
+export const originOf = (self: HttpHeaders): Origin => implOf(self).origin
+
+export const make = (fields: Fields, origin: Origin): HttpHeaders => new HeadersImpl(fields, origin)
+
+/** The headers of a request, cut out of its bytes when first looked at. */
+export const fromRequest = (fields: () => Fields): HttpHeaders => new HeadersImpl(fields, "request")

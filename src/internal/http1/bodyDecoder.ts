@@ -1,0 +1,227 @@
+/**
+ * The bytes of a request's body, freed of their framing: by length, or chunked (RFC 9112 §6, §7.1).
+ *
+ * Strategy: a body is handed out in the pieces it arrived in, never copied, never gathered; a chunk's size is compared
+ * with what is still allowed before a byte of it is waited for. Every line end inside the framing is CRLF exactly.
+ *
+ * @internal
+ */
+import type { Limits } from "../../Limits.js"
+import { CR, HEX, HTAB, LF, SEMICOLON, SP, textOf, VALUE } from "./chars.js"
+import { FieldLines } from "./fieldLines.js"
+import type { Input } from "./input.js"
+import { type Malformed, malformed } from "./verdict.js"
+
+/** A piece of a body, as it arrived. @internal */
+export interface BodyBytes {
+  readonly _tag: "Body"
+  readonly bytes: Buffer
+}
+
+/** The end of a body, with the trailer fields that may be given to a handler: names and values in turn. @internal */
+export interface BodyEnd {
+  readonly _tag: "End"
+  readonly trailers: ReadonlyArray<string>
+}
+
+/** @internal */
+export type BodyStep = "NeedMore" | BodyBytes | BodyEnd | Malformed
+
+/** @internal */
+export interface BodyDecoder {
+  readonly next: (input: Input) => BodyStep
+}
+
+const endWithoutTrailers: BodyEnd = { _tag: "End", trailers: [] }
+
+const takeBytes = (input: Input, most: number): BodyBytes => {
+  const from = input.at
+  const to = Math.min(input.end, from + most)
+  input.base = input.at = to
+  return { _tag: "Body", bytes: input.buf.subarray(from, to) }
+}
+
+/** A body of a length that is known. @internal */
+export class LengthDecoder implements BodyDecoder {
+  constructor(private left: number) {}
+
+  next(input: Input): BodyStep {
+    if (this.left === 0) return endWithoutTrailers
+    if (input.at === input.end) return "NeedMore"
+    const step = takeBytes(input, this.left)
+    this.left -= step.bytes.length
+    return step
+  }
+}
+
+/**
+ * Names that a trailer must not have: what frames, routes, authenticates or controls a message was decided from its
+ * head, and must not change behind it (RFC 9110 §6.5.1). They are dropped, as that section allows.
+ */
+const forbiddenTrailers: ReadonlySet<string> = new Set([
+  "age",
+  "authorization",
+  "cache-control",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-range",
+  "content-type",
+  "cookie",
+  "date",
+  "expect",
+  "expires",
+  "host",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
+  "keep-alive",
+  "location",
+  "max-forwards",
+  "pragma",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "range",
+  "retry-after",
+  "set-cookie",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "vary",
+  "warning",
+  "www-authenticate",
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto"
+])
+
+/** @internal */
+export const isForbiddenTrailer = (name: string): boolean => forbiddenTrailers.has(name.toLowerCase())
+
+/** RFC 9112 §7.1: recipients MUST prevent overflow; sixteen digits are more than any body allowed. */
+const maxSizeDigits = 16
+
+const Size = 0
+const AfterSize = 1
+const Extension = 2
+const SizeLF = 3
+const Data = 4
+const DataCR = 5
+const DataLF = 6
+const Trailers = 7
+
+/** A body in chunks. @internal */
+export class ChunkedDecoder implements BodyDecoder {
+  private state = Size
+  private size = 0
+  private digits = 0
+  private total = 0
+  private extensionBytes = 0
+  private readonly trailers: Array<string> = []
+  private readonly fieldLines: FieldLines
+
+  constructor(private readonly limits: Limits) {
+    this.fieldLines = new FieldLines(
+      {
+        maxLine: limits.maxTrailerSection,
+        maxSection: limits.maxTrailerSection,
+        maxFields: limits.maxTrailers,
+        malformed: "Trailer",
+        tooLarge: "TrailersTooLarge"
+      },
+      (buf, nameFrom, nameTo, from, to) => {
+        const name = textOf(buf, nameFrom, nameTo)
+        if (!isForbiddenTrailer(name)) this.trailers.push(name, textOf(buf, from, to))
+      }
+    )
+  }
+
+  next(input: Input): BodyStep {
+    while (this.state !== Trailers) {
+      if (input.at === input.end) return "NeedMore"
+      if (this.state === Data) return this.data(input)
+      const refused = this.framingByte(input.buf[input.at]!)
+      if (refused !== undefined) return refused
+      input.base = ++input.at
+    }
+    const verdict = this.fieldLines.scan(input)
+    if (verdict !== "Done") return verdict
+    input.base = input.at
+    return this.trailers.length === 0 ? endWithoutTrailers : { _tag: "End", trailers: this.trailers }
+  }
+
+  private data(input: Input): BodyBytes {
+    const step = takeBytes(input, this.size)
+    this.size -= step.bytes.length
+    if (this.size === 0) this.state = DataCR
+    return step
+  }
+
+  /** One byte of framing, each judged where it stands: there are few of them, and they are where smuggling starts. */
+  private framingByte(byte: number): Malformed | undefined {
+    switch (this.state) {
+      case Size:
+        return HEX[byte]! < 16 ? this.sizeDigit(HEX[byte]!) : this.afterSize(byte)
+      case AfterSize:
+        // White space may only lead to an extension (RFC 9112 §7.1.1).
+        if (byte === SEMICOLON) this.state = Extension
+        else if (byte !== SP && byte !== HTAB) return malformed("Chunk", "white space behind a chunk size")
+        return this.extensionByte()
+      case Extension:
+        if (byte === CR) {
+          this.state = SizeLF
+          return undefined
+        }
+        if (VALUE[byte] === 0) return malformed("Chunk", "a control character in a chunk extension")
+        return this.extensionByte()
+      case SizeLF:
+        if (byte !== LF) return malformed("Chunk", "a bare CR")
+        this.state = this.size === 0 ? Trailers : Data
+        this.digits = 0
+        return undefined
+      case DataCR:
+        if (byte !== CR) return malformed("Chunk", "data longer than its chunk")
+        this.state = DataLF
+        return undefined
+      default:
+        if (byte !== LF) return malformed("Chunk", "a bare CR")
+        this.state = Size
+        return undefined
+    }
+  }
+
+  private sizeDigit(digit: number): Malformed | undefined {
+    if (this.digits === 0) this.size = 0
+    if (++this.digits > maxSizeDigits) return malformed("Chunk", "more than 16 digits of size")
+    this.size = this.size * 16 + digit
+    return undefined
+  }
+
+  private afterSize(byte: number): Malformed | undefined {
+    if (this.digits === 0) return malformed("Chunk", "no chunk size")
+    if (byte !== CR && byte !== SEMICOLON && byte !== SP && byte !== HTAB)
+      return malformed("Chunk", "no hexadecimal digit")
+    this.total += this.size
+    // Beyond the safe integers a size is no longer what was sent, however much is allowed.
+    if (this.total > this.limits.maxBody || !Number.isSafeInteger(this.total)) {
+      return malformed("BodyTooLarge", `${this.total} bytes`)
+    }
+    if (byte === CR) {
+      this.state = SizeLF
+      return undefined
+    }
+    this.state = byte === SEMICOLON ? Extension : AfterSize
+    return this.extensionByte()
+  }
+
+  private extensionByte(): Malformed | undefined {
+    return ++this.extensionBytes > this.limits.maxChunkExtensions
+      ? malformed("ChunkExtensions", `${this.extensionBytes} bytes`)
+      : undefined
+  }
+}

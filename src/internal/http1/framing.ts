@@ -1,0 +1,70 @@
+/**
+ * How long a request's body is, decided once from its header section (RFC 9112 §6.3), and refused whenever two
+ * readers could decide it differently.
+ *
+ * @internal
+ */
+import { partsOf } from "../lists.js"
+import { type Malformed, malformed } from "./verdict.js"
+
+/** @internal */
+export type Framing =
+  | { readonly _tag: "None" }
+  | { readonly _tag: "Length"; readonly length: number }
+  | { readonly _tag: "Chunked" }
+
+/** @internal */
+export const noBody: Framing = { _tag: "None" }
+
+const chunked: Framing = { _tag: "Chunked" }
+
+/** Decimal digits that stay below 2 ** 53 whatever they are; more are compared by their number alone. */
+const safeDigits = 15
+
+/** The framing of a Content-Length. One field, digits only; compared as digits, so that no length overflows. */
+const byLength = (value: string, maxBody: number): Framing | Malformed => {
+  if (!/^[0-9]+$/.test(value)) return malformed("ContentLength", value)
+  const digits = value.replace(/^0+(?=[0-9])/, "")
+  if (digits.length > safeDigits || Number(digits) > maxBody) return malformed("BodyTooLarge", value)
+  return digits === "0" ? noBody : { _tag: "Length", length: Number(digits) }
+}
+
+/** `transfer-coding = token *( OWS ";" OWS transfer-parameter )` */
+const isCoding = (text: string): boolean =>
+  /^[!#$%&'*+.^_`|~0-9A-Za-z-]+([ \t]*;[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*=[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+|"[^"\\]*"))*$/.test(
+    text
+  )
+
+/** The framing of the transfer codings: `chunked` last and once, and before it nothing, since nothing else is known. */
+const byCodings = (value: string): Framing | Malformed => {
+  // An empty member may be ignored (RFC 9110 §5.6.1.2), and is not: readers differ on whether `chunked,` is chunked.
+  const codings = [...partsOf(value)]
+  const last = codings.pop()
+  if (last?.toLowerCase() !== "chunked") return malformed("TransferEncoding", value)
+  for (const coding of codings) {
+    if (!isCoding(coding) || /^chunked\b/i.test(coding)) return malformed("TransferEncoding", value)
+  }
+  return codings.length === 0 ? chunked : malformed("CodingUnknown", value)
+}
+
+/** The fields of a header section that framing depends on: every value of each name, as sent. @internal */
+export interface FramingFields {
+  readonly contentLengths: ReadonlyArray<string>
+  readonly transferEncodings: ReadonlyArray<string>
+  /** The minor version of HTTP/1.x. */
+  readonly minor: number
+}
+
+/** @internal */
+export const framingOf = (fields: FramingFields, maxBody: number): Framing | Malformed => {
+  const { contentLengths, transferEncodings } = fields
+  if (transferEncodings.length > 0) {
+    if (contentLengths.length > 0) return malformed("TransferEncoding", "Content-Length beside Transfer-Encoding")
+    if (fields.minor === 0) return malformed("TransferEncoding", "in HTTP/1.0")
+    return byCodings(transferEncodings.join(","))
+  }
+  if (contentLengths.length === 0) return noBody
+  return contentLengths.length === 1
+    ? byLength(contentLengths[0]!, maxBody)
+    : malformed("ContentLength", contentLengths.join(", "))
+}

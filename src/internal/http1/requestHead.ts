@@ -1,0 +1,207 @@
+/**
+ * A request's head: its line, its fields, and what follows from them for the connection.
+ *
+ * Strategy: `RequestLine` and `FieldLines` find where things lie; here the seven fields that the connection itself
+ * depends on are picked out on the way, and judged together when the section has ended. Everything else stays bytes
+ * until a handler reads it.
+ *
+ * @internal
+ */
+import type { HttpMethod } from "../../HttpMethod.js"
+import type { HttpVersion } from "../../HttpVersion.js"
+import type { Limits } from "../../Limits.js"
+import { partsOf } from "../lists.js"
+import { isAuthority, type Target, targetOf } from "./authority.js"
+import { isName, textOf } from "./chars.js"
+import { FieldLines, fieldsOf } from "./fieldLines.js"
+import { type Framing, framingOf, noBody } from "./framing.js"
+import type { Input } from "./input.js"
+import { RequestLine } from "./requestLine.js"
+import { type Malformed, malformed } from "./verdict.js"
+
+/** What a request's head says. @internal */
+export interface RequestHead {
+  readonly _tag: "Head"
+  readonly method: HttpMethod
+  /** The request target as sent. */
+  readonly target: string
+  /** Path and query as the application routes them. */
+  readonly url: string
+  /** Who was asked: the target's authority, else Host's; "" when HTTP/1.0 left it out. */
+  readonly authority: string
+  readonly version: HttpVersion
+  readonly framing: Framing
+  /** Whether the client wants the connection to go on. */
+  readonly keepAlive: boolean
+  /** Whether the client waits for `100 Continue` before it sends the body. */
+  readonly expectsContinue: boolean
+  /** Whether the client offers to change the protocol: `Upgrade`, named by `Connection` (RFC 9110 §7.8). */
+  readonly offersUpgrade: boolean
+  /** Names and values in turn, cut out of the bytes when it is called. */
+  readonly fields: () => ReadonlyArray<string>
+}
+
+const versions: ReadonlyArray<HttpVersion> = Array.from({ length: 10 }, (_, minor) => ({
+  original: `HTTP/1.${minor}`,
+  major: 1,
+  minor
+}))
+
+const none: ReadonlyArray<string> = []
+
+/** The members of a `Connection` field, lower case: a list of tokens, case-blind (RFC 9110 §7.6.1). */
+const optionsOf = (values: ReadonlyArray<string>): ReadonlyArray<string> => partsOf(values.join(",").toLowerCase())
+
+/** @internal */
+export class RequestHeadMachine {
+  private readonly line: RequestLine
+  private readonly fieldLines: FieldLines
+  private inFields = false
+
+  private hosts = 0
+  private host = ""
+  private hasUpgrade = false
+  private contentLengths = none
+  private transferEncodings = none
+  private connections = none
+  private expectations = none
+  /** A connection's requests name the same host again and again: it is judged once. */
+  private trustedHost = ""
+
+  constructor(private readonly limits: Limits) {
+    this.line = new RequestLine(limits.maxRequestLine)
+    this.fieldLines = new FieldLines(
+      {
+        maxLine: limits.maxHeaderLine,
+        maxSection: limits.maxHeaderSection,
+        maxFields: limits.maxHeaders,
+        malformed: "HeaderField",
+        tooLarge: "HeadersTooLarge"
+      },
+      (buf, nameFrom, nameTo, from, to) => this.onField(buf, nameFrom, nameTo, from, to)
+    )
+  }
+
+  /** Whether no byte of a request has been seen since the last one. */
+  get isUntouched(): boolean {
+    return !this.inFields && this.line.isUntouched
+  }
+
+  next(input: Input): "NeedMore" | RequestHead | Malformed {
+    if (!this.inFields) {
+      const verdict = this.line.scan(input)
+      if (verdict !== "Done") return verdict
+      this.inFields = true
+    }
+    const verdict = this.fieldLines.scan(input)
+    if (verdict !== "Done") return verdict
+    const { base, buf } = input
+    const end = (input.base = input.at)
+    const head = this.judge(() => fieldsOf(buf, base, end))
+    this.reset()
+    return head
+  }
+
+  private reset(): void {
+    this.inFields = false
+    this.line.reset()
+    this.fieldLines.reset()
+    this.hosts = 0
+    this.host = ""
+    this.hasUpgrade = false
+    this.contentLengths = this.transferEncodings = this.connections = this.expectations = none
+  }
+
+  /** The length of a name rules out nearly every field before a byte of it is compared. */
+  private onField(buf: Buffer, nameFrom: number, nameTo: number, from: number, to: number): void {
+    switch (nameTo - nameFrom) {
+      case 4:
+        if (isName(buf, nameFrom, nameTo, "host")) {
+          this.hosts++
+          this.host = this.isTrustedHost(buf, from, to) ? this.trustedHost : textOf(buf, from, to)
+        }
+        return
+      case 6:
+        if (isName(buf, nameFrom, nameTo, "expect")) {
+          this.expectations = [...this.expectations, textOf(buf, from, to)]
+        }
+        return
+      case 7:
+        if (isName(buf, nameFrom, nameTo, "upgrade")) this.hasUpgrade = true
+        return
+      case 10:
+        if (isName(buf, nameFrom, nameTo, "connection")) {
+          this.connections = [...this.connections, textOf(buf, from, to)]
+        }
+        return
+      case 14:
+        if (isName(buf, nameFrom, nameTo, "content-length")) {
+          this.contentLengths = [...this.contentLengths, textOf(buf, from, to)]
+        }
+        return
+      case 17:
+        if (isName(buf, nameFrom, nameTo, "transfer-encoding")) {
+          this.transferEncodings = [...this.transferEncodings, textOf(buf, from, to)]
+        }
+        return
+    }
+  }
+
+  private isTrustedHost(buf: Buffer, from: number, to: number): boolean {
+    const { trustedHost } = this
+    if (trustedHost.length !== to - from) return false
+    for (let i = 0; i < trustedHost.length; i++) {
+      if (buf[from + i] !== trustedHost.charCodeAt(i)) return false
+    }
+    return true
+  }
+
+  /** What can only be said of the whole head, in the order in which it must hold. */
+  private judge(fields: () => ReadonlyArray<string>): RequestHead | Malformed {
+    const { host, line } = this
+    const { minor } = line
+    if (this.hosts > 1) return malformed("Host", "more than one")
+    if (this.hosts === 0 && minor > 0) return malformed("Host", "missing")
+    if (host !== this.trustedHost) {
+      if (!isAuthority(host)) return malformed("Host", host)
+      this.trustedHost = host
+    }
+
+    const framing =
+      this.contentLengths === none && this.transferEncodings === none
+        ? noBody
+        : framingOf(
+            { contentLengths: this.contentLengths, transferEncodings: this.transferEncodings, minor },
+            this.limits.maxBody
+          )
+    if (framing._tag === "Malformed") return framing
+
+    const { method } = line
+    if (method === undefined) return malformed("MethodUnknown", line.methodText)
+    const target: Target | undefined =
+      line.target.charCodeAt(0) === 0x2f && method !== "CONNECT"
+        ? { authority: undefined, url: line.target }
+        : targetOf(method, line.target)
+    if (target === undefined) return malformed("Target", line.target)
+
+    const expectsContinue = minor > 0 && this.expectations !== none
+    if (expectsContinue && this.expectations.some((each) => each.toLowerCase() !== "100-continue")) {
+      return malformed("Expectation", this.expectations.join(", "))
+    }
+
+    const options = this.connections === none ? none : optionsOf(this.connections)
+    return {
+      _tag: "Head",
+      method,
+      target: line.target,
+      url: target.url,
+      authority: target.authority ?? host,
+      version: versions[minor]!,
+      framing,
+      keepAlive: minor > 0 ? !options.includes("close") : options.includes("keep-alive") && !options.includes("close"),
+      expectsContinue,
+      offersUpgrade: minor > 0 && this.hasUpgrade && options.includes("upgrade"),
+      fields
+    }
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * The request line: `method SP request-target SP HTTP-version CRLF` (RFC 9112 §3).
+ *
+ * Strategy: one pass over the bytes, each checked where it stands, resumable at any byte. A verdict depends on the
+ * bytes alone, never on how they were cut: limits are looked at before the byte that would break another rule.
+ *
+ * @internal
+ */
+import type { HttpMethod } from "../../HttpMethod.js"
+import { CR, LF, SP, TARGET, TOKEN, textOf } from "./chars.js"
+import type { Input } from "./input.js"
+import { type Malformed, malformed, type Verdict } from "./verdict.js"
+
+const Start = 0
+const StartLF = 1
+const Method = 2
+const Target = 3
+const Version = 4
+const EndLF = 5
+
+/** Robustness asks for one empty line before a request (RFC 9112 §2.2); some clients send two; more is an attack. */
+const maxEmptyLines = 2
+
+/** Longer tokens than any method known: no need to read on. */
+const maxMethod = 32
+
+const versionPrefix = "HTTP/"
+/** `HTTP/1.1` */
+const versionLength = 8
+
+/** The nine methods, by their first byte and then whole: no string is made for a method that is known. */
+const methods: ReadonlyArray<readonly [HttpMethod, Buffer]> = (
+  ["GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"] as const
+).map((method) => [method, Buffer.from(method)])
+
+const methodOf = (buf: Buffer, from: number, to: number): HttpMethod | undefined => {
+  for (let m = 0; m < methods.length; m++) {
+    const [method, bytes] = methods[m]!
+    if (bytes.length !== to - from) continue
+    let i = 0
+    while (i < bytes.length && bytes[i] === buf[from + i]) i++
+    if (i === bytes.length) return method
+  }
+  return undefined
+}
+
+/** @internal */
+export class RequestLine {
+  /** `undefined`: a token, but none of the nine. Answered when the rest of the head has been found well-formed. */
+  method: HttpMethod | undefined
+  methodText = ""
+  target = ""
+  major = 0
+  minor = 0
+
+  private state = Start
+  private emptyLines = 0
+  /** Where the part being read began, relative to the input's base. */
+  private part = 0
+
+  constructor(private readonly maxLine: number) {}
+
+  /** Whether nothing of a request has been seen, not even an empty line before it. */
+  get isUntouched(): boolean {
+    return this.state === Start && this.emptyLines === 0
+  }
+
+  reset(): void {
+    this.state = Start
+    this.emptyLines = 0
+  }
+
+  /** Reads on; on "Done" the input's base stands behind the line. */
+  scan(input: Input): Verdict {
+    const { buf, end } = input
+    for (;;) {
+      const limit = input.base + this.maxLine + 2
+      const bound = Math.min(end, limit)
+      switch (this.state) {
+        case Start: {
+          if (input.at === end) return "NeedMore"
+          const byte = buf[input.at]!
+          if (byte === CR) {
+            if (this.emptyLines === maxEmptyLines) return malformed("RequestLine", "a third empty line")
+            input.at++
+            this.state = StartLF
+            continue
+          }
+          if (TOKEN[byte] === 0) return malformed("RequestLine", String.fromCharCode(byte))
+          this.state = Method
+          continue
+        }
+        case StartLF: {
+          if (input.at === end) return "NeedMore"
+          if (buf[input.at] !== LF) return malformed("RequestLine", "a bare CR")
+          input.base = ++input.at
+          this.emptyLines++
+          this.state = Start
+          continue
+        }
+        case Method: {
+          const from = input.base
+          let at = input.at
+          while (at < bound && TOKEN[buf[at]!] === 1) at++
+          input.at = at
+          if (at - from > maxMethod) return malformed("MethodUnknown", textOf(buf, from, from + maxMethod))
+          if (at === bound) return this.unfinished(input, limit)
+          if (buf[at] !== SP) return this.refuse(input)
+          this.method = methodOf(buf, from, at)
+          this.methodText = this.method ?? textOf(buf, from, at)
+          input.at = at + 1
+          this.part = input.at - input.base
+          this.state = Target
+          continue
+        }
+        case Target: {
+          const from = input.base + this.part
+          let at = input.at
+          while (at < bound && TARGET[buf[at]!] === 1) at++
+          input.at = at
+          if (at === bound) return this.unfinished(input, limit)
+          if (buf[at] !== SP || at === from) {
+            return buf[at] === SP || buf[at] === CR || buf[at] === LF
+              ? this.refuse(input)
+              : malformed("Target", textOf(buf, from, at + 1))
+          }
+          this.target = textOf(buf, from, at)
+          input.at = at + 1
+          this.part = input.at - input.base
+          this.state = Version
+          continue
+        }
+        case Version: {
+          const from = input.base + this.part
+          while (input.at < bound && input.at - from < versionLength) {
+            if (!this.isVersionByte(buf[input.at]!, input.at - from)) return this.refuse(input)
+            input.at++
+          }
+          if (input.at === bound) return this.unfinished(input, limit)
+          if (buf[input.at] !== CR) return this.refuse(input)
+          input.at++
+          this.state = EndLF
+          continue
+        }
+        default: {
+          if (input.at === bound) return this.unfinished(input, limit)
+          if (buf[input.at] !== LF) return malformed("RequestLine", "a bare CR")
+          input.base = ++input.at
+          return this.major === 1 ? "Done" : malformed("Version", `HTTP/${this.major}.${this.minor}`)
+        }
+      }
+    }
+  }
+
+  /** `HTTP/`, a digit, a point, a digit: exactly, and case-sensitive (RFC 9112 §2.3). */
+  private isVersionByte(byte: number, i: number): boolean {
+    if (i < versionPrefix.length) return byte === versionPrefix.charCodeAt(i)
+    if (i === versionPrefix.length + 1) return byte === 0x2e
+    const digit = byte - 0x30
+    if (digit < 0 || digit > 9) return false
+    if (i === versionPrefix.length) this.major = digit
+    else this.minor = digit
+    return true
+  }
+
+  private unfinished(input: Input, limit: number): "NeedMore" | Malformed {
+    return input.at < limit ? "NeedMore" : malformed("TargetTooLong", textOf(input.buf, input.base, input.at))
+  }
+
+  private refuse(input: Input): Malformed {
+    return malformed("RequestLine", textOf(input.buf, input.base, input.at + 1))
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * A response's head: its status line, its fields, and exactly one framing, chosen by what is known.
+ *
+ * Strategy: the handler's fields are walked once; each is checked and written on the way, and the few that framing and
+ * persistence depend on are judged. A refusal is a value, found before a byte has been handed out. Text is one
+ * character a byte.
+ *
+ * @internal
+ */
+import type { HttpMethod } from "../../HttpMethod.js"
+import { partsOf } from "../lists.js"
+import type { Reason } from "../reasons.js"
+import { HTAB, SP, TOKEN } from "./chars.js"
+
+/** How the bytes behind a head are delimited. @internal */
+export type BodyFraming =
+  | { readonly _tag: "None" }
+  | { readonly _tag: "Length"; readonly length: number }
+  | { readonly _tag: "Chunked" }
+  | { readonly _tag: "UntilClose" }
+
+/** A response that must not be written. @internal */
+export interface Refused {
+  readonly _tag: "Refused"
+  readonly reason: Reason
+  readonly saw: string
+}
+
+/** What a head is made from. @internal */
+export interface ResponseOutline {
+  readonly status: number
+  /** Names and values in turn. */
+  readonly fields: ReadonlyArray<string>
+  /** Bytes of the content, when they are known before they are written. */
+  readonly contentLength: number | undefined
+  /** What was asked, since HEAD is answered without content. */
+  readonly method: HttpMethod
+  /** The minor version of the request: HTTP/1.0 knows neither chunks nor persistence by default. */
+  readonly minor: number
+  /** Whether the connection may go on after this answer. */
+  readonly reuse: boolean
+  /** `Date`, ready to be sent. */
+  readonly date: string
+}
+
+/** A head, ready to be sent. @internal */
+export interface WrittenHead {
+  readonly _tag: "Written"
+  readonly text: string
+  readonly framing: BodyFraming
+  /** Whether the connection goes on: no, when nobody wanted it, or when only its end can end the content. */
+  readonly reuse: boolean
+}
+
+const noContent: BodyFraming = { _tag: "None" }
+const chunked: BodyFraming = { _tag: "Chunked" }
+const untilClose: BodyFraming = { _tag: "UntilClose" }
+
+/** @internal */
+export const refused = (reason: Reason, saw: string): Refused => ({ _tag: "Refused", reason, saw })
+
+const isToken = (name: string): boolean => {
+  for (let i = 0; i < name.length; i++) {
+    if (TOKEN[name.charCodeAt(i)] !== 1) return false
+  }
+  return name.length > 0
+}
+
+const isValue = (value: string): boolean => {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i)
+    if ((code < SP && code !== HTAB) || code === 0x7f || code > 0xff) return false
+  }
+  return true
+}
+
+/** Whether a field may be written; a CR or LF in it would be a second response (RFC 9110 §5.5). @internal */
+export const refusalOf = (name: string, value: string): Refused | undefined => {
+  if (!isToken(name)) return refused("HeaderName", name)
+  return isValue(value) ? undefined : refused("HeaderValue", `${name}: ${value}`)
+}
+
+/** A status line for every code there is: `HTTP/1.1 299 ` with its space, for one without a phrase. */
+const statusLines: Array<string> = []
+
+/** @internal */
+export const statusLine = (status: number, phrase: (status: number) => string | undefined): string =>
+  (statusLines[status] ??= `HTTP/1.1 ${status} ${phrase(status) ?? ""}\r\n`)
+
+/** Whether a response of this status has content at all (RFC 9110 §6.4.1; §15.3.6 for 205). @internal */
+export const hasContent = (status: number): boolean =>
+  status >= 200 && status !== 204 && status !== 205 && status !== 304
+
+/** What the handler's own fields say about the connection and the content. */
+interface Declared {
+  text: string
+  date: boolean
+  close: boolean
+  /** Members of `Connection` that are neither `close` nor `keep-alive`. */
+  options: string
+  contentLength: string | undefined
+}
+
+const readConnection = (declared: Declared, value: string): void => {
+  for (const option of partsOf(value)) {
+    const lower = option.toLowerCase()
+    if (lower === "close") declared.close = true
+    else if (lower !== "keep-alive" && lower !== "")
+      declared.options += `${declared.options === "" ? "" : ", "}${option}`
+  }
+}
+
+/** Whether the field is written by us, not as given; a refusal when it must not be given at all. */
+const takes = (declared: Declared, lower: string, value: string): boolean | Refused => {
+  switch (lower) {
+    case "date":
+      declared.date = true
+      return false
+    case "connection":
+      readConnection(declared, value)
+      return true
+    case "content-length":
+      if (declared.contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) {
+        return refused("HeaderValue", `Content-Length: ${value}`)
+      }
+      declared.contentLength = value
+      return true
+    case "transfer-encoding":
+      return refused("HeaderForbidden", `Transfer-Encoding: ${value}`)
+    default:
+      return false
+  }
+}
+
+/** Only names as long as these can be one of the four: no other is put into lower case. */
+const isTakenLength = (length: number): boolean => length === 4 || length === 10 || length === 14 || length === 17
+
+const declare = (fields: ReadonlyArray<string>): Declared | Refused => {
+  const declared: Declared = { text: "", date: false, close: false, options: "", contentLength: undefined }
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!
+    const value = fields[i + 1]!
+    const refusal = refusalOf(name, value)
+    if (refusal !== undefined) return refusal
+    const taken = isTakenLength(name.length) && takes(declared, name.toLowerCase(), value)
+    if (taken === false) declared.text += `${name}: ${value}\r\n`
+    else if (taken !== true) return taken
+  }
+  return declared
+}
+
+const nothingDeclared: Declared = { text: "", date: false, close: false, options: "", contentLength: undefined }
+
+/** The length that is announced, and the framing that is used: not the same for HEAD, 204 and 304. */
+const frame = (
+  outline: ResponseOutline,
+  own: string | undefined
+): { length: number | undefined; framing: BodyFraming } | Refused => {
+  const { contentLength, method, minor, status } = outline
+  const declared = own === undefined ? undefined : Number(own)
+  // Content for HEAD, 204, 205 or 304 is left out, so it cannot disagree; only what leaves has to keep its word.
+  const isLeftOut = !hasContent(status) || (method === "HEAD" && contentLength === 0)
+  if (declared !== undefined && contentLength !== undefined && !isLeftOut && declared !== contentLength) {
+    return refused(
+      declared < contentLength ? "ContentTooLong" : "ContentTooShort",
+      `${contentLength} of ${declared} bytes`
+    )
+  }
+  const length = declared ?? contentLength
+  if (status === 204) return { length: undefined, framing: noContent }
+  if (status === 205) return { length: 0, framing: noContent }
+  if (status === 304) return { length: declared, framing: noContent }
+  if (method === "HEAD") return { length, framing: noContent }
+  if (length !== undefined) return { length, framing: { _tag: "Length", length } }
+  return { length, framing: minor > 0 ? chunked : untilClose }
+}
+
+const connectionText = (close: boolean, minor: number, options: string): string => {
+  const first = close ? "close" : minor === 0 ? "keep-alive" : ""
+  if (first === "" && options === "") return ""
+  return `Connection: ${first}${first !== "" && options !== "" ? ", " : ""}${options}\r\n`
+}
+
+/** @internal */
+export const writeHead = (
+  outline: ResponseOutline,
+  phrase: (status: number) => string | undefined
+): WrittenHead | Refused => {
+  const { fields, minor, status } = outline
+  const declared = fields.length === 0 ? nothingDeclared : declare(fields)
+  if ("_tag" in declared) return declared
+  const framed = frame(outline, declared.contentLength)
+  if ("_tag" in framed) return framed
+  const { framing, length } = framed
+  const close = declared.close || !outline.reuse || framing._tag === "UntilClose"
+  const text =
+    statusLine(status, phrase) +
+    (declared.date ? "" : `Date: ${outline.date}\r\n`) +
+    connectionText(close, minor, declared.options) +
+    declared.text +
+    (framing._tag === "Chunked"
+      ? "Transfer-Encoding: chunked\r\n\r\n"
+      : length === undefined
+        ? "\r\n"
+        : `Content-Length: ${length}\r\n\r\n`)
+  return { _tag: "Written", text, framing, reuse: !close }
+}
+
+/** The head of an interim response, or of `101`: fields only, no `Date`, no framing (RFC 9110 §15.2). @internal */
+export const writeInterim = (
+  status: number,
+  fields: ReadonlyArray<string>,
+  phrase: (status: number) => string | undefined
+): string | Refused => {
+  let text = statusLine(status, phrase)
+  for (let i = 0; i < fields.length; i += 2) {
+    const refusal = refusalOf(fields[i]!, fields[i + 1]!) ?? framingRefusal(fields[i]!)
+    if (refusal !== undefined) return refusal
+    text += `${fields[i]}: ${fields[i + 1]}\r\n`
+  }
+  return `${text}\r\n`
+}
+
+const framingRefusal = (name: string): Refused | undefined => {
+  const lower = name.toLowerCase()
+  return lower === "content-length" || lower === "transfer-encoding" ? refused("HeaderForbidden", name) : undefined
+}

@@ -1,0 +1,405 @@
+/**
+ * One connection's story: bytes in, requests, handlers, answers, and how it ends. The only request loop there is.
+ *
+ * `step` tells it: ask the parser; feed it, or wait; run the handler of a request; go on. Everything runs in the one
+ * fiber of the connection, which is entered once a wait and never once a byte. Errors are settled in one block, by how
+ * far the answer is: not begun, it becomes an error's answer; begun, the connection breaks; whole, it stands.
+ *
+ * @internal
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import { KeyError, ValueError } from "../../Errors.js"
+import { toString as statusText } from "../../HttpCode.js"
+import type { Limits } from "../../Limits.js"
+import type { Connection, ConnectionEvents } from "../../Listener.js"
+import type { Malformed, Parser, RequestHead } from "../../RequestParser.js"
+import type { Responded } from "../../Response.js"
+import type { Writer } from "../../ResponseWriter.js"
+import { dateOf } from "../http1/date.js"
+import { reasons } from "../reasons.js"
+import { RequestImpl } from "../request.js"
+import { Signal, thisFiber, unsafeInterrupt } from "../runtime.js"
+import type { Due } from "./deadlines.js"
+import { ExchangeImpl } from "./exchange.js"
+import type { ConnectionEnd, EndReason, Household, Service } from "./household.js"
+import { Inbox } from "./inbox.js"
+import type { Line } from "./line.js"
+import { Outbox } from "./outbox.js"
+import type { RequestScope } from "./requestScope.js"
+
+const never = Number.POSITIVE_INFINITY
+
+const plainText = { "Content-Type": "text/plain; charset=utf-8" }
+
+/** The text of an error's answer: its status, and for the client's mistakes the rule that was broken. No input in it. */
+const errorText = (status: number, error: ValueError | KeyError | undefined): string => {
+  if (error === undefined || status === 500) return `${statusText(status)}\n`
+  return `${statusText(status)}: ${error instanceof ValueError ? reasons[error.reason].text : error.message}\n`
+}
+
+/** The error that answers a failure by itself, if the failure is one. */
+const answeredBy = (cause: Cause.Cause<unknown>): ValueError | KeyError | undefined => {
+  const failure = Option.getOrUndefined(Cause.failureOption(cause))
+  return failure instanceof ValueError || failure instanceof KeyError ? failure : undefined
+}
+
+export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
+  readonly limits: Limits
+  readonly parser: Parser
+  readonly writer: Writer
+  readonly inbox: Inbox
+  readonly outbox: Outbox
+
+  private phase: "Reading" | "Handling" | "Skipping" | "Over" = "Reading"
+  private reason: EndReason | undefined
+  private requests = 0
+  private skipped = 0
+  private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  // Both are set before a handler runs, and read only while or after it does.
+  private exchange!: ExchangeImpl
+  private request!: RequestImpl
+
+  private isDraining = false
+  private isClosed = false
+  private overdue = false
+  private readDue = never
+  private writeDue = never
+  /** When the header section, or what is skipped of a body, has to have ended: trickling does not move it. */
+  private totalDue = never
+  private unsent = 0
+  private readonly received = new Signal()
+  private readonly sent = new Signal()
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly household: Household,
+    private readonly service: Service<E, R>,
+    private readonly scope: RequestScope
+  ) {
+    this.limits = household.limits
+    this.parser = household.makeParser(household.limits)
+    this.writer = household.makeWriter()
+    this.inbox = new Inbox(connection, household.limits.maxReadAhead)
+    this.outbox = new Outbox(connection)
+  }
+
+  // The story, in order.
+
+  /** The whole life of the connection; succeeds with how it ended, whatever happened. */
+  readonly run: Effect.Effect<ConnectionEnd, never, R> = Effect.uninterruptibleMask((restore) =>
+    thisFiber((fiber) => {
+      this.fiber = fiber
+      this.household.deadlines.watch(this)
+      this.connection.open(this)
+      const requests = Effect.whileLoop({
+        while: () => this.phase !== "Over",
+        body: () => this.step(),
+        step: () => {}
+      })
+      return Effect.flatMap(Effect.exit(restore(Effect.zipRight(this.scope.install, requests))), (exit) =>
+        this.leave(exit)
+      )
+    })
+  )
+
+  /** Goes on until something has to be waited for. */
+  private step(): Effect.Effect<void, never, R> {
+    while (this.phase !== "Over") {
+      const step = this.parser.next()
+      if (step === "NeedMore") {
+        const bytes = this.inbox.pull()
+        if (bytes === undefined) return this.awaitMore()
+        this.parser.feed(bytes)
+      } else if (step._tag === "Head") {
+        return this.outbox.isFull() ? Effect.flatMap(this.canWrite, () => this.handle(step)) : this.handle(step)
+      } else if (step._tag === "Body") {
+        this.skip(step.bytes.length)
+      } else if (step._tag === "End") {
+        this.read()
+      } else {
+        this.refuse(step)
+      }
+    }
+    return Effect.void
+  }
+
+  private handle(head: RequestHead): Effect.Effect<void, never, R> {
+    this.phase = "Handling"
+    this.readDue = this.totalDue = never
+    this.requests++
+    this.scope.open()
+    this.exchange = new ExchangeImpl(this, head)
+    this.request = new RequestImpl(head, this.connection, this.exchange)
+    // CONNECT asks for a tunnel, and nobody here digs one (RFC 9110 §9.3.6).
+    return head.method === "CONNECT"
+      ? this.failed(Cause.fail(new ValueError({ reason: "MethodUnknown", saw: "CONNECT" })))
+      : Effect.matchCauseEffect(this.answer(), this.settle)
+  }
+
+  /** A handler may throw before it has made an Effect: that is a defect like any other. */
+  private answer(): Effect.Effect<Responded, E, R> {
+    try {
+      return this.service.handler(this.request)
+    } catch (defect) {
+      return Effect.die(defect)
+    }
+  }
+
+  private readonly settle = {
+    onSuccess: (evidence: Responded): Effect.Effect<void, never, R> =>
+      this.exchange.isEvidence(evidence)
+        ? this.conclude(Exit.void)
+        : this.failed(Cause.die(new Error("a handler must return the evidence that its own request was answered"))),
+    onFailure: (cause: Cause.Cause<E>): Effect.Effect<void, never, R> => this.failed(cause)
+  }
+
+  /** Every failure ends here: answered while it can be, reported unless it is the client's mistake. */
+  private failed(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {
+    const { exchange, request } = this
+    const error = answeredBy(cause)
+    const status = error?.status ?? 500
+    const isAnswer = exchange.state === "Unanswered"
+    if (isAnswer) exchange.respond(status, errorText(status, error), plainText)
+    const concluded = this.conclude(Exit.failCause(cause))
+    if (isAnswer && status !== 500) return concluded
+    // A status other than 500 is this connection's own, so what is reported is the handler's.
+    return Effect.zipRight(this.service.report(cause as Cause.Cause<E>, request), concluded)
+  }
+
+  /** Ends the request behind its answer, and goes on. */
+  private conclude(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const closing = this.scope.close(exit)
+      if (closing !== undefined)
+        return Effect.ensuring(
+          closing,
+          Effect.sync(() => this.goOn())
+        )
+      this.goOn()
+      return Effect.void
+    })
+  }
+
+  private goOn(): void {
+    const { exchange } = this
+    if (exchange.state !== "Answered") this.over("Broken")
+    else if (exchange.isUpgraded) this.over("Upgraded")
+    else if (!exchange.reuse) this.over("ClosedByServer")
+    else this.read(exchange.isUnread ? "Skipping" : "Reading")
+  }
+
+  private read(phase: "Reading" | "Skipping" = "Reading"): void {
+    this.phase = phase
+    this.skipped = 0
+    this.overdue = false
+    this.readDue = this.totalDue = never
+  }
+
+  /** What a handler left of a body, thrown away to reach the next request. */
+  private skip(bytes: number): void {
+    this.skipped += bytes
+    if (this.skipped > this.limits.maxDrain) this.over("ClosedByServer")
+  }
+
+  /** Nothing on this connection can be trusted any more: one answer, unless this request has had its own. */
+  private refuse(malformed: Malformed): void {
+    if (this.phase === "Reading") this.lastWords(new ValueError(malformed))
+    this.over("Malformed")
+  }
+
+  private lastWords(error: ValueError): void {
+    const text = errorText(error.status, error)
+    const head = this.writer.head({
+      status: error.status,
+      fields: ["Content-Type", plainText["Content-Type"]],
+      contentLength: text.length,
+      method: "GET",
+      minor: 1,
+      reuse: false,
+      date: this.date()
+    })
+    if (head._tag === "Written") this.outbox.pushText(head.text + text)
+  }
+
+  private over(reason: EndReason): void {
+    this.phase = "Over"
+    this.reason ??= reason
+  }
+
+  /** Ends what is left, and waits until the descriptor has been given back. */
+  private leave(exit: Exit.Exit<void, never>): Effect.Effect<ConnectionEnd> {
+    const { connection, household } = this
+    const closing = this.phase === "Handling" ? this.scope.close(exit) : undefined
+    if (this.phase !== "Over") this.over("Interrupted")
+    const farewell = Effect.suspend(() => {
+      this.readDue = this.writeDue = never
+      this.outbox.flush()
+      if (Exit.isFailure(exit) || this.reason === "Broken") connection.destroy()
+      else {
+        this.inbox.discard()
+        connection.end()
+        household.lingering.add(connection)
+      }
+      return this.gone()
+    })
+    const end = Effect.sync((): ConnectionEnd => {
+      household.lingering.remove(connection)
+      household.deadlines.unwatch(this)
+      return { reason: this.reason ?? "Interrupted", requests: this.requests }
+    })
+    const ended = Effect.zipRight(closing === undefined ? farewell : Effect.ensuring(closing, farewell), end)
+    return Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)
+      ? Effect.zipRight(Effect.logError("a connection failed", exit.cause), ended)
+      : ended
+  }
+
+  private gone(): Effect.Effect<void> {
+    return this.isClosed ? Effect.void : Effect.flatMap(this.received.wait(), () => this.gone())
+  }
+
+  // Waiting: for the next request, for a body, for a client that is slow to read.
+
+  private awaitMore(): Effect.Effect<void> {
+    this.outbox.flush()
+    const isIdle = this.phase === "Reading" && this.parser.isIdle()
+    if (this.isClosed || this.inbox.isEnded) this.endedByClient(isIdle)
+    else if (this.overdue) this.timedOut(isIdle)
+    else if (this.isDraining) this.over("ClosedByServer")
+    else return this.receive(this.dueOf(isIdle))
+    return Effect.void
+  }
+
+  private dueOf(isIdle: boolean): number {
+    const { deadlines, timeouts } = this.household
+    if (isIdle) return deadlines.now() + timeouts.keepAlive
+    if (this.totalDue === never) {
+      this.totalDue = deadlines.now() + (this.phase === "Reading" ? timeouts.header : timeouts.body)
+    }
+    return this.totalDue
+  }
+
+  private receive(until: number): Effect.Effect<void> {
+    this.readDue = until
+    this.household.deadlines.notBefore(until)
+    return this.received.wait()
+  }
+
+  /** FIN, or a reset: in the middle of a head the former gets an answer (RFC 9112 §8), the latter cannot. */
+  private endedByClient(isIdle: boolean): void {
+    if (this.phase === "Reading" && !isIdle && !this.isClosed)
+      this.lastWords(new ValueError({ reason: "IncompleteRequest" }))
+    this.over(isIdle ? "ClosedByClient" : "Aborted")
+  }
+
+  private timedOut(isIdle: boolean): void {
+    if (this.phase === "Reading" && !isIdle) this.lastWords(new ValueError({ reason: "Timeout" }))
+    this.over("TimedOut")
+  }
+
+  awaitBody(): Effect.Effect<void> {
+    return this.receive(this.household.deadlines.now() + this.household.timeouts.body)
+  }
+
+  awaitBytes(): Effect.Effect<void> {
+    return this.received.wait()
+  }
+
+  get canWrite(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.isClosed || !this.outbox.isFull()) return Effect.void
+      const { deadlines, timeouts } = this.household
+      this.unsent = this.connection.unsent()
+      this.writeDue = deadlines.now() + timeouts.write
+      deadlines.notBefore(this.writeDue)
+      return Effect.flatMap(this.sent.wait(), () => this.canWrite)
+    })
+  }
+
+  isOverdue(): boolean {
+    return this.overdue
+  }
+
+  date(): string {
+    return dateOf(this.household.deadlines.now())
+  }
+
+  mayGoOn(): boolean {
+    return !this.isDraining && this.requests < this.limits.maxRequestsPerConnection
+  }
+
+  // Events: from the connection, from the sweep of deadlines, from the server that closes.
+
+  readonly onBytes = (bytes: Buffer): void => {
+    if (this.phase === "Over") return
+    this.readDue = never
+    this.overdue = false
+    this.inbox.push(bytes)
+    this.received.wake()
+  }
+
+  readonly onEnd = (): void => {
+    this.inbox.isEnded = true
+    if (this.household.onHalfClose === "interrupt" && this.phase === "Handling") this.interrupt("Aborted")
+    else this.received.wake()
+  }
+
+  readonly onDrain = (): void => {
+    this.writeDue = never
+    this.sent.wake()
+  }
+
+  readonly onClose = (): void => {
+    this.isClosed = true
+    if (this.phase === "Handling") this.interrupt("Aborted")
+    this.received.wake()
+    this.sent.wake()
+  }
+
+  dueAt(): number {
+    return Math.min(this.readDue, this.writeDue)
+  }
+
+  onDue(now: number): void {
+    if (this.readDue <= now) {
+      this.readDue = never
+      this.overdue = true
+      this.received.wake()
+    }
+    if (this.writeDue <= now) this.writeOverdue(now)
+  }
+
+  /** A client that reads something, however slowly, is waited for. */
+  private writeOverdue(now: number): void {
+    const unsent = this.connection.unsent()
+    if (unsent < this.unsent) {
+      this.unsent = unsent
+      this.writeDue = now + this.household.timeouts.write
+    } else {
+      this.writeDue = never
+      this.reason ??= "TimedOut"
+      this.connection.destroy()
+    }
+  }
+
+  /** Whether a request is being served. */
+  get isBusy(): boolean {
+    return this.phase === "Handling"
+  }
+
+  /** Serves no further request; ends now if none is being served. */
+  drain(): void {
+    this.isDraining = true
+    this.received.wake()
+  }
+
+  /** Ends the handler, and the connection with it. */
+  interrupt(reason: EndReason): void {
+    this.reason ??= reason
+    if (this.fiber !== undefined) unsafeInterrupt(this.fiber)
+    if (this.phase === "Over") this.connection.destroy()
+  }
+}

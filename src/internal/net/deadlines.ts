@@ -1,0 +1,78 @@
+/**
+ * The deadlines of a server's connections: one sweep for all of them, asleep until the earliest is due.
+ *
+ * A connection moves its deadline by writing a number; the sweep is touched only when a deadline comes nearer than
+ * the next look, and then once. An `Effect.timeout` a read would cost 52 µs. Nothing is armed while nothing can be due.
+ *
+ * @internal
+ */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Runtime from "effect/Runtime"
+import { unsafeInterrupt } from "../runtime.js"
+
+/** Something that is due at a time, in milliseconds of the clock; `Infinity` when it is not. */
+export interface Due {
+  readonly dueAt: () => number
+  readonly onDue: (now: number) => void
+}
+
+export class Deadlines {
+  private readonly watched = new Set<Due>()
+  private wakeAt = Number.POSITIVE_INFINITY
+  private sleeper: Fiber.RuntimeFiber<unknown, unknown> | undefined
+
+  constructor(
+    private readonly clock: Clock.Clock,
+    private readonly runtime: Runtime.Runtime<never>
+  ) {}
+
+  now(): number {
+    return this.clock.unsafeCurrentTimeMillis()
+  }
+
+  watch(due: Due): void {
+    this.watched.add(due)
+  }
+
+  unwatch(due: Due): void {
+    this.watched.delete(due)
+  }
+
+  /** To be called when a deadline was set to this time. One that moves away costs a comparison. */
+  notBefore(at: number): void {
+    if (at < this.wakeAt) this.sleepUntil(at)
+  }
+
+  stop(): void {
+    this.watched.clear()
+    this.sleepUntil(Number.POSITIVE_INFINITY)
+  }
+
+  private sleepUntil(at: number): void {
+    if (this.sleeper !== undefined) unsafeInterrupt(this.sleeper)
+    this.sleeper = undefined
+    this.wakeAt = at
+    if (at === Number.POSITIVE_INFINITY) return
+    const asleep = this.clock.sleep(Duration.millis(Math.max(0, at - this.now())))
+    this.sleeper = Runtime.runFork(this.runtime)(
+      Effect.zipRight(
+        asleep,
+        Effect.sync(() => this.sweep())
+      )
+    )
+  }
+
+  private sweep(): void {
+    const now = this.now()
+    let earliest = Number.POSITIVE_INFINITY
+    for (const due of this.watched) {
+      if (due.dueAt() <= now) due.onDue(now)
+      earliest = Math.min(earliest, due.dueAt())
+    }
+    this.sleeper = undefined
+    this.sleepUntil(earliest)
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * One request and its one answer: what `Response` asks for, done on the connection's line.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { ValueError } from "../../Errors.js"
+import * as HttpHeaders from "../../HttpHeaders.js"
+import type { RequestHead } from "../../RequestParser.js"
+import type { Duplex, Responded } from "../../Response.js"
+import type { BodyFraming, Refused, WrittenHead } from "../../ResponseWriter.js"
+import type { Exchange, OpenAnswer, Upgraded } from "../exchange.js"
+import { flatOf } from "../headers.js"
+import { responded } from "../responded.js"
+import type { Line } from "./line.js"
+import { RequestBody } from "./requestBody.js"
+
+const noFields: ReadonlyArray<string> = []
+
+const fieldsOf = (headers: HttpHeaders.Input | undefined): ReadonlyArray<string> =>
+  headers === undefined ? noFields : flatOf(HttpHeaders.make(headers))
+
+const byteLength = (content: string | Uint8Array): number =>
+  typeof content === "string" ? Buffer.byteLength(content) : content.byteLength
+
+const refusalOf = (refused: Refused): ValueError => new ValueError(refused)
+
+/** The content of an answer whose head has been written. */
+class OpenAnswerImpl implements OpenAnswer {
+  private sent = 0
+  private isEnded = false
+
+  constructor(
+    private readonly line: Line,
+    private readonly status: number,
+    private readonly framing: BodyFraming,
+    private readonly onEnd: (evidence: Responded) => void
+  ) {}
+
+  get takesContent(): boolean {
+    return this.framing._tag !== "None"
+  }
+
+  write(content: string | Uint8Array): ValueError | undefined {
+    if (this.isEnded) return new ValueError({ reason: "AlreadyAnswered", saw: "a write behind the end" })
+    const {
+      framing,
+      line: { outbox, writer }
+    } = this
+    const length = byteLength(content)
+    if (length === 0 || framing._tag === "None") return undefined
+    if (framing._tag === "Length" && this.sent + length > framing.length) {
+      return new ValueError({ reason: "ContentTooLong", saw: `${this.sent + length} of ${framing.length} bytes` })
+    }
+    this.sent += length
+    if (framing._tag === "Chunked") outbox.pushText(writer.chunkHead(length))
+    outbox.pushContent(content, length)
+    if (framing._tag === "Chunked") outbox.pushText("\r\n")
+    return undefined
+  }
+
+  end(trailers: HttpHeaders.Input | undefined): Responded | ValueError {
+    if (this.isEnded) return new ValueError({ reason: "AlreadyAnswered", saw: "a second end" })
+    const {
+      framing,
+      line: { outbox, writer }
+    } = this
+    if (framing._tag === "Length" && this.sent < framing.length) {
+      return new ValueError({ reason: "ContentTooShort", saw: `${this.sent} of ${framing.length} bytes` })
+    }
+    if (framing._tag === "Chunked") {
+      const last = writer.lastChunk(fieldsOf(trailers))
+      if (typeof last !== "string") return refusalOf(last)
+      outbox.pushText(last)
+    }
+    this.isEnded = true
+    const evidence = responded(this.status, this.sent)
+    this.onEnd(evidence)
+    return evidence
+  }
+}
+
+export class ExchangeImpl implements Exchange {
+  /** How far the answer is. Only "Unanswered" can still become an error's answer. */
+  state: "Unanswered" | "Open" | "Answered" = "Unanswered"
+  /** Whether the connection goes on behind this answer, as its head has told the client. */
+  reuse = true
+  /** Whether the answer is `101`, and HTTP is over. */
+  isUpgraded = false
+  private evidence: Responded | undefined
+  private madeBody: RequestBody | undefined
+
+  constructor(
+    private readonly line: Line,
+    private readonly head: RequestHead
+  ) {}
+
+  /** Made when somebody asks for it; few requests have one. */
+  private get body(): RequestBody {
+    return (this.madeBody ??= new RequestBody(this.line, this.head))
+  }
+
+  private get hasBody(): boolean {
+    return this.head.framing._tag !== "None"
+  }
+
+  /** Whether bytes of this request are still to come before the next one. */
+  get isUnread(): boolean {
+    return this.hasBody && !this.body.isDone
+  }
+
+  /** Whether this is the evidence that this very request was answered. */
+  isEvidence(value: Responded): boolean {
+    return this.evidence !== undefined && value === this.evidence
+  }
+
+  get bytes(): Effect.Effect<Buffer, ValueError> {
+    return Effect.suspend(() => this.body.readWhole())
+  }
+
+  get stream(): Stream.Stream<Uint8Array, ValueError> {
+    return Stream.unwrap(Effect.suspend(() => this.body.readPieces()))
+  }
+
+  get trailers(): Effect.Effect<HttpHeaders.HttpHeaders, ValueError> {
+    return Effect.suspend(() => this.body.readTrailers())
+  }
+
+  respond(code: number, content: string | Uint8Array, headers: HttpHeaders.Input | undefined): Responded | ValueError {
+    const length = byteLength(content)
+    const written = this.writeHead(code, headers, length)
+    if (written instanceof ValueError) return written
+    const isSent = written.framing._tag === "Length"
+    if (isSent && length > 0) this.line.outbox.pushContent(content, length)
+    const evidence = responded(code, isSent ? length : 0)
+    this.answered(evidence)
+    return evidence
+  }
+
+  begin(code: number, headers: HttpHeaders.Input | undefined): OpenAnswer | ValueError {
+    const written = this.writeHead(code, headers, undefined)
+    if (written instanceof ValueError) return written
+    this.state = "Open"
+    return new OpenAnswerImpl(this.line, code, written.framing, (evidence) => this.answered(evidence))
+  }
+
+  inform(code: number, headers: HttpHeaders.Input | undefined): ValueError | undefined {
+    if (this.state !== "Unanswered") return new ValueError({ reason: "AlreadyAnswered", saw: String(code) })
+    if (code !== 102 && code !== 103) return new ValueError({ reason: "StatusCode", saw: String(code) })
+    const interim = this.line.writer.interim(code, fieldsOf(headers))
+    if (typeof interim !== "string") return refusalOf(interim)
+    if (this.head.version.minor > 0) this.line.outbox.pushText(interim)
+    return undefined
+  }
+
+  upgrade(headers: HttpHeaders.Input | undefined): Upgraded | ValueError {
+    if (this.state !== "Unanswered") return new ValueError({ reason: "AlreadyAnswered", saw: "101" })
+    if (!this.head.offersUpgrade || this.isUnread) return new ValueError({ reason: "NotUpgradable" })
+    const { line } = this
+    const head = line.writer.interim(101, ["Connection", "Upgrade", ...fieldsOf(headers)])
+    if (typeof head !== "string") return refusalOf(head)
+    this.state = "Open"
+    this.isUpgraded = true
+    line.outbox.pushText(head)
+    const finish = (): Responded => {
+      const evidence = responded(101, 0)
+      this.answered(evidence)
+      return evidence
+    }
+    return { duplex: this.duplex(), finish }
+  }
+
+  mustWait(): boolean {
+    return this.line.outbox.isFull()
+  }
+
+  get canWrite(): Effect.Effect<void> {
+    return this.line.canWrite
+  }
+
+  private writeHead(
+    code: number,
+    headers: HttpHeaders.Input | undefined,
+    length: number | undefined
+  ): WrittenHead | ValueError {
+    if (this.state !== "Unanswered") return new ValueError({ reason: "AlreadyAnswered", saw: String(code) })
+    if (!(code >= 200 && code <= 599) || !Number.isInteger(code))
+      return new ValueError({ reason: "StatusCode", saw: String(code) })
+    const { head, line } = this
+    const written = line.writer.head({
+      status: code,
+      fields: fieldsOf(headers),
+      contentLength: length,
+      method: head.method,
+      minor: head.version.minor,
+      reuse: head.keepAlive && line.mayGoOn() && (!this.hasBody || this.body.canBeSkipped),
+      date: line.date()
+    })
+    if (written._tag === "Refused") return refusalOf(written)
+    this.reuse = written.reuse
+    if (head.expectsContinue) this.body.forgetContinue()
+    line.outbox.pushText(written.text)
+    return written
+  }
+
+  private answered(evidence: Responded): void {
+    this.state = "Answered"
+    this.evidence = evidence
+  }
+
+  private duplex(): Duplex {
+    const { line } = this
+    const rest = line.parser.takeRest()
+    let isFirst = rest.length > 0
+    const next: Effect.Effect<Uint8Array, Option.Option<never>> = Effect.suspend(() => {
+      if (isFirst) {
+        isFirst = false
+        return Effect.succeed(rest)
+      }
+      const bytes = line.inbox.pull()
+      if (bytes !== undefined) return Effect.succeed(bytes)
+      return line.inbox.isEnded ? Effect.fail(Option.none()) : Effect.zipRight(line.awaitBytes(), next)
+    })
+    return {
+      stream: Stream.repeatEffectOption(next),
+      write: (content) =>
+        Effect.suspend(() => {
+          line.outbox.pushContent(content, byteLength(content))
+          return line.outbox.isFull() ? line.canWrite : Effect.void
+        })
+    }
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * What connections have in common, what serves them, and how they can end.
+ *
+ * @internal
+ */
+import type * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Limits } from "../../Limits.js"
+import type { Request } from "../../Request.js"
+import { type Parser, RequestParser } from "../../RequestParser.js"
+import type { Handler } from "../../Response.js"
+import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
+import { Deadlines } from "./deadlines.js"
+import { Lingering } from "./lingering.js"
+
+/** Why a connection ended. */
+export type EndReason =
+  /** The client ended it between two requests. */
+  | "ClosedByClient"
+  /** The server did: as the client or the handler asked, after the last request allowed, or because it is closing. */
+  | "ClosedByServer"
+  /** A request could not be understood, and was answered so. */
+  | "Malformed"
+  /** Nothing came, or nothing was read, for too long. */
+  | "TimedOut"
+  /** The client left in the middle of a request. */
+  | "Aborted"
+  /** A handler failed after the head of its answer had left. */
+  | "Broken"
+  /** The connection was handed over, and has been given back. */
+  | "Upgraded"
+  /** Its fiber was interrupted, by the closing server or by whoever holds it. */
+  | "Interrupted"
+
+/** How a connection ended, and how many requests it had brought. */
+export interface ConnectionEnd {
+  readonly reason: EndReason
+  readonly requests: number
+}
+
+/** What all connections of a server have in common. */
+export interface Household {
+  readonly limits: Limits
+  readonly makeParser: (limits: Limits) => Parser
+  readonly makeWriter: () => Writer
+  readonly deadlines: Deadlines
+  readonly lingering: Lingering
+  readonly onHalfClose: "answer" | "interrupt"
+  readonly timeouts: Timeouts
+}
+
+/** The deadlines of `Limits`, in milliseconds. */
+export interface Timeouts {
+  readonly keepAlive: number
+  readonly header: number
+  readonly body: number
+  readonly write: number
+}
+
+export const timeoutsOf = (limits: Limits): Timeouts => ({
+  keepAlive: Duration.toMillis(limits.keepAliveTimeout),
+  header: Duration.toMillis(limits.headerTimeout),
+  body: Duration.toMillis(limits.bodyTimeout),
+  write: Duration.toMillis(limits.writeTimeout)
+})
+
+/** What serves the requests of a connection. */
+export interface Service<E, R> {
+  readonly handler: Handler<E, R>
+  /** Told of every failure that was answered 500, or that could not be answered. */
+  readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>
+}
+
+/** The first limit that can never hold: a size or a number that is not positive, or not a number. */
+export const senseless = (limits: Limits): string | undefined =>
+  Object.entries(limits).find(
+    ([, limit]) => !(Number(Duration.isDuration(limit) ? Duration.toMillis(limit) : limit) > 0)
+  )?.[0]
+
+/** Makes what all connections share; the sweep of deadlines ends with the scope. */
+export const makeHousehold = (
+  limits: Limits,
+  onHalfClose: "answer" | "interrupt"
+): Effect.Effect<Household, never, Scope.Scope | RequestParser | ResponseWriter> =>
+  Effect.gen(function* () {
+    const parser = yield* RequestParser
+    const writer = yield* ResponseWriter
+    const clock = yield* Effect.clock
+    const runtime = yield* Effect.runtime<never>()
+    const deadlines = yield* Effect.acquireRelease(
+      Effect.sync(() => new Deadlines(clock, runtime)),
+      (deadlines) => Effect.sync(() => deadlines.stop())
+    )
+    return {
+      limits,
+      makeParser: parser.make,
+      makeWriter: writer.make,
+      deadlines,
+      lingering: new Lingering(limits),
+      onHalfClose,
+      timeouts: timeoutsOf(limits)
+    }
+  })

@@ -1,0 +1,34 @@
+/**
+ * How a failure reaches the user: by `onFailure`, or in the log.
+ *
+ * @internal
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type { Request } from "../../Request.js"
+import type { Handler } from "../../Response.js"
+import type { Service } from "./household.js"
+
+/** The default report: an error in the log, with the request it is about. A client that left is nobody's error. */
+const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
+  Effect.annotateLogs(
+    Cause.isInterruptedOnly(cause)
+      ? Effect.logDebug("a handler was interrupted", cause)
+      : Effect.logError("a handler failed", cause),
+    { method: request.method, url: request.url, client: request.client.id }
+  )
+
+export const serviceOf = <E, R, R2>(
+  handler: Handler<E, R>,
+  onFailure: ((cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>) | undefined
+): Service<E, R | R2> => {
+  const report = onFailure ?? logFailure
+  return {
+    handler,
+    report: (cause, request) =>
+      Effect.catchAllCause(
+        Effect.suspend(() => report(cause, request)),
+        (failure) => Effect.logError("reporting a failure failed", failure)
+      )
+  }
+}

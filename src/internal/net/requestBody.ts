@@ -1,0 +1,157 @@
+/**
+ * The body of one request: read when it is asked for, whole or piece by piece.
+ *
+ * @internal
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { ValueError } from "../../Errors.js"
+import type { HttpHeaders } from "../../HttpHeaders.js"
+import type { RequestHead } from "../../RequestParser.js"
+import { fromRequest } from "../headers.js"
+import type { Line } from "./line.js"
+
+const nothing = Buffer.alloc(0)
+
+/** Pieces given out in one chunk of a stream: enough to spread its cost, few enough to hold back a fast sender. */
+const maxPieces = 16
+
+/** Bytes that come in pieces, gathered in one buffer: it grows with what has come, not with what was announced. */
+class Gathered {
+  private store: Buffer = nothing
+  private size = 0
+
+  add(bytes: Buffer): void {
+    if (this.size === 0) this.store = bytes
+    else {
+      const size = this.size + bytes.length
+      if (size > this.store.length || this.isBorrowed) this.grow(size)
+      bytes.copy(this.store, this.size)
+    }
+    this.size += bytes.length
+  }
+
+  take(): Buffer {
+    return this.store.subarray(0, this.size)
+  }
+
+  /** The first piece is kept where it arrived, which most bodies need no more than; nothing may be written behind it. */
+  private isBorrowed = true
+
+  private grow(size: number): void {
+    const grown = Buffer.allocUnsafeSlow(size * 2)
+    this.store.copy(grown, 0, 0, this.size)
+    this.store = grown
+    this.isBorrowed = false
+  }
+}
+
+export class RequestBody {
+  /** The end of the body has been read. */
+  isDone: boolean
+  private asked: "Nobody" | "Whole" | "Pieces" = "Nobody"
+  private failure: ValueError | undefined
+  private trailerFields: ReadonlyArray<string> = []
+  private read = 0
+  private continues: boolean
+  private readonly gathered = new Gathered()
+  private pieces: Array<Buffer> = []
+
+  constructor(
+    private readonly line: Line,
+    private readonly head: RequestHead
+  ) {
+    this.isDone = head.framing._tag === "None"
+    this.continues = head.expectsContinue && !this.isDone
+  }
+
+  /**
+   * Whether what is unread can be read and thrown away to reach the next request: not when the client was never told to
+   * go on, since nobody knows whether it will, and not when it is too much.
+   */
+  get canBeSkipped(): boolean {
+    if (this.isDone) return true
+    if (this.failure !== undefined || this.continues) return false
+    const { framing } = this.head
+    return framing._tag !== "Length" || framing.length - this.read <= this.line.limits.maxDrain
+  }
+
+  /** A final answer has left: `100 Continue` may not follow it. */
+  forgetContinue(): void {
+    this.continues = false
+  }
+
+  readWhole(): Effect.Effect<Buffer, ValueError> {
+    if (this.asked === "Pieces") return new ValueError({ reason: "BodyConsumed" })
+    this.ask("Whole")
+    return this.whole()
+  }
+
+  readPieces(): Effect.Effect<Stream.Stream<Uint8Array, ValueError>, ValueError> {
+    if (this.asked !== "Nobody") return new ValueError({ reason: "BodyConsumed" })
+    this.ask("Pieces")
+    return Effect.succeed(Stream.repeatEffectChunkOption(Effect.suspend(() => this.nextPieces())))
+  }
+
+  readTrailers(): Effect.Effect<HttpHeaders, ValueError> {
+    const read = this.isDone ? Effect.void : this.readWhole()
+    return Effect.map(read, () => fromRequest(() => this.trailerFields))
+  }
+
+  private whole(): Effect.Effect<Buffer, ValueError> {
+    this.look()
+    if (this.failure !== undefined) return this.failure
+    if (this.isDone) return Effect.succeed(this.gathered.take())
+    return Effect.flatMap(this.line.awaitBody(), () => this.whole())
+  }
+
+  private nextPieces(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ValueError>> {
+    this.look()
+    if (this.pieces.length > 0) {
+      const pieces = this.pieces
+      this.pieces = []
+      return Effect.succeed(Chunk.unsafeFromArray<Uint8Array>(pieces))
+    }
+    if (this.failure !== undefined) return Effect.fail(Option.some(this.failure))
+    if (this.isDone) return Effect.fail(Option.none())
+    return Effect.flatMap(this.line.awaitBody(), () => this.nextPieces())
+  }
+
+  private ask(how: "Whole" | "Pieces"): void {
+    this.asked = how
+    if (!this.continues) return
+    this.continues = false
+    const interim = this.line.writer.interim(100, [])
+    if (typeof interim === "string") this.line.outbox.pushText(interim)
+  }
+
+  /** Takes in all that has arrived. */
+  private look(): void {
+    const { inbox, parser } = this.line
+    while (!this.isDone && this.failure === undefined) {
+      const step = parser.next()
+      if (step === "NeedMore") {
+        const bytes = inbox.pull()
+        if (bytes === undefined) {
+          if (inbox.isEnded) this.failure = new ValueError({ reason: "IncompleteRequest" })
+          else if (this.line.isOverdue()) this.failure = new ValueError({ reason: "Timeout" })
+          return
+        }
+        parser.feed(bytes)
+      } else if (step._tag === "Body") {
+        this.read += step.bytes.length
+        if (this.asked === "Whole") this.gathered.add(step.bytes)
+        else this.pieces.push(step.bytes)
+      } else if (step._tag === "End") {
+        this.trailerFields = step.trailers
+        this.isDone = true
+      } else if (step._tag === "Malformed") {
+        this.failure = new ValueError(step)
+      }
+      // A slow stream is not read ahead: what it has not asked for stays in the inbox, which pauses the socket.
+      if (this.pieces.length >= maxPieces) return
+    }
+  }
+}

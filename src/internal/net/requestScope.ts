@@ -1,0 +1,131 @@
+/**
+ * The `Scope` of one request, and what becomes of the fibers that its handler forks.
+ *
+ * A handler that acquires nothing costs nothing: the scope in its context is a promise of one, made real by its first
+ * finalizer. All requests of a connection share one context, in which the scope is replaced in place, since
+ * a context of its own would cost a request 2 µs. That is only right while nobody else holds the context; a fork is
+ * noticed by a FiberRef, and then, and only then, the children are ended with the request and the connection gets a new
+ * context, so that a daemon keeps the scope it was born under, which has closed.
+ *
+ * @internal
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as ExecutionStrategy from "effect/ExecutionStrategy"
+import { sequential } from "effect/ExecutionStrategy"
+import type * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import { pipeArguments } from "effect/Pipeable"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import { interruptChildren, thisFiber } from "../runtime.js"
+
+class LazyScope implements Scope.Scope {
+  readonly [Scope.ScopeTypeId]: Scope.ScopeTypeId = Scope.ScopeTypeId
+  readonly strategy: ExecutionStrategy.ExecutionStrategy = sequential
+  private made: Scope.CloseableScope | undefined
+  private exit: Exit.Exit<unknown, unknown> | undefined
+
+  get isUsed(): boolean {
+    return this.made !== undefined
+  }
+
+  private get real(): Scope.CloseableScope {
+    if (this.made !== undefined) return this.made
+    const made = Effect.runSync(Scope.make())
+    this.made = made
+    // What comes to a scope that is over is finalized at once, as with any other.
+    if (this.exit !== undefined) Effect.runSync(Scope.close(made, this.exit))
+    return made
+  }
+
+  // `addFinalizer` and `fork` are a scope's own two methods, which its public type leaves out.
+  addFinalizer(finalizer: Scope.Scope.Finalizer): Effect.Effect<void> {
+    return Effect.suspend(() => Scope.addFinalizerExit(this.real, finalizer))
+  }
+
+  fork(strategy: ExecutionStrategy.ExecutionStrategy): Effect.Effect<Scope.CloseableScope> {
+    return Effect.suspend(() => Scope.fork(this.real, strategy))
+  }
+
+  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.exit = exit
+      return this.made === undefined ? Effect.void : Scope.close(this.made, exit)
+    })
+  }
+
+  /** The same as `close`, for a scope that nobody has used. */
+  closeUnused(exit: Exit.Exit<unknown, unknown>): void {
+    this.exit = exit
+  }
+
+  pipe() {
+    // biome-ignore lint/complexity/noArguments: `pipeArguments` reads them, as in every Pipeable of Effect.
+    return pipeArguments(this, arguments)
+  }
+}
+
+interface Forks {
+  seen: boolean
+}
+
+/** Set for the fiber of a connection; whenever it or a child of it forks, the value passes here. */
+const forksRef: FiberRef.FiberRef<Forks> = FiberRef.unsafeMake<Forks>(
+  { seen: false },
+  {
+    fork: (forks) => {
+      forks.seen = true
+      return forks
+    }
+  }
+)
+
+const contextWith = (base: Context.Context<never>, scope: Scope.Scope): Context.Context<never> => {
+  const services = new Map(base.unsafeMap)
+  services.set(Scope.Scope.key, scope)
+  return Context.unsafeMake(services)
+}
+
+export class RequestScope {
+  private scope = new LazyScope()
+  private readonly forks: Forks = { seen: false }
+  private context: Context.Context<never>
+
+  constructor(private readonly runtime: Runtime.Runtime<never>) {
+    this.context = contextWith(runtime.context, this.scope)
+  }
+
+  /** The runtime in which the connection's fiber is to be started. */
+  makeRuntime(): Runtime.Runtime<never> {
+    const { fiberRefs, runtimeFlags } = this.runtime
+    return Runtime.make({ context: this.context, fiberRefs, runtimeFlags })
+  }
+
+  /** To be run first by that fiber. */
+  readonly install: Effect.Effect<void> = Effect.suspend(() => FiberRef.set(forksRef, this.forks))
+
+  /** A new scope for a new request. */
+  open(): void {
+    this.scope = new LazyScope()
+    // The map of a context is read-only to its users; this one was made here, and nobody else holds it (see above).
+    const services = this.context.unsafeMap as Map<string, unknown>
+    services.set(Scope.Scope.key, this.scope)
+  }
+
+  /** Ends a request: its children, then its scope; `undefined` when there is nothing to end. */
+  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
+    if (!this.forks.seen && !this.scope.isUsed) {
+      this.scope.closeUnused(exit)
+      return undefined
+    }
+    const closed = this.scope.close(exit)
+    return this.forks.seen ? Effect.zipRight(this.endForks, closed) : closed
+  }
+
+  private readonly endForks: Effect.Effect<void> = Effect.suspend(() => {
+    this.forks.seen = false
+    this.context = contextWith(this.runtime.context, new LazyScope())
+    return Effect.zipRight(thisFiber(interruptChildren), FiberRef.set(FiberRef.currentContext, this.context))
+  })
+}

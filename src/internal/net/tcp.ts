@@ -1,0 +1,216 @@
+/**
+ * Listening on TCP: `node:net`'s server as a scoped resource, with the gate's outer door in its connection event.
+ *
+ * @internal
+ */
+import { lookup } from "node:dns/promises"
+import { createServer, isIP, type Server, type Socket } from "node:net"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Address, tcp } from "../../Address.js"
+import type { Budget } from "../../DescriptorBudget.js"
+import { OSError, ValueError } from "../../Errors.js"
+import type { Bound, ListenOptions } from "../../Listener.js"
+import { Arrivals } from "./arrivals.js"
+import { SocketConnection } from "./socket.js"
+
+/** What a socket buffers before it says that it is full: one read's worth, and all that a small answer needs. */
+const highWaterMark = 64 * 1024
+
+/** At most this share of the budget may wait: were it filled by who waits, nobody served could make room again. */
+const waitingShare = 1 / 2
+
+/** Written whole and at once, since the next connection may take the last descriptor. */
+const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+
+/** The system was short of something, or the client left before it was accepted: others can still be served. */
+const transientCodes: ReadonlySet<string> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "ECONNABORTED",
+  "ECONNRESET",
+  "EINTR",
+  "EPROTO",
+  "EAGAIN"
+])
+
+const osError = (cause: NodeJS.ErrnoException, syscall: string): OSError =>
+  new OSError({ code: cause.code ?? "UNKNOWN", syscall: cause.syscall ?? syscall, cause })
+
+/** `SO_REUSEPORT` came to `node:net` with 22.12 and 23.1. */
+const hasReusePort = (): boolean => {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)
+}
+
+/** What can be known to be wrong before the system is asked. */
+const check = (options: ListenOptions): Effect.Effect<void, OSError | ValueError> => {
+  const { address, domain, port } = options
+  if (!Number.isInteger(port) || port < 0 || port > 65535) return new ValueError({ reason: "Port", saw: String(port) })
+  const version = isIP(address)
+  if (version !== 0 && version !== (domain === "IPv4" ? 4 : 6))
+    return new ValueError({ reason: "Address", saw: address })
+  if (/[\s/\0]/.test(address)) return new ValueError({ reason: "Address", saw: address })
+  if (!options.reuseAddr)
+    return new OSError({
+      code: "ENOTSUP",
+      syscall: "setsockopt",
+      cause: new Error("this runtime always sets SO_REUSEADDR")
+    })
+  if (options.reusePort && !hasReusePort()) {
+    return new OSError({
+      code: "ENOTSUP",
+      syscall: "setsockopt",
+      cause: new Error("SO_REUSEPORT needs Node 22.12 or 23.1")
+    })
+  }
+  return Effect.void
+}
+
+/** "" is every address of the domain, said explicitly; a name is looked up in the domain alone. */
+const resolve = ({ address, domain }: ListenOptions): Effect.Effect<string, OSError> => {
+  if (address === "") return Effect.succeed(domain === "IPv4" ? "0.0.0.0" : "::")
+  if (isIP(address) !== 0) return Effect.succeed(address)
+  return Effect.map(
+    Effect.tryPromise({
+      try: () => lookup(address, { family: domain === "IPv4" ? 4 : 6 }),
+      catch: (cause) => osError(cause as NodeJS.ErrnoException, "getaddrinfo")
+    }),
+    (found) => found.address
+  )
+}
+
+const bind = (server: Server, host: string, options: ListenOptions): Effect.Effect<void, OSError> =>
+  Effect.async<void, OSError>((resume) => {
+    const onError = (cause: NodeJS.ErrnoException): void => resume(Effect.fail(osError(cause, "listen")))
+    server.once("error", onError)
+    server.listen(
+      {
+        host,
+        port: options.port,
+        backlog: options.backlog,
+        ipv6Only: options.domain === "IPv6",
+        exclusive: true,
+        ...(options.reusePort ? { reusePort: true } : {})
+      },
+      () => {
+        server.off("error", onError)
+        resume(Effect.void)
+      }
+    )
+  })
+
+const addressOf = (server: Server): Address => {
+  const address = server.address()
+  // A TCP server that is listening has an address object; a string would be a pipe, null a closed server.
+  if (address === null || typeof address === "string") throw new Error("not a TCP server that is listening")
+  return tcp(address.address, address.port, address.family === "IPv6" ? "IPv6" : "IPv4")
+}
+
+/** The sockets of one listener, from their arrival to their close. */
+class Sockets {
+  readonly arrivals = new Arrivals<SocketConnection>()
+  refused = 0
+  private readonly all = new Set<SocketConnection>()
+  private readonly maxWaiting: number
+
+  constructor(private readonly budget: Budget) {
+    this.maxWaiting = Math.max(1, Math.floor(budget.max * waitingShare))
+  }
+
+  /** The arrival is the taking: an accepted socket holds a descriptor, whether anybody reads it or not. */
+  readonly onSocket = (socket: Socket): void => {
+    if (this.arrivals.size >= this.maxWaiting || !Effect.runSync(this.budget.canArrive)) {
+      this.refuse(socket)
+      return
+    }
+    Effect.runSync(this.budget.take)
+    const connection = new SocketConnection(socket, this.onClosed)
+    this.all.add(connection)
+    this.arrivals.offer(connection)
+  }
+
+  private readonly onClosed = (connection: SocketConnection): void => {
+    this.all.delete(connection)
+    if (!connection.isOpened) this.arrivals.remove(connection)
+    Effect.runSync(this.budget.release)
+  }
+
+  /** Here and not in a fiber: by then the system would have accepted the next one, and closed it without a word. */
+  private refuse(socket: Socket): void {
+    this.refused++
+    socket.on("error", () => {})
+    socket.write(refusal, "latin1")
+    socket.destroy()
+  }
+
+  get unopened(): ReadonlyArray<SocketConnection> {
+    return Array.from(this.all).filter((connection) => !connection.isOpened)
+  }
+
+  close(): void {
+    const { unopened } = this
+    this.arrivals.fail(
+      new OSError({ code: "ECANCELED", syscall: "accept", cause: new Error("the listener was closed") })
+    )
+    for (const connection of unopened) connection.destroy()
+  }
+}
+
+const closed = (server: Server): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    server.close(() => {})
+    // The callback waits for every connection; the descriptor that listens is closed in this turn.
+    resume(Effect.void)
+  })
+
+/** Listens until the scope ends; then nothing more is accepted, and who still waited is dropped. */
+export const listen = (
+  options: ListenOptions,
+  budget: Budget
+): Effect.Effect<Bound, OSError | ValueError, Scope.Scope> =>
+  Effect.gen(function* () {
+    yield* check(options)
+    const host = yield* resolve(options)
+    const runtime = yield* Effect.runtime<never>()
+    const sockets = new Sockets(budget)
+    const server = yield* Effect.acquireRelease(
+      Effect.gen(function* () {
+        const server = createServer(
+          { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, highWaterMark },
+          sockets.onSocket
+        )
+        yield* bind(server, host, options)
+        yield* budget.take
+        return server
+      }),
+      (server) =>
+        Effect.zipRight(
+          closed(server),
+          Effect.zipRight(
+            Effect.sync(() => sockets.close()),
+            budget.release
+          )
+        )
+    )
+    server.on("error", (cause: NodeJS.ErrnoException) => {
+      const error = osError(cause, "accept")
+      if (transientCodes.has(error.code))
+        Runtime.runFork(runtime)(Effect.logWarning("could not accept a connection", error))
+      else for (const connection of sockets.arrivals.fail(error)) connection.destroy()
+    })
+    return {
+      address: addressOf(server),
+      connections: Stream.ensuring(
+        sockets.arrivals.stream,
+        Effect.sync(() => sockets.arrivals.putBack(sockets.unopened))
+      ),
+      accept: sockets.arrivals.takeOne,
+      waiting: Effect.sync(() => sockets.arrivals.size),
+      refused: Effect.sync(() => sockets.refused)
+    }
+  })

@@ -1,0 +1,118 @@
+/**
+ * The one implementation of `Request`.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import { ValueError } from "../Errors.js"
+import type { HttpHeaders } from "../HttpHeaders.js"
+import type { HttpMethod } from "../HttpMethod.js"
+import type { HttpVersion } from "../HttpVersion.js"
+import type { Client, Request } from "../Request.js"
+import { type Exchange, ExchangeKey } from "./exchange.js"
+import { fromRequest } from "./headers.js"
+
+/** The parts of a request's head that a handler sees. */
+export interface Head {
+  readonly method: HttpMethod
+  readonly target: string
+  readonly url: string
+  readonly authority: string
+  readonly version: HttpVersion
+  readonly fields: () => ReadonlyArray<string>
+}
+
+const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(JSON.parse(text))
+    } catch {
+      return new ValueError({ reason: "Json", saw: text })
+    }
+  })
+
+/** Everything but the exchange is read from the head on demand: a small handler looks at two or three things. */
+export class RequestImpl extends Inspectable.Class implements Request {
+  private madeHeaders: HttpHeaders | undefined
+  readonly [ExchangeKey]: Exchange
+
+  constructor(
+    private readonly head: Head,
+    readonly client: Client,
+    exchange: Exchange
+  ) {
+    super()
+    this[ExchangeKey] = exchange
+  }
+
+  get method(): HttpMethod {
+    return this.head.method
+  }
+
+  get url(): string {
+    return this.head.url
+  }
+
+  get originalUrl(): string {
+    return this.head.target
+  }
+
+  get path(): string {
+    const mark = this.head.url.indexOf("?")
+    return mark < 0 ? this.head.url : this.head.url.slice(0, mark)
+  }
+
+  get query(): string {
+    const mark = this.head.url.indexOf("?")
+    return mark < 0 ? "" : this.head.url.slice(mark + 1)
+  }
+
+  get host(): string {
+    return this.head.authority
+  }
+
+  get version(): HttpVersion {
+    return this.head.version
+  }
+
+  get headers(): HttpHeaders {
+    return (this.madeHeaders ??= fromRequest(this.head.fields))
+  }
+
+  get remoteAddress(): Option.Option<string> {
+    return Option.map(this.client.remote, (address) => address.hostname)
+  }
+
+  get bytes(): Effect.Effect<Buffer, ValueError> {
+    return this[ExchangeKey].bytes
+  }
+
+  get text(): Effect.Effect<string, ValueError> {
+    return Effect.map(this.bytes, (bytes) => bytes.toString("utf8"))
+  }
+
+  get json(): Effect.Effect<unknown, ValueError> {
+    return Effect.flatMap(this.text, parseJson)
+  }
+
+  get stream() {
+    return this[ExchangeKey].stream
+  }
+
+  get trailers() {
+    return this[ExchangeKey].trailers
+  }
+
+  toJSON(): unknown {
+    return {
+      _id: "Request",
+      method: this.method,
+      url: this.url,
+      version: this.version.original,
+      headers: this.headers.toJSON(),
+      client: this.client.id
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { describe, expect, it } from "vitest"
+import {
+  checkBarrels,
+  checkCycles,
+  checkFloors,
+  checkHttp1,
+  checkLength,
+  checkNode,
+  checkPlaces,
+  checkPublic,
+  floorOf,
+  importsOf,
+  maxLines,
+  type SourceText
+} from "./layers.js"
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+
+const readTree = (): ReadonlyArray<SourceText> =>
+  readdirSync(`${root}src`, { recursive: true, encoding: "utf8" })
+    .map((path) => path.replaceAll("\\", "/"))
+    .filter((path) => /\.[cm]?[jt]sx?$/.test(path))
+    .sort()
+    .map((path) => ({ path, text: readFileSync(`${root}src/${path}`, "utf8") }))
+
+const manifest: { readonly exports: Readonly<Record<string, unknown>> } = JSON.parse(
+  readFileSync(`${root}package.json`, "utf8")
+)
+
+const tree = (files: Readonly<Record<string, string>>): ReadonlyArray<SourceText> =>
+  Object.entries(files).map(([path, text]) => ({ path, text }))
+
+type Check = (sources: ReadonlyArray<SourceText>) => ReadonlyArray<string>
+
+const checks: Readonly<Record<string, Check>> = {
+  "every file has a floor": checkPlaces,
+  "imports go to the same floor or down": checkFloors,
+  "sockets are imported only in internal/net, node:http nowhere": checkNode,
+  "internal/http1 runs without effect": checkHttp1,
+  "effect is imported by deep modules": checkBarrels,
+  "no import cycles": checkCycles,
+  [`every file has at most ${maxLines} lines of code`]: checkLength,
+  "public modules are in exports and in the index": (sources) => checkPublic(sources, manifest.exports)
+}
+
+describe("src", () => {
+  const sources = readTree()
+
+  it("is not empty", () => {
+    expect(sources.map(({ path }) => path)).toContain("index.ts")
+  })
+
+  for (const [name, check] of Object.entries(checks)) {
+    it(name, () => {
+      expect(check(sources).join("\n")).toBe("")
+    })
+  }
+})
+
+describe("floorOf", () => {
+  it.each([
+    ["index.ts", 6],
+    ["testing/Client.ts", 6],
+    ["HttpServer.ts", 6],
+    ["Server.ts", 5],
+    ["Listener.ts", 4],
+    ["internal/net/socket.ts", 4],
+    ["RequestParser.ts", 3],
+    ["internal/http1/machine.ts", 2],
+    ["Limits.ts", 1],
+    ["internal/octets.ts", 1],
+    ["internal/other/x.ts", undefined],
+    ["Router.ts", undefined]
+  ])("%s -> %s", (path, floor) => {
+    expect(floorOf(path)).toBe(floor)
+  })
+})
+
+describe("importsOf", () => {
+  it.each([
+    [`import * as A from "a"`, "a", false],
+    [`import "a"`, "a", false],
+    [`import { type T } from "a"`, "a", false],
+    [`import type { T } from "a"`, "a", true],
+    [`export * as N from "a"`, "a", false],
+    [`export { x } from "a"`, "a", false],
+    [`export type { T } from "a"`, "a", true],
+    [`const f = () => import("a")`, "a", false],
+    ["const f = () => import(`a`)", "a", false],
+    [`const f = require("a")`, "a", false],
+    [`import a = require("a")`, "a", false],
+    [`type T = import("a").T`, "a", true]
+  ])("%s", (text, specifier, typeOnly) => {
+    expect(importsOf({ path: "x.ts", text })).toEqual([{ specifier, typeOnly, line: 1 }])
+  })
+
+  it("does not read comments and strings", () => {
+    expect(importsOf({ path: "x.ts", text: `// import "a"\nconst s = 'import "b"'\n` })).toEqual([])
+  })
+})
+
+describe("each rule can fail", () => {
+  const rows: ReadonlyArray<
+    readonly [name: string, check: Check, files: Readonly<Record<string, string>>, message: RegExp]
+  > = [
+    ["unknown file", checkPlaces, { "Router.ts": "" }, /src\/Router\.ts has no floor/],
+    ["unknown internal folder", checkPlaces, { "internal/other/x.ts": "" }, /internal\/other\/x\.ts has no floor/],
+    [
+      "upward import",
+      checkFloors,
+      { "Limits.ts": `import * as S from "./Server.js"`, "Server.ts": "" },
+      /src\/Limits\.ts:1 \(floor 1\) imports src\/Server\.ts \(floor 5\)/
+    ],
+    [
+      "upward type import",
+      checkFloors,
+      { "internal/http1/m.ts": `\nimport type { S } from "../../RequestParser.js"`, "RequestParser.ts": "" },
+      /internal\/http1\/m\.ts:2 \(floor 2\) imports src\/RequestParser\.ts \(floor 3\)/
+    ],
+    [
+      "upward dynamic import",
+      checkFloors,
+      { "Server.ts": `export const f = () => import("./index.js")`, "index.ts": "" },
+      /floor 5.*floor 6/
+    ],
+    ["missing file", checkFloors, { "Server.ts": `import "./Gone.js"` }, /"\.\/Gone\.js", which is no file/],
+    ["wrong ending", checkFloors, { "Server.ts": `import "./Limits.ts"`, "Limits.ts": "" }, /named with \.js/],
+    ["own package by name", checkFloors, { "Server.ts": `import "effect-asynchttpserver/Limits"` }, /own package/],
+    ["node:net above", checkNode, { "Listener.ts": `import * as Net from "node:net"` }, /only src\/internal\/net may/],
+    ["bare tls", checkNode, { "Server.ts": `import type { TLSSocket } from "tls"` }, /imports "tls"/],
+    ["node:http", checkNode, { "internal/net/s.ts": `import * as Http from "node:http"` }, /no file may import it/],
+    [
+      "effect in http1",
+      checkHttp1,
+      { "internal/http1/m.ts": `import * as Effect from "effect/Effect"` },
+      /internal\/http1\/m\.ts must run without effect/
+    ],
+    [
+      "effect reached from http1",
+      checkHttp1,
+      {
+        "internal/http1/m.ts": `import { a } from "../a.js"`,
+        "internal/a.ts": `import * as L from "../Limits.js"`,
+        "Limits.ts": `import * as Effect from "effect/Effect"`
+      },
+      /internal\/http1\/m\.ts -> internal\/a\.ts -> Limits\.ts -> effect/
+    ],
+    ["effect barrel", checkBarrels, { "Server.ts": `import { Effect } from "effect"` }, /the barrel "effect"/],
+    ["platform barrel", checkBarrels, { "Server.ts": `import { HttpApp } from "@effect/platform"` }, /the barrel/],
+    [
+      "platform-node barrel",
+      checkBarrels,
+      { "HttpServer.ts": `import type * as N from "@effect/platform-node"` },
+      /the barrel/
+    ],
+    [
+      "cycle of two",
+      checkCycles,
+      { "Request.ts": `import "./Response.js"`, "Response.ts": `import "./Request.js"` },
+      /import cycle: Request\.ts -> Response\.ts -> Request\.ts/
+    ],
+    ["cycle of one", checkCycles, { "Request.ts": `import "./Request.js"` }, /import cycle: Request\.ts -> Request/],
+    ["length", checkLength, { "Server.ts": "export {}\n".repeat(maxLines + 1) }, /has 301 lines/],
+    ["no exports entry", (s) => checkPublic(s, {}), { "Server.ts": "" }, /exports\["\.\/Server"\] should be/],
+    ["entry left over", (s) => checkPublic(s, { "./Gone": {} }), {}, /exports\["\.\/Gone"\] names no module/],
+    [
+      "not in the index",
+      (s) => checkPublic(s, {}),
+      { "index.ts": `export * from "./Server.js"`, "Server.ts": "" },
+      /src\/index\.ts lacks: export \* as Server/
+    ],
+    [
+      "in the index though left out",
+      (s) => checkPublic(s, {}),
+      { "index.ts": `export * as HttpServer from "./HttpServer.js"`, "HttpServer.ts": "" },
+      /must leave HttpServer out/
+    ]
+  ]
+
+  it.each(rows)("%s", (_name, check, files, message) => {
+    expect(check(tree(files)).join("\n")).toMatch(message)
+  })
+})
+
+describe("each rule can pass", () => {
+  const good = tree({
+    "index.ts": `export * as Limits from "./Limits.js"\nexport * as Listener from "./Listener.js"`,
+    "Listener.ts": `import { open } from "./internal/net/open.js"\nexport const listen = open`,
+    "internal/net/open.ts": `import * as Net from "node:net"\nimport { scan } from "../http1/scan.js"\nscan(Net)`,
+    "internal/http1/scan.ts": `import type { Limits } from "../../Limits.js"\nexport const scan = (_: unknown) => 0`,
+    "Limits.ts": `import * as Effect from "effect/Effect"\nimport type { E } from "./Errors.js"\nEffect.void`,
+    "Errors.ts": `import { Limits } from "./Limits.js"\nexport type E = typeof Limits`
+  })
+
+  it.each([checkPlaces, checkFloors, checkNode, checkHttp1, checkBarrels, checkCycles, checkLength])("%o", (check) => {
+    expect(check(good)).toEqual([])
+  })
+})

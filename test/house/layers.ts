@@ -1,0 +1,272 @@
+/**
+ * The house rules of src as plain functions over `{ path, text }`; imports.test.ts runs them over the real tree and
+ * over bad trees made in memory. Paths are relative to src, with forward slashes.
+ */
+import { posix } from "node:path"
+import ts from "typescript"
+
+export interface SourceText {
+  readonly path: string
+  readonly text: string
+}
+
+export interface ImportRef {
+  readonly specifier: string
+  /** True for `import type`, `export type ... from` and `import("x").T`: nothing of it is left at run time. */
+  readonly typeOnly: boolean
+  readonly line: number
+}
+
+export const maxLines = 300
+
+const packageName = "effect-asynchttpserver"
+
+const floors: ReadonlyArray<readonly [floor: number, pattern: RegExp]> = [
+  [6, /^(index|Testing|HttpServer)\.ts$/],
+  [6, /^testing\/.+\.ts$/],
+  [5, /^Server\.ts$/],
+  [4, /^Listener\.ts$/],
+  [4, /^internal\/net\/.+\.ts$/],
+  [3, /^(RequestParser|ResponseWriter|DescriptorBudget)\.ts$/],
+  [2, /^internal\/http1\/.+\.ts$/],
+  [1, /^(Address|Request|Response|HttpHeaders|HttpMethod|HttpCode|HttpVersion|Limits|Errors)\.ts$/],
+  [1, /^internal\/[^/]+\.ts$/]
+]
+
+export const floorOf = (path: string): number | undefined => floors.find(([, pattern]) => pattern.test(path))?.[0]
+
+const literalText = (node: ts.Node | undefined): string | undefined =>
+  node !== undefined && ts.isStringLiteralLike(node) ? node.text : undefined
+
+/** Every module a source names: imports, re-exports, dynamic imports, `require` and import types. */
+export const importsOf = (source: SourceText): ReadonlyArray<ImportRef> => {
+  const file = ts.createSourceFile(source.path, source.text, ts.ScriptTarget.ES2022, true, ts.ScriptKind.TS)
+  const found: Array<ImportRef> = []
+  const add = (at: ts.Node, specifier: string | undefined, typeOnly: boolean): void => {
+    if (specifier === undefined) return
+    const line = file.getLineAndCharacterOfPosition(at.getStart(file)).line + 1
+    found.push({ specifier, typeOnly, line })
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) {
+      add(node, literalText(node.moduleSpecifier), node.importClause?.isTypeOnly === true)
+    } else if (ts.isExportDeclaration(node)) {
+      add(node, literalText(node.moduleSpecifier), node.isTypeOnly)
+    } else if (ts.isImportEqualsDeclaration(node) && ts.isExternalModuleReference(node.moduleReference)) {
+      add(node, literalText(node.moduleReference.expression), node.isTypeOnly)
+    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      add(node, literalText(node.argument.literal), true)
+    } else if (
+      ts.isCallExpression(node) &&
+      (node.expression.kind === ts.SyntaxKind.ImportKeyword ||
+        (ts.isIdentifier(node.expression) && node.expression.text === "require"))
+    ) {
+      add(node, literalText(node.arguments[0]), false)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return found
+}
+
+const isRelative = (specifier: string): boolean => specifier.startsWith("./") || specifier.startsWith("../")
+
+const isEffect = (specifier: string): boolean =>
+  specifier === "effect" || specifier.startsWith("effect/") || specifier.startsWith("@effect/")
+
+/** The file of src that a relative specifier of `from` leads to; a `.js` specifier names the `.ts` file beside it. */
+const targetOf = (from: string, specifier: string): string =>
+  posix.normalize(posix.join(posix.dirname(from), specifier)).replace(/\.js$/, ".ts")
+
+const at = (source: SourceText, ref: ImportRef): string => `src/${source.path}:${ref.line}`
+
+/** Every file has a floor, so a new file is placed on purpose. */
+export const checkPlaces = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> =>
+  sources
+    .filter(({ path }) => floorOf(path) === undefined)
+    .map(({ path }) => `src/${path} has no floor: add it to the floors in test/house/layers.ts`)
+
+/** A file imports from its own floor or from one below, by a relative `.js` specifier of a file that is there. */
+export const checkFloors = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> => {
+  const paths = new Set(sources.map(({ path }) => path))
+  const problems: Array<string> = []
+  for (const source of sources) {
+    for (const ref of importsOf(source)) {
+      if (ref.specifier === packageName || ref.specifier.startsWith(`${packageName}/`)) {
+        problems.push(`${at(source, ref)} imports its own package by name ("${ref.specifier}"): use a relative path`)
+      }
+      if (!isRelative(ref.specifier)) continue
+      const target = targetOf(source.path, ref.specifier)
+      if (!ref.specifier.endsWith(".js") || !paths.has(target)) {
+        problems.push(`${at(source, ref)} imports "${ref.specifier}", which is no file of src named with .js`)
+        continue
+      }
+      const [from, to] = [floorOf(source.path), floorOf(target)]
+      if (from !== undefined && to !== undefined && to > from) {
+        problems.push(`${at(source, ref)} (floor ${from}) imports src/${target} (floor ${to}), which is above it`)
+      }
+    }
+  }
+  return problems
+}
+
+/** Sockets stay in internal/net; node's own HTTP is used nowhere. */
+export const checkNode = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> =>
+  sources.flatMap((source) =>
+    importsOf(source).flatMap((ref) => {
+      const name = ref.specifier.replace(/^node:/, "")
+      if (name === "http" || name === "https" || name === "http2") {
+        return [`${at(source, ref)} imports "${ref.specifier}": this package is the HTTP server, no file may import it`]
+      }
+      if ((name === "net" || name === "tls") && !source.path.startsWith("internal/net/")) {
+        return [`${at(source, ref)} imports "${ref.specifier}": only src/internal/net may`]
+      }
+      return []
+    })
+  )
+
+const barrels = new Set(["effect", "effect/index", "@effect/platform", "@effect/platform-node"])
+
+/** Effect is imported by its deep modules ("effect/Effect"), never by a barrel. */
+export const checkBarrels = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> =>
+  sources.flatMap((source) =>
+    importsOf(source)
+      .filter((ref) => barrels.has(ref.specifier))
+      .map((ref) => `${at(source, ref)} imports the barrel "${ref.specifier}": import the module, as "effect/Effect"`)
+  )
+
+/** The value imports of each file, as files of src. */
+const valueEdges = (sources: ReadonlyArray<SourceText>): ReadonlyMap<string, ReadonlyArray<string>> => {
+  const paths = new Set(sources.map(({ path }) => path))
+  return new Map(
+    sources.map((source) => [
+      source.path,
+      importsOf(source)
+        .filter((ref) => !ref.typeOnly && isRelative(ref.specifier))
+        .map((ref) => targetOf(source.path, ref.specifier))
+        .filter((target) => paths.has(target))
+    ])
+  )
+}
+
+/** The octet machines of internal/http1 run without Effect, whether named there or reached by a value import. */
+export const checkHttp1 = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> => {
+  const edges = valueEdges(sources)
+  const usesEffect = new Set(
+    sources
+      .filter((source) => importsOf(source).some((ref) => !ref.typeOnly && isEffect(ref.specifier)))
+      .map(({ path }) => path)
+  )
+  const problems: Array<string> = []
+  for (const { path: start } of sources.filter(({ path }) => path.startsWith("internal/http1/"))) {
+    const chains: Array<ReadonlyArray<string>> = [[start]]
+    const seen = new Set([start])
+    for (let chain = chains.shift(); chain !== undefined; chain = chains.shift()) {
+      const last = chain[chain.length - 1] ?? start
+      if (usesEffect.has(last)) {
+        problems.push(`src/${start} must run without effect, but imports it: ${[...chain, "effect"].join(" -> ")}`)
+        break
+      }
+      for (const next of edges.get(last) ?? []) {
+        if (seen.has(next)) continue
+        seen.add(next)
+        chains.push([...chain, next])
+      }
+    }
+  }
+  return problems
+}
+
+/** No file reaches itself by value imports. */
+export const checkCycles = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> => {
+  const edges = valueEdges(sources)
+  const done = new Set<string>()
+  const problems: Array<string> = []
+  const walk = (path: string, trail: ReadonlyArray<string>): void => {
+    const back = trail.indexOf(path)
+    if (back >= 0) {
+      problems.push(`import cycle: ${[...trail.slice(back), path].join(" -> ")}`)
+      return
+    }
+    if (done.has(path)) return
+    for (const next of edges.get(path) ?? []) walk(next, [...trail, path])
+    done.add(path)
+  }
+  for (const { path } of sources) walk(path, [])
+  return problems
+}
+
+/** Lines with code on them: what is documented well is not too long for it. */
+const codeLines = (text: string): number => {
+  const scanner = ts.createScanner(ts.ScriptTarget.ES2022, true, ts.LanguageVariant.Standard, text)
+  const starts = ts.createSourceFile("lines.ts", text, ts.ScriptTarget.ES2022).getLineStarts()
+  const lines = new Set<number>()
+  let line = 0
+  while (scanner.scan() !== ts.SyntaxKind.EndOfFileToken) {
+    while (line + 1 < starts.length && (starts[line + 1] ?? 0) <= scanner.getTokenStart()) line++
+    lines.add(line)
+  }
+  return lines.size
+}
+
+/** A file that has grown beyond about 300 lines of code has more than one thing to say. */
+export const checkLength = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> =>
+  sources.flatMap(({ path, text }) => {
+    const lines = codeLines(text)
+    return lines <= maxLines ? [] : [`src/${path} has ${lines} lines of code: keep it to ${maxLines}`]
+  })
+
+const publicName = (path: string): string | undefined => /^(?!index\.ts$)([^/]+)\.ts$/.exec(path)?.[1]
+
+/** The namespaces that an index re-exports: `export * as Name from "./Name.js"`. */
+const namespacesOf = (index: SourceText): ReadonlyArray<string> => {
+  const file = ts.createSourceFile(index.path, index.text, ts.ScriptTarget.ES2022, true, ts.ScriptKind.TS)
+  return file.statements.flatMap((node) =>
+    ts.isExportDeclaration(node) &&
+    !node.isTypeOnly &&
+    node.exportClause !== undefined &&
+    ts.isNamespaceExport(node.exportClause) &&
+    literalText(node.moduleSpecifier) === `./${node.exportClause.name.text}.js`
+      ? [node.exportClause.name.text]
+      : []
+  )
+}
+
+/** Modules with an entry of their own that the index leaves out, so that importing the index does not load them. */
+const outsideIndex = new Set(["HttpServer", "Testing"])
+
+/** Every public module has an `exports` entry and, as a namespace, a line in src/index.ts; no entry is left over. */
+export const checkPublic = (
+  sources: ReadonlyArray<SourceText>,
+  exports: Readonly<Record<string, unknown>>
+): ReadonlyArray<string> => {
+  const problems: Array<string> = []
+  const names = sources.flatMap(({ path }) => publicName(path) ?? [])
+  const index = sources.find(({ path }) => path === "index.ts")
+  const namespaces = index === undefined ? [] : namespacesOf(index)
+  const expected = new Map([[".", "index"]])
+  for (const name of names) expected.set(name === "Testing" ? "./testing" : `./${name}`, name)
+  for (const [subpath, name] of expected) {
+    const entry = {
+      types: { source: `./src/${name}.ts`, default: `./dist/${name}.d.ts` },
+      source: `./src/${name}.ts`,
+      default: `./dist/${name}.js`
+    }
+    if (JSON.stringify(exports[subpath]) !== JSON.stringify(entry)) {
+      problems.push(`package.json: exports["${subpath}"] should be ${JSON.stringify(entry)}`)
+    }
+  }
+  for (const [subpath, entry] of Object.entries(exports)) {
+    if (entry !== null && subpath !== "./package.json" && !expected.has(subpath)) {
+      problems.push(`package.json: exports["${subpath}"] names no module of src`)
+    }
+  }
+  for (const name of names) {
+    if (outsideIndex.has(name)) {
+      if (namespaces.includes(name)) problems.push(`src/index.ts must leave ${name} out: it has an entry of its own`)
+    } else if (!namespaces.includes(name)) {
+      problems.push(`src/index.ts lacks: export * as ${name} from "./${name}.js"`)
+    }
+  }
+  return problems
+}

@@ -1,0 +1,72 @@
+/** Runs a parser over bytes cut in any way, and gathers what it says into what was meant. */
+import * as Limits from "../../src/Limits.js"
+import * as RequestParser from "../../src/RequestParser.js"
+import type { Meaning } from "../fixtures/messages/message.js"
+
+/** What the parser said of one request; without an end, its body was still to come. */
+export interface Heard extends Meaning {
+  readonly ended: boolean
+}
+
+export interface Conversation {
+  readonly requests: ReadonlyArray<Heard>
+  readonly refused: RequestParser.Malformed | undefined
+  readonly parser: RequestParser.Parser
+}
+
+const heardOf = (head: RequestParser.RequestHead): Heard => ({
+  method: head.method,
+  target: head.target,
+  url: head.url,
+  authority: head.authority,
+  version: head.version.original,
+  framing: head.framing,
+  keepAlive: head.keepAlive,
+  expectsContinue: head.expectsContinue,
+  offersUpgrade: head.offersUpgrade,
+  fields: head.fields(),
+  body: "",
+  trailers: [],
+  ended: head.framing._tag === "None"
+})
+
+/** Feeds one piece after the other, as a connection does: until `NeedMore`, and nothing after `Malformed`. */
+export const converse = (pieces: ReadonlyArray<Buffer>, options: Limits.Options = {}): Conversation => {
+  const parser = RequestParser.make(Limits.make(options))
+  const requests: Array<Heard> = []
+  // Every step but the ends of bodies takes a byte at least, and every end follows a head.
+  let stepsLeft = 10 + 2 * pieces.reduce((sum, piece) => sum + piece.length, 0)
+  const change = (by: (last: Heard) => Partial<Heard>): void => {
+    const last = requests.pop()
+    if (last === undefined || last.ended) throw new Error("a body without a head")
+    requests.push({ ...last, ...by(last) })
+  }
+  for (const piece of pieces) {
+    parser.feed(piece)
+    for (let step = parser.next(); step !== "NeedMore"; step = parser.next()) {
+      if (stepsLeft-- === 0) throw new Error("the parser does not come to an end")
+      if (step._tag === "Malformed") return { requests, refused: step, parser }
+      else if (step._tag === "Head") requests.push(heardOf(step))
+      else if (step._tag === "End") change(() => ({ ended: true, trailers: step.trailers }))
+      else if (step.bytes.length === 0) throw new Error("a piece of a body without a byte")
+      else change((last) => ({ body: last.body + step.bytes.toString("latin1") }))
+    }
+  }
+  return { requests, refused: undefined, parser }
+}
+
+/** What the bytes meant, to be compared: nothing of the parser itself. */
+export const meant = ({ refused, requests }: Conversation) => ({ requests, refused })
+
+/** The bytes in pieces of so many; each a buffer of its own, that is overwritten by nobody. */
+export const cutEvery = (bytes: Buffer, size: number): ReadonlyArray<Buffer> => {
+  const pieces: Array<Buffer> = []
+  for (let at = 0; at < bytes.length; at += size) pieces.push(Buffer.from(bytes.subarray(at, at + size)))
+  return pieces
+}
+
+/** The bytes in two pieces. */
+export const cutAt = (bytes: Buffer, at: number): ReadonlyArray<Buffer> => [
+  Buffer.from(bytes.subarray(0, at)),
+  Buffer.from(bytes.subarray(at))
+]

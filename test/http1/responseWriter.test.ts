@@ -1,0 +1,574 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as HttpCode from "../../src/HttpCode.js"
+import * as ResponseWriter from "../../src/ResponseWriter.js"
+
+const writer = ResponseWriter.make()
+
+const date = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+/** A GET of HTTP/1.1 on a connection that may go on, answered 200 without fields, the length of its content unknown. */
+const plain: ResponseWriter.ResponseOutline = {
+  status: 200,
+  fields: [],
+  contentLength: undefined,
+  method: "GET",
+  minor: 1,
+  reuse: true,
+  date
+}
+
+const head = (outline: Partial<ResponseWriter.ResponseOutline>): ResponseWriter.WrittenHead => {
+  const written = writer.head({ ...plain, ...outline })
+  if (written._tag === "Refused") throw new Error(`refused: ${written.reason}: ${written.saw}`)
+  return written
+}
+
+/** The lines behind the status line, without the empty one, and without `Date`. */
+const linesOf = (text: string): ReadonlyArray<string> => {
+  expect(text.endsWith("\r\n\r\n")).toBe(true)
+  return text
+    .slice(0, -4)
+    .split("\r\n")
+    .slice(1)
+    .filter((line) => line !== `Date: ${date}`)
+}
+
+const refusal = (answer: string | ResponseWriter.WrittenHead | ResponseWriter.Refused): string | undefined =>
+  typeof answer !== "string" && answer._tag === "Refused" ? answer.reason : undefined
+
+const noFraming = { _tag: "None" } as const
+const chunked = { _tag: "Chunked" } as const
+const untilClose = { _tag: "UntilClose" } as const
+const length = (bytes: number) => ({ _tag: "Length", length: bytes }) as const
+
+const Chunked = "Transfer-Encoding: chunked"
+const own = (value: string): ReadonlyArray<string> => ["Content-Length", value]
+
+describe("the framing of an answer", () => {
+  it.each<
+    readonly [
+      string,
+      Partial<ResponseWriter.ResponseOutline>,
+      ReadonlyArray<string>,
+      ResponseWriter.BodyFraming,
+      reuse: boolean
+    ]
+  >([
+    ["a known length", { contentLength: 5 }, ["Content-Length: 5"], length(5), true],
+    ["no content at all", { contentLength: 0 }, ["Content-Length: 0"], length(0), true],
+    ["an unknown length", {}, [Chunked], chunked, true],
+    ["a length of the handler's own", { fields: own("7") }, ["Content-Length: 7"], length(7), true],
+    [
+      "an equal length of the handler's own",
+      { fields: own("5"), contentLength: 5 },
+      ["Content-Length: 5"],
+      length(5),
+      true
+    ],
+    [
+      "an own length in another case",
+      { fields: ["cONTENT-lENGTH", "5"], contentLength: 5 },
+      ["Content-Length: 5"],
+      length(5),
+      true
+    ],
+    [
+      "an own length with zeros in front",
+      { fields: own("007"), contentLength: 7 },
+      ["Content-Length: 7"],
+      length(7),
+      true
+    ],
+    ["an own length of zero", { fields: own("0"), contentLength: 0 }, ["Content-Length: 0"], length(0), true],
+    [
+      "the largest own length",
+      { fields: own("9".repeat(15)) },
+      [`Content-Length: ${"9".repeat(15)}`],
+      length(999999999999999),
+      true
+    ],
+    [
+      "a connection that ends",
+      { contentLength: 5, reuse: false },
+      ["Connection: close", "Content-Length: 5"],
+      length(5),
+      false
+    ],
+    ["an unknown length on a connection that ends", { reuse: false }, ["Connection: close", Chunked], chunked, false],
+    ["a later minor version", { minor: 7 }, [Chunked], chunked, true],
+
+    ["HEAD with GET's length", { method: "HEAD", contentLength: 5 }, ["Content-Length: 5"], noFraming, true],
+    [
+      "HEAD with a length of the handler's own",
+      { method: "HEAD", fields: own("5"), contentLength: 0 },
+      ["Content-Length: 5"],
+      noFraming,
+      true
+    ],
+    [
+      "HEAD with an own length and the same content",
+      { method: "HEAD", fields: own("5"), contentLength: 5 },
+      ["Content-Length: 5"],
+      noFraming,
+      true
+    ],
+    [
+      "HEAD with an own length and unknown content",
+      { method: "HEAD", fields: own("5") },
+      ["Content-Length: 5"],
+      noFraming,
+      true
+    ],
+    ["HEAD with an unknown length", { method: "HEAD" }, [], noFraming, true],
+    [
+      "HEAD with an unknown length in HTTP/1.0",
+      { method: "HEAD", minor: 0 },
+      ["Connection: keep-alive"],
+      noFraming,
+      true
+    ],
+
+    ["204", { status: 204 }, [], noFraming, true],
+    ["204 with content", { status: 204, contentLength: 5 }, [], noFraming, true],
+    ["204 with an own length", { status: 204, fields: own("5"), contentLength: 0 }, [], noFraming, true],
+    ["205", { status: 205 }, ["Content-Length: 0"], noFraming, true],
+    ["205 with content", { status: 205, contentLength: 5 }, ["Content-Length: 0"], noFraming, true],
+    [
+      "205 with an own length",
+      { status: 205, fields: own("5"), contentLength: 3 },
+      ["Content-Length: 0"],
+      noFraming,
+      true
+    ],
+    ["304", { status: 304 }, [], noFraming, true],
+    ["304 with content", { status: 304, contentLength: 5 }, [], noFraming, true],
+    [
+      "304 with an own length",
+      { status: 304, fields: own("5"), contentLength: 0 },
+      ["Content-Length: 5"],
+      noFraming,
+      true
+    ],
+    ["204 to HEAD", { status: 204, method: "HEAD", contentLength: 5 }, [], noFraming, true],
+    ["204 in HTTP/1.0 need not close", { status: 204, minor: 0 }, ["Connection: keep-alive"], noFraming, true],
+
+    [
+      "HTTP/1.0 with a length",
+      { minor: 0, contentLength: 5 },
+      ["Connection: keep-alive", "Content-Length: 5"],
+      length(5),
+      true
+    ],
+    [
+      "HTTP/1.0 with a length, which ends",
+      { minor: 0, contentLength: 5, reuse: false },
+      ["Connection: close", "Content-Length: 5"],
+      length(5),
+      false
+    ],
+    [
+      "HTTP/1.0 with an own length",
+      { minor: 0, fields: own("5") },
+      ["Connection: keep-alive", "Content-Length: 5"],
+      length(5),
+      true
+    ],
+    ["HTTP/1.0 with an unknown length knows no chunks", { minor: 0 }, ["Connection: close"], untilClose, false],
+    [
+      "HTTP/1.0 with an unknown length, which ends",
+      { minor: 0, reuse: false },
+      ["Connection: close"],
+      untilClose,
+      false
+    ]
+  ])("%s", (_, outline, lines, framing, reuse) => {
+    const written = head(outline)
+    expect(linesOf(written.text)).toStrictEqual(lines)
+    expect(written.framing).toStrictEqual(framing)
+    expect(written.reuse).toBe(reuse)
+  })
+
+  it.each<readonly [string, Partial<ResponseWriter.ResponseOutline>, string]>([
+    ["an own length that is too short", { fields: own("4"), contentLength: 5 }, "ContentTooLong"],
+    ["an own length that is too long", { fields: own("6"), contentLength: 5 }, "ContentTooShort"],
+    ["an own length and no content", { fields: own("6"), contentLength: 0 }, "ContentTooShort"],
+    ["an own length of zero and content", { fields: own("0"), contentLength: 1 }, "ContentTooLong"],
+    [
+      "HEAD with an own length that GET's content would break",
+      { method: "HEAD", fields: own("4"), contentLength: 5 },
+      "ContentTooLong"
+    ],
+    ["two own lengths", { fields: [...own("5"), ...own("6")] }, "HeaderValue"],
+    ["two own lengths, equal", { fields: [...own("5"), "content-length", "5"] }, "HeaderValue"],
+    ...["", " 5", "5 ", "+5", "-5", "5.0", "0x5", "5,5", "1e3", "five", "9".repeat(16)].map(
+      (value) => [`the own length ${JSON.stringify(value)}`, { fields: own(value) }, "HeaderValue"] as const
+    ),
+    ["a bad own length that would be left out", { status: 204, fields: own("x") }, "HeaderValue"],
+    ["Transfer-Encoding: chunked", { fields: ["Transfer-Encoding", "chunked"] }, "HeaderForbidden"],
+    ["Transfer-Encoding in another case", { fields: ["tRANSFER-eNCODING", "gzip"] }, "HeaderForbidden"],
+    [
+      "Transfer-Encoding beside a length",
+      { fields: ["Transfer-Encoding", "chunked"], contentLength: 5 },
+      "HeaderForbidden"
+    ],
+    ["Transfer-Encoding with 204", { status: 204, fields: ["Transfer-Encoding", ""] }, "HeaderForbidden"]
+  ])("is refused for %s", (_, outline, reason) => {
+    expect(refusal(writer.head({ ...plain, ...outline }))).toBe(reason)
+  })
+})
+
+describe("Connection", () => {
+  const connectionOf = (outline: Partial<ResponseWriter.ResponseOutline>, ...values: ReadonlyArray<string>) => {
+    const { reuse, text } = head({
+      contentLength: 0,
+      ...outline,
+      fields: values.flatMap((value) => ["Connection", value])
+    })
+    return [linesOf(text).filter((line) => /^connection:/i.test(line)), reuse]
+  }
+
+  it.each<readonly [string, ReadonlyArray<string>, ReadonlyArray<string>, boolean]>([
+    ["close", ["close"], ["Connection: close"], false],
+    ["close, case-blind", ["CLOSE"], ["Connection: close"], false],
+    ["close in a list with tabs", ["a,\tclose\t,b"], ["Connection: close, a, b"], false],
+    ["close in the second field", ["a", "close"], ["Connection: close, a"], false],
+    ["close twice is said once", ["close", "close"], ["Connection: close"], false],
+    ["keep-alive is nothing to say", ["keep-alive"], [], true],
+    ["another option is kept as it is", ["Upgrade, X-Y"], ["Connection: Upgrade, X-Y"], true],
+    ["empty members are left out", [",, a ,,"], ["Connection: a"], true],
+    ["an empty value", [""], [], true],
+    ["an option that only begins with close", ["closed"], ["Connection: closed"], true]
+  ])("of the handler's own: %s", (_, values, lines, reuse) => {
+    expect(connectionOf({}, ...values)).toStrictEqual([lines, reuse])
+  })
+
+  it("never says keep-alive on a connection that ends", () => {
+    expect(connectionOf({ reuse: false }, "keep-alive, a")).toStrictEqual([["Connection: close, a"], false])
+    expect(connectionOf({ minor: 0, reuse: false }, "keep-alive")).toStrictEqual([["Connection: close"], false])
+  })
+
+  it("echoes keep-alive to HTTP/1.0, once", () => {
+    expect(connectionOf({ minor: 0 })).toStrictEqual([["Connection: keep-alive"], true])
+    expect(connectionOf({ minor: 0 }, "Keep-Alive, a")).toStrictEqual([["Connection: keep-alive, a"], true])
+    expect(connectionOf({ minor: 0 }, "close")).toStrictEqual([["Connection: close"], false])
+  })
+
+  it("costs no more than its bytes", () => {
+    const before = performance.now()
+    connectionOf({}, `a${" ".repeat(16000)}b`)
+    expect(performance.now() - before).toBeLessThan(100)
+  })
+})
+
+describe("the status line and the fields", () => {
+  it("has one line for every code, with the phrase or without one", () => {
+    for (let status = 200; status <= 599; status++) {
+      const first = head({ status }).text.split("\r\n")[0]
+      expect(first).toBe(`HTTP/1.1 ${status} ${HttpCode.phrase(status) ?? ""}`)
+    }
+    expect(head({ status: 299 }).text.startsWith("HTTP/1.1 299 \r\n")).toBe(true)
+  })
+
+  it("answers HTTP/1.0 as HTTP/1.1, as RFC 9110 §2.5 says", () => {
+    expect(head({ minor: 0 }).text.startsWith("HTTP/1.1 200 OK\r\n")).toBe(true)
+  })
+
+  it("has a Date, the handler's own if there is one", () => {
+    expect(head({}).text).toContain(`\r\nDate: ${date}\r\n`)
+    const other = "Mon, 07 Nov 1994 08:49:37 GMT"
+    expect(head({ fields: ["dAte", other] }).text.match(/^date:.*$/gim)).toStrictEqual([`dAte: ${other}`])
+    expect(head({ status: 304 }).text).toContain(`Date: ${date}`)
+  })
+
+  it("keeps the case, the order and the repetition of names", () => {
+    const fields = ["x-b", "1", "Set-Cookie", "a=1", "X-A", "", "set-cookie", "b=2, c"]
+    expect(linesOf(head({ fields, contentLength: 0 }).text)).toStrictEqual([
+      "x-b: 1",
+      "Set-Cookie: a=1",
+      "X-A: ",
+      "set-cookie: b=2, c",
+      "Content-Length: 0"
+    ])
+  })
+
+  it("takes names for no others that are as long", () => {
+    const fields = ["Data", "1", "Connectioo", "close", "Content-Lengti", "x", "Transfer-Encodinh", "chunked"]
+    const { framing, reuse, text } = head({ fields, contentLength: 0 })
+    expect(linesOf(text)).toStrictEqual([
+      "Data: 1",
+      "Connectioo: close",
+      "Content-Lengti: x",
+      "Transfer-Encodinh: chunked",
+      "Content-Length: 0"
+    ])
+    expect([framing, reuse]).toStrictEqual([length(0), true])
+    expect(text).toContain(`Date: ${date}`)
+  })
+
+  it("writes tabs and latin1", () => {
+    expect(linesOf(head({ fields: ["A", "b\tc\xff\x80\xa0"], contentLength: 0 }).text)[0]).toBe("A: b\tc\xff\x80\xa0")
+  })
+})
+
+const badNames = [
+  "",
+  " ",
+  "A B",
+  "A ",
+  " A",
+  "A:",
+  "A\r\nB",
+  "A\r",
+  "A\n",
+  "A\0",
+  "A\t",
+  "Ä",
+  "A\u{1F600}",
+  "A(",
+  'A"',
+  "A\x7f",
+  "\u0141"
+]
+const badValues = [
+  "\r",
+  "\n",
+  "a\r\nB: c",
+  "a\nB",
+  "a\rB",
+  "\0",
+  "a\0",
+  "\x1b[2J",
+  "\x7f",
+  "\x1f",
+  "Ā",
+  "€",
+  "a\u{1F600}",
+  "\u{10d}\u{10a}",
+  "\ud800"
+]
+
+describe("fields that must not be written", () => {
+  const everywhere = (fields: ReadonlyArray<string>): ReadonlyArray<string | undefined> => [
+    refusal(writer.head({ ...plain, fields })),
+    refusal(writer.head({ ...plain, fields: ["A", "b", ...fields, "C", "d"] })),
+    refusal(writer.interim(103, fields)),
+    refusal(writer.lastChunk(fields))
+  ]
+
+  it.each(badNames)("the name %j", (name) => {
+    expect(everywhere([name, "x"])).toStrictEqual(Array(4).fill("HeaderName"))
+  })
+
+  it.each(badValues)("the value %j", (value) => {
+    expect(everywhere(["X", value])).toStrictEqual(Array(4).fill("HeaderValue"))
+  })
+
+  it.each(["Date", "Connection", "Content-Length", "Transfer-Encoding"])(
+    "a bad value of %s, which is looked at closer",
+    (name) => {
+      for (const value of badValues)
+        expect(refusal(writer.head({ ...plain, fields: [name, value] }))).toBe("HeaderValue")
+    }
+  )
+
+  it("say what was seen", () => {
+    expect(writer.head({ ...plain, fields: ["A", "b\r\nC: d"] })).toStrictEqual({
+      _tag: "Refused",
+      reason: "HeaderValue",
+      saw: "A: b\r\nC: d"
+    })
+    expect(writer.lastChunk(["A B", "c"])).toStrictEqual({ _tag: "Refused", reason: "HeaderName", saw: "A B" })
+  })
+})
+
+describe("interim answers", () => {
+  it("have a status line and fields, neither Date nor framing", () => {
+    expect(writer.interim(100, [])).toBe("HTTP/1.1 100 Continue\r\n\r\n")
+    expect(writer.interim(103, ["Link", "</a.css>; rel=preload", "link", "</b.js>"])).toBe(
+      "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nlink: </b.js>\r\n\r\n"
+    )
+    expect(writer.interim(101, ["Connection", "Upgrade", "Upgrade", "websocket"])).toBe(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    )
+  })
+
+  it.each(["Content-Length", "content-LENGTH", "Transfer-Encoding", "transfer-encodinG"])("refuse %s", (name) => {
+    expect(writer.interim(103, [name, "0"])).toStrictEqual({ _tag: "Refused", reason: "HeaderForbidden", saw: name })
+  })
+})
+
+describe("chunks", () => {
+  it("begin with their size in hexadecimal digits", () => {
+    expect([1, 9, 10, 255, 65536].map(writer.chunkHead)).toStrictEqual([
+      "1\r\n",
+      "9\r\n",
+      "a\r\n",
+      "ff\r\n",
+      "10000\r\n"
+    ])
+  })
+
+  it("end with a last one, with its trailers in their order", () => {
+    expect(writer.lastChunk([])).toBe("0\r\n\r\n")
+    expect(writer.lastChunk(["X-Sum", "abc", "x-sum", "", "ETag", '"a"'])).toBe(
+      '0\r\nX-Sum: abc\r\nx-sum: \r\nETag: "a"\r\n\r\n'
+    )
+  })
+
+  it.each([
+    "Content-Length",
+    "Transfer-Encoding",
+    "Host",
+    "Trailer",
+    "Content-Encoding",
+    "Content-Type",
+    "Content-Range",
+    "Set-Cookie",
+    "Authorization",
+    "WWW-Authenticate",
+    "Cache-Control",
+    "Expires",
+    "Age",
+    "Date",
+    "Location",
+    "Retry-After",
+    "Vary",
+    "Connection",
+    "Upgrade",
+    "If-Match",
+    "tRAILER"
+  ])("refuse the trailer %s", (name) => {
+    expect(writer.lastChunk(["X-Sum", "abc", name, "1"])).toStrictEqual({
+      _tag: "Refused",
+      reason: "HeaderForbidden",
+      saw: name
+    })
+  })
+})
+
+describe("the service", () => {
+  it.effect("gives a writer, which keeps nothing between two answers", () =>
+    Effect.gen(function* () {
+      const service = yield* ResponseWriter.ResponseWriter
+      const { head: headOf } = service.make()
+      const closing = headOf({ ...plain, fields: ["Connection", "close, a", "Content-Length", "3", "Date", "x"] })
+      expect(closing._tag).toBe("Written")
+      expect(headOf(plain)).toStrictEqual(writer.head(plain))
+      expect(headOf({ ...plain, fields: ["A", "b"] })).toStrictEqual(writer.head({ ...plain, fields: ["A", "b"] }))
+    }).pipe(Effect.provide(ResponseWriter.layer))
+  )
+})
+
+describe("properties", () => {
+  const soup = (most: number) =>
+    FastCheck.oneof(
+      FastCheck.string({ maxLength: most }),
+      FastCheck.fullUnicodeString({ maxLength: most }),
+      FastCheck.array(FastCheck.constantFrom(...'aB-: \t\r\n\0\x7f\xff\u0100\u010a\u010d,;"'), { maxLength: most }).map(
+        (all) => all.join("")
+      ),
+      FastCheck.constantFrom(
+        "Date",
+        "Connection",
+        "content-length",
+        "Transfer-Encoding",
+        "Set-Cookie",
+        "Host",
+        "5",
+        "close",
+        "keep-alive, x"
+      )
+    )
+  const tame = FastCheck.tuple(
+    FastCheck.constantFrom(
+      "Date",
+      "connection",
+      "CONNECTION",
+      "Content-Length",
+      "X",
+      "Set-Cookie",
+      "a!b",
+      "Content-Lengths"
+    ),
+    FastCheck.constantFrom("", "5", "close", "keep-alive", "Upgrade, close", "a", "\xff", "a b\tc", "x, y")
+  )
+  const fields = FastCheck.array(
+    FastCheck.oneof({ weight: 4, arbitrary: tame }, { weight: 1, arbitrary: FastCheck.tuple(soup(12), soup(20)) }),
+    {
+      maxLength: 6
+    }
+  )
+  const mayBeWritten = (fields: ReadonlyArray<readonly [string, string]>): boolean =>
+    fields.every(
+      ([name, value]) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+    )
+
+  const outline = FastCheck.record({
+    status: FastCheck.oneof(FastCheck.integer({ min: 200, max: 599 }), FastCheck.constantFrom(204, 205, 304)),
+    contentLength: FastCheck.option(FastCheck.constantFrom(0, 5), { nil: undefined }),
+    method: FastCheck.constantFrom("GET" as const, "HEAD" as const, "POST" as const),
+    minor: FastCheck.constantFrom(0, 1),
+    reuse: FastCheck.boolean()
+  })
+
+  it("a head is refused, or has exactly the lines it should have, and one framing", () => {
+    let written = 0
+    FastCheck.assert(
+      FastCheck.property(outline, fields, (given, all) => {
+        const answer = writer.head({ ...given, fields: all.flat(), date })
+        if (!mayBeWritten(all)) {
+          expect(answer._tag).toBe("Refused")
+          return
+        }
+        if (answer._tag === "Refused") return
+        written++
+        expect(answer.text.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/)
+        const lines = answer.text.split("\r\n")
+        expect(lines.splice(-2)).toStrictEqual(["", ""])
+        expect(lines.shift()).toMatch(new RegExp(`^HTTP/1\\.1 ${given.status} `))
+        const isOurs = (line: string): boolean => /^(date|connection|content-length|transfer-encoding):/i.test(line)
+        // The handler's own fields, each on a line of its own, in their order.
+        expect(lines.filter((line) => !isOurs(line))).toStrictEqual(
+          all.map(([name, value]) => `${name}: ${value}`).filter((line) => !isOurs(line))
+        )
+        const count = (name: RegExp): number => lines.filter((line) => name.test(line)).length
+        expect(count(/^date:/i)).toBe(Math.max(1, all.filter(([name]) => /^date$/i.test(name)).length))
+        expect(count(/^connection:/i)).toBeLessThanOrEqual(1)
+        expect(count(/^(content-length|transfer-encoding):/i)).toBeLessThanOrEqual(1)
+        // RFC 9112 §6.3: what the head says and what the framing is are one thing.
+        const says =
+          count(/^transfer-encoding: chunked$/i) === 1
+            ? "Chunked"
+            : count(/^content-length: [0-9]+$/i) === 1
+              ? "Length"
+              : "UntilClose"
+        const isBodiless =
+          given.method === "HEAD" || given.status === 204 || given.status === 205 || given.status === 304
+        expect(answer.framing._tag).toBe(isBodiless ? "None" : says)
+        if (given.minor === 0) expect(says).not.toBe("Chunked")
+        expect(answer.reuse).toBe(count(/^connection: close(,|$)/i) === 0)
+        if (answer.framing._tag === "UntilClose" || !given.reuse) expect(answer.reuse).toBe(false)
+      }),
+      { numRuns: 2000 }
+    )
+    expect(written).toBeGreaterThan(200)
+  })
+
+  it("interim heads and trailers are refused, or have exactly the lines that were given", () => {
+    FastCheck.assert(
+      FastCheck.property(fields, (all) => {
+        const lines = all.map(([name, value]) => `${name}: ${value}\r\n`).join("")
+        for (const [answer, text] of [
+          [writer.interim(103, all.flat()), `HTTP/1.1 103 Early Hints\r\n${lines}\r\n`],
+          [writer.lastChunk(all.flat()), `0\r\n${lines}\r\n`]
+        ] as const) {
+          if (typeof answer === "string") expect([answer, mayBeWritten(all)]).toStrictEqual([text, true])
+          else if (mayBeWritten(all)) expect(answer.reason).toBe("HeaderForbidden")
+        }
+      }),
+      { numRuns: 1000 }
+    )
+  })
+})

@@ -1,0 +1,21 @@
+import { fileURLToPath } from "node:url"
+import { defineConfig } from "vitest/config"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const src = fileURLToPath(new URL("../src", import.meta.url))
+
+export default defineConfig({
+  root,
+  resolve: {
+    // The package imports itself by name in tests and examples; both names lead to src, never to dist.
+    alias: [
+      { find: /^effect-asynchttpserver$/, replacement: `${src}/index.ts` },
+      { find: /^effect-asynchttpserver\/([A-Z]\w*)$/, replacement: `${src}/$1.ts` }
+    ]
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    fileParallelism: true,
+    typecheck: { enabled: false }
+  }
+})
