@@ -12,9 +12,9 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Ref from "effect/Ref"
+import type * as Ref from "effect/Ref"
+import { CountedRef } from "./internal/countedRef.js"
 import { openDescriptors, systemLimit } from "./internal/descriptors.js"
-import { Signal } from "./internal/runtime.js"
 
 /**
  * The maximum that is used when the system does not tell its own: `MAX_DESCRIPTORS_FALLBACK`, else 16000, as the
@@ -67,18 +67,23 @@ export interface Budget {
   readonly max: number
   /** Descriptors kept back for files, name look-ups and logs, whatever is assumed; so many fewer connections are taken. */
   readonly reserve: number
-  /** Descriptors held now: listening sockets, connections that wait, connections that are served. */
-  readonly held: Effect.Effect<number>
+  /**
+   * Descriptors held now: listening sockets, connections that wait, connections that are served. A handler that opens
+   * files of its own may count them here too, as long as it takes them off again.
+   */
+  readonly held: Ref.Ref<number>
   /** The original's rule: `held + assumed < max`, and always true for a negative `assumed`. */
   readonly hasRoom: (assumed: number) => Effect.Effect<boolean>
   /** Waits, without using the processor, until there is room for `assumed`, and for the reserve in any case. */
   readonly awaitRoom: (assumed: number) => Effect.Effect<void>
-  /** Counts a descriptor that has been opened. */
-  readonly take: Effect.Effect<void>
-  /** Counts a descriptor that has been closed. */
-  readonly release: Effect.Effect<void>
+  /** Whether `awaitRoom` would not wait: the same question, asked outside of any fiber. */
+  readonly unsafeHasRoom: (assumed: number) => boolean
   /** Whether one more may arrive at all: beyond it a connection is refused. */
-  readonly canArrive: Effect.Effect<boolean>
+  readonly unsafeCanArrive: () => boolean
+  /** Counts a descriptor that has been opened. */
+  readonly unsafeTake: () => void
+  /** Counts a descriptor that has been closed. */
+  readonly unsafeRelease: () => void
 }
 
 /**
@@ -95,29 +100,24 @@ export class DescriptorBudget extends Context.Tag("effect-asynchttpserver/Descri
 /** Enough for a handler's files and for the runtime; at most a quarter, so that a small limit still serves. */
 const reserveOf = (max: number): number => Math.min(64, Math.floor(max / 4))
 
-const fromMax = (max: number): Effect.Effect<Budget> =>
-  Effect.map(Ref.make(0), (ref) => {
-    const reserve = reserveOf(max)
-    const changed = new Signal()
-    const held = Ref.get(ref)
-    const awaitRoom = (needed: number): Effect.Effect<void> =>
-      Effect.flatMap(held, (now) =>
-        now + needed < max ? Effect.void : Effect.zipRight(changed.wait(), awaitRoom(needed))
-      )
-    return {
-      max,
-      reserve,
-      held,
-      hasRoom: (assumed) => Effect.map(held, (now) => assumed < 0 || now + assumed < max),
-      awaitRoom: (assumed) => awaitRoom(Math.max(assumed, reserve)),
-      take: Ref.update(ref, (now) => now + 1),
-      release: Effect.zipRight(
-        Ref.update(ref, (now) => now - 1),
-        Effect.sync(() => changed.wake())
-      ),
-      canArrive: Effect.map(held, (now) => now + reserve < max)
-    }
-  })
+const fromMax = (max: number): Budget => {
+  const reserve = reserveOf(max)
+  const held = new CountedRef()
+  const hasRoom = (needed: number): boolean => held.unsafeCount + needed < max
+  const awaitRoom = (needed: number): Effect.Effect<void> =>
+    Effect.suspend(() => (hasRoom(needed) ? Effect.void : Effect.zipRight(held.fell.wait(), awaitRoom(needed))))
+  return {
+    max,
+    reserve,
+    held,
+    hasRoom: (assumed) => Effect.sync(() => assumed < 0 || hasRoom(assumed)),
+    awaitRoom: (assumed) => awaitRoom(Math.max(assumed, reserve)),
+    unsafeHasRoom: (assumed) => hasRoom(Math.max(assumed, reserve)),
+    unsafeCanArrive: () => hasRoom(reserve),
+    unsafeTake: () => held.unsafeAdd(1),
+    unsafeRelease: () => held.unsafeAdd(-1)
+  }
+}
 
 /**
  * Makes a budget. Reading the system's limit happens here, once; a `MAX_DESCRIPTORS_FALLBACK` that is no positive
@@ -127,10 +127,11 @@ const fromMax = (max: number): Effect.Effect<Budget> =>
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Budget, ConfigError.ConfigError> =>
-  Effect.gen(function* () {
-    if (options.max !== undefined) return yield* fromMax(options.max)
-    const limit = systemLimit() ?? (yield* maxDescriptorsFallback)
-    return yield* fromMax(Math.max(1, limit - openDescriptors()))
+  Effect.suspend(() => {
+    if (options.max !== undefined) return Effect.succeed(fromMax(options.max))
+    const limit = systemLimit()
+    const known = limit === undefined ? maxDescriptorsFallback : Effect.succeed(limit)
+    return Effect.map(known, (limit) => fromMax(Math.max(1, limit - openDescriptors())))
   })
 
 /**

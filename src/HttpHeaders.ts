@@ -61,6 +61,14 @@ export type Input =
 /**
  * Tells whether a value is an `HttpHeaders`.
  *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * console.log(HttpHeaders.isHttpHeaders(HttpHeaders.empty), HttpHeaders.isHttpHeaders({}))
+ * // true false
+ * ```
+ *
  * @since 0.1.0
  * @category refinements
  */
@@ -141,6 +149,16 @@ export const get: {
 /**
  * The first value of a name, or none.
  *
+ * @example
+ * ```ts
+ * import { Option } from "effect"
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const headers = HttpHeaders.make({ Accept: "text/html" })
+ * console.log(Option.getOrNull(HttpHeaders.getOption(headers, "accept")), HttpHeaders.getOption(headers, "host")._tag)
+ * // text/html None
+ * ```
+ *
  * @since 0.1.0
  * @category accessors
  */
@@ -151,6 +169,14 @@ export const getOption: {
 
 /**
  * The first value of a name, or the value given instead: `httpcore`'s `getOrDefault`.
+ *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * console.log(HttpHeaders.getOrElse(HttpHeaders.empty, "content-type", () => "application/octet-stream"))
+ * // application/octet-stream
+ * ```
  *
  * @since 0.1.0
  * @category accessors
@@ -164,6 +190,16 @@ export const getOrElse: {
 
 /**
  * The value of the field of that name at index `i`, counted from 0, or none: `httpcore`'s `headers[name, i]`.
+ *
+ * @example
+ * ```ts
+ * import { Option } from "effect"
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const headers = HttpHeaders.make({ "Set-Cookie": ["a=1", "b=2"] })
+ * console.log(Option.getOrNull(HttpHeaders.at(headers, "set-cookie", 1)))
+ * // b=2
+ * ```
  *
  * @since 0.1.0
  * @category accessors
@@ -182,6 +218,15 @@ export const at: {
 
 /**
  * Every value of a name, field by field, as sent.
+ *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const headers = HttpHeaders.make([["Accept", "text/html, text/plain"], ["accept", "image/png"]])
+ * console.log(HttpHeaders.getAll(headers, "accept").join(" | "))
+ * // text/html, text/plain | image/png
+ * ```
  *
  * @since 0.1.0
  * @category accessors
@@ -221,6 +266,15 @@ export const values: {
 /**
  * Tells whether a list header has a member, without regard to case: `"keep-alive" in headers["Connection"]`.
  *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const headers = HttpHeaders.make({ Connection: "Keep-Alive, Upgrade" })
+ * console.log(HttpHeaders.contains(headers, "connection", "upgrade"))
+ * // true
+ * ```
+ *
  * @since 0.1.0
  * @category predicates
  */
@@ -235,6 +289,14 @@ export const contains: {
 /**
  * Tells whether there is a field of that name: `httpcore`'s `hasKey`.
  *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * console.log(HttpHeaders.has(HttpHeaders.make({ Host: "a" }), "host"))
+ * // true
+ * ```
+ *
  * @since 0.1.0
  * @category predicates
  */
@@ -245,6 +307,15 @@ export const has: {
 
 /**
  * The headers without any field of that name: `httpcore`'s `del`.
+ *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const headers = HttpHeaders.make({ Accept: "text/html", Host: "a" }).pipe(HttpHeaders.remove("accept"))
+ * console.log(JSON.stringify(Array.from(headers)))
+ * // [["Host","a"]]
+ * ```
  *
  * @since 0.1.0
  * @category combinators
@@ -264,6 +335,15 @@ export const remove: {
 
 /**
  * The headers with one more field at their end: `httpcore`'s `add`.
+ *
+ * @example
+ * ```ts
+ * import { HttpHeaders } from "effect-asynchttpserver"
+ *
+ * const headers = HttpHeaders.make({ "Set-Cookie": "a=1" }).pipe(HttpHeaders.append("Set-Cookie", "b=2"))
+ * console.log(headers.size)
+ * // 2
+ * ```
  *
  * @since 0.1.0
  * @category combinators

@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import { ValueError } from "./Errors.js"
 import type { HttpCode } from "./HttpCode.js"
 import type * as HttpHeaders from "./HttpHeaders.js"
+import { Answering, settled } from "./internal/answering.js"
 import { type Exchange, ExchangeKey, type OpenAnswer } from "./internal/exchange.js"
 import type { RespondedKey } from "./internal/responded.js"
 import type { Request } from "./Request.js"
@@ -85,10 +86,6 @@ export interface Duplex {
 
 const exchangeOf = (request: Request): Exchange => request[ExchangeKey]
 
-/** A synchronous answer as an Effect: evidence succeeds, a refusal fails. */
-const settle = <A>(answer: A | ValueError): Effect.Effect<A, ValueError> =>
-  answer instanceof ValueError ? Effect.fail(answer) : Effect.succeed(answer)
-
 /**
  * Answers a request whole: status line, headers, and the content with its length.
  *
@@ -117,8 +114,7 @@ export const respond = (
   code: HttpCode,
   content: string | Uint8Array = "",
   headers?: HttpHeaders.Input
-): Effect.Effect<Responded, ValueError> =>
-  Effect.suspend(() => settle(exchangeOf(request).respond(code, content, headers)))
+): Effect.Effect<Responded, ValueError> => new Answering(exchangeOf(request), code, content, headers)
 
 const writerOf = (exchange: Exchange, answer: OpenAnswer): BodyWriter => ({
   write: (content) =>
@@ -127,7 +123,7 @@ const writerOf = (exchange: Exchange, answer: OpenAnswer): BodyWriter => ({
       if (refusal !== undefined) return refusal
       return exchange.mustWait() ? exchange.canWrite : Effect.void
     }),
-  end: (trailers) => Effect.suspend(() => settle(answer.end(trailers)))
+  end: (trailers) => Effect.suspend(() => settled(answer.end(trailers)))
 })
 
 /**
@@ -206,6 +202,20 @@ export const respondStream = <E, R>(
  *
  * Clients of HTTP/1.0 get none. Fails with `ValueError`: `StatusCode` for another code, `AlreadyAnswered`, and as
  * `respond` for headers. `100` is sent by itself, when a body is first asked for.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Response } from "effect-asynchttpserver"
+ *
+ * const hinting: Response.Handler = (request) =>
+ *   Effect.zipRight(
+ *     Response.sendInformational(request, 103, { Link: "</style.css>; rel=preload; as=style" }),
+ *     Response.respond(request, 200, "<!doctype html>", { "Content-Type": "text/html" })
+ *   )
+ * console.log(typeof hinting)
+ * // function
+ * ```
  *
  * @since 0.1.0
  * @category responding

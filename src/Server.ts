@@ -16,7 +16,6 @@ import * as Effect from "effect/Effect"
 import { sequential } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
@@ -217,7 +216,6 @@ export const make = (
     const listener = yield* Listener.Listener
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
-    const fibers = yield* FiberSet.make<ConnectionEnd>()
     const roster = new Roster()
     const household = yield* makeHousehold(limitsOf(options), options.onHalfClose ?? "answer")
     const drainTimeout = Duration.toMillis(options.drainTimeout ?? defaultDrainTimeout)
@@ -272,13 +270,14 @@ export const make = (
     ): Fiber.RuntimeFiber<ConnectionEnd> => {
       const requestScope = new RequestScope(runtime)
       const served = new ServerConnection(connection, household, service, requestScope)
-      for (const each of rosters) each.add(served)
+      const entries = rosters.map((each) => each.add(served))
       // The runtime has what the caller's had, and the scope of the request: all of R, which `Exclude` hides from types.
       const run = served.run as Effect.Effect<ConnectionEnd>
-      const fiber = Runtime.runFork(requestScope.makeRuntime())(run)
-      FiberSet.unsafeAdd(fibers, fiber)
+      const fiber = Runtime.runFork(requestScope.makeRuntime(), run, { updateRefs: requestScope.updateRefs })
       fiber.addObserver(() => {
-        for (const each of rosters) each.remove(served)
+        rosters.forEach((each, i) => {
+          each.remove(entries[i]!)
+        })
       })
       return fiber
     }
@@ -304,17 +303,21 @@ export const make = (
       assumed: number
     ): Effect.Effect<never, OSError> =>
       bound.connections.pipe(
-        Stream.runForEachChunk((arrived) =>
-          Effect.forEach(
-            arrived,
-            (connection) =>
-              Effect.zipRight(
-                budget.awaitRoom(assumed),
-                Effect.sync(() => fork(connection, service, runtime, [roster, own]))
-              ),
-            { discard: true }
-          )
-        ),
+        Stream.runForEachChunk((arrived) => {
+          const connections = Array.from(arrived)
+          let next = 0
+          return Effect.whileLoop({
+            while: () => {
+              // While there is room the gate is one comparison a connection, and no Effect.
+              while (next < connections.length && budget.unsafeHasRoom(assumed)) {
+                fork(connections[next++]!, service, runtime, [roster, own])
+              }
+              return next < connections.length
+            },
+            body: () => budget.awaitRoom(assumed),
+            step: () => {}
+          })
+        }),
         Effect.zipRight(Effect.never)
       )
 
@@ -352,6 +355,20 @@ export const make = (
 /**
  * The server, with its rooms left open: give a `Listener`, `RequestParser`, `ResponseWriter` or `DescriptorBudget` of
  * your own, and the default layers for the rest.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { DescriptorBudget, Listener, RequestParser, ResponseWriter, Server } from "effect-asynchttpserver"
+ *
+ * // A server with a budget of its own.
+ * const live = Server.layerWithoutDependencies().pipe(
+ *   Layer.provide([Listener.layer, RequestParser.layer, ResponseWriter.layer]),
+ *   Layer.provide(DescriptorBudget.layer({ max: 10 }))
+ * )
+ * console.log(await Effect.runPromise(Effect.provide(Server.shouldAcceptRequest(10), live)))
+ * // false
+ * ```
  *
  * @since 0.1.0
  * @category layers
@@ -450,6 +467,25 @@ export const shouldAcceptRequest = (assumedDescriptorsPerRequest?: number): Effe
 /**
  * Takes one connection and serves it in the background: see `Server`.
  *
+ * @example
+ * ```ts
+ * import { Effect, Fiber } from "effect"
+ * import { Response, Server } from "effect-asynchttpserver"
+ *
+ * const program = Effect.gen(function*() {
+ *   const { port } = yield* Server.listen({ address: "127.0.0.1" })
+ *   const served = yield* Effect.fork(Effect.flatMap(
+ *     Server.acceptRequest((request) => Response.respond(request, 200, "once", { Connection: "close" })),
+ *     Fiber.join
+ *   ))
+ *   yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text()))
+ *   return yield* Fiber.join(served)
+ * })
+ * const { reason, requests } = await Effect.runPromise(Effect.provide(program, Server.layer()))
+ * console.log(reason, requests)
+ * // ClosedByServer 1
+ * ```
+ *
  * @since 0.1.0
  * @category accessors
  */
@@ -471,6 +507,25 @@ export const acceptRequest: {
 
 /**
  * Listens and serves until it is interrupted: see `Server`.
+ *
+ * @example
+ * ```ts
+ * import { Data, Effect } from "effect"
+ * import { Response, Server } from "effect-asynchttpserver"
+ *
+ * class NotFound extends Data.TaggedError("NotFound")<{ readonly path: string }> {}
+ *
+ * const program = Server.serve(
+ *   (request) =>
+ *     Effect.gen(function*() {
+ *       if (request.path !== "/") return yield* new NotFound({ path: request.path })
+ *       return yield* Response.respond(request, 200, "Hello")
+ *     }),
+ *   { port: 8080, onFailure: (cause, request) => Effect.logError(`${request.method} ${request.url}`, cause) }
+ * )
+ * console.log(Effect.isEffect(program))
+ * // true
+ * ```
  *
  * @since 0.1.0
  * @category accessors

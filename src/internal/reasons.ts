@@ -66,5 +66,8 @@ const excerptLength = 80
 /** What was seen, cut short and with control characters made visible, so that a log line stays one line. @internal */
 export const excerpt = (saw: string): string => {
   const cut = saw.length > excerptLength ? `${saw.slice(0, excerptLength)}…` : saw
-  return JSON.stringify(cut).slice(1, -1)
+  // JSON leaves DEL, the C1 controls and the line separators as they are: a terminal would obey them.
+  return JSON.stringify(cut)
+    .slice(1, -1)
+    .replace(/[\x7f-\x9f\u2028\u2029]/g, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`)
 }

@@ -2,6 +2,8 @@ import * as FastCheck from "effect/FastCheck"
 import { describe, expect, it } from "vitest"
 import * as Limits from "../../src/Limits.js"
 import * as RequestParser from "../../src/RequestParser.js"
+import { fastest } from "../fixtures/fastest.js"
+import { holds } from "../fixtures/holds.js"
 import { atTheBound, oneOver } from "../fixtures/messages/limits.js"
 import { malformed } from "../fixtures/messages/malformed.js"
 import { bytesOf, type Malformed, plain, type WellFormed } from "../fixtures/messages/message.js"
@@ -48,7 +50,8 @@ describe.each<readonly [string, ReadonlyArray<WellFormed>]>([
       const { parser, refused, requests } = converse([bytes.subarray(0, at)], limits)
       expect(refused).toBe(undefined)
       expect(requests.some(({ ended }) => ended)).toBe(false)
-      expect(parser.isIdle()).toBe(false)
+      // Empty lines before a request are none of it: a connection that has brought only those is idle.
+      expect(parser.isIdle()).toBe(/^(\r\n)*$/.test(bytes.toString("latin1", 0, at)))
     }
   })
 })
@@ -162,11 +165,16 @@ describe("the default limits", () => {
     ["a Host of colons", `Host: [${":".repeat(16000)}]\r\n`]
   ])("%s costs no more than its bytes", (_, lines) => {
     const bytes = bytesOf(`GET / HTTP/1.1\r\n${lines.startsWith("Host") ? "" : "Host: a\r\n"}${lines}\r\n`)
-    converse([bytes])
-    const before = performance.now()
-    converse([bytes])
-    // Quadratic was 330 ms here; linear is under one.
-    expect(performance.now() - before).toBeLessThan(100)
+    // Quadratic was 330 ms here; linear is about one.
+    expect(fastest(() => converse([bytes]))).toBeLessThan(50)
+  })
+})
+
+describe("a length that anything allows", () => {
+  it("is known up to 15 digits", () => {
+    const bytes = bytesOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999999\r\n\r\n")
+    const { requests } = converse([bytes], { maxBody: Number.POSITIVE_INFINITY })
+    expect(requests.map(({ framing }) => framing)).toStrictEqual([{ _tag: "Length", length: 999999999999999 }])
   })
 })
 
@@ -275,7 +283,7 @@ describe("isIdle", () => {
 
   it("is false from a request's first byte to its last", () => {
     expect(idleAfter("\r")).toBe(false)
-    expect(idleAfter("\r\n")).toBe(false)
+    expect(idleAfter("\r\n")).toBe(true)
     expect(idleAfter("G")).toBe(false)
     expect(idleAfter("GET / HTTP/1.1\r\n")).toBe(false)
     expect(idleAfter("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")).toBe(false)
@@ -417,7 +425,7 @@ describe("properties", () => {
   }
 
   it("reads what was written, however it is cut", () => {
-    FastCheck.assert(
+    holds(
       FastCheck.property(FastCheck.array(message, { minLength: 1, maxLength: 4 }), cuts, (messages, at) => {
         const bytes = Buffer.concat(messages.map((each) => each.bytes))
         expect(meant(converse(cutBy(bytes, at)))).toStrictEqual({
@@ -425,7 +433,7 @@ describe("properties", () => {
           refused: undefined
         })
       }),
-      { numRuns: 400 }
+      400
     )
   })
 
@@ -459,7 +467,7 @@ describe("properties", () => {
         maxTrailers: 1
       }
     )
-    FastCheck.assert(
+    holds(
       FastCheck.property(
         head,
         FastCheck.array(fragment, { maxLength: 30 }),
@@ -472,13 +480,13 @@ describe("properties", () => {
           expect(meant(converse(cutEvery(bytes, 1), options))).toStrictEqual(whole)
         }
       ),
-      { numRuns: 2000 }
+      2000
     )
   })
 
   it("gives one verdict on any good request with one byte changed", () => {
     const row = FastCheck.constantFrom(...[...wellFormed, ...atTheBound])
-    FastCheck.assert(
+    holds(
       FastCheck.property(
         row,
         FastCheck.nat(),
@@ -490,7 +498,7 @@ describe("properties", () => {
           expect(meant(converse(cutBy(changed, places), limits))).toStrictEqual(meant(converse([changed], limits)))
         }
       ),
-      { numRuns: 2000 }
+      2000
     )
   })
 })

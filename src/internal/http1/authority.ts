@@ -41,14 +41,7 @@ const isRegName = (text: string): boolean => {
   return true
 }
 
-/**
- * Whether a text is `uri-host [":" port]`: no user info, no list, no open bracket, no broken percent-encoding.
- *
- * An empty host is right for Host alone (RFC 9112 §3.2: a target without authority), and then without a port.
- *
- * @internal
- */
-export const isAuthority = (text: string): boolean => {
+const judgeAuthority = (text: string): boolean => {
   if (text === "") return true
   if (text.startsWith("[")) {
     const close = text.indexOf("]")
@@ -62,6 +55,23 @@ export const isAuthority = (text: string): boolean => {
   }
   const colon = text.indexOf(":")
   return colon < 0 ? isRegName(text) : colon > 0 && isRegName(text.slice(0, colon)) && isPort(text.slice(colon + 1))
+}
+
+/** Nearly every connection asks for the same host as the one before it. */
+let lastGood = ""
+
+/**
+ * Whether a text is `uri-host [":" port]`: no user info, no list, no open bracket, no broken percent-encoding.
+ *
+ * An empty host is right for Host alone (RFC 9112 §3.2: a target without authority), and then without a port.
+ *
+ * @internal
+ */
+export const isAuthority = (text: string): boolean => {
+  if (text === lastGood) return true
+  const isGood = judgeAuthority(text)
+  if (isGood) lastGood = text
+  return isGood
 }
 
 /**

@@ -49,8 +49,18 @@ const versions: ReadonlyArray<HttpVersion> = Array.from({ length: 10 }, (_, mino
 
 const none: ReadonlyArray<string> = []
 
-/** The members of a `Connection` field, lower case: a list of tokens, case-blind (RFC 9110 §7.6.1). */
-const optionsOf = (values: ReadonlyArray<string>): ReadonlyArray<string> => partsOf(values.join(",").toLowerCase())
+/** What nearly every client sends, cut beforehand. */
+const usualOptions: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
+  ["close", ["close"]],
+  ["keep-alive", ["keep-alive"]],
+  ["Keep-Alive", ["keep-alive"]]
+])
+
+/** The members of the `Connection` fields, lower case: a list of tokens, case-blind (RFC 9110 §7.6.1). */
+const optionsOf = (values: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const value = values.join(",")
+  return usualOptions.get(value) ?? partsOf(value.toLowerCase())
+}
 
 /** @internal */
 export class RequestHeadMachine {

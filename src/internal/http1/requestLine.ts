@@ -60,9 +60,9 @@ export class RequestLine {
 
   constructor(private readonly maxLine: number) {}
 
-  /** Whether nothing of a request has been seen, not even an empty line before it. */
+  /** Whether nothing of a request has been seen: an empty line, as old clients send behind a body, is nothing. */
   get isUntouched(): boolean {
-    return this.state === Start && this.emptyLines === 0
+    return this.state === Start
   }
 
   reset(): void {

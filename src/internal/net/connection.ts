@@ -19,8 +19,10 @@ import type { Connection, ConnectionEvents } from "../../Listener.js"
 import type { Malformed, Parser, RequestHead } from "../../RequestParser.js"
 import type { Responded } from "../../Response.js"
 import type { Writer } from "../../ResponseWriter.js"
+import { Answering } from "../answering.js"
 import { dateOf } from "../http1/date.js"
 import { reasons } from "../reasons.js"
+import type { Entry } from "../registry.js"
 import { RequestImpl } from "../request.js"
 import { Signal, thisFiber, unsafeInterrupt } from "../runtime.js"
 import type { Due } from "./deadlines.js"
@@ -63,6 +65,8 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   private exchange!: ExchangeImpl
   private request!: RequestImpl
 
+  private readonly watched: Entry<Due>
+  private unlinger: (() => void) | undefined
   private isDraining = false
   private isClosed = false
   private overdue = false
@@ -85,24 +89,26 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     this.writer = household.makeWriter()
     this.inbox = new Inbox(connection, household.limits.maxReadAhead)
     this.outbox = new Outbox(connection)
+    this.watched = household.deadlines.watch(this)
   }
 
   // The story, in order.
 
-  /** The whole life of the connection; succeeds with how it ended, whatever happened. */
-  readonly run: Effect.Effect<ConnectionEnd, never, R> = Effect.uninterruptibleMask((restore) =>
+  /**
+   * The whole life of the connection; succeeds with how it ended, whatever happened. Its fiber is born uninterruptible,
+   * or an interruption would take the place of that end; what may be interrupted is said here.
+   */
+  readonly run: Effect.Effect<ConnectionEnd, never, R> = Effect.uninterruptible(
     thisFiber((fiber) => {
       this.fiber = fiber
-      this.household.deadlines.watch(this)
       this.connection.open(this)
       const requests = Effect.whileLoop({
         while: () => this.phase !== "Over",
         body: () => this.step(),
         step: () => {}
       })
-      return Effect.flatMap(Effect.exit(restore(Effect.zipRight(this.scope.install, requests))), (exit) =>
-        this.leave(exit)
-      )
+      const served = Effect.interruptible(requests)
+      return Effect.flatMap(Effect.exit(served), (exit) => this.leave(exit))
     })
   )
 
@@ -115,7 +121,9 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
         if (bytes === undefined) return this.awaitMore()
         this.parser.feed(bytes)
       } else if (step._tag === "Head") {
-        return this.outbox.isFull() ? Effect.flatMap(this.canWrite, () => this.handle(step)) : this.handle(step)
+        if (this.outbox.isFull()) return Effect.flatMap(this.canWrite, () => this.handle(step) ?? Effect.void)
+        const handling = this.handle(step)
+        if (handling !== undefined) return handling
       } else if (step._tag === "Body") {
         this.skip(step.bytes.length)
       } else if (step._tag === "End") {
@@ -127,7 +135,13 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     return Effect.void
   }
 
-  private handle(head: RequestHead): Effect.Effect<void, never, R> {
+  /** Runs the handler; `undefined` when it has answered in this very turn. */
+  private handle(head: RequestHead): Effect.Effect<void, never, R> | undefined {
+    // A client that left before its request was read: a handler begun now would never be told of it.
+    if (this.isClosed || (this.inbox.isEnded && this.household.onHalfClose === "interrupt")) {
+      this.over("Aborted")
+      return undefined
+    }
     this.phase = "Handling"
     this.readDue = this.totalDue = never
     this.requests++
@@ -135,9 +149,13 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     this.exchange = new ExchangeImpl(this, head)
     this.request = new RequestImpl(head, this.connection, this.exchange)
     // CONNECT asks for a tunnel, and nobody here digs one (RFC 9110 §9.3.6).
-    return head.method === "CONNECT"
-      ? this.failed(Cause.fail(new ValueError({ reason: "MethodUnknown", saw: "CONNECT" })))
-      : Effect.matchCauseEffect(this.answer(), this.settle)
+    if (head.method === "CONNECT") {
+      return this.failed(Cause.fail(new ValueError({ reason: "MethodUnknown", saw: "CONNECT" })))
+    }
+    const answer = this.answer()
+    if (!(answer instanceof Answering)) return Effect.matchCauseEffect(answer, this.settle)
+    const evidence = answer.unsafeRun()
+    return evidence instanceof ValueError ? this.failed(Cause.fail(evidence)) : this.settled(evidence)
   }
 
   /** A handler may throw before it has made an Effect: that is a defect like any other. */
@@ -150,11 +168,14 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   }
 
   private readonly settle = {
-    onSuccess: (evidence: Responded): Effect.Effect<void, never, R> =>
-      this.exchange.isEvidence(evidence)
-        ? this.conclude(Exit.void)
-        : this.failed(Cause.die(new Error("a handler must return the evidence that its own request was answered"))),
+    onSuccess: (evidence: Responded): Effect.Effect<void, never, R> => this.settled(evidence) ?? Effect.void,
     onFailure: (cause: Cause.Cause<E>): Effect.Effect<void, never, R> => this.failed(cause)
+  }
+
+  private settled(evidence: Responded): Effect.Effect<void, never, R> | undefined {
+    return this.exchange.isEvidence(evidence)
+      ? this.conclude(Exit.void)
+      : this.failed(Cause.die(new Error("a handler must return the evidence that its own request was answered")))
   }
 
   /** Every failure ends here: answered while it can be, reported unless it is the client's mistake. */
@@ -164,24 +185,22 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     const status = error?.status ?? 500
     const isAnswer = exchange.state === "Unanswered"
     if (isAnswer) exchange.respond(status, errorText(status, error), plainText)
-    const concluded = this.conclude(Exit.failCause(cause))
+    const concluded = Effect.suspend(() => this.conclude(Exit.failCause(cause)) ?? Effect.void)
     if (isAnswer && status !== 500) return concluded
     // A status other than 500 is this connection's own, so what is reported is the handler's.
     return Effect.zipRight(this.service.report(cause as Cause.Cause<E>, request), concluded)
   }
 
-  /** Ends the request behind its answer, and goes on. */
-  private conclude(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const closing = this.scope.close(exit)
-      if (closing !== undefined)
-        return Effect.ensuring(
-          closing,
-          Effect.sync(() => this.goOn())
-        )
-      this.goOn()
-      return Effect.void
-    })
+  /** Ends the request behind its answer, and goes on; `undefined` when there is nothing to end. */
+  private conclude(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
+    const closing = this.scope.close(exit)
+    if (closing !== undefined)
+      return Effect.ensuring(
+        closing,
+        Effect.sync(() => this.goOn())
+      )
+    this.goOn()
+    return undefined
   }
 
   private goOn(): void {
@@ -242,13 +261,13 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
       else {
         this.inbox.discard()
         connection.end()
-        household.lingering.add(connection)
+        this.unlinger = household.lingering.add(connection)
       }
       return this.gone()
     })
     const end = Effect.sync((): ConnectionEnd => {
-      household.lingering.remove(connection)
-      household.deadlines.unwatch(this)
+      this.unlinger?.()
+      household.deadlines.unwatch(this.watched)
       return { reason: this.reason ?? "Interrupted", requests: this.requests }
     })
     const ended = Effect.zipRight(closing === undefined ? farewell : Effect.ensuring(closing, farewell), end)

@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
+import { type Entry, Registry } from "../registry.js"
 import { unsafeInterrupt } from "../runtime.js"
 
 /** Something that is due at a time, in milliseconds of the clock; `Infinity` when it is not. */
@@ -20,7 +21,7 @@ export interface Due {
 }
 
 export class Deadlines {
-  private readonly watched = new Set<Due>()
+  private readonly watched = new Registry<Due>()
   private wakeAt = Number.POSITIVE_INFINITY
   private sleeper: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
@@ -33,12 +34,12 @@ export class Deadlines {
     return this.clock.unsafeCurrentTimeMillis()
   }
 
-  watch(due: Due): void {
-    this.watched.add(due)
+  watch(due: Due): Entry<Due> {
+    return this.watched.add(due)
   }
 
-  unwatch(due: Due): void {
-    this.watched.delete(due)
+  unwatch(entry: Entry<Due>): void {
+    this.watched.remove(entry)
   }
 
   /** To be called when a deadline was set to this time. One that moves away costs a comparison. */
@@ -46,8 +47,8 @@ export class Deadlines {
     if (at < this.wakeAt) this.sleepUntil(at)
   }
 
+  /** Ends the sweep; what is watched by then is never due. */
   stop(): void {
-    this.watched.clear()
     this.sleepUntil(Number.POSITIVE_INFINITY)
   }
 
@@ -68,7 +69,7 @@ export class Deadlines {
   private sweep(): void {
     const now = this.now()
     let earliest = Number.POSITIVE_INFINITY
-    for (const due of this.watched) {
+    for (const due of this.watched.values) {
       if (due.dueAt() <= now) due.onDue(now)
       earliest = Math.min(earliest, due.dueAt())
     }

@@ -2,25 +2,27 @@
  * Connections on which the server has said its last word, and that wait for their client to end too (RFC 9112 §9.6).
  *
  * Closed at once, a socket with unread bytes would send a reset, and the reset would take the answer with it. One timer
- * for all of them, in real time, and none while there are none.
+ * for all of them, in real time, and none when there are none any more.
  *
  * @internal
  */
 import * as Duration from "effect/Duration"
 import type { Limits } from "../../Limits.js"
 import type { Connection } from "../../Listener.js"
+import { Registry } from "../registry.js"
 
 /** How often lingering connections are looked at, in milliseconds: as exact as a farewell needs to be. */
 const interval = 100
 
 interface Farewell {
+  readonly connection: Connection
   /** Since when nothing has changed, and how much was unsent by then. */
   since: number
   unsent: number
 }
 
 export class Lingering {
-  private readonly farewells = new Map<Connection, Farewell>()
+  private readonly farewells = new Registry<Farewell>()
   private timer: NodeJS.Timeout | undefined
   private readonly lingerTimeout: number
   private readonly writeTimeout: number
@@ -30,26 +32,24 @@ export class Lingering {
     this.writeTimeout = Duration.toMillis(limits.writeTimeout)
   }
 
-  add(connection: Connection): void {
-    this.farewells.set(connection, { since: performance.now(), unsent: connection.unsent() })
+  /** The timer finds out by itself that nobody is left: most farewells are over long before it looks. */
+  add(connection: Connection): () => void {
+    const entry = this.farewells.add({ connection, since: performance.now(), unsent: connection.unsent() })
     this.timer ??= setInterval(this.look, interval)
-  }
-
-  remove(connection: Connection): void {
-    this.farewells.delete(connection)
-    if (this.farewells.size === 0) this.stop()
+    return () => this.farewells.remove(entry)
   }
 
   /** What is not sent yet has the time that any answer has; then the client has its moment to end. */
   private readonly look = (): void => {
+    if (this.farewells.size === 0) this.stop()
     const now = performance.now()
-    for (const [connection, farewell] of this.farewells) {
-      const unsent = connection.unsent()
+    for (const farewell of this.farewells.values) {
+      const unsent = farewell.connection.unsent()
       if (unsent !== farewell.unsent) {
         farewell.unsent = unsent
         farewell.since = now
       }
-      if (now - farewell.since >= (unsent > 0 ? this.writeTimeout : this.lingerTimeout)) connection.destroy()
+      if (now - farewell.since >= (unsent > 0 ? this.writeTimeout : this.lingerTimeout)) farewell.connection.destroy()
     }
   }
 

@@ -14,9 +14,12 @@ import * as Effect from "effect/Effect"
 import type * as ExecutionStrategy from "effect/ExecutionStrategy"
 import { sequential } from "effect/ExecutionStrategy"
 import type * as Exit from "effect/Exit"
+import type * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import { pipeArguments } from "effect/Pipeable"
 import * as Runtime from "effect/Runtime"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
 import { interruptChildren, thisFiber } from "../runtime.js"
 
@@ -39,7 +42,12 @@ class LazyScope implements Scope.Scope {
     return made
   }
 
-  // `addFinalizer` and `fork` are a scope's own two methods, which its public type leaves out.
+  // `state`, `addFinalizer` and `fork` are a scope's own members, which its public type leaves out. `Effect.forkScoped`
+  // looks at the first, and adds itself to it.
+  get state(): unknown {
+    return (this.real as Scope.CloseableScope & { readonly state: unknown }).state
+  }
+
   addFinalizer(finalizer: Scope.Scope.Finalizer): Effect.Effect<void> {
     return Effect.suspend(() => Scope.addFinalizerExit(this.real, finalizer))
   }
@@ -96,14 +104,16 @@ export class RequestScope {
     this.context = contextWith(runtime.context, this.scope)
   }
 
-  /** The runtime in which the connection's fiber is to be started. */
+  /** The runtime in which the connection's fiber is to be started: it succeeds even when it is interrupted. */
   makeRuntime(): Runtime.Runtime<never> {
-    const { fiberRefs, runtimeFlags } = this.runtime
+    const { fiberRefs } = this.runtime
+    const runtimeFlags = RuntimeFlags.disable(this.runtime.runtimeFlags, RuntimeFlags.Interruption)
     return Runtime.make({ context: this.context, fiberRefs, runtimeFlags })
   }
 
-  /** To be run first by that fiber. */
-  readonly install: Effect.Effect<void> = Effect.suspend(() => FiberRef.set(forksRef, this.forks))
+  /** What that fiber starts with besides: the eye on its forks, of which its own start is none. */
+  readonly updateRefs = (refs: FiberRefs.FiberRefs, fiberId: FiberId.Runtime): FiberRefs.FiberRefs =>
+    FiberRefs.updateAs(refs, { fiberId, fiberRef: forksRef, value: this.forks })
 
   /** A new scope for a new request. */
   open(): void {

@@ -4,6 +4,7 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import { type Entry, Registry } from "../registry.js"
 import { Signal } from "../runtime.js"
 import type { EndReason } from "./household.js"
 
@@ -25,28 +26,24 @@ export interface CloseReport {
 }
 
 export class Roster {
-  private readonly served = new Set<Served>()
+  private readonly served = new Registry<Served>()
   private readonly ended = new Signal()
 
-  get size(): number {
-    return this.served.size
+  add(connection: Served): Entry<Served> {
+    return this.served.add(connection)
   }
 
-  add(connection: Served): void {
-    this.served.add(connection)
-  }
-
-  remove(connection: Served): void {
-    this.served.delete(connection)
+  remove(entry: Entry<Served>): void {
+    this.served.remove(entry)
     this.ended.wake()
   }
 
   /** Lets requests in flight finish for so many milliseconds of real time, then interrupts; returns when all are gone. */
   close(drainTimeout: number): Effect.Effect<CloseReport> {
     return Effect.suspend(() => {
-      const busy = Array.from(this.served).filter((connection) => connection.isBusy).length
+      const busy = this.served.values.filter((connection) => connection.isBusy).length
       const idle = this.served.size - busy
-      for (const connection of this.served) connection.drain()
+      for (const connection of this.served.values) connection.drain()
       return Effect.map(Effect.zipRight(this.emptyWithin(drainTimeout), this.interruptRest), (interrupted) => ({
         idle,
         drained: Math.max(0, busy - interrupted),
@@ -56,8 +53,8 @@ export class Roster {
   }
 
   private readonly interruptRest: Effect.Effect<number> = Effect.suspend(() => {
-    const interrupted = Array.from(this.served).filter((connection) => connection.isBusy).length
-    for (const connection of this.served) connection.interrupt("Interrupted")
+    const interrupted = this.served.values.filter((connection) => connection.isBusy).length
+    for (const connection of this.served.values) connection.interrupt("Interrupted")
     return Effect.as(
       this.whenEmpty(() => false),
       interrupted

@@ -10,6 +10,8 @@ import type { Connection, ConnectionEvents } from "../../Listener.js"
 
 let lastId = 0
 
+const ignore = (): void => {}
+
 const addressOf = (
   hostname: string | undefined,
   port: number | undefined,
@@ -24,47 +26,58 @@ export class SocketConnection implements Connection {
   private events: ConnectionEvents | undefined
   private knownLocal: Option.Option<Address> = Option.none()
   private knownRemote: Option.Option<Address> = Option.none()
-  private isClosed = false
+  private socket: Socket | undefined
+  /** Told when somebody starts to read. */
+  onOpen: (() => void) | undefined
 
   /** `onClose` is told when the descriptor has been given back to the system, however that came about. */
-  constructor(
-    private readonly socket: Socket,
-    onClose: (connection: SocketConnection) => void
-  ) {
+  constructor(socket: Socket, onClose: (isOpened: boolean) => void) {
+    this.socket = socket
     // Every error of a socket is followed by its close, which is what the connection acts upon.
-    socket.on("error", () => {})
+    socket.on("error", ignore)
     socket.on("close", () => {
-      this.isClosed = true
-      onClose(this)
-      this.events?.onClose()
+      const { events } = this
+      this.forget()
+      onClose(events !== undefined)
+      events?.onClose()
     })
   }
 
-  /** Whether somebody has started to read. */
-  get isOpened(): boolean {
-    return this.events !== undefined
+  /**
+   * A closed connection holds on to nothing: the accept stream's last chunks linger in the old generation, and with
+   * them a socket and all of its connection did, at half of the processor's time for a connection a request.
+   */
+  private forget(): void {
+    this.socket = undefined
+    this.events = undefined
+    this.onOpen = undefined
   }
 
   // Asking for an address is a system call, and most requests are answered without it.
   get local(): Option.Option<Address> {
-    const { localAddress, localFamily, localPort } = this.socket
-    if (Option.isNone(this.knownLocal)) this.knownLocal = addressOf(localAddress, localPort, localFamily)
+    if (Option.isNone(this.knownLocal) && this.socket !== undefined) {
+      const { localAddress, localFamily, localPort } = this.socket
+      this.knownLocal = addressOf(localAddress, localPort, localFamily)
+    }
     return this.knownLocal
   }
 
   get remote(): Option.Option<Address> {
-    const { remoteAddress, remoteFamily, remotePort } = this.socket
-    if (Option.isNone(this.knownRemote)) this.knownRemote = addressOf(remoteAddress, remotePort, remoteFamily)
+    if (Option.isNone(this.knownRemote) && this.socket !== undefined) {
+      const { remoteAddress, remoteFamily, remotePort } = this.socket
+      this.knownRemote = addressOf(remoteAddress, remotePort, remoteFamily)
+    }
     return this.knownRemote
   }
 
   open(events: ConnectionEvents): void {
-    this.events = events
     const { socket } = this
-    if (this.isClosed) {
+    if (socket === undefined) {
       queueMicrotask(events.onClose)
       return
     }
+    this.events = events
+    this.onOpen?.()
     socket.on("data", events.onBytes)
     socket.on("end", events.onEnd)
     socket.on("drain", events.onDrain)
@@ -72,16 +85,16 @@ export class SocketConnection implements Connection {
   }
 
   pause(): void {
-    this.socket.pause()
+    this.socket?.pause()
   }
 
   resume(): void {
-    this.socket.resume()
+    this.socket?.resume()
   }
 
   write(parts: ReadonlyArray<string | Uint8Array>): void {
     const { socket } = this
-    if (!socket.writable) return
+    if (socket === undefined || !socket.writable) return
     if (parts.length > 1) socket.cork()
     for (const part of parts) {
       if (typeof part === "string") socket.write(part, "latin1")
@@ -91,18 +104,18 @@ export class SocketConnection implements Connection {
   }
 
   isFull(): boolean {
-    return this.socket.writableNeedDrain
+    return this.socket?.writableNeedDrain ?? false
   }
 
   unsent(): number {
-    return this.socket.writableLength
+    return this.socket?.writableLength ?? 0
   }
 
   end(): void {
-    this.socket.end()
+    this.socket?.end()
   }
 
   destroy(): void {
-    this.socket.destroy()
+    this.socket?.destroy()
   }
 }

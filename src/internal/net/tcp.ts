@@ -13,6 +13,7 @@ import { type Address, tcp } from "../../Address.js"
 import type { Budget } from "../../DescriptorBudget.js"
 import { OSError, ValueError } from "../../Errors.js"
 import type { Bound, ListenOptions } from "../../Listener.js"
+import { Registry } from "../registry.js"
 import { Arrivals } from "./arrivals.js"
 import { SocketConnection } from "./socket.js"
 
@@ -115,7 +116,8 @@ const addressOf = (server: Server): Address => {
 class Sockets {
   readonly arrivals = new Arrivals<SocketConnection>()
   refused = 0
-  private readonly all = new Set<SocketConnection>()
+  /** Arrived, and neither opened nor closed. */
+  private readonly unopened = new Registry<SocketConnection>()
   private readonly maxWaiting: number
 
   constructor(private readonly budget: Budget) {
@@ -124,20 +126,24 @@ class Sockets {
 
   /** The arrival is the taking: an accepted socket holds a descriptor, whether anybody reads it or not. */
   readonly onSocket = (socket: Socket): void => {
-    if (this.arrivals.size >= this.maxWaiting || !Effect.runSync(this.budget.canArrive)) {
+    if (this.arrivals.size >= this.maxWaiting || !this.budget.unsafeCanArrive()) {
       this.refuse(socket)
       return
     }
-    Effect.runSync(this.budget.take)
-    const connection = new SocketConnection(socket, this.onClosed)
-    this.all.add(connection)
+    this.budget.unsafeTake()
+    const connection = new SocketConnection(socket, (isOpened) => {
+      if (!isOpened) this.arrivals.remove(connection)
+      this.unopened.remove(entry)
+      this.budget.unsafeRelease()
+    })
+    const entry = this.unopened.add(connection)
+    connection.onOpen = () => this.unopened.remove(entry)
     this.arrivals.offer(connection)
   }
 
-  private readonly onClosed = (connection: SocketConnection): void => {
-    this.all.delete(connection)
-    if (!connection.isOpened) this.arrivals.remove(connection)
-    Effect.runSync(this.budget.release)
+  /** Those that were taken and never opened wait again. */
+  putBack(): void {
+    this.arrivals.putBack(this.unopened.values)
   }
 
   /** Here and not in a fiber: by then the system would have accepted the next one, and closed it without a word. */
@@ -148,25 +154,13 @@ class Sockets {
     socket.destroy()
   }
 
-  get unopened(): ReadonlyArray<SocketConnection> {
-    return Array.from(this.all).filter((connection) => !connection.isOpened)
-  }
-
   close(): void {
-    const { unopened } = this
     this.arrivals.fail(
       new OSError({ code: "ECANCELED", syscall: "accept", cause: new Error("the listener was closed") })
     )
-    for (const connection of unopened) connection.destroy()
+    for (const connection of this.unopened.values) connection.destroy()
   }
 }
-
-const closed = (server: Server): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    server.close(() => {})
-    // The callback waits for every connection; the descriptor that listens is closed in this turn.
-    resume(Effect.void)
-  })
 
 /** Listens until the scope ends; then nothing more is accepted, and who still waited is dropped. */
 export const listen = (
@@ -185,17 +179,16 @@ export const listen = (
           sockets.onSocket
         )
         yield* bind(server, host, options)
-        yield* budget.take
+        budget.unsafeTake()
         return server
       }),
       (server) =>
-        Effect.zipRight(
-          closed(server),
-          Effect.zipRight(
-            Effect.sync(() => sockets.close()),
-            budget.release
-          )
-        )
+        Effect.sync(() => {
+          // The descriptor that listens is closed in this turn; a callback would wait for every connection.
+          server.close()
+          sockets.close()
+          budget.unsafeRelease()
+        })
     )
     server.on("error", (cause: NodeJS.ErrnoException) => {
       const error = osError(cause, "accept")
@@ -207,7 +200,7 @@ export const listen = (
       address: addressOf(server),
       connections: Stream.ensuring(
         sockets.arrivals.stream,
-        Effect.sync(() => sockets.arrivals.putBack(sockets.unopened))
+        Effect.sync(() => sockets.putBack())
       ),
       accept: sockets.arrivals.takeOne,
       waiting: Effect.sync(() => sockets.arrivals.size),

@@ -1,0 +1,43 @@
+/**
+ * A `Ref` that the system's events change too.
+ *
+ * A socket opens and closes outside of any fiber; to run an Effect for each would cost a connection three fibers. Users
+ * see an ordinary `Ref`; events add to it directly, and whoever waits for it to fall is woken either way.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
+import * as Readable from "effect/Readable"
+import * as Ref from "effect/Ref"
+import { Signal } from "./runtime.js"
+
+export class CountedRef extends Effectable.Class<number> implements Ref.Ref<number> {
+  readonly [Ref.RefTypeId] = { _A: (count: number): number => count }
+  readonly [Readable.TypeId]: Readable.TypeId = Readable.TypeId
+  readonly fell = new Signal()
+  private count = 0
+
+  readonly get: Effect.Effect<number> = Effect.sync(() => this.count)
+
+  commit(): Effect.Effect<number> {
+    return this.get
+  }
+
+  modify<B>(f: (count: number) => readonly [B, number]): Effect.Effect<B> {
+    return Effect.sync(() => {
+      const [result, next] = f(this.count)
+      this.unsafeAdd(next - this.count)
+      return result
+    })
+  }
+
+  get unsafeCount(): number {
+    return this.count
+  }
+
+  unsafeAdd(change: number): void {
+    this.count += change
+    if (change < 0) this.fell.wake()
+  }
+}

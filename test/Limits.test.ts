@@ -1,0 +1,58 @@
+import * as Duration from "effect/Duration"
+import { describe, expect, it } from "vitest"
+import * as Limits from "../src/Limits.js"
+
+describe("defaults", () => {
+  it("are the numbers that the README promises", () => {
+    const { bodyTimeout, headerTimeout, keepAliveTimeout, lingerTimeout, writeTimeout, ...sizes } = Limits.defaults
+    expect(sizes).toStrictEqual({
+      maxRequestLine: 8192,
+      maxHeaderLine: 16384,
+      maxHeaderSection: 32768,
+      maxHeaders: 100,
+      maxBody: 8388608,
+      maxChunkExtensions: 16384,
+      maxTrailerSection: 8192,
+      maxTrailers: 32,
+      maxDrain: 262144,
+      maxReadAhead: 65536,
+      maxRequestsPerConnection: Number.POSITIVE_INFINITY
+    })
+    expect(
+      [headerTimeout, bodyTimeout, keepAliveTimeout, writeTimeout, lingerTimeout].map(Duration.toSeconds)
+    ).toStrictEqual([10, 30, 60, 30, 1])
+  })
+})
+
+describe("make", () => {
+  it("gives the defaults when nothing is given", () => {
+    expect(Limits.make()).toStrictEqual(Limits.defaults)
+    expect(Limits.make({})).toStrictEqual(Limits.defaults)
+    expect(Limits.make({ maxBody: undefined, bodyTimeout: undefined })).toStrictEqual(Limits.defaults)
+  })
+
+  it("changes what is given, and nothing else", () => {
+    expect(Limits.make({ maxBody: 1, maxHeaders: 0 })).toStrictEqual({ ...Limits.defaults, maxBody: 1, maxHeaders: 0 })
+    expect(Limits.defaults.maxBody).toBe(8388608)
+  })
+
+  it.each(["headerTimeout", "bodyTimeout", "keepAliveTimeout", "writeTimeout", "lingerTimeout"] as const)(
+    "reads %s in any form",
+    (name) => {
+      for (const given of ["5 seconds", 5000, Duration.seconds(5), [5, 0]] as const) {
+        const limits = Limits.make({ [name]: given })
+        expect(Duration.isDuration(limits[name])).toBe(true)
+        expect(Duration.toMillis(limits[name])).toBe(5000)
+      }
+    }
+  )
+
+  it("leaves numbers numbers", () => {
+    expect(Limits.make({ maxDrain: 5000 }).maxDrain).toBe(5000)
+  })
+
+  it("takes nothing that is no limit", () => {
+    const options: Limits.Options & { readonly port: number } = { maxBody: 1, port: 80 }
+    expect(Limits.make(options)).toStrictEqual({ ...Limits.defaults, maxBody: 1 })
+  })
+})
