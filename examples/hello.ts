@@ -1,7 +1,7 @@
 /**
- * The original's first program: answers every request with "Hello World". `PORT` chooses the port, 8080 by default.
+ * The original's first program: answers every request with "Hello World". `HOST` and `PORT` choose the address.
  */
-import { NodeRuntime } from "@effect/platform-node"
+import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Effect } from "effect"
 import { Address, Response, Server } from "effect-asynchttpserver"
 
@@ -14,6 +14,9 @@ const program = Effect.gen(function* () {
   return yield* Server.serve(hello)
 })
 
-const port = Config.withDefault(Config.port("PORT"), 8080)
+const live = Server.layerConfig({
+  address: Config.withDefault(Config.string("HOST"), "127.0.0.1"),
+  port: Config.withDefault(Config.integer("PORT"), 8080)
+})
 
-NodeRuntime.runMain(Effect.provide(program, Server.layerConfig({ port })))
+runMain(Effect.provide(program, live))

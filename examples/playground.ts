@@ -4,7 +4,7 @@
  * `HOST` and `PORT` choose the address. It is what a user would write: it sets no `Date`, `Content-Length`,
  * `Connection` or `Transfer-Encoding`, and looks at HEAD only to route it like GET.
  */
-import { NodeRuntime } from "@effect/platform-node"
+import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Data, Effect, Schedule, Stream } from "effect"
 import { Address, type Errors, HttpHeaders, Response, Server } from "effect-asynchttpserver"
 
@@ -83,10 +83,13 @@ const program = Effect.gen(function* () {
   })
 })
 
+const host = Config.withDefault(Config.string("HOST"), "127.0.0.1")
+
 const live = Server.layerConfig({
-  address: Config.withDefault(Config.string("HOST"), "127.0.0.1"),
-  port: Config.withDefault(Config.port("PORT"), 8080),
+  address: host,
+  domain: Config.map(host, (address): Address.Domain => (address.includes(":") ? "IPv6" : "IPv4")),
+  port: Config.withDefault(Config.integer("PORT"), 8080),
   limits: Config.succeed({ headerTimeout: "4 seconds", bodyTimeout: "4 seconds", keepAliveTimeout: "4 seconds" })
 })
 
-NodeRuntime.runMain(Effect.provide(program, live))
+runMain(Effect.provide(program, live))

@@ -59,7 +59,7 @@ export class ValueError extends Data.TaggedError("ValueError")<{
 /**
  * What the operating system refused, with its own name for it.
  *
- * `code` is the system's (`EADDRINUSE`, `EACCES`, `EMFILE`, `ENOTCONN` …), or `ENOSYS` for what this runtime cannot
+ * `code` is the system's (`EADDRINUSE`, `EACCES`, `EMFILE`, `ENOTCONN` …), or `ENOTSUP` for what this runtime cannot
  * do; `syscall` is the call that failed.
  *
  * @example

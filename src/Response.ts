@@ -38,9 +38,9 @@ export interface Responded {
  *
  * @example
  * ```ts
- * import { type Response, Response as Answer } from "effect-asynchttpserver"
+ * import { Response } from "effect-asynchttpserver"
  *
- * const hello: Response.Handler = (request) => Answer.respond(request, 200, "Hello")
+ * const hello: Response.Handler = (request) => Response.respond(request, 200, "Hello")
  * console.log(typeof hello)
  * // function
  * ```

@@ -328,14 +328,21 @@ export const make = (
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
         const own = new Roster()
         const service = serviceOf(handler, given.onFailure)
-        const hasOpened = listening === undefined
+        const opened = Effect.suspend(() =>
+          listening === undefined ? Effect.map(listen(given), () => listening) : Effect.succeed(undefined)
+        )
         return Effect.acquireUseRelease(
-          hasOpened ? listen(given) : Effect.void,
+          opened,
           () =>
             Effect.flatMap(whenListening("accept"), (bound) =>
               acceptLoop(bound, service, runtime, own, given.assumedDescriptorsPerRequest ?? -1)
             ),
-          () => Effect.zipRight(hasOpened ? stopListening : Effect.void, own.close(drainTimeout))
+          // By now the server may have been closed, and may listen again: that is not what was opened here.
+          (opened) =>
+            Effect.zipRight(
+              Effect.suspend(() => (opened !== undefined && opened === listening ? stopListening : Effect.void)),
+              own.close(drainTimeout)
+            )
         )
       })
 
@@ -419,7 +426,7 @@ export const layer = (options: Options = {}): Layer.Layer<Server> =>
  * import { Config } from "effect"
  * import { Server } from "effect-asynchttpserver"
  *
- * const live = Server.layerConfig({ port: Config.withDefault(Config.port("PORT"), 8080) })
+ * const live = Server.layerConfig({ port: Config.withDefault(Config.integer("PORT"), 8080) })
  * console.log(typeof live)
  * // object
  * ```

@@ -16,6 +16,15 @@ export type Origin = "request" | "application"
 /** Names and values in turn: `[name, value, name, value …]`, one flat array, since most are read once or never. */
 export type Fields = ReadonlyArray<string>
 
+/** Fields whose values are not for logs; the same as `@effect/platform` keeps out of them. */
+const secrets: ReadonlySet<string> = new Set([
+  "authorization",
+  "cookie",
+  "set-cookie",
+  "x-api-key",
+  "proxy-authorization"
+])
+
 class HeadersImpl implements HttpHeaders {
   readonly [TypeId]: HeadersTypeId = TypeId
   private fields: Fields | (() => Fields)
@@ -43,7 +52,8 @@ class HeadersImpl implements HttpHeaders {
   }
 
   toJSON(): unknown {
-    return { _id: "HttpHeaders", fields: Array.from(this) }
+    const shown = Array.from(this, ([name, value]) => [name, secrets.has(name.toLowerCase()) ? "<redacted>" : value])
+    return { _id: "HttpHeaders", fields: shown }
   }
 
   toString(): string {

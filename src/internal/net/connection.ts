@@ -21,6 +21,7 @@ import type { Responded } from "../../Response.js"
 import type { Writer } from "../../ResponseWriter.js"
 import { Answering } from "../answering.js"
 import { dateOf } from "../http1/date.js"
+import { malformed } from "../http1/verdict.js"
 import { reasons } from "../reasons.js"
 import type { Entry } from "../registry.js"
 import { RequestImpl } from "../request.js"
@@ -120,6 +121,9 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
         const bytes = this.inbox.pull()
         if (bytes === undefined) return this.awaitMore()
         this.parser.feed(bytes)
+      } else if (step._tag === "Head" && step.method === "CONNECT") {
+        // It asks for a tunnel, and nobody here digs one; what follows it is not HTTP (RFC 9110 §9.3.6).
+        this.refuse(malformed("MethodUnknown", "CONNECT"))
       } else if (step._tag === "Head") {
         if (this.outbox.isFull()) return Effect.flatMap(this.canWrite, () => this.handle(step) ?? Effect.void)
         const handling = this.handle(step)
@@ -142,16 +146,13 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
       this.over("Aborted")
       return undefined
     }
+    if (this.inbox.isEnded) this.probe()
     this.phase = "Handling"
     this.readDue = this.totalDue = never
     this.requests++
     this.scope.open()
     this.exchange = new ExchangeImpl(this, head)
     this.request = new RequestImpl(head, this.connection, this.exchange)
-    // CONNECT asks for a tunnel, and nobody here digs one (RFC 9110 §9.3.6).
-    if (head.method === "CONNECT") {
-      return this.failed(Cause.fail(new ValueError({ reason: "MethodUnknown", saw: "CONNECT" })))
-    }
     const answer = this.answer()
     if (!(answer instanceof Answering)) return Effect.matchCauseEffect(answer, this.settle)
     const evidence = answer.unsafeRun()
@@ -225,8 +226,8 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   }
 
   /** Nothing on this connection can be trusted any more: one answer, unless this request has had its own. */
-  private refuse(malformed: Malformed): void {
-    if (this.phase === "Reading") this.lastWords(new ValueError(malformed))
+  private refuse(step: Malformed): void {
+    if (this.phase === "Reading") this.lastWords(new ValueError(step))
     this.over("Malformed")
   }
 
@@ -253,6 +254,10 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   private leave(exit: Exit.Exit<void, never>): Effect.Effect<ConnectionEnd> {
     const { connection, household } = this
     const closing = this.phase === "Handling" ? this.scope.close(exit) : undefined
+    if (this.phase === "Handling" && this.exchange.state === "Unanswered") {
+      // The server is closing: the client, if it is still there, should try again elsewhere.
+      this.exchange.respond(503, errorText(503, undefined), { ...plainText, Connection: "close" })
+    }
     if (this.phase !== "Over") this.over("Interrupted")
     const farewell = Effect.suspend(() => {
       this.readDue = this.writeDue = never
@@ -362,8 +367,18 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
 
   readonly onEnd = (): void => {
     this.inbox.isEnded = true
-    if (this.household.onHalfClose === "interrupt" && this.phase === "Handling") this.interrupt("Aborted")
-    else this.received.wake()
+    const isServing = this.phase === "Handling" && !this.exchange.isUpgraded
+    if (isServing && this.household.onHalfClose === "interrupt") this.interrupt("Aborted")
+    else if (isServing) this.probe()
+    this.received.wake()
+  }
+
+  /**
+   * libuv tells a reset that comes with the last bytes as a FIN. A connection that was reset refuses to take even
+   * nothing, and closes; one that was half-closed does not notice.
+   */
+  private probe(): void {
+    this.connection.write([""])
   }
 
   readonly onDrain = (): void => {

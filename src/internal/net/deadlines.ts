@@ -58,12 +58,11 @@ export class Deadlines {
     this.wakeAt = at
     if (at === Number.POSITIVE_INFINITY) return
     const asleep = this.clock.sleep(Duration.millis(Math.max(0, at - this.now())))
-    this.sleeper = Runtime.runFork(this.runtime)(
-      Effect.zipRight(
-        asleep,
-        Effect.sync(() => this.sweep())
-      )
+    const sweep = Effect.zipRight(
+      asleep,
+      Effect.sync(() => this.sweep())
     )
+    this.sleeper = Runtime.runFork(this.runtime)(Effect.interruptible(sweep))
   }
 
   private sweep(): void {

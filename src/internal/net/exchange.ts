@@ -140,6 +140,8 @@ export class ExchangeImpl implements Exchange {
   }
 
   begin(code: number, headers: HttpHeaders.Input | undefined): OpenAnswer | ValueError {
+    // A streamed answer may be made from the body, which could not be asked for behind its head: it is asked for now.
+    if (this.state === "Unanswered" && this.head.expectsContinue) this.body.sendContinue()
     const written = this.writeHead(code, headers, undefined)
     if (written instanceof ValueError) return written
     this.state = "Open"

@@ -76,7 +76,7 @@ export interface Service<E, R> {
 /** The first limit that can never hold: a size or a number that is not positive, or not a number. */
 export const senseless = (limits: Limits): string | undefined =>
   Object.entries(limits).find(
-    ([, limit]) => !(Number(Duration.isDuration(limit) ? Duration.toMillis(limit) : limit) > 0)
+    ([, limit]) => !(Number(Duration.isDuration(limit) ? Duration.toMillis(limit) : limit) >= 0)
   )?.[0]
 
 /** Makes what all connections share; the sweep of deadlines ends with the scope. */

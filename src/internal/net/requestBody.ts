@@ -121,6 +121,11 @@ export class RequestBody {
 
   private ask(how: "Whole" | "Pieces"): void {
     this.asked = how
+    this.sendContinue()
+  }
+
+  /** Tells a client that waits for it to send the body, once (RFC 9110 §10.1.1). */
+  sendContinue(): void {
     if (!this.continues) return
     this.continues = false
     const interim = this.line.writer.interim(100, [])

@@ -55,7 +55,8 @@ const check = (options: ListenOptions): Effect.Effect<void, OSError | ValueError
   const version = isIP(address)
   if (version !== 0 && version !== (domain === "IPv4" ? 4 : 6))
     return new ValueError({ reason: "Address", saw: address })
-  if (/[\s/\0]/.test(address)) return new ValueError({ reason: "Address", saw: address })
+  // Neither an address nor a name: no look-up could find it.
+  if (version === 0 && /^[0-9.]+$|[\s/:\0]/.test(address)) return new ValueError({ reason: "Address", saw: address })
   if (!options.reuseAddr)
     return new OSError({
       code: "ENOTSUP",

@@ -1,0 +1,104 @@
+/**
+ * Starts an example as a process of its own, as `npm start` does, and ends it by its id.
+ */
+import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+export const root = fileURLToPath(new URL("../../", import.meta.url))
+
+const manifest: { readonly scripts: { readonly [name: string]: string } } = JSON.parse(
+  readFileSync(`${root}package.json`, "utf8")
+)
+
+/** The flags of `npm start`, without its file: `exec node --conditions=source … examples/hello.ts`. */
+export const flags: ReadonlyArray<string> = (manifest.scripts.start ?? "").split(" ").slice(2, -1)
+
+/** How long a program may take to say that it is ready, and to end: only a program that hangs takes as long. */
+const patience = 60_000
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Program {
+  /** Where it listens, as its ready line says. */
+  readonly url: string
+  /** Signals it, and waits for its end. Signalling one that has ended gives how it ended. */
+  readonly stop: (signal: "SIGINT" | "SIGTERM") => Promise<Ended>
+}
+
+const launch = (file: string, env: Readonly<Record<string, string>>) => {
+  const child = spawn(process.execPath, [...flags, file], {
+    cwd: root,
+    env: { ...process.env, PORT: "0", HOST: "127.0.0.1", NODE_OPTIONS: "", ...env },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  // Should this process end first, the program ends too.
+  const orphan = (): boolean => child.kill("SIGKILL")
+  process.once("exit", orphan)
+  let stdout = ""
+  let stderr = ""
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject)
+    child.once("close", (code, signal) => {
+      process.off("exit", orphan)
+      resolve({ code, signal, stdout, stderr })
+    })
+  })
+  const text = child.stdout.setEncoding("utf8").on("data", (piece: string) => {
+    stdout += piece
+  })
+  child.stderr.setEncoding("utf8").on("data", (piece: string) => {
+    stderr += piece
+  })
+  const ready = new Promise<string>((resolve) => {
+    text.on("data", () => {
+      const url = /^Listening on (http:\/\/\S+)\n/m.exec(stdout)?.[1]
+      if (url !== undefined) resolve(url)
+    })
+  })
+  return { child, ended, ready, said: () => `${stdout}${stderr}` }
+}
+
+/** Gives what comes first of a promise and the end of patience; then the program is killed. */
+const within = async <A>(promise: Promise<A>, child: { kill: (signal: "SIGKILL") => boolean }, what: string) => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      child.kill("SIGKILL")
+      reject(new Error(`the program has not ${what} in ${patience} ms`))
+    }, patience)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Runs a program that ends by itself. */
+export const run = (file: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> => {
+  const { child, ended } = launch(file, env)
+  return within(ended, child, "ended")
+}
+
+/** Starts a program, and gives it when it has said that it is ready. */
+export const start = async (file: string, env: Readonly<Record<string, string>> = {}): Promise<Program> => {
+  const { child, ended, ready, said } = launch(file, env)
+  const early = ended.then(({ code }): never => {
+    throw new Error(`${file} ended with ${code} before it was ready:\n${said()}`)
+  })
+  early.catch(() => {})
+  const url = await within(Promise.race([ready, early]), child, "become ready")
+  return {
+    url,
+    stop: (signal) => {
+      child.kill(signal)
+      return within(ended, child, "ended")
+    }
+  }
+}
