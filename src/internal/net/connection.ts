@@ -115,6 +115,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
 
   /** Goes on until something has to be waited for. */
   private step(): Effect.Effect<void, never, R> {
+    this.outbox.attend()
     while (this.phase !== "Over") {
       const step = this.parser.next()
       if (step === "NeedMore") {
@@ -154,7 +155,10 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     this.exchange = new ExchangeImpl(this, head)
     this.request = new RequestImpl(head, this.connection, this.exchange)
     const answer = this.answer()
-    if (!(answer instanceof Answering)) return Effect.matchCauseEffect(answer, this.settle)
+    if (!(answer instanceof Answering)) {
+      this.outbox.leave()
+      return Effect.matchCauseEffect(answer, this.settle)
+    }
     const evidence = answer.unsafeRun()
     return evidence instanceof ValueError ? this.failed(Cause.fail(evidence)) : this.settled(evidence)
   }
@@ -186,6 +190,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     const status = error?.status ?? 500
     const isAnswer = exchange.state === "Unanswered"
     if (isAnswer) exchange.respond(status, errorText(status, error), plainText)
+    this.outbox.leave()
     const concluded = Effect.suspend(() => this.conclude(Exit.failCause(cause)) ?? Effect.void)
     if (isAnswer && status !== 500) return concluded
     // A status other than 500 is this connection's own, so what is reported is the handler's.
@@ -195,13 +200,15 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   /** Ends the request behind its answer, and goes on; `undefined` when there is nothing to end. */
   private conclude(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
     const closing = this.scope.close(exit)
-    if (closing !== undefined)
-      return Effect.ensuring(
-        closing,
-        Effect.sync(() => this.goOn())
-      )
-    this.goOn()
-    return undefined
+    if (closing === undefined) {
+      this.goOn()
+      return undefined
+    }
+    this.outbox.leave()
+    return Effect.ensuring(
+      closing,
+      Effect.sync(() => this.goOn())
+    )
   }
 
   private goOn(): void {
