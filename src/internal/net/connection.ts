@@ -261,8 +261,8 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   private leave(exit: Exit.Exit<void, never>): Effect.Effect<ConnectionEnd> {
     const { connection, household } = this
     const closing = this.phase === "Handling" ? this.scope.close(exit) : undefined
-    if (this.phase === "Handling" && this.exchange.state === "Unanswered") {
-      // The server is closing: the client, if it is still there, should try again elsewhere.
+    if (this.phase === "Handling" && this.exchange.state === "Unanswered" && this.reason !== "Aborted") {
+      // The server is closing: the client should try again elsewhere.
       this.exchange.respond(503, errorText(503, undefined), { ...plainText, Connection: "close" })
     }
     if (this.phase !== "Over") this.over("Interrupted")

@@ -182,6 +182,11 @@ export class ExchangeImpl implements Exchange {
     return this.line.canWrite
   }
 
+  /** Whether the body will not stand between this answer and the next request. */
+  private leavesNothing(isStreamed: boolean): boolean {
+    return !this.hasBody || (isStreamed ? this.body.canBeRead : this.body.canBeSkipped)
+  }
+
   private writeHead(
     code: number,
     headers: HttpHeaders.Input | undefined,
@@ -197,7 +202,7 @@ export class ExchangeImpl implements Exchange {
       contentLength: length,
       method: head.method,
       minor: head.version.minor,
-      reuse: head.keepAlive && line.mayGoOn() && (!this.hasBody || this.body.canBeSkipped),
+      reuse: head.keepAlive && line.mayGoOn() && this.leavesNothing(length === undefined),
       date: line.date()
     })
     if (written._tag === "Refused") return refusalOf(written)

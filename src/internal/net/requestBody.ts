@@ -72,10 +72,13 @@ export class RequestBody {
    * go on, since nobody knows whether it will, and not when it is too much.
    */
   get canBeSkipped(): boolean {
-    if (this.isDone) return true
-    if (this.failure !== undefined || this.continues) return false
     const { framing } = this.head
-    return framing._tag !== "Length" || framing.length - this.read <= this.line.limits.maxDrain
+    return this.canBeRead && (framing._tag !== "Length" || framing.length - this.read <= this.line.limits.maxDrain)
+  }
+
+  /** Whether the rest will come, and can be understood: all that is known while an answer is still being made from it. */
+  get canBeRead(): boolean {
+    return this.isDone || (this.failure === undefined && !this.continues)
   }
 
   /** A final answer has left: `100 Continue` may not follow it. */

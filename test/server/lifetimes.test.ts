@@ -1,0 +1,675 @@
+/** What begins ends: scopes of requests, handlers whose client leaves, servers that close, deadlines, descriptors. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Handler, respond, respondStream, upgrade } from "../../src/Response.js"
+import type { EndReason } from "../../src/Server.js"
+import { parseAnswers } from "../wire/answer.js"
+import { eventually, turn } from "../wire/facts.js"
+import { connect, requestText, type Wire, withBody } from "../wire/raw.js"
+import { heldBecomes, make, openDescriptors, serving, servingReported } from "./harness.js"
+import {
+  advance,
+  expectOpen,
+  type MemoryConnection,
+  makeInMemory,
+  servingInMemory,
+  servingInMemoryReported,
+  settled,
+  sleepsUntil
+} from "./memory.js"
+
+const hello: Handler = (request) => respond(request, 200, "Hello World")
+const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
+
+/** A handler that says when it runs, never answers, and tells how it ended. */
+const endless = Effect.gen(function* () {
+  const isRunning = yield* Deferred.make<void>()
+  const end = yield* Deferred.make<Exit.Exit<never>>()
+  const handler: Handler<never> = () =>
+    Effect.onExit(Effect.zipRight(Deferred.succeed(isRunning, undefined), Effect.never), (exit) =>
+      Deferred.succeed(end, exit)
+    )
+  return { handler, isRunning: Deferred.await(isRunning), end: Deferred.await(end) }
+})
+
+describe("the scope of a request", () => {
+  it.scopedLive("ends with the request, before the next one of the connection is handled", () =>
+    Effect.gen(function* () {
+      const story: Array<string> = []
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          yield* Effect.acquireRelease(
+            Effect.sync(() => story.push(`acquire ${request.url}`)),
+            () =>
+              Effect.zipRight(
+                turn,
+                Effect.sync(() => story.push(`release ${request.url}`))
+              )
+          )
+          story.push(`answer ${request.url}`)
+          return yield* respond(request, 200)
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
+      yield* wire.readAnswer()
+      yield* wire.readAnswer()
+      yield* wire.halfClose
+      yield* wire.ending
+      expect(story).toStrictEqual(["acquire /1", "answer /1", "release /1", "acquire /2", "answer /2", "release /2"])
+    })
+  )
+
+  for (const [what, ending, expected] of [
+    ["succeeds", Effect.void, "Success"],
+    ["fails", Effect.fail("mine"), "Failure"],
+    ["dies", Effect.die("mine"), "Failure"]
+  ] as const) {
+    it.scopedLive(`tells its finalizers how the handler ended that ${what}`, () =>
+      Effect.gen(function* () {
+        const exit = yield* Deferred.make<string>()
+        const { port } = yield* servingReported((request) =>
+          Effect.gen(function* () {
+            yield* Effect.addFinalizer((each) => Deferred.succeed(exit, each._tag))
+            yield* ending
+            return yield* respond(request, 200)
+          })
+        )
+        const wire = yield* connect(port)
+        yield* wire.send(requestText("GET /"))
+        expect((yield* wire.readAnswer()).status).toBe(expected === "Success" ? 200 : 500)
+        expect(yield* Deferred.await(exit)).toBe(expected)
+      })
+    )
+  }
+
+  it.scopedLive("runs finalizers in reverse order, and a finalizer that dies ends nothing else", () =>
+    Effect.gen(function* () {
+      const story: Array<string> = []
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          yield* Effect.addFinalizer(() => Effect.sync(() => story.push("first")))
+          if (request.url === "/dies") yield* Effect.addFinalizer(() => Effect.die("a finalizer"))
+          yield* Effect.addFinalizer(() => Effect.sync(() => story.push("second")))
+          return yield* respond(request, 200)
+        })
+      )
+      const bystander = yield* connect(port)
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* wire.readAnswer()
+      yield* wire.send(requestText("GET /dies"))
+      expect((yield* wire.readAnswer()).status).toBe(200)
+      yield* bystander.send(requestText("GET /"))
+      expect((yield* bystander.readAnswer()).status).toBe(200)
+      yield* eventually(
+        Effect.sync(() => story.length),
+        (length) => length === 6,
+        "six finalizers"
+      )
+      expect(story).toStrictEqual(["second", "first", "second", "first", "second", "first"])
+    })
+  )
+
+  it.scopedLive("a child fiber ends with the request", () =>
+    Effect.gen(function* () {
+      const ends: Array<string> = []
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          const isRunning = yield* Deferred.make<void>()
+          const child = Effect.zipRight(Deferred.succeed(isRunning, undefined), Effect.never)
+          yield* Effect.fork(Effect.onInterrupt(child, () => Effect.sync(() => ends.push(request.url))))
+          yield* Deferred.await(isRunning)
+          return yield* respond(request, 200, ends.join())
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
+      expect((yield* wire.readAnswer()).text).toBe("")
+      expect((yield* wire.readAnswer()).text).toBe("/1")
+      expect((yield* wire.readAnswer()).text).toBe("/1,/2")
+    })
+  )
+
+  it.scopedLive("forkScoped ends with the request, before what was acquired before it", () =>
+    Effect.gen(function* () {
+      const story: Array<string> = []
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          yield* Effect.addFinalizer(() => Effect.sync(() => story.push("released")))
+          const isRunning = yield* Deferred.make<void>()
+          const child = Effect.zipRight(Deferred.succeed(isRunning, undefined), Effect.never)
+          yield* Effect.forkScoped(Effect.onInterrupt(child, () => Effect.sync(() => story.push("interrupted"))))
+          yield* Deferred.await(isRunning)
+          return yield* respond(request, 200, story.join())
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
+      expect((yield* wire.readAnswer()).text).toBe("")
+      expect((yield* wire.readAnswer()).text).toBe("interrupted,released")
+    })
+  )
+
+  it.scopedLive("a daemon that outlives its request keeps the scope it was born under, which is closed", () =>
+    Effect.gen(function* () {
+      const mayAsk = yield* Deferred.make<void>()
+      const story: Array<string> = []
+      const daemonEnd = yield* Deferred.make<void>()
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          if (request.url === "/daemon") {
+            yield* Effect.forkDaemon(
+              Effect.gen(function* () {
+                yield* Deferred.await(mayAsk)
+                // Acquired under a scope that is over: released at once, and not with the request served meanwhile.
+                yield* Effect.acquireRelease(
+                  Effect.sync(() => story.push("acquired")),
+                  () => Effect.sync(() => story.push("released"))
+                )
+                story.push("went on")
+                yield* Deferred.succeed(daemonEnd, undefined)
+              })
+            )
+          } else {
+            yield* Effect.addFinalizer(() => Effect.sync(() => story.push("the next request's")))
+            yield* Deferred.succeed(mayAsk, undefined)
+            yield* Deferred.await(daemonEnd)
+          }
+          return yield* respond(request, 200)
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /daemon"))
+      yield* wire.readAnswer()
+      yield* wire.send(requestText("GET /next"))
+      yield* wire.readAnswer()
+      yield* wire.halfClose
+      yield* wire.ending
+      expect(story).toStrictEqual(["acquired", "released", "went on", "the next request's"])
+    })
+  )
+
+  it.scopedLive("is not the server's: a scope of the application's own stays open", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          yield* Effect.addFinalizer(() => Effect.void)
+          return yield* respond(request, 200)
+        })
+      )
+      let isReleased = false
+      yield* Effect.addFinalizer(() => Effect.sync(() => (isReleased = true)))
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* wire.readAnswer()
+      expect(isReleased).toBe(false)
+    })
+  )
+})
+
+describe("a client that leaves", () => {
+  it.scopedLive("by a reset interrupts its handler, and runs its finalizers", () =>
+    Effect.gen(function* () {
+      const { end, handler, isRunning } = yield* endless
+      const made = yield* serving(handler)
+      const wire = yield* connect(made.port)
+      yield* wire.send(requestText("GET /"))
+      yield* isRunning
+      yield* wire.reset
+      expect(Exit.isInterrupted(yield* end)).toBe(true)
+      yield* heldBecomes(made, 1)
+    })
+  )
+
+  it.scopedLive("by a reset that comes with its request interrupts its handler", () =>
+    Effect.gen(function* () {
+      const { end, handler } = yield* endless
+      const made = yield* serving(handler)
+      for (let i = 0; i < 10; i++) {
+        const wire = yield* connect(made.port)
+        yield* wire.send(requestText("GET /"))
+        yield* wire.reset
+      }
+      yield* heldBecomes(made, 1)
+      expect(Exit.isInterrupted(yield* end)).toBe(true)
+    })
+  )
+
+  for (const [what, onHalfClose, leave] of [
+    ["by a reset", "answer", (connection: MemoryConnection) => connection.reset()],
+    ["half, when that interrupts", "interrupt", (connection: MemoryConnection) => connection.halfClose()]
+  ] as const) {
+    it.scoped(`${what}, before its request was read, begins no handler`, () =>
+      Effect.gen(function* () {
+        let begun = 0
+        const { connect, server } = yield* makeInMemory({ onHalfClose })
+        yield* server.listen()
+        const accepting = yield* Effect.fork(
+          server.acceptRequest((request) => {
+            begun++
+            return hello(request)
+          })
+        )
+        const connection = yield* connect
+        connection.send(requestText("GET /"))
+        leave(connection)
+        const fiber = yield* Fiber.join(accepting)
+        expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "Aborted", requests: 0 })
+        expect(begun).toBe(0)
+      })
+    )
+  }
+
+  it.scopedLive("by a reset ends a stream that it reads", () =>
+    Effect.gen(function* () {
+      const end = yield* Deferred.make<Exit.Exit<unknown, unknown>>()
+      const forever = Stream.repeatEffect(Effect.as(turn, Buffer.from("more")))
+      const made = yield* serving((request) =>
+        Effect.onExit(respondStream(request, 200, forever), (exit) => Deferred.succeed(end, exit))
+      )
+      const wire = yield* connect(made.port)
+      yield* wire.send(requestText("GET /"))
+      yield* wire.readUntil((seen) => seen.endsWith("more\r\n"))
+      yield* wire.reset
+      expect(Exit.isInterrupted(yield* Deferred.await(end))).toBe(true)
+      yield* heldBecomes(made, 1)
+    })
+  )
+
+  it.scopedLive("by a reset ends the wait for its body", () =>
+    Effect.gen(function* () {
+      const isRunning = yield* Deferred.make<void>()
+      const end = yield* Deferred.make<Exit.Exit<unknown, unknown>>()
+      const made = yield* serving((request) =>
+        Effect.onExit(Effect.zipRight(Deferred.succeed(isRunning, undefined), echo(request)), (exit) =>
+          Deferred.succeed(end, exit)
+        )
+      )
+      const wire = yield* connect(made.port)
+      yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
+      yield* Deferred.await(isRunning)
+      yield* wire.reset
+      expect(Exit.isInterrupted(yield* Deferred.await(end))).toBe(true)
+      yield* heldBecomes(made, 1)
+    })
+  )
+
+  it.scopedLive("is not reported as a failure of its handler", () =>
+    Effect.gen(function* () {
+      const { end, handler, isRunning } = yield* endless
+      const made = yield* servingReported(handler)
+      const wire = yield* connect(made.port)
+      yield* wire.send(requestText("GET /"))
+      yield* isRunning
+      yield* wire.reset
+      yield* end
+      yield* heldBecomes(made, 1)
+      expect(made.reports.all).toHaveLength(0)
+    })
+  )
+
+  it.scopedLive("half, still gets its answer, and then the end", () =>
+    Effect.gen(function* () {
+      const isRunning = yield* Deferred.make<void>()
+      const mayAnswer = yield* Deferred.make<void>()
+      const { port } = yield* serving((request) =>
+        Deferred.succeed(isRunning, undefined).pipe(
+          Effect.zipRight(Deferred.await(mayAnswer)),
+          Effect.zipRight(respond(request, 200, "all the same"))
+        )
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* wire.halfClose
+      yield* Deferred.await(isRunning)
+      yield* Deferred.succeed(mayAnswer, undefined)
+      expect((yield* wire.readAnswer()).text).toBe("all the same")
+      expect(yield* wire.ending).toBe("FIN")
+    })
+  )
+
+  it.scopedLive('half, interrupts its handler when onHalfClose is "interrupt"', () =>
+    Effect.gen(function* () {
+      const { end, handler, isRunning } = yield* endless
+      const made = yield* serving(handler, { onHalfClose: "interrupt" })
+      const wire = yield* connect(made.port)
+      yield* wire.send(requestText("GET /"))
+      yield* isRunning
+      yield* wire.halfClose
+      expect(Exit.isInterrupted(yield* end)).toBe(true)
+      // Who has only half left may be told, but nothing of an answer by the handler.
+      const answers = parseAnswers(yield* wire.readToEnd)
+      expect(answers.every(({ status }) => status === 503)).toBe(true)
+      yield* heldBecomes(made, 1)
+    })
+  )
+
+  it.scopedLive("half, in the middle of a body, is told that it was too short", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo)
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
+      yield* wire.halfClose
+      const answer = yield* wire.readAnswer()
+      expect([answer.status, answer.header("Connection")]).toStrictEqual([400, "close"])
+    })
+  )
+})
+
+describe("how a connection ended", () => {
+  const stories: ReadonlyArray<readonly [EndReason, number, (wire: Wire) => Effect.Effect<unknown>]> = [
+    ["ClosedByClient", 0, (wire) => wire.halfClose],
+    ["ClosedByClient", 0, (wire) => wire.reset],
+    ["ClosedByClient", 2, (wire) => Effect.zipRight(wire.send(requestText("GET /").repeat(2)), wire.halfClose)],
+    ["ClosedByServer", 1, (wire) => wire.send(requestText("GET /", ["Connection: close"]))],
+    ["Malformed", 1, (wire) => wire.send(`${requestText("GET /")}nonsense\r\n\r\n`)],
+    ["Aborted", 0, (wire) => Effect.zipRight(wire.send("GET / HT"), wire.halfClose)],
+    ["Broken", 1, (wire) => wire.send(requestText("GET /breaks"))],
+    ["Upgraded", 1, (wire) => wire.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: x"]))]
+  ]
+  for (const [i, [reason, requests, act]] of stories.entries()) {
+    it.scopedLive(`is told by its fiber: ${reason} after ${requests} requests, ${i + 1}`, () =>
+      Effect.gen(function* () {
+        const { server } = yield* make()
+        const { port } = yield* server.listen()
+        const wire = yield* connect(port)
+        const handler: Handler = (request) => {
+          if (request.url === "/breaks") return respondStream(request, 200, Stream.die("broken"))
+          if (request.url === "/upgrade") return upgrade(request, { Upgrade: "x" }, () => Effect.void)
+          return respond(request, 200)
+        }
+        const fiber = yield* server.acceptRequest(handler, { onFailure: () => Effect.void })
+        yield* act(wire)
+        expect(yield* Fiber.join(fiber)).toStrictEqual({ reason, requests })
+      })
+    )
+  }
+})
+
+describe("closing the scope, under a clock that stands still", () => {
+  /** Serves in a scope of its own, brings the connection into a state, closes the scope, and counts what is left. */
+  const closes = <E, R>(
+    handler: Handler<E, R>,
+    bring: (wire: Wire, isRunning: Effect.Effect<void>) => Effect.Effect<unknown>
+  ) =>
+    Effect.gen(function* () {
+      const isRunning = yield* Deferred.make<void>()
+      const scope = yield* Scope.make()
+      const before = yield* openDescriptors
+      const made = yield* Scope.extend(
+        servingReported((request) => Effect.zipRight(Deferred.succeed(isRunning, undefined), handler(request))),
+        scope
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const wire = yield* connect(made.port)
+          yield* heldBecomes(made, 2)
+          yield* bring(wire, Deferred.await(isRunning))
+          yield* settled
+          yield* Scope.close(scope, Exit.void)
+          // All is given back when the scope has ended, and not only some time after it.
+          expect(yield* made.budget.held).toBe(0)
+          yield* wire.ending
+        })
+      )
+      yield* eventually(openDescriptors, (now) => now <= before, `${before} descriptors or fewer`)
+      expect(Exit.isInterrupted(yield* Fiber.await(made.fiber))).toBe(true)
+    })
+
+  const never: Handler<never> = () => Effect.never
+  const forever = Stream.repeatEffect(Effect.as(turn, Buffer.alloc(10_000, "more")))
+
+  it.scoped("ends a silent connection", () => closes(hello, () => Effect.void))
+
+  it.scoped("ends an idle connection", () =>
+    closes(hello, (wire) => Effect.zipRight(wire.send(requestText("GET /")), wire.readAnswer()))
+  )
+
+  it.scoped("ends a half-sent request", () => closes(hello, (wire) => wire.send("GET / HTTP/1.1\r\nHo")))
+
+  it.scoped("ends a request whose body is half sent", () =>
+    closes(echo, (wire, isRunning) =>
+      Effect.zipRight(wire.send(requestText("POST /", ["Content-Length: 10"], "half")), isRunning)
+    )
+  )
+
+  it.scoped("ends a handler that never ends", () =>
+    closes(never, (wire, isRunning) => Effect.zipRight(wire.send(requestText("GET /")), isRunning))
+  )
+
+  it.scoped("ends an endless stream that is read", () =>
+    closes(
+      (request) => respondStream(request, 200, forever),
+      (wire) =>
+        Effect.zipRight(
+          wire.send(requestText("GET /")),
+          wire.readUntil((seen) => seen.length > 100_000)
+        )
+    )
+  )
+
+  it.scoped("ends an endless stream that nobody reads", () =>
+    closes(
+      (request) => respondStream(request, 200, Stream.repeatEffect(Effect.succeed(Buffer.alloc(100_000)))),
+      (wire, isRunning) =>
+        wire.stopReading.pipe(
+          Effect.zipRight(wire.send(requestText("GET /"))),
+          Effect.zipRight(isRunning),
+          Effect.ensuring(Effect.fork(Effect.zipRight(settled, wire.goOnReading)))
+        )
+    )
+  )
+
+  it.scoped("ends an upgraded connection", () =>
+    closes(
+      (request) => upgrade(request, { Upgrade: "x" }, () => Effect.never),
+      (wire) =>
+        Effect.zipRight(wire.send(requestText("GET /", ["Connection: Upgrade", "Upgrade: x"])), wire.readAnswer())
+    )
+  )
+
+  it.scoped("ends a connection that lingers behind its last answer", () =>
+    closes(hello, (wire) =>
+      Effect.zipRight(
+        wire.send(requestText("POST /", ["Content-Length: 1000000"], "x".repeat(1000))),
+        wire.readAnswer()
+      )
+    )
+  )
+
+  it.scoped("runs the finalizers of the requests it interrupts", () =>
+    Effect.gen(function* () {
+      let released = 0
+      yield* closes(
+        () =>
+          Effect.acquireRelease(Effect.void, () =>
+            Effect.zipRight(
+              turn,
+              Effect.sync(() => released++)
+            )
+          ).pipe(Effect.zipRight(Effect.never)),
+        (wire, isRunning) => Effect.zipRight(wire.send(requestText("GET /")), isRunning)
+      )
+      expect(released).toBe(1)
+    })
+  )
+})
+
+describe("deadlines", () => {
+  it.scoped("the header section has its time in total, which trickling does not stretch", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(hello)
+      const connection = yield* connect
+      connection.send("GET / HTTP/1.1\r\nX-A: ")
+      yield* sleepsUntil(10_000)
+      for (let i = 0; i < 9; i++) {
+        yield* advance(1000)
+        connection.send("a")
+        yield* settled
+        expectOpen(connection)
+      }
+      yield* advance(999)
+      expectOpen(connection)
+      yield* advance(1)
+      const answer = yield* connection.answer()
+      expect([answer.status, answer.header("Connection")]).toStrictEqual([408, "close"])
+      expect(yield* connection.ended).toBe("end")
+    })
+  )
+
+  it.scoped("the header's time begins with the first byte, not with the connection", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(hello)
+      const connection = yield* connect
+      yield* sleepsUntil(60_000)
+      yield* advance(50_000)
+      connection.send("G")
+      yield* sleepsUntil(60_000)
+      yield* advance(9999)
+      expectOpen(connection)
+      yield* advance(1)
+      expect((yield* connection.answer()).status).toBe(408)
+    })
+  )
+
+  it.scoped("each request has its own time", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(hello)
+      const connection = yield* connect
+      for (let i = 0; i < 3; i++) {
+        connection.send("GET / HTTP/1.1\r\n")
+        yield* settled
+        yield* advance(9000)
+        connection.send("Host: a\r\n\r\n")
+        expect((yield* connection.answer()).status).toBe(200)
+      }
+      expect(connection.ending).toBe(undefined)
+    })
+  )
+
+  it.scoped("a body has its time between two pieces", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(echo)
+      const connection = yield* connect
+      connection.send(requestText("POST /", ["Content-Length: 5"]))
+      yield* sleepsUntil(30_000)
+      for (const byte of ["a", "b", "c", "d"]) {
+        yield* advance(29_000)
+        connection.send(byte)
+        yield* settled
+        expectOpen(connection)
+      }
+      yield* advance(29_999)
+      expectOpen(connection)
+      yield* advance(1)
+      const answer = yield* connection.answer()
+      expect([answer.status, answer.header("Connection")]).toStrictEqual([408, "close"])
+      expect(yield* connection.ended).toBe("end")
+    })
+  )
+
+  it.scoped("a slow handler has no deadline", () =>
+    Effect.gen(function* () {
+      const mayAnswer = yield* Deferred.make<void>()
+      const { connect } = yield* servingInMemory((request) =>
+        Effect.zipRight(Deferred.await(mayAnswer), hello(request))
+      )
+      const connection = yield* connect
+      connection.send(requestText("GET /"))
+      yield* advance(24 * 60 * 60 * 1000)
+      expectOpen(connection)
+      yield* Deferred.succeed(mayAnswer, undefined)
+      expect((yield* connection.answer()).status).toBe(200)
+    })
+  )
+
+  it.scoped("a body that the handler did not read has its time in total, and then the connection ends", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(hello, { limits: { bodyTimeout: "5 seconds" } })
+      const connection = yield* connect
+      connection.send(requestText("POST /", ["Content-Length: 100"]))
+      expect((yield* connection.answer()).status).toBe(200)
+      const { written } = connection
+      for (let i = 0; i < 4; i++) {
+        yield* advance(1000)
+        connection.send("a")
+        yield* settled
+      }
+      expectOpen(connection, written)
+      yield* advance(1000)
+      expect(yield* connection.ended).toBe("end")
+      expect(connection.written).toBe(written)
+    })
+  )
+
+  it.scoped("the time is the same for a handler that catches it, which may still answer", () =>
+    Effect.gen(function* () {
+      const { connect, reports } = yield* servingInMemoryReported((request) =>
+        Effect.catchTag(echo(request), "ValueError", ({ reason }) => respond(request, 200, reason))
+      )
+      const connection = yield* connect
+      connection.send(requestText("POST /", ["Content-Length: 5"]))
+      yield* sleepsUntil(30_000)
+      yield* advance(30_000)
+      const answer = yield* connection.answer()
+      expect([answer.text, answer.header("Connection")]).toStrictEqual(["Timeout", "close"])
+      expect(reports.all).toHaveLength(0)
+    })
+  )
+})
+
+describe("descriptors", () => {
+  const offer = ["Connection: Upgrade", "Upgrade: x"]
+  const endings: ReadonlyArray<readonly [string, (wire: Wire) => Effect.Effect<unknown>]> = [
+    ["nothing at all", (wire) => wire.halfClose],
+    ["a reset before a byte", (wire) => wire.reset],
+    ["half a head", (wire) => Effect.zipRight(wire.send("GET /"), wire.halfClose)],
+    ["half a head and a reset", (wire) => Effect.zipRight(wire.send("GET /"), wire.reset)],
+    ["an answer", (wire) => wire.send(requestText("GET /", ["Connection: close"]))],
+    ["a malformed request", (wire) => wire.send("x\r\n\r\n")],
+    ["a body that is too large", (wire) => wire.send(requestText("POST /", ["Content-Length: 1000"]))],
+    ["a body that was not read", (wire) => wire.send(withBody("POST /", "body", ["Connection: close"]))],
+    [
+      "a body that was not sent",
+      (wire) => wire.send(requestText("POST /", ["Content-Length: 4", "Expect: 100-continue"]))
+    ],
+    ["a handler that died", (wire) => wire.send(requestText("GET /dies", ["Connection: close"]))],
+    ["an answer that broke", (wire) => wire.send(requestText("GET /breaks"))],
+    ["an upgrade", (wire) => wire.send(requestText("GET /upgrade", offer))],
+    ["a reset under a handler", (wire) => Effect.zipRight(wire.send(requestText("GET /never")), wire.reset)]
+  ]
+
+  it.scopedLive("none is left after any kind of ending, in the budget or in the process", () =>
+    Effect.gen(function* () {
+      const before = yield* openDescriptors
+      const scope = yield* Scope.make()
+      const handler: Handler = (request) => {
+        if (request.url === "/dies") return Effect.die("dead")
+        if (request.url === "/never") return Effect.never
+        if (request.url === "/breaks") return respondStream(request, 200, Stream.die("broken"))
+        if (request.url === "/upgrade") return upgrade(request, { Upgrade: "x" }, () => Effect.void)
+        return respond(request, 200)
+      }
+      const made = yield* Scope.extend(servingReported(handler, { maxBody: 100 }), scope)
+      for (const [, act] of endings) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const wires = yield* Effect.all(Array.from({ length: 5 }, () => connect(made.port)))
+            for (const wire of wires) yield* act(wire)
+            for (const wire of wires) yield* wire.ending
+          })
+        )
+        yield* heldBecomes(made, 1)
+      }
+      yield* Scope.close(scope, Exit.void)
+      expect(yield* made.budget.held).toBe(0)
+      yield* eventually(openDescriptors, (now) => now <= before, `${before} descriptors or fewer`)
+    })
+  )
+})

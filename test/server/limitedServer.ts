@@ -1,0 +1,48 @@
+/**
+ * A program for tests: a server whose process has few descriptors. It prints its port, and answers each line of its
+ * input with what it has counted.
+ */
+import { createInterface } from "node:readline"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as DescriptorBudget from "../../src/DescriptorBudget.js"
+import * as Listener from "../../src/Listener.js"
+import * as RequestParser from "../../src/RequestParser.js"
+import { respond } from "../../src/Response.js"
+import * as ResponseWriter from "../../src/ResponseWriter.js"
+import * as Server from "../../src/Server.js"
+
+let served = 0
+let bound: Listener.Bound | undefined
+
+const watched = Layer.map(Listener.layer, (context) => {
+  const listener = Context.get(context, Listener.Listener)
+  return Context.make(Listener.Listener, {
+    listen: (options) => Effect.tap(listener.listen(options), (each) => Effect.sync(() => (bound = each)))
+  })
+})
+
+const rooms = Layer.provideMerge(
+  Layer.mergeAll(watched, RequestParser.layer, ResponseWriter.layer),
+  DescriptorBudget.layer()
+)
+
+const live = Layer.provideMerge(Server.layerWithoutDependencies({ address: "127.0.0.1", drainTimeout: 0 }), rooms)
+
+const program = Effect.gen(function* () {
+  const budget = yield* DescriptorBudget.DescriptorBudget
+  const { port } = yield* Server.listen()
+  const counts = Effect.gen(function* () {
+    const refused = bound === undefined ? 0 : yield* bound.refused
+    return JSON.stringify({ served, refused, held: yield* budget.held })
+  })
+  createInterface(process.stdin).on("line", () => console.log(Effect.runSync(counts)))
+  console.log(port)
+  return yield* Server.serve((request) => {
+    served++
+    return respond(request, 200)
+  })
+})
+
+Effect.runFork(Effect.provide(program, live))

@@ -1,0 +1,331 @@
+/** Many requests on one connection: their order, their end, their writes, and the farewell behind the last answer. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { type Handler, respond, respondStream } from "../../src/Response.js"
+import { parseAnswers } from "../wire/answer.js"
+import { turns } from "../wire/facts.js"
+import { connect, get, requestText, withBody } from "../wire/raw.js"
+import { heldBecomes, serving } from "./harness.js"
+import { servingInMemory, settled } from "./memory.js"
+
+const path: Handler = (request) => respond(request, 200, request.url)
+const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
+
+const gets = (count: number): string => Array.from({ length: count }, (_, i) => requestText(`GET /${i}`)).join("")
+
+describe("the order of answers", () => {
+  it.scopedLive("is the requests', however slow their handlers are", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) =>
+        Effect.zipRight(turns(10 - Number(request.url.slice(1))), path(request))
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(gets(10))
+      for (let i = 0; i < 10; i++) expect((yield* wire.readAnswer()).text).toBe(`/${i}`)
+    })
+  )
+
+  it.scopedLive("one request is handled at a time", () =>
+    Effect.gen(function* () {
+      let running = 0
+      let most = 0
+      const { port } = yield* serving((request) =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => {
+            most = Math.max(most, ++running)
+          }),
+          () => Effect.zipRight(turns(2), path(request)),
+          () => Effect.sync(() => running--)
+        )
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(gets(10))
+      for (let i = 0; i < 10; i++) yield* wire.readAnswer()
+      expect(most).toBe(1)
+    })
+  )
+
+  it.scopedLive("holds for every kind of answer and body, however the bytes are cut", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) => {
+        if (request.url === "/stream") return respondStream(request, 200, request.stream)
+        return request.method === "POST" ? echo(request) : path(request)
+      })
+      const chunked = ["Transfer-Encoding: chunked"]
+      const text = [
+        requestText("GET /1"),
+        withBody("POST /", "two"),
+        requestText("POST /", chunked, "3\r\nthr\r\n2\r\nee\r\n0\r\n\r\n"),
+        requestText("POST /stream", chunked, "4\r\nfour\r\n0\r\nX-A: 1\r\n\r\n"),
+        requestText("HEAD /"),
+        withBody("POST /stream", "six"),
+        requestText("GET /7", ["Connection: close"])
+      ].join("")
+      for (const size of [1, 7, 50, text.length]) {
+        const wire = yield* connect(port)
+        for (let at = 0; at < text.length; at += size) {
+          yield* wire.send(text.slice(at, at + size))
+          if (size > 1) yield* turns(1)
+        }
+        for (const expected of ["/1", "two", "three", "four"]) expect((yield* wire.readAnswer()).text).toBe(expected)
+        expect((yield* wire.readAnswer("HEAD")).status).toBe(200)
+        for (const expected of ["six", "/7"]) expect((yield* wire.readAnswer()).text).toBe(expected)
+        expect(yield* wire.readToEnd).toHaveLength(0)
+      }
+    })
+  )
+
+  it.scopedLive("a thousand requests in one write get a thousand answers", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(path)
+      const wire = yield* connect(port)
+      yield* wire.send(gets(1000) + requestText("GET /last", ["Connection: close"]))
+      const answers = parseAnswers(yield* wire.readToEnd)
+      expect(answers).toHaveLength(1001)
+      expect(answers.every(({ text }, i) => text === (i === 1000 ? "/last" : `/${i}`))).toBe(true)
+    })
+  )
+})
+
+describe("close in the middle", () => {
+  it.scopedLive("of the client's: that request is answered, and none behind it is handled", () =>
+    Effect.gen(function* () {
+      const handled: Array<string> = []
+      const { port } = yield* serving((request) => {
+        handled.push(request.url)
+        return path(request)
+      })
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]) + requestText("GET /3"))
+      const answers = parseAnswers(yield* wire.readToEnd)
+      expect(answers.map(({ text }) => text)).toStrictEqual(["/1", "/2"])
+      expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual([undefined, "close"])
+      expect(handled).toStrictEqual(["/1", "/2"])
+    })
+  )
+
+  it.scopedLive("of the handler's: the same", () =>
+    Effect.gen(function* () {
+      const handled: Array<string> = []
+      const { port } = yield* serving((request) => {
+        handled.push(request.url)
+        return respond(request, 200, request.url, request.url === "/2" ? { Connection: "close" } : {})
+      })
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
+      expect(parseAnswers(yield* wire.readToEnd).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
+      expect(handled).toStrictEqual(["/1", "/2"])
+    })
+  )
+
+  it.scopedLive("after maxRequestsPerConnection: the last says so", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(path, { limits: { maxRequestsPerConnection: 3 } })
+      const wire = yield* connect(port)
+      yield* wire.send(gets(5))
+      const answers = parseAnswers(yield* wire.readToEnd)
+      expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual([undefined, undefined, "close"])
+    })
+  )
+
+  it.scopedLive("of an error: the answers still owed leave first, then one refusal", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) => Effect.zipRight(turns(3), path(request)))
+      const wire = yield* connect(port)
+      yield* wire.send(`${requestText("GET /1")}${requestText("GET /2")}nonsense\r\n\r\n${requestText("GET /3")}`)
+      const answers = parseAnswers(yield* wire.readToEnd)
+      expect(answers.map(({ status }) => status)).toStrictEqual([200, 200, 400])
+      expect(answers[2]?.header("Connection")).toBe("close")
+    })
+  )
+
+  it.scopedLive("of the client's FIN: all that it had asked for is answered", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) => Effect.zipRight(turns(3), path(request)))
+      const wire = yield* connect(port)
+      yield* wire.send(gets(5))
+      yield* wire.halfClose
+      const answers = parseAnswers(yield* wire.readToEnd)
+      expect(answers.map(({ text }) => text)).toStrictEqual(["/0", "/1", "/2", "/3", "/4"])
+    })
+  )
+})
+
+describe("writes", () => {
+  it.scoped("the answers to a batch leave in one write", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(path)
+      const connection = yield* connect
+      connection.send(gets(16))
+      for (let i = 0; i < 16; i++) expect((yield* connection.answer()).text).toBe(`/${i}`)
+      expect(connection.writes).toHaveLength(1)
+      connection.send(gets(2))
+      for (let i = 0; i < 2; i++) yield* connection.answer()
+      expect(connection.writes).toHaveLength(2)
+    })
+  )
+
+  it.scoped("the answer to a batch is not held back by a handler that waits", () =>
+    Effect.gen(function* () {
+      const mayAnswer = yield* Deferred.make<void>()
+      const { connect } = yield* servingInMemory((request) =>
+        request.url === "/2" ? Effect.zipRight(Deferred.await(mayAnswer), path(request)) : path(request)
+      )
+      const connection = yield* connect
+      connection.send(gets(4))
+      expect((yield* connection.answer()).text).toBe("/0")
+      expect((yield* connection.answer()).text).toBe("/1")
+      yield* Deferred.succeed(mayAnswer, undefined)
+      expect((yield* connection.answer()).text).toBe("/2")
+      expect((yield* connection.answer()).text).toBe("/3")
+      expect(connection.writes).toHaveLength(2)
+    })
+  )
+
+  it.scoped("head and content of a small answer are one write, and so are those of a large one", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory((request) =>
+        respond(request, 200, Buffer.alloc(Number(request.query)))
+      )
+      const connection = yield* connect
+      for (const [i, size] of [0, 1, 10_000, 1_048_576].entries()) {
+        connection.send(requestText(`GET /?${size}`))
+        expect((yield* connection.answer()).body).toHaveLength(size)
+        yield* settled
+        expect(connection.writes).toHaveLength(i + 1)
+      }
+    })
+  )
+
+  it.scoped("the last answer and the end are not held back", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(path)
+      const connection = yield* connect
+      connection.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]))
+      expect(yield* connection.ended).toBe("end")
+      expect(connection.writes).toHaveLength(1)
+      expect(parseAnswers(Buffer.from(connection.written)).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
+    })
+  )
+
+  it.scoped("a client that does not read is not handled further", () =>
+    Effect.gen(function* () {
+      let handled = 0
+      const { connect } = yield* servingInMemory((request) => {
+        handled++
+        return path(request)
+      })
+      const connection = yield* connect
+      connection.send(requestText("GET /1"))
+      yield* connection.answer()
+      connection.setFull(true)
+      connection.send(gets(3))
+      yield* settled
+      expect(handled).toBe(1)
+      connection.setFull(false)
+      for (let i = 0; i < 3; i++) yield* connection.answer()
+      expect(handled).toBe(4)
+    })
+  )
+})
+
+describe("the farewell", () => {
+  it.scopedLive("the answer to a large body that nobody read arrives whole, and is no reset", () =>
+    Effect.gen(function* () {
+      const made = yield* serving((request) => respond(request, 200, "ignored"))
+      for (const size of [100_000, 2_000_000, 8_000_000]) {
+        const wire = yield* connect(made.port)
+        yield* wire.send(requestText("POST /ignore", [`Content-Length: ${size}`]))
+        yield* wire.send(Buffer.alloc(size, "x"))
+        const answer = yield* wire.readAnswer()
+        expect(answer.text).toBe("ignored")
+        expect(answer.header("Connection")).toBe(size > 256 * 1024 ? "close" : undefined)
+        yield* wire.halfClose
+        expect(yield* wire.ending).toBe("FIN")
+      }
+      yield* heldBecomes(made, 1)
+    })
+  )
+
+  it.scopedLive("a refusal of a body that is too large arrives whole, while the client still sends", () =>
+    Effect.gen(function* () {
+      const made = yield* serving(echo, { maxBody: 1000 })
+      for (const framing of ["Content-Length: 3000000", "Transfer-Encoding: chunked"]) {
+        const wire = yield* connect(made.port)
+        yield* wire.send(requestText("POST /", [framing]))
+        yield* wire.send("2dc6c0\r\n")
+        yield* wire.send(Buffer.alloc(3_000_000, "x"))
+        const answer = yield* wire.readAnswer()
+        expect([answer.status, answer.header("Connection")]).toStrictEqual([413, "close"])
+        yield* wire.halfClose
+        expect(yield* wire.ending).toBe("FIN")
+      }
+      yield* heldBecomes(made, 1)
+    })
+  )
+
+  it.scopedLive("a body of up to maxDrain is read and thrown away, and the connection goes on", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(path)
+      const wire = yield* connect(port)
+      for (let i = 0; i < 3; i++) {
+        yield* wire.send(requestText(`POST /${i}`, ["Content-Length: 200000"]))
+        yield* wire.send(Buffer.alloc(200_000, "x"))
+        expect((yield* wire.readAnswer()).text).toBe(`/${i}`)
+      }
+    })
+  )
+
+  it.scopedLive("a chunked body without an end is not thrown away for ever", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(path)
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"]))
+      yield* wire.send(`10000\r\n${"x".repeat(65_536)}\r\n`.repeat(8))
+      expect((yield* wire.readAnswer()).text).toBe("/")
+      yield* wire.halfClose
+      expect(yield* wire.readToEnd).toHaveLength(0)
+      expect((yield* get(port)).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("a client that never ends is cut off after lingerTimeout", () =>
+    Effect.gen(function* () {
+      const made = yield* serving(path, { limits: { lingerTimeout: "1 millis" } })
+      const wire = yield* connect(made.port)
+      // What it still sends would keep an ordinary close waiting.
+      yield* wire.send(requestText("POST /", ["Content-Length: 8000000"]))
+      expect((yield* wire.readAnswer()).text).toBe("/")
+      yield* heldBecomes(made, 1)
+    })
+  )
+
+  it.scopedLive("an answer of 4 MiB before the end arrives whole", () =>
+    Effect.gen(function* () {
+      const content = Buffer.alloc(4 * 1024 * 1024, "x")
+      const { port } = yield* serving((request) => respond(request, 200, content))
+      const wire = yield* connect(port)
+      yield* wire.stopReading
+      yield* wire.send(requestText("GET /", ["Connection: close"]))
+      yield* turns(50)
+      yield* wire.goOnReading
+      expect((yield* wire.readAnswer()).body.equals(content)).toBe(true)
+      expect(yield* wire.ending).toBe("FIN")
+    })
+  )
+
+  it.scopedLive("a stream to the end of the connection arrives whole", () =>
+    Effect.gen(function* () {
+      const piece = Buffer.alloc(100_000, "x")
+      const pieces = Stream.repeatEffect(Effect.succeed(piece)).pipe(Stream.take(20))
+      const { port } = yield* serving((request) => respondStream(request, 200, pieces))
+      const wire = yield* connect(port)
+      yield* wire.send("GET / HTTP/1.0\r\n\r\n")
+      const answer = yield* wire.readAnswer()
+      expect(answer.body).toHaveLength(2_000_000)
+      expect(answer.header("Connection")).toBe("close")
+    })
+  )
+})

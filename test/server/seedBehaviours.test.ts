@@ -1,0 +1,466 @@
+/** What the original's source does where its page is silent, row by row: what ours does in its place. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Stream from "effect/Stream"
+import type { ValueError } from "../../src/Errors.js"
+import * as HttpHeaders from "../../src/HttpHeaders.js"
+import { type Handler, respond, respondStream, upgrade } from "../../src/Response.js"
+import { parseAnswers } from "../wire/answer.js"
+import { turn } from "../wire/facts.js"
+import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
+import { refusal, serving, servingReported } from "./harness.js"
+import { advance, servingInMemory, settled, sleepsUntil } from "./memory.js"
+
+const hello: Handler = (request) => respond(request, 200, "hello")
+const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
+
+const endless = Stream.repeatEffect(Effect.as(turn, Buffer.from("more")))
+
+/** Sends bytes with a request behind them, and expects one answer, `close`, and the end. */
+const refusedWith = (port: number, text: string, status: number) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const wire = yield* connect(port)
+      yield* wire.send(text + requestText("GET /smuggled"))
+      const answers = parseAnswers(yield* wire.readToEnd)
+      expect(answers.map((answer) => answer.status)).toStrictEqual([status])
+      expect(answers[0]?.header("Connection")).toBe("close")
+      expect(yield* wire.ending).toBe("FIN")
+    })
+  )
+
+describe("request line and header lines at most 8 KiB, else 413 and close", () => {
+  it.scopedLive("a request target that is too long is 414, and the length is an option", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(hello)
+      const line = (length: number) => `GET /${"a".repeat(length - "GET / HTTP/1.1".length)}`
+      expect((yield* ask(port, requestText(line(8192)))).status).toBe(200)
+      yield* refusedWith(port, requestText(line(8193)), 414)
+      const small = yield* serving(hello, { limits: { maxRequestLine: 20 } })
+      expect((yield* get(small.port, "/123456")).status).toBe(200)
+      yield* refusedWith(small.port, requestText("GET /1234567"), 414)
+    })
+  )
+
+  it.scopedLive("a header line or section that is too long is 431, and the lengths are options", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(hello)
+      yield* refusedWith(port, requestText("GET /", [`X: ${"a".repeat(17_000)}`]), 431)
+      yield* refusedWith(port, requestText("GET /", Array(3).fill(`X: ${"a".repeat(12_000)}`)), 431)
+      const large = yield* serving(hello, { limits: { maxHeaderLine: 100_000, maxHeaderSection: 100_000 } })
+      expect((yield* ask(large.port, requestText("GET /", [`X: ${"a".repeat(90_000)}`]))).status).toBe(200)
+    })
+  )
+})
+
+describe("at most 10,000 header names, else 400 and close", () => {
+  it.scopedLive("more fields than maxHeaders are 431", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(hello, { limits: { maxHeaders: 5 } })
+      expect((yield* ask(port, requestText("GET /", Array(4).fill("X: 1")))).status).toBe(200)
+      yield* refusedWith(port, requestText("GET /", Array(5).fill("X: 1")), 431)
+    })
+  )
+})
+
+describe("skips one empty line before the request line", () => {
+  it.scopedLive("as ours does", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(hello)
+      const wire = yield* connect(port)
+      yield* wire.send(`\r\n${requestText("GET /")}\r\n${requestText("GET /")}`)
+      expect((yield* wire.readAnswer()).status).toBe(200)
+      expect((yield* wire.readAnswer()).status).toBe(200)
+    })
+  )
+})
+
+describe("unknown method, bad target, bad protocol: 400, and reads on in the same stream", () => {
+  for (const [what, line, status] of [
+    ["an unknown method", "BREW / HTTP/1.1", 501],
+    ["a method in lower case", "get / HTTP/1.1", 501],
+    ["a bad target", "GET pot HTTP/1.1", 400],
+    ["a bad protocol", "GET / HTCPCP/1.0", 400],
+    ["another major version", "GET / HTTP/2.0", 505]
+  ] as const) {
+    it.scopedLive(`${what} is ${status}, and nothing behind it is read`, () =>
+      Effect.gen(function* () {
+        const { port } = yield* serving(hello)
+        yield* refusedWith(port, `${line}\r\nHost: a\r\n\r\n`, status)
+        expect((yield* get(port)).status).toBe(200)
+      })
+    )
+  }
+})
+
+describe("a header line without a colon is accepted", () => {
+  it.scopedLive("is 400 and close", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(hello)
+      yield* refusedWith(port, requestText("GET /", ["no colon"]), 400)
+    })
+  )
+})
+
+describe("list headers are split on commas", () => {
+  it.scopedLive("values are kept as sent, and splitting is the reader's choice", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) =>
+        respond(
+          request,
+          200,
+          JSON.stringify([HttpHeaders.getAll(request.headers, "accept"), HttpHeaders.values(request.headers, "accept")])
+        )
+      )
+      const answer = yield* ask(port, requestText("GET /", ["Accept: a, b", "Accept: c"]))
+      expect(JSON.parse(answer.text)).toStrictEqual([
+        ["a, b", "c"],
+        ["a", "b", "c"]
+      ])
+    })
+  )
+})
+
+describe("Expect: 100-continue for POST only, anything else 417", () => {
+  for (const method of ["POST", "PUT", "PATCH", "GET"]) {
+    it.scopedLive(`100 is sent when the handler of a ${method} asks for the body`, () =>
+      Effect.gen(function* () {
+        const { port } = yield* serving(echo)
+        const wire = yield* connect(port)
+        yield* wire.send(requestText(`${method} /`, ["Content-Length: 4", "Expect: 100-continue"]))
+        expect(yield* wire.readAnswer()).toMatchObject({ status: 100, reason: "Continue", fields: [] })
+        yield* wire.send("body")
+        expect((yield* wire.readAnswer()).text).toBe("body")
+      })
+    )
+  }
+
+  it.scopedLive("an unknown expectation is 417", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo)
+      yield* refusedWith(port, withBody("POST /", "body", ["Expect: a miracle"]), 417)
+    })
+  )
+})
+
+describe("the body is read whole before the callback", () => {
+  it.scopedLive("the handler runs before its body has come, and a handler that never asks waits for none", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(hello)
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("POST /", ["Content-Length: 4"]))
+      expect((yield* wire.readAnswer()).text).toBe("hello")
+      yield* wire.send(`body${requestText("GET /")}`)
+      expect((yield* wire.readAnswer()).text).toBe("hello")
+    })
+  )
+
+  it.scopedLive("a Content-Length over maxBody is 413, one that is no number 400", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo, { maxBody: 10 })
+      yield* refusedWith(port, withBody("POST /", "0123456789a"), 413)
+      yield* refusedWith(port, requestText("POST /", ["Content-Length: ten"]), 400)
+    })
+  )
+
+  it.scopedLive("a body that ends too early is 400", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo)
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("POST /", ["Content-Length: 10"], "short"))
+      yield* wire.halfClose
+      const answers = parseAnswers(yield* wire.readToEnd)
+      expect(answers.map((answer) => answer.status)).toStrictEqual([400])
+    })
+  )
+
+  it.scopedLive("it is there whole, and piece by piece", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) =>
+        request.url === "/stream"
+          ? respondStream(request, 200, request.stream)
+          : Effect.flatMap(request.text, (text) => respond(request, 200, text))
+      )
+      expect((yield* ask(port, withBody("POST /", "whole"))).text).toBe("whole")
+      expect((yield* ask(port, withBody("POST /stream", "pieces"))).text).toBe("pieces")
+    })
+  )
+})
+
+describe("chunked for POST only, without a limit, without trailers, Content-Length wins", () => {
+  it.scopedLive("chunked is read for every method, in any case", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo)
+      for (const method of ["POST", "PUT", "PATCH", "DELETE", "GET", "OPTIONS"]) {
+        const text = requestText(`${method} /`, ["transfer-encoding: Chunked"], "3\r\nabc\r\n0\r\n\r\n")
+        expect((yield* ask(port, text, method)).text).toBe("abc")
+      }
+    })
+  )
+
+  it.scopedLive("maxBody is enforced while it comes", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo, { maxBody: 10 })
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], "8\r\n01234567\r\n3\r\n"))
+      const answer = yield* wire.readAnswer()
+      expect([answer.status, answer.header("Connection")]).toStrictEqual([413, "close"])
+      yield* wire.ending
+    })
+  )
+
+  it.scopedLive("trailers are read", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          const trailers = yield* request.trailers
+          return yield* respond(request, 200, yield* HttpHeaders.get(trailers, "X-Sum"))
+        })
+      )
+      const text = requestText("POST /", ["Transfer-Encoding: chunked"], "3\r\nabc\r\n0\r\nx-sum: 42\r\n\r\n")
+      expect((yield* ask(port, text)).text).toBe("42")
+    })
+  )
+
+  it.scopedLive("Content-Length and Transfer-Encoding together are 400 and close", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo)
+      const both = ["Content-Length: 5", "Transfer-Encoding: chunked"]
+      yield* refusedWith(port, requestText("POST /", both, "0\r\n\r\n"), 400)
+    })
+  )
+})
+
+describe("POST without a length is 411", () => {
+  it.scopedLive("has no body", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) =>
+        Effect.flatMap(request.bytes, (bytes) => respond(request, 200, String(bytes.length)))
+      )
+      expect((yield* ask(port, requestText("POST /"))).text).toBe("0")
+    })
+  )
+})
+
+describe("HTTP/1.1 keeps alive unless close, HTTP/1.0 closes unless keep-alive", () => {
+  for (const [version, connection, kept, said] of [
+    ["1.1", undefined, true, undefined],
+    ["1.1", "keep-alive", true, undefined],
+    ["1.1", "x, CLOSE ,y", false, "close"],
+    ["1.1", "closed", true, undefined],
+    ["1.0", undefined, false, "close"],
+    ["1.0", "a,\tKeep-Alive", true, "keep-alive"],
+    ["1.0", "keep-alive, close", false, "close"]
+  ] as const) {
+    const title = `HTTP/${version} with ${connection === undefined ? "no Connection" : JSON.stringify(connection)}`
+    it.scopedLive(`${title} is ${kept ? "kept" : "closed"}`, () =>
+      Effect.gen(function* () {
+        const { port } = yield* serving(hello)
+        const wire = yield* connect(port)
+        const field = connection === undefined ? "" : `Connection: ${connection}\r\n`
+        const text = `GET / HTTP/${version}\r\nHost: a\r\n${field}\r\n`
+        yield* wire.send(text)
+        const answer = yield* wire.readAnswer()
+        expect([answer.text, answer.header("Connection")]).toStrictEqual(["hello", said])
+        if (kept) {
+          yield* wire.send(text)
+          expect((yield* wire.readAnswer()).status).toBe(200)
+        } else {
+          expect(yield* wire.readToEnd).toHaveLength(0)
+        }
+      })
+    )
+  }
+})
+
+describe("Connection: upgrade leaves the socket with the callback", () => {
+  const offer = requestText("GET /", ["Connection: Upgrade", "Upgrade: echo"])
+
+  it.scopedLive("an offer that nobody takes is a plain request, and the connection goes on", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(hello)
+      const wire = yield* connect(port)
+      yield* wire.send(offer)
+      expect((yield* wire.readAnswer()).status).toBe(200)
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("upgrade hands the connection over, and gives it back to be closed", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) =>
+        upgrade(request, { Upgrade: "echo" }, (duplex) => Stream.runForEach(duplex.stream, duplex.write))
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(offer)
+      expect((yield* wire.readAnswer()).status).toBe(101)
+      yield* wire.send("anything")
+      expect(yield* wire.readUntil((seen) => seen.length === 8)).toBe("anything")
+      yield* wire.halfClose
+      expect(yield* wire.ending).toBe("FIN")
+    })
+  )
+})
+
+describe("HEAD has a body if the callback gives one, no Date", () => {
+  it.scopedLive("HEAD, 204 and 304 have none, and Date is sent", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) => respond(request, Number(request.query), "a body"))
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("HEAD /?200") + requestText("GET /?204") + requestText("GET /?304"))
+      const head = yield* wire.readAnswer("HEAD")
+      expect([head.status, head.header("Content-Length")]).toStrictEqual([200, "6"])
+      const none = yield* wire.readAnswer()
+      expect([none.status, none.header("Content-Length")]).toStrictEqual([204, undefined])
+      const same = yield* wire.readAnswer()
+      expect(same.status).toBe(304)
+      for (const answer of [head, none, same]) {
+        expect(answer.header("Date")).toMatch(/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/)
+      }
+      // What followed would not be an answer, had a body been sent.
+      yield* wire.send(requestText("GET /?200"))
+      expect((yield* wire.readAnswer()).text).toBe("a body")
+    })
+  )
+})
+
+describe("a callback that fails takes the whole process down", () => {
+  class Mine extends Data.TaggedError("Mine")<{ readonly secret: string }> {}
+
+  it.scopedLive("its error becomes an answer and is reported, and nothing else notices", () =>
+    Effect.gen(function* () {
+      const handler: Handler<Mine | ValueError> = (request) =>
+        request.url === "/fails" ? new Mine({ secret: "secret-detail" }) : respond(request, 200, "fine")
+      const { port, reports } = yield* servingReported(handler)
+      const other = yield* connect(port)
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /fails") + requestText("GET /"))
+      const answer = yield* wire.readAnswer()
+      expect(answer.status).toBe(500)
+      expect(answer.text).not.toContain("secret")
+      const { cause, request } = yield* reports.first
+      expect(request.url).toBe("/fails")
+      expect(cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine", secret: "secret-detail" } })
+      expect((yield* wire.readAnswer()).text).toBe("fine")
+      yield* other.send(requestText("GET /"))
+      expect((yield* other.readAnswer()).text).toBe("fine")
+      expect(reports.all).toHaveLength(1)
+    })
+  )
+})
+
+describe("no timeouts of any kind", () => {
+  it.scoped("an idle connection is closed silently after keepAliveTimeout", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(hello)
+      const connection = yield* connect
+      yield* sleepsUntil(60_000)
+      yield* advance(59_999)
+      expect(connection.ending).toBe(undefined)
+      yield* advance(1)
+      expect(yield* connection.ended).toBe("end")
+      expect(connection.written).toBe("")
+    })
+  )
+
+  it.scoped("a header section that is too slow is 408 after headerTimeout", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(hello)
+      const connection = yield* connect
+      connection.send("GET / HTTP/1.1\r\nHo")
+      yield* sleepsUntil(10_000)
+      yield* advance(10_000)
+      expect(yield* connection.answer()).toMatchObject({ status: 408 })
+      expect(yield* connection.ended).toBe("end")
+    })
+  )
+
+  it.scoped("a body that does not come is 408 after bodyTimeout", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(echo)
+      const connection = yield* connect
+      connection.send(requestText("POST /", ["Content-Length: 10"], "half"))
+      yield* sleepsUntil(30_000)
+      yield* advance(30_000)
+      const answer = yield* connection.answer()
+      expect([answer.status, answer.header("Connection")]).toStrictEqual([408, "close"])
+      expect(yield* connection.ended).toBe("end")
+    })
+  )
+
+  it.scoped("a client that reads nothing is cut off after writeTimeout, and its handler interrupted", () =>
+    Effect.gen(function* () {
+      const exit = yield* Deferred.make<Exit.Exit<unknown, unknown>>()
+      const { connect } = yield* servingInMemory((request) =>
+        Effect.onExit(respondStream(request, 200, endless), (each) => Deferred.succeed(exit, each))
+      )
+      const connection = yield* connect
+      connection.send(requestText("GET /"))
+      yield* connection.writing
+      connection.setFull(true)
+      yield* sleepsUntil(30_000)
+      yield* advance(30_000)
+      expect(yield* connection.ended).toBe("destroy")
+      expect(Exit.isInterrupted(yield* Deferred.await(exit))).toBe(true)
+    })
+  )
+
+  it.scoped("closing the server takes drainTimeout at most, even when the clock stands still", () =>
+    Effect.gen(function* () {
+      const isAsked = yield* Deferred.make<void>()
+      const { connect, server } = yield* servingInMemory(
+        () => Effect.zipRight(Deferred.succeed(isAsked, undefined), Effect.never),
+        { drainTimeout: 1 }
+      )
+      const connection = yield* connect
+      connection.send(requestText("GET /"))
+      yield* Deferred.await(isAsked)
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1 })
+      expect(connection.ending).toBe("destroy")
+    })
+  )
+})
+
+describe("header values are written without a check", () => {
+  it.scopedLive("CR or LF is a ValueError, and nothing has been written", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          const error = yield* refusal(respond(request, 200, "split", { "X-A": "a\r\nX-Injected: 1" }))
+          return yield* respond(request, 200, error.reason)
+        })
+      )
+      const answer = yield* get(port)
+      expect([answer.status, answer.text]).toStrictEqual([200, "HeaderValue"])
+      expect(answer.header("X-Injected")).toBe(undefined)
+    })
+  )
+
+  it.scopedLive("a handler that does not catch it is answered 500, without the value", () =>
+    Effect.gen(function* () {
+      const { port, reports } = yield* servingReported((request) => respond(request, 200, "", { "X-A": "a\nsecret" }))
+      const answer = yield* get(port)
+      expect(answer.status).toBe(500)
+      expect(answer.body.includes("secret")).toBe(false)
+      expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { reason: "HeaderValue" } })
+    })
+  )
+})
+
+describe("what has been settled", () => {
+  it.scoped("stays settled: nothing more is said on a connection that was answered", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(hello)
+      const connection = yield* connect
+      connection.send(requestText("GET /"))
+      yield* connection.answer()
+      const { written } = connection
+      yield* settled
+      expect(connection.written).toBe(written)
+    })
+  )
+})

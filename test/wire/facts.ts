@@ -1,0 +1,73 @@
+/**
+ * Waiting for facts: who waits looks at once, and again whenever something has changed. Time only ends a wait that would
+ * never end, and says then what was waited for; it is real time, so that a stopped `TestClock` does not stop it.
+ */
+import * as Effect from "effect/Effect"
+
+/** Milliseconds after which a wait is taken for one without end: far more than a busy machine needs. */
+export const patience = 10_000
+
+/** How long a test may take that waits for several facts. */
+export const testTimeout = 30_000
+
+export class Facts {
+  private readonly watchers = new Set<() => void>()
+
+  /** Something may have become true. */
+  readonly changed = (): void => {
+    for (const look of Array.from(this.watchers)) look()
+  }
+
+  /** Waits until `look` finds something; dies with `what` when it never does. */
+  until<A>(look: () => A | undefined, what: () => string): Effect.Effect<A> {
+    return Effect.async<A>((resume) => {
+      const stop = (): void => {
+        clearTimeout(timer)
+        this.watchers.delete(watcher)
+      }
+      const settle = (effect: Effect.Effect<A>): void => {
+        stop()
+        resume(effect)
+      }
+      const watcher = (): void => {
+        try {
+          const found = look()
+          if (found !== undefined) settle(Effect.succeed(found))
+        } catch (defect) {
+          settle(Effect.die(defect))
+        }
+      }
+      const timer = setTimeout(
+        () => settle(Effect.die(new Error(`nothing in ${patience} ms; waited for ${what()}`))),
+        patience
+      )
+      this.watchers.add(watcher)
+      watcher()
+      return Effect.sync(stop)
+    })
+  }
+}
+
+/** One turn of the event loop, in which sockets are looked at. */
+export const turn: Effect.Effect<void> = Effect.async<void>((resume) => {
+  const immediate = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(immediate))
+})
+
+/** So many turns of the event loop: for what must *not* happen, which nothing can announce. */
+export const turns = (count: number): Effect.Effect<void> => Effect.repeatN(turn, count - 1)
+
+/** Looks once a turn of the event loop until the fact is there; gives what was seen then. */
+export const eventually = <A, E, R>(
+  look: Effect.Effect<A, E, R>,
+  isThere: (seen: A) => boolean,
+  what: string
+): Effect.Effect<A, E, R> => {
+  const until = performance.now() + patience
+  const again: Effect.Effect<A, E, R> = Effect.flatMap(look, (seen) => {
+    if (isThere(seen)) return Effect.succeed(seen)
+    if (performance.now() >= until) return Effect.die(new Error(`never ${what}; last seen: ${String(seen)}`))
+    return Effect.zipRight(turn, again)
+  })
+  return again
+}
