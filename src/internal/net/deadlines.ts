@@ -38,8 +38,10 @@ export class Deadlines {
     return this.watched.add(due)
   }
 
+  /** With the last of them the timer goes too: nothing is armed while nothing can be due. */
   unwatch(entry: Entry<Due>): void {
     this.watched.remove(entry)
+    if (this.watched.size === 0) this.stop()
   }
 
   /** To be called when a deadline was set to this time. One that moves away costs a comparison. */
@@ -47,7 +49,7 @@ export class Deadlines {
     if (at < this.wakeAt) this.sleepUntil(at)
   }
 
-  /** Ends the sweep; what is watched by then is never due. */
+  /** Ends the sweep: nothing is due until a deadline is set again. */
   stop(): void {
     this.sleepUntil(Number.POSITIVE_INFINITY)
   }

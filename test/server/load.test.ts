@@ -1,0 +1,60 @@
+/** 100,000 requests over 64 kept connections, by `wrk`; skipped with a line where it is not installed. */
+import { spawn, spawnSync } from "node:child_process"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Supervisor from "effect/Supervisor"
+import { respond } from "../../src/Response.js"
+import { eventually } from "../wire/facts.js"
+import { get } from "../wire/raw.js"
+import { heldBecomes, openDescriptors, serving } from "./harness.js"
+
+const hasWrk = spawnSync("wrk", ["-v"], { stdio: "ignore" }).error === undefined
+if (!hasWrk) console.warn("wrk is not installed: the load test is skipped")
+
+/** A second of load, and what `wrk` says of it. */
+const load = (port: number): Effect.Effect<string> =>
+  Effect.async<string>((resume) => {
+    const wrk = spawn("wrk", ["-t1", "-c64", "-d1s", `http://127.0.0.1:${port}/`])
+    let said = ""
+    wrk.stdout.on("data", (bytes) => {
+      said += bytes
+    })
+    wrk.on("close", () => resume(Effect.succeed(said)))
+    return Effect.sync(() => wrk.kill())
+  })
+
+describe.skipIf(!hasWrk)("100,000 requests over 64 kept connections", () => {
+  it.scopedLive(
+    "are all answered, and leave no descriptor and no fiber behind",
+    () =>
+      Effect.gen(function* () {
+        const supervisor = yield* Supervisor.track
+        const fibers = Effect.map(supervisor.value, (alive) => alive.length)
+        let requests = 0
+        let peak = 0
+        const made = yield* Effect.supervised(
+          serving((request) => {
+            if (requests === 0 && peak < 64) peak = Math.max(peak, Effect.runSync(fibers))
+            return respond(request, 200, "ok")
+          }),
+          supervisor
+        )
+        const held = yield* made.budget.held
+        // After a first connection the accept loop is all there.
+        yield* get(made.port)
+        yield* heldBecomes(made, held)
+        const fibersBefore = yield* fibers
+        const filesBefore = yield* openDescriptors
+        while (requests < 100_000) {
+          const said = yield* load(made.port)
+          expect(said).not.toMatch(/Non-2xx|Socket errors/)
+          requests += Number(/(\d+) requests in/.exec(said)?.[1])
+        }
+        yield* heldBecomes(made, held)
+        yield* eventually(fibers, (alive) => alive <= fibersBefore, "as few fibers as before")
+        expect(yield* openDescriptors).toBe(filesBefore)
+        expect(peak).toBeGreaterThanOrEqual(64)
+      }),
+    60_000
+  )
+})
