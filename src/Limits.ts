@@ -44,6 +44,11 @@ export interface Limits {
   readonly headerTimeout: Duration.Duration
   /** Without a byte of a body that is being read; then 408. 30 s: a phone in a tunnel. */
   readonly bodyTimeout: Duration.Duration
+  /**
+   * From when a body is first waited for to its end, however it trickles; then 408. 5 min: node:http's for a whole
+   * request, and 8 MiB at 28 KiB a second.
+   */
+  readonly bodyTotalTimeout: Duration.Duration
   /** A connection without any request under way; then it is closed silently. 60 s: longer than most client pools. */
   readonly keepAliveTimeout: Duration.Duration
   /** Without progress while an answer waits for a client that does not read; then the connection is destroyed. 30 s. */
@@ -83,6 +88,7 @@ export const defaults: Limits = {
   maxRequestsPerConnection: Number.POSITIVE_INFINITY,
   headerTimeout: Duration.seconds(10),
   bodyTimeout: Duration.seconds(30),
+  bodyTotalTimeout: Duration.minutes(5),
   keepAliveTimeout: Duration.seconds(60),
   writeTimeout: Duration.seconds(30),
   lingerTimeout: Duration.seconds(1)

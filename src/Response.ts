@@ -14,7 +14,7 @@ import { ValueError } from "./Errors.js"
 import type { HttpCode } from "./HttpCode.js"
 import type * as HttpHeaders from "./HttpHeaders.js"
 import { Answering, settled } from "./internal/answering.js"
-import { type Exchange, ExchangeKey, type OpenAnswer } from "./internal/exchange.js"
+import { type Exchange, ExchangeKey, type OpenAnswer, type Upgraded } from "./internal/exchange.js"
 import type { RespondedKey } from "./internal/responded.js"
 import type { Request } from "./Request.js"
 
@@ -253,8 +253,43 @@ export const upgrade = <E, R>(
   headers: HttpHeaders.Input,
   use: (duplex: Duplex) => Effect.Effect<void, E, R>
 ): Effect.Effect<Responded, E | ValueError, Exclude<R, Scope.Scope>> =>
+  handedOver(() => exchangeOf(request).upgrade(headers), use)
+
+/**
+ * Answers CONNECT with `200` and hands the connection over; when `use` is done, the connection ends.
+ *
+ * `request.url` is the `host:port` that was asked for. CONNECT reaches a handler only when the server was made with
+ * `onConnect: "handle"`; the server is no proxy, and answers it 501 otherwise. Fails as `upgrade` does.
+ *
+ * @example
+ * ```ts
+ * import { Stream } from "effect"
+ * import { Response } from "effect-asynchttpserver"
+ *
+ * const echo: Response.Handler = (request) =>
+ *   request.method === "CONNECT"
+ *     ? Response.tunnel(request, {}, (duplex) => Stream.runForEach(duplex.stream, duplex.write))
+ *     : Response.respond(request, 404)
+ * console.log(typeof echo)
+ * // function
+ * ```
+ *
+ * @since 0.1.0
+ * @category responding
+ */
+export const tunnel = <E, R>(
+  request: Request,
+  headers: HttpHeaders.Input,
+  use: (duplex: Duplex) => Effect.Effect<void, E, R>
+): Effect.Effect<Responded, E | ValueError, Exclude<R, Scope.Scope>> =>
+  handedOver(() => exchangeOf(request).tunnel(headers), use)
+
+const handedOver = <E, R>(
+  handOver: () => Upgraded | ValueError,
+  use: (duplex: Duplex) => Effect.Effect<void, E, R>
+): Effect.Effect<Responded, E | ValueError, Exclude<R, Scope.Scope>> =>
   Effect.suspend((): Effect.Effect<Responded, E | ValueError, Exclude<R, Scope.Scope>> => {
-    const upgraded = exchangeOf(request).upgrade(headers)
+    const upgraded = handOver()
     if (upgraded instanceof ValueError) return upgraded
     return Effect.map(Effect.scoped(use(upgraded.duplex)), upgraded.finish)
   })

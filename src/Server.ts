@@ -92,6 +92,8 @@ export interface Options extends ListenOptions {
   readonly limits?: Limits.Options | undefined
   /** What a client's FIN means while its request is served: it still wants the `"answer"` (default), or has left. */
   readonly onHalfClose?: "answer" | "interrupt" | undefined
+  /** What becomes of CONNECT: it is refused with 501 (default), or a handler may answer it, by `Response.tunnel`. */
+  readonly onConnect?: "refuse" | "handle" | undefined
   /** How long requests in flight may go on when the server closes, in real time; 5 seconds by default. */
   readonly drainTimeout?: Duration.DurationInput | undefined
 }
@@ -217,7 +219,10 @@ export const make = (
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
     const roster = new Roster()
-    const household = yield* makeHousehold(limitsOf(options), options.onHalfClose ?? "answer")
+    const household = yield* makeHousehold(limitsOf(options), {
+      onConnect: options.onConnect ?? "refuse",
+      onHalfClose: options.onHalfClose ?? "answer"
+    })
     const drainTimeout = Duration.toMillis(options.drainTimeout ?? defaultDrainTimeout)
     const turn = yield* Effect.makeSemaphore(1)
     let listening: Listening | undefined

@@ -38,6 +38,8 @@ export interface Exchange {
   readonly inform: (code: number, headers: HttpHeaders.Input | undefined) => ValueError | undefined
   /** Answers `101`, and hands the connection over until `finish`. */
   readonly upgrade: (headers: HttpHeaders.Input | undefined) => Upgraded | ValueError
+  /** Answers CONNECT with `200`, and hands the connection over until `finish`. */
+  readonly tunnel: (headers: HttpHeaders.Input | undefined) => Upgraded | ValueError
 
   /** Whether the client has left so much unread that a writer should wait. */
   readonly mustWait: () => boolean

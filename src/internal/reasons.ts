@@ -48,7 +48,7 @@ export const reasons = {
   ContentTooShort: refusal(500, "the content is shorter than the Content-Length that was given"),
   AlreadyAnswered: refusal(500, "the request has been answered already"),
   BodyConsumed: refusal(500, "the body has been read already, in another way"),
-  NotUpgradable: refusal(500, "the client did not offer an upgrade"),
+  NotUpgradable: refusal(500, "the client did not ask for this, or its body has not been read"),
 
   // Setting a server up: never on the wire.
   Port: refusal(500, "the port is not a whole number from 0 to 65535"),

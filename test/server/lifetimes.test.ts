@@ -574,6 +574,26 @@ describe("deadlines", () => {
     })
   )
 
+  it.scoped("a body has its time in total, however it trickles", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(echo, { limits: { bodyTotalTimeout: "60 seconds" } })
+      const connection = yield* connect
+      connection.send(requestText("POST /", ["Content-Length: 10"]))
+      yield* sleepsUntil(30_000)
+      for (const byte of ["a", "b", "c"]) {
+        yield* advance(19_000)
+        connection.send(byte)
+        yield* settled
+        expectOpen(connection)
+      }
+      yield* advance(2999)
+      expectOpen(connection)
+      yield* advance(1)
+      expect((yield* connection.answer()).status).toBe(408)
+      expect(yield* connection.ended).toBe("end")
+    })
+  )
+
   it.scoped("a slow handler has no deadline", () =>
     Effect.gen(function* () {
       const mayAnswer = yield* Deferred.make<void>()

@@ -15,6 +15,7 @@ import {
   respondStream,
   sendHeaders,
   sendInformational,
+  tunnel,
   upgrade
 } from "../../src/Response.js"
 import { parseAnswers } from "../wire/answer.js"
@@ -518,6 +519,55 @@ describe("sendInformational", () => {
         })
       )
       expect((yield* ask(port, "GET / HTTP/1.0\r\n\r\n")).text).toBe("HeaderValue,HeaderForbidden")
+    })
+  )
+})
+
+describe("tunnel", () => {
+  const asked = "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"
+  const dig: Handler = (request) =>
+    request.url === "a.example:443"
+      ? tunnel(request, {}, (duplex) => Stream.runForEach(duplex.stream, duplex.write))
+      : respond(request, 403, "not there")
+
+  it.scopedLive("answers CONNECT without a framing, and echoes what follows", () =>
+    Effect.gen(function* () {
+      const made = yield* serving(dig, { onConnect: "handle" })
+      const wire = yield* connect(made.port)
+      yield* wire.send(`${asked}GET / HTTP/1.1\r\n\r\n`)
+      const head = yield* wire.readUntil((seen) => seen.includes("\r\n\r\n"))
+      expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\nDate: [^\r]+ GMT\r\n\r\n/)
+      yield* wire.halfClose
+      expect(head + (yield* wire.readToEnd).toString("latin1")).toMatch(/\r\n\r\nGET \/ HTTP\/1\.1\r\n\r\n$/)
+      yield* heldBecomes(made, 1)
+    })
+  )
+
+  it.scopedLive("is refused by 501 unless the server was told to take it, and closes either way", () =>
+    Effect.gen(function* () {
+      const refusing = yield* serving(dig)
+      const refused = yield* ask(refusing.port, asked)
+      expect([refused.status, refused.header("Connection")]).toStrictEqual([501, "close"])
+      const handling = yield* serving(dig, { onConnect: "handle" })
+      const other = yield* ask(handling.port, asked.replaceAll("a.example", "b.example"))
+      expect([other.status, other.header("Connection"), other.text]).toStrictEqual([403, "close", "not there"])
+    })
+  )
+
+  it.scopedLive("is what a successful answer to CONNECT must be, and nothing else may be", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(
+        (request) =>
+          Effect.gen(function* () {
+            const { reason } = yield* refusal(
+              request.method === "CONNECT" ? respond(request, 200) : tunnel(request, {}, () => Effect.void)
+            )
+            return yield* respond(request, 400, reason)
+          }),
+        { onConnect: "handle" }
+      )
+      expect((yield* ask(port, asked)).text).toBe("StatusCode")
+      expect((yield* get(port)).text).toBe("NotUpgradable")
     })
   )
 })

@@ -73,7 +73,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   private overdue = false
   private readDue = never
   private writeDue = never
-  /** When the header section, or what is skipped of a body, has to have ended: trickling does not move it. */
+  /** When the header section, a body, or what is skipped of one has to have ended: trickling does not move it. */
   private totalDue = never
   private unsent = 0
   private readonly received = new Signal()
@@ -122,7 +122,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
         const bytes = this.inbox.pull()
         if (bytes === undefined) return this.awaitMore()
         this.parser.feed(bytes)
-      } else if (step._tag === "Head" && step.method === "CONNECT") {
+      } else if (step._tag === "Head" && step.method === "CONNECT" && this.household.onConnect === "refuse") {
         // It asks for a tunnel, and nobody here digs one; what follows it is not HTTP (RFC 9110 §9.3.6).
         this.refuse(malformed("MethodUnknown", "CONNECT"))
       } else if (step._tag === "Head") {
@@ -332,7 +332,10 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   }
 
   awaitBody(): Effect.Effect<void> {
-    return this.receive(this.household.deadlines.now() + this.household.timeouts.body)
+    const { deadlines, timeouts } = this.household
+    const now = deadlines.now()
+    if (this.totalDue === never) this.totalDue = now + timeouts.bodyTotal
+    return this.receive(Math.min(this.totalDue, now + timeouts.body))
   }
 
   awaitBytes(): Effect.Effect<void> {

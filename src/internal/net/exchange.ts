@@ -158,16 +158,25 @@ export class ExchangeImpl implements Exchange {
   }
 
   upgrade(headers: HttpHeaders.Input | undefined): Upgraded | ValueError {
-    if (this.state !== "Unanswered") return new ValueError({ reason: "AlreadyAnswered", saw: "101" })
-    if (!this.head.offersUpgrade || this.isUnread) return new ValueError({ reason: "NotUpgradable" })
+    return this.handOver(101, this.head.offersUpgrade, ["Connection", "Upgrade", ...fieldsOf(headers)])
+  }
+
+  tunnel(headers: HttpHeaders.Input | undefined): Upgraded | ValueError {
+    return this.handOver(200, this.head.method === "CONNECT", ["Date", this.line.date(), ...fieldsOf(headers)])
+  }
+
+  /** Neither head has a framing: what follows it is not HTTP (RFC 9110 §7.8, §9.3.6). */
+  private handOver(status: 101 | 200, isAskedFor: boolean, fields: ReadonlyArray<string>): Upgraded | ValueError {
+    if (this.state !== "Unanswered") return new ValueError({ reason: "AlreadyAnswered", saw: String(status) })
+    if (!isAskedFor || this.isUnread) return new ValueError({ reason: "NotUpgradable" })
     const { line } = this
-    const head = line.writer.interim(101, ["Connection", "Upgrade", ...fieldsOf(headers)])
+    const head = line.writer.interim(status, fields)
     if (typeof head !== "string") return refusalOf(head)
     this.state = "Open"
     this.isUpgraded = true
     line.outbox.pushText(head)
     const finish = (): Responded => {
-      const evidence = responded(101, 0)
+      const evidence = responded(status, 0)
       this.answered(evidence)
       return evidence
     }
@@ -196,13 +205,16 @@ export class ExchangeImpl implements Exchange {
     if (!(code >= 200 && code <= 599) || !Number.isInteger(code))
       return new ValueError({ reason: "StatusCode", saw: String(code) })
     const { head, line } = this
+    const isConnect = head.method === "CONNECT"
+    // A successful answer to CONNECT is a tunnel, without content and without framing (RFC 9110 §9.3.6).
+    if (isConnect && code < 300) return new ValueError({ reason: "StatusCode", saw: `${code} to CONNECT` })
     const written = line.writer.head({
       status: code,
       fields: fieldsOf(headers),
       contentLength: length,
       method: head.method,
       minor: head.version.minor,
-      reuse: head.keepAlive && line.mayGoOn() && this.leavesNothing(length === undefined),
+      reuse: head.keepAlive && !isConnect && line.mayGoOn() && this.leavesNothing(length === undefined),
       date: line.date()
     })
     if (written._tag === "Refused") return refusalOf(written)

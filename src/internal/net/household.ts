@@ -48,6 +48,7 @@ export interface Household {
   readonly deadlines: Deadlines
   readonly lingering: Lingering
   readonly onHalfClose: "answer" | "interrupt"
+  readonly onConnect: "refuse" | "handle"
   readonly timeouts: Timeouts
 }
 
@@ -56,6 +57,7 @@ export interface Timeouts {
   readonly keepAlive: number
   readonly header: number
   readonly body: number
+  readonly bodyTotal: number
   readonly write: number
 }
 
@@ -63,6 +65,7 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
   keepAlive: Duration.toMillis(limits.keepAliveTimeout),
   header: Duration.toMillis(limits.headerTimeout),
   body: Duration.toMillis(limits.bodyTimeout),
+  bodyTotal: Duration.toMillis(limits.bodyTotalTimeout),
   write: Duration.toMillis(limits.writeTimeout)
 })
 
@@ -82,7 +85,7 @@ export const senseless = (limits: Limits): string | undefined =>
 /** Makes what all connections share; the sweep of deadlines ends with the scope. */
 export const makeHousehold = (
   limits: Limits,
-  onHalfClose: "answer" | "interrupt"
+  choices: Pick<Household, "onConnect" | "onHalfClose">
 ): Effect.Effect<Household, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
     const parser = yield* RequestParser
@@ -99,7 +102,7 @@ export const makeHousehold = (
       makeWriter: writer.make,
       deadlines,
       lingering: new Lingering(limits),
-      onHalfClose,
+      ...choices,
       timeouts: timeoutsOf(limits)
     }
   })
