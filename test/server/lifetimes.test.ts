@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream, upgrade } from "../../src/Response.js"
@@ -209,6 +210,35 @@ describe("the scope of a request", () => {
       yield* wire.send(requestText("GET /"))
       yield* wire.readAnswer()
       expect(isReleased).toBe(false)
+    })
+  )
+})
+
+describe("a FiberRef", () => {
+  it.scopedLive("that a handler sets is not for the next request of its connection", () =>
+    Effect.gen(function* () {
+      const fresh = FiberRef.unsafeMake("nobody")
+      const known = FiberRef.unsafeMake("nobody")
+      const { port } = yield* Effect.locally(
+        serving((request) =>
+          Effect.gen(function* () {
+            const seen = `${yield* FiberRef.get(known)} ${yield* FiberRef.get(fresh)}`
+            yield* FiberRef.set(known, "somebody")
+            yield* FiberRef.set(fresh, "somebody")
+            if (request.url === "/fork") yield* Effect.fork(Effect.never)
+            if (request.url === "/fail") yield* Effect.die("a defect")
+            return yield* respond(request, 200, seen)
+          })
+        ),
+        known,
+        "everybody"
+      )
+      const wire = yield* connect(port)
+      for (const path of ["/", "/", "/fork", "/", "/fail", "/", "/"]) {
+        yield* wire.send(requestText(`GET ${path}`))
+        const { status, text } = yield* wire.readAnswer()
+        expect(status === 200 ? text : status).toBe(path === "/fail" ? 500 : "everybody nobody")
+      }
     })
   )
 })

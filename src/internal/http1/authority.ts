@@ -8,7 +8,7 @@ import { HEX, HOST } from "./chars.js"
 const maxPort = 65535
 
 /** `port = *DIGIT`, and a number a port can have. */
-const isPort = (text: string): boolean => /^[0-9]{0,9}$/.test(text) && Number(text) <= maxPort
+const isPort = (text: string): boolean => /^[0-9]*$/.test(text) && Number(text) <= maxPort
 
 /** RFC 3986: eight groups of up to four hex digits, one run of zero groups left out, the last two an IPv4 perhaps. */
 const isIPv6 = (text: string): boolean => {

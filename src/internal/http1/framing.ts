@@ -42,7 +42,7 @@ const byCodings = (value: string): Framing | Malformed => {
   const last = codings.pop()
   if (last?.toLowerCase() !== "chunked") return malformed("TransferEncoding", value)
   for (const coding of codings) {
-    if (!isCoding(coding) || /^chunked\b/i.test(coding)) return malformed("TransferEncoding", value)
+    if (!isCoding(coding) || /^chunked[ \t]*(;|$)/i.test(coding)) return malformed("TransferEncoding", value)
   }
   return codings.length === 0 ? chunked : malformed("CodingUnknown", value)
 }

@@ -10,7 +10,7 @@
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
 import type { Limits } from "../../Limits.js"
-import { partsOf } from "../lists.js"
+import { membersOf, partsOf } from "../lists.js"
 import { isAuthority, type Target, targetOf } from "./authority.js"
 import { isName, textOf } from "./chars.js"
 import { FieldLines, fieldsOf } from "./fieldLines.js"
@@ -133,11 +133,14 @@ export class RequestHeadMachine {
         return
       case 6:
         if (isName(buf, nameFrom, nameTo, "expect")) {
-          this.expectations = [...this.expectations, textOf(buf, from, to)]
+          this.expectations = [...this.expectations, ...membersOf(textOf(buf, from, to))]
         }
         return
       case 7:
-        if (isName(buf, nameFrom, nameTo, "upgrade")) this.hasUpgrade = true
+        // A list without a member names no protocol (RFC 9110 §5.6.1.2, §7.8).
+        if (!this.hasUpgrade && isName(buf, nameFrom, nameTo, "upgrade")) {
+          this.hasUpgrade = membersOf(textOf(buf, from, to)).length > 0
+        }
         return
       case 10:
         if (isName(buf, nameFrom, nameTo, "connection")) {
@@ -194,7 +197,7 @@ export class RequestHeadMachine {
         : targetOf(method, line.target)
     if (target === undefined) return malformed("Target", line.target)
 
-    const expectsContinue = minor > 0 && this.expectations !== none
+    const expectsContinue = minor > 0 && this.expectations.length > 0
     if (expectsContinue && this.expectations.some((each) => each.toLowerCase() !== "100-continue")) {
       return malformed("Expectation", this.expectations.join(", "))
     }

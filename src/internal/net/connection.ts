@@ -102,6 +102,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   readonly run: Effect.Effect<ConnectionEnd, never, R> = Effect.uninterruptible(
     thisFiber((fiber) => {
       this.fiber = fiber
+      this.scope.install(fiber)
       this.connection.open(this)
       const requests = Effect.whileLoop({
         while: () => this.phase !== "Over",

@@ -1,5 +1,5 @@
 /**
- * The `Scope` of one request, and what becomes of the fibers that its handler forks.
+ * The `Scope` of one request, and what becomes of what its handler leaves in the fiber: children, and FiberRefs.
  *
  * A handler that acquires nothing costs nothing: the scope in its context is a promise of one, made real by its first
  * finalizer. All requests of a connection share one context, in which the scope is replaced in place, since
@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import type * as ExecutionStrategy from "effect/ExecutionStrategy"
 import { sequential } from "effect/ExecutionStrategy"
 import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
@@ -21,7 +22,7 @@ import { pipeArguments } from "effect/Pipeable"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
-import { interruptChildren, thisFiber } from "../runtime.js"
+import { interruptChildren } from "../runtime.js"
 
 class LazyScope implements Scope.Scope {
   readonly [Scope.ScopeTypeId]: Scope.ScopeTypeId = Scope.ScopeTypeId
@@ -99,6 +100,9 @@ export class RequestScope {
   private scope = new LazyScope()
   private readonly forks: Forks = { seen: false }
   private context: Context.Context<never>
+  // Set by `install`, before any request is.
+  private fiber!: Fiber.RuntimeFiber<unknown, unknown>
+  private refs!: FiberRefs.FiberRefs
 
   constructor(private readonly runtime: Runtime.Runtime<never>) {
     this.context = contextWith(runtime.context, this.scope)
@@ -115,6 +119,12 @@ export class RequestScope {
   readonly updateRefs = (refs: FiberRefs.FiberRefs, fiberId: FiberId.Runtime): FiberRefs.FiberRefs =>
     FiberRefs.updateAs(refs, { fiberId, fiberRef: forksRef, value: this.forks })
 
+  /** The fiber has started: as it is now, every request is to find it. */
+  install(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
+    this.fiber = fiber
+    this.refs = fiber.getFiberRefs()
+  }
+
   /** A new scope for a new request. */
   open(): void {
     this.scope = new LazyScope()
@@ -123,19 +133,34 @@ export class RequestScope {
     services.set(Scope.Scope.key, this.scope)
   }
 
-  /** Ends a request: its children, then its scope; `undefined` when there is nothing to end. */
+  /** Ends a request: its children, its scope, and what it set in the fiber; `undefined` when there is nothing to end. */
   close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
-    if (!this.forks.seen && !this.scope.isUsed) {
+    if (!this.forks.seen && !this.scope.isUsed && this.fiber.getFiberRefs() === this.refs) {
       this.scope.closeUnused(exit)
       return undefined
     }
-    const closed = this.scope.close(exit)
-    return this.forks.seen ? Effect.zipRight(this.endForks, closed) : closed
+    const children = this.forks.seen ? interruptChildren(this.fiber) : Effect.void
+    const closed = Effect.zipRight(children, this.scope.close(exit))
+    return Effect.ensuring(closed, this.restore)
   }
 
-  private readonly endForks: Effect.Effect<void> = Effect.suspend(() => {
-    this.forks.seen = false
-    this.context = contextWith(this.runtime.context, new LazyScope())
-    return Effect.zipRight(thisFiber(interruptChildren), FiberRef.set(FiberRef.currentContext, this.context))
+  /** A FiberRef that a handler has set is not for the next request, which may be somebody else's. */
+  private readonly restore: Effect.Effect<void> = Effect.suspend(() => {
+    const before = this.refs.locals
+    const changes: Array<Effect.Effect<void>> = []
+    for (const [ref, [[, value]]] of this.fiber.getFiberRefs().locals) {
+      const old = before.get(ref)
+      if (old === undefined) changes.push(FiberRef.delete(ref))
+      else if (value !== old[0][1]) changes.push(FiberRef.set(ref, old[0][1]))
+    }
+    if (this.forks.seen) {
+      this.forks.seen = false
+      this.context = contextWith(this.runtime.context, new LazyScope())
+      changes.push(FiberRef.set(FiberRef.currentContext, this.context))
+    }
+    const settled = Effect.sync(() => {
+      this.refs = this.fiber.getFiberRefs()
+    })
+    return Effect.zipRight(Effect.all(changes, { discard: true }), settled)
   })
 }
