@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import type * as FiberRefs from "effect/FiberRefs"
 
 /**
  * A place where fibers wait until something may have changed; who is woken looks again.
@@ -55,3 +56,10 @@ export const unsafeInterrupt = (fiber: Fiber.RuntimeFiber<unknown, unknown>): vo
 /** Interrupts the children that a fiber has forked and not awaited, and waits for their finalizers. */
 export const interruptChildren = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Effect.Effect<void> =>
   Effect.flatMap(fiber.children, Fiber.interruptAll)
+
+/**
+ * The FiberRefs of a fiber as they are: the same object as long as none has been set. `getFiberRefs` is the public way,
+ * but sets one itself, so that no two calls give the same; without the field that is what is used, and only slower.
+ */
+export const unsafeRefsOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): FiberRefs.FiberRefs =>
+  (fiber as { readonly _fiberRefs?: FiberRefs.FiberRefs })._fiberRefs ?? fiber.getFiberRefs()

@@ -307,7 +307,11 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
 
   private dueOf(isIdle: boolean): number {
     const { deadlines, timeouts } = this.household
-    if (isIdle) return deadlines.now() + timeouts.keepAlive
+    if (isIdle) {
+      // An empty line may have come before, in two parts: the time of a head does not begin with it.
+      this.totalDue = never
+      return deadlines.now() + timeouts.keepAlive
+    }
     if (this.totalDue === never) {
       this.totalDue = deadlines.now() + (this.phase === "Reading" ? timeouts.header : timeouts.body)
     }
@@ -317,7 +321,8 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   private receive(until: number): Effect.Effect<void> {
     this.readDue = until
     this.household.deadlines.notBefore(until)
-    return this.received.wait()
+    // What is due already may have been swept in this very turn, before anybody waited to be told.
+    return this.overdue ? Effect.void : this.received.wait()
   }
 
   /** FIN, or a reset: in the middle of a head the former gets an answer (RFC 9112 §8), the latter cannot. */

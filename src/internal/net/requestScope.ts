@@ -22,7 +22,7 @@ import { pipeArguments } from "effect/Pipeable"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
-import { interruptChildren } from "../runtime.js"
+import { interruptChildren, unsafeRefsOf } from "../runtime.js"
 
 class LazyScope implements Scope.Scope {
   readonly [Scope.ScopeTypeId]: Scope.ScopeTypeId = Scope.ScopeTypeId
@@ -122,7 +122,7 @@ export class RequestScope {
   /** The fiber has started: as it is now, every request is to find it. */
   install(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
     this.fiber = fiber
-    this.refs = fiber.getFiberRefs()
+    this.refs = unsafeRefsOf(fiber)
   }
 
   /** A new scope for a new request. */
@@ -135,7 +135,7 @@ export class RequestScope {
 
   /** Ends a request: its children, its scope, and what it set in the fiber; `undefined` when there is nothing to end. */
   close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
-    if (!this.forks.seen && !this.scope.isUsed && this.fiber.getFiberRefs() === this.refs) {
+    if (!this.forks.seen && !this.scope.isUsed && unsafeRefsOf(this.fiber) === this.refs) {
       this.scope.closeUnused(exit)
       return undefined
     }
@@ -148,7 +148,7 @@ export class RequestScope {
   private readonly restore: Effect.Effect<void> = Effect.suspend(() => {
     const before = this.refs.locals
     const changes: Array<Effect.Effect<void>> = []
-    for (const [ref, [[, value]]] of this.fiber.getFiberRefs().locals) {
+    for (const [ref, [[, value]]] of unsafeRefsOf(this.fiber).locals) {
       const old = before.get(ref)
       if (old === undefined) changes.push(FiberRef.delete(ref))
       else if (value !== old[0][1]) changes.push(FiberRef.set(ref, old[0][1]))
@@ -159,7 +159,7 @@ export class RequestScope {
       changes.push(FiberRef.set(FiberRef.currentContext, this.context))
     }
     const settled = Effect.sync(() => {
-      this.refs = this.fiber.getFiberRefs()
+      this.refs = unsafeRefsOf(this.fiber)
     })
     return Effect.zipRight(Effect.all(changes, { discard: true }), settled)
   })
