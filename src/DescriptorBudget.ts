@@ -105,7 +105,7 @@ const fromMax = (max: number): Budget => {
   const held = new CountedRef()
   const hasRoom = (needed: number): boolean => held.unsafeCount + needed < max
   const awaitRoom = (needed: number): Effect.Effect<void> =>
-    Effect.suspend(() => (hasRoom(needed) ? Effect.void : Effect.zipRight(held.fell.wait(), awaitRoom(needed))))
+    Effect.suspend(() => (hasRoom(needed) ? Effect.void : Effect.zipRight(held.fell.waitOrLeave(), awaitRoom(needed))))
   return {
     max,
     reserve,

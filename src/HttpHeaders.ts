@@ -107,8 +107,9 @@ export const make = (input: Input): HttpHeaders => {
   } else {
     for (const name of Object.keys(input)) {
       const value = input[name]!
-      if (typeof value === "string") flat.push(name, value)
-      else for (const each of value) flat.push(name, each)
+      if (Array.isArray(value)) for (const each of value) flat.push(name, each)
+      // What is no string, though types forbid it, is refused by its name when it is written.
+      else flat.push(name, value as string)
     }
   }
   return internal.make(flat, "application")
@@ -136,7 +137,9 @@ export const make = (input: Input): HttpHeaders => {
  * @category accessors
  */
 export const get: {
+  /** The first value of a name. */
   (name: string): (self: HttpHeaders) => Either.Either<string, KeyError>
+  /** The first value of a name. */
   (self: HttpHeaders, name: string): Either.Either<string, KeyError>
 } = dual(2, (self: HttpHeaders, name: string): Either.Either<string, KeyError> => {
   const flat = flatOf(self)
@@ -163,7 +166,9 @@ export const get: {
  * @category accessors
  */
 export const getOption: {
+  /** The first value of a name, or none. */
   (name: string): (self: HttpHeaders) => Option.Option<string>
+  /** The first value of a name, or none. */
   (self: HttpHeaders, name: string): Option.Option<string>
 } = dual(2, (self: HttpHeaders, name: string): Option.Option<string> => at(self, name, 0))
 
@@ -182,7 +187,9 @@ export const getOption: {
  * @category accessors
  */
 export const getOrElse: {
+  /** The first value of a name, or the value given instead. */
   (name: string, orElse: () => string): (self: HttpHeaders) => string
+  /** The first value of a name, or the value given instead. */
   (self: HttpHeaders, name: string, orElse: () => string): string
 } = dual(3, (self: HttpHeaders, name: string, orElse: () => string): string =>
   Option.getOrElse(at(self, name, 0), orElse)
@@ -205,7 +212,9 @@ export const getOrElse: {
  * @category accessors
  */
 export const at: {
+  /** The value of the field of that name at index `i`, counted from 0, or none. */
   (name: string, i: number): (self: HttpHeaders) => Option.Option<string>
+  /** The value of the field of that name at index `i`, counted from 0, or none. */
   (self: HttpHeaders, name: string, i: number): Option.Option<string>
 } = dual(3, (self: HttpHeaders, name: string, i: number): Option.Option<string> => {
   if (i < 0) return Option.none()
@@ -232,7 +241,9 @@ export const at: {
  * @category accessors
  */
 export const getAll: {
+  /** Every value of a name, field by field, as sent. */
   (name: string): (self: HttpHeaders) => ReadonlyArray<string>
+  /** Every value of a name, field by field, as sent. */
   (self: HttpHeaders, name: string): ReadonlyArray<string>
 } = dual(2, (self: HttpHeaders, name: string): ReadonlyArray<string> => {
   const flat = flatOf(self)
@@ -259,7 +270,9 @@ export const getAll: {
  * @category accessors
  */
 export const values: {
+  /** The members of a list header. */
   (name: string): (self: HttpHeaders) => ReadonlyArray<string>
+  /** The members of a list header. */
   (self: HttpHeaders, name: string): ReadonlyArray<string>
 } = dual(2, (self: HttpHeaders, name: string): ReadonlyArray<string> => getAll(self, name).flatMap(membersOf))
 
@@ -279,7 +292,9 @@ export const values: {
  * @category predicates
  */
 export const contains: {
+  /** Tells whether a list header has a member, without regard to case. */
   (name: string, member: string): (self: HttpHeaders) => boolean
+  /** Tells whether a list header has a member, without regard to case. */
   (self: HttpHeaders, name: string, member: string): boolean
 } = dual(3, (self: HttpHeaders, name: string, member: string): boolean => {
   const lower = member.toLowerCase()
@@ -301,7 +316,9 @@ export const contains: {
  * @category predicates
  */
 export const has: {
+  /** Tells whether there is a field of that name. */
   (name: string): (self: HttpHeaders) => boolean
+  /** Tells whether there is a field of that name. */
   (self: HttpHeaders, name: string): boolean
 } = dual(2, (self: HttpHeaders, name: string): boolean => indexOf(flatOf(self), name.toLowerCase()) >= 0)
 
@@ -321,7 +338,9 @@ export const has: {
  * @category combinators
  */
 export const remove: {
+  /** The headers without any field of that name. */
   (name: string): (self: HttpHeaders) => HttpHeaders
+  /** The headers without any field of that name. */
   (self: HttpHeaders, name: string): HttpHeaders
 } = dual(2, (self: HttpHeaders, name: string): HttpHeaders => {
   const flat = flatOf(self)
@@ -349,7 +368,9 @@ export const remove: {
  * @category combinators
  */
 export const append: {
+  /** The headers with one more field at their end. */
   (name: string, value: string): (self: HttpHeaders) => HttpHeaders
+  /** The headers with one more field at their end. */
   (self: HttpHeaders, name: string, value: string): HttpHeaders
 } = dual(
   3,
@@ -373,7 +394,9 @@ export const append: {
  * @category combinators
  */
 export const set: {
+  /** The headers with every field of that name replaced, in place of the first, by the value or values given. */
   (name: string, value: string | ReadonlyArray<string>): (self: HttpHeaders) => HttpHeaders
+  /** The headers with every field of that name replaced, in place of the first, by the value or values given. */
   (self: HttpHeaders, name: string, value: string | ReadonlyArray<string>): HttpHeaders
 } = dual(3, (self: HttpHeaders, name: string, value: string | ReadonlyArray<string>): HttpHeaders => {
   const flat = flatOf(self)

@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 
 /**
  * The bounds of one server. Every field can be given in `Server.make`'s options; what is left out has its default.
@@ -49,6 +50,11 @@ export interface Limits {
    * request, and 8 MiB at 28 KiB a second.
    */
   readonly bodyTotalTimeout: Duration.Duration
+  /**
+   * From a client's FIN on, how long its handler may go on without writing anything; then the handler is interrupted. A
+   * client that has gone for good sends the same FIN as one that waits. 30 s: longer than who waits has patience.
+   */
+  readonly halfCloseTimeout: Duration.Duration
   /** A connection without any request under way; then it is closed silently. 60 s: longer than most client pools. */
   readonly keepAliveTimeout: Duration.Duration
   /** Without progress while an answer waits for a client that does not read; then the connection is destroyed. 30 s. */
@@ -89,6 +95,7 @@ export const defaults: Limits = {
   headerTimeout: Duration.seconds(10),
   bodyTimeout: Duration.seconds(30),
   bodyTotalTimeout: Duration.minutes(5),
+  halfCloseTimeout: Duration.seconds(30),
   keepAliveTimeout: Duration.seconds(60),
   writeTimeout: Duration.seconds(30),
   lingerTimeout: Duration.seconds(1)
@@ -108,6 +115,37 @@ export type Options = {
 
 const isTimeout = (name: keyof Limits): boolean => Duration.isDuration(defaults[name])
 
+const names = Object.keys(defaults) as ReadonlyArray<keyof Limits>
+
+/** A whole number of bytes or things, from 0; `Infinity` is no bound. */
+const isSize = (given: unknown): boolean =>
+  typeof given === "number" && (Number.isInteger(given) || given === Number.POSITIVE_INFINITY) && given >= 0
+
+/** A duration that Effect reads; it takes negative numbers and NaN for 0, which nobody can have meant. */
+const isDuration = (given: unknown): boolean =>
+  typeof given === "number" ? given >= 0 : Option.isSome(Duration.decodeUnknown(given))
+
+/**
+ * The first of the limits given that has a value which makes no sense: a size that is no whole number from 0, a duration
+ * that is negative or that Effect cannot read. `Server.listen` refuses it, as a `ValueError` `Option`.
+ *
+ * @example
+ * ```ts
+ * import { Limits } from "effect-asynchttpserver"
+ *
+ * console.log(Limits.senseless({ maxHeaders: 1.5 }), Limits.senseless({ maxHeaders: 10 }))
+ * // maxHeaders undefined
+ * ```
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const senseless = (options: Options): keyof Limits | undefined =>
+  names.find((name) => {
+    const given: unknown = options[name]
+    return given !== undefined && !(isTimeout(name) ? isDuration(given) : isSize(given))
+  })
+
 /**
  * Completes what a user gave with the defaults.
  *
@@ -124,7 +162,7 @@ const isTimeout = (name: keyof Limits): boolean => Duration.isDuration(defaults[
  */
 export const make = (options: Options = {}): Limits => {
   const limits: Record<string, unknown> = { ...defaults }
-  for (const name of Object.keys(defaults) as Array<keyof Limits>) {
+  for (const name of names) {
     const given = options[name]
     if (given !== undefined) limits[name] = isTimeout(name) ? Duration.decode(given) : given
   }

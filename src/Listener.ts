@@ -54,7 +54,7 @@ export interface Connection {
   readonly write: (parts: ReadonlyArray<string | Uint8Array>) => void
   /** Whether what has been written waits for the client; `onDrain` says when it no longer does. */
   readonly isFull: () => boolean
-  /** Bytes that were written and have not been handed to the system. */
+  /** 0 when all that was written has been handed to the system; else a number that falls as the client reads. */
   readonly unsent: () => number
   /** Sends FIN behind what has been written; goes on reading. */
   readonly end: () => void

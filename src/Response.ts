@@ -91,7 +91,8 @@ const exchangeOf = (request: Request): Exchange => request[ExchangeKey]
  *
  * The code is 200 to 599. Text is sent as UTF-8. `Content-Length`, `Date` and `Connection` are set; a
  * `Content-Length` of the handler's own must agree with the content. Content for HEAD, 204, 205 and 304 is left out
- * silently. Synchronous: it cannot be interrupted halfway, and a slow client makes the *next* request wait.
+ * silently. Synchronous: it cannot be interrupted halfway, and a slow client makes the *next* request wait. Bytes are
+ * not copied: they must not be changed afterwards.
  *
  * Fails with `ValueError`, and has then written nothing: `HeaderName`, `HeaderValue`, `HeaderForbidden`, `StatusCode`,
  * `ContentTooLong`, `ContentTooShort`, `AlreadyAnswered`.
@@ -159,15 +160,18 @@ export const sendHeaders = (
   Effect.suspend(() => {
     const exchange = exchangeOf(request)
     const answer = exchange.begin(code, headers)
-    return answer instanceof ValueError ? answer : Effect.succeed(writerOf(exchange, answer))
+    if (answer instanceof ValueError) return answer
+    return answer.start() ?? Effect.succeed(writerOf(exchange, answer))
   })
 
 /**
  * Answers a request with a stream of bytes, as slowly as the client reads it.
  *
- * The stream is not run for HEAD, 204, 205 and 304. When it fails after the head has left, the connection is broken,
- * so that the client cannot take the content for whole, and the failure is the handler's. Fails as `sendHeaders` and
- * `BodyWriter` do, and with the stream's own error.
+ * The head leaves with the first bytes: a stream that fails before it has given any can still be answered otherwise, by
+ * `Effect.catchTags` around this. Where the client should see the head at once, use `sendHeaders`. When the stream fails
+ * later, the connection is broken, so that the client cannot take the content for whole, and the failure is the
+ * handler's. The stream is not run for HEAD, 204, 205 and 304. Fails as `sendHeaders` and `BodyWriter` do, and with the
+ * stream's own error.
  *
  * @example
  * ```ts

@@ -24,7 +24,7 @@ import { type Address, type Domain, toUrl } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { type Answered, OSError, ValueError } from "./Errors.js"
 import { ServerConnection } from "./internal/net/connection.js"
-import { type ConnectionEnd, type EndReason, makeHousehold, type Service, senseless } from "./internal/net/household.js"
+import { type ConnectionEnd, type EndReason, makeHousehold, type Service } from "./internal/net/household.js"
 import { serviceOf } from "./internal/net/report.js"
 import { RequestScope } from "./internal/net/requestScope.js"
 import { type CloseReport, Roster } from "./internal/net/roster.js"
@@ -161,7 +161,8 @@ export interface Server {
   }
   /**
    * Listens, unless the server does already, and serves every connection, until it is interrupted: then it closes
-   * what it has opened. Fails as `listen` and `acceptRequest` do.
+   * what it has opened. Fails as `listen` and `acceptRequest` do: with `ValueError` `AlreadyListening` when it is told
+   * where to listen and the server does already, with `OSError` `ECANCELED` when the server is closed meanwhile.
    */
   readonly serve: {
     <E extends Answered, R>(handler: Handler<E, R>, options?: ServeOptions): Serving<R, never, OSError | ValueError>
@@ -189,8 +190,16 @@ const defaultDrainTimeout = Duration.seconds(5)
 
 const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
 
-const limitsOf = ({ limits, maxBody }: Options): Limits.Limits =>
-  Limits.make(maxBody === undefined ? limits : { ...limits, maxBody })
+const limitsOf = ({ limits, maxBody }: Options): Limits.Options =>
+  maxBody === undefined ? { ...limits } : { ...limits, maxBody }
+
+/** The first option that makes no sense; the server is made with the defaults then, and refuses to listen. */
+const senselessOf = (options: Options): string | undefined => {
+  const { backlog = 0, drainTimeout = 0 } = options
+  if (!Number.isInteger(backlog) || backlog < 0) return "backlog"
+  const isBad = Limits.senseless({ lingerTimeout: drainTimeout }) !== undefined
+  return isBad ? "drainTimeout" : Limits.senseless(limitsOf(options))
+}
 
 interface Listening {
   readonly bound: Listener.Bound
@@ -219,11 +228,14 @@ export const make = (
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
     const roster = new Roster()
-    const household = yield* makeHousehold(limitsOf(options), {
+    const wrong = senselessOf(options)
+    const household = yield* makeHousehold(Limits.make(wrong === undefined ? limitsOf(options) : {}), {
       onConnect: options.onConnect ?? "refuse",
       onHalfClose: options.onHalfClose ?? "answer"
     })
-    const drainTimeout = Duration.toMillis(options.drainTimeout ?? defaultDrainTimeout)
+    const drainTimeout = Duration.toMillis(
+      wrong === undefined && options.drainTimeout !== undefined ? options.drainTimeout : defaultDrainTimeout
+    )
     const turn = yield* Effect.makeSemaphore(1)
     let listening: Listening | undefined
 
@@ -236,7 +248,6 @@ export const make = (
           if (listening !== undefined) {
             return yield* new ValueError({ reason: "AlreadyListening", saw: toUrl(listening.bound.address) })
           }
-          const wrong = senseless(household.limits)
           if (wrong !== undefined) return yield* new ValueError({ reason: "Option", saw: wrong })
           const own = yield* Scope.fork(scope, sequential)
           const bound = yield* listener
@@ -313,13 +324,14 @@ export const make = (
           let next = 0
           return Effect.whileLoop({
             while: () => {
-              // While there is room the gate is one comparison a connection, and no Effect.
-              while (next < connections.length && budget.unsafeHasRoom(assumed)) {
+              // While there is room the gate is one comparison a connection, and no Effect. With nobody served there is
+              // nobody to wait for: whatever is assumed, one goes in.
+              while (next < connections.length && (budget.unsafeHasRoom(assumed) || roster.isEmpty)) {
                 fork(connections[next++]!, service, runtime, [roster, own])
               }
               return next < connections.length
             },
-            body: () => budget.awaitRoom(assumed),
+            body: () => Effect.race(budget.awaitRoom(assumed), roster.awaitEnd()),
             step: () => {}
           })
         }),
@@ -331,17 +343,18 @@ export const make = (
       given: ServeOptions & Partial<OnFailure<E, R2>> = {}
     ): Serving<R | R2, never, OSError | ValueError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
+        const assumed = given.assumedDescriptorsPerRequest ?? -1
+        if (Number.isNaN(assumed)) return new ValueError({ reason: "Option", saw: "assumedDescriptorsPerRequest" })
         const own = new Roster()
         const service = serviceOf(handler, given.onFailure)
+        const isTold = [given.port, given.address, given.domain, given.backlog].some((each) => each !== undefined)
+        // Told where to listen, it listens there or says why not; else it takes what is there.
         const opened = Effect.suspend(() =>
-          listening === undefined ? Effect.map(listen(given), () => listening) : Effect.succeed(undefined)
+          listening === undefined || isTold ? Effect.map(listen(given), () => listening) : Effect.succeed(undefined)
         )
         return Effect.acquireUseRelease(
           opened,
-          () =>
-            Effect.flatMap(whenListening("accept"), (bound) =>
-              acceptLoop(bound, service, runtime, own, given.assumedDescriptorsPerRequest ?? -1)
-            ),
+          () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop(bound, service, runtime, own, assumed)),
           // By now the server may have been closed, and may listen again: that is not what was opened here.
           (opened) =>
             Effect.zipRight(
@@ -393,7 +406,35 @@ export const layerWithoutDependencies = (
   Listener.Listener | RequestParser.RequestParser | ResponseWriter.ResponseWriter | DescriptorBudget.DescriptorBudget
 > => Layer.scoped(Server, make(options))
 
-const rooms = Layer.provideMerge(
+/**
+ * The default rooms: TCP, the strict parser, the writer, and one descriptor budget for whatever they are given to.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Response, Server } from "effect-asynchttpserver"
+ *
+ * // Two servers in one scope, under one budget.
+ * const program = Effect.gen(function*() {
+ *   const one = yield* Server.make({ address: "127.0.0.1" })
+ *   const two = yield* Server.make({ address: "127.0.0.1" })
+ *   yield* one.listen()
+ *   yield* two.listen()
+ *   yield* Effect.forkScoped(one.serve((request) => Response.respond(request, 200, "one")))
+ *   yield* Effect.forkScoped(two.serve((request) => Response.respond(request, 200, "two")))
+ *   const port = yield* two.port
+ *   return yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text()))
+ * })
+ * console.log(await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Server.defaultRooms))))
+ * // two
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const defaultRooms: Layer.Layer<
+  Listener.Listener | RequestParser.RequestParser | ResponseWriter.ResponseWriter | DescriptorBudget.DescriptorBudget
+> = Layer.provideMerge(
   Layer.mergeAll(Listener.layer, RequestParser.layer, ResponseWriter.layer),
   DescriptorBudget.layer()
 )
@@ -421,7 +462,7 @@ const rooms = Layer.provideMerge(
  * @category layers
  */
 export const layer = (options: Options = {}): Layer.Layer<Server> =>
-  Layer.provide(layerWithoutDependencies(options), rooms)
+  Layer.provide(layerWithoutDependencies(options), defaultRooms)
 
 /**
  * `layer`, with options that are read from a `ConfigProvider`.
@@ -502,9 +543,11 @@ export const shouldAcceptRequest = (assumedDescriptorsPerRequest?: number): Effe
  * @category accessors
  */
 export const acceptRequest: {
+  /** Takes one connection and serves it in the background; gives its fiber. `OSError`: `ENOTCONN`, `ECANCELED`. */
   <E extends Answered, R>(
     handler: Handler<E, R>
   ): Effect.Effect<Fiber.RuntimeFiber<ConnectionEnd>, OSError, Server | Exclude<R, Scope.Scope>>
+  /** The same, for a handler with errors of its own: `onFailure` is told of them, and they are answered 500. */
   <E, R, R2>(
     handler: Handler<E, R>,
     options: OnFailure<E, R2>
@@ -543,10 +586,16 @@ export const acceptRequest: {
  * @category accessors
  */
 export const serve: {
+  /**
+   * Listens, unless the server does already, and serves every connection until it is interrupted; never returns.
+   * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: what the system refuses, and `ECANCELED`
+   * when the server is closed meanwhile. A handler with errors of its own maps them, or is given `onFailure`.
+   */
   <E extends Answered, R>(
     handler: Handler<E, R>,
     options?: ServeOptions
   ): Effect.Effect<never, OSError | ValueError, Server | Exclude<R, Scope.Scope>>
+  /** The same, for a handler with errors of its own: `onFailure` is told of them, and they are answered 500. */
   <E, R, R2>(
     handler: Handler<E, R>,
     options: ServeOptions & OnFailure<E, R2>

@@ -4,7 +4,16 @@ import * as Limits from "../src/Limits.js"
 
 describe("defaults", () => {
   it("are the numbers that the README promises", () => {
-    const { bodyTimeout, headerTimeout, keepAliveTimeout, lingerTimeout, writeTimeout, ...sizes } = Limits.defaults
+    const {
+      bodyTimeout,
+      bodyTotalTimeout,
+      halfCloseTimeout,
+      headerTimeout,
+      keepAliveTimeout,
+      lingerTimeout,
+      writeTimeout,
+      ...sizes
+    } = Limits.defaults
     expect(sizes).toStrictEqual({
       maxRequestLine: 8192,
       maxHeaderLine: 16384,
@@ -19,8 +28,35 @@ describe("defaults", () => {
       maxRequestsPerConnection: Number.POSITIVE_INFINITY
     })
     expect(
-      [headerTimeout, bodyTimeout, keepAliveTimeout, writeTimeout, lingerTimeout].map(Duration.toSeconds)
-    ).toStrictEqual([10, 30, 60, 30, 1])
+      [
+        headerTimeout,
+        bodyTimeout,
+        bodyTotalTimeout,
+        halfCloseTimeout,
+        keepAliveTimeout,
+        writeTimeout,
+        lingerTimeout
+      ].map(Duration.toSeconds)
+    ).toStrictEqual([10, 30, 300, 30, 60, 30, 1])
+  })
+})
+
+describe("senseless", () => {
+  it.each([
+    { maxHeaders: 1.5 },
+    { maxBody: -1 },
+    { maxBody: Number.NaN },
+    { keepAliveTimeout: -1 },
+    { headerTimeout: Number.NaN }
+  ])("names what makes no sense: %o", (options) => {
+    expect(Limits.senseless(options)).toBe(Object.keys(options)[0])
+  })
+
+  it("is nothing for what can be meant", () => {
+    expect(Limits.senseless({})).toBe(undefined)
+    expect(Limits.senseless({ maxDrain: 0, maxBody: Number.POSITIVE_INFINITY, writeTimeout: "1 second" })).toBe(
+      undefined
+    )
   })
 })
 

@@ -15,8 +15,10 @@ import type { Duplex, Responded } from "../Response.js"
 
 export const ExchangeKey: unique symbol = Symbol.for("effect-asynchttpserver/Exchange")
 
-/** An answer whose head has left and whose end has not. */
+/** An answer in pieces. */
 export interface OpenAnswer {
+  /** Sends the head, unless it has left; a `ValueError` when the request has been answered meanwhile. */
+  readonly start: () => ValueError | undefined
   /** False when nothing that is written will be sent: HEAD, 204, 304. */
   readonly takesContent: boolean
   /** Writes on; a `ValueError` when the content would be longer than was announced, or has ended. */

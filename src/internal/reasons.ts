@@ -41,13 +41,16 @@ export const reasons = {
 
   // Writing a response: the handler's fault, answered 500.
   HeaderName: refusal(500, "a header name is not a token"),
-  HeaderValue: refusal(500, "a header value has a control character in it, or is not latin1"),
+  HeaderValue: refusal(
+    500,
+    "a header value cannot be written: it is malformed, missing, not latin1, or has a control character in it"
+  ),
   HeaderForbidden: refusal(500, "a header may not be given here: the server chooses the framing"),
   StatusCode: refusal(500, "a status code is out of the range that is allowed here"),
   ContentTooLong: refusal(500, "the content is longer than the Content-Length that was given"),
   ContentTooShort: refusal(500, "the content is shorter than the Content-Length that was given"),
   AlreadyAnswered: refusal(500, "the request has been answered already"),
-  BodyConsumed: refusal(500, "the body has been read already, in another way"),
+  BodyConsumed: refusal(500, "the body can be read once, and only while its request is served"),
   NotUpgradable: refusal(500, "the client did not ask for this, or its body has not been read"),
 
   // Setting a server up: never on the wire.

@@ -18,13 +18,36 @@ export class Signal {
   private wakes = 0
   private waiters: Array<(effect: Effect.Effect<void>) => void> = []
 
-  /** To be asked for in the same turn as the look that found nothing. */
+  /**
+   * To be asked for in the same turn as the look that found nothing. A waiter that is interrupted is remembered until
+   * the next wake-up: for who waits once, and is woken when it ends.
+   */
   wait(): Effect.Effect<void> {
     const seen = this.wakes
     return Effect.async<void>((resume) => {
       if (this.wakes === seen) this.waiters.push(resume)
       else resume(Effect.void)
     })
+  }
+
+  /** The same, for whoever may be interrupted and come back again and again: an interrupted waiter is forgotten. */
+  waitOrLeave(): Effect.Effect<void> {
+    const seen = this.wakes
+    return Effect.async<void>((resume) => {
+      if (this.wakes !== seen) {
+        resume(Effect.void)
+        return undefined
+      }
+      this.waiters.push(resume)
+      return Effect.sync(() => {
+        this.waiters = this.waiters.filter((waiter) => waiter !== resume)
+      })
+    })
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.waiters.length
   }
 
   wake(): void {
@@ -43,6 +66,11 @@ export const sleepReal = (milliseconds: number): Effect.Effect<void> =>
     const timer = setTimeout(() => resume(Effect.void), milliseconds)
     return Effect.sync(() => clearTimeout(timer))
   })
+
+/** One turn of the event loop: who works without ever waiting lets others have theirs. */
+export const nextTurn: Effect.Effect<void> = Effect.async<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})
 
 /** The fiber that runs this, as a value. */
 export const thisFiber = <A, E, R>(

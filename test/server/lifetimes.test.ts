@@ -27,6 +27,8 @@ import {
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
+const breaking = Stream.concat(Stream.make(Buffer.from("begun")), Stream.die("broken"))
+
 /** A handler that says when it runs, never answers, and tells how it ended. */
 const endless = Effect.gen(function* () {
   const isRunning = yield* Deferred.make<void>()
@@ -410,7 +412,7 @@ describe("how a connection ended", () => {
         const { port } = yield* server.listen()
         const wire = yield* connect(port)
         const handler: Handler = (request) => {
-          if (request.url === "/breaks") return respondStream(request, 200, Stream.die("broken"))
+          if (request.url === "/breaks") return respondStream(request, 200, breaking)
           if (request.url === "/upgrade") return upgrade(request, { Upgrade: "x" }, () => Effect.void)
           return respond(request, 200)
         }
@@ -702,7 +704,7 @@ describe("descriptors", () => {
       const handler: Handler = (request) => {
         if (request.url === "/dies") return Effect.die("dead")
         if (request.url === "/never") return Effect.never
-        if (request.url === "/breaks") return respondStream(request, 200, Stream.die("broken"))
+        if (request.url === "/breaks") return respondStream(request, 200, breaking)
         if (request.url === "/upgrade") return upgrade(request, { Upgrade: "x" }, () => Effect.void)
         return respond(request, 200)
       }

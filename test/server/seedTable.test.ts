@@ -489,11 +489,16 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
 
   it.scopedLive("a connection that waited when it was interrupted is served by the next", () =>
     Effect.gen(function* () {
-      const made = yield* serving(hello, { max: 10, assumed: 8 })
-      // One descriptor listens, so there is never room for 8 more beside a connection.
+      const isHeld = yield* Deferred.make<void>()
+      const hold: Handler = () => Effect.zipRight(Deferred.succeed(isHeld, undefined), Effect.never)
+      const made = yield* serving(hold, { max: 10, assumed: 8 })
+      // One descriptor listens and one is served, so there is no room for 8 more.
+      const held = yield* connect(made.port)
+      yield* held.send(requestText("GET /"))
+      yield* Deferred.await(isHeld)
       const wire = yield* connect(made.port)
       yield* wire.send(requestText("GET /"))
-      yield* heldBecomes(made, 2)
+      yield* heldBecomes(made, 3)
       yield* turns(3)
       yield* Fiber.interrupt(made.fiber)
       yield* Effect.forkScoped(made.server.serve((request) => respond(request, 200, "the next one")))

@@ -76,6 +76,8 @@ const isValue = (value: string): boolean => {
 
 /** Whether a field may be written; a CR or LF in it would be a second response (RFC 9110 §5.5). @internal */
 export const refusalOf = (name: string, value: string): Refused | undefined => {
+  // Types forbid it, but what came through `any` should be named, and not written as something else.
+  if (typeof name !== "string" || typeof value !== "string") return refused("HeaderValue", `${name}: ${typeof value}`)
   if (!isToken(name)) return refused("HeaderName", name)
   return isValue(value) ? undefined : refused("HeaderValue", `${name}: ${value}`)
 }

@@ -43,9 +43,8 @@ export class Arrivals<A> {
   }
 
   /** Those that were taken and never opened, because who took them was interrupted, come back to the front. */
-  putBack(connections: ReadonlyArray<A>): void {
-    const waiting = new Set(this.queue)
-    this.queue = [...connections.filter((each) => !waiting.has(each)), ...this.queue]
+  private giveBack(connections: ReadonlyArray<A>): void {
+    this.queue = [...connections, ...this.queue]
     this.arrived.wake()
   }
 
@@ -59,16 +58,23 @@ export class Arrivals<A> {
     return Effect.suspend((): Effect.Effect<B, OSError> => {
       if (this.queue.length > 0) return Effect.succeed(cut(this.queue))
       if (this.failure !== undefined) return Effect.fail(this.failure)
-      return Effect.zipRight(this.arrived.wait(), this.take(cut))
+      return Effect.zipRight(this.arrived.waitOrLeave(), this.take(cut))
     })
   }
 
   /** The one that has waited longest. The queue is not empty when it is cut. */
   readonly takeOne: Effect.Effect<A, OSError> = this.take((queue) => queue.shift()!)
 
-  readonly takeAll: Effect.Effect<Chunk.Chunk<A>, OSError> = this.take((queue) =>
-    Chunk.unsafeFromArray(queue.splice(0))
-  )
-
-  readonly stream: Stream.Stream<A, OSError> = Stream.repeatEffectChunk(this.takeAll)
+  /** All that are there, again and again; who stops taking gives back those of the last chunk that are still `isLeft`. */
+  stream(isLeft: (connection: A) => boolean): Stream.Stream<A, OSError> {
+    return Stream.suspend(() => {
+      let last: ReadonlyArray<A> = []
+      const takeAll = this.take((queue) => {
+        last = queue.splice(0)
+        return Chunk.unsafeFromArray([...last])
+      })
+      const giveBack = Effect.sync(() => this.giveBack(last.filter(isLeft)))
+      return Stream.ensuring(Stream.repeatEffectChunk(takeAll), giveBack)
+    })
+  }
 }

@@ -75,6 +75,9 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   private writeDue = never
   /** When the header section, a body, or what is skipped of one has to have ended: trickling does not move it. */
   private totalDue = never
+  /** When a handler whose client has sent FIN is given up. */
+  private halfClosedDue = never
+  private totalWhenHalfClosed = 0
   private unsent = 0
   private readonly received = new Signal()
   private readonly sent = new Signal()
@@ -148,20 +151,25 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
       this.over("Aborted")
       return undefined
     }
-    if (this.inbox.isEnded) this.probe()
     this.phase = "Handling"
     this.readDue = this.totalDue = never
     this.requests++
-    this.scope.open()
     this.exchange = new ExchangeImpl(this, head)
     this.request = new RequestImpl(head, this.connection, this.exchange)
     const answer = this.answer()
-    if (!(answer instanceof Answering)) {
-      this.outbox.leave()
-      return Effect.matchCauseEffect(answer, this.settle)
+    if (answer instanceof Answering) return this.answerNow(answer)
+    if (this.inbox.isEnded) this.halfClosed()
+    this.outbox.leave()
+    return Effect.matchCauseEffect(Effect.zipRight(this.scope.begin, answer), this.settle)
+  }
+
+  private answerNow(answer: Answering): Effect.Effect<void, never, R> | undefined {
+    try {
+      const evidence = answer.unsafeRun()
+      return evidence instanceof ValueError ? this.failed(Cause.fail(evidence)) : this.settled(evidence)
+    } catch (defect) {
+      return this.failed(Cause.die(defect))
     }
-    const evidence = answer.unsafeRun()
-    return evidence instanceof ValueError ? this.failed(Cause.fail(evidence)) : this.settled(evidence)
   }
 
   /** A handler may throw before it has made an Effect: that is a defect like any other. */
@@ -199,15 +207,17 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   }
 
   /** Ends the request behind its answer, and goes on; `undefined` when there is nothing to end. */
-  private conclude(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
+  private conclude(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, never, R> | undefined {
     const closing = this.scope.close(exit)
     if (closing === undefined) {
       this.goOn()
       return undefined
     }
     this.outbox.leave()
+    // The answer stands, whatever its finalizers do.
+    const settled = Effect.catchAllCause(closing, (cause) => this.service.report(cause, this.request))
     return Effect.ensuring(
-      closing,
+      settled,
       Effect.sync(() => this.goOn())
     )
   }
@@ -218,6 +228,13 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     else if (exchange.isUpgraded) this.over("Upgraded")
     else if (!exchange.reuse) this.over("ClosedByServer")
     else this.read(exchange.isUnread ? "Skipping" : "Reading")
+    this.retire()
+  }
+
+  /** Whoever has kept the request finds it over, and does not wait for what is another's. */
+  private retire(): void {
+    this.halfClosedDue = never
+    if (this.exchange.close()) this.received.wake()
   }
 
   private read(phase: "Reading" | "Skipping" = "Reading"): void {
@@ -268,6 +285,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     }
     if (this.phase !== "Over") this.over("Interrupted")
     const farewell = Effect.suspend(() => {
+      if (this.requests > 0) this.retire()
       this.readDue = this.writeDue = never
       this.outbox.flush()
       if (Exit.isFailure(exit) || this.reason === "Broken") connection.destroy()
@@ -301,6 +319,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     if (this.isClosed || this.inbox.isEnded) this.endedByClient(isIdle)
     else if (this.overdue) this.timedOut(isIdle)
     else if (this.isDraining) this.over("ClosedByServer")
+    else if (this.outbox.isFull()) return this.canWrite
     else return this.receive(this.dueOf(isIdle))
     return Effect.void
   }
@@ -385,8 +404,26 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     this.inbox.isEnded = true
     const isServing = this.phase === "Handling" && !this.exchange.isUpgraded
     if (isServing && this.household.onHalfClose === "interrupt") this.interrupt("Aborted")
-    else if (isServing) this.probe()
+    else if (isServing) this.halfClosed()
     this.received.wake()
+  }
+
+  /**
+   * A client that has gone for good sends the same FIN as one that waits for its answer. It is given time for that, and
+   * more as long as something is written, which a client that has gone refuses sooner or later.
+   */
+  private halfClosed(): void {
+    this.probe()
+    this.totalWhenHalfClosed = this.outbox.total
+    this.halfClosedDue = this.household.deadlines.now() + this.household.timeouts.halfClosed
+    this.household.deadlines.notBefore(this.halfClosedDue)
+  }
+
+  private stillHalfClosed(now: number): void {
+    const isWriting = this.outbox.total !== this.totalWhenHalfClosed
+    this.totalWhenHalfClosed = this.outbox.total
+    if (isWriting) this.halfClosedDue = now + this.household.timeouts.halfClosed
+    else this.interrupt("Aborted")
   }
 
   /**
@@ -404,13 +441,14 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
 
   readonly onClose = (): void => {
     this.isClosed = true
+    this.inbox.isEnded = true
     if (this.phase === "Handling") this.interrupt("Aborted")
     this.received.wake()
     this.sent.wake()
   }
 
   dueAt(): number {
-    return Math.min(this.readDue, this.writeDue)
+    return Math.min(this.readDue, this.writeDue, this.halfClosedDue)
   }
 
   onDue(now: number): void {
@@ -420,6 +458,10 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
       this.received.wake()
     }
     if (this.writeDue <= now) this.writeOverdue(now)
+    if (this.halfClosedDue <= now) {
+      this.halfClosedDue = never
+      this.stillHalfClosed(now)
+    }
   }
 
   /** A client that reads something, however slowly, is waited for. */

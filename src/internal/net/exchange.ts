@@ -14,6 +14,7 @@ import type { BodyFraming, Refused, WrittenHead } from "../../ResponseWriter.js"
 import type { Exchange, OpenAnswer, Upgraded } from "../exchange.js"
 import { flatOf } from "../headers.js"
 import { responded } from "../responded.js"
+import { nextTurn } from "../runtime.js"
 import type { Line } from "./line.js"
 import { RequestBody } from "./requestBody.js"
 
@@ -22,22 +23,47 @@ const noFields: ReadonlyArray<string> = []
 const fieldsOf = (headers: HttpHeaders.Input | undefined): ReadonlyArray<string> =>
   headers === undefined ? noFields : flatOf(HttpHeaders.make(headers))
 
-const byteLength = (content: string | Uint8Array): number =>
-  typeof content === "string" ? Buffer.byteLength(content) : content.byteLength
+/** What is neither text nor bytes, which types forbid, is the handler's defect, found before anything is written. */
+const byteLength = (content: string | Uint8Array): number => {
+  if (typeof content === "string") return Buffer.byteLength(content)
+  if (content instanceof Uint8Array) return content.byteLength
+  throw new TypeError("the content of an answer is a string or a Uint8Array")
+}
 
 const refusalOf = (refused: Refused): ValueError => new ValueError(refused)
 
-/** The content of an answer whose head has been written. */
+/** After so many bytes that never had to wait, a stream lets the others of its process have a turn. */
+const bytesPerTurn = 256 * 1024
+
+/** What an open answer needs of its exchange. */
+interface Opening {
+  readonly status: number
+  readonly framing: BodyFraming
+  readonly start: () => ValueError | undefined
+  readonly onEnd: (evidence: Responded) => void
+}
+
+/** An answer in pieces: its head leaves when it is started, with its first piece at the latest. */
 class OpenAnswerImpl implements OpenAnswer {
   private sent = 0
+  private isStarted = false
   private isEnded = false
 
   constructor(
     private readonly line: Line,
-    private readonly status: number,
-    private readonly framing: BodyFraming,
-    private readonly onEnd: (evidence: Responded) => void
+    private readonly opening: Opening
   ) {}
+
+  private get framing(): BodyFraming {
+    return this.opening.framing
+  }
+
+  start(): ValueError | undefined {
+    if (this.isStarted) return undefined
+    const refusal = this.opening.start()
+    this.isStarted = refusal === undefined
+    return refusal
+  }
 
   get takesContent(): boolean {
     return this.framing._tag !== "None"
@@ -50,7 +76,8 @@ class OpenAnswerImpl implements OpenAnswer {
       line: { outbox, writer }
     } = this
     const length = byteLength(content)
-    if (length === 0 || framing._tag === "None") return undefined
+    const refusal = this.start()
+    if (refusal !== undefined || length === 0 || framing._tag === "None") return refusal
     if (framing._tag === "Length" && this.sent + length > framing.length) {
       return new ValueError({ reason: "ContentTooLong", saw: `${this.sent + length} of ${framing.length} bytes` })
     }
@@ -70,14 +97,16 @@ class OpenAnswerImpl implements OpenAnswer {
     if (framing._tag === "Length" && this.sent < framing.length) {
       return new ValueError({ reason: "ContentTooShort", saw: `${this.sent} of ${framing.length} bytes` })
     }
+    const refusal = this.start()
+    if (refusal !== undefined) return refusal
     if (framing._tag === "Chunked") {
       const last = writer.lastChunk(fieldsOf(trailers))
       if (typeof last !== "string") return refusalOf(last)
       outbox.pushText(last)
     }
     this.isEnded = true
-    const evidence = responded(this.status, this.sent)
-    this.onEnd(evidence)
+    const evidence = responded(this.opening.status, this.sent)
+    this.opening.onEnd(evidence)
     return evidence
   }
 }
@@ -89,6 +118,8 @@ export class ExchangeImpl implements Exchange {
   reuse = true
   /** Whether the answer is `101`, and HTTP is over. */
   isUpgraded = false
+  private isOver = false
+  private totalAtTurn = 0
   private evidence: Responded | undefined
   private madeBody: RequestBody | undefined
 
@@ -99,7 +130,22 @@ export class ExchangeImpl implements Exchange {
 
   /** Made when somebody asks for it; few requests have one. */
   private get body(): RequestBody {
-    return (this.madeBody ??= new RequestBody(this.line, this.head))
+    if (this.madeBody === undefined) {
+      this.madeBody = new RequestBody(this.line, this.head)
+      if (this.isOver) this.madeBody.close()
+    }
+    return this.madeBody
+  }
+
+  /**
+   * The handler is done: whoever kept the request gets nothing more from the connection, and writes nothing to it. Says
+   * whether somebody may be waiting for the body.
+   */
+  close(): boolean {
+    this.isOver = true
+    this.state = "Answered"
+    this.madeBody?.close()
+    return this.madeBody !== undefined
   }
 
   private get hasBody(): boolean {
@@ -130,8 +176,9 @@ export class ExchangeImpl implements Exchange {
 
   respond(code: number, content: string | Uint8Array, headers: HttpHeaders.Input | undefined): Responded | ValueError {
     const length = byteLength(content)
-    const written = this.writeHead(code, headers, length)
+    const written = this.compose(code, headers, length)
     if (written instanceof ValueError) return written
+    this.send(written)
     const isSent = written.framing._tag === "Length"
     if (isSent && length > 0) this.line.outbox.pushContent(content, length)
     const evidence = responded(code, isSent ? length : 0)
@@ -140,12 +187,24 @@ export class ExchangeImpl implements Exchange {
   }
 
   begin(code: number, headers: HttpHeaders.Input | undefined): OpenAnswer | ValueError {
-    // A streamed answer may be made from the body, which could not be asked for behind its head: it is asked for now.
-    if (this.state === "Unanswered" && this.head.expectsContinue) this.body.sendContinue()
-    const written = this.writeHead(code, headers, undefined)
+    const written = this.compose(code, headers, undefined)
     if (written instanceof ValueError) return written
+    return new OpenAnswerImpl(this.line, {
+      status: code,
+      framing: written.framing,
+      start: () => this.start(code, headers),
+      onEnd: (evidence) => this.answered(evidence)
+    })
+  }
+
+  private start(code: number, headers: HttpHeaders.Input | undefined): ValueError | undefined {
+    // An answer in pieces may be made from the body, which cannot be asked for behind its head: it is asked for now.
+    if (this.state === "Unanswered" && this.head.expectsContinue) this.body.sendContinue()
+    const written = this.compose(code, headers, undefined)
+    if (written instanceof ValueError) return written
+    this.send(written)
     this.state = "Open"
-    return new OpenAnswerImpl(this.line, code, written.framing, (evidence) => this.answered(evidence))
+    return undefined
   }
 
   inform(code: number, headers: HttpHeaders.Input | undefined): ValueError | undefined {
@@ -158,7 +217,11 @@ export class ExchangeImpl implements Exchange {
   }
 
   upgrade(headers: HttpHeaders.Input | undefined): Upgraded | ValueError {
-    return this.handOver(101, this.head.offersUpgrade, ["Connection", "Upgrade", ...fieldsOf(headers)])
+    const given = HttpHeaders.make(headers ?? {})
+    // A 101 names the protocol, and lists no other option of the connection (RFC 9110 §7.8).
+    if (!HttpHeaders.has(given, "Upgrade")) return new ValueError({ reason: "HeaderValue", saw: "Upgrade: missing" })
+    const fields = flatOf(HttpHeaders.remove(given, "Connection"))
+    return this.handOver(101, this.head.offersUpgrade, ["Connection", "Upgrade", ...fields])
   }
 
   tunnel(headers: HttpHeaders.Input | undefined): Upgraded | ValueError {
@@ -184,11 +247,14 @@ export class ExchangeImpl implements Exchange {
   }
 
   mustWait(): boolean {
-    return this.line.outbox.isFull()
+    return this.line.outbox.isFull() || this.line.outbox.total - this.totalAtTurn >= bytesPerTurn
   }
 
   get canWrite(): Effect.Effect<void> {
-    return this.line.canWrite
+    return Effect.suspend(() => {
+      this.totalAtTurn = this.line.outbox.total
+      return this.line.outbox.isFull() ? this.line.canWrite : nextTurn
+    })
   }
 
   /** Whether the body will not stand between this answer and the next request. */
@@ -196,7 +262,8 @@ export class ExchangeImpl implements Exchange {
     return !this.hasBody || (isStreamed ? this.body.canBeRead : this.body.canBeSkipped)
   }
 
-  private writeHead(
+  /** The head of an answer, or why there cannot be one like this; nothing is written yet. */
+  private compose(
     code: number,
     headers: HttpHeaders.Input | undefined,
     length: number | undefined
@@ -217,11 +284,13 @@ export class ExchangeImpl implements Exchange {
       reuse: head.keepAlive && !isConnect && line.mayGoOn() && this.leavesNothing(length === undefined),
       date: line.date()
     })
-    if (written._tag === "Refused") return refusalOf(written)
+    return written._tag === "Refused" ? refusalOf(written) : written
+  }
+
+  private send(written: WrittenHead): void {
     this.reuse = written.reuse
-    if (head.expectsContinue) this.body.forgetContinue()
-    line.outbox.pushText(written.text)
-    return written
+    if (this.head.expectsContinue) this.body.forgetContinue()
+    this.line.outbox.pushText(written.text)
   }
 
   private answered(evidence: Responded): void {
@@ -247,7 +316,7 @@ export class ExchangeImpl implements Exchange {
       write: (content) =>
         Effect.suspend(() => {
           line.outbox.pushContent(content, byteLength(content))
-          return line.outbox.isFull() ? line.canWrite : Effect.void
+          return this.mustWait() ? this.canWrite : Effect.void
         })
     }
   }

@@ -58,6 +58,7 @@ export interface Timeouts {
   readonly header: number
   readonly body: number
   readonly bodyTotal: number
+  readonly halfClosed: number
   readonly write: number
 }
 
@@ -65,6 +66,7 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
   keepAlive: Duration.toMillis(limits.keepAliveTimeout),
   header: Duration.toMillis(limits.headerTimeout),
   body: Duration.toMillis(limits.bodyTimeout),
+  halfClosed: Duration.toMillis(limits.halfCloseTimeout),
   bodyTotal: Duration.toMillis(limits.bodyTotalTimeout),
   write: Duration.toMillis(limits.writeTimeout)
 })
@@ -75,12 +77,6 @@ export interface Service<E, R> {
   /** Told of every failure that was answered 500, or that could not be answered. */
   readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>
 }
-
-/** The first limit that can never hold: a size or a number that is not positive, or not a number. */
-export const senseless = (limits: Limits): string | undefined =>
-  Object.entries(limits).find(
-    ([, limit]) => !(Number(Duration.isDuration(limit) ? Duration.toMillis(limit) : limit) >= 0)
-  )?.[0]
 
 /** Makes what all connections share; the sweep of deadlines ends with the scope. */
 export const makeHousehold = (

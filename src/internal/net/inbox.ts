@@ -33,7 +33,7 @@ export class Inbox {
     const bytes = this.queue.shift()
     if (bytes === undefined) return undefined
     this.size -= bytes.length
-    if (this.isPaused && this.size < this.maxReadAhead) {
+    if (this.isPaused && (this.size < this.maxReadAhead || this.queue.length === 0)) {
       this.isPaused = false
       this.connection.resume()
     }

@@ -17,12 +17,17 @@ const maxCopied = 2 * 1024
 
 const resolved = Promise.resolve()
 
+/** Text beyond this length is sent as bytes of its own: joined, it could pass what a string can hold. */
+const maxJoined = 64 * 1024
+
 export class Outbox {
   private text = ""
   private parts: Array<string | Uint8Array> = []
   private gathered = 0
   private isScheduled = false
   private isAttended = false
+  /** Bytes that were ever pushed. */
+  total = 0
 
   constructor(private readonly connection: Connection) {}
 
@@ -41,6 +46,7 @@ export class Outbox {
   pushText(text: string): void {
     this.text += text
     this.gathered += text.length
+    this.total += text.length
     this.pushed()
   }
 
@@ -53,13 +59,14 @@ export class Outbox {
       this.parts.push(bytes)
     }
     this.gathered += bytes.length
+    this.total += bytes.length
     this.pushed()
   }
 
   /** Content: text that is ASCII stays text, any other becomes its UTF-8. `length` is its length in bytes. */
   pushContent(content: string | Uint8Array, length: number): void {
     if (typeof content !== "string") this.pushBytes(content)
-    else if (content.length === length) this.pushText(content)
+    else if (content.length === length && length <= maxJoined) this.pushText(content)
     else this.pushBytes(Buffer.from(content))
   }
 

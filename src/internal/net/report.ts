@@ -3,20 +3,19 @@
  *
  * @internal
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
 import type { Service } from "./household.js"
 
-/** The default report: an error in the log, with the request it is about. A client that left is nobody's error. */
+/** The default report: an error in the log, with the request it is about. A client that left is never reported. */
 const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
-  Effect.annotateLogs(
-    Cause.isInterruptedOnly(cause)
-      ? Effect.logDebug("a handler was interrupted", cause)
-      : Effect.logError("a handler failed", cause),
-    { method: request.method, url: request.url, client: request.client.id }
-  )
+  Effect.annotateLogs(Effect.logError("a handler failed", cause), {
+    method: request.method,
+    url: request.url,
+    client: request.client.id
+  })
 
 export const serviceOf = <E, R, R2>(
   handler: Handler<E, R>,

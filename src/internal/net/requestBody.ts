@@ -86,6 +86,11 @@ export class RequestBody {
     this.continues = false
   }
 
+  /** The request is over: what follows on the connection is another's. */
+  close(): void {
+    if (!this.isDone) this.failure ??= new ValueError({ reason: "BodyConsumed", saw: "the request is over" })
+  }
+
   readWhole(): Effect.Effect<Buffer, ValueError> {
     if (this.asked === "Pieces") return new ValueError({ reason: "BodyConsumed" })
     this.ask("Whole")

@@ -1,11 +1,10 @@
 /**
  * The `Scope` of one request, and what becomes of what its handler leaves in the fiber: children, and FiberRefs.
  *
- * A handler that acquires nothing costs nothing: the scope in its context is a promise of one, made real by its first
- * finalizer. All requests of a connection share one context, in which the scope is replaced in place, since
- * a context of its own would cost a request 2 µs. That is only right while nobody else holds the context; a fork is
- * noticed by a FiberRef, and then, and only then, the children are ended with the request and the connection gets a new
- * context, so that a daemon keeps the scope it was born under, which has closed.
+ * Every handler that is more than an answer gets a context of its own (2 µs), since it may keep it: a daemon, or a
+ * runtime captured for a callback, finds the scope of its own request there, which has closed, and never another's. The
+ * scope in it is the promise of one, made real by its first finalizer. What a handler leaves in the fiber is noticed,
+ * not searched for: a fork passes a FiberRef, and a FiberRef that was set makes the fiber's references another object.
  *
  * @internal
  */
@@ -99,20 +98,17 @@ const contextWith = (base: Context.Context<never>, scope: Scope.Scope): Context.
 export class RequestScope {
   private scope = new LazyScope()
   private readonly forks: Forks = { seen: false }
-  private context: Context.Context<never>
   // Set by `install`, before any request is.
   private fiber!: Fiber.RuntimeFiber<unknown, unknown>
   private refs!: FiberRefs.FiberRefs
 
-  constructor(private readonly runtime: Runtime.Runtime<never>) {
-    this.context = contextWith(runtime.context, this.scope)
-  }
+  constructor(private readonly runtime: Runtime.Runtime<never>) {}
 
   /** The runtime in which the connection's fiber is to be started: it succeeds even when it is interrupted. */
   makeRuntime(): Runtime.Runtime<never> {
-    const { fiberRefs } = this.runtime
+    const { context, fiberRefs } = this.runtime
     const runtimeFlags = RuntimeFlags.disable(this.runtime.runtimeFlags, RuntimeFlags.Interruption)
-    return Runtime.make({ context: this.context, fiberRefs, runtimeFlags })
+    return Runtime.make({ context, fiberRefs, runtimeFlags })
   }
 
   /** What that fiber starts with besides: the eye on its forks, of which its own start is none. */
@@ -125,13 +121,14 @@ export class RequestScope {
     this.refs = unsafeRefsOf(fiber)
   }
 
-  /** A new scope for a new request. */
-  open(): void {
+  /** To be run before a handler: its own scope, in a context of its own, which it may keep. */
+  readonly begin: Effect.Effect<void> = Effect.suspend(() => {
     this.scope = new LazyScope()
-    // The map of a context is read-only to its users; this one was made here, and nobody else holds it (see above).
-    const services = this.context.unsafeMap as Map<string, unknown>
-    services.set(Scope.Scope.key, this.scope)
-  }
+    const context = contextWith(this.runtime.context, this.scope)
+    return Effect.map(FiberRef.set(FiberRef.currentContext, context), () => {
+      this.refs = unsafeRefsOf(this.fiber)
+    })
+  })
 
   /** Ends a request: its children, its scope, and what it set in the fiber; `undefined` when there is nothing to end. */
   close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
@@ -153,12 +150,9 @@ export class RequestScope {
       if (old === undefined) changes.push(FiberRef.delete(ref))
       else if (value !== old[0][1]) changes.push(FiberRef.set(ref, old[0][1]))
     }
-    if (this.forks.seen) {
-      this.forks.seen = false
-      this.context = contextWith(this.runtime.context, new LazyScope())
-      changes.push(FiberRef.set(FiberRef.currentContext, this.context))
-    }
     const settled = Effect.sync(() => {
+      this.forks.seen = false
+      this.scope = new LazyScope()
       this.refs = unsafeRefsOf(this.fiber)
     })
     return Effect.zipRight(Effect.all(changes, { discard: true }), settled)

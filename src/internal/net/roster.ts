@@ -29,6 +29,15 @@ export class Roster {
   private readonly served = new Registry<Served>()
   private readonly ended = new Signal()
 
+  get isEmpty(): boolean {
+    return this.served.size === 0
+  }
+
+  /** Waits until one of them has ended. */
+  awaitEnd(): Effect.Effect<void> {
+    return this.ended.waitOrLeave()
+  }
+
   add(connection: Served): Entry<Served> {
     return this.served.add(connection)
   }

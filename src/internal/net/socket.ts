@@ -72,7 +72,8 @@ export class SocketConnection implements Connection {
 
   open(events: ConnectionEvents): void {
     const { socket } = this
-    if (socket === undefined) {
+    // A connection that has closed, or that somebody else has opened, is over for whoever comes now.
+    if (socket === undefined || this.events !== undefined) {
       queueMicrotask(events.onClose)
       return
     }
@@ -107,8 +108,18 @@ export class SocketConnection implements Connection {
     return this.socket?.writableNeedDrain ?? false
   }
 
+  /** A write that is under way counts whole until it is done; the system's own queue tells how far it is. */
   unsent(): number {
-    return this.socket?.writableLength ?? 0
+    const { socket } = this
+    if (socket === undefined || socket.writableLength === 0) return 0
+    // Not public, but what node:net's own timeout looks at; without it only whole writes are progress.
+    const handle = (socket as { readonly _handle?: { readonly writeQueueSize?: number } })._handle
+    return socket.writableLength + (handle?.writeQueueSize ?? 0)
+  }
+
+  /** Neither opened nor closed. */
+  get isUnopened(): boolean {
+    return this.socket !== undefined && this.events === undefined
   }
 
   end(): void {

@@ -8,9 +8,8 @@ import { createServer, isIP, type Server, type Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { type Address, tcp } from "../../Address.js"
-import type { Budget } from "../../DescriptorBudget.js"
+import { assumedDescriptorsPerRequest, type Budget } from "../../DescriptorBudget.js"
 import { OSError, ValueError } from "../../Errors.js"
 import type { Bound, ListenOptions } from "../../Listener.js"
 import { Registry } from "../registry.js"
@@ -20,7 +19,10 @@ import { SocketConnection } from "./socket.js"
 /** What a socket buffers before it says that it is full: one read's worth, and all that a small answer needs. */
 const highWaterMark = 64 * 1024
 
-/** At most this share of the budget may wait: were it filled by who waits, nobody served could make room again. */
+/**
+ * At most this share of the budget may wait, and fewer than leave room for one request: were it filled by who waits,
+ * an accept loop that asks `shouldAcceptRequest` would wait for ever.
+ */
 const waitingShare = 1 / 2
 
 /** Written whole and at once, since the next connection may take the last descriptor. */
@@ -122,7 +124,8 @@ class Sockets {
   private readonly maxWaiting: number
 
   constructor(private readonly budget: Budget) {
-    this.maxWaiting = Math.max(1, Math.floor(budget.max * waitingShare))
+    const roomForAnother = budget.max - assumedDescriptorsPerRequest - 2
+    this.maxWaiting = Math.max(1, Math.min(Math.floor(budget.max * waitingShare), roomForAnother))
   }
 
   /** The arrival is the taking: an accepted socket holds a descriptor, whether anybody reads it or not. */
@@ -140,11 +143,6 @@ class Sockets {
     const entry = this.unopened.add(connection)
     connection.onOpen = () => this.unopened.remove(entry)
     this.arrivals.offer(connection)
-  }
-
-  /** Those that were taken and never opened wait again. */
-  putBack(): void {
-    this.arrivals.putBack(this.unopened.values)
   }
 
   /** Here and not in a fiber: by then the system would have accepted the next one, and closed it without a word. */
@@ -199,10 +197,7 @@ export const listen = (
     })
     return {
       address: addressOf(server),
-      connections: Stream.ensuring(
-        sockets.arrivals.stream,
-        Effect.sync(() => sockets.putBack())
-      ),
+      connections: sockets.arrivals.stream((connection) => connection.isUnopened),
       accept: sockets.arrivals.takeOne,
       waiting: Effect.sync(() => sockets.arrivals.size),
       refused: Effect.sync(() => sockets.refused)

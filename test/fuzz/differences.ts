@@ -1,0 +1,310 @@
+/**
+ * Where our parser and the strict one inside Node differ, and may: each rule says what differs, why ours is right, and
+ * shows it in a row of bytes. The first rule that fits accepts a difference; what none fits is a finding.
+ *
+ * Rules of the first part are about what ours refuses and Node reads: ours is the stricter, and that its strictness is
+ * the RFC's is checked by the reference reader. Those of the second part, where Node is the stricter, are narrow: a
+ * shape of bytes, and the code of Node's error.
+ */
+import type { Difference } from "./differential.js"
+
+export interface Rule {
+  readonly name: string
+  /** What each does, in a few words. */
+  readonly ours: string
+  readonly node: string
+  /** Why ours is right. */
+  readonly reason: string
+  /** The shortest bytes that show it. */
+  readonly example: string
+  readonly accepts: (difference: Difference) => boolean
+}
+
+const isLenient = (difference: Difference): boolean => difference.node === "reads" || difference.node === "waits"
+
+/** Ours refuses for that reason what Node has not refused. */
+const oursRefuses =
+  (reasons: ReadonlyArray<string>, shape: RegExp = /^/) =>
+  (difference: Difference): boolean =>
+    difference.what === "ours refuses" &&
+    reasons.includes(difference.ours) &&
+    isLenient(difference) &&
+    shape.test(difference.text)
+
+/** Node refuses with that code what looks like this, whatever ours makes of it. */
+const nodeRefuses =
+  (codes: ReadonlyArray<string>, shape: RegExp) =>
+  (difference: Difference): boolean =>
+    difference.what === "node refuses" && codes.includes(difference.node) && shape.test(difference.text)
+
+const post = "POST / HTTP/1.1\r\nHost: a\r\n"
+const chunked = `${post}Transfer-Encoding: chunked\r\n\r\n`
+
+/** The head of a request that offers an upgrade, as Node sees it: both fields, whatever is in `Upgrade`. */
+const offer = /^(?=[\s\S]*\r\n(?:proxy-)?connection:[^\r\n]*upgrade)(?=[\s\S]*\r\nupgrade:)/i
+
+/** The head alone, as far as it has come. */
+const headOf = (text: string): string => /^(?:\r\n)*(?:[^\r\n][\s\S]*?(?:\r\n\r\n|$))?/.exec(text)?.[0] ?? ""
+
+const strict: ReadonlyArray<Rule> = [
+  {
+    name: "judged before it is handed out",
+    ours: "refuses the head",
+    node: "hands the head to its handler, then refuses the same request",
+    reason:
+      "Both refuse. RFC 9112 §6.1: what cannot be framed is answered 400; a handler that has seen it may have acted on it.",
+    example: `${post}Transfer-Encoding: gzip\r\n\r\n`,
+    accepts: (difference) => difference.what === "ours refuses" && difference.isHandedOut && !isLenient(difference)
+  },
+  {
+    name: "what follows an upgrade nobody takes",
+    ours: "reads it: the offer is a plain request",
+    node: "drops the rest of what has arrived",
+    reason: "RFC 9110 §7.8: a server may ignore Upgrade; then the request is one like any other, and so is the next.",
+    example: "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: b\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    accepts: ({ before, isHandedOut, node, text }) =>
+      node === "waits" && offer.test(headOf(isHandedOut ? text : before))
+  },
+  {
+    name: "Host",
+    ours: 'refuses a Host that is repeated, or no `uri-host [":" port]`',
+    node: "reads the first one, whatever it is",
+    reason: "RFC 9112 §3.2: a server MUST answer 400 to more than one Host field, or one with an invalid value.",
+    example: "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n",
+    accepts: oursRefuses(["Host"])
+  },
+  {
+    name: "empty lines before a request",
+    ours: "skips two CRLF at most; a bare CR or LF is refused, a lone CR waits for its LF",
+    node: "skips any number of CR and LF",
+    reason: "RFC 9112 §2.2: at least one empty line SHOULD be ignored, and a bare CR is no line end.",
+    example: "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    accepts: (difference) =>
+      oursRefuses(["RequestLine"], /^(?:\r\n){0,2}[\r\n]/)(difference) ||
+      (difference.what === "other extent" && /^(?:\r\n)*\r$/.test(difference.text))
+  },
+  {
+    name: "no version",
+    ours: "refuses a request line of two parts",
+    node: "reads it as HTTP/0.9, with header fields",
+    reason: "RFC 9112 §3: the version is no option. HTTP/0.9 had no fields, and its answers have no head.",
+    example: "GET /\r\n\r\n",
+    accepts: oursRefuses(["RequestLine"], /^(?:\r\n){0,2}[!-~]+ [^ \r\n]+[\r\n]/)
+  },
+  {
+    name: "several spaces in a request line",
+    ours: "refuses",
+    node: "reads",
+    reason: "RFC 9112 §3: single spaces. Whoever splits on one finds another target than who splits on several.",
+    example: "GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
+    accepts: oursRefuses(["RequestLine"], /^(?:\r\n){0,2}[!-~]+ (?: |[^ \r\n]+ {2})/)
+  },
+  {
+    name: "other protocols",
+    ours: "refuses",
+    node: "reads RTSP and ICE",
+    reason: "RFC 9112 §2.3: `HTTP-name` is HTTP.",
+    example: "SOURCE / ICE/1.0\r\nHost: a\r\n\r\n",
+    accepts: oursRefuses(
+      ["RequestLine"],
+      /^(?:\r\n){0,2}[!-~]+ [^ \r\n]+ (?:(?:RTSP|ICE)\/|(?:R|RT|RTS|RTSP|I|IC|ICE)$)/
+    )
+  },
+  {
+    name: "Target",
+    ours: "refuses a fragment, user info, another scheme, and a form that the method does not have",
+    node: "reads what has no space or control character in it",
+    reason: "RFC 9112 §3.2: four forms, each for its methods; a server SHOULD answer 400 to an invalid request line.",
+    example: "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
+    accepts: oursRefuses(["Target"])
+  },
+  {
+    name: "MethodUnknown",
+    ours: "501",
+    node: "reads the methods of WebDAV, UPnP, Icecast and more",
+    reason: "RFC 9110 §9.1: nine methods are implemented here, and 501 says that others are not.",
+    example: "PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n",
+    accepts: oursRefuses(["MethodUnknown"])
+  },
+  {
+    name: "Version",
+    ours: "505",
+    node: "reads HTTP/2.0 and HTTP/0.9",
+    reason: "RFC 9110 §2.5: the major version is the syntax; another one is not what this parser reads.",
+    example: "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+    accepts: oursRefuses(["Version"], /^(?:\r\n){0,2}[^\r\n]* HTTP\/[02-9]\.[0-9]\r\n/)
+  },
+  {
+    name: "Transfer-Encoding in HTTP/1.0",
+    ours: "refuses",
+    node: "reads chunks",
+    reason: "RFC 9112 §6.1: the framing is faulty, since a 1.0 peer on the way has read another body.",
+    example: "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    accepts: oursRefuses(["TransferEncoding"], /^(?:\r\n)*[^\r\n]* HTTP\/1\.0\r\n/)
+  },
+  {
+    name: "TransferEncoding",
+    ours: "refuses an empty coding, an empty member, a coding that is no token",
+    node: "looks at the last one only",
+    reason: "RFC 9112 §6.1, §7: a list of codings, `chunked` last and once; readers differ on anything else.",
+    example: `${post}Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n`,
+    accepts: oursRefuses(["TransferEncoding"], /^(?:\r\n)*[^\r\n]* HTTP\/1\.[1-9]\r\n/)
+  },
+  {
+    name: "CodingUnknown",
+    ours: "501",
+    node: "hands out the body with the coding still on it",
+    reason: "RFC 9112 §6.1: a server that does not understand a coding SHOULD answer 501.",
+    example: `${post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+    accepts: oursRefuses(["CodingUnknown"])
+  },
+  {
+    name: "Expectation",
+    ours: "417 unless every member is 100-continue",
+    node: "417 unless 100-continue stands somewhere in it",
+    reason: "RFC 9110 §10.1.1: a member other than 100-continue may be answered 417, whatever stands beside it.",
+    example: `${post}Expect: 100-continue, b\r\n\r\n`,
+    accepts: oursRefuses(["Expectation"], /\r\nexpect:[^\r\n]*100-continue/i)
+  },
+  {
+    name: "limits",
+    ours: "413, 414, 431, and 400 for chunk extensions",
+    node: "has no bound here: its own is another, and set aside",
+    reason: "`Limits`: each with its number and reason. A length beyond `maxBody` is refused before the body comes.",
+    example: `${post}Content-Length: 8388609\r\n\r\n`,
+    accepts: oursRefuses(["BodyTooLarge", "TargetTooLong", "HeadersTooLarge", "TrailersTooLarge", "ChunkExtensions"])
+  },
+  {
+    name: "digits of a chunk size",
+    ours: "refuses the 17th",
+    node: "reads any number of zeros",
+    reason: "RFC 9112 §7.1: large numerals are to be expected, and overflow to be prevented; 16 digits are 64 bits.",
+    example: `${chunked}00000000000000000\r\n\r\n`,
+    accepts: oursRefuses(["Chunk"], /\r\n[0-9a-f]{17,}/i)
+  },
+  {
+    name: "trailers that are dropped",
+    ours: "drops names that frame, route, authenticate or control",
+    node: "hands them out",
+    reason: "RFC 9110 §6.5.1: such a field MUST NOT be processed behind the head; a handler that merges it would.",
+    example: `${chunked}0\r\nCookie: b\r\n\r\n`,
+    accepts: ({ what }) => what === "fewer trailers"
+  }
+]
+
+const lenient: ReadonlyArray<Rule> = [
+  {
+    name: "HTTP/1.2 to HTTP/1.9",
+    ours: "reads it as HTTP/1.1",
+    node: "refuses",
+    reason: "RFC 9110 §2.5: a higher minor version of the same major version is compatible by definition.",
+    example: "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
+    accepts: nodeRefuses(["HPE_INVALID_VERSION"], /^(?:\r\n){0,2}[A-Z]+ [^ \r\n]+ HTTP\/1\.[2-9](?:\r|$)/)
+  },
+  {
+    name: "a tab around Content-Length",
+    ours: "reads the length",
+    node: "refuses",
+    reason: "RFC 9110 §5.6.3: optional white space is SP and HTAB, before a value and behind it.",
+    example: `${post}Content-Length:\t1\t\r\n\r\nb`,
+    accepts: (difference) =>
+      !difference.isHandedOut &&
+      nodeRefuses(["HPE_INVALID_CONTENT_LENGTH"], /^/)(difference) &&
+      /\r\ncontent-length:(?=[ \t]*\d+[ \t]*\r\n)(?: *\t[ \t]*\d+|[ \t]*\d+ *\t)/i.test(headOf(difference.text))
+  },
+  {
+    name: "a tab behind a transfer coding",
+    ours: "reads the chunks",
+    node: "refuses",
+    reason: "RFC 9110 §5.6.3: the same. Ours sees the same coding as who trims, and refuses anything else behind it.",
+    example: `${post}Transfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n`,
+    accepts: (difference) =>
+      nodeRefuses(["HPE_INVALID_TRANSFER_ENCODING"], /^/)(difference) &&
+      /\r\ntransfer-encoding:[ \t]*chunked(?= *\t)[ \t]*\r\n/i.test(headOf(difference.text))
+  },
+  {
+    name: "a head is judged when it is whole",
+    ours: "waits for the rest of the head",
+    node: "refuses at the first byte that it knows to be wrong",
+    reason: "RFC 9112 §3: the answer is the same, and the limits and deadlines of a head bound the wait.",
+    example: "BREW /",
+    accepts: (difference) =>
+      difference.ours === "waits" &&
+      !difference.isHandedOut &&
+      nodeRefuses(
+        [
+          "HPE_INVALID_METHOD",
+          "HPE_INVALID_VERSION",
+          "HPE_INVALID_URL",
+          "HPE_INVALID_CONTENT_LENGTH",
+          "HPE_UNEXPECTED_CONTENT_LENGTH",
+          "HPE_INVALID_TRANSFER_ENCODING"
+        ],
+        /^(?:\r\n){0,2}(?![\s\S]*\r\n\r\n)[!-~]/
+      )(difference)
+  },
+  {
+    name: "an Expect without a member",
+    ours: "expects nothing",
+    node: "417",
+    reason: "RFC 9110 §5.6.1.2: empty members of a list MUST be ignored, and none is left.",
+    example: `${post}Expect:\r\n\r\n`,
+    accepts: (difference) => {
+      const values = Array.from(headOf(difference.text).matchAll(/\r\nexpect:([^\r\n]*)/gi), ([, value]) => value ?? "")
+      return (
+        nodeRefuses(["answered"], /^/)(difference) &&
+        values.length > 0 &&
+        values.every((each) => /^[ \t,]*$/.test(each))
+      )
+    }
+  },
+  {
+    name: "framing fields among the trailers",
+    ours: "drops them",
+    node: "judges them as if they stood in the head",
+    reason: "RFC 9110 §6.5.1: a trailer cannot frame what has been read; like other names of the kind it is dropped.",
+    example: `${chunked}0\r\nContent-Length: 1\r\n\r\n`,
+    accepts: (difference) =>
+      difference.isHandedOut &&
+      nodeRefuses(
+        ["HPE_INVALID_CONTENT_LENGTH", "HPE_INVALID_TRANSFER_ENCODING", "HPE_UNEXPECTED_CONTENT_LENGTH"],
+        /\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n[\s\S]*\r\n0+[ \t]*(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*(?:content-length|transfer-encoding):/i
+      )(difference)
+  },
+  {
+    name: "who may close a connection",
+    ours: "reads the next request: only Connection in the head can say `close`",
+    node: "obeys Proxy-Connection, and Connection among the trailers",
+    reason:
+      "RFC 9112 §9.3, appendix C.2.2: Proxy-Connection is not for servers; a trailer cannot control a connection.",
+    example: "GET / HTTP/1.1\r\nHost: a\r\nProxy-Connection: close\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    accepts: (difference) =>
+      nodeRefuses(["HPE_CLOSED_CONNECTION"], /^/)(difference) &&
+      !/\r\nconnection:[^\r\n]*close/i.test(headOf(difference.before)) &&
+      /\r\n(?:proxy-)?connection:[^\r\n]*close/i.test(difference.before)
+  },
+  {
+    name: "white space before a chunk extension",
+    ours: "reads the chunk",
+    node: "refuses",
+    reason:
+      'RFC 9112 §7.1.1: `*( BWS ";" BWS …)`, and bad white space MUST be accepted. Without an extension it is refused.',
+    example: `${chunked}0 ;b\r\n\r\n`,
+    accepts: nodeRefuses(["HPE_INVALID_CHUNK_SIZE"], /\r\n[0-9a-f]+[ \t]+(?:;[\t -~\x80-\xff]*(?:\r|$)|$)/i)
+  },
+  {
+    name: "what a chunk extension says",
+    ours: "ignores it up to CRLF, whatever it says",
+    node: "refuses what is no name and value",
+    reason:
+      "RFC 9112 §7.1.1: extensions that are not understood MUST be ignored; they end at CRLF exactly, bounded in sum.",
+    example: `${chunked}0;\xfc\r\n\r\n`,
+    accepts: nodeRefuses(["HPE_STRICT", "HPE_INVALID_CHUNK_SIZE"], /\r\n[0-9a-f]+[ \t]*;[\t -~\x80-\xff]*(?:\r|$)/i)
+  }
+]
+
+export const rules: ReadonlyArray<Rule> = [...strict, ...lenient]
+
+/** The name of the first rule that fits. */
+export const classify = (difference: Difference): string | undefined =>
+  rules.find(({ accepts }) => accepts(difference))?.name

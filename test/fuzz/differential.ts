@@ -1,0 +1,198 @@
+/**
+ * The differential fuzzer: one stream of bytes, four readers. Our parser must say what the reference reader says, to
+ * the letter; our server must do what our parser says; and both must agree with the parser inside Node, except where a
+ * rule of `differences.ts` says why not. Anything else is a finding.
+ */
+import { isDeepStrictEqual } from "node:util"
+import { isForbiddenTrailer } from "../../src/internal/http1/bodyDecoder.js"
+import { ask } from "./oracle.js"
+import { type Parsed, parse } from "./reading.js"
+import { read, startsOf } from "./reference.js"
+import type { Serve, Served } from "./running.js"
+import type { Seen, View } from "./view.js"
+
+/** Where our parser and Node's part, first. */
+export interface Difference {
+  readonly what:
+    | "ours refuses"
+    | "node refuses"
+    | "other extent"
+    | "other head"
+    | "other body"
+    | "other trailers"
+    | "fewer trailers"
+  /** What each says of that request: it reads it, waits for more of it, or refuses it, and why. */
+  readonly ours: string
+  readonly node: string
+  /** Whether Node has handed out the head of that request. */
+  readonly isHandedOut: boolean
+  /** The bytes from that request on, and the one before it. */
+  readonly text: string
+  readonly before: string
+}
+
+export interface Finding {
+  readonly between: "parser and reference" | "server and parser" | "parser and node"
+  readonly what: string
+  readonly ours: unknown
+  readonly theirs: unknown
+}
+
+/**
+ * What a server makes of what its parser says: nothing behind a request that closes the connection, and nothing behind
+ * a CONNECT, which nobody takes here (RFC 9110 §9.3.6).
+ */
+export const oursOf = ({ ending, requests }: Parsed): View => {
+  const connect = requests.findIndex(({ method }) => method === "CONNECT")
+  const close = requests.findIndex(({ ended, keepAlive }) => ended && !keepAlive)
+  const seen = (count: number): ReadonlyArray<Seen> =>
+    requests.slice(0, count).map(({ body, ended, fields, method, target, trailers, version }) => ({
+      method,
+      target,
+      version,
+      fields,
+      body,
+      trailers,
+      ended
+    }))
+  if (connect >= 0 && (close < 0 || connect <= close)) {
+    return { requests: seen(connect), ending: { _tag: "Refused", why: "MethodUnknown", status: 501 } }
+  }
+  if (close >= 0) return { requests: seen(close + 1), ending: { _tag: "Idle" } }
+  return {
+    requests: seen(requests.length),
+    ending: ending._tag === "Refused" ? { _tag: "Refused", why: ending.reason, status: ending.status } : ending
+  }
+}
+
+const isClosing = ({ requests }: Parsed, index: number): boolean => requests[index]?.keepAlive === false
+
+const headOf = ({ fields, method, target, version }: Seen): unknown => [method, target, version, fields]
+
+const withoutForbidden = (trailers: ReadonlyArray<string>): ReadonlyArray<string> =>
+  trailers.filter((_, i) => !isForbiddenTrailer(trailers[i - (i % 2)]!))
+
+const verdictOn = ({ ending, requests }: View, request: number): string => {
+  if (requests[request]?.ended === true) return "reads"
+  return ending._tag === "Refused" ? ending.why : "waits"
+}
+
+const refuses = ({ ending }: View): boolean => ending._tag === "Refused"
+
+/** The first request that is not the same, and how. What Node does behind one that closes is its own affair. */
+const partingOf = (
+  parsed: Parsed,
+  ours: View,
+  node: View
+): readonly [what: Difference["what"], request: number] | undefined => {
+  // What is dropped on purpose is told last, so that it hides nothing.
+  let fewer: number | undefined
+  const same = (): readonly [Difference["what"], number] | undefined =>
+    fewer === undefined ? undefined : ["fewer trailers", fewer]
+  for (let request = 0; ; request++) {
+    const a = ours.requests[request]
+    const b = node.requests[request]
+    if (a === undefined && b === undefined) {
+      if (refuses(ours) !== refuses(node)) return [refuses(ours) ? "ours refuses" : "node refuses", request]
+      return refuses(ours) || ours.ending._tag === node.ending._tag ? same() : ["other extent", request]
+    }
+    if (a === undefined || b === undefined) {
+      // A head that one of them refuses and the other hands out; or one waits where the other reads on.
+      if (a === undefined && refuses(ours)) return ["ours refuses", request]
+      return [b === undefined && refuses(node) ? "node refuses" : "other extent", request]
+    }
+    if (!isDeepStrictEqual(headOf(a), headOf(b))) return ["other head", request]
+    if (!a.ended || !b.ended) {
+      if (!a.ended && !b.ended && refuses(ours) === refuses(node)) {
+        return refuses(ours) || a.body === b.body ? same() : ["other body", request]
+      }
+      if (!a.ended && refuses(ours)) return ["ours refuses", request]
+      return [!b.ended && refuses(node) ? "node refuses" : "other extent", request]
+    }
+    if (a.body !== b.body) return ["other body", request]
+    if (!isDeepStrictEqual(a.trailers, withoutForbidden(b.trailers))) return ["other trailers", request]
+    if (a.trailers.length < b.trailers.length) fewer ??= request
+    if (isClosing(parsed, request)) return same()
+  }
+}
+
+/** The first difference between our parser and Node's. */
+export const differenceOf = (bytes: Buffer, parsed: Parsed = parse([bytes]), node: View = ask(bytes)) => {
+  const ours = oursOf(parsed)
+  const parting = partingOf(parsed, ours, node)
+  if (parting === undefined) return undefined
+  const [what, request] = parting
+  const starts = startsOf(bytes)
+  const text = bytes.toString("latin1")
+  const difference: Difference = {
+    what,
+    ours: verdictOn(ours, request),
+    node: verdictOn(node, request),
+    isHandedOut: node.requests[request] !== undefined,
+    text: text.slice(starts[request] ?? 0),
+    before: request === 0 ? "" : text.slice(starts[request - 1] ?? 0, starts[request] ?? 0)
+  }
+  return difference
+}
+
+/** What the server must have done, if it does what the parser says: the requests, and the statuses of the answers. */
+const served = ({ ending, requests }: View): Served => ({
+  requests: requests.map((each) => (each.ended ? each : { ...each, body: "" })),
+  statuses: [
+    ...requests.filter(({ ended }) => ended).map(() => 200),
+    ...(ending._tag === "Refused" ? [ending.status] : []),
+    ...(ending._tag === "NeedsMore" ? [400] : [])
+  ],
+  // The answer to HEAD has no text that could say so.
+  isIncomplete: ending._tag === "NeedsMore" && requests.find(({ ended }) => !ended)?.method !== "HEAD"
+})
+
+/** Says which rule accepts a difference; `undefined` is none. */
+export type Classify = (difference: Difference) => string | undefined
+
+export interface Verdict {
+  readonly finding: Finding | undefined
+  /** The rule that accepts a difference to Node. */
+  readonly rule: string | undefined
+}
+
+const found = (between: Finding["between"], what: string, ours: unknown, theirs: unknown): Verdict => ({
+  finding: { between, what, ours, theirs },
+  rule: undefined
+})
+
+/** Far longer than a server needs that looks at bytes in memory. */
+const patience = 10_000
+
+const within = async (serving: Promise<Served>): Promise<Served | undefined> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), patience)
+  })
+  const first = await Promise.race([serving, late])
+  clearTimeout(timer)
+  return first
+}
+
+/** Asks all four. The server is the only one that takes time. */
+export const judge = async (
+  { bytes, pieces }: { readonly bytes: Buffer; readonly pieces: ReadonlyArray<Buffer> },
+  serve: Serve,
+  classify: Classify
+): Promise<Verdict> => {
+  const serving = serve(pieces)
+  const parsed = parse(pieces)
+  const reference = read(bytes)
+  const ours = oursOf(parsed)
+  const actual = await within(serving)
+  if (actual === undefined) return found("server and parser", "the server does not end", undefined, ours)
+  if (!isDeepStrictEqual(parsed, reference)) return found("parser and reference", "differ", parsed, reference)
+  const expected = served(ours)
+  if (!isDeepStrictEqual(actual, expected)) return found("server and parser", "differ", actual, expected)
+  const node = ask(bytes)
+  const difference = differenceOf(bytes, parsed, node)
+  if (difference === undefined) return { finding: undefined, rule: undefined }
+  const rule = classify(difference)
+  if (rule !== undefined) return { finding: undefined, rule }
+  return found("parser and node", `${difference.what}: ${difference.ours}, ${difference.node}`, ours, node)
+}

@@ -1,0 +1,45 @@
+/** The text of README.md beside this file: made from the rules, so that neither goes stale. */
+import { rules } from "./differences.js"
+
+const cell = (text: string): string => text.replaceAll("|", "\\|")
+
+const quoted = (example: string): string => {
+  const shown = JSON.stringify(example)
+    .slice(1, -1)
+    .replaceAll('\\"', '"')
+    .replace(/[\x7f-\xff]/g, (char) => `\\x${char.charCodeAt(0).toString(16)}`)
+  return `\`${cell(shown)}\``
+}
+
+export const readme = (): string =>
+  [
+    "# Fuzzing",
+    "",
+    "One stream of bytes, four readers: our parser, our server over connections in memory, a slow reference reader written",
+    "from the grammar of the RFCs (`reference.ts`), and the strict parser inside Node, as `node:http` uses it with its",
+    "default strictness (`oracle.ts`). The messages are the fixtures of `test/fixtures/messages`, put behind each other and",
+    "changed: methods, targets, versions, names, values, framing fields, chunk sizes, line ends, white space, duplicates,",
+    "lengths, and single bytes (`generate.ts`).",
+    "",
+    "- Parser and reference reader must say the same, to the letter: requests, reason, status, and whether more is waited for.",
+    "- The server must do what the parser says: the same requests in its handler, the same statuses in its answers, no more.",
+    "- Parser and `node:http` must accept and refuse the same requests, with the same method, target, version, fields, body",
+    "  and trailers, except where a rule of `differences.ts` says why not: the table below.",
+    "",
+    "`npm test` tries a bounded number of messages from a fixed seed (`FUZZ_SEED` takes another).",
+    "`npm run fuzz -- --seconds 600` goes on from a seed of its own and prints it; `--seed S` goes the same way again,",
+    "`--seed S --at N` tries one message. A finding is printed with the least bytes that show it, and the run exits 1; once",
+    "understood it becomes a row of `corpus.ts`, which every test run tries again.",
+    "",
+    "## Differences to node:http",
+    "",
+    "Made from `differences.ts` by `UPDATE=1 npm test -- test/fuzz`; each row is tried, and must still show its difference.",
+    "",
+    "| difference | ours | node:http | why ours is right | example |",
+    "|---|---|---|---|---|",
+    ...rules.map(
+      ({ example, name, node, ours, reason }) =>
+        `| ${cell(name)} | ${cell(ours)} | ${cell(node)} | ${cell(reason)} | ${quoted(example)} |`
+    ),
+    ""
+  ].join("\n")

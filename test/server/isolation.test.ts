@@ -1,0 +1,190 @@
+/** What a handler leaves behind is no other request's: bodies, scopes, failures, waits. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ValueError } from "../../src/Errors.js"
+import { Signal } from "../../src/internal/runtime.js"
+import type { Request } from "../../src/Request.js"
+import { respond, respondStream } from "../../src/Response.js"
+import { eventually } from "../wire/facts.js"
+import { connect, get, requestText, withBody } from "../wire/raw.js"
+import { heldBecomes, refusal, serving, servingReported } from "./harness.js"
+
+describe("a request that was kept", () => {
+  it.scopedLive("gives a daemon nothing of the next request of its connection", () =>
+    Effect.gen(function* () {
+      const mayRead = yield* Deferred.make<void>()
+      const read = yield* Deferred.make<ValueError>()
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          if (request.url !== "/kept") return yield* Effect.flatMap(request.text, (text) => respond(request, 200, text))
+          const later = Effect.zipRight(Deferred.await(mayRead), refusal(request.text))
+          yield* Effect.forkDaemon(Effect.flatMap(later, (error) => Deferred.succeed(read, error)))
+          return yield* respond(request, 202, "accepted")
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(withBody("POST /kept", "hello"))
+      expect((yield* wire.readAnswer()).status).toBe(202)
+      yield* wire.send(requestText("POST /", ["Content-Length: 6"]))
+      yield* Deferred.succeed(mayRead, undefined)
+      expect((yield* Deferred.await(read)).reason).toBe("BodyConsumed")
+      yield* wire.send("secret")
+      expect((yield* wire.readAnswer()).text).toBe("secret")
+    })
+  )
+
+  it.scopedLive("wakes a daemon that waits for its body when it is over", () =>
+    Effect.gen(function* () {
+      const waiting = yield* Deferred.make<Fiber.RuntimeFiber<ValueError>>()
+      const made = yield* serving((request) =>
+        Effect.gen(function* () {
+          yield* Deferred.succeed(waiting, yield* Effect.forkDaemon(refusal(request.text)))
+          yield* Effect.yieldNow()
+          return yield* respond(request, 200, "early")
+        })
+      )
+      const wire = yield* connect(made.port)
+      yield* wire.send(requestText("POST /", ["Content-Length: 5"]))
+      expect((yield* wire.readAnswer()).text).toBe("early")
+      expect((yield* Fiber.join(yield* Deferred.await(waiting))).reason).toBe("BodyConsumed")
+      yield* wire.reset
+      yield* heldBecomes(made, 1)
+    })
+  )
+
+  it.scopedLive("answers nobody any more", () =>
+    Effect.gen(function* () {
+      const kept = yield* Deferred.make<Request>()
+      const { port } = yield* serving((request) =>
+        Effect.zipRight(Deferred.succeed(kept, request), respond(request, 200, "once"))
+      )
+      expect((yield* get(port)).text).toBe("once")
+      const request = yield* Deferred.await(kept)
+      expect((yield* refusal(respond(request, 200, "twice"))).reason).toBe("AlreadyAnswered")
+    })
+  )
+})
+
+describe("the scope of a request", () => {
+  it.scopedLive("is closed for a runtime that was captured in it, and the next one's is another", () =>
+    Effect.gen(function* () {
+      const order: Array<string> = []
+      let captured: Runtime.Runtime<Scope.Scope> | undefined
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          if (captured === undefined) {
+            captured = yield* Effect.runtime<Scope.Scope>()
+            return yield* respond(request, 200)
+          }
+          yield* Effect.addFinalizer(() => Effect.sync(() => order.push("the second request ends")))
+          Runtime.runSync(captured)(Effect.addFinalizer(() => Effect.sync(() => order.push("late"))))
+          order.push("the second request goes on")
+          return yield* respond(request, 200)
+        })
+      )
+      const wire = yield* connect(port)
+      for (const _ of [1, 2]) {
+        yield* wire.send(requestText("GET /"))
+        yield* wire.readAnswer()
+      }
+      yield* eventually(
+        Effect.sync(() => order.length),
+        (length) => length === 3,
+        "three events"
+      )
+      expect(order).toStrictEqual(["late", "the second request goes on", "the second request ends"])
+    })
+  )
+
+  it.scopedLive("that does not end well is reported, and the answer stands", () =>
+    Effect.gen(function* () {
+      const { port, reports } = yield* servingReported((request) => {
+        const finalizer = Effect.addFinalizer(() => Effect.die("a finalizer that dies"))
+        return request.url === "/" ? Effect.zipRight(finalizer, respond(request, 200, "whole")) : respond(request, 200)
+      })
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).text).toBe("whole")
+      yield* wire.send(requestText("GET /next"))
+      expect((yield* wire.readAnswer()).status).toBe(200)
+      const { cause, request } = yield* reports.first
+      expect([Cause.squash(cause), request.url]).toStrictEqual(["a finalizer that dies", "/"])
+    })
+  )
+})
+
+describe("an answer that throws while it is made", () => {
+  it.scopedLive("is a defect like any other: 500, and the connection goes on", () =>
+    Effect.gen(function* () {
+      const headers = {
+        [Symbol.iterator]: (): Iterator<readonly [string, string]> => {
+          throw new Error("secret-detail")
+        }
+      }
+      const { port } = yield* serving((request) =>
+        request.url === "/" ? respond(request, 200, "", headers) : respond(request, 200, "next")
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      const answer = yield* wire.readAnswer()
+      expect([answer.status, answer.text.includes("secret-detail")]).toStrictEqual([500, false])
+      yield* wire.send(requestText("GET /next"))
+      expect((yield* wire.readAnswer()).text).toBe("next")
+    })
+  )
+})
+
+describe("a stream", () => {
+  it.scopedLive("that fails before its first bytes can be answered otherwise", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) =>
+        respondStream(request, 200, Stream.fail("not there" as const)).pipe(
+          Effect.catchAll((error) => respond(request, 404, String(error)))
+        )
+      )
+      const answer = yield* get(port)
+      expect([answer.status, answer.text]).toStrictEqual([404, "not there"])
+    })
+  )
+
+  it.scopedLive("that is read as fast as it is made leaves the others their turn", () =>
+    Effect.gen(function* () {
+      const piece = Buffer.alloc(64 * 1024, "x")
+      const { port } = yield* serving((request) =>
+        request.url === "/endless"
+          ? respondStream(request, 200, Stream.repeatValue(piece))
+          : respond(request, 200, "ok")
+      )
+      const greedy = yield* connect(port)
+      yield* greedy.send(requestText("GET /endless"))
+      yield* greedy.readUntil((seen) => seen.length > 100_000)
+      expect((yield* get(port)).text).toBe("ok")
+      yield* greedy.reset
+    })
+  )
+})
+
+describe("a wait that was given up", () => {
+  it.effect("is forgotten, and the next one is woken", () =>
+    Effect.gen(function* () {
+      const signal = new Signal()
+      for (let i = 0; i < 100; i++) {
+        const waiting = yield* Effect.fork(Effect.suspend(() => signal.waitOrLeave()))
+        yield* Effect.yieldNow()
+        expect(signal.waiting).toBe(1)
+        yield* Fiber.interrupt(waiting)
+        expect(signal.waiting).toBe(0)
+      }
+      const woken = yield* Effect.fork(Effect.suspend(() => signal.waitOrLeave()))
+      yield* Effect.yieldNow()
+      signal.wake()
+      yield* Fiber.join(woken)
+    })
+  )
+})
