@@ -1,0 +1,224 @@
+/**
+ * What RFC 9112 asks for with MUST, MUST NOT, SHOULD and SHOULD NOT, in its order and in our words, and what RFC 9110 asks
+ * of an origin server's HTTP/1.1 where `protocol.md` names it. The tests of rfc9112/ and rfc9110/ name what they prove,
+ * requirements.test.ts sees to it that nothing is left out, and the README's table is made from here.
+ */
+
+export type Level = "MUST" | "MUST NOT" | "SHOULD" | "SHOULD NOT"
+
+export interface Requirement {
+  readonly level: Level
+  readonly sentence: string
+  /** Why it does not concern an origin server, or this one; `undefined` when it does. */
+  readonly notOurs?: string
+  /** Why we do otherwise in some case, which the sentence's test shows too. */
+  readonly deviation?: string
+}
+
+const ours = (level: Level, sentence: string): Requirement => ({ level, sentence })
+
+const deviates = (level: Level, sentence: string, deviation: string): Requirement => ({ level, sentence, deviation })
+
+const notOurs =
+  (reason: string) =>
+  (level: Level, sentence: string): Requirement => ({ level, sentence, notOurs: reason })
+
+const client = notOurs("for clients")
+const proxy = notOurs("for proxies and gateways")
+const tls = notOurs("this version has no TLS")
+const registry = notOurs("for who registers names")
+const application = notOurs("the handler's to decide")
+
+/** By id: RFC, section, name. */
+export const requirements = {
+  "9112/2.2/octets": ours("MUST", "a message is read as octets, not as text"),
+  "9112/2.2/bare-cr-sent": ours("MUST NOT", "no bare CR is sent outside of content"),
+  "9112/2.2/bare-cr": ours("MUST", "an element with a bare CR in it is invalid"),
+  "9112/2.2/extra-crlf": client("MUST NOT", "no extra CRLF is sent before or behind a request"),
+  "9112/2.2/counted-crlf": client("MUST", "a line end behind a body is counted in its length"),
+  "9112/2.2/empty-line": ours("SHOULD", "an empty line before a request line is ignored"),
+  "9112/2.2/space-sent": ours("MUST NOT", "no white space is sent between start line and first field"),
+  "9112/2.2/space-before-fields": ours("MUST", "white space before the first field is refused"),
+  "9112/2.2/grammar": ours("SHOULD", "what is not the grammar of a message is answered 400, and the connection closed"),
+  "9112/2.3/forwarded-version": proxy("MUST", "forwarded messages carry the forwarder's own version"),
+  "9112/2.3/downgrade": ours("SHOULD NOT", "an answer is not downgraded to HTTP/1.0"),
+  "9112/3/long-method": ours("SHOULD", "a method longer than any known is answered 501"),
+  "9112/3/long-target": ours("MUST", "a target longer than is read is answered 414"),
+  "9112/3/line-of-8000": ours("SHOULD", "a request line of 8000 octets is read"),
+  "9112/3.2/invalid-line": ours("SHOULD", "an invalid request line is answered 400"),
+  "9112/3.2/corrected-line": ours("SHOULD NOT", "an invalid request line is not corrected and served"),
+  "9112/3.2/host-sent": client("MUST", "every HTTP/1.1 request has Host"),
+  "9112/3.2/host-of-target": client("MUST", "Host is the authority of the target URI"),
+  "9112/3.2/empty-host-sent": client("MUST", "Host is empty when the target URI has no authority"),
+  "9112/3.2/host": ours("MUST", "Host that is missing from HTTP/1.1, repeated or invalid is answered 400"),
+  "9112/3.2.1/origin-form-sent": client("MUST", "an origin server is sent path and query alone"),
+  "9112/3.2.1/empty-path": client("MUST", "an empty path is sent as `/`"),
+  "9112/3.2.2/absolute-form-sent": client("MUST", "a proxy is sent absolute-form"),
+  "9112/3.2.2/host-beside-it": client("MUST", "Host is sent beside absolute-form too"),
+  "9112/3.2.2/host-replaced": proxy("MUST", "a proxy replaces Host by the host of absolute-form"),
+  "9112/3.2.2/host-made": proxy("MUST", "a proxy makes the Host that it forwards from the target"),
+  "9112/3.2.2/host-ignored": ours("MUST", "the host of absolute-form is used, and Host ignored"),
+  "9112/3.2.2/absolute-form": ours("MUST", "absolute-form is accepted"),
+  "9112/3.2.3/authority-form-sent": client("MUST", "CONNECT is sent host and port alone"),
+  "9112/3.2.4/asterisk-sent": client("MUST", "OPTIONS for the whole server is sent `*`"),
+  "9112/3.2.4/asterisk-forwarded": proxy("MUST", "the last proxy turns an empty path of OPTIONS into `*`"),
+  "9112/4/space-behind-status": ours("MUST", "the space behind the status is sent even without a phrase"),
+  "9112/4/phrase-ignored": client("SHOULD", "the reason phrase is ignored"),
+  "9112/5.1/space-before-colon": ours("MUST", "white space between name and colon is answered 400"),
+  "9112/5.1/space-removed": proxy("MUST", "such white space is removed from responses"),
+  "9112/5.2/fold-sent": ours("MUST NOT", "no folded line is sent"),
+  "9112/5.2/fold": ours("MUST", "a folded line is answered 400"),
+  "9112/5.2/fold-in-response": proxy("MUST", "a fold in a response is replaced, or 502"),
+  "9112/5.2/fold-read": client("MUST", "a fold in a response is read as spaces"),
+  "9112/6.1/chunked": ours("MUST", "the chunked coding is understood"),
+  "9112/6.1/chunked-twice": ours("MUST NOT", "chunked is not applied twice to an answer"),
+  "9112/6.1/chunked-last-sent": client("MUST", "a request with any coding ends in chunked"),
+  "9112/6.1/coding-of-answers": ours("MUST", "an answer with a coding ends in chunked, or with the connection"),
+  "9112/6.1/coding-where-none-may-be": ours("MUST NOT", "no Transfer-Encoding in 1xx and 204"),
+  "9112/6.1/coding-of-connect": ours("MUST NOT", "no Transfer-Encoding in 2xx to CONNECT"),
+  "9112/6.1/coding-to-old-servers": client("MUST NOT", "none to a server that may be HTTP/1.0"),
+  "9112/6.1/coding-to-old-clients": ours("MUST NOT", "no Transfer-Encoding to an HTTP/1.0 client"),
+  "9112/6.1/unknown-coding": ours("SHOULD", "an unknown coding is answered 501"),
+  "9112/6.1/length-beside-coding": ours("MUST", "Content-Length beside Transfer-Encoding closes the connection"),
+  "9112/6.1/coding-in-1.0": ours("MUST", "Transfer-Encoding in HTTP/1.0 is faulty framing, and closes"),
+  "9112/6.2/length-beside-coding-sent": ours("MUST NOT", "no Content-Length is sent beside Transfer-Encoding"),
+  "9112/6.3/connect-framing": client("MUST", "framing of 2xx to CONNECT is ignored"),
+  "9112/6.3/length-removed": proxy("MUST", "Content-Length beside Transfer-Encoding is not forwarded"),
+  "9112/6.3/not-chunked-last": ours(
+    "MUST",
+    "codings that do not end in chunked are answered 400, and the connection closed"
+  ),
+  "9112/6.3/invalid-length": ours("MUST", "an invalid Content-Length is answered 400, and the connection closed"),
+  "9112/6.3/invalid-length-proxied": proxy("MUST", "an invalid one in a response is 502"),
+  "9112/6.3/invalid-length-read": client("MUST", "an invalid one in a response closes the connection"),
+  "9112/6.3/incomplete": ours("MUST", "a body shorter than its length is incomplete, and closes the connection"),
+  "9112/6.3/delimited": ours("SHOULD", "an answer is delimited by length or chunks whenever possible"),
+  "9112/6.3/length-sent": client("SHOULD", "a known length is sent as Content-Length"),
+  "9112/6.3/length-to-old-servers": client("MUST", "a length is sent to a server that may be HTTP/1.0"),
+  "9112/6.3/extra-data": client("MUST NOT", "data behind the last response is no response"),
+  "9112/7.1/decode": ours("MUST", "a chunked body is decoded"),
+  "9112/7.1/overflow": ours("MUST", "large chunk sizes neither overflow nor lose digits"),
+  "9112/7.1/parameters": ours("SHOULD", "a parameter of chunked is an error"),
+  "9112/7.1.1/extensions": ours("MUST", "unknown chunk extensions are ignored"),
+  "9112/7.1.2/trailers": ours("MUST", "trailers are kept apart from the headers"),
+  "9112/7.2/parameters": notOurs("compressed transfer codings are answered 501")("SHOULD", "a parameter is an error"),
+  "9112/7.3/registration": registry("MUST", "registrations have name, description and text"),
+  "9112/7.3/overlap": registry("MUST NOT", "names do not overlap with content codings"),
+  "9112/7.3/q": registry("SHOULD NOT", "no parameter is called q"),
+  "9112/7.3/purpose": registry("MUST", "codings serve the purpose of transfer codings"),
+  "9112/7.4/chunked-in-te": client("MUST NOT", "TE does not name chunked"),
+  "9112/7.4/te-option": client("MUST", "TE is named by Connection"),
+  "9112/8/incomplete": client("MUST", "an incomplete response is recorded as such"),
+  "9112/9.2/outstanding": client("MUST", "responses are matched to requests in order"),
+  "9112/9.2/unasked": client("MUST NOT", "data without a request is no response"),
+  "9112/9.2/unasked-closes": client("SHOULD", "such data closes the connection"),
+  "9112/9.3/persistent": ours("SHOULD", "connections persist"),
+  "9112/9.3/client-without": client("MUST", "a client without persistence sends close"),
+  "9112/9.3/server-without": notOurs("ours persist")("MUST", "a server without persistence sends close"),
+  "9112/9.3/unread-body": ours("MUST", "a request's body is read whole, or the connection closed behind the answer"),
+  "9112/9.3/unread-response": client("MUST", "a response is read whole before the next request"),
+  "9112/9.3/proxied-1.0": proxy("MUST NOT", "no persistence with an HTTP/1.0 client"),
+  "9112/9.3.2/order": ours("MUST", "answers leave in the order of their requests"),
+  "9112/9.3.2/retry": client("SHOULD", "unanswered requests are retried"),
+  "9112/9.3.2/retry-pipelined": client("MUST NOT", "a retry is not pipelined at once"),
+  "9112/9.3.2/idempotent": client("SHOULD NOT", "nothing is pipelined behind a method that is not idempotent"),
+  "9112/9.3.2/failed-pipeline": proxy("SHOULD", "a pipeline that failed is closed for the client to recover"),
+  "9112/9.5/graceful": ours("SHOULD", "a timeout ends in a graceful close"),
+  "9112/9.5/monitor": ours("SHOULD", "the client's end is noticed and answered at any time"),
+  "9112/9.5/sustain": ours("SHOULD", "a client that is slow to read is waited for, not cut off"),
+  "9112/9.5/monitor-sending": client("SHOULD", "an answer is looked for while a body is sent"),
+  "9112/9.5/cease": client("SHOULD", "a refused body is not sent on"),
+  "9112/9.6/close-wished": ours("SHOULD", "who wishes to close says close"),
+  "9112/9.6/close-is-last": client("MUST NOT", "nothing is sent behind the request with close"),
+  "9112/9.6/close-by-client": client("MUST", "the client closes behind the answer to it"),
+  "9112/9.6/close-received": ours("MUST", "close from the client closes behind its answer"),
+  "9112/9.6/close-answered": ours("SHOULD", "the answer to close says close"),
+  "9112/9.6/behind-close-received": ours("MUST NOT", "no request behind the client's close is processed"),
+  "9112/9.6/close-sent": ours("MUST", "close in an answer closes behind it"),
+  "9112/9.6/behind-close-sent": ours("MUST NOT", "no request behind the server's close is processed"),
+  "9112/9.6/cease-requests": client("MUST", "close in an answer ends a client's requests"),
+  "9112/9.6/assume-nothing": client("SHOULD NOT", "pipelined requests behind it are not taken for processed"),
+  "9112/9.7/application-data": tls("MUST", "HTTP is sent as TLS application data"),
+  "9112/9.8/closure-alerts": tls("MUST", "closure alerts are exchanged"),
+  "9112/9.8/incomplete-close": tls("SHOULD", "an incomplete close is made only when all data is there"),
+  "9112/9.8/session-reuse": tls("MUST NOT", "a session is not reused after a premature close"),
+  "9112/9.8/premature-close": client("SHOULD", "whole responses before a premature close count"),
+  "9112/9.8/recovery": client("SHOULD", "an incomplete close is recovered from"),
+  "9112/9.8/client-alert": client("MUST", "a closure alert is sent before closing"),
+  "9112/9.8/prepared": tls("SHOULD", "an incomplete close of a client is expected"),
+  "9112/9.8/resumption": tls("SHOULD", "such sessions may be resumed"),
+  "9112/9.8/server-alert": tls("MUST", "the server initiates closure alerts"),
+
+  "9110/2.2/grammar": ours("MUST NOT", "nothing is sent that does not match the grammar"),
+  "9110/2.5/minor": ours("SHOULD", "a higher minor version is served as HTTP/1.1"),
+  "9110/2.5/own-version": ours("MUST NOT", "no version is sent but HTTP/1.1"),
+  "9110/4.2.1/empty-host": ours("MUST", "a target with an empty host is refused"),
+  "9110/4.2.4/user-info": ours("SHOULD", "user info in a target is an error"),
+  "9110/5.3/head-first": ours("MUST NOT", "a request is not applied before its whole header section is there"),
+  "9110/5.4/too-large": ours("MUST", "fields larger than are read are answered 4xx, never left out"),
+  "9110/5.5/control": ours("MUST", "CR, LF and NUL in a value are refused"),
+  "9110/5.5/space": ours("MUST", "white space around a value is no part of it"),
+  "9110/5.6.1/empty-members": deviates(
+    "MUST",
+    "empty members of a list are ignored",
+    "`Transfer-Encoding: chunked,` is answered 400: readers differ on whether that is chunked, which is how requests are smuggled"
+  ),
+  "9110/5.6.7/date": ours("MUST", "dates are sent as IMF-fixdate"),
+  "9110/6.5.1/merged": ours("MUST NOT", "no trailer becomes a header"),
+  "9110/6.5.1/sent": ours("MUST NOT", "no trailer is sent that frames, routes or authenticates"),
+  "9110/6.6.1/date": ours("MUST", "every 2xx, 3xx and 4xx answer has Date"),
+  "9110/7.4/https": deviates(
+    "MUST",
+    "a request for an https URI that came over a plain connection is rejected",
+    "it is served: TLS ends in front of this server, which cannot tell a trusted gateway from another client"
+  ),
+  "9110/7.6.1/listed": ours("MUST", "Upgrade in a 101 is named by Connection"),
+  "9110/7.8/protocol": application("MUST", "a 101 names the new protocol in Upgrade"),
+  "9110/7.8/offered": ours("MUST NOT", "the protocol is not changed unless the client offered it"),
+  "9110/7.8/of-1.0": ours("MUST", "Upgrade in HTTP/1.0 is ignored"),
+  "9110/7.8/continue-first": ours("MUST", "100 leaves before 101 when the client waits for both"),
+  "9110/7.8/upgrade-required": application("MUST", "a 426 names the protocol that is required"),
+  "9110/8.6/length-where-none-may-be": ours("MUST NOT", "no Content-Length in 1xx and 204"),
+  "9110/8.6/length-of-connect": ours("MUST NOT", "no Content-Length in 2xx to CONNECT"),
+  "9110/8.6/length-of-head": ours("MUST NOT", "HEAD has the Content-Length of GET, or none"),
+  "9110/8.6/length-of-304": ours("MUST NOT", "304 has the Content-Length of 200, or none"),
+  "9110/8.6/overflow": ours("MUST", "large lengths neither overflow nor lose digits"),
+  "9110/8.6/wrong-length": ours("MUST NOT", "no answer leaves with a length that is known to be wrong"),
+  "9110/9.1/get-and-head": application("MUST", "GET and HEAD are supported"),
+  "9110/9.1/unknown-method": ours("SHOULD", "an unknown method is answered 501"),
+  "9110/9.1/method-not-allowed": application("SHOULD", "a method that is not allowed here is answered 405"),
+  "9110/9.3.2/head": ours("MUST NOT", "HEAD is answered without content"),
+  "9110/9.3.2/fields-of-head": ours("SHOULD", "HEAD has the fields of GET"),
+  "9110/9.3.6/port": ours("MUST", "CONNECT to an empty or invalid port is refused"),
+  "9110/10.1.1/of-1.0": ours("MUST", "100-continue in HTTP/1.0 is ignored"),
+  "9110/10.1.1/answered": ours("MUST", "100-continue is answered by a final status, or by 100"),
+  "9110/10.1.1/not-awaited": ours("MUST NOT", "100 does not wait for content"),
+  "9110/10.1.1/final": ours("MUST", "a final status follows 100"),
+  "9110/10.1.1/close": ours("SHOULD", "a final status in place of 100 says whether the connection closes"),
+  "9110/15.2/of-1.0": ours("MUST NOT", "no 1xx is sent to HTTP/1.0"),
+  "9110/15.3.6/content": ours("MUST NOT", "205 has no content"),
+  "9110/15.5.9/close": ours("SHOULD", "408 says close"),
+  "9110/15.6.6/why": ours("SHOULD", "505 says why")
+} as const satisfies Record<string, Requirement>
+
+export type RequirementId = keyof typeof requirements
+
+export interface Numbered extends Requirement {
+  readonly id: RequirementId
+  readonly rfc: string
+  readonly section: string
+}
+
+/** All of them, in order. */
+export const all: ReadonlyArray<Numbered> = Object.entries<Requirement>(requirements).map(([id, each]) => {
+  const [rfc = "", section = ""] = id.split("/")
+  return { ...each, id: id as RequirementId, rfc, section }
+})
+
+export const concernsUs = (each: Requirement): boolean => each.notOurs === undefined
+
+/** What a test of it is called. */
+export const titleOf = (id: RequirementId): string => {
+  const [rfc, section] = id.split("/")
+  return `RFC ${rfc} §${section}, ${requirements[id].level}: ${requirements[id].sentence}`
+}

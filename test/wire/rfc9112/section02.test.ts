@@ -1,0 +1,64 @@
+/** RFC 9112 §2: messages, how they are parsed, and their version. */
+import { expect } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { respond } from "../../../src/Response.js"
+import { reads, refuses } from "../../fixtures/messages/message.js"
+import { refusal, serving } from "../../server/harness.js"
+import { connect, requestText } from "../raw.js"
+import { otherRows, proves, provesByRows, rowsAbout } from "./proofs.js"
+import { sneaking } from "./sneaking.js"
+
+provesByRows("9112/2.2/octets", [
+  reads(
+    "two bytes that UTF-8 would make one character are two",
+    "GET / HTTP/1.1\r\nHost: example.org\r\nX: \xc3\xbc\r\n\r\n",
+    { fields: ["Host", "example.org", "X", "\xc3\xbc"] }
+  ),
+  reads(
+    "half of a character does not take the line end with it",
+    "GET / HTTP/1.1\r\nHost: example.org\r\nX: \xe2\x82\r\nY: \xf0\r\n\r\n",
+    { fields: ["Host", "example.org", "X", "\xe2\x82", "Y", "\xf0"] }
+  ),
+  refuses("a byte order mark is no method", "\xef\xbb\xbfGET / HTTP/1.1\r\nHost: a\r\n\r\n", ["RequestLine", 400]),
+  refuses("UTF-16 is no method", "G\x00E\x00T\x00 \x00/\x00", ["RequestLine", 400])
+])
+
+proves(
+  "9112/2.2/bare-cr-sent",
+  "no API takes one",
+  Effect.gen(function* () {
+    for (const text of ["a\rb", "a\r", "\r"]) yield* sneaking(text)
+  })
+)
+provesByRows("9112/2.2/bare-cr", rowsAbout(/bare CR|two CR|CR in the target/))
+provesByRows("9112/2.2/empty-line", rowsAbout(/§2\.2: .*empty line/))
+proves(
+  "9112/2.2/space-sent",
+  "the first line behind the status line is a field, and no name begins with white space",
+  Effect.gen(function* () {
+    for (const text of [" a\r\n b", "\n b"]) {
+      expect((yield* sneaking(text)).split("\r\n").every((line) => !/^[ \t]/.test(line))).toBe(true)
+    }
+    const { port } = yield* serving((request) =>
+      Effect.zipRight(refusal(respond(request, 200, "", [[" X-A", "b"]])), respond(request, 204, "", { "X-A": "b" }))
+    )
+    const wire = yield* connect(port)
+    yield* wire.send(requestText("GET /", ["Connection: close"]))
+    expect((yield* wire.readToEnd).toString("latin1")).toMatch(/^HTTP\/1\.1 204 No Content\r\nDate: /)
+  })
+)
+provesByRows("9112/2.2/space-before-fields", rowsAbout(/before the first field/))
+provesByRows("9112/2.2/grammar", rowsAbout(/§2\.2|a TLS greeting/))
+proves(
+  "9112/2.3/downgrade",
+  "every answer is HTTP/1.1, whatever was asked",
+  Effect.gen(function* () {
+    const { port } = yield* serving((request) => respond(request, 200))
+    for (const line of ["GET / HTTP/1.1", "GET / HTTP/1.0", "GET / HTTP/1.7", "GET / HTTP/2.0", "nonsense"]) {
+      const wire = yield* connect(port)
+      yield* wire.send(`${line}\r\nHost: a\r\nConnection: close\r\n\r\n`)
+      expect((yield* wire.readAnswer()).version).toBe("HTTP/1.1")
+    }
+  })
+)
+otherRows("RFC 9112 §2.3: versions", /§2\.3/)

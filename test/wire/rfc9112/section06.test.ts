@@ -1,0 +1,217 @@
+/** RFC 9112 §6: what frames a body. */
+import { expect } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import {
+  type Handler,
+  respond,
+  respondStream,
+  sendHeaders,
+  sendInformational,
+  tunnel,
+  upgrade
+} from "../../../src/Response.js"
+import { refuses } from "../../fixtures/messages/message.js"
+import { refusal, serving } from "../../server/harness.js"
+import { advance, servingInMemory, settled } from "../../server/memory.js"
+import { connect, requestText } from "../raw.js"
+import { otherRows, proves, provesByRows, provesInTestTime, rowsAbout } from "./proofs.js"
+import { expectRefusal, finalsOf, seeing } from "./rows.js"
+
+const pieces = Stream.make("one, ", "two").pipe(Stream.encodeText)
+
+/** Answers in the way that the path names. */
+const answering: Handler = (request) => {
+  switch (request.path) {
+    case "/whole":
+      return respond(request, 200, "one, two")
+    case "/stream":
+      return respondStream(request, 200, pieces)
+    case "/known":
+      return respondStream(request, 200, pieces, { "Content-Length": "8" })
+    case "/none":
+      return respondStream(request, 204, pieces)
+    case "/empty":
+      return respond(request, 204, "one, two", { "Content-Length": "8" })
+    case "/hint":
+      return Effect.zipRight(sendInformational(request, 103, { Link: "</a>" }), respond(request, 200))
+    case "/upgrade":
+      return upgrade(request, { Upgrade: "echo" }, () => Effect.void)
+    default:
+      return Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
+  }
+}
+
+const whatIsSent = (text: string): Effect.Effect<string> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { port } = yield* serving(answering)
+      const wire = yield* connect(port)
+      yield* wire.send(text)
+      return (yield* wire.readToEnd).toString("latin1")
+    })
+  )
+
+const closing = (line: string, fields: ReadonlyArray<string> = [], body = ""): string =>
+  requestText(line, ["Connection: close", ...fields], body)
+
+provesByRows(
+  "9112/6.1/chunked",
+  rowsAbout(/§7: the name of a coding|§7\.1: (a body without any chunk|chunks whose data)/)
+)
+proves(
+  "9112/6.1/chunked-twice",
+  "a handler cannot name a coding, in whatever way it answers",
+  Effect.gen(function* () {
+    const { port } = yield* serving((request) =>
+      Effect.gen(function* () {
+        for (const value of ["chunked", "gzip", "identity", ""]) {
+          const headers = { "transfer-encoding": value }
+          expect((yield* refusal(respond(request, 200, "a", headers))).reason).toBe("HeaderForbidden")
+          expect(yield* refusal(respondStream(request, 200, pieces, headers))).toMatchObject({
+            reason: "HeaderForbidden"
+          })
+          expect((yield* refusal(sendHeaders(request, 200, headers))).reason).toBe("HeaderForbidden")
+        }
+        return yield* respondStream(request, 200, pieces)
+      })
+    )
+    const wire = yield* connect(port)
+    yield* wire.send(requestText("GET /"))
+    expect(yield* wire.readAnswer()).toMatchObject({ text: "one, two", chunks: [5, 3] })
+  })
+)
+proves(
+  "9112/6.1/coding-of-answers",
+  "chunked, which is the last and only one, for HTTP/1.1; the connection's end for HTTP/1.0",
+  Effect.gen(function* () {
+    expect(yield* whatIsSent(closing("GET /stream"))).toMatch(
+      /\r\nTransfer-Encoding: chunked\r\n\r\n5\r\none, \r\n3\r\ntwo\r\n0\r\n\r\n$/
+    )
+    expect(yield* whatIsSent("GET /stream HTTP/1.0\r\n\r\n")).toMatch(/\r\nConnection: close\r\n\r\none, two$/)
+  })
+)
+proves(
+  "9112/6.1/coding-where-none-may-be",
+  "a stream for 204 is left out; 100, 101 and 103 have no framing",
+  Effect.gen(function* () {
+    const offer = ["Connection: upgrade", "Upgrade: echo"]
+    for (const text of [
+      closing("GET /none"),
+      closing("GET /hint"),
+      requestText("GET /upgrade", offer),
+      closing("POST /", ["Expect: 100-continue", "Content-Length: 0"])
+    ]) {
+      expect(yield* whatIsSent(text)).not.toMatch(/Transfer-Encoding/i)
+    }
+    expect(yield* whatIsSent(closing("POST /", ["Expect: 100-continue", "Content-Length: 2"], "hi"))).toMatch(
+      /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/
+    )
+  })
+)
+proves(
+  "9112/6.1/coding-of-connect",
+  "nor Content-Length: a tunnel begins behind the head, and there is no other way to answer 2xx",
+  Effect.gen(function* () {
+    const { port } = yield* serving(
+      (request) =>
+        Effect.gen(function* () {
+          for (const code of [200, 204, 299]) {
+            expect((yield* refusal(respond(request, code))).reason).toBe("StatusCode")
+            expect(yield* refusal(respondStream(request, code, pieces))).toMatchObject({ reason: "StatusCode" })
+          }
+          for (const name of ["Transfer-Encoding", "content-length"]) {
+            expect((yield* refusal(tunnel(request, { [name]: "1" }, () => Effect.void))).reason).toBe("HeaderForbidden")
+          }
+          return yield* tunnel(request, {}, (duplex) => Stream.runForEach(duplex.stream, duplex.write))
+        }),
+      { onConnect: "handle" }
+    )
+    const wire = yield* connect(port)
+    yield* wire.send("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\nhello")
+    yield* wire.halfClose
+    expect((yield* wire.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\nDate: [^\r\n]+\r\n\r\nhello$/)
+  })
+)
+proves(
+  "9112/6.1/coding-to-old-clients",
+  "in whatever way it is answered",
+  Effect.gen(function* () {
+    for (const path of ["/whole", "/stream", "/known", "/none", "/hint", "/"]) {
+      for (const field of ["", "Connection: keep-alive\r\n", "TE: chunked\r\n"]) {
+        const { port } = yield* serving(answering)
+        const wire = yield* connect(port)
+        yield* wire.send(`GET ${path} HTTP/1.0\r\n${field}\r\n`)
+        yield* wire.halfClose
+        expect((yield* wire.readToEnd).toString()).not.toMatch(/Transfer-Encoding/i)
+      }
+    }
+  })
+)
+provesByRows("9112/6.1/unknown-coding", rowsAbout(/§6\.1: (gzip before|identity before|a coding with parameters)/))
+provesByRows("9112/6.1/length-beside-coding", rowsAbout(/beside chunked|beside Content-Length/))
+provesByRows("9112/6.1/coding-in-1.0", [
+  ...rowsAbout(/§6\.1: chunked in HTTP\/1\.0/),
+  refuses(
+    "chunked and a length in HTTP/1.0 that would be kept",
+    "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ["TransferEncoding", 400]
+  ),
+  refuses("gzip in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: gzip\r\n\r\n", ["TransferEncoding", 400])
+])
+proves(
+  "9112/6.2/length-beside-coding-sent",
+  "a stream is sent with its length or in chunks",
+  Effect.gen(function* () {
+    expect(yield* whatIsSent(closing("GET /stream"))).not.toMatch(/Content-Length/)
+    const known = yield* whatIsSent(closing("GET /known"))
+    expect(known).toMatch(/\r\nContent-Length: 8\r\n\r\none, two$/)
+    expect(known).not.toMatch(/Transfer-Encoding/)
+  })
+)
+provesByRows("9112/6.3/not-chunked-last", rowsAbout(/§6\.1: (the codings|chunked)/))
+provesByRows("9112/6.3/invalid-length", rowsAbout(/§6\.3: (the length|two lengths|a bad length)/))
+proves(
+  "9112/6.3/incomplete",
+  "by the client's end: the handler is told, and the connection closes, whatever is behind",
+  Effect.gen(function* () {
+    const { port } = yield* serving(seeing)
+    for (const body of ["Content-Length: 10\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"]) {
+      const wire = yield* connect(port)
+      yield* wire.send(`POST / HTTP/1.1\r\nHost: a\r\n${body}`)
+      yield* wire.halfClose
+      const [answer, ...rest] = finalsOf(yield* wire.readToEnd)
+      expectRefusal(answer, 400)
+      expect(rest).toStrictEqual([])
+    }
+  })
+)
+provesInTestTime(
+  "9112/6.3/incomplete",
+  "by its time: 408, and what comes later is not read",
+  Effect.gen(function* () {
+    const { connect } = yield* servingInMemory(seeing)
+    const connection = yield* connect
+    connection.endsToo = false
+    connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
+    yield* advance(30_000)
+    expect(yield* connection.ended).toBe("end")
+    connection.send(`hello${requestText("GET /")}`)
+    yield* settled
+    const [answer, ...rest] = finalsOf(Buffer.from(connection.written, "latin1"))
+    expectRefusal(answer, 408)
+    expect(rest).toStrictEqual([])
+  })
+)
+proves(
+  "9112/6.3/delimited",
+  "by length when it is known, by chunks when it is not, by the end for HTTP/1.0 alone",
+  Effect.gen(function* () {
+    expect(yield* whatIsSent(closing("GET /whole"))).toMatch(/\r\nContent-Length: 8\r\n\r\none, two$/)
+    expect(yield* whatIsSent(closing("GET /known"))).toMatch(/\r\nContent-Length: 8\r\n\r\none, two$/)
+    expect(yield* whatIsSent(closing("GET /stream"))).toMatch(/\r\n0\r\n\r\n$/)
+    expect(yield* whatIsSent("GET /whole HTTP/1.0\r\n\r\n")).toMatch(/\r\nContent-Length: 8\r\n\r\none, two$/)
+    expect(yield* whatIsSent(closing("GET /empty"))).toMatch(/\r\n\r\n$/)
+  })
+)
+otherRows("RFC 9112 §6: other framing", /^RFC 9112 §6/)

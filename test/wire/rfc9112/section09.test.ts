@@ -1,0 +1,240 @@
+/** RFC 9112 §9: persistence, order, failures, and the end of a connection. */
+import { expect } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Stream from "effect/Stream"
+import { type Handler, respond, respondStream, sendHeaders } from "../../../src/Response.js"
+import { heldBecomes, serving } from "../../server/harness.js"
+import { advance, expectOpen, servingInMemory, settled, sleepsUntil } from "../../server/memory.js"
+import { turns } from "../facts.js"
+import { connect, requestText, withBody } from "../raw.js"
+import { otherRows, proves, provesByRows, provesInTestTime, rowsAbout } from "./proofs.js"
+import { expectRefusal, finalsOf } from "./rows.js"
+
+const path: Handler = (request) => respond(request, 200, request.path)
+
+/** Serves, and keeps the paths that were asked for. */
+const keeping = (handler: Handler) => {
+  const asked: Array<string> = []
+  const kept: Handler = (request) => {
+    asked.push(request.path)
+    return handler(request)
+  }
+  return { asked, kept }
+}
+
+const get = (path: string, ...fields: ReadonlyArray<string>): string => requestText(`GET ${path}`, fields)
+
+proves(
+  "9112/9.3/persistent",
+  "a hundred requests one after the other, each with its answer, on one connection",
+  Effect.gen(function* () {
+    const { port } = yield* serving(path)
+    const wire = yield* connect(port)
+    for (let i = 0; i < 100; i++) {
+      yield* wire.send(get(`/${i}`))
+      const answer = yield* wire.readAnswer()
+      expect([answer.text, answer.header("Connection")]).toStrictEqual([`/${i}`, undefined])
+    }
+  })
+)
+provesByRows(
+  "9112/9.3/persistent",
+  rowsAbout(/§9\.3: (an option|close glued|an empty|HTTP\/1\.0 with keep-alive goes|HTTP\/1\.2)/)
+)
+
+const smuggled = get("/smuggled")
+
+for (const [what, text, goesOn] of [
+  ["a body by length is thrown away", withBody("POST /1", smuggled), true],
+  [
+    "a body in chunks is thrown away",
+    requestText(
+      "POST /1",
+      ["Transfer-Encoding: chunked"],
+      `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`
+    ),
+    true
+  ],
+  ["a body that is too long closes", withBody("POST /1", smuggled.repeat(10)), false],
+  [
+    "a body that is longer than it said it would be closes",
+    requestText("POST /1", ["Transfer-Encoding: chunked"], `${(400).toString(16)}\r\n${smuggled.repeat(20)}`),
+    false
+  ],
+  [
+    "a body that was never asked for with 100 closes",
+    requestText("POST /1", ["Expect: 100-continue", `Content-Length: ${smuggled.length}`], smuggled),
+    false
+  ]
+] as const) {
+  proves(
+    "9112/9.3/unread-body",
+    `${what}, and none of it is a request`,
+    Effect.gen(function* () {
+      const { asked, kept } = keeping(path)
+      const { port } = yield* serving(kept, { limits: { maxDrain: 100 } })
+      const wire = yield* connect(port)
+      yield* wire.send(text + get("/2", "Connection: close"))
+      const finals = finalsOf(yield* wire.readToEnd)
+      expect(finals.map((answer) => answer.text)).toStrictEqual(goesOn ? ["/1", "/2"] : ["/1"])
+      expect(asked).toStrictEqual(goesOn ? ["/1", "/2"] : ["/1"])
+    })
+  )
+}
+proves(
+  "9112/9.3.2/order",
+  "however slow each handler is, whole and streamed",
+  Effect.gen(function* () {
+    const { port } = yield* serving((request) => {
+      const i = Number(request.path.slice(1))
+      const answer =
+        i % 2 === 0 ? path(request) : respondStream(request, 200, Stream.make(request.path).pipe(Stream.encodeText))
+      return Effect.zipRight(turns(12 - i), answer)
+    })
+    const wire = yield* connect(port)
+    const numbers = Array.from({ length: 12 }, (_, i) => `/${i}`)
+    yield* wire.send(numbers.map((each) => get(each)).join("") + get("/11", "Connection: close"))
+    expect(finalsOf(yield* wire.readToEnd).map((answer) => answer.text)).toStrictEqual([...numbers, "/11"])
+  })
+)
+
+provesInTestTime(
+  "9112/9.5/graceful",
+  "of an idle connection: FIN, and not a word",
+  Effect.gen(function* () {
+    const { connect } = yield* servingInMemory(path)
+    const connection = yield* connect
+    yield* sleepsUntil(60_000)
+    yield* advance(59_999)
+    expectOpen(connection)
+    yield* advance(1)
+    expect(yield* connection.ended).toBe("end")
+    expect(connection.written).toBe("")
+  })
+)
+provesInTestTime(
+  "9112/9.5/graceful",
+  "of a request that is half there: 408, then FIN",
+  Effect.gen(function* () {
+    const { connect } = yield* servingInMemory(path)
+    const connection = yield* connect
+    connection.send("GET / HT")
+    yield* advance(10_000)
+    expect(yield* connection.ended).toBe("end")
+    expectRefusal(finalsOf(Buffer.from(connection.written))[0], 408)
+  })
+)
+proves(
+  "9112/9.5/monitor",
+  "between requests: the client's end ends the connection, and its descriptor is given back",
+  Effect.gen(function* () {
+    const made = yield* serving(path)
+    const wire = yield* connect(made.port)
+    yield* wire.send(get("/"))
+    yield* wire.readAnswer()
+    yield* wire.halfClose
+    expect(yield* wire.ending).toBe("FIN")
+    yield* heldBecomes(made, 1)
+  })
+)
+proves(
+  "9112/9.5/monitor",
+  "within a request: a reset interrupts its handler",
+  Effect.gen(function* () {
+    const isRunning = yield* Deferred.make<void>()
+    const end = yield* Deferred.make<Exit.Exit<never>>()
+    const made = yield* serving(() =>
+      Effect.onExit(Effect.zipRight(Deferred.succeed(isRunning, undefined), Effect.never), (exit) =>
+        Deferred.succeed(end, exit)
+      )
+    )
+    const wire = yield* connect(made.port)
+    yield* wire.send(get("/"))
+    yield* Deferred.await(isRunning)
+    yield* wire.reset
+    expect(Exit.isInterrupted(yield* Deferred.await(end))).toBe(true)
+    yield* heldBecomes(made, 1)
+  })
+)
+provesInTestTime(
+  "9112/9.5/sustain",
+  "as long as it reads something within writeTimeout, for ten minutes",
+  Effect.gen(function* () {
+    let unsent = 1000
+    const { connect } = yield* servingInMemory((request) =>
+      Effect.gen(function* () {
+        const body = yield* sendHeaders(request, 200)
+        yield* body.write("one")
+        return yield* body.end()
+      })
+    )
+    const connection = yield* connect
+    connection.unsent = () => unsent
+    connection.setFull(true)
+    connection.send(get("/"))
+    for (let i = 0; i < 20; i++) {
+      yield* advance(29_999)
+      unsent--
+      yield* advance(1)
+      expect(connection.ending).toBe(undefined)
+    }
+    connection.setFull(false)
+    yield* settled
+    expect(finalsOf(Buffer.from(connection.written))[0]?.text).toBe("one")
+  })
+)
+
+for (const [what, given, handler] of [
+  ["a handler that closes", {}, (request) => respond(request, 200, "", { Connection: "Close" })],
+  ["a handler that closes among other options", {}, (request) => respond(request, 200, "", { Connection: "x, close" })],
+  [
+    "a handler that closes with a stream",
+    {},
+    (request) => respondStream(request, 200, Stream.empty, { Connection: "close" })
+  ],
+  ["the last request of a connection", { limits: { maxRequestsPerConnection: 1 } }, path]
+] as ReadonlyArray<readonly [string, { readonly limits?: { readonly maxRequestsPerConnection: number } }, Handler]>) {
+  for (const id of ["9112/9.6/close-wished", "9112/9.6/close-sent", "9112/9.6/behind-close-sent"] as const) {
+    proves(
+      id,
+      what,
+      Effect.gen(function* () {
+        const { asked, kept } = keeping(handler)
+        const { port } = yield* serving(kept, given)
+        const wire = yield* connect(port)
+        yield* wire.send(get("/1") + get("/2") + withBody("POST /3", "body"))
+        const finals = finalsOf(yield* wire.readToEnd)
+        expect(yield* wire.ending).toBe("FIN")
+        expect(finals).toHaveLength(1)
+        expect(finals[0]?.header("Connection")).toMatch(/^close\b/)
+        expect(asked).toStrictEqual(["/1"])
+      })
+    )
+  }
+}
+
+for (const value of ["close", "CLOSE", "x,\tclose\t,y"]) {
+  for (const id of ["9112/9.6/close-received", "9112/9.6/close-answered", "9112/9.6/behind-close-received"] as const) {
+    proves(
+      id,
+      `Connection: ${value.replaceAll("\t", "\\t")}, in the middle of a pipeline`,
+      Effect.gen(function* () {
+        const { asked, kept } = keeping(path)
+        const { port } = yield* serving(kept)
+        const wire = yield* connect(port)
+        yield* wire.send(`${get("/1") + get("/2", `Connection: ${value}`) + get("/3")}nonsense\r\n`)
+        const finals = finalsOf(yield* wire.readToEnd)
+        expect(yield* wire.ending).toBe("FIN")
+        expect(finals.map((answer) => [answer.text, answer.header("Connection")])).toStrictEqual([
+          ["/1", undefined],
+          ["/2", "close"]
+        ])
+        expect(asked).toStrictEqual(["/1", "/2"])
+      })
+    )
+  }
+}
+provesByRows("9112/9.6/close-received", rowsAbout(/§9\.3: (close|HTTP\/1\.0 with keep-alive and close)/))
+otherRows("RFC 9112 §9.3: other connections", /^RFC 9112 §9/)
