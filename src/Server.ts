@@ -243,29 +243,32 @@ export const make = (
       Effect.suspend(() => (listening === undefined ? notListening(syscall) : Effect.succeed(listening.bound)))
 
     const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
+      // Uninterruptible from the bind to its record: a socket that listens is always somebody's.
       turn.withPermits(1)(
-        Effect.gen(function* () {
-          if (listening !== undefined) {
-            return yield* new ValueError({ reason: "AlreadyListening", saw: toUrl(listening.bound.address) })
-          }
-          if (wrong !== undefined) return yield* new ValueError({ reason: "Option", saw: wrong })
-          const own = yield* Scope.fork(scope, sequential)
-          const bound = yield* listener
-            .listen({
-              port: given.port ?? options.port ?? 0,
-              address: given.address ?? options.address ?? "",
-              domain: given.domain ?? options.domain ?? "IPv4",
-              backlog: given.backlog ?? options.backlog ?? 511,
-              reuseAddr: options.reuseAddr ?? true,
-              reusePort: options.reusePort ?? false
-            })
-            .pipe(
-              Scope.extend(own),
-              Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
-            )
-          listening = { bound, scope: own }
-          return bound.address
-        })
+        Effect.uninterruptible(
+          Effect.gen(function* () {
+            if (listening !== undefined) {
+              return yield* new ValueError({ reason: "AlreadyListening", saw: toUrl(listening.bound.address) })
+            }
+            if (wrong !== undefined) return yield* new ValueError({ reason: "Option", saw: wrong })
+            const own = yield* Scope.fork(scope, sequential)
+            const bound = yield* listener
+              .listen({
+                port: given.port ?? options.port ?? 0,
+                address: given.address ?? options.address ?? "",
+                domain: given.domain ?? options.domain ?? "IPv4",
+                backlog: given.backlog ?? options.backlog ?? 511,
+                reuseAddr: options.reuseAddr ?? true,
+                reusePort: options.reusePort ?? false
+              })
+              .pipe(
+                Scope.extend(own),
+                Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
+              )
+            listening = { bound, scope: own }
+            return bound.address
+          })
+        )
       )
 
     const stopListening = Effect.suspend(() => {
