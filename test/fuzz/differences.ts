@@ -92,6 +92,14 @@ const strict: ReadonlyArray<Rule> = [
     accepts: oursRefuses(["RequestLine"], /^(?:\r\n){0,2}[!-~]+ [^ \r\n]+[\r\n]/)
   },
   {
+    name: "CONNECT without a target",
+    ours: "refuses the line",
+    node: "reads a CONNECT to nowhere, in HTTP/0.9",
+    reason: "RFC 9112 §3, §3.2.3: a request line has three parts, and the target of CONNECT is a host and a port.",
+    example: "CONNECT \r\nexample.com:443 HTTP/1.1\r\nHost: a\r\n",
+    accepts: oursRefuses(["RequestLine"], /^(?:\r\n){0,2}CONNECT [\r\n]/)
+  },
+  {
     name: "several spaces in a request line",
     ours: "refuses",
     node: "reads",
