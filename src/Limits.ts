@@ -1,8 +1,8 @@
 /**
  * Every number that bounds a connection, each with its reason.
  *
- * Sizes are bytes, durations are Effect `Duration`s. A limit that is reached is always answered (the status is named
- * beside it) or closes the connection; none is ever ignored. This module enforces nothing itself.
+ * Sizes are bytes, durations are Effect `Duration`s. A limit that is reached is answered (the status is named beside
+ * it), closes the connection, or pauses the socket (`maxReadAhead`); none is ever ignored. This module enforces nothing itself.
  *
  * @since 0.1.0
  */

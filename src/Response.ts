@@ -66,7 +66,8 @@ export interface BodyWriter {
   /**
    * Ends the content, with trailer fields when it is chunked. `ValueError` `ContentTooShort` when it is less than the
    * `Content-Length` given: the answer has not ended then, and a handler that gives up breaks the connection, since the
-   * client must not take the content for whole.
+   * client must not take the content for whole. `HeaderName`, `HeaderValue` and `HeaderForbidden` for trailers, which are
+   * left out without chunks; `AlreadyAnswered` the second time.
    */
   readonly end: (trailers?: HttpHeaders.Input) => Effect.Effect<Responded, ValueError>
 }
@@ -234,8 +235,9 @@ export const sendInformational = (
 /**
  * Answers `101 Switching Protocols` and hands the connection over; when `use` is done, the connection ends.
  *
- * `headers` name the protocol (`{ Upgrade: "websocket", … }`); `Connection: Upgrade` is set. Fails with `ValueError`:
- * `NotUpgradable` when the client offered no upgrade or its body has not been read, `AlreadyAnswered`, and as `respond`
+ * `headers` name the protocol (`{ Upgrade: "websocket", … }`), or `HeaderValue`; `Connection: Upgrade` is set, whatever
+ * `headers` say of it. Fails with `ValueError`: `NotUpgradable` when the client did not offer that protocol or its body has
+ * not been read, `AlreadyAnswered`, and as `respond`
  * for headers. A failure of `use` is the handler's, and breaks the connection.
  *
  * @example

@@ -121,6 +121,11 @@ const takes = (declared: Declared, lower: string, value: string): boolean | Refu
     case "connection":
       readConnection(declared, value)
       return true
+    case "upgrade":
+      // Whoever sends Upgrade names it in Connection too (RFC 9110 §7.8): 426, or an offer of the server's.
+      if (!/(^|, )upgrade(,|$)/i.test(declared.options))
+        declared.options += `${declared.options === "" ? "" : ", "}upgrade`
+      return false
     case "content-length":
       if (declared.contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) {
         return refused("HeaderValue", `Content-Length: ${value}`)
@@ -134,8 +139,9 @@ const takes = (declared: Declared, lower: string, value: string): boolean | Refu
   }
 }
 
-/** Only names as long as these can be one of the four: no other is put into lower case. */
-const isTakenLength = (length: number): boolean => length === 4 || length === 10 || length === 14 || length === 17
+/** Only names as long as these can be one of the five: no other is put into lower case. */
+const isTakenLength = (length: number): boolean =>
+  length === 4 || length === 7 || length === 10 || length === 14 || length === 17
 
 const declare = (fields: ReadonlyArray<string>): Declared | Refused => {
   const declared: Declared = { text: "", date: false, close: false, options: "", contentLength: undefined }

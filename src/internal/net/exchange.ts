@@ -12,7 +12,7 @@ import type { RequestHead } from "../../RequestParser.js"
 import type { Duplex, Responded } from "../../Response.js"
 import type { BodyFraming, Refused, WrittenHead } from "../../ResponseWriter.js"
 import type { Exchange, OpenAnswer, Upgraded } from "../exchange.js"
-import { flatOf } from "../headers.js"
+import { flatOf, fromRequest } from "../headers.js"
 import { responded } from "../responded.js"
 import { nextTurn } from "../runtime.js"
 import type { Line } from "./line.js"
@@ -31,6 +31,12 @@ const byteLength = (content: string | Uint8Array): number => {
 }
 
 const refusalOf = (refused: Refused): ValueError => new ValueError(refused)
+
+/** What an interim answer or a tunnel's head says of the connection would be untrue (RFC 9112 §9.6). */
+const refusalOfConnection = (headers: HttpHeaders.Input | undefined): ValueError | undefined =>
+  headers !== undefined && HttpHeaders.has(HttpHeaders.make(headers), "Connection")
+    ? new ValueError({ reason: "HeaderForbidden", saw: "Connection" })
+    : undefined
 
 /** After so many bytes that never had to wait, a stream lets the others of its process have a turn. */
 const bytesPerTurn = 256 * 1024
@@ -210,6 +216,8 @@ export class ExchangeImpl implements Exchange {
   inform(code: number, headers: HttpHeaders.Input | undefined): ValueError | undefined {
     if (this.state !== "Unanswered") return new ValueError({ reason: "AlreadyAnswered", saw: String(code) })
     if (code !== 102 && code !== 103) return new ValueError({ reason: "StatusCode", saw: String(code) })
+    const refusal = refusalOfConnection(headers)
+    if (refusal !== undefined) return refusal
     const interim = this.line.writer.interim(code, fieldsOf(headers))
     if (typeof interim !== "string") return refusalOf(interim)
     if (this.head.version.minor > 0) this.line.outbox.pushText(interim)
@@ -219,22 +227,31 @@ export class ExchangeImpl implements Exchange {
   upgrade(headers: HttpHeaders.Input | undefined): Upgraded | ValueError {
     const given = HttpHeaders.make(headers ?? {})
     // A 101 names the protocol, and lists no other option of the connection (RFC 9110 §7.8).
-    if (!HttpHeaders.has(given, "Upgrade")) return new ValueError({ reason: "HeaderValue", saw: "Upgrade: missing" })
+    const chosen = HttpHeaders.values(given, "Upgrade")
+    if (chosen.length === 0) return new ValueError({ reason: "HeaderValue", saw: "Upgrade: missing" })
     const fields = flatOf(HttpHeaders.remove(given, "Connection"))
-    return this.handOver(101, this.head.offersUpgrade, ["Connection", "Upgrade", ...fields])
+    return this.handOver(101, this.isOffered(chosen), ["Connection", "Upgrade", ...fields])
+  }
+
+  /** Nobody is switched to a protocol that was not offered (RFC 9110 §7.8). */
+  private isOffered(protocols: ReadonlyArray<string>): boolean {
+    const offer = fromRequest(this.head.fields)
+    return this.head.offersUpgrade && protocols.every((protocol) => HttpHeaders.contains(offer, "Upgrade", protocol))
   }
 
   tunnel(headers: HttpHeaders.Input | undefined): Upgraded | ValueError {
+    const refusal = refusalOfConnection(headers)
+    if (refusal !== undefined) return refusal
     return this.handOver(200, this.head.method === "CONNECT", ["Date", this.line.date(), ...fieldsOf(headers)])
   }
 
   /** Neither head has a framing: what follows it is not HTTP (RFC 9110 §7.8, §9.3.6). */
   private handOver(status: 101 | 200, isAskedFor: boolean, fields: ReadonlyArray<string>): Upgraded | ValueError {
     if (this.state !== "Unanswered") return new ValueError({ reason: "AlreadyAnswered", saw: String(status) })
-    if (!isAskedFor || this.isUnread) return new ValueError({ reason: "NotUpgradable" })
     const { line } = this
     const head = line.writer.interim(status, fields)
     if (typeof head !== "string") return refusalOf(head)
+    if (!isAskedFor || this.isUnread) return new ValueError({ reason: "NotUpgradable" })
     this.state = "Open"
     this.isUpgraded = true
     line.outbox.pushText(head)

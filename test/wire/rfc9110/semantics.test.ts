@@ -188,6 +188,7 @@ for (const [id, what, text] of [
   ["9110/7.8/offered", "nothing was offered", closing("GET /")],
   ["9110/7.8/offered", "Connection does not name it", closing("GET /", ["Upgrade: echo"])],
   ["9110/7.8/offered", "Connection names what is not there", closing("GET /", ["Connection: upgrade"])],
+  ["9110/7.8/offered", "another protocol was offered", closing("GET /", ["Connection: upgrade", "Upgrade: h2c"])],
   [
     "9110/7.8/of-1.0",
     "a handler that would take it cannot",
