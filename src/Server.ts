@@ -242,34 +242,36 @@ export const make = (
     const whenListening = (syscall: string): Effect.Effect<Listener.Bound, OSError> =>
       Effect.suspend(() => (listening === undefined ? notListening(syscall) : Effect.succeed(listening.bound)))
 
-    const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
-      // Uninterruptible from the bind to its record: a socket that listens is always somebody's.
-      turn.withPermits(1)(
-        Effect.uninterruptible(
-          Effect.gen(function* () {
-            if (listening !== undefined) {
-              return yield* new ValueError({ reason: "AlreadyListening", saw: toUrl(listening.bound.address) })
-            }
-            if (wrong !== undefined) return yield* new ValueError({ reason: "Option", saw: wrong })
-            const own = yield* Scope.fork(scope, sequential)
-            const bound = yield* listener
-              .listen({
-                port: given.port ?? options.port ?? 0,
-                address: given.address ?? options.address ?? "",
-                domain: given.domain ?? options.domain ?? "IPv4",
-                backlog: given.backlog ?? options.backlog ?? 511,
-                reuseAddr: options.reuseAddr ?? true,
-                reusePort: options.reusePort ?? false
-              })
-              .pipe(
-                Scope.extend(own),
-                Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
-              )
-            listening = { bound, scope: own }
-            return bound.address
+    const bind = (given: ListenOptions): Effect.Effect<Listening, OSError | ValueError> =>
+      Effect.gen(function* () {
+        if (listening !== undefined) {
+          return yield* new ValueError({ reason: "AlreadyListening", saw: toUrl(listening.bound.address) })
+        }
+        if (wrong !== undefined) return yield* new ValueError({ reason: "Option", saw: wrong })
+        const own = yield* Scope.fork(scope, sequential)
+        const bound = yield* listener
+          .listen({
+            port: given.port ?? options.port ?? 0,
+            address: given.address ?? options.address ?? "",
+            domain: given.domain ?? options.domain ?? "IPv4",
+            backlog: given.backlog ?? options.backlog ?? 511,
+            reuseAddr: options.reuseAddr ?? true,
+            reusePort: options.reusePort ?? false
           })
-        )
-      )
+          .pipe(
+            Scope.extend(own),
+            Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
+          )
+        listening = { bound, scope: own }
+        return listening
+      })
+
+    /** One at a time, and uninterruptible from the bind to its record: a socket that listens is always somebody's. */
+    const inTurn = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      turn.withPermits(1)(Effect.uninterruptible(effect))
+
+    const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
+      Effect.map(inTurn(bind(given)), ({ bound }) => bound.address)
 
     const stopListening = Effect.suspend(() => {
       if (listening === undefined) return Effect.void
@@ -352,8 +354,8 @@ export const make = (
         const service = serviceOf(handler, given.onFailure)
         const isTold = [given.port, given.address, given.domain, given.backlog].some((each) => each !== undefined)
         // Told where to listen, it listens there or says why not; else it takes what is there.
-        const opened = Effect.suspend(() =>
-          listening === undefined || isTold ? Effect.map(listen(given), () => listening) : Effect.succeed(undefined)
+        const opened = inTurn(
+          Effect.suspend(() => (listening === undefined || isTold ? bind(given) : Effect.succeed(undefined)))
         )
         return Effect.acquireUseRelease(
           opened,

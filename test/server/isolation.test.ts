@@ -4,6 +4,7 @@ import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -11,9 +12,9 @@ import type { ValueError } from "../../src/Errors.js"
 import { Signal } from "../../src/internal/runtime.js"
 import type { Request } from "../../src/Request.js"
 import { respond, respondStream } from "../../src/Response.js"
-import { eventually } from "../wire/facts.js"
+import { eventually, turns } from "../wire/facts.js"
 import { connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, refusal, serving, servingReported } from "./harness.js"
+import { heldBecomes, make, refusal, serving, servingReported } from "./harness.js"
 
 describe("a request that was kept", () => {
   it.scopedLive("gives a daemon nothing of the next request of its connection", () =>
@@ -115,6 +116,44 @@ describe("the scope of a request", () => {
       expect((yield* wire.readAnswer()).status).toBe(200)
       const { cause, request } = yield* reports.first
       expect([Cause.squash(cause), request.url]).toStrictEqual(["a finalizer that dies", "/"])
+    })
+  )
+})
+
+describe("finalizers", () => {
+  it.scopedLive("all run, though the client leaves while they do", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const mayEnd = yield* Deferred.make<void>()
+      const released = yield* Deferred.make<void>()
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          yield* Effect.addFinalizer(() => Deferred.succeed(released, undefined))
+          yield* Effect.addFinalizer(() => Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(mayEnd)))
+          return yield* respond(request, 200)
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* Deferred.await(begun)
+      yield* wire.reset
+      yield* turns(3)
+      yield* Deferred.succeed(mayEnd, undefined)
+      yield* Deferred.await(released)
+      expect(yield* Deferred.isDone(released)).toBe(true)
+    })
+  )
+})
+
+describe("two serves that begin together", () => {
+  it.scopedLive("share one listener", () =>
+    Effect.gen(function* () {
+      const { server } = yield* make()
+      const serve = server.serve((request) => respond(request, 200, "ok"))
+      const both = yield* Effect.forkScoped(Effect.all([serve, serve], { concurrency: 2 }))
+      const port = yield* eventually(Effect.option(server.port), Option.isSome, "it listens")
+      expect((yield* get(Option.getOrThrow(port))).text).toBe("ok")
+      expect(both.unsafePoll()).toBe(null)
     })
   )
 })

@@ -214,11 +214,13 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
       return undefined
     }
     this.outbox.leave()
-    // The answer stands, whatever its finalizers do.
+    // The answer stands, whatever its finalizers do; and all of them run, whoever leaves meanwhile.
     const settled = Effect.catchAllCause(closing, (cause) => this.service.report(cause, this.request))
-    return Effect.ensuring(
-      settled,
-      Effect.sync(() => this.goOn())
+    return Effect.uninterruptible(
+      Effect.ensuring(
+        settled,
+        Effect.sync(() => this.goOn())
+      )
     )
   }
 
@@ -371,10 +373,13 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     return Effect.suspend(() => {
       if (this.isClosed || !this.outbox.isFull()) return Effect.void
       const { deadlines, timeouts } = this.household
-      this.unsent = this.connection.unsent()
-      this.writeDue = deadlines.now() + timeouts.write
-      deadlines.notBefore(this.writeDue)
-      return Effect.flatMap(this.sent.wait(), () => this.canWrite)
+      // Who writes again while it waits already does not move the deadline.
+      if (this.writeDue === never) {
+        this.unsent = this.connection.unsent()
+        this.writeDue = deadlines.now() + timeouts.write
+        deadlines.notBefore(this.writeDue)
+      }
+      return Effect.flatMap(this.sent.waitOrLeave(), () => this.canWrite)
     })
   }
 
@@ -420,7 +425,9 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   }
 
   private stillHalfClosed(now: number): void {
-    const isWriting = this.outbox.total !== this.totalWhenHalfClosed
+    if (this.exchange.isUpgraded) return
+    // While an answer waits for the client to read, it is `writeTimeout` that judges.
+    const isWriting = this.writeDue !== never || this.outbox.total !== this.totalWhenHalfClosed
     this.totalWhenHalfClosed = this.outbox.total
     if (isWriting) this.halfClosedDue = now + this.household.timeouts.halfClosed
     else this.interrupt("Aborted")

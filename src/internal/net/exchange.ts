@@ -242,7 +242,9 @@ export class ExchangeImpl implements Exchange {
   tunnel(headers: HttpHeaders.Input | undefined): Upgraded | ValueError {
     const refusal = refusalOfConnection(headers)
     if (refusal !== undefined) return refusal
-    return this.handOver(200, this.head.method === "CONNECT", ["Date", this.line.date(), ...fieldsOf(headers)])
+    const given = HttpHeaders.make(headers ?? {})
+    const date = HttpHeaders.has(given, "Date") ? noFields : ["Date", this.line.date()]
+    return this.handOver(200, this.head.method === "CONNECT", [...date, ...flatOf(given)])
   }
 
   /** Neither head has a framing: what follows it is not HTTP (RFC 9110 §7.8, §9.3.6). */

@@ -137,7 +137,7 @@ export class RequestScope {
       return undefined
     }
     const children = this.forks.seen ? interruptChildren(this.fiber) : Effect.void
-    const closed = Effect.zipRight(children, this.scope.close(exit))
+    const closed = Effect.ensuring(children, this.scope.close(exit))
     return Effect.ensuring(closed, this.restore)
   }
 
@@ -145,7 +145,11 @@ export class RequestScope {
   private readonly restore: Effect.Effect<void> = Effect.suspend(() => {
     const before = this.refs.locals
     const changes: Array<Effect.Effect<void>> = []
-    for (const [ref, [[, value]]] of unsafeRefsOf(this.fiber).locals) {
+    const now = unsafeRefsOf(this.fiber).locals
+    for (const [ref, [[, value]]] of before) {
+      if (!now.has(ref)) changes.push(FiberRef.set(ref, value))
+    }
+    for (const [ref, [[, value]]] of now) {
       const old = before.get(ref)
       if (old === undefined) changes.push(FiberRef.delete(ref))
       else if (value !== old[0][1]) changes.push(FiberRef.set(ref, old[0][1]))
