@@ -60,13 +60,6 @@ export class Signal {
   }
 }
 
-/** Sleeps in real time: what must end although a test has stopped its clock. */
-export const sleepReal = (milliseconds: number): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    const timer = setTimeout(() => resume(Effect.void), milliseconds)
-    return Effect.sync(() => clearTimeout(timer))
-  })
-
 /** One turn of the event loop: who works without ever waiting lets others have theirs. */
 export const nextTurn: Effect.Effect<void> = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))

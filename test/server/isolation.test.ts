@@ -12,7 +12,7 @@ import type { ValueError } from "../../src/Errors.js"
 import { Signal } from "../../src/internal/runtime.js"
 import type { Request } from "../../src/Request.js"
 import { respond, respondStream } from "../../src/Response.js"
-import { eventually, turns } from "../wire/facts.js"
+import { eventually } from "../wire/facts.js"
 import { connect, get, requestText, withBody } from "../wire/raw.js"
 import { heldBecomes, make, refusal, serving, servingReported } from "./harness.js"
 
@@ -126,18 +126,18 @@ describe("finalizers", () => {
       const begun = yield* Deferred.make<void>()
       const mayEnd = yield* Deferred.make<void>()
       const released = yield* Deferred.make<void>()
-      const { port } = yield* serving((request) =>
+      const made = yield* serving((request) =>
         Effect.gen(function* () {
           yield* Effect.addFinalizer(() => Deferred.succeed(released, undefined))
           yield* Effect.addFinalizer(() => Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(mayEnd)))
           return yield* respond(request, 200)
         })
       )
-      const wire = yield* connect(port)
+      const wire = yield* connect(made.port)
       yield* wire.send(requestText("GET /"))
       yield* Deferred.await(begun)
       yield* wire.reset
-      yield* turns(3)
+      yield* heldBecomes(made, 1)
       yield* Deferred.succeed(mayEnd, undefined)
       yield* Deferred.await(released)
       expect(yield* Deferred.isDone(released)).toBe(true)

@@ -125,14 +125,17 @@ export class ExchangeImpl implements Exchange {
   /** Whether the answer is `101`, and HTTP is over. */
   isUpgraded = false
   private isOver = false
-  private totalAtTurn = 0
+  /** What the connection had pushed when this answer last let others have a turn. */
+  private totalAtTurn: number
   private evidence: Responded | undefined
   private madeBody: RequestBody | undefined
 
   constructor(
     private readonly line: Line,
     private readonly head: RequestHead
-  ) {}
+  ) {
+    this.totalAtTurn = line.outbox.total
+  }
 
   /** Made when somebody asks for it; few requests have one. */
   private get body(): RequestBody {
