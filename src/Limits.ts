@@ -55,7 +55,10 @@ export interface Limits {
    * client that has gone for good sends the same FIN as one that waits. 30 s: longer than who waits has patience.
    */
   readonly halfCloseTimeout: Duration.Duration
-  /** A connection without any request under way; then it is closed silently. 60 s: longer than most client pools. */
+  /**
+   * A connection without any request under way; then it is closed silently. 60 s: longer than most client pools. With 0
+   * every answer is its connection's last one.
+   */
   readonly keepAliveTimeout: Duration.Duration
   /** Without progress while an answer waits for a client that does not read; then the connection is destroyed. 30 s. */
   readonly writeTimeout: Duration.Duration
@@ -113,6 +116,8 @@ export type Options = {
     : Limits[K] | undefined
 }
 
+const isLimit = (name: string): name is keyof Limits => Object.hasOwn(defaults, name)
+
 const isTimeout = (name: keyof Limits): boolean => Duration.isDuration(defaults[name])
 
 const names = Object.keys(defaults) as ReadonlyArray<keyof Limits>
@@ -125,9 +130,12 @@ const isSize = (given: unknown): boolean =>
 const isDuration = (given: unknown): boolean =>
   typeof given === "number" ? given >= 0 : Option.isSome(Duration.decodeUnknown(given))
 
+const hasSense = (name: string, given: unknown): boolean =>
+  isLimit(name) && (isTimeout(name) ? isDuration(given) : isSize(given))
+
 /**
- * The first of the limits given that has a value which makes no sense: a size that is no whole number from 0, a duration
- * that is negative or that Effect cannot read. `Server.listen` refuses it, as a `ValueError` `Option`.
+ * The first of the limits given that makes no sense: a name that is no limit's, a size that is no whole number from 0, a
+ * duration that is negative or that Effect cannot read. `Server.listen` refuses it, as a `ValueError` `Option`.
  *
  * @example
  * ```ts
@@ -140,11 +148,8 @@ const isDuration = (given: unknown): boolean =>
  * @since 0.1.0
  * @category predicates
  */
-export const senseless = (options: Options): keyof Limits | undefined =>
-  names.find((name) => {
-    const given: unknown = options[name]
-    return given !== undefined && !(isTimeout(name) ? isDuration(given) : isSize(given))
-  })
+export const senseless = (options: Options): string | undefined =>
+  Object.entries(options).find(([name, given]) => given !== undefined && !hasSense(name, given))?.[0]
 
 /**
  * Completes what a user gave with the defaults.

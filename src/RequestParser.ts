@@ -9,6 +9,7 @@
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import type { HttpMethod } from "./HttpMethod.js"
 import {
   type BodyBytes,
   type BodyDecoder,
@@ -87,6 +88,8 @@ export interface Parser {
   readonly next: () => Step
   /** True between requests: no byte of a further one has been seen. */
   readonly isIdle: () => boolean
+  /** The method of the request whose head is being read, once it has been: an answer to HEAD has no content. */
+  readonly method: () => HttpMethod | undefined
   /** Takes the bytes nobody has looked at yet: what follows when the connection is handed over by an upgrade. */
   readonly takeRest: () => Buffer
 }
@@ -128,6 +131,10 @@ class Machine implements Parser {
 
   isIdle(): boolean {
     return this.body === undefined && this.head.isUntouched && this.input.at === this.input.end
+  }
+
+  method(): HttpMethod | undefined {
+    return this.head.method
   }
 
   takeRest(): Buffer {

@@ -20,6 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Struct from "effect/Struct"
 import { type Address, type Domain, toUrl } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { type Answered, OSError, ValueError } from "./Errors.js"
@@ -193,12 +194,21 @@ const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN
 const limitsOf = ({ limits, maxBody }: Options): Limits.Options =>
   maxBody === undefined ? { ...limits } : { ...limits, maxBody }
 
+const isBacklog = (given: unknown): boolean => Number.isInteger(given) && Number(given) >= 0
+
+/** What an option may be that comes from a configuration, or from code without types. */
+const senses: { readonly [K in keyof Options]?: (given: unknown) => boolean } = {
+  backlog: isBacklog,
+  // Any duration that a limit may be.
+  drainTimeout: (given) => Limits.senseless({ lingerTimeout: given as Duration.DurationInput }) === undefined,
+  onHalfClose: (given) => given === "answer" || given === "interrupt",
+  onConnect: (given) => given === "refuse" || given === "handle"
+}
+
 /** The first option that makes no sense; the server is made with the defaults then, and refuses to listen. */
 const senselessOf = (options: Options): string | undefined => {
-  const { backlog = 0, drainTimeout = 0 } = options
-  if (!Number.isInteger(backlog) || backlog < 0) return "backlog"
-  const isBad = Limits.senseless({ lingerTimeout: drainTimeout }) !== undefined
-  return isBad ? "drainTimeout" : Limits.senseless(limitsOf(options))
+  const own = Struct.keys(senses).find((name) => options[name] !== undefined && senses[name]?.(options[name]) === false)
+  return own ?? Limits.senseless(limitsOf(options))
 }
 
 interface Listening {
@@ -247,7 +257,8 @@ export const make = (
         if (listening !== undefined) {
           return yield* new ValueError({ reason: "AlreadyListening", saw: toUrl(listening.bound.address) })
         }
-        if (wrong !== undefined) return yield* new ValueError({ reason: "Option", saw: wrong })
+        const senseless = given.backlog === undefined || isBacklog(given.backlog) ? wrong : "backlog"
+        if (senseless !== undefined) return yield* new ValueError({ reason: "Option", saw: senseless })
         const own = yield* Scope.fork(scope, sequential)
         const bound = yield* listener
           .listen({

@@ -47,8 +47,10 @@ describe("senseless", () => {
     { maxBody: -1 },
     { maxBody: Number.NaN },
     { keepAliveTimeout: -1 },
-    { headerTimeout: Number.NaN }
-  ])("names what makes no sense: %o", (options) => {
+    { headerTimeout: Number.NaN },
+    // A misspelt name, as a configuration may have it: silence would be no limit.
+    { maxHeader: 10 }
+  ] as ReadonlyArray<Limits.Options>)("names what makes no sense: %o", (options) => {
     expect(Limits.senseless(options)).toBe(Object.keys(options)[0])
   })
 

@@ -1,6 +1,7 @@
 /** What begins ends: scopes of requests, handlers whose client leaves, servers that close, deadlines, descriptors. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -515,6 +516,43 @@ describe("closing the scope, under a clock that stands still", () => {
     )
   )
 
+  it.scoped("waits without end for a request in flight when drainTimeout is infinite", () =>
+    Effect.gen(function* () {
+      const latch = yield* Deferred.make<void>()
+      const { connect, server } = yield* servingInMemory(
+        (request) => Effect.zipRight(Deferred.await(latch), respond(request, 200, "late")),
+        { drainTimeout: Duration.infinity }
+      )
+      const connection = yield* connect
+      connection.send(requestText("GET /"))
+      yield* settled
+      const closing = yield* Effect.fork(server.close)
+      yield* settled
+      expect(connection.ending).toBe(undefined)
+      yield* Deferred.succeed(latch, undefined)
+      expect(yield* connection.answer()).toMatchObject({ status: 200, text: "late" })
+      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0 })
+    })
+  )
+
+  it.scoped("lets a client read what it has asked for, and counts it among the busy", () =>
+    Effect.gen(function* () {
+      const { connect, server } = yield* servingInMemory(hello, { drainTimeout: "1 minute" })
+      const connection = yield* connect
+      connection.send(requestText("GET /1"))
+      yield* connection.answer()
+      connection.setFull(true)
+      connection.send(requestText("GET /2"))
+      yield* settled
+      const closing = yield* Effect.fork(server.close)
+      yield* settled
+      connection.setFull(false)
+      const answer = yield* connection.answer()
+      expect(answer.header("Connection")).toBe("close")
+      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0 })
+    })
+  )
+
   it.scoped("runs the finalizers of the requests it interrupts", () =>
     Effect.gen(function* () {
       let released = 0
@@ -623,6 +661,24 @@ describe("deadlines", () => {
       yield* advance(1)
       expect((yield* connection.answer()).status).toBe(408)
       expect(yield* connection.ended).toBe("end")
+    })
+  )
+
+  it.scoped("with a keepAliveTimeout of 0 a connection has its headerTimeout to begin, and ends with its answer", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(hello, { limits: { keepAliveTimeout: 0 } })
+      const silent = yield* connect
+      const connection = yield* connect
+      yield* sleepsUntil(10_000)
+      yield* advance(9_999)
+      expectOpen(silent)
+      connection.send(requestText("GET /"))
+      const answer = yield* connection.answer()
+      expect([answer.status, answer.header("Connection")]).toStrictEqual([200, "close"])
+      expect(yield* connection.ended).toBe("end")
+      yield* advance(1)
+      expect(yield* silent.ended).toBe("end")
+      expect(silent.written).toBe("")
     })
   )
 

@@ -86,6 +86,23 @@ describe("respond", () => {
     })
   )
 
+  it.scopedLive("leaves out the content of its own refusals of a HEAD too, whatever is wrong behind the method", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) => respond(request, 200, "content"))
+      for (const [line, fields, status] of [
+        ["HEAD /a b", [], 400],
+        ["HEAD /", ["X y: z"], 400],
+        ["HEAD /", ["Content-Length: x"], 400],
+        ["HEAD /", [`X: ${"y".repeat(20_000)}`], 431]
+      ] as const) {
+        const wire = yield* connect(port)
+        yield* wire.send(requestText(line, fields))
+        const sent = (yield* wire.readToEnd).toString("latin1")
+        expect(sent).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*\\r\\nContent-Length: [1-9][^]*\\r\\n\\r\\n$`))
+      }
+    })
+  )
+
   it.scopedLive("sends 1 MiB of bytes as they are", () =>
     Effect.gen(function* () {
       const content = Uint8Array.from({ length: 1_048_576 }, (_, i) => (i * 31) % 256)

@@ -100,10 +100,23 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
 
   it.scopedLive("an option that makes no sense is a ValueError at listen", () =>
     Effect.gen(function* () {
-      for (const options of [{ maxBody: -1 }, { maxBody: Number.NaN }, { limits: { maxHeaders: -1 } }]) {
+      // As a configuration or code without types gives them.
+      const senseless: ReadonlyArray<readonly [saw: string, options: object]> = [
+        ["maxBody", { maxBody: -1 }],
+        ["maxBody", { maxBody: Number.NaN }],
+        ["maxHeaders", { limits: { maxHeaders: -1 } }],
+        ["maxHeader", { limits: { maxHeader: 10 } }],
+        ["backlog", { backlog: 1.5 }],
+        ["drainTimeout", { drainTimeout: "soon" }],
+        ["onHalfClose", { onHalfClose: "wait" }],
+        ["onConnect", { onConnect: true }]
+      ]
+      for (const [saw, options] of senseless) {
         const { server } = yield* make(options)
-        expect(yield* Effect.flip(server.listen())).toStrictEqual(valueError("Option"))
+        expect(yield* Effect.flip(server.listen())).toMatchObject({ reason: "Option", saw })
       }
+      const { server } = yield* make()
+      expect(yield* Effect.flip(server.listen({ backlog: -1 }))).toMatchObject({ reason: "Option", saw: "backlog" })
       const none = yield* serving(hello, { maxBody: 0 })
       expect((yield* get(none.port)).status).toBe(200)
       expect((yield* ask(none.port, withBody("POST /", "x"))).status).toBe(413)

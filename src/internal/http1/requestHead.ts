@@ -97,6 +97,11 @@ export class RequestHeadMachine {
     return !this.inFields && this.line.isUntouched
   }
 
+  /** The method of the head that is being read, or that was refused. */
+  get method(): HttpMethod | undefined {
+    return this.line.method
+  }
+
   next(input: Input): "NeedMore" | RequestHead | Malformed {
     if (!this.inFields) {
       const verdict = this.line.scan(input)
@@ -108,7 +113,7 @@ export class RequestHeadMachine {
     const { base, buf } = input
     const end = (input.base = input.at)
     const head = this.judge(() => fieldsOf(buf, base, end))
-    this.reset()
+    if (head._tag === "Head") this.reset()
     return head
   }
 

@@ -68,6 +68,7 @@ export class RequestLine {
   reset(): void {
     this.state = Start
     this.emptyLines = 0
+    this.method = undefined
   }
 
   /** Reads on; on "Done" the input's base stands behind the line. */

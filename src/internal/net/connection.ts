@@ -264,12 +264,13 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
       status: error.status,
       fields: ["Content-Type", plainText["Content-Type"]],
       contentLength: text.length,
-      method: "GET",
+      method: this.parser.method() ?? "GET",
       minor: 1,
       reuse: false,
       date: this.date()
     })
-    if (head._tag === "Written") this.outbox.pushText(head.text + text)
+    if (head._tag !== "Written") return
+    this.outbox.pushText(head.framing._tag === "None" ? head.text : head.text + text)
   }
 
   private over(reason: EndReason): void {
@@ -331,7 +332,9 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     if (isIdle) {
       // An empty line may have come before, in two parts: the time of a head does not begin with it.
       this.totalDue = never
-      return deadlines.now() + timeouts.keepAlive
+      // Without any keep-alive a client still has to bring the request it came for.
+      const patience = this.requests === 0 ? Math.max(timeouts.keepAlive, timeouts.header) : timeouts.keepAlive
+      return deadlines.now() + patience
     }
     if (this.totalDue === never) {
       this.totalDue = deadlines.now() + (this.phase === "Reading" ? timeouts.header : timeouts.body)
@@ -392,7 +395,9 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   }
 
   mayGoOn(): boolean {
-    return !this.isDraining && this.requests < this.limits.maxRequestsPerConnection
+    return (
+      !this.isDraining && this.requests < this.limits.maxRequestsPerConnection && this.household.timeouts.keepAlive > 0
+    )
   }
 
   // Events: from the connection, from the sweep of deadlines, from the server that closes.
@@ -484,9 +489,9 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     }
   }
 
-  /** Whether a request is being served. */
+  /** Whether a request is being served, or an answer waits for its client to read. */
   get isBusy(): boolean {
-    return this.phase === "Handling"
+    return this.phase === "Handling" || this.writeDue !== never
   }
 
   /** Serves no further request; ends now if none is being served. */

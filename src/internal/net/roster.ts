@@ -8,6 +8,9 @@ import { type Entry, Registry } from "../registry.js"
 import { Signal } from "../runtime.js"
 import type { EndReason } from "./household.js"
 
+/** Milliseconds that a timer of Node's can count; it takes more for none. */
+const maxTimer = 2 ** 31 - 1
+
 /** A connection, as far as ending it goes. */
 export interface Served {
   readonly isBusy: boolean
@@ -74,7 +77,8 @@ export class Roster {
     return Effect.suspend(() => {
       if (this.served.size === 0 || milliseconds <= 0) return Effect.void
       const until = performance.now() + milliseconds
-      const timer = setTimeout(() => this.ended.wake(), milliseconds + 1)
+      // Beyond what a timer can count it is without end.
+      const timer = milliseconds < maxTimer ? setTimeout(() => this.ended.wake(), milliseconds + 1) : undefined
       return Effect.ensuring(
         this.whenEmpty(() => performance.now() >= until),
         Effect.sync(() => clearTimeout(timer))
