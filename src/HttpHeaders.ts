@@ -12,7 +12,6 @@ import { dual } from "effect/Function"
 import type * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type { Pipeable } from "effect/Pipeable"
-import * as Predicate from "effect/Predicate"
 import { KeyError } from "./Errors.js"
 import * as internal from "./internal/headers.js"
 import { membersOf } from "./internal/lists.js"
@@ -72,7 +71,7 @@ export type Input =
  * @since 0.1.0
  * @category refinements
  */
-export const isHttpHeaders = (u: unknown): u is HttpHeaders => Predicate.hasProperty(u, TypeId)
+export const isHttpHeaders: (u: unknown) => u is HttpHeaders = internal.isHttpHeaders
 
 /**
  * No headers at all.
@@ -81,8 +80,6 @@ export const isHttpHeaders = (u: unknown): u is HttpHeaders => Predicate.hasProp
  * @category constructors
  */
 export const empty: HttpHeaders = internal.make([], "application")
-
-const isPairs = (input: Input): input is Iterable<readonly [string, string]> => Symbol.iterator in input
 
 /**
  * Makes headers from a record, from pairs, or from headers (which are given back as they are).
@@ -99,21 +96,8 @@ const isPairs = (input: Input): input is Iterable<readonly [string, string]> => 
  * @since 0.1.0
  * @category constructors
  */
-export const make = (input: Input): HttpHeaders => {
-  if (isHttpHeaders(input)) return input
-  const flat: Array<string> = []
-  if (isPairs(input)) {
-    for (const [name, value] of input) flat.push(name, value)
-  } else {
-    for (const name of Object.keys(input)) {
-      const value = input[name]!
-      if (Array.isArray(value)) for (const each of value) flat.push(name, each)
-      // What is no string, though types forbid it, is refused by its name when it is written.
-      else flat.push(name, value as string)
-    }
-  }
-  return internal.make(flat, "application")
-}
+export const make = (input: Input): HttpHeaders =>
+  isHttpHeaders(input) ? input : internal.make(internal.flatten(input), "application")
 
 /**
  * The first value of a name; `KeyError` when it is not there (400 for a request's headers, 500 for others).

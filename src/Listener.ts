@@ -1,5 +1,5 @@
 /**
- * Where connections come from: a service that listens, and gives the connections that arrive as a `Stream`.
+ * Where connections come from: a service that listens, and gives the connections that arrive, one by one or as they come.
  *
  * A connection is handed out unread: no byte of it is looked at before it is opened. The listener counts it in the
  * descriptor budget when it arrives and gives it back when it has closed; what the waiting room cannot hold is answered
@@ -13,7 +13,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
 import type { Address, Domain } from "./Address.js"
 import { DescriptorBudget } from "./DescriptorBudget.js"
 import type { OSError, ValueError } from "./Errors.js"
@@ -58,6 +57,10 @@ export interface Connection {
   readonly unsent: () => number
   /** Sends FIN behind what has been written; goes on reading. */
   readonly end: () => void
+  /** The same, and closes behind it without waiting for the client's FIN: for one that will send nothing more. */
+  readonly close: () => void
+  /** Ends at once by a reset, so that nobody takes what has arrived for whole. */
+  readonly abort: () => void
   /** Ends at once, whatever is unsent. */
   readonly destroy: () => void
 }
@@ -89,18 +92,47 @@ export interface ListenOptions {
 export interface Bound {
   readonly address: Address
   /**
-   * The connections as they arrive; all that arrive in one turn of the event loop are one chunk, so that a connection
-   * costs its fiber, and not an element of a stream. Fails with `OSError` when the system refuses to accept, and with
-   * the code `ECANCELED` when the listener has been closed.
+   * Takes the connection that has waited longest. Fails with `OSError` when the system refuses to accept, and with the
+   * code `ECANCELED` when the listener has been closed.
    */
-  readonly connections: Stream.Stream<Connection, OSError>
-  /** Takes one connection; fails as `connections` does. */
   readonly accept: Effect.Effect<Connection, OSError>
+  /**
+   * Takes those that wait, and then each as it arrives, outside of any fiber, as long as `isOpen` says so before each
+   * one; ends when it no longer does, and fails as `accept` does. `admitBy` makes one of `accept`.
+   */
+  readonly admit: (isOpen: () => boolean, take: (connection: Connection) => void) => Effect.Effect<void, OSError>
   /** How many have arrived and have not been taken. */
   readonly waiting: Effect.Effect<number>
   /** How many were refused because there was no room for them to wait. */
   readonly refused: Effect.Effect<number>
 }
+
+/**
+ * The `admit` of a listener that only has an `accept`: one connection after the other, each by the fiber that admits.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Queue } from "effect"
+ * import { Listener } from "effect-asynchttpserver"
+ *
+ * const program = Effect.gen(function*() {
+ *   const arrivals = yield* Queue.unbounded<Listener.Connection>()
+ *   const admit = Listener.admitBy(Queue.take(arrivals))
+ *   // The gate is closed: nobody is waited for.
+ *   yield* admit(() => false, () => {})
+ *   return "closed"
+ * })
+ * console.log(await Effect.runPromise(program))
+ * // closed
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const admitBy =
+  (accept: Bound["accept"]): Bound["admit"] =>
+  (isOpen, take) =>
+    Effect.whileLoop({ while: isOpen, body: () => accept, step: take })
 
 /**
  * The service: listens until its scope ends.

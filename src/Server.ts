@@ -17,7 +17,6 @@ import { sequential } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
@@ -27,7 +26,6 @@ import { type Answered, OSError, ValueError } from "./Errors.js"
 import { ServerConnection } from "./internal/net/connection.js"
 import { type ConnectionEnd, type EndReason, makeHousehold, type Service } from "./internal/net/household.js"
 import { serviceOf } from "./internal/net/report.js"
-import { RequestScope } from "./internal/net/requestScope.js"
 import { type CloseReport, Roster } from "./internal/net/roster.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
@@ -293,66 +291,40 @@ export const make = (
 
     const close = Effect.zipRight(turn.withPermits(1)(stopListening), roster.close(drainTimeout))
 
-    /** Serves a connection in a fiber of its own, which the server supervises. */
-    const fork = <E, R>(
-      connection: Listener.Connection,
-      service: Service<E, R>,
-      runtime: Runtime.Runtime<Exclude<R, Scope.Scope>>,
-      rosters: ReadonlyArray<Roster>
-    ): Fiber.RuntimeFiber<ConnectionEnd> => {
-      const requestScope = new RequestScope(runtime)
-      const served = new ServerConnection(connection, household, service, requestScope)
-      const entries = rosters.map((each) => each.add(served))
-      // The runtime has what the caller's had, and the scope of the request: all of R, which `Exclude` hides from types.
-      const run = served.run as Effect.Effect<ConnectionEnd>
-      const fiber = Runtime.runFork(requestScope.makeRuntime(), run, { updateRefs: requestScope.updateRefs })
-      fiber.addObserver(() => {
-        rosters.forEach((each, i) => {
-          each.remove(entries[i]!)
-        })
-      })
-      return fiber
-    }
-
     const acceptRequest = <E, R, R2>(
       handler: Handler<E, R>,
       given?: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionEnd>, OSError> =>
-      Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.map(restore(Effect.flatMap(whenListening("accept"), (bound) => bound.accept)), (connection) =>
-            fork(connection, serviceOf(handler, given?.onFailure), runtime, [roster])
+      Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
+        const service = serviceOf(handler, given?.onFailure, runtime)
+        const accepted = Effect.flatMap(whenListening("accept"), (bound) => bound.accept)
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.map(restore(accepted), (connection) =>
+            new ServerConnection(connection, household, service, [roster]).serve()
           )
         )
-      )
+      })
 
-    /** The accept loop: every connection passes the gate before it gets a fiber. */
+    /**
+     * The accept loop: a stream of the gate's openings. Each waits until the budget has room, and lasts until it has
+     * none; who arrives meanwhile passes by one comparison, and has a fiber of his own from his first byte on.
+     */
     const acceptLoop = <E, R>(
       bound: Listener.Bound,
       service: Service<E, R>,
-      runtime: Runtime.Runtime<Exclude<R, Scope.Scope>>,
       own: Roster,
       assumed: number
-    ): Effect.Effect<never, OSError> =>
-      bound.connections.pipe(
-        Stream.runForEachChunk((arrived) => {
-          const connections = Array.from(arrived)
-          let next = 0
-          return Effect.whileLoop({
-            while: () => {
-              // While there is room the gate is one comparison a connection, and no Effect. With nobody served there is
-              // nobody to wait for: whatever is assumed, one goes in.
-              while (next < connections.length && (budget.unsafeHasRoom(assumed) || roster.isEmpty)) {
-                fork(connections[next++]!, service, runtime, [roster, own])
-              }
-              return next < connections.length
-            },
-            body: () => Effect.race(budget.awaitRoom(assumed), roster.awaitEnd()),
-            step: () => {}
-          })
-        }),
-        Effect.zipRight(Effect.never)
+    ): Effect.Effect<never, OSError> => {
+      // With nobody served there is nobody to wait for: whatever is assumed, one goes in.
+      const isOpen = (): boolean => budget.unsafeHasRoom(assumed) || roster.isEmpty
+      const room: Effect.Effect<void> = Effect.suspend(() =>
+        isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), roster.awaitEnd()), room)
       )
+      const opening = bound.admit(isOpen, (connection) => {
+        new ServerConnection(connection, household, service, [roster, own]).open()
+      })
+      return Stream.repeatEffect(Effect.zipRight(room, opening)).pipe(Stream.runDrain, Effect.zipRight(Effect.never))
+    }
 
     const serve = <E, R, R2>(
       handler: Handler<E, R>,
@@ -362,7 +334,7 @@ export const make = (
         const assumed = given.assumedDescriptorsPerRequest ?? -1
         if (Number.isNaN(assumed)) return new ValueError({ reason: "Option", saw: "assumedDescriptorsPerRequest" })
         const own = new Roster()
-        const service = serviceOf(handler, given.onFailure)
+        const service = serviceOf(handler, given.onFailure, runtime)
         const isTold = [given.port, given.address, given.domain, given.backlog].some((each) => each !== undefined)
         // Told where to listen, it listens there or says why not; else it takes what is there.
         const opened = inTurn(
@@ -370,7 +342,7 @@ export const make = (
         )
         return Effect.acquireUseRelease(
           opened,
-          () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop(bound, service, runtime, own, assumed)),
+          () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop(bound, service, own, assumed)),
           // By now the server may have been closed, and may listen again: that is not what was opened here.
           (opened) =>
             Effect.zipRight(

@@ -5,7 +5,8 @@
  */
 import * as Inspectable from "effect/Inspectable"
 import { pipeArguments } from "effect/Pipeable"
-import type { TypeId as HeadersTypeId, HttpHeaders } from "../HttpHeaders.js"
+import * as Predicate from "effect/Predicate"
+import type { TypeId as HeadersTypeId, HttpHeaders, Input } from "../HttpHeaders.js"
 
 // Declared by the public module, as a unique symbol; `Symbol.for` alone has the type of any symbol.
 export const TypeId: HeadersTypeId = Symbol.for("effect-asynchttpserver/HttpHeaders") as HeadersTypeId
@@ -76,6 +77,27 @@ const implOf = (self: HttpHeaders): HeadersImpl => self as HeadersImpl
 
 /** Names and values in turn, without a copy. */
 export const flatOf = (self: HttpHeaders): Fields => implOf(self).flat
+
+export const isHttpHeaders = (u: unknown): u is HttpHeaders => Predicate.hasProperty(u, TypeId)
+
+const isPairs = (input: Input): input is Iterable<readonly [string, string]> => Symbol.iterator in input
+
+/** What may be given for headers, as names and values in turn. */
+export const flatten = (input: Input): Fields => {
+  if (isHttpHeaders(input)) return flatOf(input)
+  const flat: Array<string> = []
+  if (isPairs(input)) {
+    for (const [name, value] of input) flat.push(name, value)
+    return flat
+  }
+  for (const name of Object.keys(input)) {
+    const value = input[name]!
+    if (Array.isArray(value)) for (const each of value) flat.push(name, each)
+    // What is no string, though types forbid it, is refused by its name when it is written.
+    else flat.push(name, value as string)
+  }
+  return flat
+}
 
 /** Other fields, from where these came. */
 export const withFields = (self: HttpHeaders, fields: Fields): HttpHeaders =>

@@ -52,7 +52,7 @@ const strict: ReadonlyArray<Rule> = [
     ours: "refuses the head",
     node: "hands the head to its handler, then refuses the same request",
     reason:
-      "Both refuse. RFC 9112 §6.1: what cannot be framed is answered 400; a handler that has seen it may have acted on it.",
+      "Both refuse. RFC 9112 §6.3: what cannot be framed is answered 400; a handler that has seen it may have acted on it.",
     example: `${post}Transfer-Encoding: gzip\r\n\r\n`,
     accepts: (difference) => difference.what === "ours refuses" && difference.isHandedOut && !isLenient(difference)
   },
@@ -186,7 +186,8 @@ const strict: ReadonlyArray<Rule> = [
     name: "digits of a chunk size",
     ours: "refuses the 17th",
     node: "reads any number of zeros",
-    reason: "RFC 9112 §7.1: large numerals are to be expected, and overflow to be prevented; 16 digits are 64 bits.",
+    reason:
+      "A known deviation from RFC 9112 §7.1: the line of a size is bounded, and no body allowed needs more digits.",
     example: `${chunked}00000000000000000\r\n\r\n`,
     accepts: oursRefuses(["Chunk"], /\r\n[0-9a-f]{17,}/i)
   },
@@ -194,7 +195,7 @@ const strict: ReadonlyArray<Rule> = [
     name: "trailers that are dropped",
     ours: "drops names that frame, route, authenticate or control",
     node: "hands them out",
-    reason: "RFC 9110 §6.5.1: such a field MUST NOT be processed behind the head; a handler that merges it would.",
+    reason: "RFC 9110 §6.5.1: such a field cannot be processed behind the head; a handler that merges it would.",
     example: `${chunked}0\r\nCookie: b\r\n\r\n`,
     accepts: ({ what }) => what === "fewer trailers"
   }
@@ -205,7 +206,7 @@ const lenient: ReadonlyArray<Rule> = [
     name: "HTTP/1.2 to HTTP/1.9",
     ours: "reads it as HTTP/1.1",
     node: "refuses",
-    reason: "RFC 9110 §2.5: a higher minor version of the same major version is compatible by definition.",
+    reason: "RFC 9110 §6.2: a higher minor version SHOULD be processed as the highest one that is known.",
     example: "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
     accepts: nodeRefuses(["HPE_INVALID_VERSION"], /^(?:\r\n){0,2}[A-Z]+ [^ \r\n]+ HTTP\/1\.[2-9](?:\r|$)/)
   },
@@ -296,7 +297,7 @@ const lenient: ReadonlyArray<Rule> = [
     ours: "reads the chunk",
     node: "refuses",
     reason:
-      'RFC 9112 §7.1.1: `*( BWS ";" BWS …)`, and bad white space MUST be accepted. Without an extension it is refused.',
+      "RFC 9112 §7.1.1 has bad white space there, which MUST be read (RFC 9110 §5.6.3). Without an extension it is refused.",
     example: `${chunked}0 ;b\r\n\r\n`,
     accepts: nodeRefuses(["HPE_INVALID_CHUNK_SIZE"], /\r\n[0-9a-f]+[ \t]+(?:;[\t -~\x80-\xff]*(?:\r|$)|$)/i)
   },

@@ -290,11 +290,18 @@ describe("a client that leaves", () => {
           })
         )
         const connection = yield* connect
-        connection.send(requestText("GET /"))
-        leave(connection)
         const fiber = yield* Fiber.join(accepting)
-        expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "Aborted", requests: 0 })
-        expect(begun).toBe(0)
+        connection.send(requestText("GET /"))
+        yield* connection.answer()
+        // The next one waits until the client has read what it was sent.
+        connection.setFull(true)
+        connection.send(requestText("GET /"))
+        yield* settled
+        leave(connection)
+        yield* settled
+        connection.setFull(false)
+        expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "Aborted", requests: 1 })
+        expect(begun).toBe(1)
       })
     )
   }

@@ -204,7 +204,7 @@ describe("writes", () => {
       const { connect } = yield* servingInMemory(path)
       const connection = yield* connect
       connection.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]))
-      expect(yield* connection.ended).toBe("end")
+      expect(yield* connection.ended).toBe("close")
       expect(connection.writes).toHaveLength(1)
       expect(parseAnswers(Buffer.from(connection.written)).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
     })

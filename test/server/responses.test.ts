@@ -296,6 +296,23 @@ describe("respondStream", () => {
     })
   )
 
+  it.scopedLive("to HTTP/1.0 that fails midway ends in a reset, since its end would be taken for the content's", () =>
+    Effect.gen(function* () {
+      const isRead = yield* Deferred.make<void>()
+      const broken = Stream.fromEffect(Effect.zipRight(Deferred.await(isRead), Effect.die("broken")))
+      const { port, reports } = yield* servingReported((request) =>
+        respondStream(request, 200, Stream.concat(encoded("one"), broken))
+      )
+      const wire = yield* connect(port)
+      yield* wire.send("GET / HTTP/1.0\r\n\r\n")
+      // libuv takes a reset that comes with the last bytes for a FIN.
+      yield* wire.readUntil((seen) => seen.endsWith("one"))
+      yield* Deferred.succeed(isRead, undefined)
+      expect(yield* wire.ending).toBe("RST")
+      expect((yield* reports.first).request.url).toBe("/")
+    })
+  )
+
   it.scopedLive("is not run for HEAD, 204 and 304", () =>
     Effect.gen(function* () {
       let runs = 0

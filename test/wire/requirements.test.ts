@@ -5,7 +5,8 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "vitest"
-import { all, concernsUs, type Numbered } from "./requirements.js"
+import { proofsIn } from "./proofsIn.js"
+import { all, concernsUs, type Level, type Numbered } from "./requirements.js"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 const folders = ["test/wire/rfc9112", "test/wire/rfc9110"]
@@ -15,13 +16,8 @@ const files = folders.flatMap((folder) =>
     .map((name) => `${folder}/${name}`)
 )
 
-/** The ids that a file names, by the file. Ids in a loop stand in arrays: all that look like one are taken. */
-const proofs = new Map(
-  files.map((file) => {
-    const text = readFileSync(`${root}${file}`, "utf8")
-    return [file, new Set(Array.from(text.matchAll(/"(91\d\d\/[\d.]+\/[\w.-]+)"/g), ([, id]) => id ?? ""))]
-  })
-)
+/** The ids that a file's tests prove, by the file. */
+const proofs = new Map(files.map((file) => [file, new Set(proofsIn(readFileSync(`${root}${file}`, "utf8")))]))
 
 const proofOf = ({ id }: Numbered): string | undefined => files.find((file) => proofs.get(file)?.has(id))
 
@@ -36,14 +32,29 @@ const tableOf = (rfc: string): string => {
   return [`| RFC ${rfc} § | | requirement |`, "|---|---|---|", ...rows].join("\n")
 }
 
+/** How many of the others there are for each reason, as a list: most first. */
+const reasonsOf = (others: ReadonlyArray<Numbered>): string => {
+  const counts = new Map<string, number>()
+  for (const { notOurs = "" } of others) counts.set(notOurs, (counts.get(notOurs) ?? 0) + 1)
+  return Array.from(counts)
+    .sort(([, a], [, b]) => b - a)
+    .map(([reason, count]) => `${count} ${reason}`)
+    .join(", ")
+}
+
 const table = (): string => {
-  const left = all.filter((each) => !concernsUs(each)).length
+  const ours = all.filter(concernsUs)
+  const others = all.filter((each) => !concernsUs(each))
   const deviations = all.filter(({ deviation }) => deviation !== undefined)
+  const isMust = ({ level }: { readonly level: Level }): boolean => level.startsWith("MUST")
   return [
-    `${all.length - left} requirements of RFC 9112 and RFC 9110 concern this server; each has a test that names it, to which`,
-    "its section leads. Rows of bytes are sent whole and with other requests around them over raw sockets, and in memory byte by",
-    `byte and cut at every byte. ${left} more requirements are for clients, proxies, handlers or TLS:`,
-    "[requirements.ts](test/wire/requirements.ts) has all of them, with the reason.",
+    `${ours.length} requirements of RFC 9112 and RFC 9110 concern this server, ${ours.filter(isMust).length} of them with MUST or MUST NOT. Each has a test that names it,`,
+    "to which its section leads. Rows of bytes are sent over raw sockets, whole and, where their limits leave room, with other requests",
+    "around them; and in memory byte by byte, and cut at every byte.",
+    "",
+    "[requirements.ts](test/wire/requirements.ts) lists all that RFC 9112 demands or recommends, and what RFC 9110 asks of senders, recipients",
+    "and origin servers in §2 to §15, where one line may stand for a section about what applications answer. It leaves out what RFC 9110 asks",
+    `of clients, proxies and caches alone, and RFC 9111. ${others.length} of the list are not in the tables below, for reasons given there: ${reasonsOf(others)}.`,
     "",
     tableOf("9112"),
     "",
@@ -75,6 +86,22 @@ describe("the requirements", () => {
     const ids = new Set<string>(all.map(({ id }) => id))
     const named = Array.from(proofs.values()).flatMap((each) => Array.from(each))
     expect(named.filter((id) => !ids.has(id))).toStrictEqual([])
+  })
+
+  it("are proven by what runs: neither a comment nor a string alone is a proof", () => {
+    const text = `
+      // proves("9112/1/comment", "", test)
+      const id = "9112/1/string"
+      proves("9112/1/test", "how", test)
+      provesByRows("9112/1/rows", rows)
+      for (const id of ["9112/1/a", "9112/1/b"] as const) {
+        for (const path of ["/"]) provesInTestTime(id, path, test)
+      }
+      for (const [what, id] of [["c", "9112/1/c"], ["d", "9112/1/d"]] as ReadonlyArray<Pair>) proves(id, what, test)
+      for (const unused of ["9112/1/unused"]) it(unused, test)
+    `
+    expect(proofsIn(text)).toStrictEqual(["test", "rows", "a", "b", "c", "d"].map((name) => `9112/1/${name}`))
+    expect(() => proofsIn("proves(someId, how, test)")).toThrow("someId")
   })
 
   it("stand in the order of their RFC", () => {

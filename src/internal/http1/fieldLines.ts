@@ -9,7 +9,7 @@
  */
 import { trimmed } from "../lists.js"
 import type { Reason } from "../reasons.js"
-import { COLON, CR, HTAB, LF, SP, TOKEN, textOf, VALUE } from "./chars.js"
+import { COLON, CR, endOf, HTAB, LF, SP, TOKEN, textOf, VALUE } from "./chars.js"
 import type { Input } from "./input.js"
 import { type Malformed, malformed, type Verdict } from "./verdict.js"
 
@@ -55,79 +55,94 @@ export class FieldLines {
     this.line = 0
   }
 
-  /** Reads on; on "Done" the input stands behind the empty line, its base still at the section's first byte. */
+  /**
+   * Reads on; on "Done" the input stands behind the empty line, its base still at the section's first byte.
+   *
+   * What a line consists of stands here in its order, and is entered where the last bytes ended: the parts of a line
+   * follow each other without a look at the state, which is a fifth of what a browser's head costs.
+   */
   scan(input: Input): Verdict {
     const { base, buf, end } = input
     const { maxFields, maxLine, maxSection } = this.bounds
     const sectionLimit = base + maxSection + 2
+    let { state } = this
+    let line = base + this.line
+    let nameEnd = base + this.nameEnd
+    let value = base + this.value
+    let valueEnd = base + this.valueEnd
     let at = input.at
+
     for (;;) {
-      const limit = Math.min(sectionLimit, base + this.line + maxLine + 2)
+      const lineLimit = line + maxLine + 2
+      const limit = sectionLimit < lineLimit ? sectionLimit : lineLimit
       const bound = end < limit ? end : limit
-      switch (this.state) {
-        case LineStart: {
-          if (at === bound) return this.unfinished(input, at, limit)
-          const byte = buf[at]!
-          if (byte === CR) {
-            at++
-            this.state = LastLF
-            continue
-          }
+      if (state === LineStart) {
+        if (at === bound) return this.suspend(input, limit, at, state, line, nameEnd, value, valueEnd)
+        const byte = buf[at]!
+        if (byte === CR) {
+          at++
+          state = LastLF
+        } else {
           if (TOKEN[byte] === 0) return this.refuse(buf, at, at + 1)
           if (this.count === maxFields) return malformed(this.bounds.tooLarge, `more than ${maxFields} fields`)
-          this.state = Name
-          continue
-        }
-        case Name: {
-          while (at < bound && TOKEN[buf[at]!] === 1) at++
-          if (at === bound) return this.unfinished(input, at, limit)
-          if (buf[at] !== COLON) return this.refuse(buf, base + this.line, at + 1)
-          this.nameEnd = at - base
-          at++
-          this.state = BeforeValue
-          continue
-        }
-        case BeforeValue: {
-          while (at < bound && (buf[at] === SP || buf[at] === HTAB)) at++
-          if (at === bound) return this.unfinished(input, at, limit)
-          this.value = at - base
-          this.state = Value
-          continue
-        }
-        case Value: {
-          while (at < bound && VALUE[buf[at]!] === 1) at++
-          if (at === bound) return this.unfinished(input, at, limit)
-          if (buf[at] !== CR) return this.refuse(buf, base + this.line, at + 1)
-          let last = at
-          while (last > base + this.value && (buf[last - 1] === SP || buf[last - 1] === HTAB)) last--
-          this.valueEnd = last - base
-          at++
-          this.state = ValueLF
-          continue
-        }
-        case ValueLF: {
-          if (at === bound) return this.unfinished(input, at, limit)
-          if (buf[at] !== LF) return this.refuse(buf, base + this.line, at)
-          at++
-          this.count++
-          this.onField(buf, base + this.line, base + this.nameEnd, base + this.value, base + this.valueEnd)
-          this.line = at - base
-          this.state = LineStart
-          continue
-        }
-        default: {
-          if (at === bound) return this.unfinished(input, at, limit)
-          if (buf[at] !== LF) return this.refuse(buf, at - 1, at)
-          input.at = at + 1
-          return "Done"
+          state = Name
         }
       }
+      if (state === LastLF) {
+        if (at === bound) return this.suspend(input, limit, at, state, line, nameEnd, value, valueEnd)
+        if (buf[at] !== LF) return this.refuse(buf, at - 1, at)
+        input.at = at + 1
+        return "Done"
+      }
+      if (state === Name) {
+        at = endOf(TOKEN, buf, at, bound)
+        if (at === bound) return this.suspend(input, limit, at, state, line, nameEnd, value, valueEnd)
+        if (buf[at] !== COLON) return this.refuse(buf, line, at + 1)
+        nameEnd = at++
+        state = BeforeValue
+      }
+      if (state === BeforeValue) {
+        while (at < bound && (buf[at] === SP || buf[at] === HTAB)) at++
+        if (at === bound) return this.suspend(input, limit, at, state, line, nameEnd, value, valueEnd)
+        value = at
+        state = Value
+      }
+      if (state === Value) {
+        at = endOf(VALUE, buf, at, bound)
+        if (at === bound) return this.suspend(input, limit, at, state, line, nameEnd, value, valueEnd)
+        if (buf[at] !== CR) return this.refuse(buf, line, at + 1)
+        valueEnd = at++
+        while (valueEnd > value && (buf[valueEnd - 1] === SP || buf[valueEnd - 1] === HTAB)) valueEnd--
+        state = ValueLF
+      }
+      if (at === bound) return this.suspend(input, limit, at, state, line, nameEnd, value, valueEnd)
+      if (buf[at] !== LF) return this.refuse(buf, line, at)
+      at++
+      this.count++
+      this.onField(buf, line, nameEnd, value, valueEnd)
+      line = at
+      state = LineStart
     }
   }
 
-  private unfinished(input: Input, at: number, limit: number): "NeedMore" | Malformed {
+  private suspend(
+    input: Input,
+    limit: number,
+    at: number,
+    state: number,
+    line: number,
+    nameEnd: number,
+    value: number,
+    valueEnd: number
+  ): "NeedMore" | Malformed {
+    const { base } = input
+    this.state = state
+    this.line = line - base
+    this.nameEnd = nameEnd - base
+    this.value = value - base
+    this.valueEnd = valueEnd - base
     input.at = at
-    return at < limit ? "NeedMore" : malformed(this.bounds.tooLarge, `${at - input.base} bytes`)
+    return at < limit ? "NeedMore" : malformed(this.bounds.tooLarge, `${at - base} bytes`)
   }
 
   private refuse(buf: Buffer, from: number, to: number): Malformed {

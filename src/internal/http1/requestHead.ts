@@ -12,7 +12,7 @@ import type { HttpVersion } from "../../HttpVersion.js"
 import type { Limits } from "../../Limits.js"
 import { membersOf, partsOf } from "../lists.js"
 import { isAuthority, type Target, targetOf } from "./authority.js"
-import { isName, textOf } from "./chars.js"
+import { isName, sameOrTextOf, textOf } from "./chars.js"
 import { FieldLines, fieldsOf } from "./fieldLines.js"
 import { type Framing, framingOf, noBody } from "./framing.js"
 import type { Input } from "./input.js"
@@ -133,7 +133,7 @@ export class RequestHeadMachine {
       case 4:
         if (isName(buf, nameFrom, nameTo, "host")) {
           this.hosts++
-          this.host = this.isTrustedHost(buf, from, to) ? this.trustedHost : textOf(buf, from, to)
+          this.host = sameOrTextOf(this.trustedHost, buf, from, to)
         }
         return
       case 6:
@@ -163,15 +163,6 @@ export class RequestHeadMachine {
         }
         return
     }
-  }
-
-  private isTrustedHost(buf: Buffer, from: number, to: number): boolean {
-    const { trustedHost } = this
-    if (trustedHost.length !== to - from) return false
-    for (let i = 0; i < trustedHost.length; i++) {
-      if (buf[from + i] !== trustedHost.charCodeAt(i)) return false
-    }
-    return true
   }
 
   /** What can only be said of the whole head, in the order in which it must hold. */

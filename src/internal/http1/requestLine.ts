@@ -7,7 +7,7 @@
  * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
-import { CR, LF, SP, TARGET, TOKEN, textOf } from "./chars.js"
+import { CR, endOf, LF, SP, sameOrTextOf, TARGET, TOKEN, textOf } from "./chars.js"
 import type { Input } from "./input.js"
 import { type Malformed, malformed, type Verdict } from "./verdict.js"
 
@@ -117,7 +117,7 @@ export class RequestLine {
         case Target: {
           const from = input.base + this.part
           let at = input.at
-          while (at < bound && TARGET[buf[at]!] === 1) at++
+          at = endOf(TARGET, buf, at, bound)
           input.at = at
           if (at === bound) return this.unfinished(input, limit)
           if (buf[at] !== SP || at === from) {
@@ -125,7 +125,7 @@ export class RequestLine {
               ? this.refuse(input)
               : malformed("Target", textOf(buf, from, at + 1))
           }
-          this.target = textOf(buf, from, at)
+          this.target = sameOrTextOf(this.target, buf, from, at)
           input.at = at + 1
           this.part = input.at - input.base
           this.state = Version

@@ -2,8 +2,9 @@
  * One connection's story: bytes in, requests, handlers, answers, and how it ends. The only request loop there is.
  *
  * `step` tells it: ask the parser; feed it, or wait; run the handler of a request; go on. Everything runs in the one
- * fiber of the connection, which is entered once a wait and never once a byte. Errors are settled in one block, by how
- * far the answer is: not begun, it becomes an error's answer; begun, the connection breaks; whole, it stands.
+ * fiber of the connection, which begins with the first thing that happens to it, and is entered once a wait and never
+ * once a byte. Errors are settled in one block, by how far the answer is: not begun, it becomes an error's answer;
+ * begun, the connection breaks; whole, it stands.
  *
  * @internal
  */
@@ -32,7 +33,8 @@ import type { ConnectionEnd, EndReason, Household, Service } from "./household.j
 import { Inbox } from "./inbox.js"
 import type { Line } from "./line.js"
 import { Outbox } from "./outbox.js"
-import type { RequestScope } from "./requestScope.js"
+import { RequestScope } from "./requestScope.js"
+import type { Roster, Served } from "./roster.js"
 
 const never = Number.POSITIVE_INFINITY
 
@@ -50,7 +52,7 @@ const answeredBy = (cause: Cause.Cause<unknown>): ValueError | KeyError | undefi
   return failure instanceof ValueError || failure instanceof KeyError ? failure : undefined
 }
 
-export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
+export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Served {
   readonly limits: Limits
   readonly parser: Parser
   readonly writer: Writer
@@ -59,17 +61,28 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
 
   private phase: "Reading" | "Handling" | "Skipping" | "Over" = "Reading"
   private reason: EndReason | undefined
+  /** Whether the fiber waits for the bytes of a request, so that they can be looked at without it. */
+  private isParked = false
+  /** What an event has found that only the fiber can run. */
+  private pending: Effect.Effect<void, never, R> | undefined
+  /** The time of the turn that is being taken: asking for it costs as much as a short request line. */
+  private now = 0
   private requests = 0
   private skipped = 0
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  private readonly scope: RequestScope
   // Both are set before a handler runs, and read only while or after it does.
   private exchange!: ExchangeImpl
   private request!: RequestImpl
 
   private readonly watched: Entry<Due>
+  private readonly entries: ReadonlyArray<Entry<Served>>
   private unlinger: (() => void) | undefined
   private isDraining = false
+  /** The system has closed the connection. */
   private isClosed = false
+  /** Its fiber has nothing more to say. */
+  private isLeft = false
   private overdue = false
   private readDue = never
   private writeDue = never
@@ -86,30 +99,44 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     private readonly connection: Connection,
     private readonly household: Household,
     private readonly service: Service<E, R>,
-    private readonly scope: RequestScope
+    private readonly rosters: ReadonlyArray<Roster>
   ) {
     this.limits = household.limits
     this.parser = household.makeParser(household.limits)
     this.writer = household.makeWriter()
     this.inbox = new Inbox(connection, household.limits.maxReadAhead)
     this.outbox = new Outbox(connection)
+    this.scope = new RequestScope(service.fibers)
     this.watched = household.deadlines.watch(this)
+    this.entries = rosters.map((roster) => roster.add(this))
   }
 
   // The story, in order.
+
+  /** Begins to read; who never speaks costs no fiber. */
+  open(): void {
+    this.expect(this.household.deadlines.now() + this.firstPatience)
+    this.connection.open(this)
+  }
+
+  /** `open`, with the fiber at once: it ends when the connection is gone. */
+  serve(): Fiber.RuntimeFiber<ConnectionEnd> {
+    const fiber = this.service.fibers.fork(Effect.zipLeft(this.run, this.gone))
+    this.connection.open(this)
+    return fiber
+  }
 
   /**
    * The whole life of the connection; succeeds with how it ended, whatever happened. Its fiber is born uninterruptible,
    * or an interruption would take the place of that end; what may be interrupted is said here.
    */
-  readonly run: Effect.Effect<ConnectionEnd, never, R> = Effect.uninterruptible(
+  private readonly run: Effect.Effect<ConnectionEnd, never, R> = Effect.uninterruptible(
     thisFiber((fiber) => {
       this.fiber = fiber
       this.scope.install(fiber)
-      this.connection.open(this)
       const requests = Effect.whileLoop({
-        while: () => this.phase !== "Over",
-        body: () => this.step(),
+        while: () => this.phase !== "Over" || this.pending !== undefined,
+        body: () => this.turn(),
         step: () => {}
       })
       const served = Effect.interruptible(requests)
@@ -117,15 +144,41 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     })
   )
 
-  /** Goes on until something has to be waited for. */
-  private step(): Effect.Effect<void, never, R> {
+  /** One turn of the fiber: what an event has left to it, or else the next steps, or else a wait. */
+  private turn(): Effect.Effect<void, never, R> {
+    this.isParked = false
+    const next = this.pending ?? this.step()
+    this.pending = undefined
+    if (next !== undefined || this.phase === "Over") return next ?? Effect.void
+    this.isParked = true
+    return this.received.wait()
+  }
+
+  /**
+   * The same, in the turn of the event that brought bytes: while its fiber only waits for them, a request that needs no
+   * fiber is answered without waking it, which is a third of what a small one costs.
+   */
+  private proceed(): void {
+    this.isParked = false
+    try {
+      this.pending = this.step()
+    } catch (defect) {
+      this.pending = Effect.die(defect)
+    }
+    if (this.pending === undefined && this.phase !== "Over") this.isParked = true
+    else this.received.wake()
+  }
+
+  /** Goes on until something has to be run, which it gives, or until more bytes have to be waited for. */
+  private step(): Effect.Effect<void, never, R> | undefined {
     this.outbox.attend()
+    this.now = this.household.deadlines.now()
     while (this.phase !== "Over") {
       const step = this.parser.next()
       if (step === "NeedMore") {
         const bytes = this.inbox.pull()
-        if (bytes === undefined) return this.awaitMore()
-        this.parser.feed(bytes)
+        if (bytes !== undefined) this.parser.feed(bytes)
+        else if (this.mustWait()) return this.outbox.isFull() ? this.canWrite : undefined
       } else if (step._tag === "Head" && step.method === "CONNECT" && this.household.onConnect === "refuse") {
         // It asks for a tunnel, and nobody here digs one; what follows it is not HTTP (RFC 9110 §9.3.6).
         this.refuse(malformed("MethodUnknown", "CONNECT"))
@@ -141,7 +194,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
         this.refuse(step)
       }
     }
-    return Effect.void
+    return undefined
   }
 
   /** Runs the handler; `undefined` when it has answered in this very turn. */
@@ -278,74 +331,112 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     this.reason ??= reason
   }
 
-  /** Ends what is left, and waits until the descriptor has been given back. */
+  /** Ends what is left; the descriptor is given back when the client has had its last word. */
   private leave(exit: Exit.Exit<void, never>): Effect.Effect<ConnectionEnd> {
-    const { connection, household } = this
     const closing = this.phase === "Handling" ? this.scope.close(exit) : undefined
     if (this.phase === "Handling" && this.exchange.state === "Unanswered" && this.reason !== "Aborted") {
       // The server is closing: the client should try again elsewhere.
       this.exchange.respond(503, errorText(503, undefined), { ...plainText, Connection: "close" })
     }
     if (this.phase !== "Over") this.over("Interrupted")
-    const farewell = Effect.suspend(() => {
+    const farewell = Effect.sync((): ConnectionEnd => {
       if (this.requests > 0) this.retire()
       this.readDue = this.writeDue = never
       this.outbox.flush()
-      if (Exit.isFailure(exit) || this.reason === "Broken") connection.destroy()
-      else {
-        this.inbox.discard()
-        connection.end()
-        this.unlinger = household.lingering.add(connection)
-      }
-      return this.gone()
-    })
-    const end = Effect.sync((): ConnectionEnd => {
-      this.unlinger?.()
-      household.deadlines.unwatch(this.watched)
+      this.end(Exit.isFailure(exit))
+      this.isLeft = true
+      this.forget()
       return { reason: this.reason ?? "Interrupted", requests: this.requests }
     })
-    const ended = Effect.zipRight(closing === undefined ? farewell : Effect.ensuring(closing, farewell), end)
+    const ended = closing === undefined ? farewell : Effect.zipRight(Effect.exit(closing), farewell)
     return Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)
       ? Effect.zipRight(Effect.logError("a connection failed", exit.cause), ended)
       : ended
   }
 
-  private gone(): Effect.Effect<void> {
-    return this.isClosed ? Effect.void : Effect.flatMap(this.received.wait(), () => this.gone())
+  private end(isInterrupted: boolean): void {
+    const { connection, household } = this
+    if (isInterrupted) connection.destroy()
+    else if (this.reason === "Broken") this.break()
+    else if (this.isSilent() && connection.unsent() === 0) connection.close()
+    else {
+      this.inbox.discard()
+      connection.end()
+      this.unlinger = household.lingering.add(connection)
+    }
   }
+
+  /** Content that only the connection's end can end would be taken for whole: by a reset it is not. */
+  private break(): void {
+    if (this.exchange.isUntilClose) this.connection.abort()
+    else this.connection.destroy()
+  }
+
+  /** Whether the client will send nothing more, as it has said: then no reset can take the answer with it. */
+  private isSilent(): boolean {
+    if (this.inbox.isEnded) return true
+    const isAnswered = this.requests > 0 && this.exchange.isLastOfClient && !this.exchange.isUnread
+    return isAnswered && this.inbox.isEmpty && this.parser.isIdle()
+  }
+
+  /** Who has left, and whose connection has closed, is nobody's any more. */
+  private forget(): void {
+    if (!this.isLeft || !this.isClosed) return
+    this.unlinger?.()
+    this.household.deadlines.unwatch(this.watched)
+    this.rosters.forEach((roster, i) => {
+      roster.remove(this.entries[i]!)
+    })
+    this.received.wake()
+  }
+
+  private readonly gone: Effect.Effect<void> = Effect.suspend(() =>
+    this.isClosed ? Effect.void : Effect.flatMap(this.received.wait(), () => this.gone)
+  )
 
   // Waiting: for the next request, for a body, for a client that is slow to read.
 
-  private awaitMore(): Effect.Effect<void> {
+  /** All that has come has been read: whether more can be waited for, with a deadline, or why this is the end. */
+  private mustWait(): boolean {
     this.outbox.flush()
     const isIdle = this.phase === "Reading" && this.parser.isIdle()
     if (this.isClosed || this.inbox.isEnded) this.endedByClient(isIdle)
     else if (this.overdue) this.timedOut(isIdle)
     else if (this.isDraining) this.over("ClosedByServer")
-    else if (this.outbox.isFull()) return this.canWrite
-    else return this.receive(this.dueOf(isIdle))
-    return Effect.void
+    else {
+      if (!this.outbox.isFull()) this.expect(this.dueOf(isIdle))
+      // What is due already may have been swept in this very turn, before anybody waited to be told.
+      return !this.overdue
+    }
+    return false
   }
 
   private dueOf(isIdle: boolean): number {
-    const { deadlines, timeouts } = this.household
+    const { timeouts } = this.household
     if (isIdle) {
       // An empty line may have come before, in two parts: the time of a head does not begin with it.
       this.totalDue = never
-      // Without any keep-alive a client still has to bring the request it came for.
-      const patience = this.requests === 0 ? Math.max(timeouts.keepAlive, timeouts.header) : timeouts.keepAlive
-      return deadlines.now() + patience
+      return this.now + (this.requests === 0 ? this.firstPatience : timeouts.keepAlive)
     }
     if (this.totalDue === never) {
-      this.totalDue = deadlines.now() + (this.phase === "Reading" ? timeouts.header : timeouts.body)
+      this.totalDue = this.now + (this.phase === "Reading" ? timeouts.header : timeouts.body)
     }
     return this.totalDue
   }
 
-  private receive(until: number): Effect.Effect<void> {
+  /** Without any keep-alive a client still has to bring the request it came for. */
+  private get firstPatience(): number {
+    const { timeouts } = this.household
+    return Math.max(timeouts.keepAlive, timeouts.header)
+  }
+
+  private expect(until: number): void {
     this.readDue = until
     this.household.deadlines.notBefore(until)
-    // What is due already may have been swept in this very turn, before anybody waited to be told.
+  }
+
+  private receive(until: number): Effect.Effect<void> {
+    this.expect(until)
     return this.overdue ? Effect.void : this.received.wait()
   }
 
@@ -391,7 +482,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   }
 
   date(): string {
-    return dateOf(this.household.deadlines.now())
+    return dateOf(this.outbox.isAttended ? this.now : this.household.deadlines.now())
   }
 
   mayGoOn(): boolean {
@@ -407,7 +498,14 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     this.readDue = never
     this.overdue = false
     this.inbox.push(bytes)
-    this.received.wake()
+    if (this.isParked) this.proceed()
+    else this.rouse()
+  }
+
+  /** Something has happened: whoever waits for it looks, and the fiber that has not begun does. */
+  private rouse(): void {
+    if (this.fiber === undefined) this.service.fibers.fork(this.run)
+    else this.received.wake()
   }
 
   readonly onEnd = (): void => {
@@ -415,7 +513,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     const isServing = this.phase === "Handling" && !this.exchange.isUpgraded
     if (isServing && this.household.onHalfClose === "interrupt") this.interrupt("Aborted")
     else if (isServing) this.halfClosed()
-    this.received.wake()
+    this.rouse()
   }
 
   /**
@@ -455,8 +553,9 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     this.isClosed = true
     this.inbox.isEnded = true
     if (this.phase === "Handling") this.interrupt("Aborted")
-    this.received.wake()
+    this.rouse()
     this.sent.wake()
+    this.forget()
   }
 
   dueAt(): number {
@@ -467,7 +566,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
     if (this.readDue <= now) {
       this.readDue = never
       this.overdue = true
-      this.received.wake()
+      this.rouse()
     }
     if (this.writeDue <= now) this.writeOverdue(now)
     if (this.halfClosedDue <= now) {
@@ -497,13 +596,13 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line {
   /** Serves no further request; ends now if none is being served. */
   drain(): void {
     this.isDraining = true
-    this.received.wake()
+    this.rouse()
   }
 
   /** Ends the handler, and the connection with it. */
   interrupt(reason: EndReason): void {
     this.reason ??= reason
     if (this.fiber !== undefined) unsafeInterrupt(this.fiber)
-    if (this.phase === "Over") this.connection.destroy()
+    if (this.fiber === undefined || this.phase === "Over") this.connection.destroy()
   }
 }

@@ -12,7 +12,7 @@ import type { RequestHead } from "../../RequestParser.js"
 import type { Duplex, Responded } from "../../Response.js"
 import type { BodyFraming, Refused, WrittenHead } from "../../ResponseWriter.js"
 import type { Exchange, OpenAnswer, Upgraded } from "../exchange.js"
-import { flatOf, fromRequest } from "../headers.js"
+import { flatOf, flatten, fromRequest } from "../headers.js"
 import { responded } from "../responded.js"
 import { nextTurn } from "../runtime.js"
 import type { Line } from "./line.js"
@@ -21,7 +21,7 @@ import { RequestBody } from "./requestBody.js"
 const noFields: ReadonlyArray<string> = []
 
 const fieldsOf = (headers: HttpHeaders.Input | undefined): ReadonlyArray<string> =>
-  headers === undefined ? noFields : flatOf(HttpHeaders.make(headers))
+  headers === undefined ? noFields : flatten(headers)
 
 /** What is neither text nor bytes, which types forbid, is the handler's defect, found before anything is written. */
 const byteLength = (content: string | Uint8Array): number => {
@@ -124,6 +124,8 @@ export class ExchangeImpl implements Exchange {
   reuse = true
   /** Whether the answer is `101`, and HTTP is over. */
   isUpgraded = false
+  /** Whether the end of the connection is what ends the content. */
+  isUntilClose = false
   private isOver = false
   /** What the connection had pushed when this answer last let others have a turn. */
   private totalAtTurn: number
@@ -159,6 +161,11 @@ export class ExchangeImpl implements Exchange {
 
   private get hasBody(): boolean {
     return this.head.framing._tag !== "None"
+  }
+
+  /** Whether the client has said that it sends no further request. */
+  get isLastOfClient(): boolean {
+    return !this.head.keepAlive
   }
 
   /** Whether bytes of this request are still to come before the next one. */
@@ -311,6 +318,7 @@ export class ExchangeImpl implements Exchange {
 
   private send(written: WrittenHead): void {
     this.reuse = written.reuse
+    this.isUntilClose = written.framing._tag === "UntilClose"
     if (this.head.expectsContinue) this.body.forgetContinue()
     this.line.outbox.pushText(written.text)
   }

@@ -14,6 +14,7 @@ import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import { Deadlines } from "./deadlines.js"
 import { Lingering } from "./lingering.js"
+import type { ConnectionFibers } from "./requestScope.js"
 
 /** Why a connection ended. */
 export type EndReason =
@@ -73,6 +74,7 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
 
 /** What serves the requests of a connection. */
 export interface Service<E, R> {
+  readonly fibers: ConnectionFibers
   readonly handler: Handler<E, R>
   /** Told of every failure that was answered 500, or that could not be answered. */
   readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>

@@ -29,6 +29,10 @@ export class Inbox {
     }
   }
 
+  get isEmpty(): boolean {
+    return this.queue.length === 0
+  }
+
   pull(): Buffer | undefined {
     const bytes = this.queue.shift()
     if (bytes === undefined) return undefined

@@ -25,7 +25,8 @@ export class Outbox {
   private parts: Array<string | Uint8Array> = []
   private gathered = 0
   private isScheduled = false
-  private isAttended = false
+  /** Whether the request loop is at work in this very turn. */
+  isAttended = false
   /** Bytes that were ever pushed. */
   total = 0
 

@@ -5,9 +5,12 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
 import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
 import type { Service } from "./household.js"
+import { ConnectionFibers } from "./requestScope.js"
 
 /** The default report: an error in the log, with the request it is about. A client that left is never reported. */
 const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
@@ -19,11 +22,13 @@ const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effec
 
 export const serviceOf = <E, R, R2>(
   handler: Handler<E, R>,
-  onFailure: ((cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>) | undefined
+  onFailure: ((cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>) | undefined,
+  runtime: Runtime.Runtime<Exclude<R | R2, Scope.Scope>>
 ): Service<E, R | R2> => {
   const report = onFailure ?? logFailure
   return {
     handler,
+    fibers: new ConnectionFibers(runtime),
     report: (cause, request) =>
       Effect.catchAllCause(
         Effect.suspend(() => report(cause, request)),

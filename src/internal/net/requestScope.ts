@@ -14,7 +14,7 @@ import type * as ExecutionStrategy from "effect/ExecutionStrategy"
 import { sequential } from "effect/ExecutionStrategy"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type * as FiberId from "effect/FiberId"
+import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import { pipeArguments } from "effect/Pipeable"
@@ -78,13 +78,13 @@ interface Forks {
   seen: boolean
 }
 
-/** Set for the fiber of a connection; whenever it or a child of it forks, the value passes here. */
+/** Each fiber has its own value: whenever it forks, the value passes here, and its child gets another. */
 const forksRef: FiberRef.FiberRef<Forks> = FiberRef.unsafeMake<Forks>(
   { seen: false },
   {
     fork: (forks) => {
       forks.seen = true
-      return forks
+      return { seen: false }
     }
   }
 )
@@ -95,36 +95,48 @@ const contextWith = (base: Context.Context<never>, scope: Scope.Scope): Context.
   return Context.unsafeMake(services)
 }
 
+/** Where the fibers of the connections come from that one caller serves: his context, his FiberRefs, his logger. */
+export class ConnectionFibers {
+  readonly context: Context.Context<never>
+  private readonly runtime: Runtime.Runtime<never>
+
+  constructor({ context, fiberRefs, runtimeFlags }: Runtime.Runtime<never>) {
+    this.context = context
+    this.runtime = Runtime.make({
+      context,
+      fiberRefs: FiberRefs.updateAs(fiberRefs, { fiberId: FiberId.none, fiberRef: forksRef, value: { seen: false } }),
+      // Such a fiber succeeds even when it is interrupted, and says itself where it may be.
+      runtimeFlags: RuntimeFlags.disable(runtimeFlags, RuntimeFlags.Interruption)
+    })
+  }
+
+  /** Starts a fiber in this very turn. Its caller has what the effect needs: a `Scope` apart, which each request has. */
+  fork<A, R>(effect: Effect.Effect<A, never, R>): Fiber.RuntimeFiber<A> {
+    // `R` is the context's and the request's scope, of which this class knows the one and makes the other.
+    return Runtime.runFork(this.runtime, effect as Effect.Effect<A>)
+  }
+}
+
 export class RequestScope {
-  private scope = new LazyScope()
-  private readonly forks: Forks = { seen: false }
+  private scope: LazyScope | undefined
   // Set by `install`, before any request is.
   private fiber!: Fiber.RuntimeFiber<unknown, unknown>
   private refs!: FiberRefs.FiberRefs
+  private forks!: Forks
 
-  constructor(private readonly runtime: Runtime.Runtime<never>) {}
-
-  /** The runtime in which the connection's fiber is to be started: it succeeds even when it is interrupted. */
-  makeRuntime(): Runtime.Runtime<never> {
-    const { context, fiberRefs } = this.runtime
-    const runtimeFlags = RuntimeFlags.disable(this.runtime.runtimeFlags, RuntimeFlags.Interruption)
-    return Runtime.make({ context, fiberRefs, runtimeFlags })
-  }
-
-  /** What that fiber starts with besides: the eye on its forks, of which its own start is none. */
-  readonly updateRefs = (refs: FiberRefs.FiberRefs, fiberId: FiberId.Runtime): FiberRefs.FiberRefs =>
-    FiberRefs.updateAs(refs, { fiberId, fiberRef: forksRef, value: this.forks })
+  constructor(private readonly fibers: ConnectionFibers) {}
 
   /** The fiber has started: as it is now, every request is to find it. */
   install(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
     this.fiber = fiber
     this.refs = unsafeRefsOf(fiber)
+    this.forks = fiber.getFiberRef(forksRef)
   }
 
   /** To be run before a handler: its own scope, in a context of its own, which it may keep. */
   readonly begin: Effect.Effect<void> = Effect.suspend(() => {
-    this.scope = new LazyScope()
-    const context = contextWith(this.runtime.context, this.scope)
+    const scope = (this.scope = new LazyScope())
+    const context = contextWith(this.fibers.context, scope)
     return Effect.map(FiberRef.set(FiberRef.currentContext, context), () => {
       this.refs = unsafeRefsOf(this.fiber)
     })
@@ -132,12 +144,13 @@ export class RequestScope {
 
   /** Ends a request: its children, its scope, and what it set in the fiber; `undefined` when there is nothing to end. */
   close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
-    if (!this.forks.seen && !this.scope.isUsed && unsafeRefsOf(this.fiber) === this.refs) {
-      this.scope.closeUnused(exit)
+    const { scope } = this
+    if (!this.forks.seen && scope?.isUsed !== true && unsafeRefsOf(this.fiber) === this.refs) {
+      scope?.closeUnused(exit)
       return undefined
     }
     const children = this.forks.seen ? interruptChildren(this.fiber) : Effect.void
-    const closed = Effect.ensuring(children, this.scope.close(exit))
+    const closed = scope === undefined ? children : Effect.ensuring(children, scope.close(exit))
     return Effect.ensuring(closed, this.restore)
   }
 
@@ -156,7 +169,7 @@ export class RequestScope {
     }
     const settled = Effect.sync(() => {
       this.forks.seen = false
-      this.scope = new LazyScope()
+      this.scope = undefined
       this.refs = unsafeRefsOf(this.fiber)
     })
     return Effect.zipRight(Effect.all(changes, { discard: true }), settled)

@@ -117,13 +117,23 @@ export class SocketConnection implements Connection {
     return socket.writableLength + (handle?.writeQueueSize ?? 0)
   }
 
-  /** Neither opened nor closed. */
-  get isUnopened(): boolean {
-    return this.socket !== undefined && this.events === undefined
-  }
-
   end(): void {
     this.socket?.end()
+  }
+
+  close(): void {
+    this.socket?.destroySoon()
+  }
+
+  /**
+   * `resetAndDestroy` sends a FIN first, which is what has to be avoided. The flag is what it sets, and not public; without
+   * it this is `destroy`.
+   */
+  abort(): void {
+    const { socket } = this
+    if (socket === undefined) return
+    Object.assign(socket, { resetAndClosing: true })
+    socket.destroy()
   }
 
   destroy(): void {

@@ -197,8 +197,8 @@ export const listen = (
     })
     return {
       address: addressOf(server),
-      connections: sockets.arrivals.stream((connection) => connection.isUnopened),
       accept: sockets.arrivals.takeOne,
+      admit: (isOpen, take) => sockets.arrivals.admit(isOpen, take),
       waiting: Effect.sync(() => sockets.arrivals.size),
       refused: Effect.sync(() => sockets.refused)
     }

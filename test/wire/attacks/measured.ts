@@ -1,7 +1,7 @@
 /** How much it takes until an attack is over: bytes that the server has read, and seconds of the test clock. */
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
-import type { MemoryConnection } from "../../server/memory.js"
+import type { Ending, MemoryConnection } from "../../server/memory.js"
 import { settled } from "../../server/memory.js"
 
 export interface Cost {
@@ -9,7 +9,7 @@ export interface Cost {
   readonly seconds: number
   /** The status of the last answer, or "silence". */
   readonly answer: number | "silence"
-  readonly ending: "end" | "destroy" | undefined
+  readonly ending: Ending | undefined
 }
 
 const lastStatus = (written: string): number | "silence" => {

@@ -1,106 +1,129 @@
-/** Request smuggling: whatever two readers could cut in two ways is refused, and nothing behind it is a request. */
+/** Request smuggling: one refusal, at the byte it is due and without a deadline, and nothing hidden is handled. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { respond } from "../../../src/Response.js"
+import * as Stream from "effect/Stream"
+import type { Request } from "../../../src/Request.js"
+import { type Handler, respond } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
+import { servingInMemory, settled } from "../../server/memory.js"
+import { parseAnswers } from "../answer.js"
 import { connect } from "../raw.js"
-import { expectRefusal, finalsOf } from "../rfc9112/rows.js"
+import { expectRefusal } from "../rfc9112/rows.js"
+import { until } from "./measured.js"
+import { type Attack, attacksInChunks, attacksInHead, harmless, smuggled } from "./smuggling.js"
 
-const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+type Reading = (request: Request) => ReturnType<Handler>
 
-const post = (fields: ReadonlyArray<string>, body: string, version = "1.1"): string =>
-  `POST / HTTP/${version}\r\nHost: a\r\n${fields.map((field) => `${field}\r\n`).join("")}\r\n${body}`
+const readWhole: Reading = (request) => Effect.flatMap(request.bytes, (body) => respond(request, 200, body))
+const readAsStream: Reading = (request) =>
+  Effect.zipRight(Stream.runDrain(request.stream), respond(request, 200, "read"))
+const unread: Reading = (request) => respond(request, 200, "unread")
 
-const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`
-
-const obfuscated: ReadonlyArray<string> = [
-  "Transfer-Encoding: xchunked",
-  "Transfer-Encoding : chunked",
-  "Transfer-Encoding\t: chunked",
-  "Transfer-Encoding: chunked\r\nTransfer-Encoding: x",
-  "Transfer-Encoding: x\r\nTransfer-Encoding: chunked",
-  "Transfer-Encoding: identity",
-  "Transfer-Encoding: identity, chunked",
-  "Transfer-Encoding: chunked, identity",
-  "Transfer-Encoding: chunked, chunked",
-  "Transfer-Encoding: chunked;a=b",
-  "Transfer-Encoding:\x0bchunked",
-  "Transfer-Encoding: \x0cchunked",
-  "Transfer-Encoding:\r\n chunked",
-  'Transfer-Encoding: "chunked"',
-  "Transfer-Encoding: chu\x00nked",
-  "Transfer-Encoding: chunked\x00",
-  "Transfer-Encoding: chunked\xa0",
-  "Transfer-Encoding: chunKed\x85",
-  "X: y\nTransfer-Encoding: chunked",
-  "X: y\rTransfer-Encoding: chunked",
-  " Transfer-Encoding: chunked",
-  "Transfer-Encoding",
-  "Transfer_Encoding\x00: chunked"
-]
-
-const lengths: ReadonlyArray<string> = [
-  "Content-Length: 5\r\nContent-Length: 0",
-  "Content-Length: 0\r\ncontent-length: 0",
-  "Content-Length: 5, 5",
-  "Content-Length: +5",
-  "Content-Length: 0x5",
-  "Content-Length: 5\x0b",
-  "Content-Length : 5",
-  "Content-Length:\r\n 5",
-  "Content-Length: 5 5",
-  "Content-Length: -0",
-  "Content-Length: 0_5"
-]
-
-const bodies: ReadonlyArray<readonly [string, string]> = [
-  ["a bare LF behind a chunk size", `5\nhello\r\n0\r\n\r\n${smuggled}`],
-  ["a bare LF behind a chunk", `5\r\nhello\n0\r\n\r\n${smuggled}`],
-  ["two bytes that are no line end behind a chunk", `5\r\nhelloXX0\r\n\r\n${smuggled}`],
-  ["a bare LF in an extension", `5;\nhello\r\n0\r\n\r\n${smuggled}`],
-  ["a bare CR in an extension", `5;a\rb\r\nhello\r\n0\r\n\r\n${smuggled}`],
-  ["a chunk size that is 5 as 32 bits", `100000005\r\nhello\r\n0\r\n\r\n${smuggled}`],
-  ["a chunk size that is 5 as 64 bits", `10000000000000005\r\nhello\r\n0\r\n\r\n${smuggled}`],
-  ["a chunk size with a sign", `+5\r\nhello\r\n0\r\n\r\n${smuggled}`],
-  ["a chunk size with a prefix", `0x5\r\nhello\r\n0\r\n\r\n${smuggled}`],
-  ["a last chunk with a prefix", `0x\r\n\r\n${smuggled}`],
-  ["a folded trailer", `0\r\nX: y\r\n ${smuggled}`],
-  ["a trailer that ends in a bare LF", `0\r\nX: y\n\n${smuggled}`]
-]
-
-const attacks: ReadonlyArray<readonly [title: string, bytes: string]> = [
-  ["CL.TE", post(["Content-Length: 6", "Transfer-Encoding: chunked"], `0\r\n\r\n${smuggled}`)],
-  ["TE.CL", post(["Transfer-Encoding: chunked", "Content-Length: 4"], chunk(smuggled))],
-  ["CL.TE in HTTP/1.0", post(["Content-Length: 6", "Transfer-Encoding: chunked"], `0\r\n\r\n${smuggled}`, "1.0")],
-  ["TE in HTTP/1.0", post(["Transfer-Encoding: chunked", "Connection: keep-alive"], chunk(smuggled), "1.0")],
-  ...obfuscated.map(
-    (field) =>
-      [`TE.TE, ${JSON.stringify(field)}`, post(["Transfer-Encoding: chunked", field], chunk(smuggled))] as const
-  ),
-  ...obfuscated.map(
-    (field) => [`CL.TE, ${JSON.stringify(field)}`, post(["Content-Length: 6", field], `0\r\n\r\n${smuggled}`)] as const
-  ),
-  ...lengths.map((field) => [`CL.CL, ${JSON.stringify(field)}`, post([field], `hello${smuggled}`)] as const),
-  ...bodies.map(([title, body]) => [title, post(["Transfer-Encoding: chunked"], body)] as const)
-]
-
-describe("smuggling", () => {
-  for (const [title, bytes] of attacks) {
-    it.scopedLive(`${title}: refused once, and nothing behind it is read as a request`, () =>
-      Effect.gen(function* () {
-        const asked: Array<string> = []
-        const { port } = yield* serving((request) => {
-          asked.push(request.url)
-          return Effect.flatMap(request.bytes, (body) => respond(request, 200, body))
-        })
-        const wire = yield* connect(port)
-        yield* wire.send(bytes + smuggled)
-        const [answer, ...rest] = finalsOf(yield* wire.readToEnd)
-        expectRefusal(answer, answer?.status ?? 0)
-        expect([400, 413, 501]).toContain(answer?.status)
-        expect(rest).toStrictEqual([])
-        expect(asked.filter((url) => url !== "/")).toStrictEqual([])
-      })
-    )
+/** A handler that notes what it sees as soon as it does, and then reads the body in its way. */
+const noting = (reading: Reading) => {
+  const seen: Array<string> = []
+  const handler: Handler = (request) => {
+    seen.push(`${request.method} ${request.url}`)
+    return reading(request)
   }
+  return { seen, handler }
+}
+
+interface Refused {
+  readonly attack: Attack
+  readonly reading: Reading
+  /** What the handler sees of the attack itself. */
+  readonly sees: ReadonlyArray<string>
+  /** The status of the one answer: of the refusal, unless the handler has answered before the byte that is refused. */
+  readonly status: number
+}
+
+const isRefusedAtItsByte = ({ attack: { hidden, refused }, reading, sees, status }: Refused) =>
+  Effect.gen(function* () {
+    const { handler, seen } = noting(reading)
+    const { connect } = yield* servingInMemory(handler)
+    const connection = yield* connect
+    const cost = yield* until(connection, refused.slice(0, -1), () => refused.slice(-1))
+    expect(cost).toStrictEqual({ bytes: refused.length, seconds: 0, answer: status, ending: "end" })
+    connection.send(hidden)
+    yield* settled
+    const [answer, ...others] = parseAnswers(Buffer.from(connection.written, "latin1"))
+    if (status === 200) expect(answer?.text).toBe("unread")
+    else expectRefusal(answer, status)
+    expect(others).toStrictEqual([])
+    expect(seen).toStrictEqual(sees)
+  })
+
+const first = "GET /first HTTP/1.1\r\nHost: a\r\n\r\n"
+
+/** Over a socket, all at once: what the client has sent too much does not turn the FIN into a reset. */
+const isRefusedAmongOthers = ({ attack: { hidden, refused }, reading, sees, status }: Refused) =>
+  Effect.gen(function* () {
+    const { handler, seen } = noting(reading)
+    const { port } = yield* serving(handler)
+    const wire = yield* connect(port)
+    yield* wire.send(first + refused + hidden)
+    const answers = parseAnswers(yield* wire.readToEnd)
+    expect(answers.map((answer) => answer.status)).toStrictEqual([200, status])
+    expect(yield* wire.ending).toBe("FIN")
+    expect(seen).toStrictEqual(["GET /first", ...sees])
+  })
+
+const isRefused = (refused: Refused): void => {
+  const { attack, status } = refused
+  const { title, refused: bytes } = attack
+  const how = status === attack.status ? `refused with ${status}` : "ended behind its answer"
+  it.scoped(`${title}: ${how} after ${bytes.length} bytes and 0 seconds`, () => isRefusedAtItsByte(refused))
+  it.scopedLive(`${title}: ${how} among other requests, and none behind it is handled`, () =>
+    isRefusedAmongOthers(refused)
+  )
+}
+
+describe("smuggling in a head", () => {
+  for (const attack of attacksInHead) isRefused({ attack, reading: readWhole, sees: [], status: attack.status })
+})
+
+for (const [how, reading] of [
+  ["read whole", readWhole],
+  ["read as a stream", readAsStream]
+] as const) {
+  describe(`smuggling in chunks, ${how}`, () => {
+    for (const attack of attacksInChunks) {
+      isRefused({ attack, reading, sees: ["POST /victim"], status: attack.status })
+    }
+  })
+}
+
+describe("smuggling in chunks, and nobody reads them", () => {
+  for (const attack of attacksInChunks) isRefused({ attack, reading: unread, sees: ["POST /victim"], status: 200 })
+})
+
+describe("what only looks like smuggling", () => {
+  it.scoped.each(harmless)("is a body, when what stands beside its length is no framing: %s", ([, line]) =>
+    Effect.gen(function* () {
+      const { handler, seen } = noting(readWhole)
+      const { connect } = yield* servingInMemory(handler)
+      const connection = yield* connect
+      const length = `Content-Length: ${smuggled.length}`
+      connection.send(`POST /victim HTTP/1.1\r\nHost: a\r\n${length}\r\n${line}\r\n\r\n${smuggled}${first}`)
+      yield* settled
+      const answers = parseAnswers(Buffer.from(connection.written, "latin1"))
+      expect(answers.map(({ status, text }) => [status, text])).toStrictEqual([
+        [200, smuggled],
+        [200, ""]
+      ])
+      expect(seen).toStrictEqual(["POST /victim", "GET /first"])
+      expect(connection.ending).toBe(undefined)
+    })
+  )
+})
+
+describe("the rows", () => {
+  const attacks = [...attacksInHead, ...attacksInChunks]
+
+  it("are all different, in title and in the bytes that are refused", () => {
+    const repeated = (all: ReadonlyArray<string>) => all.filter((each, i) => all.indexOf(each) !== i)
+    expect(repeated(attacks.map(({ title }) => title))).toStrictEqual([])
+    expect(repeated(attacks.map(({ refused }) => refused))).toStrictEqual([])
+  })
 })

@@ -4,81 +4,60 @@
  */
 import { type Reason, reasons } from "../../../src/internal/reasons.js"
 import type { EndReason } from "../../../src/Server.js"
-
-/** What a client may ask for. */
-export const kinds = ["get", "close", "short", "long", "chunked", "patient"] as const
-export type Kind = (typeof kinds)[number]
+import type { Ending } from "../../server/memoryConnection.js"
+import { type Asked, askedBy, Client, type Item, type Kind, type Sends } from "./client.js"
 
 /** What a handler may be told to do. */
-export const orders = ["answer", "begin", "write", "end", "fail", "die", "read"] as const
+export const orders = ["answer", "begin", "write", "end", "fail", "die", "read", "handOver"] as const
 export type Order = (typeof orders)[number]
 
 export type Command =
-  | { readonly _tag: "Head" | "PartOfHead" | "Pipelined"; readonly kind: Kind }
-  | {
-      readonly _tag:
-        | "RestOfHead"
-        | "Body"
-        | "LastBody"
-        | "BadBody"
-        | "Nonsense"
-        | "Fin"
-        | "Reset"
-        | "Drain"
-        | "Interrupt"
-    }
+  | Sends
+  | { readonly _tag: "Fin" | "Reset" | "StopReading" | "ReadSome" | "ReadOn" | "Drain" | "Interrupt" }
   | { readonly _tag: "Order"; readonly order: Order }
   | { readonly _tag: "Advance"; readonly seconds: number }
 
-/** Bytes of a body, or `undefined` for chunks. */
-export const lengthOf: Readonly<Record<Kind, number | undefined>> = {
-  get: 0,
-  close: 0,
-  short: 10,
-  long: 1000,
-  chunked: undefined,
-  patient: 10
+/** What a server can be made to do otherwise. */
+export interface Choices {
+  readonly onHalfClose: "answer" | "interrupt"
+  readonly onConnect: "refuse" | "handle"
 }
 
-/** Bytes of a piece of a body. */
-export const pieceOf = (kind: Kind): number => (kind === "long" ? 60 : 5)
-
 export const limits = { maxDrain: 100 }
-const seconds = { header: 10, body: 30, bodyTotal: 300, keepAlive: 60, halfClose: 30 }
+const seconds = { header: 10, body: 30, bodyTotal: 300, keepAlive: 60, halfClose: 30, write: 30 }
 
 /** Time passes in steps that are shorter than any two deadlines one behind the other. */
 export const stepsOf = (seconds: number): ReadonlyArray<number> =>
   seconds <= 10 ? [seconds] : [10, ...stepsOf(seconds - 10)]
 
-type Item =
-  | { readonly _tag: "Head"; readonly kind: Kind; readonly path: string }
-  | { readonly _tag: "Data"; readonly length: number }
-  | { readonly _tag: "End" | "BadBody" | "Nonsense" | "PartOfHead" }
-
 interface Handling {
   readonly _tag: "Handling"
-  readonly kind: Kind
+  readonly asked: Asked
   answer: "None" | "Open"
   /** What the head of an open answer has promised. */
   reuse: boolean
   /** The handler waits for the body. */
   isReading: boolean
+  /** The handler waits for the client to read. */
+  isWriting: boolean
   isDone: boolean
   failed: boolean
   read: number
   continues: boolean
 }
 
+/** The handler has the connection: whatever comes is no HTTP. */
+interface HandedOver {
+  readonly _tag: "HandedOver"
+  isWriting: boolean
+  received: string
+}
+
 type Phase =
   | { readonly _tag: "Idle" | "ReadingHead" | "Lingering" | "Closed" }
   | Handling
+  | HandedOver
   | { readonly _tag: "Skipping"; skipped: number }
-
-/** Where the client stands in what it sends. */
-type Sending =
-  | { readonly _tag: "Between" | "Ended" | "Broken" }
-  | { readonly _tag: "InHead"; readonly kind: Kind }
-  | { readonly _tag: "InBody"; readonly kind: Kind; left: number | undefined }
 
 const never = Number.POSITIVE_INFINITY
 
@@ -89,31 +68,41 @@ const refusal = (status: string, reason: Reason | undefined): string => {
 
 export class Model {
   phase: Phase = { _tag: "Idle" }
-  sending: Sending = { _tag: "Between" }
   /** All that was written, without Date. */
   written = ""
   /** What handlers have seen. */
   readonly log: Array<string> = []
   requests = 0
   /** How the server ended the connection. */
-  ending: "end" | "destroy" | undefined
+  ending: Ending | undefined
   reason: EndReason | undefined
   /** Whether the client was the first to break the connection: how the server ends it then, nobody sees. */
   isReset = false
 
+  private readonly client = new Client()
+  /** What it has sent, and nobody has read. */
   private readonly stream: Array<Item> = []
   private now = 0
   private readDue = never
   private totalDue = never
+  private writeDue = never
   private halfClosedDue = never
   /** What had been written when that was set: a handler that writes on is given more time. */
   private writtenBefore = ""
+  /** The client does not read. */
+  private isFull = false
+  /** It has read something since the server began to wait for it. */
+  private hasRead = false
+  /** The server serves nothing more until it does. */
+  private isStalled = false
   private isEnded = false
+  private isClosed = false
   private isDraining = false
   private overdue = false
-  private paths = 0
+  /** Whether the last request said that none follows. */
+  private wasLast = false
 
-  constructor() {
+  constructor(private readonly choices: Choices) {
     this.go()
   }
 
@@ -121,184 +110,171 @@ export class Model {
     return this.phase._tag === "Lingering" || this.phase._tag === "Closed"
   }
 
+  /** The handler at work, if there is one. */
+  private get handler(): Handling | HandedOver | undefined {
+    const { phase } = this
+    return phase._tag === "Handling" || phase._tag === "HandedOver" ? phase : undefined
+  }
+
   /** What the command meets: for counting what was tried. */
   get state(): string {
-    const { phase } = this
-    if (phase._tag !== "Handling") return phase._tag
+    const { handler, phase } = this
+    const stalled = this.isStalled || handler?.isWriting ? ", stalled" : ""
+    if (phase._tag !== "Handling") return phase._tag + stalled
     const body = phase.isReading ? "reading" : phase.isDone ? "read" : "unread"
-    return `Handling ${body} ${phase.answer === "Open" ? "open" : "unanswered"}`
+    return `Handling ${body} ${phase.answer === "Open" ? "open" : "unanswered"}${stalled}`
   }
 
   canDo(command: Command): boolean {
-    const { phase, sending } = this
     switch (command._tag) {
-      case "Head":
-      case "PartOfHead":
-      case "Nonsense":
-        return sending._tag === "Between"
-      case "Pipelined":
-        return sending._tag === "Between" && lengthOf[command.kind] === 0
-      case "RestOfHead":
-        return sending._tag === "InHead"
-      case "Body":
-        return sending._tag === "InBody" && (sending.left === undefined || sending.left > pieceOf(sending.kind))
-      case "LastBody":
-        return sending._tag === "InBody"
-      case "BadBody":
-        return sending._tag === "InBody" && sending.left === undefined
       case "Fin":
-        return sending._tag !== "Ended"
+        return !this.client.isSilent
       case "Reset":
-        return phase._tag !== "Closed"
+        return this.phase._tag !== "Closed"
+      case "StopReading":
+        return !this.isFull && !this.isOver
+      case "ReadSome":
+      case "ReadOn":
+        return this.isFull
       case "Order":
-        return phase._tag === "Handling" && !phase.isReading && this.canOrder(phase, command.order)
+        return this.canOrder(command.order)
       case "Advance":
         return true
       case "Drain":
         return !this.isDraining
       case "Interrupt":
-        return phase._tag !== "Closed" && phase._tag !== "Lingering"
+        return !this.isOver
+      default:
+        return this.client.canSend(command)
     }
   }
 
-  private canOrder({ answer }: Handling, order: Order): boolean {
-    if (order === "write" || order === "end") return answer === "Open"
-    return order === "answer" || order === "begin" ? answer === "None" : true
+  private canOrder(order: Order): boolean {
+    const { handler } = this
+    if (handler === undefined || handler.isWriting) return false
+    if (handler._tag === "HandedOver") return !["answer", "begin", "handOver"].includes(order)
+    if (handler.isReading) return false
+    if (order === "write" || order === "end") return handler.answer === "Open"
+    if (order === "answer" || order === "begin") return handler.answer === "None"
+    return order !== "handOver" || (handler.answer === "None" && handler.asked.handedOverBy !== undefined)
   }
 
-  /** The path of the next request. */
-  nextPath(): string {
-    return `/${this.paths + 1}`
-  }
-
-  run(command: Command): void {
+  /** Runs a command, and gives the bytes that the client sends by it. */
+  run(command: Command): string {
     switch (command._tag) {
-      case "Head":
-        this.sendHead(command.kind)
-        break
-      case "Pipelined":
-        this.push({ _tag: "Head", kind: "get", path: this.takePath() })
-        this.push({ _tag: "Head", kind: command.kind, path: this.takePath() })
-        this.arrived()
-        break
-      case "PartOfHead":
-        this.sending = { _tag: "InHead", kind: command.kind }
-        this.push({ _tag: "PartOfHead" })
-        this.arrived()
-        break
-      case "RestOfHead":
-        this.stream.pop()
-        this.sendHead(this.sending._tag === "InHead" ? this.sending.kind : "get")
-        break
-      case "Body":
-      case "LastBody":
-        this.sendBody(command._tag === "LastBody")
-        break
-      case "BadBody":
-        this.sending = { _tag: "Broken" }
-        this.push({ _tag: "BadBody" })
-        this.arrived()
-        break
-      case "Nonsense":
-        this.sending = { _tag: "Broken" }
-        this.push({ _tag: "Nonsense" })
-        this.arrived()
-        break
       case "Fin":
-        this.sending = { _tag: "Ended" }
-        this.isEnded = true
-        if (this.phase._tag === "Handling") this.halfClosed()
-        this.go()
-        break
+        this.fin()
+        return ""
       case "Reset":
         this.reset()
-        break
+        return ""
+      case "StopReading":
+        this.isFull = true
+        return ""
+      case "ReadSome":
+        this.hasRead = true
+        return ""
+      case "ReadOn":
+        this.readOn()
+        return ""
       case "Order":
         this.order(command.order)
-        break
+        return ""
       case "Advance":
         for (const step of stepsOf(command.seconds)) this.advance(step)
-        break
+        return ""
       case "Drain":
         this.isDraining = true
         this.go()
-        break
+        return ""
       case "Interrupt":
-        this.interrupt()
-        break
+        this.interrupt("Interrupted")
+        return ""
+      default:
+        return this.sent(this.client.send(command))
     }
   }
 
   // The client.
 
-  private push(item: Item): void {
-    if (!this.isOver) this.stream.push(item)
-  }
-
-  private takePath(): string {
-    return `/${++this.paths}`
-  }
-
-  private sendHead(kind: Kind): void {
-    const left = lengthOf[kind]
-    this.push({ _tag: "Head", kind, path: this.takePath() })
-    this.sending = left === 0 ? { _tag: "Between" } : { _tag: "InBody", kind, left }
-    this.arrived()
-  }
-
-  private sendBody(isLast: boolean): void {
-    if (this.sending._tag !== "InBody") return
-    const { kind, left } = this.sending
-    const length = isLast ? (left ?? 0) : pieceOf(kind)
-    if (length > 0) this.push({ _tag: "Data", length })
-    if (left !== undefined) this.sending.left = left - length
-    if (isLast) {
-      this.push({ _tag: "End" })
-      this.sending = { _tag: "Between" }
+  private sent(items: ReadonlyArray<Item>): string {
+    if (!this.isOver) {
+      for (const item of items) this.push(item)
+      this.arrived()
     }
-    this.arrived()
+    return items.map(({ text }) => text).join("")
+  }
+
+  /** A head that is whole takes the place of its part. */
+  private push(item: Item): void {
+    const last = this.stream.at(-1)
+    if (last?._tag === "PartOfHead") this.stream.pop()
+    this.stream.push(last?._tag === "PartOfHead" ? { ...item, text: last.text + item.text } : item)
   }
 
   /** Bytes have come: whoever waited for them waits no more. */
   private arrived(): void {
-    if (this.isOver) return
     this.readDue = never
     this.overdue = false
     this.go()
   }
 
-  private reset(): void {
-    this.sending = { _tag: "Ended" }
+  private fin(): void {
+    this.client.fallSilent()
+    this.isEnded = true
     if (this.phase._tag === "Handling") {
-      this.log.push("interrupted")
-      this.isReset = true
-      this.reason ??= "Aborted"
-    } else if (!this.isOver) {
-      this.isReset = true
-      this.reason ??= this.phase._tag === "Idle" ? "ClosedByClient" : "Aborted"
+      if (this.choices.onHalfClose === "interrupt") this.interrupt("Aborted")
+      else this.halfClosed()
     }
-    this.phase = { _tag: "Closed" }
-    this.readDue = this.halfClosedDue = never
+    this.go()
   }
 
-  private interrupt(): void {
-    if (this.phase._tag === "Handling") {
-      this.log.push("interrupted")
-      if (this.phase.answer === "None") this.error("503 Service Unavailable", undefined, true)
-    }
-    this.reason = "Interrupted"
-    this.halfClosedDue = never
-    this.ending = "destroy"
-    this.phase = { _tag: "Closed" }
+  private reset(): void {
+    this.client.fallSilent()
+    this.isReset = this.ending === undefined
+    this.gone()
+    if (this.isReset) this.ending = undefined
   }
+
+  private readOn(): void {
+    this.isFull = false
+    this.writeDue = never
+    if (this.handler !== undefined) this.handler.isWriting = false
+    if (!this.isStalled) return
+    this.isStalled = false
+    this.go()
+  }
+
+  // Time.
 
   private advance(by: number): void {
     this.now += by
+    this.sweep()
+  }
+
+  private sweep(): void {
+    if (this.writeDue <= this.now) this.stillFull()
     if (this.halfClosedDue <= this.now) this.stillHalfClosed()
     if (this.readDue > this.now) return
     this.readDue = never
     this.overdue = true
     this.go()
+  }
+
+  private stall(): void {
+    this.hasRead = false
+    this.writeDue = this.now + seconds.write
+  }
+
+  /** A client that reads something, however slowly, is waited for. */
+  private stillFull(): void {
+    if (this.hasRead) {
+      this.stall()
+      return
+    }
+    this.reason ??= "TimedOut"
+    this.ending = "destroy"
+    this.gone()
   }
 
   private halfClosed(): void {
@@ -307,66 +283,118 @@ export class Model {
   }
 
   private stillHalfClosed(): void {
-    if (this.written !== this.writtenBefore) {
-      this.halfClosed()
-      return
-    }
-    this.log.push("interrupted")
-    this.over("Aborted")
-    this.ending = "destroy"
+    if (this.written !== this.writtenBefore || this.writeDue !== never) this.halfClosed()
+    else this.interrupt("Aborted")
+  }
+
+  // How it ends.
+
+  /** Both ways are closed: what had come before is read to its end, but nothing of it is served. */
+  private gone(): void {
+    this.isClosed = true
+    this.isStalled = false
+    if (this.handler !== undefined) this.interrupt("Aborted")
+    this.go()
     this.phase = { _tag: "Closed" }
+  }
+
+  /** The handler, if there is one, has no time to answer; a client that waits for it still is told. */
+  private interrupt(reason: EndReason): void {
+    const { handler } = this
+    if (handler !== undefined) this.log.push("interrupted")
+    if (reason !== "Aborted" && handler?._tag === "Handling" && handler.answer === "None") {
+      this.error("503 Service Unavailable", undefined, false, handler.asked)
+    }
+    this.end(reason, "destroy")
+    this.phase = { _tag: "Closed" }
+  }
+
+  private over(reason: EndReason): void {
+    const isSilent = this.isEnded || (this.wasLast && this.stream.length === 0)
+    this.end(reason, isSilent && !this.isFull ? "close" : "end")
+    this.phase = { _tag: this.ending === "end" ? "Lingering" : "Closed" }
+  }
+
+  /** Content that only the connection's end can end would be taken for whole without a reset. */
+  private break(phase: Handling | HandedOver): void {
+    this.end("Broken", phase._tag === "Handling" && phase.asked.minor === 0 ? "abort" : "destroy")
+    this.phase = { _tag: "Closed" }
+  }
+
+  private end(reason: EndReason, ending: Ending): void {
+    this.reason ??= reason
+    this.ending ??= ending
+    this.readDue = this.writeDue = this.halfClosedDue = never
+    this.stream.length = 0
+    this.isStalled = false
   }
 
   // The server.
 
-  private over(reason: EndReason): void {
-    this.reason ??= reason
-    this.readDue = this.halfClosedDue = never
-    this.ending ??= reason === "Broken" ? "destroy" : "end"
-    this.phase = { _tag: reason === "Broken" ? "Closed" : "Lingering" }
-    this.stream.length = 0
-  }
-
   /** Goes on until something has to be waited for. */
   private go(): void {
-    for (;;) {
+    while (!this.isStalled && !this.isOver) {
       const { phase } = this
+      if (phase._tag === "HandedOver") {
+        for (const { text } of this.stream.splice(0)) phase.received += text
+        return
+      }
       if (phase._tag === "Handling") {
-        if (phase.isReading) this.readOn(phase)
+        if (phase.isReading) this.readBody(phase)
         if (this.phase === phase) return
         continue
       }
-      if (this.isOver) return
       const [item] = this.stream
       if (item === undefined || item._tag === "PartOfHead") {
         this.awaitMore(item !== undefined)
         return
       }
-      this.stream.shift()
-      if (phase._tag === "Skipping") this.skip(phase, item)
-      else if (item._tag === "Head") this.handle(item.kind, item.path)
-      else this.lastWords("RequestLine", "Malformed")
+      this.take(phase, item)
     }
+  }
+
+  private take(phase: Exclude<Phase, Handling | HandedOver>, item: Item): void {
+    const isRefused =
+      item._tag === "Head" && askedBy(item.kind).method === "CONNECT" && this.choices.onConnect === "refuse"
+    if (item._tag === "Head" && !isRefused && this.isFull && !this.isClosed) {
+      this.isStalled = true
+      this.stall()
+      return
+    }
+    this.stream.shift()
+    if (phase._tag === "Skipping") this.skip(phase, item)
+    else if (isRefused) this.lastWords("501 Not Implemented", "MethodUnknown", "Malformed")
+    else if (item._tag === "Head") this.handle(item.kind, item.target)
+    else this.lastWords("400 Bad Request", "RequestLine", "Malformed")
   }
 
   private awaitMore(isInHead: boolean): void {
     const isSkipping = this.phase._tag === "Skipping"
     if (!isSkipping) this.phase = { _tag: isInHead ? "ReadingHead" : "Idle" }
     const isIdle = this.phase._tag === "Idle"
-    if (this.isEnded) {
-      if (this.phase._tag === "ReadingHead") this.lastWords("IncompleteRequest", "Aborted")
+    if (this.isEnded || this.isClosed) {
+      if (isInHead && !isSkipping && !this.isClosed) this.lastWords("400 Bad Request", "IncompleteRequest", "Aborted")
       else this.over(isIdle ? "ClosedByClient" : "Aborted")
     } else if (this.overdue) {
-      if (this.phase._tag === "ReadingHead") this.lastWords("Timeout", "TimedOut")
+      if (isInHead && !isSkipping) this.lastWords("408 Request Timeout", "Timeout", "TimedOut")
       else this.over("TimedOut")
     } else if (this.isDraining) this.over("ClosedByServer")
-    else if (isIdle) {
+    else if (this.isFull) {
+      this.isStalled = true
+      this.stall()
+    } else this.expect(isIdle, isSkipping)
+  }
+
+  private expect(isIdle: boolean, isSkipping: boolean): void {
+    if (isIdle) {
       this.totalDue = never
       this.readDue = this.now + seconds.keepAlive
     } else {
       if (this.totalDue === never) this.totalDue = this.now + (isSkipping ? seconds.body : seconds.header)
       this.readDue = this.totalDue
     }
+    // What had to be there by now was waited for by a client that did not read.
+    this.sweep()
   }
 
   private skip(phase: { skipped: number }, item: Item): void {
@@ -383,21 +411,26 @@ export class Model {
     this.readDue = this.totalDue = this.halfClosedDue = never
   }
 
-  private handle(kind: Kind, path: string): void {
+  private handle(kind: Kind, target: string): void {
+    if (this.isClosed || (this.isEnded && this.choices.onHalfClose === "interrupt")) {
+      this.over("Aborted")
+      return
+    }
+    const asked = askedBy(kind)
     this.requests++
-    this.log.push(`call ${path}`)
-    this.readDue = this.totalDue = never
-    this.phase = {
+    this.log.push(`call ${target}`)
+    this.next({
       _tag: "Handling",
-      kind,
+      asked,
       answer: "None",
       reuse: true,
       isReading: false,
-      isDone: lengthOf[kind] === 0,
+      isWriting: false,
+      isDone: asked.length === 0,
       failed: false,
       read: 0,
-      continues: kind === "patient"
-    }
+      continues: asked.isPatient
+    })
     if (this.isEnded) this.halfClosed()
   }
 
@@ -405,25 +438,42 @@ export class Model {
 
   private order(order: Order): void {
     const { phase } = this
-    if (phase._tag !== "Handling") return
+    if (phase._tag === "HandedOver") this.orderWithoutHttp(phase, order)
+    else if (phase._tag === "Handling") this.orderInHttp(phase, order)
+  }
+
+  private orderWithoutHttp(phase: HandedOver, order: Order): void {
     switch (order) {
-      case "answer":
-        this.head("200 OK", this.mayGoOn(phase, false))
-        this.written += "Content-Length: 2\r\n\r\nok"
-        this.answered(phase)
-        break
-      case "begin":
-        this.goAhead(phase)
-        this.head("200 OK", this.mayGoOn(phase, true))
-        this.written += "Transfer-Encoding: chunked\r\n\r\n"
-        phase.answer = "Open"
-        phase.continues = false
-        break
       case "write":
-        this.written += "3\r\nabc\r\n"
+        this.write(phase, "abc")
+        break
+      case "read":
+        this.log.push(`received ${JSON.stringify(phase.received)}${this.isEnded ? ", and no more" : ""}`)
         break
       case "end":
-        this.written += "0\r\n\r\n"
+        this.over("Upgraded")
+        break
+      default:
+        this.break(phase)
+    }
+  }
+
+  private orderInHttp(phase: Handling, order: Order): void {
+    const { asked } = phase
+    const isChunked = asked.minor > 0
+    switch (order) {
+      case "answer":
+      case "begin":
+        // A tunnel has no content (RFC 9110 §9.3.6): the handler is refused the answer, and fails with that.
+        if (asked.method === "CONNECT") this.fail(phase, "500 Internal Server Error", undefined)
+        else if (order === "answer") this.answer(phase)
+        else this.begin(phase)
+        break
+      case "write":
+        this.write(phase, isChunked ? "3\r\nabc\r\n" : "abc")
+        break
+      case "end":
+        if (isChunked) this.written += "0\r\n\r\n"
         this.answered(phase)
         break
       case "fail":
@@ -437,7 +487,32 @@ export class Model {
         this.goAhead(phase)
         this.go()
         break
+      case "handOver":
+        this.written += asked.handedOverBy
+        this.next({ _tag: "HandedOver", isWriting: false, received: "" })
+        this.go()
+        break
     }
+  }
+
+  private answer(phase: Handling): void {
+    this.head("200 OK", this.mayGoOn(phase, false), phase.asked)
+    this.written += "Content-Length: 2\r\n\r\nok"
+    this.answered(phase)
+  }
+
+  private begin(phase: Handling): void {
+    this.goAhead(phase)
+    this.head("200 OK", this.mayGoOn(phase, true), phase.asked)
+    this.written += phase.asked.minor > 0 ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n"
+    phase.answer = "Open"
+    phase.continues = false
+  }
+
+  private write(phase: Handling | HandedOver, text: string): void {
+    this.written += text
+    phase.isWriting = this.isFull
+    if (this.isFull) this.stall()
   }
 
   private goAhead(phase: Handling): void {
@@ -447,37 +522,42 @@ export class Model {
 
   /** Whether the connection may go on behind an answer: nothing unread may stand in its way. */
   private mayGoOn(phase: Handling, isStreamed: boolean): boolean {
+    const { asked } = phase
     const canBeRead = phase.isDone || (!phase.failed && !phase.continues)
-    const left = (lengthOf[phase.kind] ?? 0) - phase.read
+    const left = (asked.length ?? 0) - phase.read
     const isUnhindered = canBeRead && (isStreamed || phase.isDone || left <= limits.maxDrain)
-    phase.reuse = phase.kind !== "close" && !this.isDraining && isUnhindered
+    // In HTTP/1.0 only the end of a connection ends a content whose length is not known.
+    const hasEnd = !isStreamed || asked.minor > 0
+    phase.reuse = asked.keepsAlive && asked.method !== "CONNECT" && hasEnd && !this.isDraining && isUnhindered
     return phase.reuse
   }
 
-  private head(status: string, reuse: boolean): void {
-    this.written += `HTTP/1.1 ${status}\r\n${reuse ? "" : "Connection: close\r\n"}`
+  private head(status: string, reuse: boolean, { minor }: Pick<Asked, "minor">): void {
+    const connection = reuse ? (minor === 0 ? "Connection: keep-alive\r\n" : "") : "Connection: close\r\n"
+    this.written += `HTTP/1.1 ${status}\r\n${connection}`
   }
 
-  private error(status: string, reason: Reason | undefined, close: boolean): void {
-    this.head(status, !close)
+  private error(status: string, reason: Reason | undefined, reuse: boolean, asked: Pick<Asked, "minor">): void {
+    this.head(status, reuse, asked)
     this.written += refusal(status, reason)
   }
 
-  private lastWords(reason: Reason, end: EndReason): void {
-    this.error(reason === "Timeout" ? "408 Request Timeout" : "400 Bad Request", reason, true)
+  private lastWords(status: string, reason: Reason, end: EndReason): void {
+    this.error(status, reason, false, { minor: 1 })
     this.over(end)
   }
 
   private fail(phase: Handling, status: string, reason: Reason | undefined): void {
     if (phase.answer === "Open") {
-      this.over("Broken")
+      this.break(phase)
       return
     }
-    this.error(status, reason, !this.mayGoOn(phase, false))
+    this.error(status, reason, this.mayGoOn(phase, false), phase.asked)
     this.answered(phase)
   }
 
   private answered(phase: Handling): void {
+    this.wasLast = !phase.asked.keepsAlive && phase.isDone
     if (!phase.reuse) {
       this.over("ClosedByServer")
       return
@@ -486,20 +566,11 @@ export class Model {
     this.go()
   }
 
-  private readOn(phase: Handling): void {
+  private readBody(phase: Handling): void {
     while (!phase.isDone) {
       const item = this.stream.shift()
       if (item === undefined) {
-        if (this.isEnded) {
-          this.cannotRead(phase, "400 Bad Request", "IncompleteRequest")
-          return
-        }
-        if (this.overdue) {
-          this.cannotRead(phase, "408 Request Timeout", "Timeout")
-          return
-        }
-        if (this.totalDue === never) this.totalDue = this.now + seconds.bodyTotal
-        this.readDue = Math.min(this.totalDue, this.now + seconds.body)
+        this.awaitBody(phase)
         return
       }
       if (item._tag === "Data") phase.read += item.length
@@ -511,6 +582,15 @@ export class Model {
     }
     phase.isReading = false
     this.log.push(`read ${phase.read}`)
+  }
+
+  private awaitBody(phase: Handling): void {
+    if (this.isEnded) this.cannotRead(phase, "400 Bad Request", "IncompleteRequest")
+    else if (this.overdue) this.cannotRead(phase, "408 Request Timeout", "Timeout")
+    else {
+      if (this.totalDue === never) this.totalDue = this.now + seconds.bodyTotal
+      this.readDue = Math.min(this.totalDue, this.now + seconds.body)
+    }
   }
 
   private cannotRead(phase: Handling, status: string, reason: Reason): void {

@@ -1,4 +1,4 @@
-/** How a test says which requirement it proves; `requirements.test.ts` reads these calls. */
+/** How a test says which requirement it proves; `proofsIn.ts` reads these calls. */
 import { describe, it } from "@effect/vitest"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

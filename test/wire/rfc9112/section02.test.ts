@@ -62,3 +62,4 @@ proves(
   })
 )
 otherRows("RFC 9112 §2.3: versions", /§2\.3/)
+otherRows("whole messages, and limits at their bound", /^(?!RFC )/)

@@ -4,8 +4,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
-import { type Handler, respond, respondStream, sendHeaders } from "../../../src/Response.js"
-import { heldBecomes, serving } from "../../server/harness.js"
+import { type Handler, respond, respondStream, sendHeaders, sendInformational } from "../../../src/Response.js"
+import { heldBecomes, refusal, serving } from "../../server/harness.js"
 import { advance, expectOpen, servingInMemory, settled, sleepsUntil } from "../../server/memory.js"
 import { turns } from "../facts.js"
 import { connect, requestText, withBody } from "../raw.js"
@@ -44,28 +44,70 @@ provesByRows(
   rowsAbout(/§9\.3: (an option|close glued|an empty|HTTP\/1\.0 with keep-alive goes|HTTP\/1\.2)/)
 )
 
+for (const [what, text, final] of [
+  ["a whole answer", get("/"), 200],
+  ["a stream", get("/stream"), 200],
+  ["HEAD", requestText("HEAD /"), 200],
+  ["an interim answer before it", get("/hint"), 200],
+  ["an error of the handler", get("/die"), 500],
+  ["a request of HTTP/1.0 that wants to be kept", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200]
+] as const) {
+  proves(
+    "9112/9.3/server-without",
+    what,
+    Effect.gen(function* () {
+      const { port } = yield* serving(
+        (request) => {
+          switch (request.path) {
+            case "/stream":
+              return respondStream(request, 200, Stream.empty)
+            case "/hint":
+              return Effect.zipRight(sendInformational(request, 103, { Link: "</a>" }), respond(request, 200))
+            case "/die":
+              return Effect.die("mine")
+            default:
+              return respond(request, 200, "whole", { Connection: "keep-alive" })
+          }
+        },
+        { limits: { maxRequestsPerConnection: 1 } }
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(text + get("/2"))
+      const sent = yield* wire.readToEnd
+      const [answer, ...rest] = finalsOf(sent, [text.slice(0, text.indexOf(" "))])
+      expect([answer?.status, answer?.header("Connection"), rest]).toStrictEqual([final, "close", []])
+      expect(sent.toString("latin1").match(/^Connection: /gm)).toHaveLength(1)
+    })
+  )
+}
+
 const smuggled = get("/smuggled")
 
-for (const [what, text, goesOn] of [
-  ["a body by length is thrown away", withBody("POST /1", smuggled), true],
+const inChunks = (...chunks: ReadonlyArray<string>): string => {
+  const body = chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join("")
+  return requestText("POST /1", ["Transfer-Encoding: chunked"], `${body}0\r\n\r\n`)
+}
+
+for (const [what, text, says, goesOn] of [
+  ["a body by length is thrown away", withBody("POST /1", smuggled), undefined, true],
+  ["a body in chunks is thrown away", inChunks(smuggled), undefined, true],
+  ["a body that is too long closes, and the answer says so", withBody("POST /1", smuggled.repeat(10)), "close", false],
   [
-    "a body in chunks is thrown away",
-    requestText(
-      "POST /1",
-      ["Transfer-Encoding: chunked"],
-      `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`
-    ),
-    true
-  ],
-  ["a body that is too long closes", withBody("POST /1", smuggled.repeat(10)), false],
-  [
-    "a body that is longer than it said it would be closes",
-    requestText("POST /1", ["Transfer-Encoding: chunked"], `${(400).toString(16)}\r\n${smuggled.repeat(20)}`),
+    "a body that turns out to be too long closes",
+    inChunks(...Array.from({ length: 10 }, () => smuggled)),
+    undefined,
     false
   ],
   [
-    "a body that was never asked for with 100 closes",
+    "a body that turns out to be malformed closes, without a second answer",
+    requestText("POST /1", ["Transfer-Encoding: chunked"], "1\r\na\r\nnonsense\r\n"),
+    undefined,
+    false
+  ],
+  [
+    "a body that was never asked for with 100 closes, and the answer says so",
     requestText("POST /1", ["Expect: 100-continue", `Content-Length: ${smuggled.length}`], smuggled),
+    "close",
     false
   ]
 ] as const) {
@@ -78,6 +120,7 @@ for (const [what, text, goesOn] of [
       const wire = yield* connect(port)
       yield* wire.send(text + get("/2", "Connection: close"))
       const finals = finalsOf(yield* wire.readToEnd)
+      expect(finals[0]?.header("Connection")).toBe(says)
       expect(finals.map((answer) => answer.text)).toStrictEqual(goesOn ? ["/1", "/2"] : ["/1"])
       expect(asked).toStrictEqual(goesOn ? ["/1", "/2"] : ["/1"])
     })
@@ -214,6 +257,33 @@ for (const [what, given, handler] of [
     )
   }
 }
+
+proves(
+  "9112/9.6/close-sent",
+  "an interim answer cannot say close, behind which the connection would have to end",
+  Effect.gen(function* () {
+    const { port } = yield* serving((request) =>
+      Effect.gen(function* () {
+        for (const value of ["close", "x, close", "keep-alive"]) {
+          const hint = sendInformational(request, 103, { Link: "</a>", Connection: value })
+          expect((yield* refusal(hint)).reason).toBe("HeaderForbidden")
+        }
+        yield* sendInformational(request, 103, { Link: "</a>" })
+        return yield* path(request)
+      })
+    )
+    const wire = yield* connect(port)
+    yield* wire.send(get("/1") + get("/2", "Connection: close"))
+    const sent = (yield* wire.readToEnd).toString("latin1")
+    const hint = "HTTP/1\\.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    const answers = [
+      `${hint}HTTP/1\\.1 200 OK\r\n[^]*?/1`,
+      `${hint}HTTP/1\\.1 200 OK\r\n[^]*?Connection: close\r\n[^]*?/2`
+    ]
+    expect(sent).toMatch(new RegExp(`^${answers.join("")}$`))
+    expect(sent.match(/^Connection: /gm)).toHaveLength(1)
+  })
+)
 
 for (const value of ["close", "CLOSE", "x,\tclose\t,y"]) {
   for (const id of ["9112/9.6/close-received", "9112/9.6/close-answered", "9112/9.6/behind-close-received"] as const) {

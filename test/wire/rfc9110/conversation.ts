@@ -1,0 +1,28 @@
+/** A connection from its first byte to its end, and what most tests say and answer on it. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { type Handler, upgrade } from "../../../src/Response.js"
+import { serving } from "../../server/harness.js"
+import { connect, requestText } from "../raw.js"
+
+/** All that a connection brings for these bytes, until the server ends it. */
+export const conversation = (handler: Handler, text: string): Effect.Effect<string> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { port } = yield* serving(handler)
+      const wire = yield* connect(port)
+      yield* wire.send(text)
+      return (yield* wire.readToEnd).toString("latin1")
+    })
+  )
+
+/** A request that is the last of its connection. */
+export const closing = (line: string, fields: ReadonlyArray<string> = [], body = ""): string =>
+  requestText(line, ["Connection: close", ...fields], body)
+
+/** Eight bytes of content, in two pieces. */
+export const pieces = Stream.make("one, ", "two").pipe(Stream.encodeText)
+
+/** The fields of a request that offers an upgrade, and a handler that takes it. */
+export const offer = ["Connection: upgrade", "Upgrade: echo"]
+export const upgrading: Handler = (request) => upgrade(request, { Upgrade: "echo" }, () => Effect.void)

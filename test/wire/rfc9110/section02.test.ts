@@ -1,0 +1,119 @@
+/** RFC 9110 §2 to §4: conformance, connections, and URIs. */
+import { expect } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { type Handler, respond, respondStream } from "../../../src/Response.js"
+import { refusal, serving } from "../../server/harness.js"
+import { ask, connect, requestText, withBody } from "../raw.js"
+import { otherRows, proves, provesByRows, rowsAbout } from "../rfc9112/proofs.js"
+import { expectRefusal, finalsOf, seeing, seenIn } from "../rfc9112/rows.js"
+import { sneaking } from "../rfc9112/sneaking.js"
+import { closing, conversation, pieces } from "./conversation.js"
+
+proves(
+  "9110/2.2/grammar",
+  "names, values, codes and trailers of a handler are checked",
+  Effect.gen(function* () {
+    for (const text of ["\x00", "a\x07", "\x7f", "\u20ac", "a\r\nSet-Cookie: b"]) yield* sneaking(text)
+    const names = ["", "a b", "a:", "(", "ü", "a\r\n"]
+    const codes = [0, 99, 100, 199, 600, 1000, 200.5, Number.NaN, -200]
+    const told: Array<string> = []
+    const sent = yield* conversation(
+      (request) =>
+        Effect.gen(function* () {
+          for (const name of names) told.push((yield* refusal(respond(request, 200, "", [[name, "b"]]))).reason)
+          for (const code of codes) told.push((yield* refusal(respond(request, code))).reason)
+          return yield* respond(request, 200, "last")
+        }),
+      closing("GET /")
+    )
+    expect(told).toStrictEqual([...names.map(() => "HeaderName"), ...codes.map(() => "StatusCode")])
+    expect(finalsOf(Buffer.from(sent)).map(({ text }) => text)).toStrictEqual(["last"])
+  })
+)
+proves(
+  "9110/2.2/other-roles",
+  "what the server writes of its own accord is an answer's",
+  Effect.gen(function* () {
+    const own = ["Date", "Connection", "Content-Length", "Content-Type", "Transfer-Encoding"]
+    const handler: Handler = (request) => {
+      switch (request.path) {
+        case "/stream":
+          return respondStream(request, 200, pieces)
+        case "/none":
+          return respond(request, 204)
+        case "/die":
+          return Effect.die("mine")
+        default:
+          return Effect.zipRight(request.bytes, respond(request, 200, "whole"))
+      }
+    }
+    for (const text of [
+      closing("GET /"),
+      closing("GET /stream"),
+      closing("GET /none"),
+      closing("GET /die"),
+      closing("POST /", ["Expect: 100-continue", "Content-Length: 1"], "a"),
+      "GET /stream HTTP/1.0\r\n\r\n",
+      "nonsense\r\n"
+    ]) {
+      const [answer] = finalsOf(Buffer.from(yield* conversation(handler, text)))
+      expect(answer?.fields.map(([name]) => name).filter((name) => !own.includes(name))).toStrictEqual([])
+    }
+  })
+)
+for (const [what, start, status] of [
+  ["a method", "", 501],
+  ["a target", "GET /", 414],
+  ["a name", "GET / HTTP/1.1\r\n", 431],
+  ["a value", "GET / HTTP/1.1\r\nA: ", 431],
+  ["fields", `GET / HTTP/1.1\r\n${"A: b\r\n".repeat(2000)}`, 431],
+  ["a chunk size", requestText("POST /", ["Transfer-Encoding: chunked"]), 400],
+  ["an extension", requestText("POST /", ["Transfer-Encoding: chunked"], "1;"), 400],
+  ["a trailer", requestText("POST /", ["Transfer-Encoding: chunked"], "0\r\nA: "), 431]
+] as const) {
+  proves(
+    "9110/2.3/defensive",
+    `${what} without end`,
+    Effect.gen(function* () {
+      const { port } = yield* serving(seeing)
+      expectRefusal(yield* ask(port, start + "a".repeat(100_000)), status)
+    })
+  )
+}
+proves(
+  "9110/3.3/same-client",
+  "nothing that one request says is there in the next",
+  Effect.gen(function* () {
+    const { port } = yield* serving(seeing)
+    const wire = yield* connect(port)
+    yield* wire.send(
+      requestText("GET http://a/1", ["Authorization: Basic YTpi", "Cookie: a=b"]) +
+        withBody("POST /2", "body", ["TE: trailers"]) +
+        requestText("POST /3", ["Transfer-Encoding: chunked"], "0\r\nX-Sum: 1\r\n\r\n") +
+        requestText("GET /4", ["Connection: close"])
+    )
+    const last = finalsOf(yield* wire.readToEnd)[3]
+    expect(last && seenIn(last)).toMatchObject({
+      url: "/4",
+      authority: "test",
+      fields: ["Host", "test", "Connection", "close"],
+      body: "",
+      trailers: []
+    })
+  })
+)
+proves(
+  "9110/4.1/uris-of-8000",
+  "in origin-form and in absolute-form",
+  Effect.gen(function* () {
+    const { port } = yield* serving(seeing)
+    for (const start of ["/", "http://a/"]) {
+      const target = start.padEnd(8000, "a")
+      expect(seenIn(yield* ask(port, requestText(`OPTIONS ${target}`))).target).toBe(target)
+    }
+  })
+)
+provesByRows("9110/4.2.1/empty-host", rowsAbout(/§4\.2\.1/))
+provesByRows("9110/4.2.2/empty-host", rowsAbout(/§4\.2\.2/))
+provesByRows("9110/4.2.4/user-info", rowsAbout(/§4\.2\.4/))
+otherRows("RFC 9110 §4 and RFC 3986: other targets", /^RFC (9110 §[2-4]|3986)/)

@@ -1,0 +1,143 @@
+/** RFC 9110 §5: fields. */
+import { expect } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as HttpHeaders from "../../../src/HttpHeaders.js"
+import { type Handler, respond, sendHeaders, sendInformational } from "../../../src/Response.js"
+import { reads } from "../../fixtures/messages/message.js"
+import { refusal, serving } from "../../server/harness.js"
+import { turns } from "../facts.js"
+import { ask, connect, requestText } from "../raw.js"
+import { otherRows, proves, provesByRows, rowsAbout } from "../rfc9112/proofs.js"
+import { expectRefusal, finalsOf } from "../rfc9112/rows.js"
+import { closing, conversation } from "./conversation.js"
+
+provesByRows("9110/5.1/unrecognized", [
+  ...rowsAbout(/names as long as the ones that matter/),
+  reads(
+    "a trailer that nobody knows",
+    "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Unknown: 1\r\n\r\n",
+    { method: "POST", fields: ["Host", "example.org", "Transfer-Encoding", "chunked"], trailers: ["X-Unknown", "1"] }
+  )
+])
+proves(
+  "9110/5.3/repeated",
+  "the server's own are sent once, and a second Content-Length is refused; the known deviation: others are sent as given",
+  Effect.gen(function* () {
+    const sent = yield* conversation(
+      (request) =>
+        Effect.gen(function* () {
+          const twice = [["Content-Length", "3"] as const, ["content-length", "3"] as const]
+          expect((yield* refusal(respond(request, 200, "abc", twice))).reason).toBe("HeaderValue")
+          return yield* respond(request, 200, "abc", [
+            ["Date", "Thu, 01 Jan 1970 00:00:00 GMT"],
+            ["Connection", "x"],
+            ["connection", "y"],
+            ["X-A", "1"],
+            ["X-A", "2"]
+          ])
+        }),
+      closing("GET /")
+    )
+    expect(finalsOf(Buffer.from(sent))[0]?.fields).toStrictEqual([
+      ["Connection", "close, x, y"],
+      ["Date", "Thu, 01 Jan 1970 00:00:00 GMT"],
+      ["X-A", "1"],
+      ["X-A", "2"],
+      ["Content-Length", "3"]
+    ])
+  })
+)
+proves(
+  "9110/5.3/head-first",
+  "the handler runs at the last byte of the section, not before, and not when a later field is wrong",
+  Effect.gen(function* () {
+    let asked = 0
+    const { port } = yield* serving((request) => {
+      asked++
+      return respond(request, 200)
+    })
+    const text = requestText("DELETE /", ["A: b", "C: d"])
+    const wire = yield* connect(port)
+    for (const byte of text.slice(0, -1)) yield* wire.send(byte)
+    yield* turns(5)
+    expect(asked).toBe(0)
+    yield* wire.send("\n")
+    expect((yield* wire.readAnswer()).status).toBe(200)
+    expectRefusal(yield* ask(port, requestText("DELETE /", ["A: b", "C : d"])), 400)
+    expect(asked).toBe(1)
+  })
+)
+provesByRows("9110/5.4/too-large", rowsAbout(/RFC 6585 §5/))
+provesByRows("9110/5.5/opaque", rowsAbout(/§5\.5: obs-text is kept/))
+provesByRows("9110/5.5/control", rowsAbout(/§5\.5: (NUL|a bare CR|a bare LF)/))
+provesByRows("9110/5.5/space", rowsAbout(/white space around values/))
+proves(
+  "9110/5.6.1.1/empty-members",
+  "those of a handler's Connection are left out",
+  Effect.gen(function* () {
+    const sent = yield* conversation(
+      (request) => respond(request, 200, "", { Connection: ", x,, ,\tclose ,y, " }),
+      requestText("GET /")
+    )
+    expect(finalsOf(Buffer.from(sent))[0]?.header("Connection")).toBe("close, x, y")
+  })
+)
+provesByRows(
+  "9110/5.6.1.2/empty-members",
+  rowsAbout(/§5\.6\.1\.2|close beside empty members|the codings "(chunked,|,chunked|gzip,, chunked)"/)
+)
+for (const id of ["9110/5.6.3/optional", "9110/5.6.3/bad-sent"] as const) {
+  proves(
+    id,
+    "of heads, of chunks, of trailers",
+    Effect.gen(function* () {
+      const handler: Handler = (request) =>
+        Effect.gen(function* () {
+          yield* sendInformational(request, 103, { Link: "</a>" })
+          const body = yield* sendHeaders(request, 200, { Connection: "x ,\ty" })
+          yield* body.write("one")
+          return yield* body.end({ "X-Sum": "1" })
+        })
+      const sent = yield* conversation(handler, closing("GET /"))
+      const lines = sent.split("\r\n")
+      for (const line of lines) expect(line).toMatch(/^([!-~]+( [!-~]+)*)?$/)
+      expect(lines).toContain("Connection: close, x, y")
+      expect(sent).toMatch(/\r\n\r\n3\r\none\r\n0\r\nX-Sum: 1\r\n\r\n$/)
+    })
+  )
+}
+provesByRows("9110/5.6.3/bad", [
+  ...["1 ;a", "1\t ;\t a", "1;a = b", '1 ; a\t=\t"b" ; c'].map((line) =>
+    reads(
+      `bad white space in a chunk extension: ${JSON.stringify(line)}`,
+      `POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n${line}\r\nx\r\n0\r\n\r\n`,
+      { method: "POST", fields: ["Host", "example.org", "Transfer-Encoding", "chunked"], body: "x" }
+    )
+  ),
+  ...rowsAbout(/a coding with parameters before chunked/)
+])
+proves(
+  "9110/5.6.4/quoted-pair",
+  "a quote behind it does not end the string, nor does a comma in the string end the member",
+  Effect.gen(function* () {
+    const { port } = yield* serving((request) =>
+      respond(request, 200, HttpHeaders.values(request.headers, "X-List").join(" | "))
+    )
+    const answer = yield* ask(port, requestText("GET /", ['X-List: "a\\", b", "c\\\\", d']))
+    expect(answer.text).toBe('"a\\", b" | "c\\\\" | d')
+  })
+)
+for (const id of ["9110/5.6.7/date", "9110/5.6.7/white-space"] as const) {
+  proves(
+    id,
+    "in the one form that is sent",
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) => respond(request, 200))
+      const date = (yield* ask(port, requestText("GET /"))).header("Date") ?? ""
+      expect(date).toMatch(
+        /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT$/
+      )
+    })
+  )
+}
+otherRows("RFC 9110 §5: other fields", /^RFC 9110 §5/)

@@ -1,0 +1,88 @@
+/** RFC 9110 §6: versions, trailers, and dates. */
+import { expect } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { respond, respondStream, sendHeaders } from "../../../src/Response.js"
+import { refusal, serving } from "../../server/harness.js"
+import { advance, servingInMemory } from "../../server/memory.js"
+import { connect, requestText } from "../raw.js"
+import { proves, provesByRows, provesInTestTime, rowsAbout } from "../rfc9112/proofs.js"
+import { expectRefusal, finalsOf } from "../rfc9112/rows.js"
+import { closing, conversation } from "./conversation.js"
+
+for (const id of ["9110/6.2/highest", "9110/6.2/own-version"] as const) {
+  proves(
+    id,
+    "to every version that is asked in",
+    Effect.gen(function* () {
+      for (const version of ["1.0", "1.1", "1.9", "0.9", "2.0", "3.0"]) {
+        const text = `GET / HTTP/${version}\r\nHost: a\r\nConnection: close\r\n\r\n`
+        expect(yield* conversation((request) => respond(request, 200), text)).toMatch(/^HTTP\/1\.1 /)
+      }
+    })
+  )
+}
+provesByRows("9110/6.2/minor", rowsAbout(/§6\.2: HTTP\/1\.9|§9\.3: HTTP\/1\.2/))
+provesByRows("9110/6.5.1/merged", rowsAbout(/§6\.5\.1|trailers in their order/))
+proves(
+  "9110/6.5.1/sent",
+  "those that a handler gives are refused",
+  Effect.gen(function* () {
+    const sent = yield* conversation(
+      (request) =>
+        Effect.gen(function* () {
+          const body = yield* sendHeaders(request, 200)
+          for (const name of [
+            "Content-Length",
+            "transfer-encoding",
+            "Host",
+            "Set-Cookie",
+            "Authorization",
+            "Trailer"
+          ]) {
+            expect((yield* refusal(body.end({ [name]: "1" }))).reason).toBe("HeaderForbidden")
+          }
+          return yield* body.end({ "X-Sum": "1" })
+        }),
+      closing("GET /")
+    )
+    expect(finalsOf(Buffer.from(sent))[0]?.trailers).toStrictEqual([["X-Sum", "1"]])
+  })
+)
+provesInTestTime(
+  "9110/6.6.1/now",
+  "cut to its second, whenever it is asked",
+  Effect.gen(function* () {
+    const { connect } = yield* servingInMemory((request) => respond(request, 200))
+    const connection = yield* connect
+    for (const [milliseconds, date] of [
+      [0, "Thu, 01 Jan 1970 00:00:00 GMT"],
+      [999, "Thu, 01 Jan 1970 00:00:00 GMT"],
+      [1, "Thu, 01 Jan 1970 00:00:01 GMT"],
+      [30_000, "Thu, 01 Jan 1970 00:00:31 GMT"]
+    ] as const) {
+      yield* advance(milliseconds)
+      connection.send(requestText("GET /"))
+      expect((yield* connection.answer()).header("Date")).toBe(date)
+    }
+  })
+)
+proves(
+  "9110/6.6.1/date",
+  "of handlers, of errors, of refusals",
+  Effect.gen(function* () {
+    const { port } = yield* serving((request) => {
+      const code = Number(request.path.slice(1))
+      return code === 500 ? Effect.die("mine") : respondStream(request, code, Stream.empty)
+    })
+    const wire = yield* connect(port)
+    for (const code of [200, 204, 205, 301, 304, 404, 418, 500, 503]) {
+      yield* wire.send(requestText(`GET /${code}`))
+      const answer = yield* wire.readAnswer()
+      expect(answer).toMatchObject({ status: code })
+      expect(answer.header("Date")).toMatch(/ GMT$/)
+    }
+    yield* wire.send("nonsense\r\n")
+    expectRefusal(yield* wire.readAnswer(), 400)
+  })
+)

@@ -1,0 +1,136 @@
+/** RFC 9110 §7: routing, connections, and upgrades. */
+import { expect } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { type Handler, respond, upgrade } from "../../../src/Response.js"
+import { refusal, serving } from "../../server/harness.js"
+import { ask, requestText } from "../raw.js"
+import { otherRows, proves, provesByRows, rowsAbout } from "../rfc9112/proofs.js"
+import { finalsOf, seeing, seenIn } from "../rfc9112/rows.js"
+import { closing, conversation, offer, upgrading } from "./conversation.js"
+
+provesByRows(
+  "9110/7.1/forms",
+  rowsAbout(/`\*` for (GET|CONNECT)|authority-form for GET|(origin|absolute)-form for CONNECT/)
+)
+provesByRows("9110/7.4/scheme", rowsAbout(/a scheme and no authority|another scheme/))
+proves(
+  "9110/7.4/https",
+  "the known deviation: it is served, and no scheme is claimed to the handler",
+  Effect.gen(function* () {
+    const { port } = yield* serving(seeing)
+    expect(seenIn(yield* ask(port, requestText("GET https://a/b")))).toMatchObject({ url: "/b", authority: "a" })
+  })
+)
+
+for (const id of ["9110/7.6.1/listed", "9110/7.8/named"] as const) {
+  proves(
+    id,
+    "once, in a 101",
+    Effect.gen(function* () {
+      expect(yield* conversation(upgrading, requestText("GET /", offer))).toBe(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+      )
+    })
+  )
+  for (const [status, fields] of [
+    [426, [["Upgrade", "echo"]]],
+    [
+      426,
+      [
+        ["Connection", "close, Upgrade"],
+        ["Upgrade", "echo"]
+      ]
+    ],
+    [
+      200,
+      [
+        ["X-A", "b"],
+        ["upgrade", "echo"],
+        ["Connection", "x"]
+      ]
+    ]
+  ] as const) {
+    proves(
+      id,
+      `in a ${status} with ${fields.map(([name]) => name).join(", ")}`,
+      Effect.gen(function* () {
+        const sent = yield* conversation((request) => respond(request, status, "", fields), closing("GET /"))
+        const [answer] = finalsOf(Buffer.from(sent))
+        const options = answer?.header("Connection")?.toLowerCase().split(", ") ?? []
+        expect([answer?.status, answer?.header("Upgrade")]).toStrictEqual([status, "echo"])
+        expect(options.filter((option) => option === "upgrade")).toHaveLength(1)
+      })
+    )
+  }
+}
+proves(
+  "9110/7.8/case-blind",
+  "what was offered in one case is taken in another",
+  Effect.gen(function* () {
+    const sent = yield* conversation(
+      (request) => upgrade(request, { Upgrade: "WebSocket" }, () => Effect.void),
+      requestText("GET /", ["Connection: upgrade", "Upgrade: h2c, websocket"])
+    )
+    expect(sent).toMatch(/^HTTP\/1\.1 101 /)
+  })
+)
+for (const id of ["9110/7.8/protocol", "9110/15.2.2/protocol"] as const) {
+  proves(
+    id,
+    "a handler that does not say which is refused, and one that does is not",
+    Effect.gen(function* () {
+      const sent = yield* conversation(
+        (request) =>
+          Effect.gen(function* () {
+            for (const headers of [{}, { Upgrade: "" }, { Upgrade: " , " }, { Connection: "Upgrade" }]) {
+              const error = yield* refusal(upgrade(request, headers, () => Effect.void))
+              expect(error).toMatchObject({ _tag: "ValueError", reason: "HeaderValue" })
+            }
+            return yield* upgrading(request)
+          }),
+        requestText("GET /", offer)
+      )
+      expect(sent).toMatch(/^HTTP\/1\.1 101 .*\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n$/)
+    })
+  )
+}
+
+/** Asks for the upgrade, is refused, and answers all the same. */
+const refusedUpgrade: Handler = (request) =>
+  Effect.gen(function* () {
+    const error = yield* Effect.flip(upgrading(request))
+    return yield* respond(request, 200, error.reason)
+  }).pipe(Effect.catchAll(() => Effect.die("it was upgraded")))
+
+for (const [id, what, text] of [
+  ["9110/7.8/offered", "nothing was offered", closing("GET /")],
+  ["9110/7.8/offered", "Connection does not name it", closing("GET /", ["Upgrade: echo"])],
+  ["9110/7.8/offered", "Connection names what is not there", closing("GET /", ["Connection: upgrade"])],
+  ["9110/7.8/offered", "another protocol was offered", closing("GET /", ["Connection: upgrade", "Upgrade: h2c"])],
+  [
+    "9110/7.8/of-1.0",
+    "a handler that would take it cannot",
+    "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
+  ]
+] as const) {
+  proves(
+    id,
+    what,
+    Effect.gen(function* () {
+      const finals = finalsOf(Buffer.from(yield* conversation(refusedUpgrade, text)))
+      expect(finals.map((answer) => [answer.status, answer.text])).toStrictEqual([[200, "NotUpgradable"]])
+    })
+  )
+}
+proves(
+  "9110/7.8/continue-first",
+  "100 asks for the body, 101 follows it",
+  Effect.gen(function* () {
+    const sent = yield* conversation(
+      (request) => Effect.zipRight(request.bytes, upgrading(request)),
+      requestText("POST /", [...offer, "Expect: 100-continue", "Content-Length: 2"], "hi")
+    )
+    expect(sent).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 101 Switching Protocols\r\n/)
+  })
+)
+otherRows("RFC 9110 §7: other offers", /^RFC 9110 §7/)

@@ -1,0 +1,83 @@
+/** RFC 9110 §15: status codes. */
+import { expect } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { type Handler, respond, respondStream, sendInformational } from "../../../src/Response.js"
+import { refusal, serving } from "../../server/harness.js"
+import { ask, requestText } from "../raw.js"
+import { otherRows, proves } from "../rfc9112/proofs.js"
+import { expectRefusal, seeing } from "../rfc9112/rows.js"
+import { closing, conversation, pieces, upgrading } from "./conversation.js"
+
+proves(
+  "9110/15.2/of-1.0",
+  "neither 100, nor 101, nor what a handler sends",
+  Effect.gen(function* () {
+    const handler: Handler = (request) =>
+      Effect.gen(function* () {
+        yield* sendInformational(request, 103, { Link: "</a>" })
+        yield* request.bytes
+        yield* refusal(upgrading(request))
+        return yield* respond(request, 200)
+      })
+    const fields = "Expect: 100-continue\r\nConnection: upgrade\r\nUpgrade: echo\r\nContent-Length: 2\r\n\r\nhi"
+    expect(yield* conversation(handler, `POST / HTTP/1.0\r\n${fields}`)).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+  })
+)
+proves(
+  "9110/15.3.6/content",
+  "whole and streamed",
+  Effect.gen(function* () {
+    for (const handler of [
+      (request) => respond(request, 205, "abc"),
+      (request) => respondStream(request, 205, pieces)
+    ] as ReadonlyArray<Handler>) {
+      expect(yield* conversation(handler, closing("GET /"))).toMatch(/\r\nContent-Length: 0\r\n\r\n$/)
+    }
+  })
+)
+const mistakes = [
+  [400, "nonsense\r\n", "the request line is not `method SP target SP HTTP-version`"],
+  [413, closing("POST /", ["Content-Length: 99999999"]), "the body is larger than this server accepts"],
+  [417, closing("GET /", ["Expect: more"]), "the expectation cannot be met"],
+  [431, closing("GET /", [`A: ${"a".repeat(40_000)}`]), "the header section is larger than this server accepts"]
+] as const
+const failures = [
+  [501, closing("BREW /"), "the method is not implemented"],
+  [505, "GET / HTTP/2.0\r\n\r\n", "the major version of HTTP is not supported"]
+] as const
+
+for (const [id, errors] of [
+  ["9110/8.3/type", [...mistakes, ...failures]],
+  ["9110/15.5/explained", mistakes],
+  ["9110/15.6/explained", failures],
+  ["9110/15.6.6/why", failures.slice(-1)]
+] as const) {
+  for (const [status, text, why] of errors) {
+    proves(
+      id,
+      `${status}: ${why}`,
+      Effect.gen(function* () {
+        const { port } = yield* serving(seeing)
+        const answer = yield* ask(port, text)
+        expectRefusal(answer, status)
+        expect(answer.text).toBe(`${status} ${answer.reason}: ${why}\n`)
+      })
+    )
+  }
+}
+for (const id of ["9110/8.3/type", "9110/15.6/explained"] as const) {
+  proves(
+    id,
+    "500, without a word of what the handler knows",
+    Effect.gen(function* () {
+      const { port } = yield* serving(() => Effect.die("secret"))
+      const answer = yield* ask(port, requestText("GET /"))
+      expect([answer.status, answer.header("Content-Type"), answer.text]).toStrictEqual([
+        500,
+        "text/plain; charset=utf-8",
+        "500 Internal Server Error\n"
+      ])
+    })
+  )
+}
+otherRows("RFC 9110 §15: other refusals", /^RFC 9110 §15/)
