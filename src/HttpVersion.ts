@@ -1,7 +1,7 @@
 /**
  * The protocol version of a message, and the two constants of the wire that `httpcore` gives beside it.
  *
- * A version is what the message said: `HTTP/1.1`, `HTTP/1.0`, or a later 1.x, which is served as 1.1 (RFC 9110 §2.5).
+ * A version is what the message said: `HTTP/1.1`, `HTTP/1.0`, or a later 1.x, which is served as 1.1 (RFC 9110 §6.2).
  * Other major versions never become a value: they are answered 505.
  *
  * @since 0.1.0

@@ -12,6 +12,7 @@ import { phrase } from "./HttpCode.js"
 import { isForbiddenTrailer } from "./internal/http1/bodyDecoder.js"
 import {
   type BodyFraming,
+  fieldLine,
   type Refused,
   type ResponseOutline,
   refusalOf,
@@ -87,7 +88,7 @@ const lastChunk = (trailers: ReadonlyArray<string>): string | Refused => {
     const refusal = refusalOf(name, trailers[i + 1]!)
     if (refusal !== undefined) return refusal
     if (isForbiddenTrailer(name)) return refused("HeaderForbidden", name)
-    text += `${name}: ${trailers[i + 1]}\r\n`
+    text += fieldLine(name, trailers[i + 1]!)
   }
   return `${text}\r\n`
 }

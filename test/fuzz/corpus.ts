@@ -67,6 +67,11 @@ export const corpus: ReadonlyArray<Past> = [
     `POST / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: ${get.length}\r\n\r\n${get}${get}`,
     ["/", "/next"]
   ),
+  past(
+    "a tab behind keep-alive is white space",
+    `GET / HTTP/1.0\r\nHost: a\r\nConnection: x,\tKeep-Alive\t\r\n\r\n${get}`,
+    ["/", "/next"]
+  ),
   past("a method of another protocol that is not whole", "GET / R", [], 400),
   past("HTTP/0.9 with fields", "GET /\r\nHost: a\r\n\r\n", [], 400),
   past("CONNECT that closes is no request that is answered", "CONNECT a:1 HTTP/1.0\r\n\r\n", [], 501),

@@ -138,7 +138,7 @@ const strict: ReadonlyArray<Rule> = [
     name: "Version",
     ours: "505",
     node: "reads HTTP/2.0 and HTTP/0.9",
-    reason: "RFC 9110 §2.5: the major version is the syntax; another one is not what this parser reads.",
+    reason: "RFC 9110 §6.2: the major version is the syntax; another one is not what this parser reads.",
     example: "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
     accepts: oursRefuses(["Version"], /^(?:\r\n){0,2}[^\r\n]* HTTP\/[02-9]\.[0-9]\r\n/)
   },
@@ -220,6 +220,17 @@ const lenient: ReadonlyArray<Rule> = [
       !difference.isHandedOut &&
       nodeRefuses(["HPE_INVALID_CONTENT_LENGTH"], /^/)(difference) &&
       /\r\ncontent-length:(?=[ \t]*\d+[ \t]*\r\n)(?: *\t[ \t]*\d+|[ \t]*\d+ *\t)/i.test(headOf(difference.text))
+  },
+  {
+    name: "a tab behind a connection option",
+    ours: "goes on behind an HTTP/1.0 request that asks for it",
+    node: "does not see `keep-alive` when a tab follows it, and closes",
+    reason: "RFC 9110 §5.6.3, §7.6.1: the same, around every member of the list.",
+    example: "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\t\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    accepts: (difference) =>
+      nodeRefuses(["HPE_CLOSED_CONNECTION"], /^/)(difference) &&
+      /^(?:\r\n)*[^\r\n]+ HTTP\/1\.0\r\n/.test(difference.before) &&
+      /\r\nconnection:[^\r\n]*keep-alive *\t/i.test(headOf(difference.before))
   },
   {
     name: "a tab behind a transfer coding",

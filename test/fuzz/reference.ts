@@ -170,9 +170,11 @@ interface Asked {
 
 /** RFC 9112 §3.2: the four forms of a target. */
 const asked = (method: string, target: string): Asked | undefined => {
-  // §3.2.3: authority-form, for CONNECT and nothing else; the port must be there.
+  // §3.2.3: authority-form, for CONNECT and nothing else; the port must be there, and be one (RFC 9110 §9.3.6).
   if (method === "CONNECT") {
-    return isHost(target) && /:[0-9]+$/.test(target) ? { url: target, authority: target } : undefined
+    return isHost(target) && Number(/:([0-9]+)$/.exec(target)?.[1] ?? 0) > 0
+      ? { url: target, authority: target }
+      : undefined
   }
   // §3.2.1: origin-form.
   if (/^\//.test(target)) return { url: target, authority: undefined }
@@ -297,7 +299,7 @@ class Reader {
   private request(): void {
     const line = this.line(requestLine, this.limits.maxRequestLine + 2, "TargetTooLong")
     const [, method = "", target = "", major = "", minor = ""] = /^(\S+) (\S+) HTTP\/(.)\.(.)\r\n$/.exec(line) ?? []
-    // RFC 9110 §2.5: a higher minor version is read as 1.1; another major version is not HTTP/1 at all.
+    // RFC 9110 §6.2: a higher minor version is read as 1.1; another major version is not HTTP/1 at all.
     if (major !== "1") refuse("Version")
     const fields = this.section({
       line: this.limits.maxHeaderLine,

@@ -292,11 +292,7 @@ export const requirements = {
   "9110/15.5.14/retry-after": application("SHOULD", "a 413 that will pass says when"),
   "9110/15.5.22/protocol": application("MUST", "Upgrade in a 426 names the protocol that is required"),
   "9110/15.6/explained": ours("SHOULD", "the server's own 5xx says what was wrong"),
-  "9110/15.6.6/why": deviates(
-    "SHOULD",
-    "505 says why, and what is supported",
-    "it says why; what is supported shows in the version of the answer alone, HTTP/1.1"
-  )
+  "9110/15.6.6/why": ours("SHOULD", "505 says why, and what is supported")
 } as const satisfies Record<string, Requirement>
 
 export type RequirementId = keyof typeof requirements

@@ -98,7 +98,8 @@ const absoluteForm = /^https?:\/\/([^/?]*)(.*)$/is
  */
 export const targetOf = (method: string, target: string): Target | undefined => {
   if (method === "CONNECT") {
-    return isAuthority(target) && /:[0-9]+$/.test(target) ? { authority: target, url: target } : undefined
+    // Nothing can be reached at port 0 (RFC 9110 §9.3.6).
+    return isAuthority(target) && /:0*[1-9][0-9]*$/.test(target) ? { authority: target, url: target } : undefined
   }
   if (target.charCodeAt(0) === 0x2f) return { authority: undefined, url: target }
   if (target === "*") return method === "OPTIONS" ? { authority: undefined, url: target } : undefined

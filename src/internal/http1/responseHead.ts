@@ -8,7 +8,7 @@
  * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
-import { partsOf } from "../lists.js"
+import { partsOf, trimmed } from "../lists.js"
 import type { Reason } from "../reasons.js"
 import { HTAB, SP, TOKEN } from "./chars.js"
 
@@ -74,6 +74,14 @@ const isValue = (value: string): boolean => {
   return true
 }
 
+const isBlank = (code: number): boolean => code === SP || code === HTAB
+
+/** A field's line; white space around a value is no part of it, and is not sent (RFC 9110 §5.5). @internal */
+export const fieldLine = (name: string, value: string): string =>
+  isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))
+    ? `${name}: ${trimmed(value)}\r\n`
+    : `${name}: ${value}\r\n`
+
 /** Whether a field may be written; a CR or LF in it would be a second response (RFC 9110 §5.5). @internal */
 export const refusalOf = (name: string, value: string): Refused | undefined => {
   // Types forbid it, but what came through `any` should be named, and not written as something else.
@@ -98,8 +106,10 @@ interface Declared {
   text: string
   date: boolean
   close: boolean
-  /** Members of `Connection` that are neither `close` nor `keep-alive`. */
+  /** Members of `Connection` that are neither `close` nor `keep-alive` nor `upgrade`. */
   options: string
+  /** `Upgrade` is there, or the option that names it: 426, or an offer of the server's. */
+  upgrade: boolean
   contentLength: string | undefined
 }
 
@@ -107,6 +117,7 @@ const readConnection = (declared: Declared, value: string): void => {
   for (const option of partsOf(value)) {
     const lower = option.toLowerCase()
     if (lower === "close") declared.close = true
+    else if (lower === "upgrade") declared.upgrade = true
     else if (lower !== "keep-alive" && lower !== "")
       declared.options += `${declared.options === "" ? "" : ", "}${option}`
   }
@@ -116,15 +127,15 @@ const readConnection = (declared: Declared, value: string): void => {
 const takes = (declared: Declared, lower: string, value: string): boolean | Refused => {
   switch (lower) {
     case "date":
+      if (declared.date) return refused("HeaderValue", "Date: twice")
       declared.date = true
       return false
     case "connection":
       readConnection(declared, value)
       return true
     case "upgrade":
-      // Whoever sends Upgrade names it in Connection too (RFC 9110 §7.8): 426, or an offer of the server's.
-      if (!/(^|, )upgrade(,|$)/i.test(declared.options))
-        declared.options += `${declared.options === "" ? "" : ", "}upgrade`
+      if (value === "") return refused("HeaderValue", "Upgrade: no protocol")
+      declared.upgrade = true
       return false
     case "content-length":
       if (declared.contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) {
@@ -144,20 +155,34 @@ const isTakenLength = (length: number): boolean =>
   length === 4 || length === 7 || length === 10 || length === 14 || length === 17
 
 const declare = (fields: ReadonlyArray<string>): Declared | Refused => {
-  const declared: Declared = { text: "", date: false, close: false, options: "", contentLength: undefined }
+  const declared: Declared = {
+    text: "",
+    date: false,
+    close: false,
+    options: "",
+    upgrade: false,
+    contentLength: undefined
+  }
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!
-    const value = fields[i + 1]!
-    const refusal = refusalOf(name, value)
+    const refusal = refusalOf(name, fields[i + 1]!)
     if (refusal !== undefined) return refusal
+    const value = fields[i + 1]!
     const taken = isTakenLength(name.length) && takes(declared, name.toLowerCase(), value)
-    if (taken === false) declared.text += `${name}: ${value}\r\n`
+    if (taken === false) declared.text += fieldLine(name, value)
     else if (taken !== true) return taken
   }
   return declared
 }
 
-const nothingDeclared: Declared = { text: "", date: false, close: false, options: "", contentLength: undefined }
+const nothingDeclared: Declared = {
+  text: "",
+  date: false,
+  close: false,
+  options: "",
+  upgrade: false,
+  contentLength: undefined
+}
 
 /** The length that is announced, and the framing that is used: not the same for HEAD, 204 and 304. */
 const frame = (
@@ -183,10 +208,11 @@ const frame = (
   return { length, framing: minor > 0 ? chunked : untilClose }
 }
 
-const connectionText = (close: boolean, minor: number, options: string): string => {
+const connectionText = (close: boolean, minor: number, { options, upgrade }: Declared): string => {
   const first = close ? "close" : minor === 0 ? "keep-alive" : ""
-  if (first === "" && options === "") return ""
-  return `Connection: ${first}${first !== "" && options !== "" ? ", " : ""}${options}\r\n`
+  if (first === "" && options === "" && !upgrade) return ""
+  // Whoever sends Upgrade names it here too (RFC 9110 §7.8).
+  return `Connection: ${[first, upgrade ? "upgrade" : "", options].filter((each) => each !== "").join(", ")}\r\n`
 }
 
 /** @internal */
@@ -204,7 +230,7 @@ export const writeHead = (
   const text =
     statusLine(status, phrase) +
     (declared.date ? "" : `Date: ${outline.date}\r\n`) +
-    connectionText(close, minor, declared.options) +
+    connectionText(close, minor, declared) +
     declared.text +
     (framing._tag === "Chunked"
       ? "Transfer-Encoding: chunked\r\n\r\n"
@@ -224,7 +250,7 @@ export const writeInterim = (
   for (let i = 0; i < fields.length; i += 2) {
     const refusal = refusalOf(fields[i]!, fields[i + 1]!) ?? framingRefusal(fields[i]!)
     if (refusal !== undefined) return refusal
-    text += `${fields[i]}: ${fields[i + 1]}\r\n`
+    text += fieldLine(fields[i]!, fields[i + 1]!)
   }
   return `${text}\r\n`
 }

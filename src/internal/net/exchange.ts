@@ -32,11 +32,16 @@ const byteLength = (content: string | Uint8Array): number => {
 
 const refusalOf = (refused: Refused): ValueError => new ValueError(refused)
 
-/** What an interim answer or a tunnel's head says of the connection would be untrue (RFC 9112 §9.6). */
-const refusalOfConnection = (headers: HttpHeaders.Input | undefined): ValueError | undefined =>
-  headers !== undefined && HttpHeaders.has(HttpHeaders.make(headers), "Connection")
-    ? new ValueError({ reason: "HeaderForbidden", saw: "Connection" })
-    : undefined
+/**
+ * What an interim answer or a tunnel's head says of the connection would be untrue (RFC 9112 §9.6), and no protocol can
+ * be changed to behind it (RFC 9110 §7.8).
+ */
+const refusalOfConnection = (headers: HttpHeaders.Input | undefined): ValueError | undefined => {
+  if (headers === undefined) return undefined
+  const given = HttpHeaders.make(headers)
+  const forbidden = ["Connection", "Upgrade"].find((name) => HttpHeaders.has(given, name))
+  return forbidden === undefined ? undefined : new ValueError({ reason: "HeaderForbidden", saw: forbidden })
+}
 
 /** After so many bytes that never had to wait, a stream lets the others of its process have a turn. */
 const bytesPerTurn = 256 * 1024

@@ -1,9 +1,9 @@
 /** RFC 9110 §7: routing, connections, and upgrades. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { type Handler, respond, upgrade } from "../../../src/Response.js"
+import { type Handler, respond, sendInformational, tunnel, upgrade } from "../../../src/Response.js"
 import { refusal, serving } from "../../server/harness.js"
-import { ask, requestText } from "../raw.js"
+import { ask, connect, requestText } from "../raw.js"
 import { otherRows, proves, provesByRows, rowsAbout } from "../rfc9112/proofs.js"
 import { finalsOf, seeing, seenIn } from "../rfc9112/rows.js"
 import { closing, conversation, offer, upgrading } from "./conversation.js"
@@ -62,6 +62,29 @@ for (const id of ["9110/7.6.1/listed", "9110/7.8/named"] as const) {
       })
     )
   }
+}
+for (const id of ["9110/7.6.1/listed", "9110/7.8/named"] as const) {
+  proves(
+    id,
+    "where Connection may not be given, Upgrade may not either: 103, and the head of a tunnel",
+    Effect.gen(function* () {
+      const handler: Handler = (request) =>
+        Effect.gen(function* () {
+          const refused =
+            request.method === "CONNECT"
+              ? yield* refusal(tunnel(request, { Upgrade: "x" }, () => Effect.void))
+              : yield* refusal(sendInformational(request, 103, { Upgrade: "x" }))
+          expect(refused).toMatchObject({ _tag: "ValueError", reason: "HeaderForbidden", saw: "Upgrade" })
+          return yield* respond(request, 403)
+        })
+      const { port } = yield* serving(handler, { onConnect: "handle" })
+      for (const line of ["GET /", "CONNECT a:1"]) {
+        const wire = yield* connect(port)
+        yield* wire.send(requestText(line, ["Connection: close"]))
+        expect(finalsOf(yield* wire.readToEnd).map(({ status }) => status)).toStrictEqual([403])
+      }
+    })
+  )
 }
 proves(
   "9110/7.8/case-blind",

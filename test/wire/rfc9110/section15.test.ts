@@ -43,7 +43,7 @@ const mistakes = [
 ] as const
 const failures = [
   [501, closing("BREW /"), "the method is not implemented"],
-  [505, "GET / HTTP/2.0\r\n\r\n", "the major version of HTTP is not supported"]
+  [505, "GET / HTTP/2.0\r\n\r\n", "the major version of HTTP is not supported; HTTP/1.1 is"]
 ] as const
 
 for (const [id, errors] of [
