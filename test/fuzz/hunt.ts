@@ -64,6 +64,8 @@ const huntWith = async (
     const trials = Array.from({ length: batchSize }, (_, i) => trial(seed, first + i))
     const verdicts = await Promise.all(trials.map((each) => judge(each, serve, classify)))
     tried += batchSize
+    // Nothing here waits for the system: without a turn of the event loop between, nothing that was closed is let go.
+    await new Promise((resolve) => setImmediate(resolve))
     for (const [i, { finding, rule }] of verdicts.entries()) {
       if (rule !== undefined) accepted.set(rule, (accepted.get(rule) ?? 0) + 1)
       if (finding === undefined) continue

@@ -366,9 +366,9 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     }
   }
 
-  /** Content that only the connection's end can end would be taken for whole: by a reset it is not. */
+  /** What only the connection's end can end would be taken for whole: by a reset it is not. */
   private break(): void {
-    if (this.exchange.isUntilClose) this.connection.abort()
+    if (this.exchange.isUntilClose || this.exchange.isUpgraded) this.connection.abort()
     else this.connection.destroy()
   }
 

@@ -315,9 +315,9 @@ export class Model {
     this.phase = { _tag: this.ending === "end" ? "Lingering" : "Closed" }
   }
 
-  /** Content that only the connection's end can end would be taken for whole without a reset. */
+  /** What only the connection's end can end would be taken for whole without a reset. */
   private break(phase: Handling | HandedOver): void {
-    this.end("Broken", phase._tag === "Handling" && phase.asked.minor === 0 ? "abort" : "destroy")
+    this.end("Broken", phase._tag === "HandedOver" || phase.asked.minor === 0 ? "abort" : "destroy")
     this.phase = { _tag: "Closed" }
   }
 
