@@ -1,135 +1,249 @@
 /**
- * Server CPU time per request, against `node:http` and a bare socket: `npm run bench -- --rounds 5 --seconds 3`.
+ * The bench: what a request costs here and in other servers. `npm run bench -- --quick`, or one of
  *
- * Each server is a process of its own, pinned to the same core as the one-threaded generator (`wrk`), so that a write
- * does not pay for waking another core; the servers take turns within a round, and what is quoted is the median of the
- * server's own user and system time, read from /proc. `--only` names peers, `--work` workloads, both by commas.
+ *     --only bare,ours     peers, by the names of their files; all of them by default
+ *     --work get,browser   workloads, by the names of theirs
+ *     --rounds 3           measurements of each, of which the median is quoted
+ *     --seconds 1          for each half of a measurement
+ *     --connections 64     where a workload does not say how many
+ *     --core 1             where the servers run; the last by default
+ *     --generator wrk      or autocannon, which is the default where wrk is missing
+ *     --quick              a few workloads, one round: a minute
+ *     --curves             over connections, header fields and body size, in place of the workloads
+ *     --json FILE, --svg FILE, --readme
+ *
+ * Every server is a process of its own, and so is what loads it. They take turns within a round, so that whatever else
+ * the machine does falls upon all of them; each workload is put on servers that have just been started. What a round
+ * of a workload is, requests.ts, streaming.ts and idle.ts tell.
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { createInterface } from "node:readline"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { platform } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { autocannon } from "./autocannon.js"
+import { chartOf } from "./chart.js"
+import { compileInto } from "./compiling.js"
+import { curves } from "./curves.js"
+import { Field } from "./field.js"
+import type { Generator } from "./generator.js"
+import { idling } from "./idle.js"
+import type { Loading, Measuring } from "./measuring.js"
+import { type Peer, readPeers } from "./peer.js"
+import { cores, machine, maxDescriptors } from "./proc.js"
+import {
+  type Absence,
+  closing,
+  inReadme,
+  opening,
+  type Report,
+  type Result,
+  tablesOf,
+  tablesOfCurve,
+  toJson
+} from "./report.js"
+import { requesting } from "./requests.js"
+import { prepare, type Runnable } from "./server.js"
+import { streaming } from "./streaming.js"
+import { type Load, readWorkloads, type Workload } from "./workload.js"
+import { wrk } from "./wrk.js"
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: "string", default: "3" },
-    seconds: { type: "string", default: "3" },
+    only: { type: "string" },
+    work: { type: "string" },
+    rounds: { type: "string" },
+    seconds: { type: "string", default: "1" },
     connections: { type: "string", default: "64" },
-    core: { type: "string", default: "1" },
-    only: { type: "string", default: "bare,nodeHttp,ours" },
-    work: { type: "string", default: "get,browser,pipelined,close" }
+    core: { type: "string", default: String(cores - 1) },
+    generator: { type: "string" },
+    quick: { type: "boolean", default: false },
+    curves: { type: "boolean", default: false },
+    json: { type: "string" },
+    svg: { type: "string" },
+    readme: { type: "boolean", default: false }
   }
 })
 
-const browserHeaders: ReadonlyArray<readonly [string, string]> = [
-  [
-    "User-Agent",
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
-  ],
-  ["Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8"],
-  ["Accept-Language", "en-US,en;q=0.9,de;q=0.8"],
-  ["Accept-Encoding", "gzip, deflate, br, zstd"],
-  ["Cache-Control", "no-cache"],
-  ["Pragma", "no-cache"],
-  ["Referer", "http://localhost:8080/some/page?with=query"],
-  ["Cookie", "session=0123456789abcdef0123456789abcdef; theme=dark; _ga=GA1.1.1234567890.1234567890"],
-  ["DNT", "1"],
-  ["Sec-Ch-Ua", '"Chromium";v="131", "Not_A Brand";v="24"'],
-  ["Sec-Ch-Ua-Mobile", "?0"],
-  ["Sec-Ch-Ua-Platform", '"Linux"'],
-  ["Sec-Fetch-Dest", "document"],
-  ["Sec-Fetch-Mode", "navigate"],
-  ["Sec-Fetch-Site", "same-origin"],
-  ["Upgrade-Insecure-Requests", "1"],
-  ["Priority", "u=0, i"]
-]
+const root = fileURLToPath(new URL("../../", import.meta.url))
+const folder = `${root}.tmp/bench-${process.pid}`
 
-/** What `wrk` is told to send, as a script of its own language. */
-const workloads: { readonly [name: string]: string } = {
-  get: "",
-  browser: browserHeaders.map(([name, value]) => `wrk.headers["${name}"] = ${JSON.stringify(value)}\n`).join(""),
-  pipelined:
-    'init = function() local all = {} for i = 1, 16 do all[i] = wrk.format(nil, "/") end batch = table.concat(all) end\n' +
-    "request = function() return batch end\n",
-  close: 'wrk.headers["Connection"] = "close"\n'
+/** An option that is a whole number, not below the least that makes sense. */
+const whole = (name: string, text: string, least: number): number => {
+  const number = Number(text)
+  if (Number.isInteger(number) && number >= least) return number
+  throw new Error(`--${name} is a whole number from ${least}, and not ${text}`)
 }
 
-interface Peer {
-  readonly name: string
-  readonly process: ChildProcess
-  readonly port: string
+const results: Array<Result> = []
+const absences: Array<Absence> = []
+const remarks: Array<string> = []
+
+/** The things of those names, or all. */
+const chosen = <T>(all: ReadonlyMap<string, T>, names: string | undefined): ReadonlyMap<string, T> => {
+  if (names === undefined) return all
+  return new Map(
+    names.split(",").map((name) => {
+      const found = all.get(name)
+      if (found === undefined) throw new Error(`there is no ${name}; there are ${[...all.keys()].join(", ")}`)
+      return [name, found]
+    })
+  )
 }
 
-const pinned = ["taskset", "-c", options.core]
-
-const run = (command: ReadonlyArray<string>): ChildProcess =>
-  spawn(command[0] ?? "", command.slice(1), { stdio: ["ignore", "pipe", "inherit"] })
-
-const start = async (name: string): Promise<Peer> => {
-  const file = fileURLToPath(new URL(`./peers/${name}.mjs`, import.meta.url))
-  const child = run([...pinned, process.execPath, file])
-  if (child.stdout === null) throw new Error("a child with a pipe has one")
-  const [port] = await once(createInterface(child.stdout), "line")
-  return { name, process: child, port: String(port) }
+const generatorOf = async (name: string | undefined): Promise<Generator> => {
+  const found = name === "autocannon" ? undefined : await wrk()
+  if (found === undefined && name === "wrk") throw new Error("wrk is not installed")
+  return found ?? autocannon
 }
 
-/** User and system time of a process in microseconds; the clock of /proc has 100 ticks a second. */
-const cpuTime = (pid: number): number => {
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
-    .replace(/^.*\) /, "")
-    .split(" ")
-  return (Number(fields[11]) + Number(fields[12])) * 10_000
-}
-
-const measure = async (peer: Peer, script: string): Promise<number> => {
-  const pid = peer.process.pid ?? 0
-  const before = cpuTime(pid)
-  const load = ["wrk", "-t1", `-c${options.connections}`, `-d${options.seconds}s`, "-s", script]
-  const generator = run([...pinned, ...load, `http://127.0.0.1:${peer.port}/`])
-  let output = ""
-  generator.stdout?.on("data", (bytes) => {
-    output += bytes
-  })
-  await once(generator, "close")
-  const requests = Number(/(\d+) requests in/.exec(output)?.[1])
-  const wrong = /Non-2xx.*/.exec(output)?.[0]
-  if (wrong !== undefined) throw new Error(`${peer.name}: ${wrong}`)
-  return (cpuTime(pid) - before) / requests
-}
-
-const median = (numbers: ReadonlyArray<number>): number =>
-  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
-
-const main = async (): Promise<void> => {
-  const folder = mkdtempSync(join(tmpdir(), "bench-"))
-  const peers = await Promise.all(options.only.split(",").map(start))
-  try {
-    console.log(`node ${process.version}, ${options.connections} connections, server and wrk on core ${options.core}`)
-    for (const work of options.work.split(",")) {
-      const script = join(folder, `${work}.lua`)
-      writeFileSync(script, workloads[work] ?? "")
-      const figures = new Map(peers.map((peer) => [peer.name, [] as number[]]))
-      for (const peer of peers) await measure(peer, script)
-      for (let round = 0; round < Number(options.rounds); round++) {
-        for (const peer of peers) figures.get(peer.name)?.push(await measure(peer, script))
-      }
-      const reference = median(figures.get("nodeHttp") ?? [])
-      for (const [name, times] of figures) {
-        const spread = `${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)}`
-        const ratio = (median(times) / reference).toFixed(2)
-        console.log(
-          `${work.padEnd(10)} ${name.padEnd(9)} ${median(times).toFixed(1).padStart(6)} µs (${spread}), ${ratio} × node:http`
-        )
-      }
-    }
-  } finally {
-    for (const peer of peers) peer.process.kill()
-    rmSync(folder, { recursive: true })
+const loadingOf = (load: Load, measuring: Measuring): Loading => {
+  switch (load._tag) {
+    case "Requests":
+      return requesting(load, measuring)
+    case "Streaming":
+      return streaming(load, measuring)
+    case "Idle":
+      return idling(load)
   }
 }
 
-await main()
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const measure = async (
+  name: string,
+  work: Omit<Workload, "order">,
+  peers: ReadonlyArray<Runnable>,
+  measuring: Measuring,
+  at?: Result["at"]
+): Promise<Result | undefined> => {
+  const loading = loadingOf(work.load, measuring)
+  // A server has descriptors of its own besides.
+  const obstacle =
+    loading.connections + 100 > maxDescriptors()
+      ? `it takes ${loading.connections} descriptors, and a process may have ${maxDescriptors()} here (ulimit -n)`
+      : loading.obstacle
+  if (obstacle !== undefined) {
+    absences.push({ work: name, peer: undefined, reason: obstacle, isFailure: false })
+    return undefined
+  }
+  const able = peers.filter(({ name: peer, peer: { lacks } }) => {
+    const reason = work.needs === undefined ? undefined : lacks[work.needs]
+    if (reason !== undefined) absences.push({ work: name, peer, reason, isFailure: false })
+    return reason === undefined
+  })
+  const field = new Field(able, loading, measuring.serverCore, (peer, error) => {
+    absences.push({ work: name, peer, reason: messageOf(error), isFailure: true })
+    process.exitCode = 1
+  })
+  await field.measure(measuring.rounds)
+  const { outcomes } = field
+  const result = { work: name, title: work.title, connections: loading.connections, at, outcomes }
+  results.push(result)
+  return result
+}
+
+const prepareAll = async (peers: ReadonlyMap<string, Peer>): Promise<ReadonlyArray<Runnable>> => {
+  const runnables: Array<Runnable> = []
+  for (const [name, peer] of peers) {
+    const prepared = await prepare(name, peer, folder)
+    if ("missing" in prepared) absences.push({ work: "all", peer: name, reason: prepared.missing, isFailure: false })
+    else runnables.push(prepared)
+  }
+  return runnables
+}
+
+/** What to measure: the workloads, or the curves. */
+type Plan = (report: Report, peers: ReadonlyArray<Runnable>, measuring: Measuring) => Promise<void>
+
+const workloadPlan = async (): Promise<Plan> => {
+  const all = await readWorkloads()
+  const quick = new Map([...all].filter(([, { isQuick }]) => isQuick))
+  const works = chosen(options.work === undefined && options.quick ? quick : all, options.work)
+  return async (report, peers, measuring) => {
+    for (const [name, work] of works) {
+      const result = await measure(name, work, peers, {
+        ...measuring,
+        remark: (text) => remarks.push(`${name}: ${text}`)
+      })
+      if (result !== undefined && result.outcomes.size > 0) console.log(tablesOf(report, result))
+    }
+  }
+}
+
+const curvePlan = async (): Promise<Plan> => {
+  const drawn = chosen(new Map(Object.entries(curves)), options.work)
+  return async (report, peers, measuring) => {
+    for (const [curve, { load, points, title, ...rest }] of drawn) {
+      const found: Array<Result> = []
+      for (const point of points) {
+        const name = `${curve} ${point}`
+        const work = { title: `${point} ${title}`, load: load(point), ...rest }
+        const remark = (text: string): void => void remarks.push(`${name}: ${text}`)
+        const result = await measure(name, work, peers, { ...measuring, remark }, { curve: title, point })
+        if (result !== undefined) found.push(result)
+      }
+      console.log(tablesOfCurve(report, title, found))
+    }
+  }
+}
+
+const howOf = ({ generatorCore, rounds, seconds, serverCore }: Measuring): string => {
+  const turns = `${rounds} ${rounds === 1 ? "round" : "rounds"} of ${seconds} s a half, medians`
+  return generatorCore === serverCore
+    ? `${turns}; server and generator share one core throughout: latencies are of both`
+    : `${turns}; server on core ${serverCore}, generator on the same for its CPU time, on core ${generatorCore} for the rest`
+}
+
+const chartFile = "test/bench/chart.svg"
+
+const publish = (report: Report): void => {
+  if (options.json !== undefined) writeFileSync(options.json, toJson(report))
+  if (options.svg !== undefined) writeFileSync(options.svg, chartOf(report))
+  if (options.readme) {
+    writeFileSync(`${root}${chartFile}`, chartOf(report))
+    writeFileSync(`${root}README.md`, inReadme(readFileSync(`${root}README.md`, "utf8"), report, chartFile))
+  }
+}
+
+const main = async (): Promise<void> => {
+  if (platform() !== "linux") throw new Error("what a server costs is read from /proc, which is Linux's")
+  const peers = chosen(await readPeers(), options.only)
+  const plan = await (options.curves ? curvePlan() : workloadPlan())
+  const generator = await generatorOf(options.generator)
+  compileInto(folder)
+  const serverCore = whole("core", options.core, 0)
+  const measuring: Measuring = {
+    generator,
+    connections: whole("connections", options.connections, 1),
+    seconds: whole("seconds", options.seconds, 1),
+    rounds: whole("rounds", options.rounds ?? (options.quick ? "1" : "3"), 1),
+    serverCore,
+    generatorCore: cores === 1 ? serverCore : (serverCore + cores - 1) % cores,
+    folder,
+    remark: () => {}
+  }
+  const runnables = await prepareAll(peers)
+  const report: Report = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: machine(),
+    node: process.versions.node,
+    generator: generator.remark === undefined ? generator.title : `${generator.title}: ${generator.remark}`,
+    how: howOf(measuring),
+    peers: [...peers].map(([name, { colour, omits, title, versions }]) => ({ name, title, colour, versions, omits })),
+    results,
+    absences,
+    remarks
+  }
+  console.log(opening(report))
+  await plan(report, runnables, measuring)
+  console.log(closing(report))
+  publish(report)
+}
+
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
+mkdirSync(folder, { recursive: true })
+await main().catch((error: unknown) => {
+  console.error(`bench: ${messageOf(error)}`)
+  process.exitCode = 1
+})
+process.exit()

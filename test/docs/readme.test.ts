@@ -16,6 +16,7 @@ const manifest: {
   readonly scripts: Readonly<Record<string, string>>
   readonly peerDependencies: Readonly<Record<string, string>>
   readonly dependencies?: Readonly<Record<string, string>>
+  readonly devDependencies: Readonly<Record<string, string>>
   readonly engines: { readonly node: string }
 } = JSON.parse(readFileSync(`${root}package.json`, "utf8"))
 
@@ -79,6 +80,12 @@ describe("README.md", () => {
       expect(section("Dependencies")).toContain(`| \`${name}\` ${range} `)
       expect(readme).toContain(`${name}@${range}`)
     }
+    const development = Array.from(
+      section("Dependencies").matchAll(/\| `([\w/@-]+)` (\d[\d.]*) \|/g),
+      ([, ...row]) => row
+    )
+    expect(development.length).toBeGreaterThan(0)
+    for (const [name = "", version] of development) expect(manifest.devDependencies[name]).toBe(version)
     expect(manifest.engines.node).toBe(">=20.19")
   })
 

@@ -1,0 +1,8 @@
+import type { Workload } from "../workload.js"
+
+export const work: Workload = {
+  title: "100 MiB streamed down",
+  order: 14,
+  needs: "download",
+  load: { _tag: "Streaming", direction: "down" }
+}
