@@ -126,9 +126,11 @@ const names = Object.keys(defaults) as ReadonlyArray<keyof Limits>
 const isSize = (given: unknown): boolean =>
   typeof given === "number" && (Number.isInteger(given) || given === Number.POSITIVE_INFINITY) && given >= 0
 
-/** A duration that Effect reads; it takes negative numbers and NaN for 0, which nobody can have meant. */
-const isDuration = (given: unknown): boolean =>
-  typeof given === "number" ? given >= 0 : Option.isSome(Duration.decodeUnknown(given))
+/** A duration that Effect reads; it takes what is negative, and NaN, for 0, which nobody can have meant. */
+const isDuration = (given: unknown): boolean => {
+  if (typeof given === "number") return given >= 0
+  return !String(given).startsWith("-") && Option.isSome(Duration.decodeUnknown(given))
+}
 
 const hasSense = (name: string, given: unknown): boolean =>
   isLimit(name) && (isTimeout(name) ? isDuration(given) : isSize(given))

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -128,6 +129,24 @@ const writerOf = (exchange: Exchange, answer: OpenAnswer): BodyWriter => ({
   end: (trailers) => Effect.suspend(() => settled(answer.end(trailers)))
 })
 
+/** Writes what a stream gives at once in one turn, as long as nobody has to wait. */
+const writeAll = (
+  exchange: Exchange,
+  answer: OpenAnswer,
+  pieces: Chunk.Chunk<Uint8Array>
+): Effect.Effect<void, ValueError> => {
+  let next = 0
+  const rest: Effect.Effect<void, ValueError> = Effect.suspend(() => {
+    while (next < pieces.length) {
+      const refusal = answer.write(Chunk.unsafeGet(pieces, next++))
+      if (refusal !== undefined) return refusal
+      if (exchange.mustWait()) return Effect.zipRight(exchange.canWrite, rest)
+    }
+    return Effect.void
+  })
+  return rest
+}
+
 /**
  * Sends the head of an answer, and gives the writer of its content, whose `end` is the evidence.
  *
@@ -199,7 +218,9 @@ export const respondStream = <E, R>(
     const answer = exchange.begin(code, headers)
     if (answer instanceof ValueError) return answer
     const writer = writerOf(exchange, answer)
-    return answer.takesContent ? Effect.zipRight(Stream.runForEach(stream, writer.write), writer.end()) : writer.end()
+    if (!answer.takesContent) return writer.end()
+    const written = Stream.runForEachChunk(stream, (pieces) => writeAll(exchange, answer, pieces))
+    return Effect.zipRight(written, writer.end())
   })
 
 /**

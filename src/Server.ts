@@ -19,7 +19,6 @@ import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Struct from "effect/Struct"
 import { type Address, type Domain, toUrl } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { type Answered, OSError, ValueError } from "./Errors.js"
@@ -194,8 +193,17 @@ const limitsOf = ({ limits, maxBody }: Options): Limits.Options =>
 
 const isBacklog = (given: unknown): boolean => Number.isInteger(given) && Number(given) >= 0
 
-/** What an option may be that comes from a configuration, or from code without types. */
-const senses: { readonly [K in keyof Options]?: (given: unknown) => boolean } = {
+const isAny = (): boolean => true
+
+/** What an option may be that comes from a configuration, or from code without types; `listen` looks at the others. */
+const senses: { readonly [K in keyof Options]-?: (given: unknown) => boolean } = {
+  port: isAny,
+  address: isAny,
+  domain: isAny,
+  reuseAddr: isAny,
+  reusePort: isAny,
+  maxBody: isAny,
+  limits: isAny,
   backlog: isBacklog,
   // Any duration that a limit may be.
   drainTimeout: (given) => Limits.senseless({ lingerTimeout: given as Duration.DurationInput }) === undefined,
@@ -205,8 +213,9 @@ const senses: { readonly [K in keyof Options]?: (given: unknown) => boolean } = 
 
 /** The first option that makes no sense; the server is made with the defaults then, and refuses to listen. */
 const senselessOf = (options: Options): string | undefined => {
-  const own = Struct.keys(senses).find((name) => options[name] !== undefined && senses[name]?.(options[name]) === false)
-  return own ?? Limits.senseless(limitsOf(options))
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  const own = given.find(([name, value]) => !(Object.hasOwn(senses, name) && senses[name as keyof Options](value)))
+  return own?.[0] ?? Limits.senseless(limitsOf(options))
 }
 
 interface Listening {

@@ -47,6 +47,7 @@ describe("senseless", () => {
     { maxBody: -1 },
     { maxBody: Number.NaN },
     { keepAliveTimeout: -1 },
+    { keepAliveTimeout: "-1 seconds" },
     { headerTimeout: Number.NaN },
     // A misspelt name, as a configuration may have it: silence would be no limit.
     { maxHeader: 10 }

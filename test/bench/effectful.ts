@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { piece, pieces, text } from "./content.js"
 
@@ -21,8 +22,10 @@ export const greeting: Effect.Effect<string, never, Greeter> = Effect.gen(functi
   return greeted
 }).pipe(Effect.withSpan("greeting"))
 
-/** 100 MiB in pieces. */
-export const download: Stream.Stream<Uint8Array> = Stream.make(piece).pipe(Stream.forever, Stream.take(pieces))
+/** 100 MiB in pieces, one a pull, as a file gives them. */
+export const download: Stream.Stream<Uint8Array> = Stream.unfold(0, (given) =>
+  given < pieces ? Option.some([piece, given + 1]) : Option.none()
+)
 
 /** A line is formatted and thrown away: a terminal or a pipe would be most of what is measured. */
 const formatted = Logger.map(Logger.logfmtLogger, () => {})

@@ -1,14 +1,15 @@
 /** What begins ends: scopes of requests, handlers whose client leaves, servers that close, deadlines, descriptors. */
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Handler, respond, respondStream, upgrade } from "../../src/Response.js"
+import { type Handler, respond, respondStream, tunnel, upgrade } from "../../src/Response.js"
 import type { EndReason } from "../../src/Server.js"
 import { parseAnswers } from "../wire/answer.js"
 import { eventually, turn } from "../wire/facts.js"
@@ -340,6 +341,23 @@ describe("a client that leaves", () => {
     })
   )
 
+  it.scoped("by a reset in the turn of its request takes no report of a handler that has thrown", () =>
+    Effect.gen(function* () {
+      const { connect, reports } = yield* servingInMemoryReported((request): ReturnType<Handler> => {
+        if (request.path === "/throws") throw new Error("thrown")
+        return hello(request)
+      })
+      const connection = yield* connect
+      connection.send(requestText("GET /"))
+      yield* connection.answer()
+      connection.send(requestText("GET /throws"))
+      connection.reset()
+      expect((yield* reports.first).request.path).toBe("/throws")
+      yield* settled
+      expect(reports.all).toHaveLength(1)
+    })
+  )
+
   it.scopedLive("is not reported as a failure of its handler", () =>
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
@@ -574,6 +592,97 @@ describe("closing the scope, under a clock that stands still", () => {
         (wire, isRunning) => Effect.zipRight(wire.send(requestText("GET /")), isRunning)
       )
       expect(released).toBe(1)
+    })
+  )
+})
+
+describe("the end of a connection whose client has said close", () => {
+  const sized: Handler = (request) => respond(request, 200, "x".repeat(Number(request.query)))
+
+  const endingOf = (text: string, handler: Handler = sized) =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(handler, { onConnect: "handle" })
+      const connection = yield* connect
+      connection.send(text)
+      return yield* connection.ended
+    })
+
+  it.scoped("waits for nothing when the answer is small: no reset can take it any more", () =>
+    Effect.gen(function* () {
+      expect(yield* endingOf(requestText("GET /?4000", ["Connection: close"]))).toBe("close")
+    })
+  )
+
+  it.scoped("lingers behind what may still be on its way, or where nothing was promised", () =>
+    Effect.gen(function* () {
+      const close = ["Connection: close"]
+      // A reset throws away what the system has taken and the client has not.
+      expect(yield* endingOf(requestText("GET /?9000", close))).toBe("end")
+      expect(yield* endingOf(requestText("GET /?3000", []).repeat(3) + requestText("GET /?1", close))).toBe("end")
+      // Old clients send an empty line behind a body.
+      expect(yield* endingOf("POST /?1 HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi")).toBe("end")
+      // What follows the head of a tunnel is no request.
+      const brief: Handler = (request) => tunnel(request, {}, () => Effect.void)
+      expect(yield* endingOf("CONNECT a:1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", brief)).toBe("end")
+    })
+  )
+})
+
+describe("an idle connection", () => {
+  /** Lets the connections of servers that are made from now on rest, as the second does that passes. */
+  const resting = Effect.sync(() => {
+    const spy = vi.spyOn(globalThis, "setInterval")
+    return Effect.gen(function* () {
+      for (let i = 0; i < 2; i++) {
+        for (const [look, delay] of spy.mock.calls) if (delay === 1000) look()
+        yield* settled
+      }
+    })
+  })
+
+  it.scoped("gives up its fiber while nobody speaks, and has another for the next request", () =>
+    Effect.gen(function* () {
+      const rest = yield* resting
+      const fibers = new Set<number>()
+      const { connect, server } = yield* servingInMemory((request) =>
+        Effect.flatMap(Effect.fiberId, (id) => {
+          for (const each of FiberId.ids(id)) fibers.add(each)
+          return respond(request, 200, request.path)
+        })
+      )
+      const connection = yield* connect
+      for (const [path, count] of [
+        ["/1", 1],
+        ["/2", 1],
+        ["/3", 2]
+      ] as const) {
+        connection.send(requestText(`GET ${path}`))
+        expect((yield* connection.answer()).text).toBe(path)
+        expect(fibers.size).toBe(count)
+        if (path === "/2") yield* rest
+      }
+      yield* rest
+      expect(yield* server.close).toStrictEqual({ idle: 1, drained: 0, interrupted: 0 })
+      expect(connection.ending).toBe("end")
+    })
+  )
+
+  it.scoped("is closed after keepAliveTimeout all the same, and half a request is no rest", () =>
+    Effect.gen(function* () {
+      const rest = yield* resting
+      const { connect } = yield* servingInMemory(hello)
+      const connection = yield* connect
+      const other = yield* connect
+      connection.send(requestText("GET /"))
+      other.send("GET / HTTP/1.1\r\nHo")
+      yield* connection.answer()
+      yield* rest
+      other.send("st: a\r\n\r\n")
+      expect((yield* other.answer()).text).toBe("Hello World")
+      yield* rest
+      yield* advance(60_000)
+      expect(yield* connection.ended).toBe("end")
+      expect(yield* other.ended).toBe("end")
     })
   )
 })

@@ -8,7 +8,7 @@ import { parseAnswers } from "../wire/answer.js"
 import { turns } from "../wire/facts.js"
 import { connect, get, requestText, withBody } from "../wire/raw.js"
 import { heldBecomes, serving } from "./harness.js"
-import { servingInMemory, settled } from "./memory.js"
+import { advance, servingInMemory, settled } from "./memory.js"
 
 const path: Handler = (request) => respond(request, 200, request.url)
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
@@ -227,6 +227,22 @@ describe("writes", () => {
       connection.setFull(false)
       for (let i = 0; i < 3; i++) yield* connection.answer()
       expect(handled).toBe(4)
+    })
+  )
+})
+
+describe("Date", () => {
+  it.scoped("is the time of the answer, however long its client took to read the one before", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory(path)
+      const connection = yield* connect
+      connection.send(requestText("GET /1"))
+      expect((yield* connection.answer()).header("Date")).toBe("Thu, 01 Jan 1970 00:00:00 GMT")
+      connection.setFull(true)
+      connection.send(requestText("GET /2"))
+      yield* advance(20_000)
+      connection.setFull(false)
+      expect((yield* connection.answer()).header("Date")).toBe("Thu, 01 Jan 1970 00:00:20 GMT")
     })
   )
 })

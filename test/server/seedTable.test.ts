@@ -109,7 +109,8 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
         ["backlog", { backlog: 1.5 }],
         ["drainTimeout", { drainTimeout: "soon" }],
         ["onHalfClose", { onHalfClose: "wait" }],
-        ["onConnect", { onConnect: true }]
+        ["onConnect", { onConnect: true }],
+        ["maxbody", { maxbody: 10 }]
       ]
       for (const [saw, options] of senseless) {
         const { server } = yield* make(options)

@@ -38,6 +38,9 @@ import type { Roster, Served } from "./roster.js"
 
 const never = Number.POSITIVE_INFINITY
 
+/** Bytes that a client receives without having confirmed any: less than the ten segments of RFC 6928. */
+const firstFlight = 8 * 1024
+
 const plainText = { "Content-Type": "text/plain; charset=utf-8" }
 
 /** The text of an error's answer: its status, and for the client's mistakes the rule that was broken. No input in it. */
@@ -54,7 +57,7 @@ const answeredBy = (cause: Cause.Cause<unknown>): ValueError | KeyError | undefi
 
 export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Served {
   readonly limits: Limits
-  readonly parser: Parser
+  private madeParser: Parser | undefined
   readonly writer: Writer
   readonly inbox: Inbox
   readonly outbox: Outbox
@@ -65,15 +68,19 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
   private isParked = false
   /** What an event has found that only the fiber can run. */
   private pending: Effect.Effect<void, never, R> | undefined
+  private unreported: Effect.Effect<void, never, R> | undefined
   /** The time of the turn that is being taken: asking for it costs as much as a short request line. */
   private now = 0
   private requests = 0
   private skipped = 0
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
-  private readonly scope: RequestScope
-  // Both are set before a handler runs, and read only while or after it does.
-  private exchange!: ExchangeImpl
-  private request!: RequestImpl
+  private madeScope: RequestScope | undefined
+  /** Whether its fiber may end while nobody asks for anything. */
+  private mayRest = true
+  /** Whether it has been idle for a while. */
+  private isTired = false
+  private madeExchange: ExchangeImpl | undefined
+  private madeRequest: RequestImpl | undefined
 
   private readonly watched: Entry<Due>
   private readonly entries: ReadonlyArray<Entry<Served>>
@@ -102,13 +109,28 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     private readonly rosters: ReadonlyArray<Roster>
   ) {
     this.limits = household.limits
-    this.parser = household.makeParser(household.limits)
     this.writer = household.makeWriter()
     this.inbox = new Inbox(connection, household.limits.maxReadAhead)
     this.outbox = new Outbox(connection)
-    this.scope = new RequestScope(service.fibers)
     this.watched = household.deadlines.watch(this)
     this.entries = rosters.map((roster) => roster.add(this))
+  }
+
+  get parser(): Parser {
+    return (this.madeParser ??= this.household.makeParser(this.limits))
+  }
+
+  // Both are set before a handler runs, and read only while or after it does.
+  private get exchange(): ExchangeImpl {
+    return this.madeExchange!
+  }
+
+  private get request(): RequestImpl {
+    return this.madeRequest!
+  }
+
+  private get scope(): RequestScope {
+    return (this.madeScope ??= new RequestScope(this.service.fibers))
   }
 
   // The story, in order.
@@ -121,7 +143,8 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
 
   /** `open`, with the fiber at once: it ends when the connection is gone. */
   serve(): Fiber.RuntimeFiber<ConnectionEnd> {
-    const fiber = this.service.fibers.fork(Effect.zipLeft(this.run, this.gone))
+    this.mayRest = false
+    const fiber = this.service.fibers.fork(Effect.zipLeft(this.run(), this.gone()))
     this.connection.open(this)
     return fiber
   }
@@ -130,25 +153,31 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
    * The whole life of the connection; succeeds with how it ended, whatever happened. Its fiber is born uninterruptible,
    * or an interruption would take the place of that end; what may be interrupted is said here.
    */
-  private readonly run: Effect.Effect<ConnectionEnd, never, R> = Effect.uninterruptible(
-    thisFiber((fiber) => {
+  private run(): Effect.Effect<ConnectionEnd, never, R> {
+    return thisFiber((fiber) => {
       this.fiber = fiber
       this.scope.install(fiber)
       const requests = Effect.whileLoop({
-        while: () => this.phase !== "Over" || this.pending !== undefined,
+        while: () => this.fiber === fiber && (this.phase !== "Over" || this.pending !== undefined),
         body: () => this.turn(),
         step: () => {}
       })
       const served = Effect.interruptible(requests)
-      return Effect.flatMap(Effect.exit(served), (exit) => this.leave(exit))
+      return Effect.flatMap(Effect.exit(served), (exit) =>
+        this.fiber === fiber ? this.leave(exit) : Effect.succeed(this.ended())
+      )
     })
-  )
+  }
 
   /** One turn of the fiber: what an event has left to it, or else the next steps, or else a wait. */
   private turn(): Effect.Effect<void, never, R> {
     this.isParked = false
     const next = this.pending ?? this.step()
     this.pending = undefined
+    if (this.isTired && next === undefined && this.isIdle) {
+      this.fallAsleep()
+      return Effect.void
+    }
     if (next !== undefined || this.phase === "Over") return next ?? Effect.void
     this.isParked = true
     return this.received.wait()
@@ -169,10 +198,31 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     else this.received.wake()
   }
 
+  /** Whether nothing of a request has come, and nothing is left to be said. */
+  private get isIdle(): boolean {
+    return this.phase === "Reading" && this.parser.isIdle() && this.inbox.isEmpty && !this.outbox.isFull()
+  }
+
+  rest(): void {
+    if (!this.mayRest || !this.isParked || !this.isIdle) return
+    if (!this.isTired) {
+      // Once more round: who has just spoken may speak again.
+      this.isTired = true
+      return
+    }
+    this.isParked = false
+    this.received.wake()
+  }
+
+  /** Lets go of all that only a request needs: the fiber, the parser, the last request. The next byte brings others. */
+  private fallAsleep(): void {
+    this.isTired = false
+    this.fiber = this.madeScope = this.madeParser = this.madeExchange = this.madeRequest = undefined
+  }
+
   /** Goes on until something has to be run, which it gives, or until more bytes have to be waited for. */
   private step(): Effect.Effect<void, never, R> | undefined {
-    this.outbox.attend()
-    this.now = this.household.deadlines.now()
+    this.takeTurn()
     while (this.phase !== "Over") {
       const step = this.parser.next()
       if (step === "NeedMore") {
@@ -183,7 +233,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
         // It asks for a tunnel, and nobody here digs one; what follows it is not HTTP (RFC 9110 §9.3.6).
         this.refuse(malformed("MethodUnknown", "CONNECT"))
       } else if (step._tag === "Head") {
-        if (this.outbox.isFull()) return Effect.flatMap(this.canWrite, () => this.handle(step) ?? Effect.void)
+        if (this.outbox.isFull()) return this.handleWhenRead(step)
         const handling = this.handle(step)
         if (handling !== undefined) return handling
       } else if (step._tag === "Body") {
@@ -197,6 +247,20 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     return undefined
   }
 
+  /** Serves a request when the client has read the answers before it, which may take any time. */
+  private handleWhenRead(head: RequestHead): Effect.Effect<void, never, R> {
+    this.outbox.leave()
+    return Effect.flatMap(this.canWrite, () => {
+      this.takeTurn()
+      return this.handle(head) ?? Effect.void
+    })
+  }
+
+  private takeTurn(): void {
+    this.outbox.attend()
+    this.now = this.household.deadlines.now()
+  }
+
   /** Runs the handler; `undefined` when it has answered in this very turn. */
   private handle(head: RequestHead): Effect.Effect<void, never, R> | undefined {
     // A client that left before its request was read: a handler begun now would never be told of it.
@@ -207,13 +271,18 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     this.phase = "Handling"
     this.readDue = this.totalDue = never
     this.requests++
-    this.exchange = new ExchangeImpl(this, head)
-    this.request = new RequestImpl(head, this.connection, this.exchange)
+    this.madeExchange = new ExchangeImpl(this, head)
+    this.madeRequest = new RequestImpl(head, this.connection, this.madeExchange)
     const answer = this.answer()
     if (answer instanceof Answering) return this.answerNow(answer)
+    // What has failed already, because the handler threw, is the handler's failure.
+    if (Exit.isExit(answer) && Exit.isFailure(answer)) return this.failed(answer.cause as Cause.Cause<E>)
     if (this.inbox.isEnded) this.halfClosed()
     this.outbox.leave()
-    return Effect.matchCauseEffect(Effect.zipRight(this.scope.begin, answer), this.settle)
+    return Effect.matchCauseEffect(Effect.zipRight(this.scope.begin(), answer), {
+      onSuccess: (evidence) => this.settled(evidence) ?? Effect.void,
+      onFailure: (cause) => this.failed(cause)
+    })
   }
 
   private answerNow(answer: Answering): Effect.Effect<void, never, R> | undefined {
@@ -230,13 +299,8 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     try {
       return this.service.handler(this.request)
     } catch (defect) {
-      return Effect.die(defect)
+      return Exit.die(defect)
     }
-  }
-
-  private readonly settle = {
-    onSuccess: (evidence: Responded): Effect.Effect<void, never, R> => this.settled(evidence) ?? Effect.void,
-    onFailure: (cause: Cause.Cause<E>): Effect.Effect<void, never, R> => this.failed(cause)
   }
 
   private settled(evidence: Responded): Effect.Effect<void, never, R> | undefined {
@@ -256,7 +320,19 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     const concluded = Effect.suspend(() => this.conclude(Exit.failCause(cause)) ?? Effect.void)
     if (isAnswer && status !== 500) return concluded
     // A status other than 500 is this connection's own, so what is reported is the handler's.
-    return Effect.zipRight(this.service.report(cause as Cause.Cause<E>, request), concluded)
+    this.unreported = this.service.report(cause as Cause.Cause<E>, request)
+    return Effect.zipRight(this.report(), concluded)
+  }
+
+  /** Tells of a failure once, whoever leaves or closes meanwhile. */
+  private report(): Effect.Effect<void, never, R> {
+    return Effect.uninterruptible(
+      Effect.suspend(() => {
+        const report = this.unreported
+        this.unreported = undefined
+        return report ?? Effect.void
+      })
+    )
   }
 
   /** Ends the request behind its answer, and goes on; `undefined` when there is nothing to end. */
@@ -332,7 +408,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
   }
 
   /** Ends what is left; the descriptor is given back when the client has had its last word. */
-  private leave(exit: Exit.Exit<void, never>): Effect.Effect<ConnectionEnd> {
+  private leave(exit: Exit.Exit<void, never>): Effect.Effect<ConnectionEnd, never, R> {
     const closing = this.phase === "Handling" ? this.scope.close(exit) : undefined
     if (this.phase === "Handling" && this.exchange.state === "Unanswered" && this.reason !== "Aborted") {
       // The server is closing: the client should try again elsewhere.
@@ -340,18 +416,23 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     }
     if (this.phase !== "Over") this.over("Interrupted")
     const farewell = Effect.sync((): ConnectionEnd => {
-      if (this.requests > 0) this.retire()
+      if (this.madeExchange !== undefined) this.retire()
       this.readDue = this.writeDue = never
       this.outbox.flush()
       this.end(Exit.isFailure(exit))
       this.isLeft = true
       this.forget()
-      return { reason: this.reason ?? "Interrupted", requests: this.requests }
+      return this.ended()
     })
-    const ended = closing === undefined ? farewell : Effect.zipRight(Effect.exit(closing), farewell)
+    const closed = closing === undefined ? farewell : Effect.zipRight(Effect.exit(closing), farewell)
+    const ended = this.unreported === undefined ? closed : Effect.zipRight(this.report(), closed)
     return Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)
       ? Effect.zipRight(Effect.logError("a connection failed", exit.cause), ended)
       : ended
+  }
+
+  private ended(): ConnectionEnd {
+    return { reason: this.reason ?? "Interrupted", requests: this.requests }
   }
 
   private end(isInterrupted: boolean): void {
@@ -372,11 +453,14 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     else this.connection.destroy()
   }
 
-  /** Whether the client will send nothing more, as it has said: then no reset can take the answer with it. */
+  /**
+   * Whether nothing can come that would be answered by a reset, and so take with it what the client has not read yet: it
+   * has ended too, or has said that it will send nothing more, and all that it was sent has long arrived.
+   */
   private isSilent(): boolean {
     if (this.inbox.isEnded) return true
-    const isAnswered = this.requests > 0 && this.exchange.isLastOfClient && !this.exchange.isUnread
-    return isAnswered && this.inbox.isEmpty && this.parser.isIdle()
+    const isAnswered = this.madeExchange?.saysClose === true && !this.madeExchange.isUnread
+    return isAnswered && this.inbox.isEmpty && this.parser.isIdle() && this.outbox.total <= firstFlight
   }
 
   /** Who has left, and whose connection has closed, is nobody's any more. */
@@ -390,15 +474,16 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     this.received.wake()
   }
 
-  private readonly gone: Effect.Effect<void> = Effect.suspend(() =>
-    this.isClosed ? Effect.void : Effect.flatMap(this.received.wait(), () => this.gone)
-  )
+  private gone(): Effect.Effect<void> {
+    return Effect.suspend(() => (this.isClosed ? Effect.void : Effect.flatMap(this.received.wait(), () => this.gone())))
+  }
 
   // Waiting: for the next request, for a body, for a client that is slow to read.
 
   /** All that has come has been read: whether more can be waited for, with a deadline, or why this is the end. */
   private mustWait(): boolean {
     this.outbox.flush()
+    this.outbox.leave()
     const isIdle = this.phase === "Reading" && this.parser.isIdle()
     if (this.isClosed || this.inbox.isEnded) this.endedByClient(isIdle)
     else if (this.overdue) this.timedOut(isIdle)
@@ -497,6 +582,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
     if (this.phase === "Over") return
     this.readDue = never
     this.overdue = false
+    this.isTired = false
     this.inbox.push(bytes)
     if (this.isParked) this.proceed()
     else this.rouse()
@@ -504,7 +590,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
 
   /** Something has happened: whoever waits for it looks, and the fiber that has not begun does. */
   private rouse(): void {
-    if (this.fiber === undefined) this.service.fibers.fork(this.run)
+    if (this.fiber === undefined) this.service.fibers.fork(this.run())
     else this.received.wake()
   }
 

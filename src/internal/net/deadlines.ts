@@ -18,10 +18,19 @@ import { unsafeInterrupt } from "../runtime.js"
 export interface Due {
   readonly dueAt: () => number
   readonly onDue: (now: number) => void
+  /** Told now and then: whoever has nothing to do may let go of what it can make again. */
+  readonly rest: () => void
 }
+
+/**
+ * How often, in milliseconds of real time, since it can only be seen in memory: of 10,000 connections that are kept alive
+ * most are idle, and an idle fiber with its parser takes 4 KB.
+ */
+const restInterval = 1000
 
 export class Deadlines {
   private readonly watched = new Registry<Due>()
+  private resting: NodeJS.Timeout | undefined
   private wakeAt = Number.POSITIVE_INFINITY
   private sleeper: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
@@ -35,6 +44,7 @@ export class Deadlines {
   }
 
   watch(due: Due): Entry<Due> {
+    this.resting ??= setInterval(this.rest, restInterval).unref()
     return this.watched.add(due)
   }
 
@@ -42,6 +52,15 @@ export class Deadlines {
   unwatch(entry: Entry<Due>): void {
     this.watched.remove(entry)
     if (this.watched.size === 0) this.stop()
+  }
+
+  /** The timer finds out by itself that nobody is left. */
+  private readonly rest = (): void => {
+    if (this.watched.size === 0) {
+      clearInterval(this.resting)
+      this.resting = undefined
+    }
+    for (const due of this.watched.values) due.rest()
   }
 
   /** To be called when a deadline was set to this time. One that moves away costs a comparison. */
@@ -52,6 +71,12 @@ export class Deadlines {
   /** Ends the sweep: nothing is due until a deadline is set again. */
   stop(): void {
     this.sleepUntil(Number.POSITIVE_INFINITY)
+  }
+
+  /** The server is gone. */
+  end(): void {
+    this.stop()
+    clearInterval(this.resting)
   }
 
   private sleepUntil(at: number): void {

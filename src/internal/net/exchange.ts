@@ -168,9 +168,12 @@ export class ExchangeImpl implements Exchange {
     return this.head.framing._tag !== "None"
   }
 
-  /** Whether the client has said that it sends no further request. */
-  get isLastOfClient(): boolean {
-    return !this.head.keepAlive
+  /**
+   * Whether the client has promised to send nothing behind this request: by `close` in HTTP/1.1 (RFC 9112 §9.6). HTTP/1.0
+   * promises nothing, and old clients send an empty line behind a body; and a tunnel is no request.
+   */
+  get saysClose(): boolean {
+    return !this.head.keepAlive && this.head.version.minor > 0 && !this.isUpgraded
   }
 
   /** Whether bytes of this request are still to come before the next one. */

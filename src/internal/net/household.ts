@@ -92,7 +92,7 @@ export const makeHousehold = (
     const runtime = yield* Effect.runtime<never>()
     const deadlines = yield* Effect.acquireRelease(
       Effect.sync(() => new Deadlines(clock, runtime)),
-      (deadlines) => Effect.sync(() => deadlines.stop())
+      (deadlines) => Effect.sync(() => deadlines.end())
     )
     return {
       limits,

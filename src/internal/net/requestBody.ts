@@ -18,33 +18,45 @@ const nothing = Buffer.alloc(0)
 /** Pieces given out in one chunk of a stream: enough to spread its cost, few enough to hold back a fast sender. */
 const maxPieces = 16
 
-/** Bytes that come in pieces, gathered in one buffer: it grows with what has come, not with what was announced. */
+/** Pieces from this length on stay where they arrived until the whole is asked for: each is a read of its own. */
+const keptPiece = 4 * 1024
+
+/** Smaller ones are copied together, so that a byte in a chunk of its own costs a byte, and not an object. */
+const blockSize = 16 * 1024
+
+/** Bytes that come in pieces: what is held grows with what has come, not with what was announced. */
 class Gathered {
-  private store: Buffer = nothing
-  private size = 0
+  private parts: Array<Buffer> = []
+  private block: Buffer = nothing
+  private filled = 0
 
   add(bytes: Buffer): void {
-    if (this.size === 0) this.store = bytes
-    else {
-      const size = this.size + bytes.length
-      if (size > this.store.length || this.isBorrowed) this.grow(size)
-      bytes.copy(this.store, this.size)
+    // The first piece is most bodies' only one.
+    if (bytes.length >= keptPiece || (this.parts.length === 0 && this.filled === 0)) {
+      this.endBlock()
+      this.parts.push(bytes)
+      return
     }
-    this.size += bytes.length
+    if (this.filled + bytes.length > this.block.length) {
+      this.endBlock()
+      this.block = Buffer.allocUnsafeSlow(blockSize)
+    }
+    bytes.copy(this.block, this.filled)
+    this.filled += bytes.length
   }
 
+  /** The whole; the same buffer however often it is asked for. */
   take(): Buffer {
-    return this.store.subarray(0, this.size)
+    this.endBlock()
+    const whole = this.parts.length === 1 ? this.parts[0]! : Buffer.concat(this.parts)
+    this.parts = [whole]
+    return whole
   }
 
-  /** The first piece is kept where it arrived, which most bodies need no more than; nothing may be written behind it. */
-  private isBorrowed = true
-
-  private grow(size: number): void {
-    const grown = Buffer.allocUnsafeSlow(size * 2)
-    this.store.copy(grown, 0, 0, this.size)
-    this.store = grown
-    this.isBorrowed = false
+  private endBlock(): void {
+    if (this.filled > 0) this.parts.push(this.block.subarray(0, this.filled))
+    this.block = nothing
+    this.filled = 0
   }
 }
 

@@ -134,13 +134,15 @@ export class RequestScope {
   }
 
   /** To be run before a handler: its own scope, in a context of its own, which it may keep. */
-  readonly begin: Effect.Effect<void> = Effect.suspend(() => {
-    const scope = (this.scope = new LazyScope())
-    const context = contextWith(this.fibers.context, scope)
-    return Effect.map(FiberRef.set(FiberRef.currentContext, context), () => {
-      this.refs = unsafeRefsOf(this.fiber)
+  begin(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const scope = (this.scope = new LazyScope())
+      const context = contextWith(this.fibers.context, scope)
+      return Effect.map(FiberRef.set(FiberRef.currentContext, context), () => {
+        this.refs = unsafeRefsOf(this.fiber)
+      })
     })
-  })
+  }
 
   /** Ends a request: its children, its scope, and what it set in the fiber; `undefined` when there is nothing to end. */
   close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
@@ -151,27 +153,29 @@ export class RequestScope {
     }
     const children = this.forks.seen ? interruptChildren(this.fiber) : Effect.void
     const closed = scope === undefined ? children : Effect.ensuring(children, scope.close(exit))
-    return Effect.ensuring(closed, this.restore)
+    return Effect.ensuring(closed, this.restore())
   }
 
   /** A FiberRef that a handler has set is not for the next request, which may be somebody else's. */
-  private readonly restore: Effect.Effect<void> = Effect.suspend(() => {
-    const before = this.refs.locals
-    const changes: Array<Effect.Effect<void>> = []
-    const now = unsafeRefsOf(this.fiber).locals
-    for (const [ref, [[, value]]] of before) {
-      if (!now.has(ref)) changes.push(FiberRef.set(ref, value))
-    }
-    for (const [ref, [[, value]]] of now) {
-      const old = before.get(ref)
-      if (old === undefined) changes.push(FiberRef.delete(ref))
-      else if (value !== old[0][1]) changes.push(FiberRef.set(ref, old[0][1]))
-    }
-    const settled = Effect.sync(() => {
-      this.forks.seen = false
-      this.scope = undefined
-      this.refs = unsafeRefsOf(this.fiber)
+  private restore(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const before = this.refs.locals
+      const changes: Array<Effect.Effect<void>> = []
+      const now = unsafeRefsOf(this.fiber).locals
+      for (const [ref, [[, value]]] of before) {
+        if (!now.has(ref)) changes.push(FiberRef.set(ref, value))
+      }
+      for (const [ref, [[, value]]] of now) {
+        const old = before.get(ref)
+        if (old === undefined) changes.push(FiberRef.delete(ref))
+        else if (value !== old[0][1]) changes.push(FiberRef.set(ref, old[0][1]))
+      }
+      const settled = Effect.sync(() => {
+        this.forks.seen = false
+        this.scope = undefined
+        this.refs = unsafeRefsOf(this.fiber)
+      })
+      return Effect.zipRight(Effect.all(changes, { discard: true }), settled)
     })
-    return Effect.zipRight(Effect.all(changes, { discard: true }), settled)
-  })
+  }
 }

@@ -310,7 +310,8 @@ export class Model {
   }
 
   private over(reason: EndReason): void {
-    const isSilent = this.isEnded || (this.wasLast && this.stream.length === 0)
+    // All that a model's connection writes is little; what is much is looked at elsewhere.
+    const isSilent = this.isEnded || (this.wasLast && reason !== "Upgraded" && this.stream.length === 0)
     this.end(reason, isSilent && !this.isFull ? "close" : "end")
     this.phase = { _tag: this.ending === "end" ? "Lingering" : "Closed" }
   }
@@ -557,7 +558,7 @@ export class Model {
   }
 
   private answered(phase: Handling): void {
-    this.wasLast = !phase.asked.keepsAlive && phase.isDone
+    this.wasLast = !phase.asked.keepsAlive && phase.asked.minor > 0 && phase.isDone
     if (!phase.reuse) {
       this.over("ClosedByServer")
       return
