@@ -1,10 +1,14 @@
 /** Connections that have each been served one request and say nothing more: what the server keeps for them. */
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
+import { setTimeout } from "node:timers/promises"
 import type { Loading } from "./measuring.js"
 import { resident } from "./proc.js"
 import type { Running } from "./server.js"
 import type { Idle } from "./workload.js"
+
+/** Milliseconds that the connections stay idle: longer than any peer takes to let go of what it can make again. */
+const idleFor = 3000
 
 /** Fewer than the shortest queue of connections that a peer's system call asks for. */
 const atOnce = 100
@@ -45,6 +49,7 @@ export const idling = ({ connections }: Idle): Loading => ({
     const collected = await server.ask("collect")
     const before = resident(server.pid)
     const sockets = await open(server, connections)
+    await setTimeout(idleFor)
     const after = await server.ask("collect")
     const perConnection = (resident(server.pid) - before) / connections
     const broken = sockets.filter((socket) => socket.destroyed || socket.readableEnded).length

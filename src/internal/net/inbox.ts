@@ -23,7 +23,7 @@ export class Inbox {
   push(bytes: Buffer): void {
     this.queue.push(bytes)
     this.size += bytes.length
-    if (this.size >= this.maxReadAhead && !this.isPaused) {
+    if (this.size > this.maxReadAhead && !this.isPaused) {
       this.isPaused = true
       this.connection.pause()
     }
@@ -37,7 +37,7 @@ export class Inbox {
     const bytes = this.queue.shift()
     if (bytes === undefined) return undefined
     this.size -= bytes.length
-    if (this.isPaused && (this.size < this.maxReadAhead || this.queue.length === 0)) {
+    if (this.isPaused && (this.size <= this.maxReadAhead || this.queue.length === 0)) {
       this.isPaused = false
       this.connection.resume()
     }
