@@ -37,7 +37,7 @@ export interface Limits {
    * closes it instead. 256 KiB: cheaper than a new connection, and Go's number.
    */
   readonly maxDrain: number
-  /** Bytes read from the socket ahead of what the handler has asked for; then the socket is paused. 64 KiB: one read. */
+  /** Bytes read from the socket ahead of what the handler has asked for; beyond it the socket is paused. 64 KiB: one read. */
   readonly maxReadAhead: number
   /** Requests answered on one connection; the last one says `Connection: close`. Unbounded unless it is given. */
   readonly maxRequestsPerConnection: number

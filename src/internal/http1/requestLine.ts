@@ -116,8 +116,7 @@ export class RequestLine {
         }
         case Target: {
           const from = input.base + this.part
-          let at = input.at
-          at = endOf(TARGET, buf, at, bound)
+          const at = endOf(TARGET, buf, input.at, bound)
           input.at = at
           if (at === bound) return this.unfinished(input, limit)
           if (buf[at] !== SP || at === from) {

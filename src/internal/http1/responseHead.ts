@@ -154,20 +154,22 @@ const takes = (declared: Declared, lower: string, value: string): boolean | Refu
 const isTakenLength = (length: number): boolean =>
   length === 4 || length === 7 || length === 10 || length === 14 || length === 17
 
+const declaring = (): Declared => ({
+  text: "",
+  date: false,
+  close: false,
+  options: "",
+  upgrade: false,
+  contentLength: undefined
+})
+
 const declare = (fields: ReadonlyArray<string>): Declared | Refused => {
-  const declared: Declared = {
-    text: "",
-    date: false,
-    close: false,
-    options: "",
-    upgrade: false,
-    contentLength: undefined
-  }
+  const declared = declaring()
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!
-    const refusal = refusalOf(name, fields[i + 1]!)
-    if (refusal !== undefined) return refusal
     const value = fields[i + 1]!
+    const refusal = refusalOf(name, value)
+    if (refusal !== undefined) return refusal
     const taken = isTakenLength(name.length) && takes(declared, name.toLowerCase(), value)
     if (taken === false) declared.text += fieldLine(name, value)
     else if (taken !== true) return taken
@@ -175,14 +177,7 @@ const declare = (fields: ReadonlyArray<string>): Declared | Refused => {
   return declared
 }
 
-const nothingDeclared: Declared = {
-  text: "",
-  date: false,
-  close: false,
-  options: "",
-  upgrade: false,
-  contentLength: undefined
-}
+const nothingDeclared = declaring()
 
 /** The length that is announced, and the framing that is used: not the same for HEAD, 204 and 304. */
 const frame = (

@@ -1,10 +1,11 @@
 /**
  * One connection's story: bytes in, requests, handlers, answers, and how it ends. The only request loop there is.
  *
- * `step` tells it: ask the parser; feed it, or wait; run the handler of a request; go on. Everything runs in the one
- * fiber of the connection, which begins with the first thing that happens to it, and is entered once a wait and never
- * once a byte. Errors are settled in one block, by how far the answer is: not begun, it becomes an error's answer;
- * begun, the connection breaks; whole, it stands.
+ * `step` tells it: ask the parser; feed it, or wait; run the handler of a request; go on. It runs in the one fiber of
+ * the connection, which begins with the first thing that happens to it, is entered once a wait and never once a byte, and
+ * rests when nobody has spoken for a while; or, while that fiber only waits for a request, in the event that brings its
+ * bytes, which leaves to the fiber whatever has to be run. Errors are settled in one block, by how far the answer is: not
+ * begun, it becomes an error's answer; begun, the connection breaks; whole, it stands.
  *
  * @internal
  */
@@ -150,8 +151,9 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
   }
 
   /**
-   * The whole life of the connection; succeeds with how it ended, whatever happened. Its fiber is born uninterruptible,
-   * or an interruption would take the place of that end; what may be interrupted is said here.
+   * The life of the connection from here on, to its end or its next rest; succeeds with how it ended, whatever happened.
+   * Its fiber is born uninterruptible, or an interruption would take the place of that end; what may be interrupted is
+   * said here.
    */
   private run(): Effect.Effect<ConnectionEnd, never, R> {
     return thisFiber((fiber) => {
@@ -455,7 +457,7 @@ export class ServerConnection<E, R> implements ConnectionEvents, Due, Line, Serv
 
   /**
    * Whether nothing can come that would be answered by a reset, and so take with it what the client has not read yet: it
-   * has ended too, or has said that it will send nothing more, and all that it was sent has long arrived.
+   * has ended too, or has said that it will send nothing more, and all that it was sent fits into a first flight.
    */
   private isSilent(): boolean {
     if (this.inbox.isEnded) return true

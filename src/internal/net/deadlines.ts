@@ -3,6 +3,7 @@
  *
  * A connection moves its deadline by writing a number; the sweep is touched only when a deadline comes nearer than
  * the next look, and then once. An `Effect.timeout` a read would cost 52 µs. Nothing is armed while nothing can be due.
+ * Since it knows them all, it also lets those rest that are idle, by a timer of its own that keeps no process alive.
  *
  * @internal
  */
