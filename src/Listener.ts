@@ -19,19 +19,20 @@ import type { OSError, ValueError } from "./Errors.js"
 import * as tcp from "./internal/net/tcp.js"
 
 /**
- * What a connection tells who has opened it. Each is called outside of any fiber, and must not throw.
+ * What a connection tells who has opened it. Each is called on this object, outside of any fiber, and must not throw.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ConnectionEvents {
-  readonly onBytes: (bytes: Buffer) => void
+  /** Bytes that the client has sent. They are the listener's, and may be overwritten as soon as this has returned. */
+  onBytes(bytes: Buffer): void
   /** The client will send nothing more (FIN). */
-  readonly onEnd: () => void
+  onEnd(): void
   /** What had been written has left, after `write` had said no. */
-  readonly onDrain: () => void
+  onDrain(): void
   /** The last event: the connection is gone, and its descriptor given back. */
-  readonly onClose: () => void
+  onClose(): void
 }
 
 /**

@@ -76,18 +76,23 @@ export type {
 export type Step = "NeedMore" | RequestHead | BodyBytes | BodyEnd | Malformed
 
 /**
- * One connection's parser.
+ * One connection's parser; one that is as new may go on to another connection.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Parser {
-  /** Takes the next bytes; only right when nothing has been fed yet, or `next` has said `NeedMore`. */
+  /**
+   * Takes the next bytes; only right when nothing has been fed yet, or `next` has said `NeedMore`. Bytes that are all of a
+   * body with a length may be overwritten when `next` has said so again, or `End`; others are not.
+   */
   readonly feed: (bytes: Buffer) => void
   /** Says what comes next. */
   readonly next: () => Step
   /** True between requests: no byte of a further one has been seen. */
   readonly isIdle: () => boolean
+  /** True when nothing has been fed, or nothing behind the end of a request: not even the empty line that may come there. */
+  readonly isAsNew: () => boolean
   /** The method of the request whose head is being read, once it has been: an answer to HEAD has no content. */
   readonly method: () => HttpMethod | undefined
   /** Takes the bytes nobody has looked at yet: what follows when the connection is handed over by an upgrade. */
@@ -122,7 +127,10 @@ class Machine implements Parser {
   next(): Step {
     if (this.refused !== undefined) return this.refused
     const step = this.body === undefined ? this.head.next(this.input) : this.body.next(this.input)
-    if (step === "NeedMore") return step
+    if (step === "NeedMore") {
+      this.input.release()
+      return step
+    }
     if (step._tag === "Head") this.body = this.decoderOf(step.framing)
     else if (step._tag === "End") this.body = undefined
     else if (step._tag === "Malformed") this.refused = step
@@ -131,6 +139,10 @@ class Machine implements Parser {
 
   isIdle(): boolean {
     return this.body === undefined && this.head.isUntouched && this.input.at === this.input.end
+  }
+
+  isAsNew(): boolean {
+    return this.body === undefined && this.head.isAsNew && this.input.at === this.input.end
   }
 
   method(): HttpMethod | undefined {

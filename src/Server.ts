@@ -25,7 +25,7 @@ import { type Answered, OSError, ValueError } from "./Errors.js"
 import { ServerConnection } from "./internal/net/connection.js"
 import { type ConnectionEnd, type EndReason, makeHousehold, type Service } from "./internal/net/household.js"
 import { serviceOf } from "./internal/net/report.js"
-import { type CloseReport, Roster } from "./internal/net/roster.js"
+import type { CloseReport } from "./internal/net/roster.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
 import type { Request } from "./Request.js"
@@ -218,6 +218,15 @@ const senselessOf = (options: Options): string | undefined => {
   return own?.[0] ?? Limits.senseless(limitsOf(options))
 }
 
+/** Lasts as long as a connection, and says how it ended; interrupted, it ends the connection first. */
+const watching = <E, R>(connection: ServerConnection<E, R>): Effect.Effect<ConnectionEnd> =>
+  Effect.catchAllCause(Effect.interruptible(connection.gone), () =>
+    Effect.suspend(() => {
+      connection.interrupt("Interrupted")
+      return connection.gone
+    })
+  )
+
 interface Listening {
   readonly bound: Listener.Bound
   readonly scope: Scope.CloseableScope
@@ -244,12 +253,12 @@ export const make = (
     const listener = yield* Listener.Listener
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
-    const roster = new Roster()
     const wrong = senselessOf(options)
     const household = yield* makeHousehold(Limits.make(wrong === undefined ? limitsOf(options) : {}), {
       onConnect: options.onConnect ?? "refuse",
       onHalfClose: options.onHalfClose ?? "answer"
     })
+    const { roster } = household
     const drainTimeout = Duration.toMillis(
       wrong === undefined && options.drainTimeout !== undefined ? options.drainTimeout : defaultDrainTimeout
     )
@@ -308,9 +317,12 @@ export const make = (
         const service = serviceOf(handler, given?.onFailure, runtime)
         const accepted = Effect.flatMap(whenListening("accept"), (bound) => bound.accept)
         return Effect.uninterruptibleMask((restore) =>
-          Effect.map(restore(accepted), (connection) =>
-            new ServerConnection(connection, household, service, [roster]).serve()
-          )
+          Effect.map(restore(accepted), (connection) => {
+            const served = new ServerConnection(connection, household, service)
+            const fiber = service.fibers.forkUninterruptible(watching(served))
+            served.open()
+            return fiber
+          })
         )
       })
 
@@ -321,7 +333,6 @@ export const make = (
     const acceptLoop = <E, R>(
       bound: Listener.Bound,
       service: Service<E, R>,
-      own: Roster,
       assumed: number
     ): Effect.Effect<never, OSError> => {
       // With nobody served there is nobody to wait for: whatever is assumed, one goes in.
@@ -330,7 +341,7 @@ export const make = (
         isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), roster.awaitEnd()), room)
       )
       const opening = bound.admit(isOpen, (connection) => {
-        new ServerConnection(connection, household, service, [roster, own]).open()
+        new ServerConnection(connection, household, service).open()
       })
       return Stream.repeatEffect(Effect.zipRight(room, opening)).pipe(Stream.runDrain, Effect.zipRight(Effect.never))
     }
@@ -342,7 +353,6 @@ export const make = (
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
         const assumed = given.assumedDescriptorsPerRequest ?? -1
         if (Number.isNaN(assumed)) return new ValueError({ reason: "Option", saw: "assumedDescriptorsPerRequest" })
-        const own = new Roster()
         const service = serviceOf(handler, given.onFailure, runtime)
         const isTold = [given.port, given.address, given.domain, given.backlog].some((each) => each !== undefined)
         // Told where to listen, it listens there or says why not; else it takes what is there.
@@ -351,12 +361,12 @@ export const make = (
         )
         return Effect.acquireUseRelease(
           opened,
-          () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop(bound, service, own, assumed)),
+          () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop(bound, service, assumed)),
           // By now the server may have been closed, and may listen again: that is not what was opened here.
           (opened) =>
             Effect.zipRight(
               Effect.suspend(() => (opened !== undefined && opened === listening ? stopListening : Effect.void)),
-              own.close(drainTimeout)
+              roster.close(drainTimeout, service)
             )
         )
       })

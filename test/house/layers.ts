@@ -198,14 +198,19 @@ export const checkCycles = (sources: ReadonlyArray<SourceText>): ReadonlyArray<s
 
 /** Lines with code on them: what is documented well is not too long for it. */
 const codeLines = (text: string): number => {
-  const scanner = ts.createScanner(ts.ScriptTarget.ES2022, true, ts.LanguageVariant.Standard, text)
-  const starts = ts.createSourceFile("lines.ts", text, ts.ScriptTarget.ES2022).getLineStarts()
+  const file = ts.createSourceFile("lines.ts", text, ts.ScriptTarget.ES2022, true)
   const lines = new Set<number>()
-  let line = 0
-  while (scanner.scan() !== ts.SyntaxKind.EndOfFileToken) {
-    while (line + 1 < starts.length && (starts[line + 1] ?? 0) <= scanner.getTokenStart()) line++
-    lines.add(line)
+  const visit = (node: ts.Node): void => {
+    // The leaves of the tree: a scanner alone takes what stands behind a template for a part of it.
+    if (node.getChildCount(file) > 0 && !ts.isJSDoc(node)) {
+      node.getChildren(file).forEach(visit)
+      return
+    }
+    if (ts.isJSDoc(node) || node.getWidth(file) === 0) return
+    const [first, last] = [node.getStart(file), node.getEnd()].map((at) => file.getLineAndCharacterOfPosition(at).line)
+    for (let line = first ?? 0; line <= (last ?? 0); line++) lines.add(line)
   }
+  visit(file)
   return lines.size
 }
 

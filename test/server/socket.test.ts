@@ -19,7 +19,7 @@ const pair: Effect.Effect<Pair, never, Scope> = Effect.acquireRelease(
   Effect.async<Pair>((resume) => {
     let client: Socket | undefined
     const server = createServer({ pauseOnConnect: true }, (socket) => {
-      const connection = new SocketConnection(socket, () => {})
+      const connection = new SocketConnection(socket, { onOpen: () => {}, onClose: () => {} })
       const other = client
       if (other === undefined) throw new Error("a connection without a client")
       const close = (): void => {

@@ -32,6 +32,13 @@ export class Input {
     }
   }
 
+  /** Holds on to nothing that has been looked at and is no longer needed: who waits may wait for long. */
+  release(): void {
+    if (this.base !== this.end) return
+    this.buf = this.own = nothing
+    this.base = this.at = this.end = 0
+  }
+
   /** The bytes that have arrived and that no machine has looked at. */
   takeRest(): Buffer {
     const rest = this.buf.subarray(this.at, this.end)

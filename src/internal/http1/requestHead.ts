@@ -97,6 +97,11 @@ export class RequestHeadMachine {
     return !this.inFields && this.line.isUntouched
   }
 
+  /** The same, and not even an empty line. */
+  get isAsNew(): boolean {
+    return !this.inFields && this.line.isAsNew
+  }
+
   /** The method of the head that is being read, or that was refused. */
   get method(): HttpMethod | undefined {
     return this.line.method

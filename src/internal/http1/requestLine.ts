@@ -65,6 +65,11 @@ export class RequestLine {
     return this.state === Start
   }
 
+  /** The same, and not even an empty line. */
+  get isAsNew(): boolean {
+    return this.state === Start && this.emptyLines === 0
+  }
+
   reset(): void {
     this.state = Start
     this.emptyLines = 0

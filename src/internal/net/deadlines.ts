@@ -3,7 +3,6 @@
  *
  * A connection moves its deadline by writing a number; the sweep is touched only when a deadline comes nearer than
  * the next look, and then once. An `Effect.timeout` a read would cost 52 µs. Nothing is armed while nothing can be due.
- * Since it knows them all, it also lets those rest that are idle, by a timer of its own that keeps no process alive.
  *
  * @internal
  */
@@ -12,56 +11,27 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
-import { type Entry, Registry } from "../registry.js"
 import { unsafeInterrupt } from "../runtime.js"
 
 /** Something that is due at a time, in milliseconds of the clock; `Infinity` when it is not. */
 export interface Due {
   readonly dueAt: () => number
   readonly onDue: (now: number) => void
-  /** Told now and then: whoever has nothing to do may let go of what it can make again. */
-  readonly rest: () => void
 }
 
-/**
- * How often, in milliseconds of real time, since it can only be seen in memory: of 10,000 connections that are kept alive
- * most are idle, and an idle fiber with its parser takes 4 KB.
- */
-const restInterval = 1000
-
 export class Deadlines {
-  private readonly watched = new Registry<Due>()
-  private resting: NodeJS.Timeout | undefined
   private wakeAt = Number.POSITIVE_INFINITY
   private sleeper: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
   constructor(
     private readonly clock: Clock.Clock,
-    private readonly runtime: Runtime.Runtime<never>
+    private readonly runtime: Runtime.Runtime<never>,
+    /** Whoever may have one. */
+    private readonly watched: { readonly values: ReadonlyArray<Due> }
   ) {}
 
   now(): number {
     return this.clock.unsafeCurrentTimeMillis()
-  }
-
-  watch(due: Due): Entry<Due> {
-    this.resting ??= setInterval(this.rest, restInterval).unref()
-    return this.watched.add(due)
-  }
-
-  /** With the last of them the timer goes too: nothing is armed while nothing can be due. */
-  unwatch(entry: Entry<Due>): void {
-    this.watched.remove(entry)
-    if (this.watched.size === 0) this.stop()
-  }
-
-  /** The timer finds out by itself that nobody is left. */
-  private readonly rest = (): void => {
-    if (this.watched.size === 0) {
-      clearInterval(this.resting)
-      this.resting = undefined
-    }
-    for (const due of this.watched.values) due.rest()
   }
 
   /** To be called when a deadline was set to this time. One that moves away costs a comparison. */
@@ -72,12 +42,6 @@ export class Deadlines {
   /** Ends the sweep: nothing is due until a deadline is set again. */
   stop(): void {
     this.sleepUntil(Number.POSITIVE_INFINITY)
-  }
-
-  /** The server is gone. */
-  end(): void {
-    this.stop()
-    clearInterval(this.resting)
   }
 
   private sleepUntil(at: number): void {

@@ -136,6 +136,8 @@ export class ExchangeImpl implements Exchange {
   private totalAtTurn: number
   private evidence: Responded | undefined
   private madeBody: RequestBody | undefined
+  /** Whether the whole body had been read when the request was over. */
+  private isRead = false
 
   constructor(
     private readonly line: Line,
@@ -160,8 +162,13 @@ export class ExchangeImpl implements Exchange {
   close(): boolean {
     this.isOver = true
     this.state = "Answered"
-    this.madeBody?.close()
-    return this.madeBody !== undefined
+    const { madeBody } = this
+    if (madeBody === undefined) return false
+    this.isRead = madeBody.isDone
+    madeBody.close()
+    // Whatever holds on to the request does not hold on to its bytes.
+    this.madeBody = undefined
+    return true
   }
 
   private get hasBody(): boolean {
@@ -176,9 +183,14 @@ export class ExchangeImpl implements Exchange {
     return !this.head.keepAlive && this.head.version.minor > 0 && !this.isUpgraded
   }
 
+  /** Takes bytes where they lie, if they are all of a body that is being read whole. */
+  takeIn(bytes: Buffer): boolean {
+    return this.madeBody?.takeIn(bytes) === true
+  }
+
   /** Whether bytes of this request are still to come before the next one. */
   get isUnread(): boolean {
-    return this.hasBody && !this.body.isDone
+    return this.hasBody && !(this.madeBody?.isDone ?? this.isRead)
   }
 
   /** Whether this is the evidence that this very request was answered. */

@@ -14,7 +14,8 @@ import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import { Deadlines } from "./deadlines.js"
 import { Lingering } from "./lingering.js"
-import type { ConnectionFibers } from "./requestScope.js"
+import type { RequestFibers } from "./requestFibers.js"
+import { Roster } from "./roster.js"
 
 /** Why a connection ended. */
 export type EndReason =
@@ -32,7 +33,7 @@ export type EndReason =
   | "Broken"
   /** The connection was handed over, and has been given back. */
   | "Upgraded"
-  /** Its fiber was interrupted, by the closing server or by whoever holds it. */
+  /** It was cut off, by the closing server or by whoever holds its fiber. */
   | "Interrupted"
 
 /** How a connection ended, and how many requests it had brought. */
@@ -44,8 +45,9 @@ export interface ConnectionEnd {
 /** What all connections of a server have in common. */
 export interface Household {
   readonly limits: Limits
-  readonly makeParser: (limits: Limits) => Parser
+  readonly parsers: Parsers
   readonly makeWriter: () => Writer
+  readonly roster: Roster
   readonly deadlines: Deadlines
   readonly lingering: Lingering
   readonly onHalfClose: "answer" | "interrupt"
@@ -74,10 +76,32 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
 
 /** What serves the requests of a connection. */
 export interface Service<E, R> {
-  readonly fibers: ConnectionFibers
+  readonly fibers: RequestFibers
   readonly handler: Handler<E, R>
   /** Told of every failure that was answered 500, or that could not be answered. */
   readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>
+}
+
+/** As many as are reading at once on a busy server; more are made, and thrown away. */
+const maxIdleParsers = 64
+
+/**
+ * Parsers that nobody uses. Behind a request a parser is as new, so a connection has one only while it is in the middle
+ * of one: of 10,000 that are kept alive most are idle, and each parser is 600 bytes.
+ */
+export class Parsers {
+  private readonly idle: Array<Parser> = []
+
+  constructor(private readonly make: () => Parser) {}
+
+  take(): Parser {
+    return this.idle.pop() ?? this.make()
+  }
+
+  /** Takes one back that is as new. */
+  give(parser: Parser): void {
+    if (this.idle.length < maxIdleParsers) this.idle.push(parser)
+  }
 }
 
 /** Makes what all connections share; the sweep of deadlines ends with the scope. */
@@ -90,14 +114,16 @@ export const makeHousehold = (
     const writer = yield* ResponseWriter
     const clock = yield* Effect.clock
     const runtime = yield* Effect.runtime<never>()
+    const roster = new Roster()
     const deadlines = yield* Effect.acquireRelease(
-      Effect.sync(() => new Deadlines(clock, runtime)),
-      (deadlines) => Effect.sync(() => deadlines.end())
+      Effect.sync(() => new Deadlines(clock, runtime, roster)),
+      (deadlines) => Effect.sync(() => deadlines.stop())
     )
     return {
       limits,
-      makeParser: parser.make,
+      parsers: new Parsers(() => parser.make(limits)),
       makeWriter: writer.make,
+      roster,
       deadlines,
       lingering: new Lingering(limits),
       ...choices,

@@ -9,7 +9,9 @@
 import type { Connection } from "../../Listener.js"
 
 export class Inbox {
-  private queue: Array<Buffer> = []
+  /** Nearly always the only one. */
+  private first: Buffer | undefined
+  private others: Array<Buffer> | undefined
   private size = 0
   private isPaused = false
   /** The client has sent FIN: nothing follows what is here. */
@@ -20,8 +22,13 @@ export class Inbox {
     private readonly maxReadAhead: number
   ) {}
 
-  push(bytes: Buffer): void {
-    this.queue.push(bytes)
+  /** Keeps a copy: what arrives lies where the next bytes will. */
+  push(arrived: Buffer): void {
+    const bytes = Buffer.allocUnsafe(arrived.length)
+    bytes.set(arrived)
+    if (this.first === undefined) this.first = bytes
+    else if (this.others === undefined) this.others = [bytes]
+    else this.others.push(bytes)
     this.size += bytes.length
     if (this.size > this.maxReadAhead && !this.isPaused) {
       this.isPaused = true
@@ -30,25 +37,28 @@ export class Inbox {
   }
 
   get isEmpty(): boolean {
-    return this.queue.length === 0
+    return this.first === undefined
   }
 
   pull(): Buffer | undefined {
-    const bytes = this.queue.shift()
+    const bytes = this.first
     if (bytes === undefined) return undefined
+    this.first = this.others?.shift()
+    if (this.first === undefined) this.others = undefined
     this.size -= bytes.length
-    if (this.isPaused && (this.size <= this.maxReadAhead || this.queue.length === 0)) {
-      this.isPaused = false
-      this.connection.resume()
-    }
+    if (this.isPaused && (this.size <= this.maxReadAhead || this.first === undefined)) this.resume()
     return bytes
   }
 
   /** Throws away what is here, and reads on without an end. */
   discard(): void {
-    this.queue = []
+    this.first = this.others = undefined
     this.size = 0
-    if (this.isPaused) this.connection.resume()
+    if (this.isPaused) this.resume()
+  }
+
+  private resume(): void {
     this.isPaused = false
+    this.connection.resume()
   }
 }

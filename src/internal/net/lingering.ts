@@ -9,12 +9,12 @@
 import * as Duration from "effect/Duration"
 import type { Limits } from "../../Limits.js"
 import type { Connection } from "../../Listener.js"
-import { Registry } from "../registry.js"
+import { type Member, Registry } from "../registry.js"
 
 /** How often lingering connections are looked at, in milliseconds: as exact as a farewell needs to be. */
 const interval = 100
 
-interface Farewell {
+interface Farewell extends Member {
   readonly connection: Connection
   /** Since when nothing has changed, and how much was unsent by then. */
   since: number
@@ -34,9 +34,10 @@ export class Lingering {
 
   /** The timer finds out by itself that nobody is left: most farewells are over long before it looks. */
   add(connection: Connection): () => void {
-    const entry = this.farewells.add({ connection, since: performance.now(), unsent: connection.unsent() })
+    const farewell: Farewell = { at: -1, connection, since: performance.now(), unsent: connection.unsent() }
+    this.farewells.add(farewell)
     this.timer ??= setInterval(this.look, interval)
-    return () => this.farewells.remove(entry)
+    return () => this.farewells.remove(farewell)
   }
 
   /** What is not sent yet has the time that any answer has; then the client has its moment to end. */

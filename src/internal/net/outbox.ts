@@ -1,5 +1,5 @@
 /**
- * What a connection has to send: gathered while its fiber runs, and sent in one write when the fiber waits.
+ * What a connection has to send: gathered while there is more to be said in this turn, and sent in one write.
  *
  * The answers to sixteen pipelined requests leave in one system call, which is most of what a small answer costs. While
  * the request loop attends to it, the loop flushes before it waits. While a handler runs, a microtask does: it comes
@@ -22,7 +22,8 @@ const maxJoined = 64 * 1024
 
 export class Outbox {
   private text = ""
-  private parts: Array<string | Uint8Array> = []
+  /** What stands before the text; most answers are text alone. */
+  private parts: Array<string | Uint8Array> | undefined
   private gathered = 0
   private isScheduled = false
   /** Whether the request loop is at work in this very turn. */
@@ -55,9 +56,10 @@ export class Outbox {
     if (bytes.length <= maxCopied) {
       this.text += Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
     } else {
-      if (this.text !== "") this.parts.push(this.text)
+      const parts = (this.parts ??= [])
+      if (this.text !== "") parts.push(this.text)
       this.text = ""
-      this.parts.push(bytes)
+      parts.push(bytes)
     }
     this.gathered += bytes.length
     this.total += bytes.length
@@ -71,14 +73,14 @@ export class Outbox {
     else this.pushBytes(Buffer.from(content))
   }
 
-  readonly flush = (): void => {
+  flush(): void {
     if (this.gathered === 0) return
     const { parts, text } = this
-    if (text !== "") parts.push(text)
+    if (text !== "") parts?.push(text)
     this.text = ""
-    this.parts = []
+    this.parts = undefined
     this.gathered = 0
-    this.connection.write(parts)
+    this.connection.write(parts ?? [text])
   }
 
   /** Whether a writer should wait for the client. */
@@ -95,11 +97,9 @@ export class Outbox {
     if (this.isScheduled) return
     this.isScheduled = true
     // Not `queueMicrotask`, which makes a resource to be traced by, at four times the price.
-    void resolved.then(this.flushed)
-  }
-
-  private readonly flushed = (): void => {
-    this.isScheduled = false
-    this.flush()
+    void resolved.then(() => {
+      this.isScheduled = false
+      this.flush()
+    })
   }
 }

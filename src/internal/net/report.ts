@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
 import type { Service } from "./household.js"
-import { ConnectionFibers } from "./requestScope.js"
+import { RequestFibers } from "./requestFibers.js"
 
 /** The default report: an error in the log, with the request it is about. A client that left is never reported. */
 const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
@@ -28,7 +28,7 @@ export const serviceOf = <E, R, R2>(
   const report = onFailure ?? logFailure
   return {
     handler,
-    fibers: new ConnectionFibers(runtime),
+    fibers: new RequestFibers(runtime),
     report: (cause, request) =>
       Effect.catchAllCause(
         Effect.suspend(() => report(cause, request)),

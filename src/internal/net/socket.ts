@@ -7,10 +7,9 @@ import type { Socket } from "node:net"
 import * as Option from "effect/Option"
 import { type Address, tcp } from "../../Address.js"
 import type { Connection, ConnectionEvents } from "../../Listener.js"
+import { readingWith } from "./reading.js"
 
 let lastId = 0
-
-const ignore = (): void => {}
 
 const addressOf = (
   hostname: string | undefined,
@@ -21,36 +20,91 @@ const addressOf = (
     ? Option.none()
     : Option.some(tcp(hostname, port, family === "IPv6" ? "IPv6" : "IPv4"))
 
+/** Who is told when a socket's connection is opened, and when its descriptor has been given back to the system. */
+export interface Door {
+  readonly onOpen: (connection: SocketConnection) => void
+  readonly onClose: (connection: SocketConnection, isOpened: boolean) => void
+}
+
+/** Bytes that fit into one segment of TCP whatever lies between: what IPv6 guarantees, less the headers. */
+const oneSegment = 1200
+
+const connectionKey = Symbol("effect-asynchttpserver/SocketConnection")
+
+/** A socket knows its connection by a property, so that all sockets share their listeners: four closures are 250 bytes. */
+interface Owned extends Socket {
+  [connectionKey]?: SocketConnection | undefined
+}
+
+const onError = (): void => {}
+
+const startReading = readingWith(function (this: Owned, bytes) {
+  this[connectionKey]?.onBytes(bytes)
+})
+
+function onEnd(this: Owned): void {
+  this[connectionKey]?.onEnd()
+}
+
+function onDrain(this: Owned): void {
+  this[connectionKey]?.onDrain()
+}
+
+function onClose(this: Owned): void {
+  this[connectionKey]?.onClose()
+}
+
 export class SocketConnection implements Connection {
+  at = -1
   readonly id = ++lastId
   private events: ConnectionEvents | undefined
   private knownLocal: Option.Option<Address> = Option.none()
   private knownRemote: Option.Option<Address> = Option.none()
-  private socket: Socket | undefined
-  /** Told when somebody starts to read. */
-  onOpen: (() => void) | undefined
+  private socket: Owned | undefined
+  private hasWritten = false
+  private isHurried = false
+  private isDrainHeard = false
 
-  /** `onClose` is told when the descriptor has been given back to the system, however that came about. */
-  constructor(socket: Socket, onClose: (isOpened: boolean) => void) {
-    this.socket = socket
+  constructor(
+    socket: Socket,
+    private readonly door: Door
+  ) {
+    const owned: Owned = socket
+    this.socket = owned
+    owned[connectionKey] = this
     // Every error of a socket is followed by its close, which is what the connection acts upon.
-    socket.on("error", ignore)
-    socket.on("close", () => {
-      const { events } = this
-      this.forget()
-      onClose(events !== undefined)
-      events?.onClose()
-    })
+    socket.on("error", onError)
+    socket.on("close", onClose)
+  }
+
+  onBytes(bytes: Buffer): void {
+    this.events?.onBytes(bytes)
+  }
+
+  onEnd(): void {
+    this.events?.onEnd()
+  }
+
+  onDrain(): void {
+    this.events?.onDrain()
+  }
+
+  onClose(): void {
+    const { events } = this
+    this.forget()
+    this.door.onClose(this, events !== undefined)
+    events?.onClose()
   }
 
   /**
-   * A closed connection holds on to nothing: the accept stream's last chunks linger in the old generation, and with
-   * them a socket and all of its connection did, at half of the processor's time for a connection a request.
+   * A closed socket and its connection let go of each other. V8 makes sockets in the old generation when it has seen many
+   * of them survive, and there a dead one keeps alive whatever it refers to until the next full collection: with a
+   * connection a request, copying its handlers, requests and answers was a quarter of the processor's time.
    */
   private forget(): void {
+    if (this.socket !== undefined) this.socket[connectionKey] = undefined
     this.socket = undefined
     this.events = undefined
-    this.onOpen = undefined
   }
 
   // Asking for an address is a system call, and most requests are answered without it.
@@ -78,10 +132,9 @@ export class SocketConnection implements Connection {
       return
     }
     this.events = events
-    this.onOpen?.()
-    socket.on("data", events.onBytes)
-    socket.on("end", events.onEnd)
-    socket.on("drain", events.onDrain)
+    this.door.onOpen(this)
+    startReading(socket)
+    socket.on("end", onEnd)
     socket.resume()
   }
 
@@ -96,12 +149,25 @@ export class SocketConnection implements Connection {
   write(parts: ReadonlyArray<string | Uint8Array>): void {
     const { socket } = this
     if (socket === undefined || !socket.writable) return
+    this.hurry(socket, parts)
     if (parts.length > 1) socket.cork()
-    for (const part of parts) {
-      if (typeof part === "string") socket.write(part, "latin1")
-      else socket.write(part)
-    }
+    let isTaken = true
+    for (const part of parts) isTaken = typeof part === "string" ? socket.write(part, "latin1") : socket.write(part)
     if (parts.length > 1) socket.uncork()
+    if (isTaken || this.isDrainHeard) return
+    this.isDrainHeard = true
+    socket.on("drain", onDrain)
+  }
+
+  /**
+   * Nagle's algorithm holds a small segment back behind another that is on its way. A connection whose only answer is one
+   * segment has no other, and is spared the system call.
+   */
+  private hurry(socket: Socket, parts: ReadonlyArray<string | Uint8Array>): void {
+    if (this.isHurried) return
+    this.isHurried = this.hasWritten || parts.length > 1 || (parts[0]?.length ?? 0) > oneSegment
+    this.hasWritten = true
+    if (this.isHurried) socket.setNoDelay(true)
   }
 
   isFull(): boolean {
@@ -121,8 +187,10 @@ export class SocketConnection implements Connection {
     this.socket?.end()
   }
 
+  /** With nothing left to send, the system sends the FIN as it closes: a `shutdown` before it would cost a turn. */
   close(): void {
-    this.socket?.destroySoon()
+    if (this.socket?.writableLength === 0) this.socket.destroy()
+    else this.socket?.destroySoon()
   }
 
   /**

@@ -14,7 +14,7 @@ import { OSError, ValueError } from "../../Errors.js"
 import type { Bound, ListenOptions } from "../../Listener.js"
 import { Registry } from "../registry.js"
 import { Arrivals } from "./arrivals.js"
-import { SocketConnection } from "./socket.js"
+import { type Door, SocketConnection } from "./socket.js"
 
 /** What a socket buffers before it says that it is full: one read's worth, and all that a small answer needs. */
 const highWaterMark = 64 * 1024
@@ -116,7 +116,7 @@ const addressOf = (server: Server): Address => {
 }
 
 /** The sockets of one listener, from their arrival to their close. */
-class Sockets {
+class Sockets implements Door {
   readonly arrivals = new Arrivals<SocketConnection>()
   refused = 0
   /** Arrived, and neither opened nor closed. */
@@ -135,14 +135,19 @@ class Sockets {
       return
     }
     this.budget.unsafeTake()
-    const connection = new SocketConnection(socket, (isOpened) => {
-      if (!isOpened) this.arrivals.remove(connection)
-      this.unopened.remove(entry)
-      this.budget.unsafeRelease()
-    })
-    const entry = this.unopened.add(connection)
-    connection.onOpen = () => this.unopened.remove(entry)
+    const connection = new SocketConnection(socket, this)
+    this.unopened.add(connection)
     this.arrivals.offer(connection)
+  }
+
+  onOpen(connection: SocketConnection): void {
+    this.unopened.remove(connection)
+  }
+
+  onClose(connection: SocketConnection, isOpened: boolean): void {
+    if (!isOpened) this.arrivals.remove(connection)
+    this.unopened.remove(connection)
+    this.budget.unsafeRelease()
   }
 
   /** Here and not in a fiber: by then the system would have accepted the next one, and closed it without a word. */
@@ -173,10 +178,7 @@ export const listen = (
     const sockets = new Sockets(budget)
     const server = yield* Effect.acquireRelease(
       Effect.gen(function* () {
-        const server = createServer(
-          { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, highWaterMark },
-          sockets.onSocket
-        )
+        const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
         yield* bind(server, host, options)
         budget.unsafeTake()
         return server

@@ -1,0 +1,42 @@
+/**
+ * How the server parts from a connection on which it has said its last word.
+ *
+ * @internal
+ */
+import type { ExchangeImpl } from "./exchange.js"
+import type { Line } from "./line.js"
+
+/** Bytes that a client receives without having confirmed any: less than the ten segments of RFC 6928. */
+const firstFlight = 8 * 1024
+
+export interface Leaving {
+  /** The handler has failed behind the head of its answer, or has been cut off: at once, whatever is unsent. */
+  readonly how: "Broken" | "Cut" | "Said"
+  /** The last request, if there was one. */
+  readonly exchange: ExchangeImpl | undefined
+}
+
+/** Ends a connection; gives what has to be done when it has closed, if anything. */
+export const part = (line: Line, { exchange, how }: Leaving): (() => void) | undefined => {
+  const { connection, household, inbox } = line
+  // What only the connection's end can end would be taken for whole: by a reset it is not.
+  if (how === "Broken" && (exchange?.isUntilClose === true || exchange?.isUpgraded === true)) connection.abort()
+  else if (how !== "Said") connection.destroy()
+  else if (isSilent(line, exchange) && connection.unsent() === 0) connection.close()
+  else {
+    inbox.discard()
+    connection.end()
+    return household.lingering.add(connection)
+  }
+  return undefined
+}
+
+/**
+ * Whether nothing can come that would be answered by a reset, and so take with it what the client has not read yet: it
+ * has ended too, or has said that it will send nothing more, and all that it was sent fits into a first flight.
+ */
+const isSilent = ({ inbox, isBetween, outbox }: Line, exchange: ExchangeImpl | undefined): boolean => {
+  if (inbox.isEnded) return true
+  const isAnswered = exchange?.saysClose === true && !exchange.isUnread
+  return isAnswered && inbox.isEmpty && isBetween && outbox.total <= firstFlight
+}

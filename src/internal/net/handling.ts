@@ -1,0 +1,121 @@
+/**
+ * One handler at work, in a fiber that is its own: from the Effect it gave to the end of everything it left behind.
+ *
+ * Errors are settled here, in one block, by how far the answer is: not begun, it becomes an error's answer; begun, the
+ * connection breaks; whole, it stands. What goes wrong reaches the log or `onFailure` once, whoever leaves meanwhile.
+ *
+ * @internal
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import { ValueError } from "../../Errors.js"
+import type { Request } from "../../Request.js"
+import type { Handler, Responded } from "../../Response.js"
+import { Answering } from "../answering.js"
+import { unsafeInterrupt } from "../runtime.js"
+import type { ExchangeImpl } from "./exchange.js"
+import type { Service } from "./household.js"
+import { answeredBy, errorText, plainText } from "./ownAnswers.js"
+import { RequestScope } from "./requestFibers.js"
+
+/** A handler may only return the evidence that its own request was answered. */
+const notEvidence = (): Cause.Cause<never> =>
+  Cause.die(new Error("a handler must return the evidence that its own request was answered"))
+
+/** What of a handler is left to be run: nothing, if it does no more than `respond`, which is done now. */
+export const leftOf = <E, R>(
+  handler: Handler<E, R>,
+  request: Request,
+  exchange: ExchangeImpl
+): Effect.Effect<Responded, E | ValueError, R> | undefined => {
+  try {
+    const answer = handler(request)
+    if (!(answer instanceof Answering)) return answer
+    const evidence = answer.unsafeRun()
+    if (evidence instanceof ValueError) return evidence
+    return exchange.isEvidence(evidence) ? undefined : Exit.failCause(notEvidence())
+  } catch (defect) {
+    // A handler may throw before it has made an Effect: that is a defect like any other.
+    return Exit.die(defect)
+  }
+}
+
+export class Handling<E, R> {
+  private readonly scope = new RequestScope()
+  private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  /** It is to end: because its client has gone, or so that the server may. */
+  private isToEnd: "ClientGone" | "ServerCloses" | undefined
+
+  constructor(
+    private readonly service: Service<E, R>,
+    private readonly request: Request,
+    private readonly exchange: ExchangeImpl
+  ) {}
+
+  /**
+   * Runs a handler in this very turn, as far as it goes without waiting; `onOver` is told when its fibers have ended, its
+   * finalizers have run and what there was to report has been. What comes behind the handler needs a fiber only if there
+   * is something to be run, and has one that nobody interrupts.
+   */
+  run(handler: Effect.Effect<Responded, E | ValueError, R>, onOver: () => void): void {
+    // Its failure is a value: one that ends a fiber is logged by Effect besides.
+    const fiber = this.service.fibers.fork(Effect.exit(handler), this.scope)
+    this.fiber = fiber
+    if (this.isToEnd !== undefined) unsafeInterrupt(fiber)
+    fiber.addObserver((ended) => {
+      const exit = Exit.flatten(ended)
+      const rest = Exit.isSuccess(exit) ? this.settled(exit.value) : this.failed(exit.cause)
+      if (rest === undefined) onOver()
+      else this.service.fibers.forkUninterruptible(rest).addObserver(onOver)
+    })
+  }
+
+  /** Ends the handler; its finalizers run. */
+  interrupt(why: "ClientGone" | "ServerCloses"): void {
+    this.isToEnd ??= why
+    if (this.fiber !== undefined) unsafeInterrupt(this.fiber)
+  }
+
+  /** What is left to be run behind an answer. */
+  private settled(evidence: Responded): Effect.Effect<void, never, R> | undefined {
+    return this.exchange.isEvidence(evidence) ? this.concluded(Exit.void) : this.failed(notEvidence())
+  }
+
+  /** Every failure ends here: answered while it can be, reported unless it is the client's mistake. */
+  private failed(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> | undefined {
+    const { exchange } = this
+    if (this.isToEnd !== undefined && Cause.isInterrupted(cause)) return this.interrupted(cause)
+    const error = answeredBy(cause)
+    const status = error?.status ?? 500
+    const isAnswer = exchange.state === "Unanswered"
+    if (isAnswer) exchange.respond(status, errorText(status, error), plainText)
+    return isAnswer && status !== 500 ? this.concluded(Exit.failCause(cause)) : this.reported(cause)
+  }
+
+  private interrupted(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> | undefined {
+    if (this.isToEnd === "ServerCloses" && this.exchange.state === "Unanswered") {
+      // The client should try again elsewhere.
+      this.exchange.respond(503, errorText(503, undefined), { ...plainText, Connection: "close" })
+    }
+    return Cause.isInterruptedOnly(cause) ? this.concluded(Exit.failCause(cause)) : this.reported(cause)
+  }
+
+  private reported(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {
+    const concluded = this.concluded(Exit.failCause(cause))
+    const report = this.report(cause)
+    return concluded === undefined ? report : Effect.zipRight(report, concluded)
+  }
+
+  /** A status other than 500 is this server's own, so what is reported is the handler's. */
+  private report(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {
+    return this.service.report(cause as Cause.Cause<E>, this.request)
+  }
+
+  /** The answer stands, whatever its finalizers do. */
+  private concluded(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, never, R> | undefined {
+    const closing = this.scope.close(exit)
+    return closing && Effect.catchAllCause(closing, (cause) => this.report(cause))
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What the server says by itself: the text of an error's answer, and the last words to a client that is not understood.
+ *
+ * @internal
+ */
+import * as Cause from "effect/Cause"
+import * as Option from "effect/Option"
+import { KeyError, ValueError } from "../../Errors.js"
+import { toString as statusText } from "../../HttpCode.js"
+import type { HttpMethod } from "../../HttpMethod.js"
+import type { Writer } from "../../ResponseWriter.js"
+import { reasons } from "../reasons.js"
+
+export const plainText = { "Content-Type": "text/plain; charset=utf-8" }
+
+/** Its status, and for the client's mistakes the rule that was broken. No input in it. */
+export const errorText = (status: number, error: ValueError | KeyError | undefined): string => {
+  if (error === undefined || status === 500) return `${statusText(status)}\n`
+  return `${statusText(status)}: ${error instanceof ValueError ? reasons[error.reason].text : error.message}\n`
+}
+
+/** The error that answers a failure by itself, if the failure is one. */
+export const answeredBy = (cause: Cause.Cause<unknown>): ValueError | KeyError | undefined => {
+  const failure = Option.getOrUndefined(Cause.failureOption(cause))
+  return failure instanceof ValueError || failure instanceof KeyError ? failure : undefined
+}
+
+/** The answer to a request that never became one, behind which the connection closes. */
+export const lastWords = (
+  error: ValueError,
+  writer: Writer,
+  { date, method }: { readonly date: string; readonly method: HttpMethod | undefined }
+): string => {
+  const text = errorText(error.status, error)
+  const head = writer.head({
+    status: error.status,
+    fields: ["Content-Type", plainText["Content-Type"]],
+    contentLength: text.length,
+    method: method ?? "GET",
+    minor: 1,
+    reuse: false,
+    date
+  })
+  if (head._tag !== "Written") return ""
+  return head.framing._tag === "None" ? head.text : head.text + text
+}

@@ -1,0 +1,110 @@
+/**
+ * The fibers in which requests are handled, each with a `Scope` of its own.
+ *
+ * A request that needs a fiber has one that is new: what its handler sets in it, forks in it or patches of it is nobody
+ * else's, and ends with it. It has a context of its own too, since a handler may keep it: a daemon, or a runtime captured
+ * for a callback, finds the scope of its own request there, which has closed, and never another's. The scope in it is the
+ * promise of one, made real by its first finalizer.
+ *
+ * @internal
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as ExecutionStrategy from "effect/ExecutionStrategy"
+import { sequential } from "effect/ExecutionStrategy"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
+import { pipeArguments } from "effect/Pipeable"
+import * as Runtime from "effect/Runtime"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import { defaultScheduler } from "effect/Scheduler"
+import * as Scope from "effect/Scope"
+import { microtaskScheduler } from "../scheduler.js"
+
+/** A scope of which nothing is made before somebody uses it: most requests do not. */
+export class RequestScope implements Scope.Scope {
+  readonly [Scope.ScopeTypeId]: Scope.ScopeTypeId = Scope.ScopeTypeId
+  readonly strategy: ExecutionStrategy.ExecutionStrategy = sequential
+  private made: Scope.CloseableScope | undefined
+  private exit: Exit.Exit<unknown, unknown> | undefined
+
+  private get real(): Scope.CloseableScope {
+    if (this.made !== undefined) return this.made
+    const made = Effect.runSync(Scope.make())
+    this.made = made
+    // What comes to a scope that is over is finalized at once, as with any other.
+    if (this.exit !== undefined) Effect.runSync(Scope.close(made, this.exit))
+    return made
+  }
+
+  // `state`, `addFinalizer` and `fork` are a scope's own members, which its public type leaves out. `Effect.forkScoped`
+  // looks at the first, and adds itself to it.
+  get state(): unknown {
+    return (this.real as Scope.CloseableScope & { readonly state: unknown }).state
+  }
+
+  addFinalizer(finalizer: Scope.Scope.Finalizer): Effect.Effect<void> {
+    return Effect.suspend(() => Scope.addFinalizerExit(this.real, finalizer))
+  }
+
+  fork(strategy: ExecutionStrategy.ExecutionStrategy): Effect.Effect<Scope.CloseableScope> {
+    return Effect.suspend(() => Scope.fork(this.real, strategy))
+  }
+
+  /** Ends it; `undefined` when there is nothing to be done for that. */
+  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
+    this.exit = exit
+    return this.made === undefined ? undefined : Scope.close(this.made, exit)
+  }
+
+  pipe() {
+    // biome-ignore lint/complexity/noArguments: `pipeArguments` reads them, as in every Pipeable of Effect.
+    return pipeArguments(this, arguments)
+  }
+}
+
+/** Where the fibers come from for the connections that one caller serves: his context, his FiberRefs, his logger. */
+export class RequestFibers {
+  private readonly runtime: Runtime.Runtime<never>
+  private readonly uninterruptible: Runtime.Runtime<never>
+
+  constructor({ context, fiberRefs, runtimeFlags }: Runtime.Runtime<never>) {
+    const own = { context, fiberRefs: scheduled(fiberRefs) }
+    const { Interruption } = RuntimeFlags
+    this.runtime = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.enable(runtimeFlags, Interruption) })
+    this.uninterruptible = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.disable(runtimeFlags, Interruption) })
+  }
+
+  // Whoever asks has what the effect needs, `R`: it is the context's, but for the one scope that he gives.
+
+  /** Starts the fiber of a request in this very turn. */
+  fork<A, E, R>(effect: Effect.Effect<A, E, R>, scope: RequestScope): Fiber.RuntimeFiber<A, E> {
+    const { context, fiberRefs, runtimeFlags } = this.runtime
+    const runtime = Runtime.make({ context: contextWith(context, scope), fiberRefs, runtimeFlags })
+    return Runtime.runFork(runtime, effect as Effect.Effect<A, E>)
+  }
+
+  /** Starts a fiber that is born uninterruptible: an interruption would take the place of its result. */
+  forkUninterruptible<A, R>(effect: Effect.Effect<A, never, R>): Fiber.RuntimeFiber<A> {
+    return Runtime.runFork(this.uninterruptible, effect as Effect.Effect<A>)
+  }
+}
+
+/** With a scheduler that keeps nothing of a fiber, unless the caller has chosen one. */
+const scheduled = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs =>
+  FiberRefs.getOrDefault(refs, FiberRef.currentScheduler) === defaultScheduler
+    ? FiberRefs.updateAs(refs, {
+        fiberId: FiberId.none,
+        fiberRef: FiberRef.currentScheduler,
+        value: microtaskScheduler
+      })
+    : refs
+
+const contextWith = (base: Context.Context<never>, scope: Scope.Scope): Context.Context<never> => {
+  const services = new Map(base.unsafeMap)
+  services.set(Scope.Scope.key, scope)
+  return Context.unsafeMake(services)
+}
