@@ -82,10 +82,7 @@ export type Step = "NeedMore" | RequestHead | BodyBytes | BodyEnd | Malformed
  * @category models
  */
 export interface Parser {
-  /**
-   * Takes the next bytes; only right when nothing has been fed yet, or `next` has said `NeedMore`. Bytes that are all of a
-   * body with a length may be overwritten when `next` has said so again, or `End`; others are not.
-   */
+  /** Takes the next bytes; only right when nothing has been fed yet, or `next` has said `NeedMore`. */
   readonly feed: (bytes: Buffer) => void
   /** Says what comes next. */
   readonly next: () => Step

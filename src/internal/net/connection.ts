@@ -282,7 +282,6 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   onBytes(bytes: Buffer): void {
     if (this.phase === "Over") return
     this.patience.heard()
-    if (this.phase === "Handling" && this.exchange.takeIn(bytes)) return
     this.inbox.push(bytes)
     this.happened()
   }

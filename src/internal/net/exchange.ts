@@ -183,11 +183,6 @@ export class ExchangeImpl implements Exchange {
     return !this.head.keepAlive && this.head.version.minor > 0 && !this.isUpgraded
   }
 
-  /** Takes bytes where they lie, if they are all of a body that is being read whole. */
-  takeIn(bytes: Buffer): boolean {
-    return this.madeBody?.takeIn(bytes) === true
-  }
-
   /** Whether bytes of this request are still to come before the next one. */
   get isUnread(): boolean {
     return this.hasBody && !(this.madeBody?.isDone ?? this.isRead)
