@@ -25,7 +25,7 @@ import * as tcp from "./internal/net/tcp.js"
  * @category models
  */
 export interface ConnectionEvents {
-  /** Bytes that the client has sent. They are the listener's, and may be overwritten as soon as this has returned. */
+  /** Bytes that the client has sent; they are not changed afterwards. */
   onBytes(bytes: Buffer): void
   /** The client will send nothing more (FIN). */
   onEnd(): void

@@ -22,10 +22,7 @@ export class Inbox {
     private readonly maxReadAhead: number
   ) {}
 
-  /** Keeps a copy: what arrives lies where the next bytes will. */
-  push(arrived: Buffer): void {
-    const bytes = Buffer.allocUnsafe(arrived.length)
-    bytes.set(arrived)
+  push(bytes: Buffer): void {
     if (this.first === undefined) this.first = bytes
     else if (this.others === undefined) this.others = [bytes]
     else this.others.push(bytes)

@@ -1,11 +1,13 @@
 /**
  * Reading from sockets into one buffer that all of them share.
  *
- * For each read `node:net` allocates 64 KiB and gives back what was not filled: 1 of 8 µs of a small request, and for large
- * bodies most of what the garbage collector is called for. A socket that one connects oneself may be told to read into a
- * buffer of one's own (`onread`, which is documented); for one that was accepted there is no such option, so what it sets
- * is set here: two properties and a buffer of the handle, looked for at the first socket. Where they are not found, sockets
- * emit `data`.
+ * For each read `node:net` allocates 64 KiB and gives back what was not filled: 1 of 8 µs of a small request. Here what has
+ * been read is copied out of the one buffer, as long as it is little; a socket that brings much at once reads into buffers
+ * of its own, which are handed on as they are.
+ *
+ * A socket that one connects oneself may be told to read into a buffer of one's own (`onread`, which is documented); for
+ * one that was accepted there is no such option, so what it sets is set here: three properties and a buffer of the handle,
+ * looked for at the first socket. Where they are not found, sockets emit `data`.
  *
  * @internal
  */
@@ -14,13 +16,17 @@ import type { Socket } from "node:net"
 /** As much as `node:net` reads at once. */
 const readSize = 64 * 1024
 
-/** Told of bytes that are there during the call only; `this` is the socket. */
+/** From here on to allocate another buffer costs less than to copy. */
+const much = readSize / 2
+
+/** Told of bytes, which are his; `this` is the socket. */
 export type OnBytes = (this: Socket, bytes: Buffer) => void
 
 /** What the option `onread` of `new net.Socket` sets, and the constructor leaves null. */
 interface Insides {
   readonly buffer: symbol
   readonly callback: symbol
+  readonly generator: symbol
 }
 
 interface Opened {
@@ -32,17 +38,30 @@ let insides: Insides | undefined | "Unknown" = "Unknown"
 
 const insidesOf = (socket: Opened): Insides | undefined => {
   const symbols = Object.getOwnPropertySymbols(socket)
-  const [buffer, callback] = ["kBuffer", "kBufferCb"].map((name) =>
+  const [buffer, callback, generator] = ["kBuffer", "kBufferCb", "kBufferGen"].map((name) =>
     symbols.find((symbol) => symbol.description === name && socket[symbol] === null)
   )
-  return buffer === undefined || callback === undefined ? undefined : { buffer, callback }
+  const isThere = buffer !== undefined && callback !== undefined && generator !== undefined
+  return isThere ? { buffer, callback, generator } : undefined
+}
+
+const copyOf = (buffer: Buffer, length: number): Buffer => {
+  const copy = Buffer.allocUnsafe(length)
+  buffer.copy(copy, 0, 0, length)
+  return copy
 }
 
 /** Makes sockets tell of what they read; each has to be paused when it is given, and is to be resumed. */
 export const readingWith = (onBytes: OnBytes): ((socket: Socket) => void) => {
   let shared: Buffer | undefined
+  // Where the socket whose callback has just returned reads next; undefined is where it did.
+  let next: Buffer | undefined
+  const generate = (): Buffer | undefined => next
   const onFilled = function (this: Socket, length: number, buffer: Buffer): boolean {
-    onBytes.call(this, buffer.subarray(0, length))
+    const isMuch = length >= much
+    const isOwn = buffer !== shared
+    onBytes.call(this, isOwn && isMuch ? buffer.subarray(0, length) : copyOf(buffer, length))
+    next = isMuch ? Buffer.allocUnsafeSlow(readSize) : isOwn ? shared : undefined
     return true
   }
   return (socket) => {
@@ -57,6 +76,7 @@ export const readingWith = (onBytes: OnBytes): ((socket: Socket) => void) => {
     shared ??= Buffer.allocUnsafeSlow(readSize)
     opened[insides.buffer] = shared
     opened[insides.callback] = onFilled
+    opened[insides.generator] = generate
     handle.useUserBuffer(shared)
   }
 }
