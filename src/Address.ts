@@ -71,3 +71,20 @@ const reachable = (address: TcpAddress): string =>
  * @category conversions
  */
 export const toUrl = (address: Address): string => `http://${reachable(address)}:${address.port}`
+
+/**
+ * An address as `host:port`, with brackets around an IPv6 host; "any address" as it is.
+ *
+ * @example
+ * ```ts
+ * import { Address } from "effect-asynchttpserver"
+ *
+ * console.log(Address.toAuthority(Address.tcp("::1", 8080, "IPv6")))
+ * // [::1]:8080
+ * ```
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toAuthority = ({ family, hostname, port }: Address): string =>
+  family === "IPv6" ? `[${hostname}]:${port}` : `${hostname}:${port}`

@@ -2,8 +2,9 @@
  * The descriptor budget: how many sockets this process may hold, how many it holds, and the gate in front of the fork.
  *
  * A `Ref` is the number of descriptors really held, one a socket, taken when the socket arrives and given back when it
- * is closed. The rule is the original's: there is room while `held + assumed < max`. The budget opens and closes
- * nothing itself.
+ * is closed, and those that handlers have reserved. The rule is the original's: there is room while
+ * `held + assumed < max`. The budget opens and closes nothing itself; it can be watched, and compared with what the
+ * system counts.
  *
  * @since 0.1.0
  */
@@ -13,8 +14,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Ref from "effect/Ref"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { CountedRef } from "./internal/countedRef.js"
-import { openDescriptors, systemLimit } from "./internal/descriptors.js"
+import { openDescriptors as countOpen, systemLimit } from "./internal/descriptors.js"
 
 /**
  * The maximum that is used when the system does not tell its own: `MAX_DESCRIPTORS_FALLBACK`, else 16000, as the
@@ -63,15 +66,24 @@ export interface Options {
  * @category models
  */
 export interface Budget {
-  /** The most descriptors that may be held. */
+  /** The most descriptors that may be held; what `measure` found last, where it was not given. */
   readonly max: number
   /** Descriptors kept back for files, name look-ups and logs, whatever is assumed; so many fewer connections are taken. */
-  readonly reserve: number
+  readonly kept: number
   /**
-   * Descriptors held now: listening sockets, connections that wait, connections that are served. A handler that opens
-   * files of its own may count them here too, as long as it takes them off again.
+   * Descriptors held now: listening sockets, connections that wait, connections that are served, and what was reserved.
+   * `openDescriptors` is what the system counts: of both, the difference stays the same while only this server works.
    */
   readonly held: Ref.Ref<number>
+  /** What is held, from now on: the state there is, and the newest after each change; states between two looks are skipped. */
+  readonly changes: Stream.Stream<State>
+  /**
+   * Takes descriptors for what is about to be opened, a file or another socket, and gives them back when the scope ends.
+   * Waits, without using the processor, until there is room for them: `held + count < max`.
+   */
+  readonly reserve: (count: number) => Effect.Effect<void, never, Scope.Scope>
+  /** Reads the system's limit anew, unless `max` was given. A server does so when it listens. */
+  readonly measure: Effect.Effect<void>
   /** The original's rule: `held + assumed < max`, and always true for a negative `assumed`. */
   readonly hasRoom: (assumed: number) => Effect.Effect<boolean>
   /** Waits, without using the processor, until there is room for `assumed`, and for the reserve in any case. */
@@ -97,42 +109,122 @@ export class DescriptorBudget extends Context.Tag("effect-asynchttpserver/Descri
   Budget
 >() {}
 
-/** Enough for a handler's files and for the runtime; at most a quarter, so that a small limit still serves. */
-const reserveOf = (max: number): number => Math.min(64, Math.floor(max / 4))
+/**
+ * What is held at one moment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface State {
+  readonly held: number
+  readonly max: number
+}
 
-const fromMax = (max: number): Budget => {
-  const reserve = reserveOf(max)
+/**
+ * How many descriptors this process has open, as the system counts them; 0 where it does not say.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const openDescriptors: Effect.Effect<number> = Effect.sync(countOpen)
+
+/** Enough for a handler's files and for the runtime; at most a quarter, so that a small limit still serves. */
+const keptOf = (max: number): number => Math.min(64, Math.floor(max / 4))
+
+/** `limit` gives the most that may be held, each time it is asked. */
+const fromLimit = (limit: () => number): Budget => {
   const held = new CountedRef()
+  let max = limit()
   const hasRoom = (needed: number): boolean => held.unsafeCount + needed < max
   const awaitRoom = (needed: number): Effect.Effect<void> =>
     Effect.suspend(() => (hasRoom(needed) ? Effect.void : Effect.zipRight(held.fell.waitOrLeave(), awaitRoom(needed))))
+  const take = (count: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (!hasRoom(count)) return Effect.zipRight(held.fell.waitOrLeave(), take(count))
+      held.unsafeAdd(count)
+      return Effect.void
+    })
   return {
-    max,
-    reserve,
+    get max() {
+      return max
+    },
+    get kept() {
+      return keptOf(max)
+    },
     held,
+    changes: Stream.unwrap(Effect.sync(() => statesOf(held, () => ({ held: held.unsafeCount, max })))),
+    reserve: (count) =>
+      count <= 0
+        ? Effect.void
+        : Effect.asVoid(
+            Effect.acquireRelease(Effect.interruptible(take(count)), () => Effect.sync(() => held.unsafeAdd(-count)))
+          ),
+    measure: Effect.sync(() => {
+      max = limit()
+    }),
     hasRoom: (assumed) => Effect.sync(() => assumed < 0 || hasRoom(assumed)),
-    awaitRoom: (assumed) => awaitRoom(Math.max(assumed, reserve)),
-    unsafeHasRoom: (assumed) => hasRoom(Math.max(assumed, reserve)),
-    unsafeCanArrive: () => hasRoom(reserve),
+    awaitRoom: (assumed) => Effect.suspend(() => awaitRoom(Math.max(assumed, keptOf(max)))),
+    unsafeHasRoom: (assumed) => hasRoom(Math.max(assumed, keptOf(max))),
+    unsafeCanArrive: () => hasRoom(keptOf(max)),
     unsafeTake: () => held.unsafeAdd(1),
     unsafeRelease: () => held.unsafeAdd(-1)
   }
 }
 
+/** The state now, and then whenever another one is found; it is looked for when it may have changed, and never polled. */
+const statesOf = (held: CountedRef, now: () => State): Stream.Stream<State> => {
+  let last: State | undefined
+  const next: Effect.Effect<State> = Effect.suspend(() => {
+    const state = now()
+    if (last !== undefined && last.held === state.held && last.max === state.max) {
+      return Effect.zipRight(held.changed.waitOrLeave(), next)
+    }
+    last = state
+    return Effect.succeed(state)
+  })
+  return Stream.repeatEffect(next)
+}
+
 /**
- * Makes a budget. Reading the system's limit happens here, once; a `MAX_DESCRIPTORS_FALLBACK` that is no positive
- * number is a `ConfigError`, though only where the system is silent.
+ * Makes a budget. A `MAX_DESCRIPTORS_FALLBACK` that is no positive number is a `ConfigError`, though only where the system
+ * does not tell its own limit.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Budget, ConfigError.ConfigError> =>
   Effect.suspend(() => {
-    if (options.max !== undefined) return Effect.succeed(fromMax(options.max))
-    const limit = systemLimit()
-    const known = limit === undefined ? maxDescriptorsFallback : Effect.succeed(limit)
-    return Effect.map(known, (limit) => fromMax(Math.max(1, limit - openDescriptors())))
+    const { max } = options
+    if (max !== undefined) return Effect.succeed(fromLimit(() => max))
+    const isKnown = systemLimit() !== undefined
+    return Effect.map(isKnown ? Effect.succeed(0) : maxDescriptorsFallback, (fallback) => {
+      const others = countOpen()
+      return fromLimit(() => Math.max(1, (systemLimit() ?? fallback) - others))
+    })
   })
+
+/**
+ * `reserve` of the budget in the context.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Ref } from "effect"
+ * import { DescriptorBudget } from "effect-asynchttpserver"
+ *
+ * const program = Effect.gen(function*() {
+ *   const budget = yield* DescriptorBudget.DescriptorBudget
+ *   const during = yield* Effect.scoped(Effect.zipRight(DescriptorBudget.reserve(2), Ref.get(budget.held)))
+ *   return [during, yield* Ref.get(budget.held)]
+ * })
+ * console.log(await Effect.runPromise(Effect.provide(program, DescriptorBudget.layer({ max: 10 }))))
+ * // [ 2, 0 ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const reserve = (count: number): Effect.Effect<void, never, DescriptorBudget | Scope.Scope> =>
+  Effect.flatMap(DescriptorBudget, (budget) => budget.reserve(count))
 
 /**
  * A budget as a layer. A wrong `MAX_DESCRIPTORS_FALLBACK` is a defect here; `make` has it in its type.

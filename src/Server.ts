@@ -17,15 +17,21 @@ import { sequential } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Address, type Domain, toUrl } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { type Answered, OSError, ValueError } from "./Errors.js"
+import type { EndReason } from "./internal/endReason.js"
 import { ServerConnection } from "./internal/net/connection.js"
-import { type ConnectionEnd, type EndReason, makeHousehold, type Service } from "./internal/net/household.js"
+import { GateLog } from "./internal/net/gate.js"
+import { type ConnectionEnd, makeHousehold, type Service } from "./internal/net/household.js"
 import { serviceOf } from "./internal/net/report.js"
 import type { CloseReport } from "./internal/net/roster.js"
+import { watching } from "./internal/net/watching.js"
+import { isBacklog, senselessIn, senses } from "./internal/options.js"
+import { isTransient } from "./internal/transient.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
 import type { Request } from "./Request.js"
@@ -92,8 +98,18 @@ export interface Options extends ListenOptions {
   readonly onHalfClose?: "answer" | "interrupt" | undefined
   /** What becomes of CONNECT: it is refused with 501 (default), or a handler may answer it, by `Response.tunnel`. */
   readonly onConnect?: "refuse" | "handle" | undefined
+  /**
+   * What becomes of a connection when there is no room for it: it waits (default) as long as the waiting room has a place,
+   * or is refused at once, with 503 and `Retry-After`. Without a place it is refused in any case.
+   */
+  readonly onFull?: "wait" | "refuse" | undefined
   /** How long requests in flight may go on when the server closes, in real time; 5 seconds by default. */
   readonly drainTimeout?: Duration.DurationInput | undefined
+  /**
+   * How long handlers that were interrupted then may take to end, finalizers included, in real time; 2 seconds by default.
+   * Those that take longer are left to themselves, without a connection, and counted as `abandoned`.
+   */
+  readonly interruptTimeout?: Duration.DurationInput | undefined
 }
 
 /**
@@ -174,6 +190,8 @@ export interface Server {
    * Closing what is closed does nothing; a closed server may listen again.
    */
   readonly close: Effect.Effect<CloseReport>
+  /** The descriptors this server counts: how many are held, their changes, and `reserve` for a handler's own. */
+  readonly budget: DescriptorBudget.Budget
 }
 
 /**
@@ -186,46 +204,22 @@ export const Server: Context.Tag<Server, Server> = Context.GenericTag<Server>("e
 
 const defaultDrainTimeout = Duration.seconds(5)
 
+const defaultInterruptTimeout = Duration.seconds(2)
+
 const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
 
 const limitsOf = ({ limits, maxBody }: Options): Limits.Options =>
   maxBody === undefined ? { ...limits } : { ...limits, maxBody }
 
-const isBacklog = (given: unknown): boolean => Number.isInteger(given) && Number(given) >= 0
-
-const isAny = (): boolean => true
-
-/** What an option may be that comes from a configuration, or from code without types; `listen` looks at the others. */
-const senses: { readonly [K in keyof Options]-?: (given: unknown) => boolean } = {
-  port: isAny,
-  address: isAny,
-  domain: isAny,
-  reuseAddr: isAny,
-  reusePort: isAny,
-  maxBody: isAny,
-  limits: isAny,
-  backlog: isBacklog,
-  // Any duration that a limit may be.
-  drainTimeout: (given) => Limits.senseless({ lingerTimeout: given as Duration.DurationInput }) === undefined,
-  onHalfClose: (given) => given === "answer" || given === "interrupt",
-  onConnect: (given) => given === "refuse" || given === "handle"
-}
-
 /** The first option that makes no sense; the server is made with the defaults then, and refuses to listen. */
-const senselessOf = (options: Options): string | undefined => {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  const own = given.find(([name, value]) => !(Object.hasOwn(senses, name) && senses[name as keyof Options](value)))
-  return own?.[0] ?? Limits.senseless(limitsOf(options))
-}
+const senselessOf = (options: Options): string | undefined =>
+  senselessIn(options, senses) ?? Limits.senseless(limitsOf(options))
 
-/** Lasts as long as a connection, and says how it ended; interrupted, it ends the connection first. */
-const watching = <E, R>(connection: ServerConnection<E, R>): Effect.Effect<ConnectionEnd> =>
-  Effect.catchAllCause(Effect.interruptible(connection.gone), () =>
-    Effect.suspend(() => {
-      connection.interrupt("Interrupted")
-      return connection.gone
-    })
-  )
+/** Errors of the system that pass are waited out: 10 ms at first, 1 s at most. */
+const pauses = Schedule.union(Schedule.exponential(Duration.millis(10)), Schedule.spaced(Duration.seconds(1)))
+
+const logTransient = (error: OSError): Effect.Effect<void> =>
+  isTransient(error) ? Effect.logWarning("could not accept a connection", error) : Effect.void
 
 interface Listening {
   readonly bound: Listener.Bound
@@ -259,9 +253,10 @@ export const make = (
       onHalfClose: options.onHalfClose ?? "answer"
     })
     const { roster } = household
-    const drainTimeout = Duration.toMillis(
-      wrong === undefined && options.drainTimeout !== undefined ? options.drainTimeout : defaultDrainTimeout
-    )
+    const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } =
+      wrong === undefined ? options : {}
+    const patience = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
+    const gateLog = new GateLog(budget, yield* Effect.clock)
     const turn = yield* Effect.makeSemaphore(1)
     let listening: Listening | undefined
 
@@ -283,7 +278,8 @@ export const make = (
             domain: given.domain ?? options.domain ?? "IPv4",
             backlog: given.backlog ?? options.backlog ?? 511,
             reuseAddr: options.reuseAddr ?? true,
-            reusePort: options.reusePort ?? false
+            reusePort: options.reusePort ?? false,
+            onFull: options.onFull ?? "wait"
           })
           .pipe(
             Scope.extend(own),
@@ -307,7 +303,7 @@ export const make = (
       return Scope.close(scope, Exit.void)
     })
 
-    const close = Effect.zipRight(turn.withPermits(1)(stopListening), roster.close(drainTimeout))
+    const close = Effect.zipRight(turn.withPermits(1)(stopListening), roster.close(patience))
 
     const acceptRequest = <E, R, R2>(
       handler: Handler<E, R>,
@@ -340,10 +336,16 @@ export const make = (
       const room: Effect.Effect<void> = Effect.suspend(() =>
         isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), roster.awaitEnd()), room)
       )
+      const gate = Effect.suspend(() =>
+        isOpen() ? Effect.void : Effect.zipRight(gateLog.closed, Effect.zipRight(room, gateLog.opened))
+      )
       const opening = bound.admit(isOpen, (connection) => {
         new ServerConnection(connection, household, service).open()
       })
-      return Stream.repeatEffect(Effect.zipRight(room, opening)).pipe(Stream.runDrain, Effect.zipRight(Effect.never))
+      const survived = Effect.tapError(opening, logTransient).pipe(
+        Effect.retry({ while: isTransient, schedule: pauses })
+      )
+      return Stream.repeatEffect(Effect.zipRight(gate, survived)).pipe(Stream.runDrain, Effect.zipRight(Effect.never))
     }
 
     const serve = <E, R, R2>(
@@ -362,12 +364,11 @@ export const make = (
         return Effect.acquireUseRelease(
           opened,
           () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop(bound, service, assumed)),
-          // By now the server may have been closed, and may listen again: that is not what was opened here.
-          (opened) =>
-            Effect.zipRight(
-              Effect.suspend(() => (opened !== undefined && opened === listening ? stopListening : Effect.void)),
-              roster.close(drainTimeout, service)
-            )
+          (opened) => {
+            // By now the server may have been closed, and may listen again: that is not what was opened here.
+            const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void
+            return Effect.zipRight(stopped, roster.close(patience, service))
+          }
         )
       })
 
@@ -380,7 +381,8 @@ export const make = (
       shouldAcceptRequest: (assumed = DescriptorBudget.assumedDescriptorsPerRequest) => budget.hasRoom(assumed),
       acceptRequest,
       serve,
-      close
+      close,
+      budget
     })
   })
 
@@ -622,3 +624,36 @@ export const serve: {
  * @category accessors
  */
 export const close: Effect.Effect<CloseReport, never, Server> = Effect.flatMap(Server, (server) => server.close)
+
+/**
+ * The descriptors that the server in the context counts.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const budget: Effect.Effect<DescriptorBudget.Budget, never, Server> = Effect.map(
+  Server,
+  (server) => server.budget
+)
+
+/**
+ * Takes descriptors from the server's budget for what a handler opens itself, until its request ends: see
+ * `DescriptorBudget.Budget.reserve`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { type Request, Response, Server } from "effect-asynchttpserver"
+ *
+ * // A handler that opens one file a request.
+ * const handler = (request: Request.Request) =>
+ *   Effect.zipRight(Server.reserve(1), Response.respond(request, 200, "read from a file"))
+ * console.log(typeof handler)
+ * // function
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const reserve = (count: number): Effect.Effect<void, never, Server | Scope.Scope> =>
+  Effect.flatMap(Server, (server) => server.budget.reserve(count))

@@ -16,6 +16,7 @@ export class CountedRef extends Effectable.Class<number> implements Ref.Ref<numb
   readonly [Ref.RefTypeId] = { _A: (count: number): number => count }
   readonly [Readable.TypeId]: Readable.TypeId = Readable.TypeId
   readonly fell = new Signal()
+  readonly changed = new Signal()
   private count = 0
 
   readonly get: Effect.Effect<number> = Effect.sync(() => this.count)
@@ -38,6 +39,7 @@ export class CountedRef extends Effectable.Class<number> implements Ref.Ref<numb
 
   unsafeAdd(change: number): void {
     this.count += change
+    this.changed.wake()
     if (change < 0) this.fell.wake()
   }
 }

@@ -29,7 +29,7 @@ const floors: ReadonlyArray<readonly [floor: number, pattern: RegExp]> = [
   [4, /^internal\/net\/.+\.ts$/],
   [3, /^(RequestParser|ResponseWriter|DescriptorBudget)\.ts$/],
   [2, /^internal\/http1\/.+\.ts$/],
-  [1, /^(Address|Request|Response|HttpHeaders|HttpMethod|HttpCode|HttpVersion|Limits|Errors)\.ts$/],
+  [1, /^(Address|Request|Response|HttpHeaders|HttpMethod|HttpCode|HttpVersion|Limits|Errors|Metrics)\.ts$/],
   [1, /^internal\/[^/]+\.ts$/]
 ]
 

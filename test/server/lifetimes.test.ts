@@ -556,7 +556,7 @@ describe("closing the scope, under a clock that stands still", () => {
       expect(connection.ending).toBe(undefined)
       yield* Deferred.succeed(latch, undefined)
       expect(yield* connection.answer()).toMatchObject({ status: 200, text: "late" })
-      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0 })
+      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, abandoned: 0 })
     })
   )
 
@@ -574,7 +574,7 @@ describe("closing the scope, under a clock that stands still", () => {
       connection.setFull(false)
       const answer = yield* connection.answer()
       expect(answer.header("Connection")).toBe("close")
-      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0 })
+      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, abandoned: 0 })
     })
   )
 
@@ -644,7 +644,7 @@ describe("an idle connection", () => {
         expect((yield* connection.answer()).text).toBe(path)
       }
       expect(fibers.size).toBe(3)
-      expect(yield* server.close).toStrictEqual({ idle: 1, drained: 0, interrupted: 0 })
+      expect(yield* server.close).toStrictEqual({ idle: 1, drained: 0, interrupted: 0, abandoned: 0 })
       expect(connection.ending).toBe("end")
     })
   )

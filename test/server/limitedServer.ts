@@ -6,6 +6,7 @@ import { createInterface } from "node:readline"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import * as Listener from "../../src/Listener.js"
 import * as RequestParser from "../../src/RequestParser.js"
@@ -45,4 +46,5 @@ const program = Effect.gen(function* () {
   })
 })
 
-Effect.runFork(Effect.provide(program, live))
+// What it prints is for the test alone.
+Effect.runFork(Effect.provide(program, [live, Logger.remove(Logger.defaultLogger)]))

@@ -6,20 +6,33 @@
 import * as Effect from "effect/Effect"
 import type { OSError } from "../../Errors.js"
 import { Signal } from "../runtime.js"
+import { tally } from "../tally.js"
+
+/** Who admits: `isOpen` says whether he would now. */
+interface Admitter {
+  readonly isOpen: () => boolean
+  readonly admit: () => void
+}
 
 export class Arrivals<A> {
   private queue: Array<A> = []
   private failure: OSError | undefined
   private readonly arrived = new Signal()
   /** Who admits what arrives in the turn in which it does, in the order in which they came. */
-  private admitters: Array<() => void> = []
+  private admitters: Array<Admitter> = []
 
   get size(): number {
     return this.queue.length
   }
 
+  /** Whether one that arrives now is taken at once, by an open gate or by who waits for it. */
+  get isTaken(): boolean {
+    return this.arrived.waiting > this.queue.length || this.admitters.some(({ isOpen }) => isOpen())
+  }
+
   offer(connection: A): void {
     this.queue.push(connection)
+    tally.waiting(1)
     this.changed()
   }
 
@@ -28,24 +41,33 @@ export class Arrivals<A> {
     this.failure ??= error
     const left = this.queue
     this.queue = []
+    tally.waiting(-left.length)
     this.changed()
     return left
   }
 
   private changed(): void {
-    for (const admit of this.admitters) admit()
+    for (const { admit } of this.admitters) admit()
     this.arrived.wake()
   }
 
   /** Leaves a connection out that has closed while it waited. */
   remove(connection: A): void {
     const i = this.queue.indexOf(connection)
-    if (i >= 0) this.queue.splice(i, 1)
+    if (i < 0) return
+    this.queue.splice(i, 1)
+    tally.waiting(-1)
+  }
+
+  private shift(): A | undefined {
+    const first = this.queue.shift()
+    if (first !== undefined) tally.waiting(-1)
+    return first
   }
 
   /** The one that has waited longest. */
   readonly takeOne: Effect.Effect<A, OSError> = Effect.suspend((): Effect.Effect<A, OSError> => {
-    const first = this.queue.shift()
+    const first = this.shift()
     if (first !== undefined) return Effect.succeed(first)
     if (this.failure !== undefined) return Effect.fail(this.failure)
     return Effect.zipRight(this.arrived.waitOrLeave(), this.takeOne)
@@ -58,7 +80,7 @@ export class Arrivals<A> {
   admit(isOpen: () => boolean, take: (connection: A) => void): Effect.Effect<void, OSError> {
     return Effect.async<void, OSError>((resume) => {
       const leave = (): void => {
-        this.admitters = this.admitters.filter((each) => each !== admit)
+        this.admitters = this.admitters.filter((each) => each.admit !== admit)
       }
       const end = (how: Effect.Effect<void, OSError>): void => {
         leave()
@@ -66,7 +88,7 @@ export class Arrivals<A> {
       }
       const admit = (): void => {
         while (isOpen()) {
-          const first = this.queue.shift()
+          const first = this.shift()
           if (first === undefined) {
             if (this.failure !== undefined) end(Effect.fail(this.failure))
             return
@@ -75,7 +97,7 @@ export class Arrivals<A> {
         }
         end(Effect.void)
       }
-      this.admitters = [...this.admitters, admit]
+      this.admitters = [...this.admitters, { isOpen, admit }]
       admit()
       return Effect.sync(leave)
     })

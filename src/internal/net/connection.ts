@@ -13,15 +13,18 @@ import * as Effect from "effect/Effect"
 import { ValueError } from "../../Errors.js"
 import type { Connection, ConnectionEvents } from "../../Listener.js"
 import type { Malformed, RequestHead } from "../../RequestParser.js"
+import type { EndReason } from "../endReason.js"
 import { malformed } from "../http1/verdict.js"
 import { RequestImpl } from "../request.js"
 import { Signal } from "../runtime.js"
+import { tally } from "../tally.js"
 import { ExchangeImpl } from "./exchange.js"
 import { part } from "./farewell.js"
 import { Handling, leftOf } from "./handling.js"
-import type { ConnectionEnd, EndReason, Household, Service } from "./household.js"
+import type { ConnectionEnd, Household, Service } from "./household.js"
 import { Line } from "./line.js"
 import { lastWords } from "./ownAnswers.js"
+import type { RequestFibers } from "./requestFibers.js"
 import type { Served } from "./roster.js"
 
 export class ServerConnection<E, R> extends Line implements ConnectionEvents, Served {
@@ -33,6 +36,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   private skipped = 0
   private madeExchange: ExchangeImpl | undefined
   private handling: Handling<E, R> | undefined
+  private madeFibers: RequestFibers | undefined
   /** A request that is served when its client has read the answers before it. */
   private held: RequestHead | undefined
 
@@ -135,6 +139,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     const request = new RequestImpl(head, this.connection, exchange)
     const left = leftOf(this.service.handler, request, exchange)
     if (left === undefined) {
+      tally.handled(0)
       this.goOn()
       return
     }
@@ -142,11 +147,17 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.outbox.leave()
     const handling = (this.handling = new Handling(this.service, request, exchange))
     if (this.reason !== undefined) this.interrupt(this.reason)
-    handling.run(left, () => this.handled())
+    handling.run(left, this.fibers, () => this.handled())
+  }
+
+  /** Made for the first request that needs a fiber: to ask for the peer's address is a system call. */
+  private get fibers(): RequestFibers {
+    return (this.madeFibers ??= this.service.fibers.forClient(this.connection))
   }
 
   private handled(): void {
     this.handling = undefined
+    if (this.exchange.state !== "Answered" && this.reason !== undefined) tally.aborted()
     this.takeTurn()
     this.goOn()
     this.proceed()
@@ -155,6 +166,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   /** Behind an answer, or what became of it: to the next request, or to the end. */
   private goOn(): void {
     const { exchange } = this
+    this.answeredAt = this.now
     if (this.reason !== undefined) this.over(this.reason)
     else if (exchange.state !== "Answered") this.over("Broken")
     else if (exchange.isUpgraded) this.over("Upgraded")
@@ -189,6 +201,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
 
   private sayLast(error: ValueError): void {
     const method = this.parser.method()
+    tally.answered(error.status)
     this.outbox.pushText(lastWords(error, this.writer, { method, date: this.date() }))
   }
 
@@ -229,7 +242,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     if (!this.isGone) return
     this.unlinger?.()
     const { deadlines, roster } = this.household
-    roster.remove(this)
+    roster.remove(this, this.reason ?? "Interrupted")
     if (roster.isEmpty) deadlines.stop()
     this.ended?.wake()
   }
@@ -281,6 +294,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
 
   onBytes(bytes: Buffer): void {
     if (this.phase === "Over") return
+    tally.received(bytes.length)
     this.patience.heard()
     this.inbox.push(bytes)
     this.happened()
@@ -360,5 +374,10 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.over(reason)
     this.connection.destroy()
     this.leave()
+  }
+
+  abandon(): void {
+    this.connection.destroy()
+    this.household.roster.remove(this, this.reason ?? "Interrupted")
   }
 }

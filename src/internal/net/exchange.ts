@@ -15,6 +15,7 @@ import type { Exchange, OpenAnswer, Upgraded } from "../exchange.js"
 import { flatOf, flatten, fromRequest } from "../headers.js"
 import { responded } from "../responded.js"
 import { nextTurn } from "../runtime.js"
+import { tally } from "../tally.js"
 import type { Line } from "./line.js"
 import { RequestBody } from "./requestBody.js"
 
@@ -339,6 +340,7 @@ export class ExchangeImpl implements Exchange {
   }
 
   private answered(evidence: Responded): void {
+    tally.answered(evidence.status)
     this.state = "Answered"
     this.evidence = evidence
   }

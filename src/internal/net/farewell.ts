@@ -32,11 +32,12 @@ export const part = (line: Line, { exchange, how }: Leaving): (() => void) | und
 }
 
 /**
- * Whether nothing can come that would be answered by a reset, and so take with it what the client has not read yet: it
- * has ended too, or has said that it will send nothing more, and all that it was sent fits into a first flight.
+ * Whether nothing can come that would be answered by a reset, and so take with it what the client has not read yet: the
+ * server closes and all was read, or it has ended too, or it has said that it will send nothing more, and all that it was sent
+ * fits into a first flight.
  */
-const isSilent = ({ inbox, isBetween, outbox }: Line, exchange: ExchangeImpl | undefined): boolean => {
-  if (inbox.isEnded) return true
+const isSilent = ({ inbox, isBetween, isSettled, outbox }: Line, exchange: ExchangeImpl | undefined): boolean => {
+  if (inbox.isEnded || isSettled) return true
   const isAnswered = exchange?.saysClose === true && !exchange.isUnread
   return isAnswered && inbox.isEmpty && isBetween && outbox.total <= firstFlight
 }

@@ -15,10 +15,11 @@ import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
 import { Answering } from "../answering.js"
 import { unsafeInterrupt } from "../runtime.js"
+import { tally } from "../tally.js"
 import type { ExchangeImpl } from "./exchange.js"
 import type { Service } from "./household.js"
 import { answeredBy, errorText, plainText } from "./ownAnswers.js"
-import { RequestScope } from "./requestFibers.js"
+import { type RequestFibers, RequestScope } from "./requestFibers.js"
 
 /** A handler may only return the evidence that its own request was answered. */
 const notEvidence = (): Cause.Cause<never> =>
@@ -55,20 +56,26 @@ export class Handling<E, R> {
   ) {}
 
   /**
-   * Runs a handler in this very turn, as far as it goes without waiting; `onOver` is told when its fibers have ended, its
+   * Runs a handler in this very turn, as far as it goes without waiting; `whenOver` is told when its fibers have ended, its
    * finalizers have run and what there was to report has been. What comes behind the handler needs a fiber only if there
    * is something to be run, and has one that nobody interrupts.
    */
-  run(handler: Effect.Effect<Responded, E | ValueError, R>, onOver: () => void): void {
+  run(handler: Effect.Effect<Responded, E | ValueError, R>, fibers: RequestFibers, whenOver: () => void): void {
+    const { clock } = fibers
+    const began = clock.unsafeCurrentTimeNanos()
+    const onOver = (): void => {
+      tally.handled(Number(clock.unsafeCurrentTimeNanos() - began) / 1e6)
+      whenOver()
+    }
     // Its failure is a value: one that ends a fiber is logged by Effect besides.
-    const fiber = this.service.fibers.fork(Effect.exit(handler), this.scope)
+    const fiber = fibers.fork(Effect.exit(handler), this.scope)
     this.fiber = fiber
     if (this.isToEnd !== undefined) unsafeInterrupt(fiber)
     fiber.addObserver((ended) => {
       const exit = Exit.flatten(ended)
       const rest = Exit.isSuccess(exit) ? this.settled(exit.value) : this.failed(exit.cause)
       if (rest === undefined) onOver()
-      else this.service.fibers.forkUninterruptible(rest).addObserver(onOver)
+      else fibers.forkUninterruptible(rest).addObserver(onOver)
     })
   }
 
@@ -99,7 +106,10 @@ export class Handling<E, R> {
       // The client should try again elsewhere.
       this.exchange.respond(503, errorText(503, undefined), { ...plainText, Connection: "close" })
     }
-    return Cause.isInterruptedOnly(cause) ? this.concluded(Exit.failCause(cause)) : this.reported(cause)
+    if (!Cause.isInterruptedOnly(cause)) return this.reported(cause)
+    const concluded = this.concluded(Exit.failCause(cause))
+    const told = this.isToEnd === "ClientGone" ? this.service.reportAbort?.(cause, this.request) : undefined
+    return told && concluded ? Effect.zipRight(told, concluded) : (told ?? concluded)
   }
 
   private reported(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {

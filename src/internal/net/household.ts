@@ -12,29 +12,11 @@ import type { Request } from "../../Request.js"
 import { type Parser, RequestParser } from "../../RequestParser.js"
 import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
+import type { EndReason } from "../endReason.js"
 import { Deadlines } from "./deadlines.js"
 import { Lingering } from "./lingering.js"
 import type { RequestFibers } from "./requestFibers.js"
 import { Roster } from "./roster.js"
-
-/** Why a connection ended. */
-export type EndReason =
-  /** The client ended it between two requests. */
-  | "ClosedByClient"
-  /** The server did: as the client or the handler asked, after the last request allowed, or because it is closing. */
-  | "ClosedByServer"
-  /** A request could not be understood, and was answered so. */
-  | "Malformed"
-  /** Nothing came, or nothing was read, for too long. */
-  | "TimedOut"
-  /** The client left in the middle of a request. */
-  | "Aborted"
-  /** A handler failed after the head of its answer had left. */
-  | "Broken"
-  /** The connection was handed over, and has been given back. */
-  | "Upgraded"
-  /** It was cut off, by the closing server or by whoever holds its fiber. */
-  | "Interrupted"
 
 /** How a connection ended, and how many requests it had brought. */
 export interface ConnectionEnd {
@@ -80,6 +62,8 @@ export interface Service<E, R> {
   readonly handler: Handler<E, R>
   /** Told of every failure that was answered 500, or that could not be answered. */
   readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>
+  /** Told of every request whose client left, if anybody listens. */
+  readonly reportAbort: ((cause: Cause.Cause<unknown>, request: Request) => Effect.Effect<void>) | undefined
 }
 
 /** As many as are reading at once on a busy server; more are made, and thrown away. */

@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Limits } from "../../Limits.js"
 import type { Connection } from "../../Listener.js"
@@ -28,6 +29,8 @@ export class Line {
   protected isClosed = false
   /** The time of this turn: asking for it costs as much as a short request line. */
   protected now = 0
+  /** When the last answer was given. */
+  protected answeredAt = Number.NEGATIVE_INFINITY
   private madeParser: Parser | undefined
   private received: Signal | undefined
   private sent: Signal | undefined
@@ -56,6 +59,13 @@ export class Line {
   /** Whether nothing of a request has come behind the last one. */
   get isBetween(): boolean {
     return this.madeParser === undefined || this.madeParser.isIdle()
+  }
+
+  /** Whether the server closes, and all that was sent has reached the client by now, or never will. */
+  get isSettled(): boolean {
+    if (!this.isDraining) return false
+    const linger = Duration.toMillis(this.limits.lingerTimeout)
+    return this.outbox.total === 0 || this.household.deadlines.now() - this.answeredAt >= linger
   }
 
   /** Gives the parser back, if nothing has come that it remembers. */

@@ -8,6 +8,7 @@
  * @internal
  */
 import type { Connection } from "../../Listener.js"
+import { tally } from "../tally.js"
 
 /** Beyond it nothing more is gathered: a batch this large gains nothing, and memory is the client's to spend. */
 const maxGathered = 64 * 1024
@@ -76,6 +77,7 @@ export class Outbox {
   flush(): void {
     if (this.gathered === 0) return
     const { parts, text } = this
+    tally.sent(this.gathered)
     if (text !== "") parts?.push(text)
     this.text = ""
     this.parts = undefined

@@ -44,3 +44,7 @@ export const lastWords = (
   if (head._tag !== "Written") return ""
   return head.framing._tag === "None" ? head.text : head.text + text
 }
+
+/** To a client for whom there is no room, or nobody any more to serve him: he may try again. */
+export const refusal =
+  "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"

@@ -5,6 +5,9 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
+import * as LogLevel from "effect/LogLevel"
 import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Request } from "../../Request.js"
@@ -12,13 +15,23 @@ import type { Handler } from "../../Response.js"
 import type { Service } from "./household.js"
 import { RequestFibers } from "./requestFibers.js"
 
-/** The default report: an error in the log, with the request it is about. A client that left is never reported. */
+const about = (request: Request): Record<string, unknown> => ({
+  method: request.method,
+  url: request.url,
+  client: request.client.id
+})
+
+/** The default report: an error in the log, with the request it is about. */
 const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
-  Effect.annotateLogs(Effect.logError("a handler failed", cause), {
-    method: request.method,
-    url: request.url,
-    client: request.client.id
-  })
+  Effect.annotateLogs(Effect.logError("a handler failed", cause), about(request))
+
+/** A client that left is nobody's failure: it is counted, and told to whoever looks for it. */
+const logAbort = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
+  Effect.annotateLogs(Effect.logDebug("a client left before it was answered", cause), about(request))
+
+/** Whether lines of that level are written by anybody: to make one that is not costs a fiber. */
+const isLogged = ({ fiberRefs }: Runtime.Runtime<never>, level: LogLevel.LogLevel): boolean =>
+  LogLevel.lessThanEqual(FiberRefs.getOrDefault(fiberRefs, FiberRef.currentMinimumLogLevel), level)
 
 export const serviceOf = <E, R, R2>(
   handler: Handler<E, R>,
@@ -33,6 +46,7 @@ export const serviceOf = <E, R, R2>(
       Effect.catchAllCause(
         Effect.suspend(() => report(cause, request)),
         (failure) => Effect.logError("reporting a failure failed", failure)
-      )
+      ),
+    reportAbort: isLogged(runtime, LogLevel.Debug) ? logAbort : undefined
   }
 }

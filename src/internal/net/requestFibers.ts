@@ -8,7 +8,9 @@
  *
  * @internal
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import type * as ExecutionStrategy from "effect/ExecutionStrategy"
 import { sequential } from "effect/ExecutionStrategy"
@@ -17,11 +19,15 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import { defaultScheduler } from "effect/Scheduler"
 import * as Scope from "effect/Scope"
+import { toAuthority } from "../../Address.js"
+import type { Client } from "../../Request.js"
 import { microtaskScheduler } from "../scheduler.js"
 
 /** A scope of which nothing is made before somebody uses it: most requests do not. */
@@ -70,12 +76,28 @@ export class RequestScope implements Scope.Scope {
 export class RequestFibers {
   private readonly runtime: Runtime.Runtime<never>
   private readonly uninterruptible: Runtime.Runtime<never>
+  readonly clock: Clock.Clock
 
   constructor({ context, fiberRefs, runtimeFlags }: Runtime.Runtime<never>) {
     const own = { context, fiberRefs: scheduled(fiberRefs) }
     const { Interruption } = RuntimeFlags
+    this.clock = Context.get(FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices), Clock.Clock)
     this.runtime = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.enable(runtimeFlags, Interruption) })
     this.uninterruptible = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.disable(runtimeFlags, Interruption) })
+  }
+
+  /** The same, for the requests of one client: its connection and its address are in their log lines and spans. */
+  forClient({ id, remote }: Client): RequestFibers {
+    const { context, fiberRefs, runtimeFlags } = this.runtime
+    const peer = Option.match(remote, { onNone: () => "unknown", onSome: toAuthority })
+    const annotated = (refs: FiberRefs.FiberRefs, fiberRef: FiberRef.FiberRef<HashMap.HashMap<string, unknown>>) => {
+      const before = FiberRefs.getOrDefault(refs, fiberRef)
+      const value = HashMap.set(HashMap.set(before, "connection", id), "peer", peer)
+      return FiberRefs.updateAs(refs, { fiberId: FiberId.none, fiberRef, value })
+    }
+    const refs = annotated(fiberRefs, FiberRef.currentLogAnnotations)
+    const own = annotated(refs, FiberRef.currentTracerSpanAnnotations)
+    return new RequestFibers(Runtime.make({ context, fiberRefs: own, runtimeFlags }))
   }
 
   // Whoever asks has what the effect needs, `R`: it is the context's, but for the one scope that he gives.

@@ -4,10 +4,11 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import type { EndReason } from "../endReason.js"
 import { type Member, Registry } from "../registry.js"
 import { Signal } from "../runtime.js"
+import { tally } from "../tally.js"
 import type { Due } from "./deadlines.js"
-import type { EndReason } from "./household.js"
 
 /** Milliseconds that a timer of Node's can count; it takes more for none. */
 const maxTimer = 2 ** 31 - 1
@@ -19,6 +20,8 @@ export interface Served extends Member, Due {
   readonly isBusy: boolean
   readonly drain: () => void
   readonly interrupt: (reason: EndReason) => void
+  /** Gives up a handler that does not end: its connection is closed, and nobody waits for it any more. */
+  readonly abandon: () => void
 }
 
 /** What became of the connections that were there when a server was closed. */
@@ -29,6 +32,16 @@ export interface CloseReport {
   readonly drained: number
   /** Were still serving when the time was over, and were interrupted. */
   readonly interrupted: number
+  /** Of those that were interrupted: their handlers did not end in time, and were left to themselves. */
+  readonly abandoned: number
+}
+
+/** How a server ends its connections, in milliseconds of real time. */
+export interface Patience {
+  /** For requests in flight to be answered. */
+  readonly drain: number
+  /** For interrupted handlers to end. */
+  readonly interrupt: number
 }
 
 export class Roster {
@@ -49,36 +62,51 @@ export class Roster {
   }
 
   add(connection: Served): void {
+    tally.opened()
     this.served.add(connection)
   }
 
-  remove(connection: Served): void {
+  remove(connection: Served, reason: EndReason): void {
+    if (connection.at < 0) return
+    tally.ended(reason)
     this.served.remove(connection)
     this.ended.wake()
   }
 
   /**
-   * Lets requests in flight finish for so many milliseconds of real time, then interrupts; returns when all are gone: all
-   * there are, or those of one service.
+   * Lets requests in flight finish, then interrupts them, then gives up; returns when all are gone: all there are, or those
+   * of one service.
    */
-  close(drainTimeout: number, service?: unknown): Effect.Effect<CloseReport> {
+  close({ drain, interrupt }: Patience, service?: unknown): Effect.Effect<CloseReport> {
     const isThis = (connection: Served): boolean => service === undefined || connection.service === service
     const isGone = (): boolean => !this.served.some(isThis)
-    return Effect.suspend(() => {
-      const there = this.values.filter(isThis)
+    const those = (): ReadonlyArray<Served> => this.values.filter(isThis)
+    const interrupted = Effect.suspend(() => {
+      const late = those()
+      const count = countBusy(late)
+      for (const connection of late) connection.interrupt("Interrupted")
+      return Effect.as(this.within(interrupt, isGone), count)
+    })
+    const abandoned = Effect.suspend(() => {
+      const left = those()
+      for (const connection of left) connection.abandon()
+      return Effect.as(
+        left.length === 0 ? Effect.void : Effect.logWarning(`${left.length} interrupted requests have not ended`),
+        left.length
+      )
+    })
+    return Effect.gen(this, function* () {
+      const there = those()
       const busy = countBusy(there)
       for (const connection of there) connection.drain()
-      const interrupted = Effect.suspend(() => {
-        const late = this.values.filter(isThis)
-        const count = countBusy(late)
-        for (const connection of late) connection.interrupt("Interrupted")
-        return Effect.as(this.until(isGone), count)
-      })
-      return Effect.map(Effect.zipRight(this.within(drainTimeout, isGone), interrupted), (interrupted) => ({
+      yield* this.within(drain, isGone)
+      const cut = yield* interrupted
+      return {
         idle: there.length - busy,
-        drained: Math.max(0, busy - interrupted),
-        interrupted
-      }))
+        drained: Math.max(0, busy - cut),
+        interrupted: cut,
+        abandoned: yield* abandoned
+      }
     })
   }
 

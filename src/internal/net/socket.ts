@@ -170,6 +170,15 @@ export class SocketConnection implements Connection {
     if (this.isHurried) socket.setNoDelay(true)
   }
 
+  /**
+   * Ends a connection that nobody has opened with an answer that needs no request. What has come by then is read first:
+   * closed over it, the socket would reset the answer.
+   */
+  turnAway(answer: string): void {
+    const { socket } = this
+    socket?.resume().end(answer, "latin1", () => setImmediate(() => socket.destroy()))
+  }
+
   isFull(): boolean {
     return this.socket?.writableNeedDrain ?? false
   }

@@ -13,7 +13,10 @@ import { assumedDescriptorsPerRequest, type Budget } from "../../DescriptorBudge
 import { OSError, ValueError } from "../../Errors.js"
 import type { Bound, ListenOptions } from "../../Listener.js"
 import { Registry } from "../registry.js"
+import { tally } from "../tally.js"
+import { isTransient } from "../transient.js"
 import { Arrivals } from "./arrivals.js"
+import { refusal } from "./ownAnswers.js"
 import { type Door, SocketConnection } from "./socket.js"
 
 /** What a socket buffers before it says that it is full: one read's worth, and all that a small answer needs. */
@@ -24,22 +27,6 @@ const highWaterMark = 64 * 1024
  * an accept loop that asks `shouldAcceptRequest` would wait for ever.
  */
 const waitingShare = 1 / 2
-
-/** Written whole and at once, since the next connection may take the last descriptor. */
-const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
-
-/** The system was short of something, or the client left before it was accepted: others can still be served. */
-const transientCodes: ReadonlySet<string> = new Set([
-  "EMFILE",
-  "ENFILE",
-  "ENOBUFS",
-  "ENOMEM",
-  "ECONNABORTED",
-  "ECONNRESET",
-  "EINTR",
-  "EPROTO",
-  "EAGAIN"
-])
 
 const osError = (cause: NodeJS.ErrnoException, syscall: string): OSError =>
   new OSError({ code: cause.code ?? "UNKNOWN", syscall: cause.syscall ?? syscall, cause })
@@ -123,14 +110,18 @@ class Sockets implements Door {
   private readonly unopened = new Registry<SocketConnection>()
   private readonly maxWaiting: number
 
-  constructor(private readonly budget: Budget) {
+  constructor(
+    private readonly budget: Budget,
+    private readonly onFull: "wait" | "refuse"
+  ) {
     const roomForAnother = budget.max - assumedDescriptorsPerRequest - 2
     this.maxWaiting = Math.max(1, Math.min(Math.floor(budget.max * waitingShare), roomForAnother))
   }
 
   /** The arrival is the taking: an accepted socket holds a descriptor, whether anybody reads it or not. */
   readonly onSocket = (socket: Socket): void => {
-    if (this.arrivals.size >= this.maxWaiting || !this.budget.unsafeCanArrive()) {
+    const isFull = this.arrivals.size >= this.maxWaiting || (this.onFull === "refuse" && !this.arrivals.isTaken)
+    if (isFull || !this.budget.unsafeCanArrive()) {
       this.refuse(socket)
       return
     }
@@ -150,9 +141,10 @@ class Sockets implements Door {
     this.budget.unsafeRelease()
   }
 
-  /** Here and not in a fiber: by then the system would have accepted the next one, and closed it without a word. */
+  /** Written whole, and here, not in a fiber: by then the system would have accepted the next one, and closed it without a word. */
   private refuse(socket: Socket): void {
     this.refused++
+    tally.refused()
     socket.on("error", () => {})
     socket.write(refusal, "latin1")
     socket.destroy()
@@ -162,7 +154,7 @@ class Sockets implements Door {
     this.arrivals.fail(
       new OSError({ code: "ECANCELED", syscall: "accept", cause: new Error("the listener was closed") })
     )
-    for (const connection of this.unopened.values) connection.destroy()
+    for (const connection of this.unopened.values) connection.turnAway(refusal)
   }
 }
 
@@ -173,9 +165,10 @@ export const listen = (
 ): Effect.Effect<Bound, OSError | ValueError, Scope.Scope> =>
   Effect.gen(function* () {
     yield* check(options)
+    yield* budget.measure
     const host = yield* resolve(options)
     const runtime = yield* Effect.runtime<never>()
-    const sockets = new Sockets(budget)
+    const sockets = new Sockets(budget, options.onFull)
     const server = yield* Effect.acquireRelease(
       Effect.gen(function* () {
         const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
@@ -193,8 +186,7 @@ export const listen = (
     )
     server.on("error", (cause: NodeJS.ErrnoException) => {
       const error = osError(cause, "accept")
-      if (transientCodes.has(error.code))
-        Runtime.runFork(runtime)(Effect.logWarning("could not accept a connection", error))
+      if (isTransient(error)) Runtime.runFork(runtime)(Effect.logWarning("could not accept a connection", error))
       else for (const connection of sockets.arrivals.fail(error)) connection.destroy()
     })
     return {

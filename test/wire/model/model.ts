@@ -24,7 +24,7 @@ export interface Choices {
 }
 
 export const limits = { maxDrain: 100 }
-const seconds = { header: 10, body: 30, bodyTotal: 300, keepAlive: 60, halfClose: 30, write: 30 }
+const seconds = { header: 10, body: 30, bodyTotal: 300, keepAlive: 60, halfClose: 30, write: 30, linger: 1 }
 
 /** Time passes in steps that are shorter than any two deadlines one behind the other. */
 export const stepsOf = (seconds: number): ReadonlyArray<number> =>
@@ -98,6 +98,7 @@ export class Model {
   private isEnded = false
   private isClosed = false
   private isDraining = false
+  private answeredAt = Number.NEGATIVE_INFINITY
   private overdue = false
   /** Whether the last request said that none follows. */
   private wasLast = false
@@ -311,7 +312,9 @@ export class Model {
 
   private over(reason: EndReason): void {
     // All that a model's connection writes is little; what is much is looked at elsewhere.
-    const isSilent = this.isEnded || (this.wasLast && reason !== "Upgraded" && this.stream.length === 0)
+    if (reason === "Upgraded") this.answeredAt = this.now
+    const isSettled = this.isDraining && (this.written === "" || this.now - this.answeredAt >= seconds.linger)
+    const isSilent = this.isEnded || isSettled || (this.wasLast && reason !== "Upgraded" && this.stream.length === 0)
     this.end(reason, isSilent && !this.isFull ? "close" : "end")
     this.phase = { _tag: this.ending === "end" ? "Lingering" : "Closed" }
   }
@@ -558,6 +561,7 @@ export class Model {
   }
 
   private answered(phase: Handling): void {
+    this.answeredAt = this.now
     this.wasLast = !phase.asked.keepsAlive && phase.asked.minor > 0 && phase.isDone
     if (!phase.reuse) {
       this.over("ClosedByServer")

@@ -1,0 +1,153 @@
+/**
+ * What the servers of this process count, as Effect `Metric`s: connections, requests, bytes, and how long handlers take.
+ *
+ * They are counted always, in 3 to 25 ns each, and read as any metric: `Metric.value`, `Metric.snapshot`, or an exporter.
+ * All servers of a process count in the same ones. This module counts nothing itself, and keeps no history.
+ *
+ * @since 0.1.0
+ */
+import * as Metric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
+import type { EndReason } from "./internal/endReason.js"
+
+const counter = (name: string, description: string): Metric.Metric.Counter<number> =>
+  Metric.counter(name, { description, incremental: true })
+
+/**
+ * Connections that are being served, idle ones among them.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Metric } from "effect"
+ * import { Metrics } from "effect-asynchttpserver"
+ *
+ * const { value } = await Effect.runPromise(Metric.value(Metrics.connectionsOpen))
+ * console.log(value)
+ * // 0
+ * ```
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const connectionsOpen: Metric.Metric.Gauge<number> = Metric.gauge("http_server_connections_open", {
+  description: "Connections that are being served"
+})
+
+/**
+ * Connections that have arrived and wait to be taken.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const connectionsWaiting: Metric.Metric.Gauge<number> = Metric.gauge("http_server_connections_waiting", {
+  description: "Connections that wait to be taken"
+})
+
+/**
+ * Connections that were answered 503 at once, because there was no room for them.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const connectionsRefused: Metric.Metric.Counter<number> = counter(
+  "http_server_connections_refused_total",
+  "Connections that were answered 503 for want of room"
+)
+
+/**
+ * Connections that have ended, by `reason`: see `Server.EndReason`.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const connectionsEnded: { readonly [Reason in EndReason]: Metric.Metric.Counter<number> } = (() => {
+  const ended = counter("http_server_connections_ended_total", "Connections that have ended, by reason")
+  const by = (reason: EndReason) => Metric.tagged(ended, "reason", reason)
+  return {
+    ClosedByClient: by("ClosedByClient"),
+    ClosedByServer: by("ClosedByServer"),
+    Malformed: by("Malformed"),
+    TimedOut: by("TimedOut"),
+    Aborted: by("Aborted"),
+    Broken: by("Broken"),
+    Upgraded: by("Upgraded"),
+    Interrupted: by("Interrupted")
+  }
+})()
+
+/**
+ * The class of a status, as the tag of `requests` has it.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export type StatusClass = "1xx" | "2xx" | "3xx" | "4xx" | "5xx"
+
+const answered = counter("http_server_requests_total", "Requests that were answered, by the class of their status")
+
+/**
+ * Requests that were answered, by the class of their status in the tag `status`; `1xx` are upgrades. What the server
+ * answers by itself counts too.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Metric } from "effect"
+ * import { Metrics } from "effect-asynchttpserver"
+ *
+ * const { count } = await Effect.runPromise(Metric.value(Metrics.requests["5xx"]))
+ * console.log(count)
+ * // 0
+ * ```
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export const requests: { readonly [Class in StatusClass]: Metric.Metric.Counter<number> } = {
+  "1xx": Metric.tagged(answered, "status", "1xx"),
+  "2xx": Metric.tagged(answered, "status", "2xx"),
+  "3xx": Metric.tagged(answered, "status", "3xx"),
+  "4xx": Metric.tagged(answered, "status", "4xx"),
+  "5xx": Metric.tagged(answered, "status", "5xx")
+}
+
+/**
+ * Requests whose client left before they were answered; their handlers were interrupted.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export const requestsAborted: Metric.Metric.Counter<number> = counter(
+  "http_server_requests_aborted_total",
+  "Requests whose client left before they were answered"
+)
+
+/**
+ * How long handlers took, in milliseconds of the `Clock`, with their finalizers; 0 for one that only responds.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export const handlerMilliseconds: Metric.Metric.Histogram<number> = Metric.histogram(
+  "http_server_handler_milliseconds",
+  MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 18 }),
+  "How long handlers took, in milliseconds"
+)
+
+/**
+ * Bytes that clients have sent, heads and framing among them.
+ *
+ * @since 0.1.0
+ * @category bytes
+ */
+export const bytesReceived: Metric.Metric.Counter<number> = counter(
+  "http_server_received_bytes_total",
+  "Bytes received"
+)
+
+/**
+ * Bytes that were written to clients, heads and framing among them.
+ *
+ * @since 0.1.0
+ * @category bytes
+ */
+export const bytesSent: Metric.Metric.Counter<number> = counter("http_server_sent_bytes_total", "Bytes sent")

@@ -1,0 +1,49 @@
+/**
+ * What is said of the gate in front of the fork: that it has closed, and that it is open again.
+ *
+ * Under load it does both many times a second, so it is told at most once in a while.
+ *
+ * @internal
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { Budget } from "../../DescriptorBudget.js"
+
+/** Milliseconds of the clock between two reports. */
+const interval = 10_000
+
+export class GateLog {
+  private toldAt = Number.NEGATIVE_INFINITY
+  private isTold = false
+  private untold = 0
+
+  constructor(
+    private readonly budget: Budget,
+    private readonly clock: Clock.Clock
+  ) {}
+
+  readonly closed: Effect.Effect<void> = Effect.suspend(() => {
+    const now = this.clock.unsafeCurrentTimeMillis()
+    this.isTold = now - this.toldAt >= interval
+    if (!this.isTold) {
+      this.untold++
+      return Effect.void
+    }
+    this.toldAt = now
+    return this.annotated(Effect.logWarning("no room for another connection: those that arrive wait, or are refused"))
+  })
+
+  readonly opened: Effect.Effect<void> = Effect.suspend(() => {
+    if (!this.isTold) return Effect.void
+    this.isTold = false
+    return this.annotated(Effect.logInfo("there is room for connections again"))
+  })
+
+  private annotated(log: Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.flatMap(this.budget.held, (held) => {
+      const annotations = { held, max: this.budget.max, closedUntold: this.untold }
+      this.untold = 0
+      return Effect.annotateLogs(log, annotations)
+    })
+  }
+}

@@ -1,0 +1,232 @@
+/** The descriptor budget at work: reserved, watched, counted, and what becomes of who finds no room. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
+import * as Ref from "effect/Ref"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
+import * as DescriptorBudget from "../../src/DescriptorBudget.js"
+import { GateLog } from "../../src/internal/net/gate.js"
+import * as Metrics from "../../src/Metrics.js"
+import { respond } from "../../src/Response.js"
+import { eventually, turns } from "../wire/facts.js"
+import { connect, get, requestText, withBody } from "../wire/raw.js"
+import { heldBecomes, make, openDescriptors, serving } from "./harness.js"
+import { Lines } from "./logged.js"
+
+const hello = (request: Parameters<typeof respond>[0]) => respond(request, 200, "Hello World")
+
+describe("reserve", () => {
+  it.scopedLive("takes a handler's own descriptors from the same budget, for as long as its request", () =>
+    Effect.gen(function* () {
+      const entered = yield* Deferred.make<void>()
+      const mayEnd = yield* Deferred.make<void>()
+      const made: { server?: { budget: DescriptorBudget.Budget } } = {}
+      const server = yield* serving((request) =>
+        Effect.gen(function* () {
+          yield* made.server?.budget.reserve(3) ?? Effect.void
+          yield* Deferred.succeed(entered, undefined)
+          yield* Deferred.await(mayEnd)
+          return yield* hello(request)
+        })
+      )
+      made.server = server.server
+      const wire = yield* connect(server.port)
+      yield* wire.send(requestText("GET /"))
+      yield* Deferred.await(entered)
+      expect(yield* server.budget.held).toBe(1 + 1 + 3)
+      yield* Deferred.succeed(mayEnd, undefined)
+      yield* wire.readAnswer()
+      yield* heldBecomes(server, 2)
+    })
+  )
+
+  it.effect("waits for room, takes nothing when it is interrupted meanwhile, and nothing at all for 0", () =>
+    Effect.gen(function* () {
+      const budget = yield* DescriptorBudget.make({ max: 10 })
+      const first = yield* Scope.make()
+      yield* Scope.extend(budget.reserve(8), first)
+      const waiting = yield* Effect.fork(Effect.scoped(budget.reserve(3)))
+      const given = yield* Effect.fork(Effect.scoped(Effect.zipRight(budget.reserve(4), Effect.never)))
+      yield* Effect.yieldNow()
+      expect(yield* Ref.get(budget.held)).toBe(8)
+      yield* Fiber.interrupt(waiting)
+      yield* Scope.close(first, Exit.void)
+      yield* Effect.yieldNow()
+      expect(yield* Ref.get(budget.held)).toBe(4)
+      yield* Fiber.interrupt(given)
+      expect(yield* Ref.get(budget.held)).toBe(0)
+      yield* Effect.scoped(budget.reserve(0))
+      expect(yield* Ref.get(budget.held)).toBe(0)
+    })
+  )
+})
+
+describe("what can be seen of it", () => {
+  it.scopedLive("its changes are a stream: what is held now, and the newest after each change", () =>
+    Effect.gen(function* () {
+      const made = yield* serving(hello)
+      const seen: Array<number> = []
+      yield* Effect.forkScoped(Stream.runForEach(made.budget.changes, ({ held }) => Effect.sync(() => seen.push(held))))
+      const sees = (held: number) =>
+        eventually(
+          Effect.sync(() => seen[seen.length - 1]),
+          (last) => last === held,
+          `${held} seen`
+        )
+      yield* sees(1)
+      const wire = yield* connect(made.port)
+      yield* sees(2)
+      yield* wire.reset
+      yield* sees(1)
+      expect(seen).toStrictEqual([1, 2, 1])
+      const two = yield* Stream.runCollect(Stream.take(made.budget.changes, 1))
+      expect(Chunk.toReadonlyArray(two)).toStrictEqual([{ held: 1, max: made.budget.max }])
+    })
+  )
+
+  it.scopedLive("what is held is what the system counts, less what was open before", () =>
+    Effect.gen(function* () {
+      const made = yield* serving(hello)
+      // The clients of a test are sockets of the same process.
+      const others = (yield* openDescriptors) - (yield* made.budget.held)
+      const wires = yield* Effect.all(Array.from({ length: 7 }, () => connect(made.port)))
+      yield* heldBecomes(made, 8)
+      expect((yield* openDescriptors) - (yield* made.budget.held)).toBe(others + wires.length)
+      expect(yield* DescriptorBudget.openDescriptors).toBeGreaterThan(8)
+    })
+  )
+
+  it.scopedLive("metrics count connections, requests, bytes and what handlers take", () =>
+    Effect.gen(function* () {
+      const count = (metric: Metric.Metric.Counter<number>) => Effect.map(Metric.value(metric), ({ count }) => count)
+      const open = Effect.map(Metric.value(Metrics.connectionsOpen), ({ value }) => value)
+      const all = Effect.all({
+        ok: count(Metrics.requests["2xx"]),
+        wrong: count(Metrics.requests["4xx"]),
+        failed: count(Metrics.requests["5xx"]),
+        aborted: count(Metrics.requestsAborted),
+        received: count(Metrics.bytesReceived),
+        sent: count(Metrics.bytesSent),
+        handled: Effect.map(Metric.value(Metrics.handlerMilliseconds), ({ count }) => count),
+        open,
+        left: count(Metrics.connectionsEnded.ClosedByClient),
+        malformed: count(Metrics.connectionsEnded.Malformed)
+      })
+      const entered = yield* Deferred.make<void>()
+      const made = yield* serving((request) => {
+        if (request.url === "/die") return Effect.die("a defect")
+        if (request.url === "/never") return Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
+        return request.method === "POST" ? Effect.flatMap(request.text, () => hello(request)) : hello(request)
+      })
+      const before = yield* all
+      const text = requestText("GET /")
+      const wire = yield* connect(made.port)
+      yield* wire.send(text)
+      const answer = yield* wire.readAnswer()
+      yield* wire.send(withBody("POST /", "body"))
+      yield* wire.readAnswer()
+      yield* wire.send(requestText("GET /die"))
+      yield* wire.readAnswer()
+      expect((yield* open) - before.open).toBe(1)
+      yield* wire.halfClose
+      yield* wire.ending
+      const broken = yield* connect(made.port)
+      yield* broken.send("GET\r\n\r\n")
+      yield* broken.readAnswer()
+      yield* broken.halfClose
+      const leaving = yield* connect(made.port)
+      yield* leaving.send(requestText("GET /never"))
+      yield* Deferred.await(entered)
+      yield* leaving.reset
+      yield* heldBecomes(made, 1)
+      const after = yield* all
+      const grown = (name: keyof typeof after): number => after[name] - before[name]
+      expect({ ok: grown("ok"), wrong: grown("wrong"), failed: grown("failed") }).toStrictEqual({
+        ok: 2,
+        wrong: 1,
+        failed: 1
+      })
+      expect({ aborted: grown("aborted"), open: grown("open"), handled: grown("handled") }).toStrictEqual({
+        aborted: 1,
+        open: 0,
+        handled: 4
+      })
+      expect({ left: grown("left"), malformed: grown("malformed") }).toStrictEqual({ left: 1, malformed: 1 })
+      expect(grown("received")).toBeGreaterThan(3 * text.length)
+      expect(grown("sent")).toBeGreaterThan(3 * answer.length)
+    })
+  )
+
+  it.effect("that the gate has closed and is open again is told at most once in ten seconds", () =>
+    Effect.gen(function* () {
+      const lines = new Lines()
+      const budget = yield* DescriptorBudget.make({ max: 10 })
+      const log = new GateLog(budget, yield* Effect.clock)
+      const once = Effect.zipRight(log.closed, log.opened)
+      yield* Effect.provide(Effect.repeatN(once, 4), lines.layer)
+      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([1, 1])
+      yield* TestClock.adjust("10 seconds")
+      yield* Effect.provide(Effect.repeatN(once, 4), lines.layer)
+      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([2, 2])
+      expect(lines.all[2]).toMatchObject({ level: "WARN", annotations: { held: 0, max: 10, closedUntold: 4 } })
+    })
+  )
+})
+
+describe("without room", () => {
+  it.scopedLive("a connection waits, or is refused at once where onFull says so", () =>
+    Effect.gen(function* () {
+      // One is taken whatever is assumed; beside it there is no room for five more.
+      const refusing = yield* serving(hello, { max: 8, assumed: 6, onFull: "refuse" })
+      const first = yield* connect(refusing.port)
+      yield* first.send(requestText("GET /"))
+      expect((yield* first.readAnswer()).status).toBe(200)
+      const refused = yield* get(refusing.port)
+      expect([refused.status, refused.header("Retry-After")]).toStrictEqual([503, "1"])
+      yield* first.halfClose
+      yield* heldBecomes(refusing, 1)
+      expect((yield* get(refusing.port)).status).toBe(200)
+
+      const waiting = yield* serving(hello, { max: 8, assumed: 6 })
+      const one = yield* connect(waiting.port)
+      yield* one.send(requestText("GET /"))
+      yield* one.readAnswer()
+      const other = yield* connect(waiting.port)
+      yield* other.send(requestText("GET /"))
+      yield* heldBecomes(waiting, 3)
+      yield* one.halfClose
+      expect((yield* other.readAnswer()).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("who takes connections one by one refuses nobody he waits for", () =>
+    Effect.gen(function* () {
+      const { server } = yield* make({ onFull: "refuse" })
+      const { port } = yield* server.listen()
+      const taking = yield* Effect.fork(server.acceptRequest(hello))
+      yield* turns(3)
+      expect((yield* get(port)).status).toBe(200)
+      yield* Fiber.join(taking)
+      expect((yield* get(port)).status).toBe(503)
+    })
+  )
+
+  it.scopedLive("who still waits when the server closes is told to try again", () =>
+    Effect.gen(function* () {
+      const { server } = yield* make()
+      const { port } = yield* server.listen()
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* turns(3)
+      yield* server.close
+      expect((yield* wire.readAnswer()).status).toBe(503)
+      expect(yield* wire.ending).toBe("FIN")
+    })
+  )
+})

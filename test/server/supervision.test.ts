@@ -1,0 +1,203 @@
+/** One connection's end is nobody else's, is told once, and names who it was. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/TestClock"
+import * as Address from "../../src/Address.js"
+import * as DescriptorBudget from "../../src/DescriptorBudget.js"
+import { OSError } from "../../src/Errors.js"
+import * as Listener from "../../src/Listener.js"
+import * as RequestParser from "../../src/RequestParser.js"
+import { respond } from "../../src/Response.js"
+import * as ResponseWriter from "../../src/ResponseWriter.js"
+import * as Server from "../../src/Server.js"
+import { eventually, turns } from "../wire/facts.js"
+import { connect, requestText } from "../wire/raw.js"
+import { make } from "./harness.js"
+import { Lines } from "./logged.js"
+import { MemoryConnection } from "./memory.js"
+
+/** A listener whose `accept` gives what a test has written down. */
+const scripted = (script: ReadonlyArray<string | MemoryConnection>) => {
+  const left = [...script]
+  const accept: Listener.Bound["accept"] = Effect.suspend((): Effect.Effect<Listener.Connection, OSError> => {
+    const next = left.shift()
+    if (next === undefined) return Effect.never
+    return typeof next === "string" ? new OSError({ code: next, syscall: "accept" }) : Effect.succeed(next)
+  })
+  const bound: Listener.Bound = {
+    address: Address.tcp("192.0.2.1", 80, "IPv4"),
+    accept,
+    admit: Listener.admitBy(accept),
+    waiting: Effect.succeed(0),
+    refused: Effect.succeed(0)
+  }
+  return Layer.provide(
+    Server.layerWithoutDependencies({ drainTimeout: 0 }),
+    Layer.mergeAll(
+      Layer.succeed(Listener.Listener, { listen: () => Effect.succeed(bound) }),
+      RequestParser.layer,
+      ResponseWriter.layer,
+      DescriptorBudget.layer({ max: 100 })
+    )
+  )
+}
+
+const hello = (request: Parameters<typeof respond>[0]) => respond(request, 200, "Hello World")
+
+describe("an error of accept", () => {
+  it.scoped("that passes is logged and waited out, longer each time, and the server serves on", () =>
+    Effect.gen(function* () {
+      const connection = new MemoryConnection()
+      const lines = new Lines()
+      const live = scripted(["EMFILE", "ENFILE", "ECONNABORTED", connection])
+      yield* Effect.forkScoped(Effect.provide(Server.serve(hello), [live, lines.layer]))
+      const told = (count: number) =>
+        eventually(
+          Effect.sync(() => lines.count("could not accept")),
+          (seen) => seen === count,
+          `${count} lines`
+        )
+      yield* told(1)
+      // 10 ms, then 20, then 40: not sooner, and not later.
+      for (const [milliseconds, count] of [
+        [9, 1],
+        [1, 2],
+        [19, 2],
+        [1, 3]
+      ] as const) {
+        yield* TestClock.adjust(milliseconds)
+        yield* turns(5)
+        yield* told(count)
+      }
+      yield* TestClock.adjust(40)
+      yield* connection.opened
+      connection.send(requestText("GET /"))
+      expect((yield* connection.answer()).status).toBe(200)
+    })
+  )
+
+  it.scoped("that does not pass ends the serving, with its OSError", () =>
+    Effect.gen(function* () {
+      const lines = new Lines()
+      const exit = yield* Effect.exit(Effect.provide(Server.serve(hello), [scripted(["EBADF"]), lines.layer]))
+      expect(exit).toStrictEqual(Exit.fail(new OSError({ code: "EBADF", syscall: "accept" })))
+    })
+  )
+})
+
+describe("what is told of a connection", () => {
+  it.scopedLive("a client that left is told at the level of Debug, with its request and its address", () =>
+    Effect.gen(function* () {
+      const lines = new Lines()
+      const entered = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const { server } = yield* make()
+      const { port } = yield* server.listen()
+      const serve = server.serve(() =>
+        Effect.ensuring(
+          Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never),
+          Deferred.succeed(ended, undefined)
+        )
+      )
+      yield* Effect.provide(Effect.forkScoped(serve), lines.layer)
+      const wire = yield* connect(port)
+      const { localPort } = wire
+      yield* wire.send(requestText("GET /wait?for=ever"))
+      yield* Deferred.await(entered)
+      yield* wire.reset
+      yield* Deferred.await(ended)
+      const line = yield* lines.some(({ message }) => message.includes("a client left"))
+      expect(line).toMatchObject({
+        level: "DEBUG",
+        annotations: { method: "GET", url: "/wait?for=ever", peer: `127.0.0.1:${localPort}` }
+      })
+      expect(lines.all.filter(({ level }) => level !== "DEBUG")).toStrictEqual([])
+    })
+  )
+
+  it.scopedLive("the log lines and spans of a handler carry its connection and its peer, and the caller's own", () =>
+    Effect.gen(function* () {
+      const lines = new Lines()
+      const { server } = yield* make()
+      const { port } = yield* server.listen()
+      const attributes: Array<ReadonlyMap<string, unknown>> = []
+      const serve = server.serve((request) =>
+        Effect.gen(function* () {
+          yield* Effect.log("handling")
+          const span = yield* Effect.orDie(Effect.currentSpan)
+          attributes.push(span.attributes)
+          return yield* respond(request, 200, String(request.client.id))
+        }).pipe(Effect.withSpan("handler"))
+      )
+      const annotated = Effect.annotateLogs(serve, "caller", "me")
+      yield* Effect.provide(Effect.forkScoped(annotated), lines.layer)
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      const id = Number((yield* wire.readAnswer()).text)
+      const peer = `127.0.0.1:${wire.localPort}`
+      const line = yield* lines.some(({ message }) => message === "handling")
+      expect(line.annotations).toStrictEqual({ caller: "me", connection: id, peer })
+      expect(attributes.map((each) => [each.get("connection"), each.get("peer")])).toStrictEqual([[id, peer]])
+    })
+  )
+})
+
+describe("closing", () => {
+  it.scopedLive("leaves handlers to themselves that do not end when they are interrupted, and says so", () =>
+    Effect.gen(function* () {
+      const lines = new Lines()
+      const entered = yield* Deferred.make<void>()
+      const mayEnd = yield* Deferred.make<void>()
+      const over = yield* Deferred.make<void>()
+      const { budget, server } = yield* make({ interruptTimeout: 20 })
+      const { port } = yield* server.listen()
+      const stubborn = Effect.uninterruptible(
+        Effect.zipRight(Deferred.succeed(entered, undefined), Deferred.await(mayEnd))
+      )
+      const serve = server.serve((request) =>
+        Effect.ensuring(Effect.zipRight(stubborn, hello(request)), Deferred.succeed(over, undefined))
+      )
+      yield* Effect.forkScoped(serve)
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* Deferred.await(entered)
+      expect(yield* Effect.provide(server.close, lines.layer)).toStrictEqual({
+        idle: 0,
+        drained: 0,
+        interrupted: 1,
+        abandoned: 1
+      })
+      yield* wire.ending
+      yield* eventually(budget.held, (held) => held === 0, "nothing held")
+      expect(lines.count("1 interrupted requests have not ended")).toBe(1)
+      yield* Deferred.succeed(mayEnd, undefined)
+      yield* Deferred.await(over)
+    })
+  )
+
+  it.scoped("ends at once who has never spoken, and who has been idle long enough to have read everything", () =>
+    Effect.gen(function* () {
+      const [silent, rested, recent] = [new MemoryConnection(), new MemoryConnection(), new MemoryConnection()]
+      const program = Effect.gen(function* () {
+        yield* Effect.forkScoped(Server.serve(hello))
+        yield* recent.opened
+        rested.send(requestText("GET /"))
+        yield* rested.answer()
+        yield* TestClock.adjust("2 seconds")
+        recent.send(requestText("GET /"))
+        yield* recent.answer()
+        const closing = yield* Effect.fork(Server.close)
+        yield* turns(2)
+        const endings = [silent.ending, rested.ending, recent.ending]
+        return [endings, yield* Fiber.join(closing)] as const
+      })
+      const [endings, report] = yield* Effect.provide(program, [scripted([silent, rested, recent]), new Lines().layer])
+      expect(endings).toStrictEqual(["close", "close", "end"])
+      expect(report).toStrictEqual({ idle: 3, drained: 0, interrupted: 0, abandoned: 0 })
+    })
+  )
+})
