@@ -59,6 +59,30 @@ describe("a request that was kept", () => {
     })
   )
 
+  it.scopedLive("sends its client no 100 behind its answer, when a daemon asks for the body again", () =>
+    Effect.gen(function* () {
+      const mayRead = yield* Deferred.make<void>()
+      const read = yield* Deferred.make<string>()
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          if (request.url !== "/kept") {
+            yield* Deferred.succeed(mayRead, undefined)
+            return yield* respond(request, 200, yield* Deferred.await(read))
+          }
+          const later = Effect.zipRight(Deferred.await(mayRead), refusal(request.text))
+          yield* Effect.forkDaemon(Effect.flatMap(later, ({ reason }) => Deferred.succeed(read, reason)))
+          return yield* respond(request, 202, yield* request.text)
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(withBody("POST /kept", "hello", ["Expect: 100-continue"]))
+      expect((yield* wire.readAnswer()).status).toBe(100)
+      expect((yield* wire.readAnswer()).text).toBe("hello")
+      yield* wire.send(requestText("GET /"))
+      expect(yield* wire.readAnswer()).toMatchObject({ status: 200, text: "BodyConsumed" })
+    })
+  )
+
   it.scopedLive("answers nobody any more", () =>
     Effect.gen(function* () {
       const kept = yield* Deferred.make<Request>()
