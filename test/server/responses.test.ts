@@ -21,8 +21,16 @@ import {
 import { parseAnswers } from "../wire/answer.js"
 import { eventually, turns } from "../wire/facts.js"
 import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, refusal, serving, servingReported } from "./harness.js"
-import { type MemoryConnection, makeInMemory, servingInMemory, servingInMemoryReported, settled } from "./memory.js"
+import { heldBecomes, make, refusal, serving, servingReported } from "./harness.js"
+import {
+  advance,
+  type MemoryConnection,
+  makeInMemory,
+  servingInMemory,
+  servingInMemoryReported,
+  settled,
+  sleepsUntil
+} from "./memory.js"
 
 const encoded = (...texts: ReadonlyArray<string>) =>
   Stream.encodeText(Stream.fromIterable(texts).pipe(Stream.rechunk(1)))
@@ -310,6 +318,34 @@ describe("respondStream", () => {
       yield* Deferred.succeed(isRead, undefined)
       expect(yield* wire.ending).toBe("RST")
       expect((yield* reports.first).request.url).toBe("/")
+    })
+  )
+
+  it.scopedLive("to HTTP/1.0 that a closing server cuts off ends in a reset for the same reason", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving((request) =>
+        respondStream(request, 200, Stream.concat(encoded("one"), Stream.never))
+      )
+      const wire = yield* connect(port)
+      yield* wire.send("GET / HTTP/1.0\r\n\r\n")
+      yield* wire.readUntil((seen) => seen.endsWith("one"))
+      yield* server.close
+      expect(yield* wire.ending).toBe("RST")
+    })
+  )
+
+  it.scoped("to HTTP/1.0 that its client reads too slowly does too", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory((request) =>
+        respondStream(request, 200, Stream.repeatEffect(Effect.succeed(Buffer.from("piece"))))
+      )
+      const connection = yield* connect
+      connection.send("GET / HTTP/1.0\r\n\r\n")
+      yield* connection.writing
+      connection.setFull(true)
+      yield* sleepsUntil(30_000)
+      yield* advance(30_000)
+      expect(yield* connection.ended).toBe("abort")
     })
   )
 

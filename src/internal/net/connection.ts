@@ -17,7 +17,7 @@ import { malformed } from "../http1/verdict.js"
 import { RequestImpl } from "../request.js"
 import { Signal } from "../runtime.js"
 import { ExchangeImpl } from "./exchange.js"
-import { part } from "./farewell.js"
+import { cut, part } from "./farewell.js"
 import { Handling, leftOf } from "./handling.js"
 import type { ConnectionEnd, EndReason, Household, Service } from "./household.js"
 import { Line } from "./line.js"
@@ -310,9 +310,10 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   }
 
   onDrain(): void {
+    const isAwaited = this.patience.awaitsDrain
     this.patience.drained()
     if (this.phase === "Handling") this.wakeWriter()
-    else this.proceed()
+    else if (isAwaited) this.proceed()
   }
 
   onClose(): void {
@@ -333,7 +334,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     if (this.patience.isReadDue(now)) this.happened()
     if (this.patience.isWriteDue(now)) {
       this.reason ??= "TimedOut"
-      this.connection.destroy()
+      cut(this, this.madeExchange)
     }
     if (this.patience.isHalfClosedDue(now) && !this.exchange.isUpgraded) this.interrupt("Aborted")
   }
@@ -358,7 +359,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
       return
     }
     this.over(reason)
-    this.connection.destroy()
+    cut(this, this.madeExchange)
     this.leave()
   }
 }

@@ -19,9 +19,8 @@ export interface Leaving {
 /** Ends a connection; gives what has to be done when it has closed, if anything. */
 export const part = (line: Line, { exchange, how }: Leaving): (() => void) | undefined => {
   const { connection, household, inbox } = line
-  // What only the connection's end can end would be taken for whole: by a reset it is not.
-  if (how === "Broken" && (exchange?.isUntilClose === true || exchange?.isUpgraded === true)) connection.abort()
-  else if (how !== "Said") connection.destroy()
+  if (how === "Broken" && exchange?.isUpgraded === true) connection.abort()
+  else if (how !== "Said") cut(line, exchange)
   else if (isSilent(line, exchange) && connection.unsent() === 0) connection.close()
   else {
     inbox.discard()
@@ -29,6 +28,16 @@ export const part = (line: Line, { exchange, how }: Leaving): (() => void) | und
     return household.lingering.add(connection)
   }
   return undefined
+}
+
+/**
+ * Ends a connection at once, whatever is unsent. Content that only the connection's end can end would be taken for whole:
+ * by a reset it is not (RFC 9112 §8).
+ */
+export const cut = ({ connection }: Line, exchange: ExchangeImpl | undefined): void => {
+  const isWhole = exchange?.isUntilClose !== true || (exchange.hasEvidence && connection.unsent() === 0)
+  if (isWhole) connection.destroy()
+  else connection.abort()
 }
 
 /**
