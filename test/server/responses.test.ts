@@ -830,6 +830,20 @@ describe("a handler that fails", () => {
     })
   )
 
+  it.scopedLive("and whose onFailure gives up what it has begun is served on", () =>
+    Effect.gen(function* () {
+      const { server } = yield* make()
+      const { port } = yield* server.listen()
+      const givesUp = Effect.ignore(Effect.timeout(Effect.never, 1))
+      const fails = server.serve((request) => new Mine({ detail: request.url }), { onFailure: () => givesUp })
+      yield* Effect.forkScoped(fails)
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
+      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readAnswer()).status).toBe(500)
+    })
+  )
+
   it.scoped("without onFailure is logged with its request", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []

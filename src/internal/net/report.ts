@@ -31,7 +31,8 @@ export const serviceOf = <E, R, R2>(
     fibers: new RequestFibers(runtime),
     report: (cause, request) =>
       Effect.catchAllCause(
-        Effect.suspend(() => report(cause, request)),
+        // Nobody interrupts the fiber that it runs in, and what it races or times out may be.
+        Effect.interruptible(Effect.suspend(() => report(cause, request))),
         (failure) => Effect.logError("reporting a failure failed", failure)
       )
   }
