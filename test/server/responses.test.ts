@@ -771,6 +771,8 @@ describe("a handler that fails", () => {
     ["dies", () => Effect.die(new Error("secret-detail"))],
     ["fails", () => new Mine({ detail: "secret-detail" })],
     ["interrupts itself", () => Effect.interrupt],
+    // Code without types can forget to return.
+    ["returns nothing", () => undefined as never],
     ["dies with a ValueError", () => Effect.die(new ValueError({ reason: "Json", saw: "secret-detail" }))]
   ]
   for (const [what, failing] of failures) {

@@ -24,6 +24,8 @@ import { RequestScope } from "./requestFibers.js"
 const notEvidence = (): Cause.Cause<never> =>
   Cause.die(new Error("a handler must return the evidence that its own request was answered"))
 
+const notAnEffect = (): Cause.Cause<never> => Cause.die(new Error("a handler must return an Effect"))
+
 /** What of a handler is left to be run: nothing, if it does no more than `respond`, which is done now. */
 export const leftOf = <E, R>(
   handler: Handler<E, R>,
@@ -32,7 +34,8 @@ export const leftOf = <E, R>(
 ): Effect.Effect<Responded, E | ValueError, R> | undefined => {
   try {
     const answer = handler(request)
-    if (!(answer instanceof Answering)) return answer
+    // Types forbid to return nothing, but code without types does, and would find its client gone without a word.
+    if (!(answer instanceof Answering)) return answer ?? Exit.failCause(notAnEffect())
     const evidence = answer.unsafeRun()
     if (evidence instanceof ValueError) return evidence
     return exchange.isEvidence(evidence) ? undefined : Exit.failCause(notEvidence())
