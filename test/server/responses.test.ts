@@ -707,6 +707,25 @@ describe("upgrade", () => {
     })
   )
 
+  it.scopedLive("tells a daemon that was left behind that the connection has ended", () =>
+    Effect.gen(function* () {
+      const isRunning = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const { port } = yield* serving((request) =>
+        upgrade(request, { Upgrade: "echo" }, ({ stream }) => {
+          const reading = Stream.runForEach(stream, () => Deferred.succeed(isRunning, undefined))
+          const daemon = Effect.zipRight(reading, Deferred.succeed(ended, undefined))
+          return Effect.zipRight(Effect.forkDaemon(daemon), Deferred.await(isRunning))
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(`${offer}hello`)
+      yield* wire.halfClose
+      yield* wire.ending
+      yield* Deferred.await(ended)
+    })
+  )
+
   it.scopedLive("has a scope that ends with it, and a failure breaks the connection", () =>
     Effect.gen(function* () {
       const released = yield* Deferred.make<void>()

@@ -322,6 +322,8 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.patience.drained()
     if (this.phase === "Handling") this.interrupt("Aborted")
     this.happened()
+    // Whoever was left behind by a handler that has ended learns it here.
+    this.wakeReader()
     this.wakeWriter()
     this.forget()
   }
