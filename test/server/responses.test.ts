@@ -865,6 +865,30 @@ describe("a handler that fails", () => {
     })
   )
 
+  it.scopedLive("and whose onFailure closes the server waits for itself no longer than a handler would", () =>
+    Effect.gen(function* () {
+      const released = yield* Deferred.make<void>()
+      const { budget, server } = yield* make()
+      const { port } = yield* server.listen()
+      const fails = server.serve(
+        (request) =>
+          Effect.zipRight(
+            Effect.addFinalizer(() => Deferred.succeed(released, undefined)),
+            new Mine({ detail: request.url })
+          ),
+        { onFailure: () => server.close }
+      )
+      yield* Effect.forkScoped(Effect.ignore(fails))
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).status).toBe(500)
+      yield* wire.ending
+      yield* server.close
+      expect(yield* budget.held).toBe(0)
+      expect(yield* Deferred.isDone(released)).toBe(true)
+    })
+  )
+
   it.scoped("without onFailure is logged with its request", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []

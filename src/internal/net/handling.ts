@@ -48,6 +48,8 @@ export const leftOf = <E, R>(
 export class Handling<E, R> {
   private readonly scope = new RequestScope()
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  /** What runs behind the handler: the report, and then its finalizers. */
+  private conclusion: Fiber.RuntimeFiber<void> | undefined
   /** It is to end: because its client has gone, or so that the server may. */
   private isToEnd: "ClientGone" | "ServerCloses" | undefined
 
@@ -60,7 +62,7 @@ export class Handling<E, R> {
   /**
    * Runs a handler in this very turn, as far as it goes without waiting; `onOver` is told when its fibers have ended, its
    * finalizers have run and what there was to report has been. What comes behind the handler needs a fiber only if there
-   * is something to be run, and has one that nobody interrupts.
+   * is something to be run, and has one that no client interrupts.
    */
   run(handler: Effect.Effect<Responded, E | ValueError, R>, onOver: () => void): void {
     // Its failure is a value: one that ends a fiber is logged by Effect besides.
@@ -70,15 +72,20 @@ export class Handling<E, R> {
     fiber.addObserver((ended) => {
       const exit = Exit.flatten(ended)
       const rest = Exit.isSuccess(exit) ? this.settled(exit.value) : this.failed(exit.cause)
-      if (rest === undefined) onOver()
-      else this.service.fibers.forkUninterruptible(rest).addObserver(onOver)
+      if (rest === undefined) {
+        onOver()
+        return
+      }
+      this.conclusion = this.service.fibers.forkUninterruptible(rest)
+      this.conclusion.addObserver(onOver)
     })
   }
 
-  /** Ends the handler; its finalizers run. */
+  /** Ends the handler; its finalizers run. A client takes no report with it, but a server that closes waits for none. */
   interrupt(why: "ClientGone" | "ServerCloses"): void {
     this.isToEnd ??= why
     if (this.fiber !== undefined) unsafeInterrupt(this.fiber)
+    if (why === "ServerCloses" && this.conclusion !== undefined) unsafeInterrupt(this.conclusion)
   }
 
   /** What is left to be run behind an answer. */

@@ -31,7 +31,7 @@ export const serviceOf = <E, R, R2>(
     fibers: new RequestFibers(runtime),
     report: (cause, request) =>
       Effect.catchAllCause(
-        // Nobody interrupts the fiber that it runs in, and what it races or times out may be.
+        // What it races or times out can be interrupted, and itself by a server that closes; finalizers cannot.
         Effect.interruptible(Effect.suspend(() => report(cause, request))),
         (failure) => Effect.logError("reporting a failure failed", failure)
       )
