@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { ValueError } from "../../Errors.js"
+import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
 import { Answering } from "../answering.js"
@@ -100,16 +101,25 @@ export class Handling<E, R> {
     const error = answeredBy(cause)
     const status = error?.status ?? 500
     const isAnswer = exchange.state === "Unanswered"
-    if (isAnswer) exchange.respond(status, errorText(status, error), plainText)
+    if (isAnswer) this.say(status, errorText(status, error), plainText)
     return isAnswer && status !== 500 ? this.concluded(Exit.failCause(cause)) : this.reported(cause)
   }
 
   private interrupted(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> | undefined {
     if (this.isToEnd === "ServerCloses" && this.exchange.state === "Unanswered") {
       // The client should try again elsewhere.
-      this.exchange.respond(503, errorText(503, undefined), { ...plainText, Connection: "close" })
+      this.say(503, errorText(503, undefined), { ...plainText, Connection: "close" })
     }
     return Cause.isInterruptedOnly(cause) ? this.concluded(Exit.failCause(cause)) : this.reported(cause)
+  }
+
+  /** A writer of somebody else's may throw: then there is no answer, and the connection breaks. */
+  private say(status: number, text: string, headers: HttpHeaders.Input): void {
+    try {
+      this.exchange.respond(status, text, headers)
+    } catch (defect) {
+      this.service.fibers.forkUninterruptible(Effect.logError("an answer could not be written", Cause.die(defect)))
+    }
   }
 
   private reported(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {
