@@ -33,7 +33,8 @@ export interface Made {
 /** A server on loopback that does not drain, unless told otherwise. */
 export const make = (
   options: Server.Options = {},
-  budget: DescriptorBudget.Options = {}
+  budget: DescriptorBudget.Options = {},
+  writer = ResponseWriter.layer
 ): Effect.Effect<Made, never, Scope.Scope> => {
   const bounds: Array<Listener.Bound> = []
   const watched = Layer.map(Listener.layer, (context) => {
@@ -42,10 +43,7 @@ export const make = (
       listen: (options) => Effect.tap(listener.listen(options), (bound) => Effect.sync(() => bounds.push(bound)))
     })
   })
-  const rooms = Layer.provideMerge(
-    Layer.mergeAll(watched, RequestParser.layer, ResponseWriter.layer),
-    DescriptorBudget.layer(budget)
-  )
+  const rooms = Layer.provideMerge(Layer.mergeAll(watched, RequestParser.layer, writer), DescriptorBudget.layer(budget))
   const live = Layer.provideMerge(
     Server.layerWithoutDependencies({ address: "127.0.0.1", drainTimeout: 0, ...options }),
     rooms

@@ -4,6 +4,7 @@ import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
@@ -12,9 +13,10 @@ import type { ValueError } from "../../src/Errors.js"
 import { Signal } from "../../src/internal/runtime.js"
 import type { Request } from "../../src/Request.js"
 import { respond, respondStream } from "../../src/Response.js"
+import * as ResponseWriter from "../../src/ResponseWriter.js"
 import { eventually } from "../wire/facts.js"
 import { connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, make, refusal, serving, servingReported } from "./harness.js"
+import { heldBecomes, make, quiet, refusal, serving, servingReported } from "./harness.js"
 
 describe("a request that was kept", () => {
   it.scopedLive("gives a daemon nothing of the next request of its connection", () =>
@@ -56,6 +58,30 @@ describe("a request that was kept", () => {
       expect((yield* Fiber.join(yield* Deferred.await(waiting))).reason).toBe("BodyConsumed")
       yield* wire.reset
       yield* heldBecomes(made, 1)
+    })
+  )
+
+  it.scopedLive("sends its client no 100 behind its answer, when a daemon asks for the body again", () =>
+    Effect.gen(function* () {
+      const mayRead = yield* Deferred.make<void>()
+      const read = yield* Deferred.make<string>()
+      const { port } = yield* serving((request) =>
+        Effect.gen(function* () {
+          if (request.url !== "/kept") {
+            yield* Deferred.succeed(mayRead, undefined)
+            return yield* respond(request, 200, yield* Deferred.await(read))
+          }
+          const later = Effect.zipRight(Deferred.await(mayRead), refusal(request.text))
+          yield* Effect.forkDaemon(Effect.flatMap(later, ({ reason }) => Deferred.succeed(read, reason)))
+          return yield* respond(request, 202, yield* request.text)
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(withBody("POST /kept", "hello", ["Expect: 100-continue"]))
+      expect((yield* wire.readAnswer()).status).toBe(100)
+      expect((yield* wire.readAnswer()).text).toBe("hello")
+      yield* wire.send(requestText("GET /"))
+      expect(yield* wire.readAnswer()).toMatchObject({ status: 200, text: "BodyConsumed" })
     })
   )
 
@@ -177,6 +203,38 @@ describe("an answer that throws while it is made", () => {
       expect((yield* wire.readAnswer()).text).toBe("next")
     })
   )
+})
+
+describe("a writer that throws", () => {
+  const throwing = Layer.succeed(ResponseWriter.ResponseWriter, {
+    make: () => ({
+      ...ResponseWriter.make(),
+      head: () => {
+        throw new Error("a writer")
+      }
+    })
+  })
+
+  for (const [what, before] of [
+    ["at once", Effect.void],
+    ["later", Effect.yieldNow()]
+  ] as const) {
+    it.scopedLive(`breaks the connection whose handler answers ${what}, and no other`, () =>
+      Effect.gen(function* () {
+        const { budget, server } = yield* make({}, {}, throwing)
+        const { port } = yield* server.listen()
+        const serve = server.serve((request) => Effect.zipRight(before, respond(request, 200)))
+        yield* Effect.provide(Effect.forkScoped(serve), quiet)
+        for (let i = 0; i < 2; i++) {
+          const wire = yield* connect(port)
+          yield* wire.send(requestText("GET /"))
+          expect((yield* wire.readToEnd).length).toBe(0)
+        }
+        yield* server.close
+        expect(yield* budget.held).toBe(0)
+      })
+    )
+  }
 })
 
 describe("a stream", () => {

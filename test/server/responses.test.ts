@@ -21,8 +21,16 @@ import {
 import { parseAnswers } from "../wire/answer.js"
 import { eventually, turns } from "../wire/facts.js"
 import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, refusal, serving, servingReported } from "./harness.js"
-import { type MemoryConnection, makeInMemory, servingInMemory, servingInMemoryReported, settled } from "./memory.js"
+import { heldBecomes, make, refusal, serving, servingReported } from "./harness.js"
+import {
+  advance,
+  type MemoryConnection,
+  makeInMemory,
+  servingInMemory,
+  servingInMemoryReported,
+  settled,
+  sleepsUntil
+} from "./memory.js"
 
 const encoded = (...texts: ReadonlyArray<string>) =>
   Stream.encodeText(Stream.fromIterable(texts).pipe(Stream.rechunk(1)))
@@ -310,6 +318,34 @@ describe("respondStream", () => {
       yield* Deferred.succeed(isRead, undefined)
       expect(yield* wire.ending).toBe("RST")
       expect((yield* reports.first).request.url).toBe("/")
+    })
+  )
+
+  it.scopedLive("to HTTP/1.0 that a closing server cuts off ends in a reset for the same reason", () =>
+    Effect.gen(function* () {
+      const { port, server } = yield* serving((request) =>
+        respondStream(request, 200, Stream.concat(encoded("one"), Stream.never))
+      )
+      const wire = yield* connect(port)
+      yield* wire.send("GET / HTTP/1.0\r\n\r\n")
+      yield* wire.readUntil((seen) => seen.endsWith("one"))
+      yield* server.close
+      expect(yield* wire.ending).toBe("RST")
+    })
+  )
+
+  it.scoped("to HTTP/1.0 that its client reads too slowly does too", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* servingInMemory((request) =>
+        respondStream(request, 200, Stream.repeatEffect(Effect.succeed(Buffer.from("piece"))))
+      )
+      const connection = yield* connect
+      connection.send("GET / HTTP/1.0\r\n\r\n")
+      yield* connection.writing
+      connection.setFull(true)
+      yield* sleepsUntil(30_000)
+      yield* advance(30_000)
+      expect(yield* connection.ended).toBe("abort")
     })
   )
 
@@ -671,6 +707,25 @@ describe("upgrade", () => {
     })
   )
 
+  it.scopedLive("tells a daemon that was left behind that the connection has ended", () =>
+    Effect.gen(function* () {
+      const isRunning = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const { port } = yield* serving((request) =>
+        upgrade(request, { Upgrade: "echo" }, ({ stream }) => {
+          const reading = Stream.runForEach(stream, () => Deferred.succeed(isRunning, undefined))
+          const daemon = Effect.zipRight(reading, Deferred.succeed(ended, undefined))
+          return Effect.zipRight(Effect.forkDaemon(daemon), Deferred.await(isRunning))
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(`${offer}hello`)
+      yield* wire.halfClose
+      yield* wire.ending
+      yield* Deferred.await(ended)
+    })
+  )
+
   it.scopedLive("has a scope that ends with it, and a failure breaks the connection", () =>
     Effect.gen(function* () {
       const released = yield* Deferred.make<void>()
@@ -735,6 +790,8 @@ describe("a handler that fails", () => {
     ["dies", () => Effect.die(new Error("secret-detail"))],
     ["fails", () => new Mine({ detail: "secret-detail" })],
     ["interrupts itself", () => Effect.interrupt],
+    // Code without types can forget to return.
+    ["returns nothing", () => undefined as never],
     ["dies with a ValueError", () => Effect.die(new ValueError({ reason: "Json", saw: "secret-detail" }))]
   ]
   for (const [what, failing] of failures) {
@@ -791,6 +848,44 @@ describe("a handler that fails", () => {
         connection.send(requestText("GET /"))
         expect((yield* connection.answer()).status).toBe(500)
       }
+    })
+  )
+
+  it.scopedLive("and whose onFailure gives up what it has begun is served on", () =>
+    Effect.gen(function* () {
+      const { server } = yield* make()
+      const { port } = yield* server.listen()
+      const givesUp = Effect.ignore(Effect.timeout(Effect.never, 1))
+      const fails = server.serve((request) => new Mine({ detail: request.url }), { onFailure: () => givesUp })
+      yield* Effect.forkScoped(fails)
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
+      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readAnswer()).status).toBe(500)
+    })
+  )
+
+  it.scopedLive("and whose onFailure closes the server waits for itself no longer than a handler would", () =>
+    Effect.gen(function* () {
+      const released = yield* Deferred.make<void>()
+      const { budget, server } = yield* make()
+      const { port } = yield* server.listen()
+      const fails = server.serve(
+        (request) =>
+          Effect.zipRight(
+            Effect.addFinalizer(() => Deferred.succeed(released, undefined)),
+            new Mine({ detail: request.url })
+          ),
+        { onFailure: () => server.close }
+      )
+      yield* Effect.forkScoped(Effect.ignore(fails))
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).status).toBe(500)
+      yield* wire.ending
+      yield* server.close
+      expect(yield* budget.held).toBe(0)
+      expect(yield* Deferred.isDone(released)).toBe(true)
     })
   )
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Scope } from "effect/Scope"
 import { SocketConnection } from "../../src/internal/net/socket.js"
-import { eventually } from "../wire/facts.js"
+import { eventually, turn } from "../wire/facts.js"
 
 const events = { onBytes: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {} }
 
@@ -74,6 +74,32 @@ describe("open", () => {
         "two events"
       )
       expect(seen).toStrictEqual(["over", "hello"])
+    })
+  )
+
+  it.scopedLive("of a connection that has closed meanwhile tells whoever opens it so, as an object's method", () =>
+    Effect.gen(function* () {
+      const { connection } = yield* pair
+      class Opener {
+        isOver = false
+        readonly onBytes = events.onBytes
+        readonly onEnd = events.onEnd
+        readonly onDrain = events.onDrain
+        onClose(): void {
+          this.isOver = true
+        }
+      }
+      const [first, second] = [new Opener(), new Opener()]
+      connection.open(first)
+      connection.destroy()
+      yield* eventually(
+        Effect.sync(() => first.isOver),
+        (isOver) => isOver,
+        "over"
+      )
+      connection.open(second)
+      yield* turn
+      expect(second.isOver).toBe(true)
     })
   )
 })

@@ -19,7 +19,7 @@ import { RequestImpl } from "../request.js"
 import { Signal } from "../runtime.js"
 import { tally } from "../tally.js"
 import { ExchangeImpl } from "./exchange.js"
-import { part } from "./farewell.js"
+import { cut, part } from "./farewell.js"
 import { Handling, leftOf } from "./handling.js"
 import type { ConnectionEnd, Household, Service } from "./household.js"
 import { Line } from "./line.js"
@@ -324,9 +324,10 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   }
 
   onDrain(): void {
+    const isAwaited = this.patience.awaitsDrain
     this.patience.drained()
     if (this.phase === "Handling") this.wakeWriter()
-    else this.proceed()
+    else if (isAwaited) this.proceed()
   }
 
   onClose(): void {
@@ -335,6 +336,8 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.patience.drained()
     if (this.phase === "Handling") this.interrupt("Aborted")
     this.happened()
+    // Whoever was left behind by a handler that has ended learns it here.
+    this.wakeReader()
     this.wakeWriter()
     this.forget()
   }
@@ -347,7 +350,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     if (this.patience.isReadDue(now)) this.happened()
     if (this.patience.isWriteDue(now)) {
       this.reason ??= "TimedOut"
-      this.connection.destroy()
+      cut(this, this.madeExchange)
     }
     if (this.patience.isHalfClosedDue(now) && !this.exchange.isUpgraded) this.interrupt("Aborted")
   }
@@ -372,12 +375,12 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
       return
     }
     this.over(reason)
-    this.connection.destroy()
+    cut(this, this.madeExchange)
     this.leave()
   }
 
   abandon(): void {
-    this.connection.destroy()
+    cut(this, this.madeExchange)
     this.household.roster.remove(this, this.reason ?? "Interrupted")
   }
 }

@@ -189,6 +189,11 @@ export class ExchangeImpl implements Exchange {
     return this.hasBody && !(this.madeBody?.isDone ?? this.isRead)
   }
 
+  /** Whether the answer was given to its end. */
+  get hasEvidence(): boolean {
+    return this.evidence !== undefined
+  }
+
   /** Whether this is the evidence that this very request was answered. */
   isEvidence(value: Responded): boolean {
     return this.evidence !== undefined && value === this.evidence

@@ -19,9 +19,8 @@ export interface Leaving {
 /** Ends a connection; gives what has to be done when it has closed, if anything. */
 export const part = (line: Line, { exchange, how }: Leaving): (() => void) | undefined => {
   const { connection, household, inbox } = line
-  // What only the connection's end can end would be taken for whole: by a reset it is not.
-  if (how === "Broken" && (exchange?.isUntilClose === true || exchange?.isUpgraded === true)) connection.abort()
-  else if (how !== "Said") connection.destroy()
+  if (how === "Broken" && exchange?.isUpgraded === true) connection.abort()
+  else if (how !== "Said") cut(line, exchange)
   else if (isSilent(line, exchange) && connection.unsent() === 0) connection.close()
   else {
     inbox.discard()
@@ -32,9 +31,19 @@ export const part = (line: Line, { exchange, how }: Leaving): (() => void) | und
 }
 
 /**
+ * Ends a connection at once, whatever is unsent. Content that only the connection's end can end would be taken for whole:
+ * by a reset it is not (RFC 9112 §8).
+ */
+export const cut = ({ connection }: Line, exchange: ExchangeImpl | undefined): void => {
+  const isWhole = exchange?.isUntilClose !== true || (exchange.hasEvidence && connection.unsent() === 0)
+  if (isWhole) connection.destroy()
+  else connection.abort()
+}
+
+/**
  * Whether nothing can come that would be answered by a reset, and so take with it what the client has not read yet: the
- * server closes and all was read, or it has ended too, or it has said that it will send nothing more, and all that it was sent
- * fits into a first flight.
+ * server closes and all was read, or it has ended too, or it has said that it will send nothing more, and all that it
+ * was sent fits into a first flight.
  */
 const isSilent = ({ inbox, isBetween, isSettled, outbox }: Line, exchange: ExchangeImpl | undefined): boolean => {
   if (inbox.isEnded || isSettled) return true

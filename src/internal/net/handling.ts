@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { ValueError } from "../../Errors.js"
+import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
 import { Answering } from "../answering.js"
@@ -25,6 +26,8 @@ import { type RequestFibers, RequestScope } from "./requestFibers.js"
 const notEvidence = (): Cause.Cause<never> =>
   Cause.die(new Error("a handler must return the evidence that its own request was answered"))
 
+const notAnEffect = (): Cause.Cause<never> => Cause.die(new Error("a handler must return an Effect"))
+
 /** What of a handler is left to be run: nothing, if it does no more than `respond`, which is done now. */
 export const leftOf = <E, R>(
   handler: Handler<E, R>,
@@ -33,7 +36,8 @@ export const leftOf = <E, R>(
 ): Effect.Effect<Responded, E | ValueError, R> | undefined => {
   try {
     const answer = handler(request)
-    if (!(answer instanceof Answering)) return answer
+    // Types forbid to return nothing, but code without types does, and would find its client gone without a word.
+    if (!(answer instanceof Answering)) return answer ?? Exit.failCause(notAnEffect())
     const evidence = answer.unsafeRun()
     if (evidence instanceof ValueError) return evidence
     return exchange.isEvidence(evidence) ? undefined : Exit.failCause(notEvidence())
@@ -46,6 +50,8 @@ export const leftOf = <E, R>(
 export class Handling<E, R> {
   private readonly scope = new RequestScope()
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  /** What runs behind the handler: the report, and then its finalizers. */
+  private conclusion: Fiber.RuntimeFiber<void> | undefined
   /** It is to end: because its client has gone, or so that the server may. */
   private isToEnd: "ClientGone" | "ServerCloses" | undefined
 
@@ -58,7 +64,7 @@ export class Handling<E, R> {
   /**
    * Runs a handler in this very turn, as far as it goes without waiting; `whenOver` is told when its fibers have ended, its
    * finalizers have run and what there was to report has been. What comes behind the handler needs a fiber only if there
-   * is something to be run, and has one that nobody interrupts.
+   * is something to be run, and has one that no client interrupts.
    */
   run(handler: Effect.Effect<Responded, E | ValueError, R>, fibers: RequestFibers, whenOver: () => void): void {
     const { clock } = fibers
@@ -74,15 +80,20 @@ export class Handling<E, R> {
     fiber.addObserver((ended) => {
       const exit = Exit.flatten(ended)
       const rest = Exit.isSuccess(exit) ? this.settled(exit.value) : this.failed(exit.cause)
-      if (rest === undefined) onOver()
-      else fibers.forkUninterruptible(rest).addObserver(onOver)
+      if (rest === undefined) {
+        onOver()
+        return
+      }
+      this.conclusion = fibers.forkUninterruptible(rest)
+      this.conclusion.addObserver(onOver)
     })
   }
 
-  /** Ends the handler; its finalizers run. */
+  /** Ends the handler; its finalizers run. A client takes no report with it, but a server that closes waits for none. */
   interrupt(why: "ClientGone" | "ServerCloses"): void {
     this.isToEnd ??= why
     if (this.fiber !== undefined) unsafeInterrupt(this.fiber)
+    if (why === "ServerCloses" && this.conclusion !== undefined) unsafeInterrupt(this.conclusion)
   }
 
   /** What is left to be run behind an answer. */
@@ -97,19 +108,28 @@ export class Handling<E, R> {
     const error = answeredBy(cause)
     const status = error?.status ?? 500
     const isAnswer = exchange.state === "Unanswered"
-    if (isAnswer) exchange.respond(status, errorText(status, error), plainText)
+    if (isAnswer) this.say(status, errorText(status, error), plainText)
     return isAnswer && status !== 500 ? this.concluded(Exit.failCause(cause)) : this.reported(cause)
   }
 
   private interrupted(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> | undefined {
     if (this.isToEnd === "ServerCloses" && this.exchange.state === "Unanswered") {
       // The client should try again elsewhere.
-      this.exchange.respond(503, errorText(503, undefined), { ...plainText, Connection: "close" })
+      this.say(503, errorText(503, undefined), { ...plainText, Connection: "close" })
     }
     if (!Cause.isInterruptedOnly(cause)) return this.reported(cause)
     const concluded = this.concluded(Exit.failCause(cause))
     const told = this.isToEnd === "ClientGone" ? this.service.reportAbort?.(cause, this.request) : undefined
     return told && concluded ? Effect.zipRight(told, concluded) : (told ?? concluded)
+  }
+
+  /** A writer of somebody else's may throw: then there is no answer, and the connection breaks. */
+  private say(status: number, text: string, headers: HttpHeaders.Input): void {
+    try {
+      this.exchange.respond(status, text, headers)
+    } catch (defect) {
+      this.service.fibers.forkUninterruptible(Effect.logError("an answer could not be written", Cause.die(defect)))
+    }
   }
 
   private reported(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {

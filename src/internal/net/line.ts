@@ -95,7 +95,7 @@ export class Line {
 
   /** Waits for bytes as long as it takes: those of another protocol. */
   awaitBytes(): Effect.Effect<void> {
-    return (this.received ??= new Signal()).wait()
+    return (this.received ??= new Signal()).waitOrLeave()
   }
 
   /** Wakes whoever waits for bytes. */

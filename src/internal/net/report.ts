@@ -44,7 +44,8 @@ export const serviceOf = <E, R, R2>(
     fibers: new RequestFibers(runtime),
     report: (cause, request) =>
       Effect.catchAllCause(
-        Effect.suspend(() => report(cause, request)),
+        // What it races or times out can be interrupted, and itself by a server that closes; finalizers cannot.
+        Effect.interruptible(Effect.suspend(() => report(cause, request))),
         (failure) => Effect.logError("reporting a failure failed", failure)
       ),
     reportAbort: isLogged(runtime, LogLevel.Debug) ? logAbort : undefined

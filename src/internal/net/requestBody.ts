@@ -106,10 +106,11 @@ export class RequestBody {
     this.continues = false
   }
 
-  /** The request is over: what follows on the connection is another's. */
+  /** The request is over: what follows on the connection is another's, and so is what is said on it. */
   close(): void {
     this.gathered = new Gathered(0)
     this.pieces = []
+    this.continues = false
     this.failure ??= new ValueError({ reason: "BodyConsumed", saw: "the request is over" })
   }
 

@@ -128,7 +128,7 @@ export class SocketConnection implements Connection {
     const { socket } = this
     // A connection that has closed, or that somebody else has opened, is over for whoever comes now.
     if (socket === undefined || this.events !== undefined) {
-      queueMicrotask(events.onClose)
+      queueMicrotask(() => events.onClose())
       return
     }
     this.events = events

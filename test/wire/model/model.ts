@@ -274,7 +274,7 @@ export class Model {
       return
     }
     this.reason ??= "TimedOut"
-    this.ending = "destroy"
+    this.ending = this.cut
     this.gone()
   }
 
@@ -306,7 +306,7 @@ export class Model {
     if (reason !== "Aborted" && handler?._tag === "Handling" && handler.answer === "None") {
       this.error("503 Service Unavailable", undefined, false, handler.asked)
     }
-    this.end(reason, "destroy")
+    this.end(reason, this.cut)
     this.phase = { _tag: "Closed" }
   }
 
@@ -320,8 +320,13 @@ export class Model {
   }
 
   /** What only the connection's end can end would be taken for whole without a reset. */
+  private get cut(): Ending {
+    const { handler } = this
+    return handler?._tag === "Handling" && handler.answer === "Open" && handler.asked.minor === 0 ? "abort" : "destroy"
+  }
+
   private break(phase: Handling | HandedOver): void {
-    this.end("Broken", phase._tag === "HandedOver" || phase.asked.minor === 0 ? "abort" : "destroy")
+    this.end("Broken", phase._tag === "HandedOver" ? "abort" : this.cut)
     this.phase = { _tag: "Closed" }
   }
 
