@@ -1,12 +1,11 @@
 /**
- * The few primitives of Effect that a later version renames, and the two that it lacks: all in one place.
+ * The few primitives of Effect that a later version renames, and the one that it lacks: all in one place.
  *
  * @internal
  */
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import type * as FiberRefs from "effect/FiberRefs"
 
 /**
  * A place where fibers wait until something may have changed; who is woken looks again.
@@ -65,22 +64,6 @@ export const nextTurn: Effect.Effect<void> = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
 
-/** The fiber that runs this, as a value. */
-export const thisFiber = <A, E, R>(
-  use: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> => Effect.withFiberRuntime<A, E, R>((fiber) => use(fiber))
-
 /** Asks a fiber to end, from outside of any fiber, and does not wait for it. */
 export const unsafeInterrupt = (fiber: Fiber.RuntimeFiber<unknown, unknown>): void =>
   fiber.unsafeInterruptAsFork(FiberId.none)
-
-/** Interrupts the children that a fiber has forked and not awaited, and waits for their finalizers. */
-export const interruptChildren = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Effect.Effect<void> =>
-  Effect.flatMap(fiber.children, Fiber.interruptAll)
-
-/**
- * The FiberRefs of a fiber as they are: the same object as long as none has been set. `getFiberRefs` is the public way,
- * but sets one itself, so that no two calls give the same; without the field that is what is used, and only slower.
- */
-export const unsafeRefsOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): FiberRefs.FiberRefs =>
-  (fiber as { readonly _fiberRefs?: FiberRefs.FiberRefs })._fiberRefs ?? fiber.getFiberRefs()
