@@ -18,51 +18,48 @@ const nothing = Buffer.alloc(0)
 /** Pieces given out in one chunk of a stream: enough to spread its cost, few enough to hold back a fast sender. */
 const maxPieces = 16
 
+/** Pieces from this length on stay where they arrived until the whole is asked for: each is a read of its own. */
+const keptPiece = 4 * 1024
+
+/** Smaller ones are copied together, so that a byte in a chunk of its own costs a byte, and not an object. */
+const blockSize = 16 * 1024
+
 /**
- * Bytes are put together in blocks of this length at most, and the blocks into the whole when it is there. One buffer that
- * grows would be copied less, but costs more: the system's allocator gives a freed MiB back, and its 256 pages have to be
- * mapped anew for the next body, while blocks are used again (90 µs a MiB, by themselves, where the one buffer took 450).
+ * Bytes that come in pieces: what is held grows with what has come, not with what was announced. One buffer that grows
+ * would be copied less, and cost more: the system's allocator gives a freed MiB back, and its 256 pages have to be mapped
+ * anew for the next body (450 µs a MiB, by itself, where pieces of 64 KiB take 90).
  */
-const blockSize = 64 * 1024
-
-/** The first block of a body of unknown length. */
-const firstBlock = 4 * 1024
-
-/** Bytes that come in pieces: what is held grows with what has come, not with what was announced. */
 class Gathered {
-  private full: Array<Buffer> = []
+  private parts: Array<Buffer> = []
   private block: Buffer = nothing
   private filled = 0
-  private total = 0
 
-  constructor(private readonly announced: number | undefined) {}
-
-  /** Copies them, as much as the block has room for, and the rest into the next one. */
   add(bytes: Buffer): void {
-    let from = 0
-    while (from < bytes.length) {
-      if (this.filled === this.block.length) this.nextBlock()
-      const part = Math.min(bytes.length - from, this.block.length - this.filled)
-      this.block.set(part === bytes.length ? bytes : bytes.subarray(from, from + part), this.filled)
-      this.filled += part
-      this.total += part
-      from += part
+    // The first piece is most bodies' only one.
+    if (bytes.length >= keptPiece || (this.parts.length === 0 && this.filled === 0)) {
+      this.endBlock()
+      this.parts.push(bytes)
+      return
     }
+    if (this.filled + bytes.length > this.block.length) {
+      this.endBlock()
+      this.block = Buffer.allocUnsafeSlow(blockSize)
+    }
+    bytes.copy(this.block, this.filled)
+    this.filled += bytes.length
   }
 
   /** The whole; the same buffer however often it is asked for. */
   take(): Buffer {
-    if (this.full.length > 0) this.block = Buffer.concat([...this.full, this.block], this.total)
-    else if (this.filled < this.block.length) this.block = this.block.subarray(0, this.filled)
-    this.full = []
-    this.filled = this.total
-    return this.block
+    this.endBlock()
+    const whole = this.parts.length === 1 ? this.parts[0]! : Buffer.concat(this.parts)
+    this.parts = [whole]
+    return whole
   }
 
-  private nextBlock(): void {
-    if (this.filled > 0) this.full.push(this.block)
-    const left = this.announced === undefined ? this.block.length * 2 || firstBlock : this.announced - this.total
-    this.block = Buffer.allocUnsafe(Math.min(blockSize, left))
+  private endBlock(): void {
+    if (this.filled > 0) this.parts.push(this.block.subarray(0, this.filled))
+    this.block = nothing
     this.filled = 0
   }
 }
@@ -77,7 +74,7 @@ export class RequestBody {
   private trailerFields: ReadonlyArray<string> = []
   private read = 0
   private continues: boolean
-  private gathered: Gathered
+  private gathered = new Gathered()
   private pieces: Array<Buffer> = []
 
   constructor(
@@ -85,7 +82,6 @@ export class RequestBody {
     private readonly head: RequestHead
   ) {
     this.isDone = head.framing._tag === "None"
-    this.gathered = new Gathered(head.framing._tag === "Length" ? head.framing.length : undefined)
     this.continues = head.expectsContinue && !this.isDone
   }
 
@@ -110,7 +106,7 @@ export class RequestBody {
 
   /** The request is over: what follows on the connection is another's, and so is what is said on it. */
   close(): void {
-    this.gathered = new Gathered(0)
+    this.gathered = new Gathered()
     this.pieces = []
     this.continues = false
     this.isOver = true
