@@ -127,7 +127,8 @@ export interface ServeOptions extends ListenOptions {
 }
 
 /**
- * Told of every failure that was answered 500 or could not be answered, in the fiber of its connection.
+ * Told of every failure that was answered 500 or could not be answered, before the next request of its connection is
+ * handled. No client that leaves interrupts it; a server that closes does, when `drainTimeout` is over.
  *
  * @since 0.1.0
  * @category models

@@ -35,6 +35,12 @@ const pair: Effect.Effect<Pair, never, Scope> = Effect.map(
 
 const KiB = 1024
 
+/** Where a socket reads to, which only its insides tell. */
+const bufferOf = (socket: Socket): unknown => {
+  const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "kBuffer")
+  return (socket as unknown as Record<symbol, unknown>)[key!]
+}
+
 describe("what sockets have read", () => {
   it.scopedLive("stays as it was, when they bring little, much, and little again", () =>
     Effect.gen(function* () {
@@ -63,6 +69,42 @@ describe("what sockets have read", () => {
         )
         expect(all.map((each, i) => each.equals(sent[i]!))).toStrictEqual(pairs.map(() => true))
       }
+    })
+  )
+
+  it.scopedLive("leaves no more buffers with sockets that are idle than it may, whatever they have brought", () =>
+    Effect.gen(function* () {
+      let length = 0
+      const read = readingWith((bytes) => {
+        length += bytes.length
+      }, 1)
+      const pairs = yield* Effect.all([pair, pair, pair])
+      const bring = ({ accepted, client }: Pair) =>
+        Effect.gen(function* () {
+          const before = length
+          // All of it has come when it is read.
+          yield* Effect.async<void>((resume) => {
+            client.write(Buffer.alloc(40 * KiB), () => resume(Effect.void))
+          })
+          accepted.resume()
+          yield* eventually(
+            Effect.sync(() => length),
+            (length) => length === before + 40 * KiB,
+            "40 KiB"
+          )
+          accepted.pause()
+        })
+      const buffers = () => new Set(pairs.map(({ accepted }) => bufferOf(accepted)))
+      for (const { accepted } of pairs) read(accepted)
+      expect(buffers().size).toBe(1)
+      yield* Effect.forEach(pairs, bring)
+      expect(buffers().size).toBe(2)
+      const [first, second] = pairs
+      const shared = bufferOf(second!.accepted)
+      first!.accepted.destroy()
+      yield* Effect.promise(() => once(first!.accepted, "close"))
+      yield* bring(second!)
+      expect(bufferOf(second!.accepted)).not.toBe(shared)
     })
   )
 

@@ -349,6 +349,25 @@ describe("respondStream", () => {
     })
   )
 
+  it.scoped("to HTTP/1.0 whose last bytes its client never reads does too", () =>
+    Effect.gen(function* () {
+      const aborted = yield* Deferred.make<void>()
+      const { connect } = yield* servingInMemory((request) => respondStream(request, 200, encoded("one")), {
+        limits: { writeTimeout: 1 }
+      })
+      const connection = yield* connect
+      connection.endsToo = false
+      connection.unsent = () => 1
+      connection.abort = () => {
+        Effect.runSync(Deferred.succeed(aborted, undefined))
+        connection.destroy()
+      }
+      connection.send("GET / HTTP/1.0\r\n\r\n")
+      expect(yield* connection.ended).toBe("end")
+      yield* Deferred.await(aborted)
+    })
+  )
+
   it.scopedLive("is not run for HEAD, 204 and 304", () =>
     Effect.gen(function* () {
       let runs = 0

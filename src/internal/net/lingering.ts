@@ -50,7 +50,10 @@ export class Lingering {
         farewell.unsent = unsent
         farewell.since = now
       }
-      if (now - farewell.since >= (unsent > 0 ? this.writeTimeout : this.lingerTimeout)) farewell.connection.destroy()
+      if (now - farewell.since < (unsent > 0 ? this.writeTimeout : this.lingerTimeout)) continue
+      // Nobody shall take for whole what has not been sent.
+      if (unsent > 0) farewell.connection.abort()
+      else farewell.connection.destroy()
     }
   }
 

@@ -19,6 +19,12 @@ const readSize = 64 * 1024
 /** From here on to allocate another buffer costs less than to copy. */
 const much = readSize / 2
 
+/**
+ * So many sockets may have a buffer of their own at once. Whoever has one keeps it until he reads again, which may be long
+ * after his last request: this is what all that are idle may hold, 16 MiB. Beyond it bytes are copied.
+ */
+const maxOwners = 256
+
 /** Told of bytes, which are his; `this` is the socket. */
 export type OnBytes = (this: Socket, bytes: Buffer) => void
 
@@ -52,8 +58,20 @@ const copyOf = (buffer: Buffer, length: number): Buffer => {
 }
 
 /** Makes sockets tell of what they read; each has to be paused when it is given, and is to be resumed. */
-export const readingWith = (onBytes: OnBytes): ((socket: Socket) => void) => {
+export const readingWith = (onBytes: OnBytes, most = maxOwners): ((socket: Socket) => void) => {
   let shared: Buffer | undefined
+  let owners = 0
+  const onOwnerClosed = (): void => {
+    owners--
+  }
+  const own = (socket: Socket): void => {
+    owners++
+    socket.once("close", onOwnerClosed)
+  }
+  const disown = (socket: Socket): void => {
+    owners--
+    socket.off("close", onOwnerClosed)
+  }
   // Where the socket whose callback has just returned reads next; undefined is where it did.
   let next: Buffer | undefined
   const generate = (): Buffer | undefined => next
@@ -61,7 +79,10 @@ export const readingWith = (onBytes: OnBytes): ((socket: Socket) => void) => {
     const isMuch = length >= much
     const isOwn = buffer !== shared
     onBytes.call(this, isOwn && isMuch ? buffer.subarray(0, length) : copyOf(buffer, length))
-    next = isMuch ? Buffer.allocUnsafeSlow(readSize) : isOwn ? shared : undefined
+    const isOwner = isMuch && (isOwn || owners < most)
+    if (isOwner && !isOwn) own(this)
+    else if (isOwn && !isOwner) disown(this)
+    next = isOwner ? Buffer.allocUnsafeSlow(readSize) : isOwn ? shared : undefined
     return true
   }
   return (socket) => {
