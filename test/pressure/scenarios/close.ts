@@ -176,7 +176,7 @@ const helloBySignal = async (trial: Trial): Promise<void> => {
 /** Nobody can keep a server from closing, and who can be answered in time is. */
 export const scenario: Scenario = {
   title: "closing, whatever its connections are in the middle of",
-  order: 7,
+  order: 8,
   run: async (trial) => {
     await mixed(trial, "close")
     await mixed(trial, "scope")

@@ -34,7 +34,7 @@ const idle = async (trial: Trial, what: string, limits: Options, sweeps: number)
 /** A deadline that is never due needs no timer; with one, a single sweep sleeps until the earliest is. */
 export const scenario: Scenario = {
   title: `${connections} idle connections: no timer while nothing is due, and no processor`,
-  order: 6,
+  order: 7,
   run: async (trial) => {
     await idle(trial, "keepAliveTimeout infinite", { keepAliveTimeout: Number.POSITIVE_INFINITY }, 0)
     await idle(trial, "keepAliveTimeout 60 s", {}, 1)
