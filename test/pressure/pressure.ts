@@ -51,8 +51,9 @@ const main = async (): Promise<void> => {
   const scenarios = chosen(await readScenarios())
   const seed = numberOf("seed", options.seed)
   const seconds = numberOf("seconds", options.seconds ?? (options.quick ? "10" : "180"))
-  const { cores, kernel, memory, processor } = machine()
+  const { busy, cores, kernel, memory, processor } = machine()
   console.log(`seed ${seed}; ${processor}, ${cores} cores, ${memory}; ${kernel}; Node ${process.versions.node}`)
+  console.log(`load ${busy.toFixed(2)} when it began`)
   const onRow = (row: Row): void => console.log(`  ${lineOf(row)}`)
   const rows: Array<Row> = []
   for (const [name, scenario] of scenarios) {

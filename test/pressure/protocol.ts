@@ -32,6 +32,8 @@ export interface Closed {
   /** What `close` reported; nothing when the scope ended. */
   readonly report: unknown
   readonly milliseconds: number
+  /** Of the processor: what a busy machine has added is not among them. */
+  readonly processor: number
 }
 
 /** Questions are answered in their own time, and not in their order. */

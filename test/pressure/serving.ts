@@ -51,11 +51,13 @@ const close = ({ by, port }: Extract<Question, { readonly _tag: "Close" }>): Eff
     const found = open.get(port)
     if (found === undefined) return yield* Effect.dieMessage(`nothing listens on ${port}`)
     open.delete(port)
+    const used = process.cpuUsage()
     const began = performance.now()
     const report = by === "close" ? yield* found.server.close : yield* Scope.close(found.scope, Exit.void)
     const milliseconds = performance.now() - began
+    const { system, user } = process.cpuUsage(used)
     yield* Scope.close(found.scope, Exit.void)
-    return { report, milliseconds }
+    return { report, milliseconds, processor: (system + user) / 1000 }
   })
 
 const told = (supervisor: Supervisor.Supervisor<ReadonlyArray<unknown>>) =>

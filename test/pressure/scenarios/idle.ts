@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises"
 import { maxDescriptors, resident } from "../../bench/proc.js"
 import { requestText } from "../../wire/raw.js"
 import { type Client, connect } from "../client.js"
-import type { Which } from "../protocol.js"
+import type { Census, Which } from "../protocol.js"
 import { atMost, exactly } from "../rows.js"
 import type { Scenario } from "../scenario.js"
 import type { ServerProcess } from "../serverProcess.js"
@@ -52,7 +52,11 @@ interface Idle {
  */
 const mayGrow = 1.05
 
-const secondWave = async (trial: Trial, server: ServerProcess, port: number, count: number, first: number) => {
+const secondWave = async (
+  trial: Trial,
+  server: ServerProcess,
+  { before, count, first, port }: { before: Census; count: number; first: number; port: number }
+): Promise<void> => {
   const clients = await open(port, count)
   await setTimeout(idleFor)
   await server.census()
@@ -63,6 +67,7 @@ const secondWave = async (trial: Trial, server: ServerProcess, port: number, cou
     bound: atMost(mayGrow, "×")
   })
   leave(clients)
+  await trial.nothingIsLeft(server, before, ", when the second wave has left")
 }
 
 const idling = async (trial: Trial, which: Which, count: number): Promise<Idle> => {
@@ -97,8 +102,7 @@ const idling = async (trial: Trial, which: Which, count: number): Promise<Idle> 
       figure: ((resident(server.pid) - before.resident) / (during - before.resident)) * 100,
       unit: "%"
     })
-    await secondWave(trial, server, port, count, during)
-    await trial.nothingIsLeft(server, before, ", when the second wave has left")
+    if (!trial.choices.isQuick) await secondWave(trial, server, { before, count, first: during, port })
   }
   await server.end()
   return perConnection
