@@ -1,8 +1,12 @@
 import { readdirSync } from "node:fs"
 
-/** What each module of a folder beside this file exports under a name, by the module's own name. */
-export const modulesOf = async <T>(folder: string, exported: string): Promise<ReadonlyMap<string, T>> => {
-  const url = new URL(`./${folder}/`, import.meta.url)
+/** What each module of a folder exports under a name, by the module's own name; the folder is beside this file, or another. */
+export const modulesOf = async <T>(
+  folder: string,
+  exported: string,
+  beside: string = import.meta.url
+): Promise<ReadonlyMap<string, T>> => {
+  const url = new URL(`./${folder}/`, beside)
   const found = new Map<string, T>()
   for (const file of readdirSync(url).sort()) {
     const name = /^(\w+)\.ts$/.exec(file)?.[1]
