@@ -231,6 +231,23 @@ describe("writes", () => {
   )
 })
 
+describe("a writeTimeout without end", () => {
+  it.scopedLive("lets a client read hundreds of large answers, which wait for it in turn", () =>
+    Effect.gen(function* () {
+      const content = Buffer.alloc(20_000, "x")
+      const { port } = yield* serving((request) => respond(request, 200, content), {
+        limits: { writeTimeout: Number.POSITIVE_INFINITY }
+      })
+      const wire = yield* connect(port)
+      yield* wire.stopReading
+      yield* wire.send(gets(400))
+      yield* turns(20)
+      yield* wire.goOnReading
+      for (let i = 0; i < 400; i++) expect((yield* wire.readAnswer()).body.length).toBe(content.length)
+    })
+  )
+})
+
 describe("Date", () => {
   it.scoped("is the time of the answer, however long its client took to read the one before", () =>
     Effect.gen(function* () {

@@ -15,6 +15,8 @@ const never = Number.POSITIVE_INFINITY
 export class Patience {
   /** The wait for bytes has lasted too long. */
   isOverdue = false
+  /** The client is to read what it was sent, however long that may take. */
+  awaitsDrain = false
   private readDue = never
   private writeDue = never
   /** When the header section, a body, or what is skipped of one has to have ended: trickling does not move it. */
@@ -78,19 +80,17 @@ export class Patience {
 
   /** Waits for the client to read; who writes again while it waits already does not move the deadline. */
   awaitDrain(): void {
-    if (this.writeDue !== never) return
+    if (this.awaitsDrain) return
     const { deadlines, timeouts } = this.household
+    this.awaitsDrain = true
     this.unsent = this.connection.unsent()
     this.writeDue = deadlines.now() + timeouts.write
     deadlines.notBefore(this.writeDue)
   }
 
   drained(): void {
+    this.awaitsDrain = false
     this.writeDue = never
-  }
-
-  get awaitsDrain(): boolean {
-    return this.writeDue !== never
   }
 
   /**
@@ -109,6 +109,7 @@ export class Patience {
 
   /** Waits for nothing more. */
   end(): void {
+    this.awaitsDrain = false
     this.readDue = this.writeDue = this.halfClosedDue = never
   }
 
