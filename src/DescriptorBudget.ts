@@ -9,7 +9,7 @@
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
-import type * as ConfigError from "effect/ConfigError"
+import * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -68,7 +68,10 @@ export interface Options {
 export interface Budget {
   /** The most descriptors that may be held; what `measure` found last, where it was not given. */
   readonly max: number
-  /** Descriptors kept back for files, name look-ups and logs, whatever is assumed; so many fewer connections are taken. */
+  /**
+   * Descriptors kept back for files, name look-ups and logs, whatever is assumed; so many fewer connections are served.
+   * Of these, three of four may be held by connections that wait.
+   */
   readonly kept: number
   /**
    * Descriptors held now: listening sockets, connections that wait, connections that are served, and what was reserved.
@@ -79,7 +82,10 @@ export interface Budget {
   readonly changes: Stream.Stream<State>
   /**
    * Takes descriptors for what is about to be opened, a file or another socket, and gives them back when the scope ends.
-   * Waits, without using the processor, until there is room for them: `held + count < max`.
+   * Waits, without using the processor, until there is room for them: `held + count < max`; no further connection is
+   * taken meanwhile. Requests that reserve more while they hold some may wait for each other: reserve once, before
+   * anything else, much less than `kept`, or within `Effect.timeout`. A count that is no whole number, or that can never be
+   * had, is a defect.
    */
   readonly reserve: (count: number) => Effect.Effect<void, never, Scope.Scope>
   /** Reads the system's limit anew, unless `max` was given. A server does so when it listens. */
@@ -131,18 +137,39 @@ export const openDescriptors: Effect.Effect<number> = Effect.sync(countOpen)
 /** Enough for a handler's files and for the runtime; at most a quarter, so that a small limit still serves. */
 const keptOf = (max: number): number => Math.min(64, Math.floor(max / 4))
 
+/** Kept back from connections that only wait, too: the system closes those without a word that it has no descriptor for. */
+const lastOf = (max: number): number => Math.ceil(keptOf(max) / 4)
+
 /** `limit` gives the most that may be held, each time it is asked. */
 const fromLimit = (limit: () => number): Budget => {
   const held = new CountedRef()
   let max = limit()
   const hasRoom = (needed: number): boolean => held.unsafeCount + needed < max
-  const awaitRoom = (needed: number): Effect.Effect<void> =>
-    Effect.suspend(() => (hasRoom(needed) ? Effect.void : Effect.zipRight(held.fell.waitOrLeave(), awaitRoom(needed))))
+  /** For another connection to be served, while no handler waits for what it needs. */
+  const hasRoomForOne = (assumed: number): boolean => reserving === 0 && hasRoom(Math.max(assumed, keptOf(max)))
+  const awaitRoomForOne = (assumed: number): Effect.Effect<void> =>
+    Effect.suspend(() =>
+      hasRoomForOne(assumed) ? Effect.void : Effect.zipRight(held.fell.waitOrLeave(), awaitRoomForOne(assumed))
+    )
+  let reserving = 0
   const take = (count: number): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (!hasRoom(count)) return Effect.zipRight(held.fell.waitOrLeave(), take(count))
       held.unsafeAdd(count)
       return Effect.void
+    })
+  const takeFirst = (count: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (hasRoom(count)) return take(count)
+      reserving++
+      return Effect.ensuring(
+        take(count),
+        Effect.sync(() => {
+          reserving--
+          // The gate has been closed to others: it looks again.
+          held.fell.wake()
+        })
+      )
     })
   return {
     get max() {
@@ -153,19 +180,22 @@ const fromLimit = (limit: () => number): Budget => {
     },
     held,
     changes: Stream.unwrap(Effect.sync(() => statesOf(held, () => ({ held: held.unsafeCount, max })))),
-    reserve: (count) =>
-      count <= 0
-        ? Effect.void
-        : Effect.asVoid(
-            Effect.acquireRelease(Effect.interruptible(take(count)), () => Effect.sync(() => held.unsafeAdd(-count)))
-          ),
+    reserve: (count) => {
+      if (!Number.isInteger(count) || count < 0 || count >= max) {
+        return Effect.die(new RangeError(`${count} descriptors cannot be reserved of ${max}`))
+      }
+      const taken = Effect.acquireRelease(Effect.interruptible(takeFirst(count)), () =>
+        Effect.sync(() => held.unsafeAdd(-count))
+      )
+      return count === 0 ? Effect.void : Effect.asVoid(taken)
+    },
     measure: Effect.sync(() => {
       max = limit()
     }),
     hasRoom: (assumed) => Effect.sync(() => assumed < 0 || hasRoom(assumed)),
-    awaitRoom: (assumed) => Effect.suspend(() => awaitRoom(Math.max(assumed, keptOf(max)))),
-    unsafeHasRoom: (assumed) => hasRoom(Math.max(assumed, keptOf(max))),
-    unsafeCanArrive: () => hasRoom(keptOf(max)),
+    awaitRoom: (assumed) => awaitRoomForOne(assumed),
+    unsafeHasRoom: (assumed) => hasRoomForOne(assumed),
+    unsafeCanArrive: () => hasRoom(lastOf(max)),
     unsafeTake: () => held.unsafeAdd(1),
     unsafeRelease: () => held.unsafeAdd(-1)
   }
@@ -186,16 +216,20 @@ const statesOf = (held: CountedRef, now: () => State): Stream.Stream<State> => {
 }
 
 /**
- * Makes a budget. A `MAX_DESCRIPTORS_FALLBACK` that is no positive number is a `ConfigError`, though only where the system
- * does not tell its own limit.
+ * Makes a budget. A `max` that is not above 0 is a `ConfigError`, and so is a `MAX_DESCRIPTORS_FALLBACK` that is no positive
+ * number, though only where the system does not tell its own limit.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Budget, ConfigError.ConfigError> =>
-  Effect.suspend(() => {
+  Effect.suspend((): Effect.Effect<Budget, ConfigError.ConfigError> => {
     const { max } = options
-    if (max !== undefined) return Effect.succeed(fromLimit(() => max))
+    if (max !== undefined) {
+      return max > 0
+        ? Effect.succeed(fromLimit(() => max))
+        : Effect.fail(ConfigError.InvalidData(["max"], "a budget has a maximum above 0"))
+    }
     const isKnown = systemLimit() !== undefined
     return Effect.map(isKnown ? Effect.succeed(0) : maxDescriptorsFallback, (fallback) => {
       const others = countOpen()

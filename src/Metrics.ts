@@ -87,7 +87,8 @@ const answered = counter("http_server_requests_total", "Requests that were answe
 
 /**
  * Requests that were answered, by the class of their status in the tag `status`; `1xx` are upgrades. What the server
- * answers by itself counts too.
+ * answers by itself counts too, but for the 503 of `connectionsRefused`, who have asked nothing; an answer that breaks off
+ * midway is none, and its connection ends as `Broken`.
  *
  * @example
  * ```ts

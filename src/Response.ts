@@ -11,7 +11,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { ValueError } from "./Errors.js"
+import { type Answered, ValueError } from "./Errors.js"
 import type { HttpCode } from "./HttpCode.js"
 import type * as HttpHeaders from "./HttpHeaders.js"
 import { Answering, settled } from "./internal/answering.js"
@@ -34,8 +34,8 @@ export interface Responded {
 }
 
 /**
- * What a server runs for each request. `E` is what it fails with, `R` what it needs; a `Scope` is there for each
- * request, and ends with it.
+ * What a server runs for each request. `E` is what it fails with: by default what is answered without saying more. `R` is
+ * what it needs: by default the `Scope` that is there for each request, and ends with it.
  *
  * @example
  * ```ts
@@ -49,7 +49,7 @@ export interface Responded {
  * @since 0.1.0
  * @category models
  */
-export type Handler<E = ValueError, R = never> = (request: Request) => Effect.Effect<Responded, E, R>
+export type Handler<E = Answered, R = Scope.Scope> = (request: Request) => Effect.Effect<Responded, E, R>
 
 /**
  * The content of an answer that is being written by hand.
@@ -257,9 +257,8 @@ export const sendInformational = (
  * Answers `101 Switching Protocols` and hands the connection over; when `use` is done, the connection ends.
  *
  * `headers` name the protocol (`{ Upgrade: "websocket", … }`), or `HeaderValue`; `Connection: Upgrade` is set, whatever
- * `headers` say of it. Fails with `ValueError`: `NotUpgradable` when the client did not offer that protocol or its body has
- * not been read, `AlreadyAnswered`, and as `respond`
- * for headers. A failure of `use` is the handler's, and breaks the connection.
+ * `headers` say of it. Fails with `ValueError`: `NotOffered` (400) when the client did not offer that protocol,
+ * `NotUpgradable` when its body has not been read, `AlreadyAnswered`, and as `respond` for headers. A failure of `use` is the handler's, and breaks the connection.
  *
  * @example
  * ```ts

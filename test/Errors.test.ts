@@ -33,6 +33,7 @@ const statuses: { readonly [reason in Errors.ValueErrorReason]: number } = {
   AlreadyAnswered: 500,
   BodyConsumed: 500,
   NotUpgradable: 500,
+  NotOffered: 400,
   Port: 500,
   Address: 500,
   AlreadyListening: 500,

@@ -24,7 +24,7 @@ const isOneOf =
 export const senses = {
   port: isAny,
   address: isAny,
-  domain: isAny,
+  domain: isOneOf("IPv4", "IPv6"),
   reuseAddr: isAny,
   reusePort: isAny,
   maxBody: isAny,

@@ -27,6 +27,7 @@ export const reasons = {
   Chunk: refusal(400, "the chunked body is malformed"),
   ChunkExtensions: refusal(400, "the chunk extensions are too long"),
   Trailer: refusal(400, "a trailer field line is malformed"),
+  NotOffered: refusal(400, "the client did not offer this protocol"),
   IncompleteRequest: refusal(400, "the request ended before its end"),
   Json: refusal(400, "the body is not JSON"),
   Timeout: refusal(408, "the request did not arrive in time"),
@@ -51,7 +52,7 @@ export const reasons = {
   ContentTooShort: refusal(500, "the content is shorter than the Content-Length that was given"),
   AlreadyAnswered: refusal(500, "the request has been answered already"),
   BodyConsumed: refusal(500, "the body can be read once, and only while its request is served"),
-  NotUpgradable: refusal(500, "the client did not ask for this, or its body has not been read"),
+  NotUpgradable: refusal(500, "the body of the request has to be read before its connection is handed over"),
 
   // Setting a server up: never on the wire.
   Port: refusal(500, "the port is not a whole number from 0 to 65535"),

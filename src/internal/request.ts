@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
+import { toAuthority } from "../Address.js"
 import { ValueError } from "../Errors.js"
 import type { HttpHeaders } from "../HttpHeaders.js"
 import type { HttpMethod } from "../HttpMethod.js"
@@ -33,14 +34,39 @@ const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
     }
   })
 
+/** What a handler may know of a connection: three facts, which can be printed, and no way to the connection itself. */
+class ClientImpl extends Inspectable.Class implements Client {
+  readonly id: number
+
+  constructor(private readonly connection: () => Client) {
+    super()
+    this.id = connection().id
+  }
+
+  get local() {
+    return this.connection().local
+  }
+
+  get remote() {
+    return this.connection().remote
+  }
+
+  toJSON(): unknown {
+    const said = (address: Client["local"]): string | null =>
+      Option.match(address, { onNone: () => null, onSome: toAuthority })
+    return { _id: "Client", id: this.id, local: said(this.local), remote: said(this.remote) }
+  }
+}
+
 /** Everything but the exchange is read from the head on demand: a small handler looks at two or three things. */
 export class RequestImpl extends Inspectable.Class implements Request {
   private madeHeaders: HttpHeaders | undefined
+  private madeClient: Client | undefined
   readonly [ExchangeKey]: Exchange
 
   constructor(
     private readonly head: Head,
-    readonly client: Client,
+    private readonly connection: Client,
     exchange: Exchange
   ) {
     super()
@@ -81,8 +107,12 @@ export class RequestImpl extends Inspectable.Class implements Request {
     return (this.madeHeaders ??= fromRequest(this.head.fields))
   }
 
+  get client(): Client {
+    return (this.madeClient ??= new ClientImpl(() => this.connection))
+  }
+
   get remoteAddress(): Option.Option<string> {
-    return Option.map(this.client.remote, (address) => address.hostname)
+    return Option.map(this.connection.remote, (address) => address.hostname)
   }
 
   get bytes(): Effect.Effect<Buffer, ValueError> {
@@ -112,7 +142,7 @@ export class RequestImpl extends Inspectable.Class implements Request {
       url: this.url,
       version: this.version.original,
       headers: this.headers.toJSON(),
-      client: this.client.id
+      client: this.connection.id
     }
   }
 }

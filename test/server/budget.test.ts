@@ -67,6 +67,36 @@ describe("reserve", () => {
   )
 })
 
+describe("what cannot be reserved", () => {
+  it.effect("is a defect, and never a wait without end", () =>
+    Effect.gen(function* () {
+      const budget = yield* DescriptorBudget.make({ max: 10 })
+      for (const count of [10, 11, -3, 1.5, Number.NaN]) {
+        const exit = yield* Effect.exit(Effect.scoped(budget.reserve(count)))
+        expect(Exit.isFailure(exit) && exit.cause._tag).toBe("Die")
+      }
+      expect(yield* Effect.flip(DescriptorBudget.make({ max: 0 }))).toMatchObject({ _op: "InvalidData" })
+    })
+  )
+
+  it.effect("lets no connection be taken before it", () =>
+    Effect.gen(function* () {
+      const budget = yield* DescriptorBudget.make({ max: 20 })
+      const first = yield* Scope.make()
+      yield* Scope.extend(budget.reserve(10), first)
+      expect(budget.unsafeHasRoom(-1)).toBe(true)
+      const second = yield* Effect.fork(Effect.scoped(Effect.zipRight(budget.reserve(12), Effect.never)))
+      yield* Effect.yieldNow()
+      expect(budget.unsafeHasRoom(-1)).toBe(false)
+      const room = yield* Effect.fork(budget.awaitRoom(-1))
+      yield* Scope.close(first, Exit.void)
+      yield* Fiber.join(room)
+      expect(budget.unsafeHasRoom(-1)).toBe(true)
+      yield* Fiber.interrupt(second)
+    })
+  )
+})
+
 describe("what can be seen of it", () => {
   it.scopedLive("its changes are a stream: what is held now, and the newest after each change", () =>
     Effect.gen(function* () {

@@ -5,8 +5,9 @@ import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { KeyError, ValueError } from "../../src/Errors.js"
+import { type Answered, KeyError, ValueError } from "../../src/Errors.js"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import {
   type Handler,
@@ -656,7 +657,7 @@ describe("tunnel", () => {
         { onConnect: "handle" }
       )
       expect((yield* ask(port, asked)).text).toBe("StatusCode")
-      expect((yield* get(port)).text).toBe("NotUpgradable")
+      expect((yield* get(port)).text).toBe("NotOffered")
     })
   )
 })
@@ -695,7 +696,7 @@ describe("upgrade", () => {
     })
   )
 
-  it.scopedLive("is NotUpgradable without an offer, and with a body that has not been read", () =>
+  it.scopedLive("is NotOffered without an offer, and NotUpgradable with a body that has not been read", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -705,9 +706,9 @@ describe("upgrade", () => {
           return yield* Effect.catchAll(take, () => respond(request, 200, reason))
         })
       )
-      expect((yield* get(port)).text).toBe("NotUpgradable")
-      expect((yield* ask(port, requestText("GET /", ["Upgrade: echo"]))).text).toBe("NotUpgradable")
-      expect((yield* ask(port, requestText("GET /", ["Connection: Upgrade"]))).text).toBe("NotUpgradable")
+      expect((yield* get(port)).text).toBe("NotOffered")
+      expect((yield* ask(port, requestText("GET /", ["Upgrade: echo"]))).text).toBe("NotOffered")
+      expect((yield* ask(port, requestText("GET /", ["Connection: Upgrade"]))).text).toBe("NotOffered")
       const withOffer = withBody("POST /", "body", ["Connection: Upgrade", "Upgrade: echo"])
       expect((yield* ask(port, withOffer)).status).toBe(101)
     })
@@ -816,7 +817,7 @@ describe("a handler that fails", () => {
   for (const [what, failing] of failures) {
     it.scopedLive(`and ${what} is answered 500 without its text, is reported once, and the others are served`, () =>
       Effect.gen(function* () {
-        const { port, reports } = yield* servingReported<Mine | ValueError, never>((request) =>
+        const { port, reports } = yield* servingReported<Mine | Answered, Scope.Scope>((request) =>
           request.url === "/fails" ? failing() : respond(request, 200, "fine")
         )
         const wire = yield* connect(port)

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { KeyError, ValueError } from "../../src/Errors.js"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
@@ -161,7 +162,7 @@ export const responding = (request: Request, handler: Handler): void => {
   })
   equals<typeof upgraded, Effect.Effect<Responded, Missing | ValueError, Users>>()
 
-  equals<ReturnType<typeof handler>, Effect.Effect<Responded, ValueError>>()
+  equals<ReturnType<typeof handler>, Effect.Effect<Responded, ValueError | KeyError, Scope.Scope>>()
 
   // @ts-expect-error: text and bytes are content, other values are not
   respond(request, 200, { json: true })

@@ -8,26 +8,20 @@ import type { OSError } from "../../Errors.js"
 import { Signal } from "../runtime.js"
 import { tally } from "../tally.js"
 
-/** Who admits: `isOpen` says whether he would now. */
-interface Admitter {
-  readonly isOpen: () => boolean
-  readonly admit: () => void
-}
-
 export class Arrivals<A> {
   private queue: Array<A> = []
   private failure: OSError | undefined
   private readonly arrived = new Signal()
   /** Who admits what arrives in the turn in which it does, in the order in which they came. */
-  private admitters: Array<Admitter> = []
+  private admitters: Array<() => void> = []
 
   get size(): number {
     return this.queue.length
   }
 
-  /** Whether one that arrives now is taken at once, by an open gate or by who waits for it. */
-  get isTaken(): boolean {
-    return this.arrived.waiting > this.queue.length || this.admitters.some(({ isOpen }) => isOpen())
+  /** Whether somebody waits for one more than there are. */
+  get isAwaited(): boolean {
+    return this.arrived.waiting > this.queue.length
   }
 
   offer(connection: A): void {
@@ -47,16 +41,17 @@ export class Arrivals<A> {
   }
 
   private changed(): void {
-    for (const { admit } of this.admitters) admit()
+    for (const admit of this.admitters) admit()
     this.arrived.wake()
   }
 
-  /** Leaves a connection out that has closed while it waited. */
-  remove(connection: A): void {
+  /** Leaves a connection out that waits, if it does. */
+  remove(connection: A): boolean {
     const i = this.queue.indexOf(connection)
-    if (i < 0) return
+    if (i < 0) return false
     this.queue.splice(i, 1)
     tally.waiting(-1)
+    return true
   }
 
   private shift(): A | undefined {
@@ -80,7 +75,7 @@ export class Arrivals<A> {
   admit(isOpen: () => boolean, take: (connection: A) => void): Effect.Effect<void, OSError> {
     return Effect.async<void, OSError>((resume) => {
       const leave = (): void => {
-        this.admitters = this.admitters.filter((each) => each.admit !== admit)
+        this.admitters = this.admitters.filter((each) => each !== admit)
       }
       const end = (how: Effect.Effect<void, OSError>): void => {
         leave()
@@ -97,7 +92,7 @@ export class Arrivals<A> {
         }
         end(Effect.void)
       }
-      this.admitters = [...this.admitters, { isOpen, admit }]
+      this.admitters = [...this.admitters, admit]
       admit()
       return Effect.sync(leave)
     })

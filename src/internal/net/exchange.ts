@@ -284,7 +284,12 @@ export class ExchangeImpl implements Exchange {
     const { line } = this
     const head = line.writer.interim(status, fields)
     if (typeof head !== "string") return refusalOf(head)
-    if (!isAskedFor || this.isUnread) return new ValueError({ reason: "NotUpgradable" })
+    if (!isAskedFor)
+      return new ValueError({
+        reason: "NotOffered",
+        saw: HttpHeaders.getAll(fromRequest(this.head.fields), "Upgrade").join(", ")
+      })
+    if (this.isUnread) return new ValueError({ reason: "NotUpgradable" })
     this.state = "Open"
     this.isUpgraded = true
     line.outbox.pushText(head)

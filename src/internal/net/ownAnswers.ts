@@ -19,10 +19,13 @@ export const errorText = (status: number, error: ValueError | KeyError | undefin
   return `${statusText(status)}: ${error instanceof ValueError ? reasons[error.reason].text : error.message}\n`
 }
 
-/** The error that answers a failure by itself, if the failure is one. */
+/** The error that answers a failure by itself, if the failure is one, and its status that of an error. */
 export const answeredBy = (cause: Cause.Cause<unknown>): ValueError | KeyError | undefined => {
   const failure = Option.getOrUndefined(Cause.failureOption(cause))
-  return failure instanceof ValueError || failure instanceof KeyError ? failure : undefined
+  const isOne = failure instanceof ValueError || failure instanceof KeyError
+  return isOne && Number.isInteger(failure.status) && failure.status >= 400 && failure.status < 600
+    ? failure
+    : undefined
 }
 
 /** The answer to a request that never became one, behind which the connection closes. */

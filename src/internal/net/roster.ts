@@ -91,7 +91,7 @@ export class Roster {
       const left = those()
       for (const connection of left) connection.abandon()
       return Effect.as(
-        left.length === 0 ? Effect.void : Effect.logWarning(`${left.length} interrupted requests have not ended`),
+        left.length === 0 ? Effect.void : Effect.logWarning(`interrupted requests that have not ended: ${left.length}`),
         left.length
       )
     })

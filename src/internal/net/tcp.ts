@@ -120,15 +120,22 @@ class Sockets implements Door {
 
   /** The arrival is the taking: an accepted socket holds a descriptor, whether anybody reads it or not. */
   readonly onSocket = (socket: Socket): void => {
-    const isFull = this.arrivals.size >= this.maxWaiting || (this.onFull === "refuse" && !this.arrivals.isTaken)
-    if (isFull || !this.budget.unsafeCanArrive()) {
+    if (this.arrivals.size >= this.maxWaiting || !this.budget.unsafeCanArrive()) {
       this.refuse(socket)
       return
     }
+    const mayWait = this.onFull === "wait" || this.arrivals.isAwaited
     this.budget.unsafeTake()
     const connection = new SocketConnection(socket, this)
     this.unopened.add(connection)
     this.arrivals.offer(connection)
+    if (!mayWait && this.arrivals.remove(connection)) this.turnAway(connection)
+  }
+
+  private turnAway(connection: SocketConnection): void {
+    this.refused++
+    tally.refused()
+    connection.turnAway(refusal)
   }
 
   onOpen(connection: SocketConnection): void {

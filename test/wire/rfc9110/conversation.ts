@@ -1,6 +1,7 @@
 /** A connection from its first byte to its end, and what most tests say and answer on it. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { ValueError } from "../../../src/Errors.js"
 import { type Handler, upgrade } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
 import { connect, requestText } from "../raw.js"
@@ -25,4 +26,4 @@ export const pieces = Stream.make("one, ", "two").pipe(Stream.encodeText)
 
 /** The fields of a request that offers an upgrade, and a handler that takes it. */
 export const offer = ["Connection: upgrade", "Upgrade: echo"]
-export const upgrading: Handler = (request) => upgrade(request, { Upgrade: "echo" }, () => Effect.void)
+export const upgrading: Handler<ValueError> = (request) => upgrade(request, { Upgrade: "echo" }, () => Effect.void)

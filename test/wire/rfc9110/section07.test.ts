@@ -1,6 +1,7 @@
 /** RFC 9110 §7: routing, connections, and upgrades. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import type { ValueError } from "../../../src/Errors.js"
 import { type Handler, respond, sendInformational, tunnel, upgrade } from "../../../src/Response.js"
 import { refusal, serving } from "../../server/harness.js"
 import { ask, connect, requestText } from "../raw.js"
@@ -119,7 +120,7 @@ for (const id of ["9110/7.8/protocol", "9110/15.2.2/protocol"] as const) {
 }
 
 /** Asks for the upgrade, is refused, and answers all the same. */
-const refusedUpgrade: Handler = (request) =>
+const refusedUpgrade: Handler<ValueError> = (request) =>
   Effect.gen(function* () {
     const error = yield* Effect.flip(upgrading(request))
     return yield* respond(request, 200, error.reason)
@@ -141,7 +142,7 @@ for (const [id, what, text] of [
     what,
     Effect.gen(function* () {
       const finals = finalsOf(Buffer.from(yield* conversation(refusedUpgrade, text)))
-      expect(finals.map((answer) => [answer.status, answer.text])).toStrictEqual([[200, "NotUpgradable"]])
+      expect(finals.map((answer) => [answer.status, answer.text])).toStrictEqual([[200, "NotOffered"]])
     })
   )
 }
