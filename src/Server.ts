@@ -106,7 +106,7 @@ export interface Options extends ListenOptions {
   /** How long requests in flight may go on when the server closes, in real time; 5 seconds by default. */
   readonly drainTimeout?: Duration.DurationInput | undefined
   /**
-   * How long handlers that were interrupted then may take to end, finalizers included, in real time; 2 seconds by default.
+   * How long handlers that were interrupted then may take to end, finalizers included, in real time; 5 seconds by default.
    * Those that take longer are left to themselves, without a connection, and counted as `abandoned`.
    */
   readonly interruptTimeout?: Duration.DurationInput | undefined
@@ -205,7 +205,7 @@ export const Server: Context.Tag<Server, Server> = Context.GenericTag<Server>("e
 
 const defaultDrainTimeout = Duration.seconds(5)
 
-const defaultInterruptTimeout = Duration.seconds(2)
+const defaultInterruptTimeout = Duration.seconds(5)
 
 const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
 
