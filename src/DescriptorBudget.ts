@@ -79,7 +79,8 @@ export interface Budget {
   readonly changes: Stream.Stream<State>
   /**
    * Takes descriptors for what is about to be opened, a file or another socket, and gives them back when the scope ends.
-   * Waits, without using the processor, until there is room for them: `held + count < max`.
+   * Waits, without using the processor, until there is room for them: `held + count < max`. More than there could ever be
+   * room for is a defect, a `RangeError`.
    */
   readonly reserve: (count: number) => Effect.Effect<void, never, Scope.Scope>
   /** Reads the system's limit anew, unless `max` was given. A server does so when it listens. */
@@ -131,6 +132,8 @@ export const openDescriptors: Effect.Effect<number> = Effect.sync(countOpen)
 /** Enough for a handler's files and for the runtime; at most a quarter, so that a small limit still serves. */
 const keptOf = (max: number): number => Math.min(64, Math.floor(max / 4))
 
+type Waiting = (wait: Effect.Effect<void>) => Effect.Effect<void>
+
 /** `limit` gives the most that may be held, each time it is asked. */
 const fromLimit = (limit: () => number): Budget => {
   const held = new CountedRef()
@@ -138,9 +141,11 @@ const fromLimit = (limit: () => number): Budget => {
   const hasRoom = (needed: number): boolean => held.unsafeCount + needed < max
   const awaitRoom = (needed: number): Effect.Effect<void> =>
     Effect.suspend(() => (hasRoom(needed) ? Effect.void : Effect.zipRight(held.fell.waitOrLeave(), awaitRoom(needed))))
-  const take = (count: number): Effect.Effect<void> =>
+  // Only the wait is interruptible: what has been taken is somebody's.
+  const take = (count: number, waiting: Waiting): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (!hasRoom(count)) return Effect.zipRight(held.fell.waitOrLeave(), take(count))
+      if (!(count < max)) return Effect.die(new RangeError(`no room for ${count} descriptors in a budget of ${max}`))
+      if (!hasRoom(count)) return Effect.zipRight(waiting(held.fell.waitOrLeave()), take(count, waiting))
       held.unsafeAdd(count)
       return Effect.void
     })
@@ -156,11 +161,12 @@ const fromLimit = (limit: () => number): Budget => {
     reserve: (count) =>
       count <= 0
         ? Effect.void
-        : Effect.asVoid(
-            Effect.acquireRelease(Effect.interruptible(take(count)), () => Effect.sync(() => held.unsafeAdd(-count)))
+        : Effect.uninterruptibleMask((restore) =>
+            Effect.acquireRelease(take(count, restore), () => Effect.sync(() => held.unsafeAdd(-count)))
           ),
     measure: Effect.sync(() => {
       max = limit()
+      held.reconsider()
     }),
     hasRoom: (assumed) => Effect.sync(() => assumed < 0 || hasRoom(assumed)),
     awaitRoom: (assumed) => Effect.suspend(() => awaitRoom(Math.max(assumed, keptOf(max)))),

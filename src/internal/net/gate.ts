@@ -24,11 +24,12 @@ export class GateLog {
 
   readonly closed: Effect.Effect<void> = Effect.suspend(() => {
     const now = this.clock.unsafeCurrentTimeMillis()
-    this.isTold = now - this.toldAt >= interval
-    if (!this.isTold) {
+    if (now - this.toldAt < interval) {
       this.untold++
       return Effect.void
     }
+    // That it is open again is told once for each time that this is, whoever of several accept loops finds it first.
+    this.isTold = true
     this.toldAt = now
     return this.annotated(Effect.logWarning("no room for another connection: those that arrive wait, or are refused"))
   })

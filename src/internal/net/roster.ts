@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { EndReason } from "../endReason.js"
 import { type Member, Registry } from "../registry.js"
-import { Signal } from "../runtime.js"
+import { nextTurn, Signal } from "../runtime.js"
 import { tally } from "../tally.js"
 import type { Due } from "./deadlines.js"
 
@@ -85,14 +85,17 @@ export class Roster {
       const late = those()
       const count = countBusy(late)
       for (const connection of late) connection.interrupt("Interrupted")
-      return Effect.as(this.within(interrupt, isGone), count)
+      // Who ends when he is interrupted has the turn that it takes, however short the patience.
+      return Effect.as(Effect.zipRight(nextTurn, this.within(interrupt, isGone)), count)
     })
     const abandoned = Effect.suspend(() => {
       const left = those()
+      // Of the others nothing is left but the system's word that they have closed.
+      const count = countBusy(left)
       for (const connection of left) connection.abandon()
       return Effect.as(
-        left.length === 0 ? Effect.void : Effect.logWarning(`${left.length} interrupted requests have not ended`),
-        left.length
+        count === 0 ? Effect.void : Effect.logWarning(`${count} interrupted requests have not ended`),
+        count
       )
     })
     return Effect.gen(this, function* () {
