@@ -342,9 +342,7 @@ export const make = (
       const room: Effect.Effect<void> = Effect.suspend(() =>
         isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), roster.awaitEnd()), room)
       )
-      const gate = Effect.suspend(() =>
-        isOpen() ? Effect.void : Effect.zipRight(gateLog.closed, Effect.zipRight(room, gateLog.opened))
-      )
+      const gate = Effect.suspend(() => (isOpen() ? Effect.void : gateLog.closedUntil(room)))
       let pause = firstPause
       const opening = bound.admit(isOpen, (connection) => {
         pause = firstPause

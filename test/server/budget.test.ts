@@ -202,6 +202,25 @@ describe("what can be seen of it", () => {
     })
   )
 
+  it.effect("a gate that closes untold and stays closed is told of when the ten seconds are over", () =>
+    Effect.gen(function* () {
+      const lines = new Lines()
+      const budget = yield* DescriptorBudget.make({ max: 10 })
+      const log = new GateLog(budget, yield* Effect.clock)
+      const mayOpen = yield* Deferred.make<void>()
+      yield* Effect.provide(log.closedUntil(Effect.void), lines.layer)
+      yield* TestClock.adjust("1 second")
+      const shut = yield* Effect.fork(Effect.provide(log.closedUntil(Deferred.await(mayOpen)), lines.layer))
+      yield* TestClock.adjust("8 seconds")
+      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([1, 1])
+      yield* TestClock.adjust("1 second")
+      yield* lines.some(({ annotations }) => annotations.closedUntold === 1)
+      yield* Deferred.succeed(mayOpen, undefined)
+      yield* Fiber.join(shut)
+      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([2, 2])
+    })
+  )
+
   it.effect("of two accept loops, one that closes the gate untold does not hide that it is open again", () =>
     Effect.gen(function* () {
       const lines = new Lines()
