@@ -269,6 +269,24 @@ describe("closing", () => {
     })
   )
 
+  it.scopedLive("reports what was interrupted, though it was by a serve that ends meanwhile", () =>
+    Effect.gen(function* () {
+      const entered = yield* Deferred.make<void>()
+      const { server } = yield* make({ drainTimeout: 50 })
+      const { port } = yield* server.listen()
+      const serving = yield* Effect.fork(
+        server.serve(() => Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never))
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* Deferred.await(entered)
+      const interrupting = yield* Effect.fork(Fiber.interrupt(serving))
+      yield* turns(3)
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
+      yield* Fiber.join(interrupting)
+    })
+  )
+
   it.scopedLive("without any patience gives up nobody who ends when interrupted, nor who is idle", () =>
     Effect.gen(function* () {
       const lines = new Lines()

@@ -33,7 +33,7 @@ const isClients = (reason: EndReason | undefined): boolean => reason === "Aborte
 export class ServerConnection<E, R> extends Line implements ConnectionEvents, Served {
   at = -1
   private phase: "Reading" | "Handling" | "Skipping" | "Over" = "Reading"
-  private reason: EndReason | undefined
+  reason: EndReason | undefined
   /** The story is being told in this very turn: what comes meanwhile is found by it. */
   private isProceeding = false
   private skipped = 0

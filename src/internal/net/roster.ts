@@ -18,6 +18,8 @@ export interface Served extends Member, Due {
   /** Whom it was accepted for. */
   readonly service: unknown
   readonly isBusy: boolean
+  /** Why it ends, if it does. */
+  readonly reason: EndReason | undefined
   readonly drain: () => void
   readonly interrupt: (reason: EndReason) => void
   /** Gives up a handler that does not end: its connection is closed, and nobody waits for it any more. */
@@ -28,7 +30,7 @@ export interface Served extends Member, Due {
 export interface CloseReport {
   /** Were serving no request, and were ended at once. */
   readonly idle: number
-  /** Were serving one, and answered it in time. */
+  /** Were serving one, and ended in time: they answered it, or their client left. */
   readonly drained: number
   /** Were still serving when the time was over, and were interrupted. */
   readonly interrupted: number
@@ -83,10 +85,10 @@ export class Roster {
     const those = (): ReadonlyArray<Served> => this.values.filter(isThis)
     const interrupted = Effect.suspend(() => {
       const late = those()
-      const count = countBusy(late)
+      const serving = new Set(late.filter(({ isBusy }) => isBusy))
       for (const connection of late) connection.interrupt("Interrupted")
       // Who ends when he is interrupted has the turn that it takes, however short the patience.
-      return Effect.as(Effect.zipRight(nextTurn, this.within(interrupt, isGone)), count)
+      return Effect.as(Effect.zipRight(nextTurn, this.within(interrupt, isGone)), serving)
     })
     const abandoned = Effect.suspend(() => {
       const left = those()
@@ -100,13 +102,15 @@ export class Roster {
     })
     return Effect.gen(this, function* () {
       const there = those()
-      const busy = countBusy(there)
+      const busy = there.filter(({ isBusy }) => isBusy)
       for (const connection of there) connection.drain()
       yield* this.within(drain, isGone)
-      const cut = yield* interrupted
+      const late = yield* interrupted
+      // A `serve` that ends at the same time, or another close, may have interrupted others before.
+      const cut = busy.filter((each) => late.has(each) || each.reason === "Interrupted").length
       return {
-        idle: there.length - busy,
-        drained: Math.max(0, busy - cut),
+        idle: there.length - busy.length,
+        drained: busy.length - cut,
         interrupted: cut,
         abandoned: yield* abandoned
       }
