@@ -85,7 +85,7 @@ export interface Budget {
    * Waits, without using the processor, until there is room for them: `held + count < max`; no further connection is
    * taken meanwhile. Requests that reserve more while they hold some may wait for each other: reserve once, before
    * anything else, much less than `kept`, or within `Effect.timeout`. A count that is no whole number, or that can never be
-   * had, is a defect.
+   * had, is a defect, a `RangeError`.
    */
   readonly reserve: (count: number) => Effect.Effect<void, never, Scope.Scope>
   /** Reads the system's limit anew, unless `max` was given. A server does so when it listens. */
@@ -140,36 +140,40 @@ const keptOf = (max: number): number => Math.min(64, Math.floor(max / 4))
 /** Kept back from connections that only wait, too: the system closes those without a word that it has no descriptor for. */
 const lastOf = (max: number): number => Math.ceil(keptOf(max) / 4)
 
+type Waiting = (wait: Effect.Effect<void>) => Effect.Effect<void>
+
 /** `limit` gives the most that may be held, each time it is asked. */
 const fromLimit = (limit: () => number): Budget => {
   const held = new CountedRef()
   let max = limit()
   const hasRoom = (needed: number): boolean => held.unsafeCount + needed < max
-  /** For another connection to be served, while no handler waits for what it needs. */
+  /** How many handlers wait for what they need. */
+  let reserving = 0
+  /** For another connection to be served, when no handler waits. */
   const hasRoomForOne = (assumed: number): boolean => reserving === 0 && hasRoom(Math.max(assumed, keptOf(max)))
   const awaitRoomForOne = (assumed: number): Effect.Effect<void> =>
     Effect.suspend(() =>
       hasRoomForOne(assumed) ? Effect.void : Effect.zipRight(held.fell.waitOrLeave(), awaitRoomForOne(assumed))
     )
-  let reserving = 0
-  const take = (count: number): Effect.Effect<void> =>
+  // Only the wait is interruptible: what has been taken is somebody's.
+  const take = (count: number, waiting: Waiting): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (!hasRoom(count)) return Effect.zipRight(held.fell.waitOrLeave(), take(count))
+      if (!(Number.isInteger(count) && count >= 0 && count < max)) {
+        return Effect.die(new RangeError(`${count} descriptors cannot be reserved of ${max}`))
+      }
+      if (!hasRoom(count)) return Effect.zipRight(waiting(held.fell.waitOrLeave()), take(count, waiting))
       held.unsafeAdd(count)
       return Effect.void
     })
-  const takeFirst = (count: number): Effect.Effect<void> =>
+  const takeFirst = (count: number, waiting: Waiting): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (hasRoom(count)) return take(count)
       reserving++
-      return Effect.ensuring(
-        take(count),
-        Effect.sync(() => {
-          reserving--
-          // The gate has been closed to others: it looks again.
-          held.fell.wake()
-        })
-      )
+      const taken = Effect.sync(() => {
+        reserving--
+        // The gate was closed to others meanwhile: it looks again.
+        held.fell.wake()
+      })
+      return Effect.ensuring(take(count, waiting), taken)
     })
   return {
     get max() {
@@ -180,17 +184,15 @@ const fromLimit = (limit: () => number): Budget => {
     },
     held,
     changes: Stream.unwrap(Effect.sync(() => statesOf(held, () => ({ held: held.unsafeCount, max })))),
-    reserve: (count) => {
-      if (!Number.isInteger(count) || count < 0 || count >= max) {
-        return Effect.die(new RangeError(`${count} descriptors cannot be reserved of ${max}`))
-      }
-      const taken = Effect.acquireRelease(Effect.interruptible(takeFirst(count)), () =>
-        Effect.sync(() => held.unsafeAdd(-count))
-      )
-      return count === 0 ? Effect.void : Effect.asVoid(taken)
-    },
+    reserve: (count) =>
+      count === 0
+        ? Effect.void
+        : Effect.uninterruptibleMask((restore) =>
+            Effect.acquireRelease(takeFirst(count, restore), () => Effect.sync(() => held.unsafeAdd(-count)))
+          ),
     measure: Effect.sync(() => {
       max = limit()
+      held.reconsider()
     }),
     hasRoom: (assumed) => Effect.sync(() => assumed < 0 || hasRoom(assumed)),
     awaitRoom: (assumed) => awaitRoomForOne(assumed),

@@ -17,7 +17,6 @@ import { sequential } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Address, type Domain, toUrl } from "./Address.js"
@@ -31,6 +30,7 @@ import { serviceOf } from "./internal/net/report.js"
 import type { CloseReport } from "./internal/net/roster.js"
 import { watching } from "./internal/net/watching.js"
 import { isBacklog, senselessIn, senses } from "./internal/options.js"
+import { Turn } from "./internal/runtime.js"
 import { isTransient } from "./internal/transient.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
@@ -216,11 +216,9 @@ const limitsOf = ({ limits, maxBody }: Options): Limits.Options =>
 const senselessOf = (options: Options): string | undefined =>
   senselessIn(options, senses) ?? Limits.senseless(limitsOf(options))
 
-/** Errors of the system that pass are waited out: 10 ms at first, 1 s at most. */
-const pauses = Schedule.union(Schedule.exponential(Duration.millis(10)), Schedule.spaced(Duration.seconds(1)))
-
-const logTransient = (error: OSError): Effect.Effect<void> =>
-  isTransient(error) ? Effect.logWarning("could not accept a connection", error) : Effect.void
+/** Errors of the system that pass are waited out: 10 ms at first, twice as long each time, 1 s at most. */
+const firstPause = 10
+const longestPause = 1000
 
 interface Listening {
   readonly bound: Listener.Bound
@@ -258,7 +256,7 @@ export const make = (
       wrong === undefined ? options : {}
     const patience = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
     const gateLog = new GateLog(budget, yield* Effect.clock)
-    const turn = yield* Effect.makeSemaphore(1)
+    const turn = new Turn()
     let listening: Listening | undefined
 
     const whenListening = (syscall: string): Effect.Effect<Listener.Bound, OSError> =>
@@ -291,8 +289,7 @@ export const make = (
       })
 
     /** One at a time, and uninterruptible from the bind to its record: a socket that listens is always somebody's. */
-    const inTurn = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      turn.withPermits(1)(Effect.uninterruptible(effect))
+    const inTurn = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => turn.take(effect)
 
     const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
       Effect.map(inTurn(bind(given)), ({ bound }) => bound.address)
@@ -304,7 +301,11 @@ export const make = (
       return Scope.close(scope, Exit.void)
     })
 
-    const close = Effect.zipRight(turn.withPermits(1)(stopListening), roster.close(patience))
+    // A `serve` that was forked just before finds the server listening still, and does not listen anew behind the close.
+    const close = Effect.yieldNow().pipe(
+      Effect.zipRight(inTurn(stopListening)),
+      Effect.zipRight(roster.close(patience))
+    )
 
     const acceptRequest = <E, R, R2>(
       handler: Handler<E, R>,
@@ -312,14 +313,19 @@ export const make = (
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionEnd>, OSError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
         const service = serviceOf(handler, given?.onFailure, runtime)
-        const accepted = Effect.flatMap(whenListening("accept"), (bound) => bound.accept)
-        return Effect.uninterruptibleMask((restore) =>
-          Effect.map(restore(accepted), (connection) => {
-            const served = new ServerConnection(connection, household, service)
-            const fiber = service.fibers.forkUninterruptible(watching(served))
-            served.open()
-            return fiber
-          })
+        let fiber: Fiber.RuntimeFiber<ConnectionEnd> | undefined
+        // Served in the turn in which it is taken: an interruption behind that would leave it to nobody.
+        const serveOne = (connection: Listener.Connection): void => {
+          const served = new ServerConnection(connection, household, service)
+          fiber = service.fibers.forkUninterruptible(watching(served))
+          served.open()
+        }
+        return Effect.flatMap(whenListening("accept"), (bound) =>
+          Effect.map(
+            bound.admit(() => fiber === undefined, serveOne),
+            // `admit` ends without an error when it has taken one.
+            () => fiber!
+          )
         )
       })
 
@@ -337,15 +343,17 @@ export const make = (
       const room: Effect.Effect<void> = Effect.suspend(() =>
         isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), roster.awaitEnd()), room)
       )
-      const gate = Effect.suspend(() =>
-        isOpen() ? Effect.void : Effect.zipRight(gateLog.closed, Effect.zipRight(room, gateLog.opened))
-      )
+      const gate = Effect.suspend(() => (isOpen() ? Effect.void : gateLog.closedUntil(room)))
+      let pause = firstPause
       const opening = bound.admit(isOpen, (connection) => {
+        pause = firstPause
         new ServerConnection(connection, household, service).open()
       })
-      const survived = Effect.tapError(opening, logTransient).pipe(
-        Effect.retry({ while: isTransient, schedule: pauses })
-      )
+      const survived = Effect.catchIf(opening, isTransient, (error) => {
+        const waited = Effect.sleep(pause)
+        pause = Math.min(2 * pause, longestPause)
+        return Effect.zipRight(Effect.logWarning("could not accept a connection", error), waited)
+      })
       return Stream.repeatEffect(Effect.zipRight(gate, survived)).pipe(Stream.runDrain, Effect.zipRight(Effect.never))
     }
 

@@ -42,4 +42,10 @@ export class CountedRef extends Effectable.Class<number> implements Ref.Ref<numb
     this.changed.wake()
     if (change < 0) this.fell.wake()
   }
+
+  /** What it is compared with has changed: whoever waits looks again. */
+  reconsider(): void {
+    this.changed.wake()
+    this.fell.wake()
+  }
 }

@@ -59,6 +59,32 @@ export class Signal {
   }
 }
 
+/**
+ * One at a time. Effect's semaphore loses its permit to who is interrupted between having it and knowing that he has; here
+ * only the wait is interruptible, and what has its turn ends it.
+ */
+export class Turn {
+  private isTaken = false
+  private readonly freed = new Signal()
+
+  /** Runs an effect when nobody else's runs, uninterruptibly. */
+  take<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.uninterruptibleMask((restore) => {
+      const turn: Effect.Effect<void> = Effect.suspend(() => {
+        if (this.isTaken) return Effect.zipRight(restore(this.freed.waitOrLeave()), turn)
+        this.isTaken = true
+        return Effect.void
+      })
+      return Effect.zipRight(turn, Effect.ensuring(effect, this.end))
+    })
+  }
+
+  private readonly end = Effect.sync(() => {
+    this.isTaken = false
+    this.freed.wake()
+  })
+}
+
 /** One turn of the event loop: who works without ever waiting lets others have theirs. */
 export const nextTurn: Effect.Effect<void> = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))

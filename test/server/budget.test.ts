@@ -1,5 +1,6 @@
 /** The descriptor budget at work: reserved, watched, counted, and what becomes of who finds no room. */
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,10 +14,11 @@ import * as TestClock from "effect/TestClock"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import { GateLog } from "../../src/internal/net/gate.js"
 import * as Metrics from "../../src/Metrics.js"
-import { respond } from "../../src/Response.js"
+import { respond, respondStream } from "../../src/Response.js"
 import { eventually, turns } from "../wire/facts.js"
 import { connect, get, requestText, withBody } from "../wire/raw.js"
 import { heldBecomes, make, openDescriptors, serving } from "./harness.js"
+import { allSteps, interruptedAt } from "./interruptedAt.js"
 import { Lines } from "./logged.js"
 
 const hello = (request: Parameters<typeof respond>[0]) => respond(request, 200, "Hello World")
@@ -63,6 +65,16 @@ describe("reserve", () => {
       expect(yield* Ref.get(budget.held)).toBe(0)
       yield* Effect.scoped(budget.reserve(0))
       expect(yield* Ref.get(budget.held)).toBe(0)
+    })
+  )
+
+  it.live("keeps nothing, wherever it is interrupted", () =>
+    Effect.gen(function* () {
+      for (const step of allSteps) {
+        const budget = yield* DescriptorBudget.make({ max: 10 })
+        yield* interruptedAt(Effect.scoped(Effect.zipRight(budget.reserve(3), Effect.never)), step)
+        expect([step, yield* Ref.get(budget.held)]).toStrictEqual([step, 0])
+      }
     })
   )
 })
@@ -190,6 +202,49 @@ describe("what can be seen of it", () => {
       expect({ left: grown("left"), malformed: grown("malformed") }).toStrictEqual({ left: 1, malformed: 1 })
       expect(grown("received")).toBeGreaterThan(3 * text.length)
       expect(grown("sent")).toBeGreaterThan(3 * answer.length)
+    })
+  )
+
+  it.scopedLive("requests that the server itself cuts off have no client that left", () =>
+    Effect.gen(function* () {
+      const aborted = Effect.map(Metric.value(Metrics.requestsAborted), ({ count }) => count)
+      const endless = Stream.concat(Stream.make(Buffer.from("a")), Stream.never)
+      const made = yield* serving((request) => respondStream(request, 200, endless))
+      const wire = yield* connect(made.port)
+      yield* wire.send(requestText("GET /"))
+      yield* wire.readUntil((seen) => seen.endsWith("a\r\n"))
+      const before = yield* aborted
+      expect((yield* made.server.close).interrupted).toBe(1)
+      expect((yield* aborted) - before).toBe(0)
+    })
+  )
+
+  it.effect("a gate that closes untold and stays closed is told of when the ten seconds are over", () =>
+    Effect.gen(function* () {
+      const lines = new Lines()
+      const budget = yield* DescriptorBudget.make({ max: 10 })
+      const log = new GateLog(budget, yield* Effect.clock)
+      const mayOpen = yield* Deferred.make<void>()
+      yield* Effect.provide(log.closedUntil(Effect.void), lines.layer)
+      yield* TestClock.adjust("1 second")
+      const shut = yield* Effect.fork(Effect.provide(log.closedUntil(Deferred.await(mayOpen)), lines.layer))
+      yield* TestClock.adjust("8 seconds")
+      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([1, 1])
+      yield* TestClock.adjust("1 second")
+      yield* lines.some(({ annotations }) => annotations.closedUntold === 1)
+      yield* Deferred.succeed(mayOpen, undefined)
+      yield* Fiber.join(shut)
+      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([2, 2])
+    })
+  )
+
+  it.effect("of two accept loops, one that closes the gate untold does not hide that it is open again", () =>
+    Effect.gen(function* () {
+      const lines = new Lines()
+      const budget = yield* DescriptorBudget.make({ max: 10 })
+      const { closed, opened } = new GateLog(budget, yield* Effect.clock)
+      yield* Effect.provide(Effect.all([closed, closed, opened, opened]), lines.layer)
+      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([1, 1])
     })
   )
 

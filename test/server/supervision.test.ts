@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as TestClock from "effect/TestClock"
 import * as Address from "../../src/Address.js"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
@@ -17,6 +18,7 @@ import * as Server from "../../src/Server.js"
 import { eventually, turns } from "../wire/facts.js"
 import { connect, requestText } from "../wire/raw.js"
 import { make } from "./harness.js"
+import { allSteps, interruptedAt } from "./interruptedAt.js"
 import { Lines } from "./logged.js"
 import { MemoryConnection } from "./memory.js"
 
@@ -80,6 +82,29 @@ describe("an error of accept", () => {
     })
   )
 
+  it.scoped("that passes is waited out no longer for those that were long ago", () =>
+    Effect.gen(function* () {
+      const [first, second] = [new MemoryConnection(), new MemoryConnection()]
+      const lines = new Lines()
+      const live = scripted(["EMFILE", "ENFILE", first, "ECONNABORTED", second])
+      yield* Effect.forkScoped(Effect.provide(Server.serve(hello), [live, lines.layer]))
+      const told = (count: number) =>
+        eventually(
+          Effect.sync(() => lines.count("could not accept")),
+          (seen) => seen === count,
+          `${count} lines`
+        )
+      yield* told(1)
+      yield* TestClock.adjust(10)
+      yield* told(2)
+      yield* TestClock.adjust(20)
+      yield* told(3)
+      yield* turns(5)
+      yield* TestClock.adjust(10)
+      yield* second.opened
+    })
+  )
+
   it.scoped("that does not pass ends the serving, with its OSError", () =>
     Effect.gen(function* () {
       const lines = new Lines()
@@ -119,6 +144,31 @@ describe("what is told of a connection", () => {
     })
   )
 
+  it.scopedLive("finalizers run, though the logger throws that is told of a failure", () =>
+    Effect.gen(function* () {
+      const released = yield* Deferred.make<void>()
+      const throwing = Logger.replace(
+        Logger.defaultLogger,
+        Logger.make(() => {
+          throw new Error("a logger's own")
+        })
+      )
+      const { server } = yield* make()
+      const { port } = yield* server.listen()
+      const serve = server.serve(() =>
+        Effect.zipRight(
+          Effect.addFinalizer(() => Deferred.succeed(released, undefined)),
+          Effect.die("a defect")
+        )
+      )
+      yield* Effect.forkScoped(Effect.provide(serve, throwing))
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).status).toBe(500)
+      yield* Deferred.await(released)
+    })
+  )
+
   it.scopedLive("the log lines and spans of a handler carry its connection and its peer, and the caller's own", () =>
     Effect.gen(function* () {
       const lines = new Lines()
@@ -146,7 +196,118 @@ describe("what is told of a connection", () => {
   )
 })
 
+describe("interrupted between any two steps", () => {
+  it.scopedLive("acceptRequest loses no connection: it is served, or waits for whoever comes next", () =>
+    Effect.gen(function* () {
+      const { budget, server } = yield* make()
+      const { port } = yield* server.listen()
+      for (const step of allSteps) {
+        const wire = yield* connect(port)
+        yield* wire.send(requestText("GET /", ["Connection: close"]))
+        yield* eventually(budget.held, (held) => held === 2, "arrived")
+        yield* interruptedAt(server.acceptRequest(hello), step)
+        const next = yield* Effect.fork(server.acceptRequest(hello))
+        expect((yield* wire.readAnswer()).status).toBe(200)
+        yield* Fiber.interrupt(next)
+        yield* eventually(budget.held, (held) => held === 1, "closed")
+      }
+    })
+  )
+
+  it.scopedLive("close leaves no socket that listens, and nobody for whom another close waits", () =>
+    Effect.gen(function* () {
+      for (const step of allSteps) {
+        const { budget, server } = yield* make()
+        yield* server.listen()
+        yield* interruptedAt(server.close, step)
+        yield* server.close
+        expect([step, yield* budget.held]).toStrictEqual([step, 0])
+      }
+    })
+  )
+})
+
 describe("closing", () => {
+  it.scopedLive("the fiber of a connection that is given up ends too", () =>
+    Effect.gen(function* () {
+      const entered = yield* Deferred.make<void>()
+      const mayEnd = yield* Deferred.make<void>()
+      const { server } = yield* make({ interruptTimeout: 20 })
+      const { port } = yield* server.listen()
+      const stubborn = Effect.uninterruptible(
+        Effect.zipRight(Deferred.succeed(entered, undefined), Deferred.await(mayEnd))
+      )
+      const taking = yield* Effect.fork(server.acceptRequest((request) => Effect.zipRight(stubborn, hello(request))))
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* Deferred.await(entered)
+      expect((yield* server.close).abandoned).toBe(1)
+      expect(yield* Fiber.join(yield* Fiber.join(taking))).toStrictEqual({ reason: "Interrupted", requests: 1 })
+      yield* Deferred.succeed(mayEnd, undefined)
+    })
+  )
+
+  it.scopedLive("interrupts an onFailure that does not end, though its client has left", () =>
+    Effect.gen(function* () {
+      const entered = yield* Deferred.make<void>()
+      const interrupted = yield* Deferred.make<void>()
+      const { budget, server } = yield* make()
+      const { port } = yield* server.listen()
+      const hanging = Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
+      yield* Effect.forkScoped(
+        server.serve(() => Effect.fail("a failure"), {
+          onFailure: () => Effect.onInterrupt(hanging, () => Deferred.succeed(interrupted, undefined))
+        })
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* Deferred.await(entered)
+      yield* wire.reset
+      yield* eventually(budget.held, (held) => held === 1, "left")
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
+      yield* Deferred.await(interrupted)
+    })
+  )
+
+  it.scopedLive("reports what was interrupted, though it was by a serve that ends meanwhile", () =>
+    Effect.gen(function* () {
+      const entered = yield* Deferred.make<void>()
+      const { server } = yield* make({ drainTimeout: 50 })
+      const { port } = yield* server.listen()
+      const serving = yield* Effect.fork(
+        server.serve(() => Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never))
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* Deferred.await(entered)
+      const interrupting = yield* Effect.fork(Fiber.interrupt(serving))
+      yield* turns(3)
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
+      yield* Fiber.join(interrupting)
+    })
+  )
+
+  it.scopedLive("without any patience gives up nobody who ends when interrupted, nor who is idle", () =>
+    Effect.gen(function* () {
+      const lines = new Lines()
+      const entered = yield* Deferred.make<void>()
+      const { server } = yield* make({ interruptTimeout: 0 })
+      const { port } = yield* server.listen()
+      const serve = server.serve((request) =>
+        request.url === "/" ? hello(request) : Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
+      )
+      yield* Effect.forkScoped(serve)
+      const [idle, busy] = [yield* connect(port), yield* connect(port)]
+      yield* idle.send(requestText("GET /"))
+      yield* idle.readAnswer()
+      yield* busy.send(requestText("GET /never"))
+      yield* Deferred.await(entered)
+      const report = yield* Effect.provide(server.close, lines.layer)
+      expect(report).toStrictEqual({ idle: 1, drained: 0, interrupted: 1, abandoned: 0 })
+      expect(lines.all).toStrictEqual([])
+    })
+  )
+
   it.scopedLive("leaves handlers to themselves that do not end when they are interrupted, and says so", () =>
     Effect.gen(function* () {
       const lines = new Lines()

@@ -27,10 +27,13 @@ import { lastWords } from "./ownAnswers.js"
 import type { RequestFibers } from "./requestFibers.js"
 import type { Served } from "./roster.js"
 
+/** Whether it is the client who has left, or who is no longer waited for. */
+const isClients = (reason: EndReason | undefined): boolean => reason === "Aborted" || reason === "TimedOut"
+
 export class ServerConnection<E, R> extends Line implements ConnectionEvents, Served {
   at = -1
   private phase: "Reading" | "Handling" | "Skipping" | "Over" = "Reading"
-  private reason: EndReason | undefined
+  reason: EndReason | undefined
   /** The story is being told in this very turn: what comes meanwhile is found by it. */
   private isProceeding = false
   private skipped = 0
@@ -157,7 +160,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
 
   private handled(): void {
     this.handling = undefined
-    if (this.exchange.state !== "Answered" && this.reason !== undefined) tally.aborted()
+    if (this.exchange.state !== "Answered" && isClients(this.reason)) tally.aborted()
     this.takeTurn()
     this.goOn()
     this.proceed()
@@ -228,7 +231,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   /** Waits until nothing of it is left, and tells how it ended. */
   get gone(): Effect.Effect<ConnectionEnd> {
     return Effect.suspend(() => {
-      if (this.isGone) return Effect.succeed({ reason: this.reason ?? "Interrupted", requests: this.requests })
+      if (this.at < 0) return Effect.succeed({ reason: this.reason ?? "Interrupted", requests: this.requests })
       return Effect.flatMap((this.ended ??= new Signal()).wait(), () => this.gone)
     })
   }
@@ -241,6 +244,11 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   private forget(): void {
     if (!this.isGone) return
     this.unlinger?.()
+    this.depart()
+  }
+
+  /** Nobody waits for it any more. */
+  private depart(): void {
     const { deadlines, roster } = this.household
     roster.remove(this, this.reason ?? "Interrupted")
     if (roster.isEmpty) deadlines.stop()
@@ -371,7 +379,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.reason ??= reason
     this.isCut = true
     if (this.phase === "Handling") {
-      this.handling?.interrupt(this.isClosed || reason === "Aborted" ? "ClientGone" : "ServerCloses")
+      this.handling?.interrupt(isClients(reason) ? "ClientGone" : "ServerCloses")
       return
     }
     this.over(reason)
@@ -381,6 +389,6 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
 
   abandon(): void {
     cut(this, this.madeExchange)
-    this.household.roster.remove(this, this.reason ?? "Interrupted")
+    this.depart()
   }
 }

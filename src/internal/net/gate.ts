@@ -6,6 +6,7 @@
  * @internal
  */
 import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Budget } from "../../DescriptorBudget.js"
 
@@ -24,11 +25,12 @@ export class GateLog {
 
   readonly closed: Effect.Effect<void> = Effect.suspend(() => {
     const now = this.clock.unsafeCurrentTimeMillis()
-    this.isTold = now - this.toldAt >= interval
-    if (!this.isTold) {
+    if (now - this.toldAt < interval) {
       this.untold++
       return Effect.void
     }
+    // That it is open again is told once for each time that this is, whoever of several accept loops finds it first.
+    this.isTold = true
     this.toldAt = now
     return this.annotated(Effect.logWarning("no room for another connection: those that arrive wait, or are refused"))
   })
@@ -38,6 +40,17 @@ export class GateLog {
     this.isTold = false
     return this.annotated(Effect.logInfo("there is room for connections again"))
   })
+
+  /** Waits for room. A gate that has closed untold and stays so is told of as soon as it may be: the last word was another. */
+  closedUntil(room: Effect.Effect<void>): Effect.Effect<void> {
+    const shut = Effect.suspend(() => {
+      if (this.isTold) return room
+      const due = Duration.millis(this.toldAt + interval - this.clock.unsafeCurrentTimeMillis())
+      const late = Effect.zipRight(this.clock.sleep(due), Effect.zipRight(this.closed, Effect.never))
+      return Effect.raceFirst(room, late)
+    })
+    return this.closed.pipe(Effect.zipRight(shut), Effect.zipRight(this.opened))
+  }
 
   private annotated(log: Effect.Effect<void>): Effect.Effect<void> {
     return Effect.flatMap(this.budget.held, (held) => {

@@ -120,7 +120,7 @@ export class Handling<E, R> {
     if (!Cause.isInterruptedOnly(cause)) return this.reported(cause)
     const concluded = this.concluded(Exit.failCause(cause))
     const told = this.isToEnd === "ClientGone" ? this.service.reportAbort?.(cause, this.request) : undefined
-    return told && concluded ? Effect.zipRight(told, concluded) : (told ?? concluded)
+    return told && concluded ? Effect.ensuring(told, concluded) : (told ?? concluded)
   }
 
   /** A writer of somebody else's may throw: then there is no answer, and the connection breaks. */
@@ -135,7 +135,8 @@ export class Handling<E, R> {
   private reported(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {
     const concluded = this.concluded(Exit.failCause(cause))
     const report = this.report(cause)
-    return concluded === undefined ? report : Effect.zipRight(report, concluded)
+    // A logger may throw, and finalizers run all the same.
+    return concluded === undefined ? report : Effect.ensuring(report, concluded)
   }
 
   /** A status other than 500 is this server's own, so what is reported is the handler's. */

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { EndReason } from "../endReason.js"
 import { type Member, Registry } from "../registry.js"
-import { Signal } from "../runtime.js"
+import { nextTurn, Signal } from "../runtime.js"
 import { tally } from "../tally.js"
 import type { Due } from "./deadlines.js"
 
@@ -18,6 +18,8 @@ export interface Served extends Member, Due {
   /** Whom it was accepted for. */
   readonly service: unknown
   readonly isBusy: boolean
+  /** Why it ends, if it does. */
+  readonly reason: EndReason | undefined
   readonly drain: () => void
   readonly interrupt: (reason: EndReason) => void
   /** Gives up a handler that does not end: its connection is closed, and nobody waits for it any more. */
@@ -28,7 +30,7 @@ export interface Served extends Member, Due {
 export interface CloseReport {
   /** Were serving no request, and were ended at once. */
   readonly idle: number
-  /** Were serving one, and answered it in time. */
+  /** Were serving one, and ended in time: they answered it, or their client left. */
   readonly drained: number
   /** Were still serving when the time was over, and were interrupted. */
   readonly interrupted: number
@@ -83,27 +85,32 @@ export class Roster {
     const those = (): ReadonlyArray<Served> => this.values.filter(isThis)
     const interrupted = Effect.suspend(() => {
       const late = those()
-      const count = countBusy(late)
+      const serving = new Set(late.filter(({ isBusy }) => isBusy))
       for (const connection of late) connection.interrupt("Interrupted")
-      return Effect.as(this.within(interrupt, isGone), count)
+      // Who ends when he is interrupted has the turn that it takes, however short the patience.
+      return Effect.as(Effect.zipRight(nextTurn, this.within(interrupt, isGone)), serving)
     })
     const abandoned = Effect.suspend(() => {
       const left = those()
+      // Of the others nothing is left but the system's word that they have closed.
+      const count = countBusy(left)
       for (const connection of left) connection.abandon()
       return Effect.as(
-        left.length === 0 ? Effect.void : Effect.logWarning(`interrupted requests that have not ended: ${left.length}`),
-        left.length
+        count === 0 ? Effect.void : Effect.logWarning(`interrupted requests that have not ended: ${count}`),
+        count
       )
     })
     return Effect.gen(this, function* () {
       const there = those()
-      const busy = countBusy(there)
+      const busy = there.filter(({ isBusy }) => isBusy)
       for (const connection of there) connection.drain()
       yield* this.within(drain, isGone)
-      const cut = yield* interrupted
+      const late = yield* interrupted
+      // A `serve` that ends at the same time, or another close, may have interrupted others before.
+      const cut = busy.filter((each) => late.has(each) || each.reason === "Interrupted").length
       return {
-        idle: there.length - busy,
-        drained: Math.max(0, busy - cut),
+        idle: there.length - busy.length,
+        drained: busy.length - cut,
         interrupted: cut,
         abandoned: yield* abandoned
       }

@@ -1,0 +1,28 @@
+/** Interrupting an effect between any two of its steps: at those where a fiber that has run for long is made to yield. */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { Scheduler } from "effect/Scheduler"
+import { turns } from "../wire/facts.js"
+
+/** More steps than what is tested has before it waits or ends. */
+export const allSteps: ReadonlyArray<number> = Array.from({ length: 80 }, (_, i) => i + 1)
+
+/** Lets an effect go so many steps, interrupts it there, and waits for its end. One that waits or ends before is interrupted then. */
+export const interruptedAt = <A, E, R>(effect: Effect.Effect<A, E, R>, step: number): Effect.Effect<void, never, R> =>
+  Effect.gen(function* () {
+    let steps = 0
+    let goOn: (() => void) | undefined
+    const scheduler: Scheduler = {
+      shouldYield: () => (++steps === step ? 0 : false),
+      scheduleTask: (task) => {
+        if (steps === step && goOn === undefined) goOn = task
+        else queueMicrotask(task)
+      }
+    }
+    const fiber = yield* Effect.fork(Effect.withScheduler(effect, scheduler))
+    yield* turns(2)
+    yield* Fiber.interruptFork(fiber)
+    yield* turns(1)
+    goOn?.()
+    yield* Fiber.await(fiber)
+  })

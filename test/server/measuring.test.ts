@@ -1,0 +1,35 @@
+/** A budget whose limit the system has changed meanwhile. */
+import { expect, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Ref from "effect/Ref"
+import * as Stream from "effect/Stream"
+import { vi } from "vitest"
+import * as DescriptorBudget from "../../src/DescriptorBudget.js"
+import { turns } from "../wire/facts.js"
+
+const system = vi.hoisted(() => ({ limit: 10 }))
+
+vi.mock("../../src/internal/descriptors.js", () => ({
+  openDescriptors: () => 0,
+  systemLimit: () => system.limit
+}))
+
+it.scopedLive("a limit that is raised is seen at once by who waits for room, and by who watches", () =>
+  Effect.gen(function* () {
+    const budget = yield* DescriptorBudget.make()
+    yield* budget.reserve(8)
+    const waiting = yield* Effect.forkScoped(budget.awaitRoom(5))
+    const seen = yield* Effect.forkScoped(Stream.runCollect(Stream.take(budget.changes, 2)))
+    yield* turns(3)
+    system.limit = 20
+    yield* budget.measure
+    yield* Fiber.join(waiting)
+    expect(Chunk.toReadonlyArray(yield* Fiber.join(seen))).toStrictEqual([
+      { held: 8, max: 10 },
+      { held: 8, max: 20 }
+    ])
+    expect(yield* Ref.get(budget.held)).toBe(8)
+  })
+)
