@@ -1,6 +1,5 @@
 /** The descriptor budget at work: reserved, watched, counted, and what becomes of who finds no room. */
 import { describe, expect, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
