@@ -123,7 +123,8 @@ export const requestsAborted: Metric.Metric.Counter<number> = counter(
 )
 
 /**
- * How long handlers took, in milliseconds of the `Clock`, with their finalizers; 0 for one that only responds.
+ * How long handlers took, in milliseconds of the `Clock`, with their finalizers. Those that do no more than `respond` are over
+ * before a clock could tell, and are not among them.
  *
  * @since 0.1.0
  * @category requests

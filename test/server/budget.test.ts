@@ -196,7 +196,7 @@ describe("what can be seen of it", () => {
       expect({ aborted: grown("aborted"), open: grown("open"), handled: grown("handled") }).toStrictEqual({
         aborted: 1,
         open: 0,
-        handled: 4
+        handled: 3
       })
       expect({ left: grown("left"), malformed: grown("malformed") }).toStrictEqual({ left: 1, malformed: 1 })
       expect(grown("received")).toBeGreaterThan(3 * text.length)

@@ -142,7 +142,6 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     const request = new RequestImpl(head, this.connection, exchange)
     const left = leftOf(this.service.handler, request, exchange)
     if (left === undefined) {
-      tally.handled(0)
       this.goOn()
       return
     }
