@@ -331,7 +331,7 @@ export const make = (
 
     /**
      * The accept loop: a stream of the gate's openings. Each waits until the budget has room, and lasts until it has
-     * none; who arrives meanwhile passes by one comparison, and has a fiber of his own from his first byte on.
+     * none; who arrives meanwhile passes by one comparison, and his requests have fibers of their own, if they need one.
      */
     const acceptLoop = <E, R>(
       bound: Listener.Bound,
