@@ -27,6 +27,8 @@ export type Question =
   | { readonly _tag: "Listen"; readonly options: Options }
   /** By `Server.close`, or by the end of the scope. */
   | { readonly _tag: "Close"; readonly port: number; readonly by: "close" | "scope" }
+  /** So many fibers interrupted, with no server around them. */
+  | { readonly _tag: "BareFibers"; readonly count: number }
 
 export interface Closed {
   /** What `close` reported; nothing when the scope ended. */

@@ -15,6 +15,7 @@ import * as Supervisor from "effect/Supervisor"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import type { OSError, ValueError } from "../../src/Errors.js"
 import * as Server from "../../src/Server.js"
+import { interruptBareFibers } from "./bareFibers.js"
 import { census, watchTimers } from "./census.js"
 import { serveNodeHttp } from "./nodeHttp.js"
 import { type Census, type Closed, fromText, type Numbered, type Question, type Reply } from "./protocol.js"
@@ -80,6 +81,8 @@ const answerTo = (
       return listen(question.options)
     case "Close":
       return close(question)
+    case "BareFibers":
+      return interruptBareFibers(question.count)
   }
 }
 

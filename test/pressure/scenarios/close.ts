@@ -41,6 +41,16 @@ const remarkOf = ({ processor, report }: Closed): string =>
 
 const titles = { close: "Server.close", scope: "end of the scope" }
 
+/** The processor's share that no server can save: the second time, as for a close, the engine knows the code. */
+const bareFibers = async (trial: Trial, server: ServerProcess): Promise<void> => {
+  const handlers = (trial.choices.isQuick ? 200 : 1000) * (2 / 3)
+  for (const which of ["the first of its process", "the second", "the third"]) {
+    const figure = await server.bareFibers(Math.round(handlers))
+    const what = `as many fibers as these have handlers, interrupted without a server, ${which}`
+    trial.measured({ what, figure, unit: "ms", isTimed: true })
+  }
+}
+
 /** All states at once, by one way of closing. */
 const closeMixed = async (trial: Trial, server: ServerProcess, by: "close" | "scope", which: string): Promise<void> => {
   const count = trial.choices.isQuick ? 200 : 1000
@@ -189,6 +199,7 @@ export const scenario: Scenario = {
   run: async (trial) => {
     await mixed(trial, "close")
     await mixed(trial, "scope")
+    await bareFibers(trial, await trial.process())
     await eachAlone(trial)
     await bySignal(trial)
     await helloBySignal(trial)
