@@ -77,7 +77,8 @@ export interface ListenOptions {
   readonly port: number
   /** An IP address of the domain, or a name that has one; "" is any address. */
   readonly address: string
-  readonly domain: Domain
+  /** A family alone, or both by one socket: an IPv6 one that takes IPv4 too. */
+  readonly domain: Domain | "Dual"
   readonly reuseAddr: boolean
   readonly reusePort: boolean
   /** Connections that the system keeps before they are accepted. */

@@ -7,16 +7,16 @@
  *
  * @since 0.1.0
  */
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import { type Answered, ValueError } from "./Errors.js"
 import type { HttpCode } from "./HttpCode.js"
 import type * as HttpHeaders from "./HttpHeaders.js"
 import { Answering, settled } from "./internal/answering.js"
 import { type Exchange, ExchangeKey, type OpenAnswer, type Upgraded } from "./internal/exchange.js"
 import type { RespondedKey } from "./internal/responded.js"
+import { respondStreamed } from "./internal/streaming.js"
 import type { Request } from "./Request.js"
 
 /**
@@ -129,24 +129,6 @@ const writerOf = (exchange: Exchange, answer: OpenAnswer): BodyWriter => ({
   end: (trailers) => Effect.suspend(() => settled(answer.end(trailers)))
 })
 
-/** Writes what a stream gives at once in one turn, as long as nobody has to wait. */
-const writeAll = (
-  exchange: Exchange,
-  answer: OpenAnswer,
-  pieces: Chunk.Chunk<Uint8Array>
-): Effect.Effect<void, ValueError> => {
-  let next = 0
-  const rest: Effect.Effect<void, ValueError> = Effect.suspend(() => {
-    while (next < pieces.length) {
-      const refusal = answer.write(Chunk.unsafeGet(pieces, next++))
-      if (refusal !== undefined) return refusal
-      if (exchange.mustWait()) return Effect.zipRight(exchange.canWrite, rest)
-    }
-    return Effect.void
-  })
-  return rest
-}
-
 /**
  * Sends the head of an answer, and gives the writer of its content, whose `end` is the evidence.
  *
@@ -213,15 +195,7 @@ export const respondStream = <E, R>(
   stream: Stream.Stream<Uint8Array, E, R>,
   headers?: HttpHeaders.Input
 ): Effect.Effect<Responded, E | ValueError, R> =>
-  Effect.suspend((): Effect.Effect<Responded, E | ValueError, R> => {
-    const exchange = exchangeOf(request)
-    const answer = exchange.begin(code, headers)
-    if (answer instanceof ValueError) return answer
-    const writer = writerOf(exchange, answer)
-    if (!answer.takesContent) return writer.end()
-    const written = Stream.runForEachChunk(stream, (pieces) => writeAll(exchange, answer, pieces))
-    return Effect.zipRight(written, writer.end())
-  })
+  respondStreamed(exchangeOf(request), { code, headers, stream, head: "WithFirstBytes" })
 
 /**
  * Sends an interim response before the final one: `102 Processing`, or `103 Early Hints` with its `Link` headers.

@@ -74,8 +74,8 @@ export interface ListenOptions {
   readonly port?: number | undefined
   /** An IP address of the domain, or a name that has one; "", the default, is every address of the domain. */
   readonly address?: string | undefined
-  /** `"IPv4"`, the default, or `"IPv6"`, which is then IPv6 only. */
-  readonly domain?: Domain | undefined
+  /** `"IPv4"`, the default; `"IPv6"`, which is IPv6 only; or `"Dual"`: both by one socket, or any address that is given. */
+  readonly domain?: Domain | "Dual" | undefined
   /** Connections that the system keeps before they are accepted; 511 by default, as in Node and nginx. */
   readonly backlog?: number | undefined
 }

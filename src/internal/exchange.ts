@@ -28,6 +28,10 @@ export interface OpenAnswer {
 }
 
 export interface Exchange {
+  /** How far the answer is. */
+  readonly state: "Unanswered" | "Open" | "Answered"
+  /** The client has left: what would be answered now is for nobody. */
+  readonly isDeserted: boolean
   /** A whole answer. A refused one is no answer: there may be another. */
   readonly respond: (
     code: number,
@@ -48,12 +52,30 @@ export interface Exchange {
   /** Waits until the client has read on, or has gone. */
   readonly canWrite: Effect.Effect<void>
 
-  readonly bytes: Effect.Effect<Buffer, ValueError>
+  /** The whole body, of at most so many bytes; `ValueError` `BodyTooLarge` beyond them. */
+  readonly read: (most: number) => Effect.Effect<Buffer, ValueError>
   readonly stream: Stream.Stream<Uint8Array, ValueError>
   readonly trailers: Effect.Effect<HttpHeaders.HttpHeaders, ValueError>
 }
 
+/** A connection that was handed over, for code that knows no fibers. */
+export interface ByteLine {
+  /** The next bytes, if there are any. */
+  readonly read: () => Uint8Array | "Ended" | undefined
+  /** Calls, once, when there may be more. */
+  readonly whenReadable: (go: () => void) => void
+  /** Sends; false when the client has so much unread that a writer should wait. */
+  readonly write: (content: string | Uint8Array) => boolean
+  /** Calls, once, when it has read on, or has gone. */
+  readonly whenWritable: (go: () => void) => void
+  /** Sends FIN. From then on the connection's end interrupts nobody. */
+  readonly end: () => void
+  /** Ends the connection at once, whatever is unsent. */
+  readonly destroy: () => void
+}
+
 export interface Upgraded {
   readonly duplex: Duplex
+  readonly line: ByteLine
   readonly finish: () => Responded
 }

@@ -24,7 +24,7 @@ const isOneOf =
 export const senses = {
   port: isAny,
   address: isAny,
-  domain: isOneOf("IPv4", "IPv6"),
+  domain: isOneOf("IPv4", "IPv6", "Dual"),
   reuseAddr: isAny,
   reusePort: isAny,
   maxBody: isAny,

@@ -116,7 +116,8 @@ export class RequestImpl extends Inspectable.Class implements Request {
   }
 
   get bytes(): Effect.Effect<Buffer, ValueError> {
-    return this[ExchangeKey].bytes
+    // What is too much altogether is known to the parser.
+    return this[ExchangeKey].read(Number.POSITIVE_INFINITY)
   }
 
   get text(): Effect.Effect<string, ValueError> {

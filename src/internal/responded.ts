@@ -7,8 +7,14 @@ import type { Responded } from "../Response.js"
 
 export const RespondedKey: unique symbol = Symbol.for("effect-asynchttpserver/Responded")
 
-export const responded = (status: number, bodyBytes: number): Responded => ({
-  [RespondedKey]: RespondedKey,
-  status,
-  bodyBytes
-})
+/** A class, as is whatever is made for each request: see `http1/requestHead.ts`. */
+class Evidence implements Responded {
+  readonly [RespondedKey]: typeof RespondedKey = RespondedKey
+
+  constructor(
+    readonly status: number,
+    readonly bodyBytes: number
+  ) {}
+}
+
+export const responded = (status: number, bodyBytes: number): Responded => new Evidence(status, bodyBytes)

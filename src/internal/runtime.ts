@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import { globalValue } from "effect/GlobalValue"
 
 /**
  * A place where fibers wait until something may have changed; who is woken looks again.
@@ -42,6 +43,11 @@ export class Signal {
         this.waiters = this.waiters.filter((waiter) => waiter !== resume)
       })
     })
+  }
+
+  /** The same for who is no fiber: called in the turn of the next wake-up, once. */
+  unsafeOnce(go: () => void): void {
+    this.waiters.push(() => go())
   }
 
   /** How many wait. */
@@ -90,6 +96,18 @@ export const nextTurn: Effect.Effect<void> = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
 
+/**
+ * In whose name a client that has left interrupts its handler. It is `HttpServerError.clientAbortFiberId`, found by its
+ * global name instead of by an import: applications of `@effect/platform` tell a client that left from a server that stops
+ * by this very object.
+ */
+export const clientGoneId: FiberId.FiberId = globalValue(
+  "@effect/platform/HttpServerError/clientAbortFiberId",
+  () => FiberId.runtime(-499, 0)
+)
+
 /** Asks a fiber to end, from outside of any fiber, and does not wait for it. */
-export const unsafeInterrupt = (fiber: Fiber.RuntimeFiber<unknown, unknown>): void =>
-  fiber.unsafeInterruptAsFork(FiberId.none)
+export const unsafeInterrupt = (
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  inNameOf: FiberId.FiberId = FiberId.none
+): void => fiber.unsafeInterruptAsFork(inNameOf)

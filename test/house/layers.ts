@@ -24,6 +24,7 @@ const packageName = "effect-asynchttpserver"
 const floors: ReadonlyArray<readonly [floor: number, pattern: RegExp]> = [
   [6, /^(index|Testing|HttpServer)\.ts$/],
   [6, /^testing\/.+\.ts$/],
+  [6, /^internal\/platform\/.+\.ts$/],
   [5, /^Server\.ts$/],
   [4, /^Listener\.ts$/],
   [4, /^internal\/net\/.+\.ts$/],

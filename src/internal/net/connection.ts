@@ -341,7 +341,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.isClosed = true
     this.inbox.isEnded = true
     this.patience.drained()
-    if (this.phase === "Handling") this.interrupt("Aborted")
+    if (this.phase === "Handling" && !this.exchange.hasEnded) this.interrupt("Aborted")
     this.happened()
     // Whoever was left behind by a handler that has ended learns it here.
     this.wakeReader()

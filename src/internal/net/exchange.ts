@@ -4,12 +4,11 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { ValueError } from "../../Errors.js"
 import * as HttpHeaders from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
-import type { Duplex, Responded } from "../../Response.js"
+import type { Responded } from "../../Response.js"
 import type { BodyFraming, Refused, WrittenHead } from "../../ResponseWriter.js"
 import type { Exchange, OpenAnswer, Upgraded } from "../exchange.js"
 import { flatOf, flatten, fromRequest } from "../headers.js"
@@ -18,6 +17,7 @@ import { nextTurn } from "../runtime.js"
 import { tally } from "../tally.js"
 import type { Line } from "./line.js"
 import { RequestBody } from "./requestBody.js"
+import { type Giver, Upgrade } from "./upgraded.js"
 
 const noFields: ReadonlyArray<string> = []
 
@@ -123,7 +123,7 @@ class OpenAnswerImpl implements OpenAnswer {
   }
 }
 
-export class ExchangeImpl implements Exchange {
+export class ExchangeImpl implements Exchange, Giver {
   /** How far the answer is. Only "Unanswered" can still become an error's answer. */
   state: "Unanswered" | "Open" | "Answered" = "Unanswered"
   /** Whether the connection goes on behind this answer, as its head has told the client. */
@@ -132,6 +132,9 @@ export class ExchangeImpl implements Exchange {
   isUpgraded = false
   /** Whether the end of the connection is what ends the content. */
   isUntilClose = false
+  isDeserted = false
+  /** This side has ended the connection that it was handed: that it closes then is no surprise. */
+  hasEnded = false
   private isOver = false
   /** What the connection had pushed when this answer last let others have a turn. */
   private totalAtTurn: number
@@ -199,8 +202,8 @@ export class ExchangeImpl implements Exchange {
     return this.evidence !== undefined && value === this.evidence
   }
 
-  get bytes(): Effect.Effect<Buffer, ValueError> {
-    return Effect.suspend(() => this.body.readWhole())
+  read(most: number): Effect.Effect<Buffer, ValueError> {
+    return Effect.suspend(() => this.body.readWhole(most))
   }
 
   get stream(): Stream.Stream<Uint8Array, ValueError> {
@@ -298,7 +301,12 @@ export class ExchangeImpl implements Exchange {
       this.answered(evidence)
       return evidence
     }
-    return { duplex: this.duplex(), finish }
+    const upgrade = new Upgrade(line, this)
+    return { duplex: upgrade.duplex, line: upgrade, finish }
+  }
+
+  expectEnd(): void {
+    this.hasEnded = true
   }
 
   mustWait(): boolean {
@@ -353,28 +361,5 @@ export class ExchangeImpl implements Exchange {
     tally.answered(evidence.status)
     this.state = "Answered"
     this.evidence = evidence
-  }
-
-  private duplex(): Duplex {
-    const { line } = this
-    const rest = line.parser.takeRest()
-    let isFirst = rest.length > 0
-    const next: Effect.Effect<Uint8Array, Option.Option<never>> = Effect.suspend(() => {
-      if (isFirst) {
-        isFirst = false
-        return Effect.succeed(rest)
-      }
-      const bytes = line.inbox.pull()
-      if (bytes !== undefined) return Effect.succeed(bytes)
-      return line.inbox.isEnded ? Effect.fail(Option.none()) : Effect.zipRight(line.awaitBytes(), next)
-    })
-    return {
-      stream: Stream.repeatEffectOption(next),
-      write: (content) =>
-        Effect.suspend(() => {
-          line.outbox.pushContent(content, byteLength(content))
-          return this.mustWait() ? this.canWrite : Effect.void
-        })
-    }
   }
 }

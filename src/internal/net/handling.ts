@@ -15,7 +15,8 @@ import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
 import { Answering } from "../answering.js"
-import { unsafeInterrupt } from "../runtime.js"
+import { Hosted } from "../hosted.js"
+import { clientGoneId, unsafeInterrupt } from "../runtime.js"
 import { tally } from "../tally.js"
 import type { ExchangeImpl } from "./exchange.js"
 import type { Service } from "./household.js"
@@ -74,9 +75,10 @@ export class Handling<E, R> {
       whenOver()
     }
     // Its failure is a value: one that ends a fiber is logged by Effect besides.
-    const fiber = fibers.fork(Effect.exit(handler), this.scope)
+    const fiber =
+      handler instanceof Hosted ? fibers.host(handler, this.scope) : fibers.fork(Effect.exit(handler), this.scope)
     this.fiber = fiber
-    if (this.isToEnd !== undefined) unsafeInterrupt(fiber)
+    if (this.isToEnd !== undefined) this.interrupt(this.isToEnd)
     fiber.addObserver((ended) => {
       const exit = Exit.flatten(ended)
       const rest = Exit.isSuccess(exit) ? this.settled(exit.value) : this.failed(exit.cause)
@@ -92,7 +94,8 @@ export class Handling<E, R> {
   /** Ends the handler; its finalizers run. A client takes no report with it, but a server that closes waits for none. */
   interrupt(why: "ClientGone" | "ServerCloses"): void {
     this.isToEnd ??= why
-    if (this.fiber !== undefined) unsafeInterrupt(this.fiber)
+    this.exchange.isDeserted = this.isToEnd === "ClientGone"
+    if (this.fiber !== undefined) unsafeInterrupt(this.fiber, why === "ClientGone" ? clientGoneId : undefined)
     if (why === "ServerCloses" && this.conclusion !== undefined) unsafeInterrupt(this.conclusion)
   }
 
@@ -146,7 +149,7 @@ export class Handling<E, R> {
 
   /** The answer stands, whatever its finalizers do. */
   private concluded(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, never, R> | undefined {
-    const closing = this.scope.close(exit)
+    const closing = this.scope.end(exit)
     return closing && Effect.catchAllCause(closing, (cause) => this.report(cause))
   }
 }

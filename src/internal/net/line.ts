@@ -98,6 +98,17 @@ export class Line {
     return (this.received ??= new Signal()).waitOrLeave()
   }
 
+  /** The same for who is no fiber. */
+  onceReceived(go: () => void): void {
+    ;(this.received ??= new Signal()).unsafeOnce(go)
+  }
+
+  /** Calls who is no fiber when the client has read what was written, or has gone. */
+  onceSent(go: () => void): void {
+    this.patience.awaitDrain()
+    ;(this.sent ??= new Signal()).unsafeOnce(go)
+  }
+
   /** Wakes whoever waits for bytes. */
   wakeReader(): void {
     this.received?.wake()

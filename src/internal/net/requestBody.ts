@@ -112,10 +112,22 @@ export class RequestBody {
     this.isOver = true
   }
 
-  readWhole(): Effect.Effect<Buffer, ValueError> {
+  /** The whole, of at most so many bytes. A client that waits to be told is not told to send more than that. */
+  readWhole(most: number): Effect.Effect<Buffer, ValueError> {
     if (this.asked === "Pieces") return new ValueError({ reason: "BodyConsumed" })
+    if (this.size > most) return this.tooLarge()
     this.ask("Whole")
-    return this.whole()
+    return this.whole(most)
+  }
+
+  /** Bytes that there are at least: what was announced, or has come. */
+  private get size(): number {
+    return this.head.framing._tag === "Length" ? this.head.framing.length : this.read
+  }
+
+  /** Of one reader, not of the body: what is left of it may still be skipped, or read by who takes more. */
+  private tooLarge(): ValueError {
+    return new ValueError({ reason: "BodyTooLarge", saw: `${this.size} bytes` })
   }
 
   readPieces(): Effect.Effect<Stream.Stream<Uint8Array, ValueError>, ValueError> {
@@ -125,15 +137,16 @@ export class RequestBody {
   }
 
   readTrailers(): Effect.Effect<HttpHeaders, ValueError> {
-    const read = this.isDone ? Effect.void : this.readWhole()
+    const read = this.isDone ? Effect.void : this.readWhole(Number.POSITIVE_INFINITY)
     return Effect.map(read, () => fromRequest(() => this.trailerFields))
   }
 
-  private whole(): Effect.Effect<Buffer, ValueError> {
+  private whole(most: number): Effect.Effect<Buffer, ValueError> {
     this.look()
     if (this.failure !== undefined) return this.failure
+    if (this.size > most) return this.tooLarge()
     if (this.isDone) return Effect.succeed(this.gathered.take())
-    return Effect.flatMap(this.line.awaitBody(), () => this.whole())
+    return Effect.flatMap(this.line.awaitBody(), () => this.whole(most))
   }
 
   private nextPieces(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ValueError>> {

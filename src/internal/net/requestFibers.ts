@@ -27,15 +27,20 @@ import * as RuntimeFlags from "effect/RuntimeFlags"
 import { defaultScheduler } from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import { toAuthority } from "../../Address.js"
+import type { ValueError } from "../../Errors.js"
 import type { Client } from "../../Request.js"
+import type { Responded } from "../../Response.js"
+import type { Hosted } from "../hosted.js"
 import { microtaskScheduler } from "../scheduler.js"
 
 /** A scope of which nothing is made before somebody uses it: most requests do not. */
-export class RequestScope implements Scope.Scope {
+export class RequestScope implements Scope.CloseableScope {
   readonly [Scope.ScopeTypeId]: Scope.ScopeTypeId = Scope.ScopeTypeId
+  readonly [Scope.CloseableScopeTypeId]: Scope.CloseableScopeTypeId = Scope.CloseableScopeTypeId
   readonly strategy: ExecutionStrategy.ExecutionStrategy = sequential
   private made: Scope.CloseableScope | undefined
   private exit: Exit.Exit<unknown, unknown> | undefined
+  private isLeft = false
 
   private get real(): Scope.CloseableScope {
     if (this.made !== undefined) return this.made
@@ -60,8 +65,22 @@ export class RequestScope implements Scope.Scope {
     return Effect.suspend(() => Scope.fork(this.real, strategy))
   }
 
-  /** Ends it; `undefined` when there is nothing to be done for that. */
-  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
+  /** From now on it is somebody else's, who ends it by `close`. */
+  leave(): void {
+    this.isLeft = true
+  }
+
+  /** Ends it with its request, unless it has ended or is somebody else's; `undefined` when there is nothing to be done. */
+  end(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
+    return this.isLeft ? undefined : this.ended(exit)
+  }
+
+  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => this.ended(exit) ?? Effect.void)
+  }
+
+  private ended(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
+    if (this.exit !== undefined) return undefined
     this.exit = exit
     return this.made === undefined ? undefined : Scope.close(this.made, exit)
   }
@@ -107,6 +126,14 @@ export class RequestFibers {
     const { context, fiberRefs, runtimeFlags } = this.runtime
     const runtime = Runtime.make({ context: contextWith(context, scope), fiberRefs, runtimeFlags })
     return Runtime.runFork(runtime, effect as Effect.Effect<A, E>)
+  }
+
+  /** The same for work that brings services of its own, and is born uninterruptible. */
+  host(hosted: Hosted, scope: RequestScope): Fiber.RuntimeFiber<Exit.Exit<Responded, ValueError>> {
+    const { context, fiberRefs, runtimeFlags } = this.uninterruptible
+    const own = contextWith(context, scope)
+    hosted.addServices(own.unsafeMap, fiberRefs)
+    return Runtime.runFork(Runtime.make({ context: own, fiberRefs, runtimeFlags }), Effect.exit(hosted.whole))
   }
 
   /** Starts a fiber that is born uninterruptible: an interruption would take the place of its result. */

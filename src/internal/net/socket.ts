@@ -11,14 +11,18 @@ import { readingWith } from "./reading.js"
 
 let lastId = 0
 
+/** An IPv4 address as a socket of both families tells it (RFC 4291 §2.5.5.2). */
+const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
+
 const addressOf = (
   hostname: string | undefined,
   port: number | undefined,
   family: string | undefined
-): Option.Option<Address> =>
-  hostname === undefined || port === undefined
-    ? Option.none()
-    : Option.some(tcp(hostname, port, family === "IPv6" ? "IPv6" : "IPv4"))
+): Option.Option<Address> => {
+  if (hostname === undefined || port === undefined) return Option.none()
+  const ipv4 = family === "IPv6" ? mapped.exec(hostname)?.[1] : hostname
+  return Option.some(ipv4 === undefined ? tcp(hostname, port, "IPv6") : tcp(ipv4, port, "IPv4"))
+}
 
 /** Who is told when a socket's connection is opened, and when its descriptor has been given back to the system. */
 export interface Door {

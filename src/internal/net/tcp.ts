@@ -42,7 +42,7 @@ const check = (options: ListenOptions): Effect.Effect<void, OSError | ValueError
   const { address, domain, port } = options
   if (!Number.isInteger(port) || port < 0 || port > 65535) return new ValueError({ reason: "Port", saw: String(port) })
   const version = isIP(address)
-  if (version !== 0 && version !== (domain === "IPv4" ? 4 : 6))
+  if (version !== 0 && domain !== "Dual" && version !== (domain === "IPv4" ? 4 : 6))
     return new ValueError({ reason: "Address", saw: address })
   // Neither an address nor a name: no look-up could find it.
   if (version === 0 && /^[0-9.]+$|[\s/:\0]/.test(address)) return new ValueError({ reason: "Address", saw: address })
@@ -62,13 +62,15 @@ const check = (options: ListenOptions): Effect.Effect<void, OSError | ValueError
   return Effect.void
 }
 
+const families = { IPv4: 4, IPv6: 6, Dual: 0 } as const
+
 /** "" is every address of the domain, said explicitly; a name is looked up in the domain alone. */
 const resolve = ({ address, domain }: ListenOptions): Effect.Effect<string, OSError> => {
   if (address === "") return Effect.succeed(domain === "IPv4" ? "0.0.0.0" : "::")
   if (isIP(address) !== 0) return Effect.succeed(address)
   return Effect.map(
     Effect.tryPromise({
-      try: () => lookup(address, { family: domain === "IPv4" ? 4 : 6 }),
+      try: () => lookup(address, { family: families[domain] }),
       catch: (cause) => osError(cause as NodeJS.ErrnoException, "getaddrinfo")
     }),
     (found) => found.address
@@ -94,6 +96,14 @@ const bind = (server: Server, host: string, options: ListenOptions): Effect.Effe
       }
     )
   })
+
+const isWithoutIPv6 = ({ code }: OSError): boolean => code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL"
+
+/** On a machine without IPv6, every address is every one of IPv4. */
+const bindDomain = (server: Server, host: string, options: ListenOptions): Effect.Effect<void, OSError> =>
+  options.domain === "Dual" && options.address === ""
+    ? Effect.catchIf(bind(server, host, options), isWithoutIPv6, () => bind(server, "0.0.0.0", options))
+    : bind(server, host, options)
 
 const addressOf = (server: Server): Address => {
   const address = server.address()
@@ -179,7 +189,7 @@ export const listen = (
     const server = yield* Effect.acquireRelease(
       Effect.gen(function* () {
         const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
-        yield* bind(server, host, options)
+        yield* bindDomain(server, host, options)
         budget.unsafeTake()
         return server
       }),

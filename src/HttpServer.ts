@@ -1,0 +1,307 @@
+/**
+ * This server as the `HttpServer` of `@effect/platform`: for `HttpApp`, `HttpRouter`, `HttpLayerRouter`, `HttpApi` and RPC,
+ * in the place of `NodeHttpServer`.
+ *
+ * An application moves here by its import: the layers have the names, arguments and outputs that they have there. An
+ * application becomes a handler like any other, so everything the server does is decided in the rooms below: this module
+ * parses nothing, writes nothing to a socket, and opens no connection of its own.
+ *
+ * @since 0.1.0
+ */
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeHttpPlatform from "@effect/platform-node/NodeHttpPlatform"
+import * as Etag from "@effect/platform/Etag"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"
+import type * as HttpPlatform from "@effect/platform/HttpPlatform"
+import * as Platform from "@effect/platform/HttpServer"
+import { ServeError } from "@effect/platform/HttpServerError"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import type * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import type { LazyArg } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import type * as Scope from "effect/Scope"
+import type { Address } from "./Address.js"
+import type { ValueError } from "./Errors.js"
+import { workOf } from "./internal/platform/application.js"
+import { Call, type House } from "./internal/platform/call.js"
+import { WebSockets } from "./internal/platform/webSocket.js"
+import { ExchangeKey } from "./internal/exchange.js"
+import type { Request } from "./Request.js"
+import type { Handler } from "./Response.js"
+import * as Server from "./Server.js"
+
+/**
+ * What a server is made with: everything that `Server.Options` has, and the names that `node:net` has for some of it.
+ *
+ * Three defaults differ from `Server`'s, as users of `NodeHttpServer` expect: every address of both families, a client's
+ * FIN interrupts (`onHalfClose: "interrupt"`), and the body is bounded by `HttpServerRequest.MaxBodySize` alone, whose default
+ * is 10 MiB here; `maxBody` is a bound that no application can raise.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Server.Options {
+  /** The address, by the name it has in `node:net`. */
+  readonly host?: string | undefined
+  /** Only IPv6 on an IPv6 address, or on `"::"`; false by default. */
+  readonly ipv6Only?: boolean | undefined
+  /**
+   * Whether a client that leaves interrupts the application, whatever it is: true by default. With false, only what
+   * `HttpRouter` makes interruptible is interrupted, as `NodeHttpServer` has it.
+   */
+  readonly isInterruptible?: boolean | undefined
+}
+
+/** What `node:net` calls by other names. */
+const optionsOf = ({ host, ipv6Only, isInterruptible: _, ...options }: Options): Server.Options => ({
+  onHalfClose: "interrupt",
+  address: host,
+  domain: ipv6Only === true ? "IPv6" : "Dual",
+  ...options,
+  limits: { maxBody: Number.POSITIVE_INFINITY, ...options.limits }
+})
+
+/** An address whose URL can be asked for: `HttpServer.layerTestClient` and `logAddress` put it into one as it is. */
+const addressOf = ({ family, hostname, port }: Address): Platform.Address => ({
+  _tag: "TcpAddress",
+  hostname: hostname === "::" ? "0.0.0.0" : family === "IPv6" ? `[${hostname}]` : hostname,
+  port
+})
+
+/** How a client that leaves is dealt with, besides what serves. */
+type Choices = Pick<Options, "isInterruptible">
+
+/**
+ * An application as a handler of this package's own server: to be served beside other handlers, or by whoever accepts
+ * connections himself. What the application needs is the handler's `R`; it answers every failure by itself. A handler that
+ * the server is given as it is costs least; one that was wrapped is an ordinary Effect.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { Response, Server } from "effect-asynchttpserver"
+ * import { toHandler } from "effect-asynchttpserver/HttpServer"
+ *
+ * const app = toHandler(HttpServerResponse.text("from an application"))
+ *
+ * const program = Effect.gen(function*() {
+ *   const { port } = yield* Server.listen({ address: "127.0.0.1" })
+ *   yield* Effect.fork(Server.serve((request) =>
+ *     request.path === "/native" ? Response.respond(request, 200, "from a handler") : app(request)
+ *   ))
+ *   const answer = (path: string) => fetch(`http://127.0.0.1:${port}${path}`).then((answer) => answer.text())
+ *   return yield* Effect.promise(() => Promise.all([answer("/"), answer("/native")]))
+ * })
+ * console.log(await Effect.runPromise(Effect.provide(program, Server.layer())))
+ * // [ 'from an application', 'from a handler' ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const toHandler: {
+  /** An application as a handler. */
+  <E, R>(
+    httpApp: HttpApp.Default<E, R>,
+    middleware?: undefined,
+    options?: Choices
+  ): Handler<ValueError, Exclude<R, HttpServerRequest>>
+  /** The same, with a middleware around the application and its written response. */
+  <E, R, App extends HttpApp.Default<unknown, unknown>>(
+    httpApp: HttpApp.Default<E, R>,
+    middleware: HttpMiddleware.Applied<App, E, R>,
+    options?: Choices
+  ): Handler<ValueError, Exclude<Effect.Effect.Context<App>, HttpServerRequest>>
+} = <E, R>(
+  httpApp: HttpApp.Default<E, R>,
+  middleware: HttpMiddleware | undefined,
+  { isInterruptible = true }: Choices = {}
+): Handler<ValueError, never> => {
+  const house: House = { work: workOf(httpApp, { isInterruptible, middleware }), webSockets: new WebSockets() }
+  // Its `R` is the application's: a `Call` is run in the context of whoever serves it, with its own services added.
+  return (request) => new Call(request, house)
+}
+
+/**
+ * The request of this package that an application's request is about: its HTTP version, its trailers, its connection.
+ * None for a request that came from elsewhere, as by `HttpServerRequest.fromWeb`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toRequest = ({ source }: HttpServerRequest): Option.Option<Request> =>
+  Predicate.hasProperty(source, ExchangeKey) ? Option.some(source as unknown as Request) : Option.none()
+
+const makeServer = ({
+  isInterruptible,
+  ...options
+}: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const server = yield* Server.make(optionsOf(options))
+    const address = yield* server.listen()
+    return Platform.make({
+      address: addressOf(address),
+      serve: (httpApp, middleware) => {
+        const handler =
+          middleware === undefined
+            ? toHandler(httpApp, undefined, { isInterruptible })
+            : toHandler(httpApp, middleware, { isInterruptible })
+        // A middleware has seen every failure, and said of it what it wanted to.
+        const onFailure = (cause: Cause.Cause<ValueError>) => Effect.logDebug("an answer broke off", cause)
+        const serving = middleware === undefined ? server.serve(handler) : server.serve(handler, { onFailure })
+        const loop = Effect.catchAllCause(serving, (cause) => Effect.logError("the server has stopped", cause))
+        return Effect.asVoid(Effect.forkScoped(loop))
+      }
+    })
+  }).pipe(
+    Effect.mapError((cause) => new ServeError({ cause })),
+    Effect.provide(Server.defaultRooms)
+  )
+
+/** The first argument of `NodeHttpServer`'s constructors, which makes a server of `node:http`: taken, and not called. */
+type Evaluate = LazyArg<unknown>
+
+type Given = readonly [options?: Options | undefined] | readonly [evaluate: Evaluate, options: Options]
+
+const given = (args: Given): Options => (typeof args[0] === "function" ? args[1] : args[0]) ?? {}
+
+/**
+ * The service, listening: its address is known before anything is served, and who connects before waits. `ServeError`, with
+ * an `OSError` or a `ValueError` as its cause, when it cannot listen. Closing the scope ends every connection, whatever it
+ * is in the middle of: within `drainTimeout`, and as long as interrupted handlers need.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: {
+  /** Listens where the options say; on a port that the system chooses unless they do. */
+  (options?: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
+  /** The same, called as `NodeHttpServer.make` is; what would make a server of `node:http` is not called. */
+  (evaluate: Evaluate, options: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
+} = (...args: Given) => makeServer(given(args))
+
+/**
+ * The service alone, for whoever provides the rest himself.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerServer: {
+  /** Listens where the options say. */
+  (options?: Options): Layer.Layer<Platform.HttpServer, ServeError>
+  /** The same, called as `NodeHttpServer.layerServer` is. */
+  (evaluate: Evaluate, options: Options): Layer.Layer<Platform.HttpServer, ServeError>
+} = (...args: Given) => Layer.scoped(Platform.HttpServer, makeServer(given(args)))
+
+/**
+ * What applications need besides a server: files as responses, their ETags, and the services of Node.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerContext: Layer.Layer<Context> = Layer.mergeAll(
+  NodeHttpPlatform.layer,
+  Etag.layerWeak,
+  NodeContext.layer
+)
+
+type Context = HttpPlatform.HttpPlatform | Etag.Generator | NodeContext.NodeContext
+
+/**
+ * The server, and what applications need besides: in the place of `NodeHttpServer.layer`.
+ *
+ * @example
+ * ```ts
+ * import { HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
+ * import { Effect, Layer } from "effect"
+ * import { layer } from "effect-asynchttpserver/HttpServer"
+ *
+ * const app = HttpRouter.empty.pipe(
+ *   HttpRouter.get("/hello/:name", Effect.map(HttpRouter.params, ({ name }) => HttpServerResponse.text(`Hello ${name}`)))
+ * )
+ * const program = HttpServer.addressFormattedWith((url) =>
+ *   Effect.promise(() => fetch(`${url}/hello/World`).then((answer) => answer.text()))
+ * )
+ * const live = HttpServer.serve(app).pipe(Layer.provideMerge(layer({ port: 0, host: "127.0.0.1" })))
+ * console.log(await Effect.runPromise(Effect.provide(program, live)))
+ * // Hello World
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: {
+  /** Listens where the options say. */
+  (options?: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
+  /** The same, called as `NodeHttpServer.layer` is: an application moves by its import. */
+  (evaluate: Evaluate, options: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
+} = (...args: Given) => Layer.merge(layerServer(given(args)), layerContext)
+
+type Wrapped = Config.Config.Wrap<Options>
+
+/**
+ * `layer`, with options that are read from a `ConfigProvider`.
+ *
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { layerConfig } from "effect-asynchttpserver/HttpServer"
+ *
+ * const live = layerConfig({ port: Config.withDefault(Config.integer("PORT"), 3000) })
+ * console.log(typeof live)
+ * // object
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig: {
+  /** Listens where the configuration says. */
+  (options: Wrapped): Layer.Layer<Platform.HttpServer | Context, ServeError | ConfigError.ConfigError>
+  /** The same, called as `NodeHttpServer.layerConfig` is. */
+  (
+    evaluate: Evaluate,
+    options: Wrapped
+  ): Layer.Layer<Platform.HttpServer | Context, ServeError | ConfigError.ConfigError>
+} = (...[first, second]: readonly [Wrapped] | readonly [Evaluate, Wrapped]) => {
+  const options = second ?? (first as Wrapped)
+  return Layer.unwrapEffect(Effect.map(Config.unwrap(options), (options) => layer(options)))
+}
+
+/**
+ * A server for tests, on loopback and a port that the system chooses, and an `HttpClient` that asks it: a path is
+ * all that a request needs.
+ *
+ * @example
+ * ```ts
+ * import { HttpClient, HttpServer, HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { layerTest } from "effect-asynchttpserver/HttpServer"
+ *
+ * const test = Effect.gen(function*() {
+ *   yield* HttpServer.serveEffect(HttpServerResponse.text("tested"))
+ *   const answer = yield* HttpClient.get("/")
+ *   return yield* answer.text
+ * })
+ * console.log(await Effect.runPromise(Effect.scoped(test).pipe(Effect.provide(layerTest))))
+ * // tested
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerTest: Layer.Layer<HttpClient.HttpClient | Platform.HttpServer | Context, ServeError> =
+  Platform.layerTestClient.pipe(
+    Layer.provide(NodeHttpClient.layerWithoutAgent),
+    Layer.provide(NodeHttpClient.makeAgentLayer({ keepAlive: false })),
+    Layer.provideMerge(layer({ port: 0, host: "127.0.0.1" }))
+  )

@@ -1,0 +1,121 @@
+/**
+ * One request to an application of `@effect/platform`, and what became of it: what all its copies share, made by
+ * `modify` or not.
+ *
+ * @internal
+ */
+import * as FileSystem from "@effect/platform/FileSystem"
+import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as FiberRefs from "effect/FiberRefs"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import { ValueError } from "../../Errors.js"
+import type { Request } from "../../Request.js"
+import type { Responded } from "../../Response.js"
+import { type Exchange, ExchangeKey } from "../exchange.js"
+import { Hosted } from "../hosted.js"
+import { bodyError } from "./failures.js"
+import { ServerRequest } from "./serverRequest.js"
+import { beginSpan } from "./span.js"
+import type { WebSockets } from "./webSocket.js"
+
+/** What every request of one server finds. */
+export interface House {
+  readonly work: Effect.Effect<Responded, ValueError>
+  readonly webSockets: WebSockets
+}
+
+/** 10 MiB: what `NodeHttpServer` means to allow. */
+const maxBodySize = Option.some(FileSystem.MiB(10))
+
+type BodyEffect<A> = Effect.Effect<A, ReturnType<typeof bodyError>>
+
+export class Call extends Hosted {
+  /** An answer has been given, or is being: there is none after it. */
+  isHandled = false
+  evidence: Responded | undefined
+  span: Tracer.Span | undefined
+  /** Waits until a connection that was upgraded has ended; gives the evidence. */
+  upgraded: Effect.Effect<Responded> | undefined
+  private knownBytes: Buffer | undefined
+  private knownText: string | undefined
+
+  constructor(
+    readonly native: Request,
+    readonly house: House
+  ) {
+    super()
+  }
+
+  static readonly Tag: Context.Tag<Call, Call> = Context.GenericTag<Call>("effect-asynchttpserver/Call")
+
+  protected get work(): Effect.Effect<Responded, ValueError> {
+    return this.house.work
+  }
+
+  addServices(services: Map<string, unknown>, fiberRefs: FiberRefs.FiberRefs): void {
+    const request = new ServerRequest(this, this.native.url, undefined, undefined)
+    services.set(Call.Tag.key, this)
+    services.set(HttpServerRequest.HttpServerRequest.key, request)
+    if (!services.has(MaxBodySize.key)) services.set(MaxBodySize.key, maxBodySize)
+    const span = (this.span = beginSpan(request, services, fiberRefs))
+    if (span !== undefined) services.set(Tracer.ParentSpan.key, span)
+  }
+
+  get exchange(): Exchange {
+    return this.native[ExchangeKey]
+  }
+
+  /** The text of the body, if somebody has read it. */
+  get readText(): string | undefined {
+    return this.knownText
+  }
+
+  /** The whole body, of at most `MaxBodySize`. Errors are about the request that was asked. */
+  bytes(request: HttpServerRequest.HttpServerRequest): BodyEffect<Buffer> {
+    return Effect.withFiberRuntime((fiber) => {
+      if (this.knownBytes !== undefined) return Effect.succeed(this.knownBytes)
+      const most = Option.match(Context.get(fiber.currentContext, MaxBodySize), {
+        onNone: () => Number.POSITIVE_INFINITY,
+        onSome: Number
+      })
+      return Effect.mapBoth(this.exchange.read(most), {
+        onFailure: (error) => bodyError(request, error),
+        onSuccess: (bytes) => (this.knownBytes = bytes)
+      })
+    })
+  }
+
+  text(request: HttpServerRequest.HttpServerRequest): BodyEffect<string> {
+    return Effect.map(this.bytes(request), (bytes) => (this.knownText ??= bytes.toString("utf8")))
+  }
+
+  /** The body as it comes; what has been read whole is given again. */
+  get stream(): Stream.Stream<Uint8Array, ValueError> {
+    return Stream.suspend(() =>
+      this.knownBytes === undefined ? this.exchange.stream : Stream.succeed<Uint8Array>(this.knownBytes)
+    )
+  }
+
+  /** The head of an answer has left. */
+  get isBegun(): boolean {
+    return this.exchange.state !== "Unanswered"
+  }
+
+  /** Nothing more is to be written: it has been, or another protocol has the connection, or nobody is there. */
+  get isDone(): boolean {
+    return this.isBegun || this.exchange.isDeserted
+  }
+
+  /** What is written is the answer. */
+  answeredBy(evidence: Responded | ValueError): Effect.Effect<never> | undefined {
+    // A header that cannot be sent, a status that is none: the application's defect, and it has another try.
+    if (evidence instanceof ValueError) return Effect.die(evidence)
+    this.evidence = evidence
+    return undefined
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * What went wrong with a request, as `@effect/platform` names it, and answered by the status that it has.
+ *
+ * @internal
+ */
+import * as HttpServerError from "@effect/platform/HttpServerError"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as Respondable from "@effect/platform/HttpServerRespondable"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Multipart from "@effect/platform/Multipart"
+import { ValueError } from "../../Errors.js"
+
+/** A `RequestError` whose answer is not always 400: 413 for a body that is too large, 408 for one that does not come. */
+class BodyError extends HttpServerError.RequestError {
+  constructor(
+    request: HttpServerRequest,
+    private readonly error: ValueError
+  ) {
+    const reason = error.reason === "Timeout" || error.reason === "IncompleteRequest" ? "Transport" : "Decode"
+    super({ request, reason, cause: error, description: error.message })
+  }
+
+  override [Respondable.symbol]() {
+    return HttpServerResponse.empty({ status: this.error.status })
+  }
+}
+
+export const bodyError = (request: HttpServerRequest, error: ValueError): HttpServerError.RequestError =>
+  new BodyError(request, error)
+
+/** The content is not what it says. */
+export const decodeError = (request: HttpServerRequest, cause: unknown): HttpServerError.RequestError =>
+  new HttpServerError.RequestError({ request, reason: "Decode", cause })
+
+export const notUpgradeable = (request: HttpServerRequest): HttpServerError.RequestError =>
+  new HttpServerError.RequestError({ request, reason: "Decode", description: "not an upgradeable ServerRequest" })
+
+const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number => {
+  switch (reason) {
+    case "Parse":
+      return 400
+    case "InternalError":
+      return cause instanceof ValueError ? cause.status : 500
+    default:
+      return 413
+  }
+}
+
+/** `MultipartError` knows no answer, and would be 500 whatever the client did. */
+export const answered = (error: Multipart.MultipartError): Multipart.MultipartError => {
+  const status = multipartStatus(error)
+  return Object.defineProperty(error, Respondable.symbol, { value: () => HttpServerResponse.empty({ status }) })
+}
+
+export const multipartError = (cause: unknown): Multipart.MultipartError =>
+  new Multipart.MultipartError({ reason: "InternalError", cause })

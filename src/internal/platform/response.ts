@@ -1,0 +1,118 @@
+/**
+ * A response of `@effect/platform`, given as the answer to its request.
+ *
+ * What is whole is written in this very turn, head and body as one, and nobody waits until it has left. What comes as a
+ * stream is written as its client reads, and can be interrupted.
+ *
+ * @internal
+ */
+import * as Cookies from "@effect/platform/Cookies"
+import type * as HttpBody from "@effect/platform/HttpBody"
+import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { HttpHeaders } from "../../HttpHeaders.js"
+import { make as makeHeaders } from "../headers.js"
+import { respondStreamed } from "../streaming.js"
+import { type Content, discard, formContent, rawContent, upTo } from "./bodies.js"
+import type { Call } from "./call.js"
+
+/** About this connection alone, which the writer knows: a response that was fetched elsewhere brings its own. */
+const isOfConnection = (name: string): boolean => name === "transfer-encoding" || name === "keep-alive"
+
+const fieldsOf = (response: HttpServerResponse, contentType: string | undefined, isSized: boolean): HttpHeaders => {
+  const { cookies, headers } = response
+  const fields: Array<string> = []
+  for (const name of Object.keys(headers)) {
+    // The bytes are counted anyway; without it, answers that differ in nothing else have the same head.
+    if (isOfConnection(name) || (isSized && name === "content-length")) continue
+    if (name === "content-type" && contentType !== undefined) continue
+    if (name !== "set-cookie") fields.push(name, headers[name]!)
+  }
+  if (contentType !== undefined) fields.push("content-type", contentType)
+  if (!Cookies.isEmpty(cookies)) for (const each of Cookies.toSetCookieHeaders(cookies)) fields.push("set-cookie", each)
+  const own: string | ReadonlyArray<string> | undefined = headers["set-cookie"]
+  // A list is what `node:http` has for it, and what comes from there brings along.
+  if (own !== undefined) for (const each of Array.isArray(own) ? own : [own]) fields.push("set-cookie", each)
+  return makeHeaders(fields, "application")
+}
+
+const lengthOf = ({ headers }: HttpServerResponse): number | undefined => {
+  const declared = headers["content-length"]
+  return declared === undefined ? undefined : Number(declared)
+}
+
+const isEventStream = ({ headers }: HttpServerResponse): boolean =>
+  headers["content-type"]?.startsWith("text/event-stream") === true
+
+/** Writes a response; `undefined` when all of it is written. */
+export const write = (call: Call, response: HttpServerResponse): Effect.Effect<void> | undefined => {
+  if (call.isDone) {
+    discardBody(response.body)
+    return undefined
+  }
+  const { body } = response
+  switch (body._tag) {
+    case "Empty":
+      return writeWhole(call, response, "", false)
+    case "Uint8Array":
+      return writeWhole(call, response, body.body, true)
+    case "Raw":
+      return writeContent(call, response, rawContent(body.body))
+    case "FormData": {
+      const { content, contentType } = formContent(body.formData)
+      return writeContent(call, response, content, contentType)
+    }
+    case "Stream":
+      return writeStream(call, response, Stream.orDie(body.stream))
+  }
+}
+
+const writeWhole = (
+  call: Call,
+  response: HttpServerResponse,
+  bytes: string | Uint8Array,
+  isSized: boolean
+): Effect.Effect<void> | undefined =>
+  call.answeredBy(call.exchange.respond(response.status, bytes, fieldsOf(response, undefined, isSized)))
+
+const writeContent = (
+  call: Call,
+  response: HttpServerResponse,
+  content: Content,
+  contentType?: string
+): Effect.Effect<void> | undefined => {
+  if (content._tag === "Whole") return writeWhole(call, response, content.bytes, true)
+  const length = lengthOf(response)
+  const { stream } = content
+  const bounded = length === undefined ? stream : upTo(stream, length)
+  return Effect.ensuring(
+    writeStream(call, response, Stream.orDie(bounded), contentType),
+    Effect.sync(() => discardBody(response.body))
+  )
+}
+
+const writeStream = (
+  call: Call,
+  response: HttpServerResponse,
+  stream: Stream.Stream<Uint8Array>,
+  contentType?: string
+): Effect.Effect<void> => {
+  const streamed = respondStreamed(call.exchange, {
+    code: response.status,
+    headers: fieldsOf(response, contentType, false),
+    stream,
+    // A page that listens to events is told that it is connected; all else can still become an error.
+    head: isEventStream(response) ? "AtOnce" : "WithFirstBytes"
+  })
+  return Effect.matchCauseEffect(Effect.interruptible(Effect.orDie(streamed)), {
+    onSuccess: (evidence) => call.answeredBy(evidence) ?? Effect.void,
+    onFailure: (cause) => Effect.failCause(call.isBegun ? Cause.sequential(cause, Cause.die(response)) : cause)
+  })
+}
+
+/** Lets go of what a response holds which is not sent. */
+export const discardBody = (body: HttpBody.HttpBody): void => {
+  if (body._tag === "Raw") discard(body.body)
+}

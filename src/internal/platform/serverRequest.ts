@@ -1,0 +1,154 @@
+/**
+ * A request as applications of `@effect/platform` see it.
+ *
+ * @internal
+ */
+import * as Cookies from "@effect/platform/Cookies"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Headers from "@effect/platform/Headers"
+import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import type { HttpMethod } from "@effect/platform/HttpMethod"
+import type * as HttpServerError from "@effect/platform/HttpServerError"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Multipart from "@effect/platform/Multipart"
+import type * as Path from "@effect/platform/Path"
+import type * as Socket from "@effect/platform/Socket"
+import * as UrlParams from "@effect/platform/UrlParams"
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import type { ReadonlyRecord } from "effect/Record"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { flatOf } from "../headers.js"
+import type { Call } from "./call.js"
+import { answered, bodyError, decodeError, multipartError } from "./failures.js"
+import { headersOf } from "./requestHeaders.js"
+
+type RequestError = HttpServerError.RequestError
+
+type Persisting = Effect.Effect<
+  Multipart.Persisted,
+  Multipart.MultipartError,
+  Scope.Scope | FileSystem.FileSystem | Path.Path
+>
+
+/** All but the request line is made when somebody looks. Extensible: applications keep properties of their own on it. */
+export class ServerRequest extends Inspectable.Class implements HttpServerRequest.HttpServerRequest {
+  private knownCookies: ReadonlyRecord<string, string> | undefined
+  private persisting: Persisting | undefined
+
+  constructor(
+    private readonly call: Call,
+    readonly url: string,
+    private ownHeaders: Headers.Headers | undefined,
+    private readonly ownRemoteAddress: string | undefined
+  ) {
+    super()
+  }
+
+  get [HttpServerRequest.TypeId](): HttpServerRequest.TypeId {
+    return HttpServerRequest.TypeId
+  }
+
+  get [HttpIncomingMessage.TypeId](): HttpIncomingMessage.TypeId {
+    return HttpIncomingMessage.TypeId
+  }
+
+  /** The request of this package that it is about. */
+  get source(): unknown {
+    return this.call.native
+  }
+
+  get method(): HttpMethod {
+    // Any token is a method; `HttpMethod` of the platform is those that it routes.
+    return this.call.native.method as HttpMethod
+  }
+
+  get originalUrl(): string {
+    return this.call.native.originalUrl
+  }
+
+  get headers(): Headers.Headers {
+    return (this.ownHeaders ??= headersOf(flatOf(this.call.native.headers)))
+  }
+
+  get cookies(): ReadonlyRecord<string, string> {
+    return (this.knownCookies ??= Cookies.parseHeader(this.headers.cookie ?? ""))
+  }
+
+  get remoteAddress(): Option.Option<string> {
+    return this.ownRemoteAddress === undefined ? this.call.native.remoteAddress : Option.some(this.ownRemoteAddress)
+  }
+
+  modify(options: {
+    readonly url?: string | undefined
+    readonly headers?: Headers.Headers | undefined
+    readonly remoteAddress?: string | undefined
+  }): HttpServerRequest.HttpServerRequest {
+    return new ServerRequest(
+      this.call,
+      options.url ?? this.url,
+      options.headers ?? this.ownHeaders,
+      options.remoteAddress ?? this.ownRemoteAddress
+    )
+  }
+
+  get text(): Effect.Effect<string, RequestError> {
+    return this.call.text(this)
+  }
+
+  get json(): Effect.Effect<unknown, RequestError> {
+    return Effect.flatMap(this.text, (text) => {
+      if (text === "") return Effect.succeed(null)
+      return Effect.try({ try: () => JSON.parse(text) as unknown, catch: (cause) => decodeError(this, cause) })
+    })
+  }
+
+  get urlParamsBody(): Effect.Effect<UrlParams.UrlParams, RequestError> {
+    return Effect.map(this.text, (text) => UrlParams.fromInput(new URLSearchParams(text)))
+  }
+
+  get arrayBuffer(): Effect.Effect<ArrayBuffer, RequestError> {
+    return Effect.map(this.call.bytes(this), (bytes) => {
+      const whole = new Uint8Array(bytes.length)
+      whole.set(bytes)
+      return whole.buffer
+    })
+  }
+
+  get stream(): Stream.Stream<Uint8Array, RequestError> {
+    return Stream.mapError(this.call.stream, (error) => bodyError(this, error))
+  }
+
+  get multipart(): Persisting {
+    // `cached` makes no decision and does not wait: it only makes the place to remember in.
+    return (this.persisting ??= Effect.runSync(Effect.cached(Multipart.toPersisted(this.multipartStream))))
+  }
+
+  get multipartStream(): Stream.Stream<Multipart.Part, Multipart.MultipartError> {
+    const bytes = Stream.mapError(this.call.stream, multipartError)
+    return Stream.mapError(Stream.pipeThroughChannel(bytes, Multipart.makeChannel(this.headers)), answered)
+  }
+
+  get upgrade(): Effect.Effect<Socket.Socket, RequestError> {
+    return this.call.house.webSockets.upgrade(this.call, this)
+  }
+
+  override toString(): string {
+    return `ServerRequest(${this.method} ${this.url})`
+  }
+
+  /** A body that has been read is shown; one that has not is left alone. */
+  toJSON(): unknown {
+    const body = this.call.readText
+    return {
+      _id: "@effect/platform/HttpServerRequest",
+      method: this.method,
+      url: this.originalUrl,
+      headers: Inspectable.redact(this.headers),
+      remoteAddress: this.remoteAddress.toJSON(),
+      ...(body === undefined ? {} : { body })
+    }
+  }
+}

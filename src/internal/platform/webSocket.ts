@@ -1,0 +1,172 @@
+/**
+ * WebSockets by `ws`, over connections that this server has handed over.
+ *
+ * `ws` writes its handshake as bytes, into what it takes for a socket. The head is taken out of them and given to the
+ * request as its answer, so that it is checked and written like any other; what comes behind a `101` is frames, and passes.
+ *
+ * @internal
+ */
+import { Duplex } from "node:stream"
+import type { RequestError } from "@effect/platform/HttpServerError"
+import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as Socket from "@effect/platform/Socket"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type WebSocket, WebSocketServer } from "ws"
+import { ValueError } from "../../Errors.js"
+import type { Responded } from "../../Response.js"
+import type { ByteLine, Upgraded } from "../exchange.js"
+import { make as makeHeaders } from "../headers.js"
+import type { Call } from "./call.js"
+import { notUpgradeable } from "./failures.js"
+
+/** `node:http`'s request, by the one name that it has here. */
+type Incoming = Parameters<WebSocketServer["handleUpgrade"]>[0]
+
+const endOfHead = "\r\n\r\n"
+
+/** What `ws` has written for a head: its status, and its fields as names and values in turn. */
+const readHead = (text: string): { readonly status: number; readonly fields: ReadonlyArray<string> } => {
+  const [first = "", ...lines] = text.split("\r\n")
+  const fields = lines.filter((line) => line !== "").flatMap((line) => {
+    const colon = line.indexOf(":")
+    return [line.slice(0, colon), line.slice(colon + 1).trim()]
+  })
+  return { status: Number(first.split(" ")[1]), fields }
+}
+
+/** What a refused handshake says beside its reason; the connection is not its own to end. */
+const isOfMessage = (name: string): boolean => !/^(connection|content-length|upgrade)$/i.test(name)
+
+const without = (fields: ReadonlyArray<string>, isKept: (name: string) => boolean): ReadonlyArray<string> =>
+  fields.filter((_, i) => isKept(fields[i - (i % 2)]!))
+
+/** What `ws` takes for the socket of a request: first the request's answer is written through it, then frames. */
+class Handshake extends Duplex {
+  private line: ByteLine | undefined
+  private isAsking = false
+
+  constructor(
+    private readonly call: Call,
+    /** Told what the handshake has come to. */
+    private readonly settle: (upgraded: Upgraded | ValueError) => void
+  ) {
+    super({ autoDestroy: true })
+    // Every error is followed by the close, and that is what whoever waits is told.
+    this.on("error", () => {})
+  }
+
+  override _read(): void {
+    if (this.line === undefined || this.isAsking) return
+    const { line } = this
+    let wantsMore = true
+    while (wantsMore) {
+      const bytes = line.read()
+      if (bytes === undefined) {
+        this.isAsking = true
+        line.whenReadable(() => {
+          this.isAsking = false
+          this._read()
+        })
+        return
+      }
+      wantsMore = bytes !== "Ended" && this.push(bytes)
+      if (bytes === "Ended") this.push(null)
+    }
+  }
+
+  override _write(bytes: Buffer, _: unknown, done: (error?: Error) => void): void {
+    if (this.line === undefined) done(this.answer(bytes))
+    else if (this.line.write(bytes)) done()
+    else this.line.whenWritable(() => done())
+  }
+
+  override _final(done: () => void): void {
+    this.line?.end()
+    done()
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.line?.destroy()
+    done(error)
+  }
+
+  private answer(bytes: Buffer): Error | undefined {
+    const text = bytes.toString("latin1")
+    const end = text.indexOf(endOfHead)
+    const { fields, status } = readHead(text.slice(0, end))
+    const { exchange } = this.call
+    if (status !== 101) {
+      const headers = makeHeaders(without(fields, isOfMessage), "application")
+      const evidence = exchange.respond(status, text.slice(end + endOfHead.length), headers)
+      if (!(evidence instanceof ValueError)) this.call.evidence = evidence
+      this.settle(new ValueError({ reason: "NotOffered", saw: `a handshake that was answered ${status}` }))
+      return undefined
+    }
+    const upgraded = exchange.upgrade(makeHeaders(fields, "application"))
+    this.settle(upgraded)
+    if (upgraded instanceof ValueError) return upgraded
+    this.line = upgraded.line
+    this._read()
+    return undefined
+  }
+}
+
+const isOffered = ({ headers }: HttpServerRequest): boolean =>
+  headers.upgrade !== undefined && /(?:^|[\s,])upgrade(?:$|[\s,])/i.test(headers.connection ?? "")
+
+const openError = (cause: unknown): Socket.SocketError => new Socket.SocketGenericError({ reason: "Open", cause })
+
+/** Messages wait for their first listener: a client may send some right behind its handshake. */
+const holdMessages = (webSocket: WebSocket): void => {
+  webSocket.pause()
+  webSocket.on("newListener", (event) => {
+    if (event === "message") webSocket.resume()
+  })
+}
+
+/** The handshakes of one server. */
+export class WebSockets {
+  private made: WebSocketServer | undefined
+
+  /** Made for the first of them. It opens nothing, and keeps no list: connections are the server's. */
+  private get server(): WebSocketServer {
+    return (this.made ??= new WebSocketServer({ noServer: true, clientTracking: false }))
+  }
+
+  upgrade(call: Call, request: HttpServerRequest): Effect.Effect<Socket.Socket, RequestError> {
+    if (!isOffered(request)) return Effect.fail(notUpgradeable(request))
+    const webSocket = Effect.acquireRelease(this.open(call, request), (webSocket) => Effect.sync(() => webSocket.close()))
+    // `ws` keeps to the interface of browsers, as far as `Socket` asks for it; the types of both differ in details.
+    return Socket.fromWebSocket(webSocket as unknown as Effect.Effect<globalThis.WebSocket, never, Scope.Scope>)
+  }
+
+  private open(call: Call, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
+    return Effect.async<WebSocket, Socket.SocketError>((resume) => {
+      const onSettled = (upgraded: Upgraded | ValueError): void => {
+        if (upgraded instanceof ValueError) resume(Effect.fail(openError(upgraded)))
+        else call.upgraded = ended(handshake, upgraded)
+      }
+      const handshake = new Handshake(call, onSettled)
+      handshake.once("close", () => resume(Effect.fail(openError(new Error("the connection has closed")))))
+      // Of a request `ws` reads these three.
+      const { headers, method, url } = request
+      const incoming = { headers, method, url } as unknown as Incoming
+      this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
+        if (call.upgraded === undefined) return
+        holdMessages(webSocket)
+        resume(Effect.succeed(webSocket))
+      })
+    })
+  }
+}
+
+/** Waits until both sides have said goodbye, or nobody may wait any more. */
+const ended = (handshake: Handshake, { finish }: Upgraded): Effect.Effect<Responded> => {
+  const closed = Effect.async<void>((resume) => {
+    if (handshake.closed) resume(Effect.void)
+    else handshake.once("close", () => resume(Effect.void))
+  })
+  const interrupted = Effect.sync(() => handshake.destroy())
+  return Effect.map(Effect.onInterrupt(Effect.interruptible(closed), () => interrupted), finish)
+}
