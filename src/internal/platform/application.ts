@@ -12,7 +12,7 @@ import * as HttpApp from "@effect/platform/HttpApp"
 import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { empty, type HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -27,8 +27,6 @@ import { RequestScope } from "../net/requestFibers.js"
 import { Call } from "./call.js"
 import { write } from "./response.js"
 import { endSpan } from "./span.js"
-
-type HttpServerResponse = HttpServerResponse.HttpServerResponse
 
 type Running = Fiber.RuntimeFiber<unknown, unknown>
 
@@ -78,8 +76,11 @@ const lastResort = (
   if (call.isHandled) return undefined
   call.isHandled = true
   if (Exit.isSuccess(exit)) return write(call, exit.value)
-  const answered = Effect.flatMap(HttpServerError.causeResponse(exit.cause), ([response]) => write(call, response) ?? Effect.void)
-  return Effect.catchAllCause(answered, () => write(call, HttpServerResponse.empty({ status: 500 })) ?? Effect.void)
+  const answered = Effect.flatMap(
+    HttpServerError.causeResponse(exit.cause),
+    ([response]) => write(call, response) ?? Effect.void
+  )
+  return Effect.catchAllCause(answered, () => write(call, empty({ status: 500 })) ?? Effect.void)
 }
 
 /** Closes the request's scope, unless somebody has taken that over. */

@@ -33,8 +33,7 @@ const fromReadable = (readable: Readable): Stream.Stream<Uint8Array, unknown> =>
   Stream.map(Stream.fromAsyncIterable(readable, identity), bytesOf)
 
 /** Anything with a `pipe` is a readable of Node's, old or new, or of somebody who means to be one. */
-const isReadable = (body: object): body is NodeJS.ReadableStream =>
-  "pipe" in body && typeof body.pipe === "function"
+const isReadable = (body: object): body is NodeJS.ReadableStream => "pipe" in body && typeof body.pipe === "function"
 
 const asReadable = (body: NodeJS.ReadableStream): Readable =>
   body instanceof Readable ? body : new Readable().wrap(body)
@@ -61,7 +60,10 @@ export const formContent = (form: FormData): { readonly content: Content; readon
 export const discard = (body: unknown): void => {
   if (typeof body !== "object" || body === null) return
   if (body instanceof ReadableStream) body.cancel().catch(() => {})
-  else if (isReadable(body)) asReadable(body).on("error", () => {}).destroy()
+  else if (isReadable(body))
+    asReadable(body)
+      .on("error", () => {})
+      .destroy()
 }
 
 /** So many bytes of a stream, and no more: what was announced is what is sent. */

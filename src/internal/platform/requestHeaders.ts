@@ -28,7 +28,7 @@ const singular: ReadonlySet<string> = new Set([
 ])
 
 /** A function's objects share a shape, which those of `Object.create` do not. */
-const HeaderRecord = function () {} as unknown as new () => Record<string, string>
+const HeaderRecord = (() => {}) as unknown as new () => Record<string, string>
 HeaderRecord.prototype = Object.getPrototypeOf(Headers.empty)
 
 /** Joins what was sent more than once: `; ` between cookies, `, ` between all else (RFC 9110 §5.3, RFC 6265 §5.4). */

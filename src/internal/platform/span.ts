@@ -187,7 +187,12 @@ const tracedSpan = (
 
 type RedactedNames = Parameters<typeof Headers.redact>[1]
 
-const describeHeaders = (span: Tracer.Span, of: "request" | "response", headers: Headers.Headers, names: RedactedNames) => {
+const describeHeaders = (
+  span: Tracer.Span,
+  of: "request" | "response",
+  headers: Headers.Headers,
+  names: RedactedNames
+) => {
   const redacted: Record<string, unknown> = Headers.redact(headers, names)
   for (const name in redacted) span.attribute(`http.${of}.header.${name}`, String(redacted[name]))
 }

@@ -28,10 +28,12 @@ const endOfHead = "\r\n\r\n"
 /** What `ws` has written for a head: its status, and its fields as names and values in turn. */
 const readHead = (text: string): { readonly status: number; readonly fields: ReadonlyArray<string> } => {
   const [first = "", ...lines] = text.split("\r\n")
-  const fields = lines.filter((line) => line !== "").flatMap((line) => {
-    const colon = line.indexOf(":")
-    return [line.slice(0, colon), line.slice(colon + 1).trim()]
-  })
+  const fields = lines
+    .filter((line) => line !== "")
+    .flatMap((line) => {
+      const colon = line.indexOf(":")
+      return [line.slice(0, colon), line.slice(colon + 1).trim()]
+    })
   return { status: Number(first.split(" ")[1]), fields }
 }
 
@@ -136,7 +138,9 @@ export class WebSockets {
 
   upgrade(call: Call, request: HttpServerRequest): Effect.Effect<Socket.Socket, RequestError> {
     if (!isOffered(request)) return Effect.fail(notUpgradeable(request))
-    const webSocket = Effect.acquireRelease(this.open(call, request), (webSocket) => Effect.sync(() => webSocket.close()))
+    const webSocket = Effect.acquireRelease(this.open(call, request), (webSocket) =>
+      Effect.sync(() => webSocket.close())
+    )
     // `ws` keeps to the interface of browsers, as far as `Socket` asks for it; the types of both differ in details.
     return Socket.fromWebSocket(webSocket as unknown as Effect.Effect<globalThis.WebSocket, never, Scope.Scope>)
   }
@@ -168,5 +172,8 @@ const ended = (handshake: Handshake, { finish }: Upgraded): Effect.Effect<Respon
     else handshake.once("close", () => resume(Effect.void))
   })
   const interrupted = Effect.sync(() => handshake.destroy())
-  return Effect.map(Effect.onInterrupt(Effect.interruptible(closed), () => interrupted), finish)
+  return Effect.map(
+    Effect.onInterrupt(Effect.interruptible(closed), () => interrupted),
+    finish
+  )
 }
