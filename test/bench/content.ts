@@ -22,6 +22,9 @@ export const catalogue = {
   }))
 }
 
+/** What an endpoint gives, by its id. */
+export const product = { id: 1000, name: "Ada kettle", inStock: true }
+
 /** A stream's content: so many pieces of 64 KiB, 100 MiB in all. */
 export const pieces = 1600
 

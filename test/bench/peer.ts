@@ -11,13 +11,16 @@
  * | `POST /upload` | the same, of a body that is read piece by piece |
  * | `GET /download` | 100 MiB in pieces of 64 KiB, as fast as they are read |
  * | `GET /effect` | "ok", by a service, with a span and a log line |
+ * | `GET /route` | "ok", by an `HttpRouter` with one route |
+ * | `GET /things25/42` | "ok", by an `HttpRouter` with fifty |
+ * | `GET /products/1000` | a small object as JSON, by an endpoint of an `HttpApi` |
  */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { modulesOf } from "./folder.js"
 
 /** What a workload asks of a peer, beyond the answer to `GET /`. */
-export type Need = "json" | "sleep" | "bodies" | "chunked" | "upload" | "download" | "effect"
+export type Need = "json" | "sleep" | "bodies" | "chunked" | "upload" | "download" | "effect" | "platform"
 
 interface About {
   /** How a table calls it. */
@@ -54,6 +57,8 @@ export const ceiling = "bare"
 export const ours = "ours"
 
 export const noEffect = "it runs no Effect"
+
+export const noPlatform = "it runs no application of @effect/platform"
 
 /** By name, the ceiling first. */
 export const readPeers = async (): Promise<ReadonlyMap<string, Peer>> => {

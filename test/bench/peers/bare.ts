@@ -1,6 +1,6 @@
 import { createServer, type Socket } from "node:net"
 import { piece, pieces, streamed, text, textType } from "../content.js"
-import { noEffect, type Peer } from "../peer.js"
+import { noEffect, noPlatform, type Peer } from "../peer.js"
 import { portOf } from "../portOf.js"
 
 const head = (length: number, connection = ""): string =>
@@ -42,7 +42,15 @@ export const peer: Peer = {
   colour: "#adb5bd",
   versions: [`Node ${process.versions.node}`],
   omits: "parses nothing and checks nothing: the ceiling",
-  lacks: { json: fixed, sleep: fixed, bodies: fixed, chunked: fixed, upload: fixed, effect: noEffect },
+  lacks: {
+    json: fixed,
+    sleep: fixed,
+    bodies: fixed,
+    chunked: fixed,
+    upload: fixed,
+    effect: noEffect,
+    platform: noPlatform
+  },
   serve: () =>
     portOf(
       createServer({ noDelay: true }, (socket) => {

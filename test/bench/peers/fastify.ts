@@ -2,7 +2,7 @@ import { Readable } from "node:stream"
 import { setTimeout } from "node:timers/promises"
 import Fastify, { type FastifyRequest } from "fastify"
 import { catalogue, piece, pieces, streamed, text, textType } from "../content.js"
-import { noEffect, type Peer, versionOf } from "../peer.js"
+import { noEffect, noPlatform, type Peer, versionOf } from "../peer.js"
 
 const bodyLimit = 2 * streamed
 
@@ -40,6 +40,6 @@ export const peer: Peer = {
   title: "fastify",
   colour: "#4c8bf5",
   versions: [versionOf("fastify")],
-  lacks: { effect: noEffect },
+  lacks: { effect: noEffect, platform: noPlatform },
   serve
 }

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { catalogue, jsonType, piece, pieces, streamed, text, textType } from "../content.js"
-import { noEffect, type Peer } from "../peer.js"
+import { noEffect, noPlatform, type Peer } from "../peer.js"
 import { portOf } from "../portOf.js"
 
 const answer = (response: ServerResponse, content: string, type = textType): void => {
@@ -45,7 +45,7 @@ export const peer: Peer = {
   title: "node:http",
   colour: "#15aabf",
   versions: [`Node ${process.versions.node}`],
-  lacks: { effect: noEffect },
+  lacks: { effect: noEffect, platform: noPlatform },
   serve: () =>
     portOf(
       createServer((request, response) => {

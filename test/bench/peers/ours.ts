@@ -3,7 +3,7 @@ import * as Stream from "effect/Stream"
 import { type Request, Response, Server } from "effect-asynchttpserver"
 import { catalogue, jsonType, streamed, text, textType } from "../content.js"
 import { download, greeting, live } from "../effectful.js"
-import { type Peer, versionOf } from "../peer.js"
+import { noPlatform, type Peer, versionOf } from "../peer.js"
 
 const textHeaders = { "Content-Type": textType }
 
@@ -50,6 +50,6 @@ export const peer: Peer = {
   title: "this server",
   colour: "#e8590c",
   versions: [versionOf("effect-asynchttpserver"), versionOf("effect")],
-  lacks: {},
+  lacks: { platform: noPlatform },
   serve
 }

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { catalogue } from "../content.js"
-import { noEffect, type Peer } from "../peer.js"
+import { noEffect, noPlatform, type Peer } from "../peer.js"
 import { outputOf } from "../proc.js"
 
 const nim = /Version (\S+)/.exec((await outputOf(["nim", "--version"])) ?? "")?.[1]
@@ -17,7 +17,8 @@ export const peer: Peer = {
   omits: "sends no Date, has no deadlines, bounds no chunked body",
   lacks: {
     upload: "it reads a body whole before its callback runs",
-    effect: noEffect
+    effect: noEffect,
+    platform: noPlatform
   },
   build: async (folder) => {
     if (nim === undefined) return { missing: "nim is not installed" }

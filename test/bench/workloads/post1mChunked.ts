@@ -2,7 +2,7 @@ import { post, type Workload } from "../workload.js"
 
 export const work: Workload = {
   title: "POST 1 MiB, chunked",
-  order: 13,
+  order: 16,
   needs: "chunked",
   load: { ...post(1024 * 1024, "chunked"), connections: 8 }
 }

@@ -2,7 +2,7 @@ import type { Workload } from "../workload.js"
 
 export const work: Workload = {
   title: "100 MiB streamed up",
-  order: 15,
+  order: 18,
   needs: "upload",
   load: { _tag: "Streaming", direction: "up" }
 }
