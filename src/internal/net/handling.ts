@@ -74,13 +74,7 @@ export class Handling<E, R> {
       tally.handled(Number(clock.unsafeCurrentTimeNanos() - began) / 1e6)
       whenOver()
     }
-    // Its failure is a value: one that ends a fiber is logged by Effect besides.
-    const fiber =
-      handler instanceof Hosted ? fibers.host(handler, this.scope) : fibers.fork(Effect.exit(handler), this.scope)
-    this.fiber = fiber
-    if (this.isToEnd !== undefined) this.interrupt(this.isToEnd)
-    fiber.addObserver((ended) => {
-      const exit = Exit.flatten(ended)
+    const onExit = (exit: Exit.Exit<Responded, E | ValueError>): void => {
       const rest = Exit.isSuccess(exit) ? this.settled(exit.value) : this.failed(exit.cause)
       if (rest === undefined) {
         onOver()
@@ -88,7 +82,19 @@ export class Handling<E, R> {
       }
       this.conclusion = fibers.forkUninterruptible(rest)
       this.conclusion.addObserver(onOver)
-    })
+    }
+    if (handler instanceof Hosted) this.begun(fibers.host(handler, this.scope)).addObserver(onExit)
+    else {
+      // Its failure is a value: one that ends a fiber is logged by Effect besides.
+      const fiber = this.begun(fibers.fork(Effect.exit(handler), this.scope))
+      fiber.addObserver((ended) => onExit(Exit.flatten(ended)))
+    }
+  }
+
+  private begun<F extends Fiber.RuntimeFiber<unknown, unknown>>(fiber: F): F {
+    this.fiber = fiber
+    if (this.isToEnd !== undefined) this.interrupt(this.isToEnd)
+    return fiber
   }
 
   /** Ends the handler; its finalizers run. A client takes no report with it, but a server that closes waits for none. */

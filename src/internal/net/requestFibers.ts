@@ -98,7 +98,8 @@ export class RequestFibers {
   readonly clock: Clock.Clock
 
   constructor({ context, fiberRefs, runtimeFlags }: Runtime.Runtime<never>) {
-    const own = { context, fiberRefs: scheduled(fiberRefs) }
+    // A fiber has its context from its runtime, and copies what is here.
+    const own = { context, fiberRefs: FiberRefs.delete(scheduled(fiberRefs), FiberRef.currentContext) }
     const { Interruption } = RuntimeFlags
     this.clock = Context.get(FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices), Clock.Clock)
     this.runtime = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.enable(runtimeFlags, Interruption) })
@@ -129,11 +130,11 @@ export class RequestFibers {
   }
 
   /** The same for work that brings services of its own, and is born uninterruptible. */
-  host(hosted: Hosted, scope: RequestScope): Fiber.RuntimeFiber<Exit.Exit<Responded, ValueError>> {
+  host(hosted: Hosted, scope: RequestScope): Fiber.RuntimeFiber<Responded, ValueError> {
     const { context, fiberRefs, runtimeFlags } = this.uninterruptible
     const own = contextWith(context, scope)
     hosted.addServices(own.unsafeMap, fiberRefs)
-    return Runtime.runFork(Runtime.make({ context: own, fiberRefs, runtimeFlags }), Effect.exit(hosted.whole))
+    return Runtime.runFork(Runtime.make({ context: own, fiberRefs, runtimeFlags }), hosted.whole)
   }
 
   /** Starts a fiber that is born uninterruptible: an interruption would take the place of its result. */

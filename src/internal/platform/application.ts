@@ -48,8 +48,12 @@ const running = (): Running => Option.getOrThrow(Fiber.getCurrentFiber())
 const written = (fiber: Running, response: HttpServerResponse): Effect.Effect<HttpServerResponse> => {
   const call = callOf(fiber)
   call.isHandled = true
-  const rest = write(call, response)
-  return rest === undefined ? Exit.succeed(response) : Effect.as(rest, response)
+  try {
+    const rest = write(call, response)
+    return rest === undefined ? Exit.succeed(response) : Effect.as(rest, response)
+  } catch (defect) {
+    return Exit.die(defect)
+  }
 }
 
 /** Writes a response, as the pre-response handlers leave it. */
@@ -114,30 +118,62 @@ export interface ApplicationOptions {
   readonly isInterruptible: boolean
 }
 
+type Ended = Exit.Exit<HttpServerResponse, unknown>
+
+/** Behind the answer: the end of its span and of its scope, and how it ended for the connection. */
+const conclude = (exit: Ended, scopeExit: Exit.Exit<unknown, unknown>): Effect.Effect<Responded, ValueError> => {
+  const fiber = running()
+  const call = callOf(fiber)
+  if (call.span !== undefined) endSpan(call.span, exit, fiber)
+  const written = lastResort(call, exit)
+  const closed = written === undefined ? closeScope(fiber, scopeExit) : undefined
+  if (written === undefined && closed === undefined) return evidenceOf(call, exit)
+  const behind = closed ?? Effect.suspend(() => closeScope(fiber, scopeExit) ?? Effect.void)
+  const evidence = Effect.suspend(() => evidenceOf(call, exit))
+  return Effect.zipRight(Effect.zipRight(written ?? Effect.void, behind), evidence)
+}
+
+/** Without a middleware the exit is the application's, and each step is taken in the turn of the one before. */
+const concluding = {
+  onFailure: (cause: Cause.Cause<unknown>) => conclude(Exit.failCause(cause), Exit.failCause(cause)),
+  onSuccess: (response: HttpServerResponse) => {
+    const exit = Exit.succeed(response)
+    return conclude(exit, exit)
+  }
+}
+
+/** A middleware has taken every failure upon itself: to the scope the request has ended well. */
+const concludingAround = {
+  onFailure: (cause: Cause.Cause<unknown>) => conclude(Exit.failCause(cause), Exit.void),
+  onSuccess: (response: HttpServerResponse) => conclude(Exit.succeed(response), Exit.void)
+}
+
+const isSuccess = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
+
+const answeredAtOnce = (response: HttpServerResponse): Effect.Effect<Responded, ValueError> => {
+  const answering = respond(response)
+  return isSuccess(answering)
+    ? conclude(answering, answering)
+    : Effect.matchCauseEffect(Effect.catchAllCause(answering, answerFailure), concluding)
+}
+
 /** What the fiber of every request runs. What it needs besides the request's own services is the server's context. */
 export const workOf = <E, R>(
   app: HttpApp.Default<E, R>,
   { isInterruptible, middleware }: ApplicationOptions
 ): Effect.Effect<Responded, ValueError> => {
-  const asked = Effect.flatMap(isInterruptible ? Effect.interruptible(app) : app, respond)
-  const answered = Effect.catchAllCause(asked, answerFailure)
-  const around = middleware === undefined ? answered : middleware(answered)
-  const conclude = (exit: Exit.Exit<HttpServerResponse, unknown>): Effect.Effect<Responded, ValueError> => {
-    const fiber = running()
-    const call = callOf(fiber)
-    if (call.span !== undefined) endSpan(call.span, exit, fiber)
-    const written = lastResort(call, exit)
-    const scopeExit = middleware === undefined ? exit : Exit.void
-    const closed = written === undefined ? closeScope(fiber, scopeExit) : undefined
-    if (written === undefined && closed === undefined) return evidenceOf(call, exit)
-    const behind = closed ?? Effect.suspend(() => closeScope(fiber, scopeExit) ?? Effect.void)
-    const evidence = Effect.suspend(() => evidenceOf(call, exit))
-    return Effect.zipRight(Effect.zipRight(written ?? Effect.void, behind), evidence)
-  }
-  const work = Effect.matchCauseEffect(around, {
-    onFailure: (cause) => conclude(Exit.failCause(cause)),
-    onSuccess: (response) => conclude(Exit.succeed(response))
-  })
+  const asked = isInterruptible ? Effect.interruptible(app) : app
+  const work =
+    middleware === undefined
+      ? Effect.matchCauseEffect(asked, {
+          onFailure: (cause) => Effect.matchCauseEffect(answerFailure(cause), concluding),
+          onSuccess: answeredAtOnce
+        })
+      : Effect.matchCauseEffect(
+          middleware(Effect.catchAllCause(Effect.flatMap(asked, respond), answerFailure)),
+          concludingAround
+        )
   // What it needs is put into its context, by `Call` and by who serves it.
   return work as Effect.Effect<Responded, ValueError>
 }

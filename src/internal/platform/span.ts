@@ -70,6 +70,8 @@ class Ended {
   ) {}
 }
 
+const nothing: Array<unknown> = []
+
 /** A span of the native tracer's, made as far as somebody looks at it. */
 class QuietSpan implements Tracer.Span {
   readonly _tag = "Span"
@@ -79,6 +81,8 @@ class QuietSpan implements Tracer.Span {
   private knownParent: Option.Option<Tracer.AnySpan> | undefined
   private knownTraceId: string | undefined
   private knownSpanId: string | undefined
+  /** Names and values in turn, of attributes that nobody has looked at. */
+  private given: Array<unknown> = nothing
   private knownAttributes: Map<string, unknown> | undefined
   private knownLinks: Array<Tracer.SpanLink> | undefined
   private knownEvents: Array<[name: string, startTime: bigint, attributes: Record<string, unknown>]> | undefined
@@ -122,7 +126,10 @@ class QuietSpan implements Tracer.Span {
   get attributes(): Map<string, unknown> {
     if (this.knownAttributes !== undefined) return this.knownAttributes
     const annotations = FiberRefs.getOrDefault(this.fiberRefs, FiberRef.currentTracerSpanAnnotations)
-    return (this.knownAttributes = new Map(HashMap.entries(annotations)))
+    const attributes = new Map(HashMap.entries(annotations))
+    const { given } = this
+    for (let i = 0; i < given.length; i += 2) attributes.set(String(given[i]), given[i + 1])
+    return (this.knownAttributes = attributes)
   }
 
   get links(): Array<Tracer.SpanLink> {
@@ -138,7 +145,10 @@ class QuietSpan implements Tracer.Span {
   }
 
   attribute(key: string, value: unknown): void {
-    this.attributes.set(key, value)
+    // A router names its route in each span.
+    if (this.knownAttributes !== undefined) this.knownAttributes.set(key, value)
+    else if (this.given === nothing) this.given = [key, value]
+    else this.given.push(key, value)
   }
 
   event(name: string, startTime: bigint, attributes: Record<string, unknown> = {}): void {
