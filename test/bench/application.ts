@@ -93,7 +93,9 @@ export const serveBy = <E>(
     Effect.runPromise(
       Effect.provide(
         launched,
-        Layer.mergeAll(served, HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer, live).pipe(Layer.provideMerge(server))
+        Layer.mergeAll(served, HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer, live).pipe(
+          Layer.provideMerge(server)
+        )
       )
     ).catch(reject)
   })
