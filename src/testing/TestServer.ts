@@ -1,0 +1,203 @@
+/**
+ * A server for one test: it records what it is asked, fails the test when a handler fails, and ends with the test.
+ *
+ * The same over loopback and in memory. A handler that fails, by a defect, by an assertion or by an error that no status
+ * answers, fails the test, at once under `supervise` and else when the scope ends; the test's own failure is never
+ * replaced. Closing waits for no client, and reads no clock.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { Address } from "../Address.js"
+import type { OSError } from "../Errors.js"
+import type { Handler } from "../Response.js"
+import type * as Server from "../Server.js"
+import type { HandlerFailure } from "./Failures.js"
+import { advanced } from "./internal/advancing.js"
+import { serving } from "./internal/serving.js"
+import { inMemory, loopback } from "./internal/transport.js"
+import type { RawClient } from "./RawClient.js"
+import type { RecordedRequest } from "./RecordedRequest.js"
+
+/**
+ * What a test server is made with: the server's own options, with other defaults. It listens on 127.0.0.1, on a port of
+ * the system's choice; a client that closes its side has left (`onHalfClose` is `"interrupt"`); and it drains nothing
+ * when it closes (`drainTimeout` is 0).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Server.Options {
+  /** The most descriptors it may hold; 1024 by default. */
+  readonly descriptors?: number | undefined
+}
+
+/**
+ * A connection that is open.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConnectionInfo {
+  /** Its place among the connections of the server, from 0 in the order in which they came. */
+  readonly index: number
+  /** It has brought no request yet, a handler is at work for it, or it waits for its next request. */
+  readonly state: "new" | "active" | "idle"
+  /** Requests that it has brought. */
+  readonly requests: number
+  readonly remote: Option.Option<Address>
+}
+
+/**
+ * A test server.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TestServer {
+  /** `http://127.0.0.1:` and the port, without a slash at its end. In memory only `client` and `connect` reach it. */
+  readonly url: string
+  readonly address: Address
+  /**
+   * A client whose relative URLs are the server's. Every connection that it makes is to this server, whatever host a URL
+   * has. It keeps connections alive, and ends them with the server.
+   */
+  readonly client: HttpClient.HttpClient
+  /** Every request from the first one on, as it comes; ends when the server is closed. */
+  readonly requests: Stream.Stream<RecordedRequest>
+  /** The next request that nobody has taken, waiting for it; who is interrupted while waiting takes none. */
+  readonly takeRequest: Effect.Effect<RecordedRequest>
+  /** The same, for the next that is such; the others wait for who wants them. */
+  readonly takeRequestWhere: (isSuch: (request: RecordedRequest) => boolean) => Effect.Effect<RecordedRequest>
+  /** A connection of bytes; it is destroyed with the scope. `OSError`: what the system says, `ECONNREFUSED` when it is down. */
+  readonly connect: Effect.Effect<RawClient, OSError, Scope.Scope>
+  /** The connections that are open. */
+  readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo>>
+  /** Ends every connection, and goes on listening. */
+  readonly closeClientConnections: Effect.Effect<void>
+  /** Stops listening, and ends every connection: who connects now is refused. */
+  readonly down: Effect.Effect<void>
+  /** Listens again, on the same port. `OSError` when somebody else has taken it meanwhile; `EADDRINUSE` when it is not down. */
+  readonly up: Effect.Effect<void, OSError>
+  /** Takes the next failure of a handler, waiting for it: it is expected, and fails no test. */
+  readonly takeFailure: Effect.Effect<HandlerFailure>
+  /** See `supervise`. */
+  readonly supervise: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** See `settle`. */
+  readonly settle: Effect.Effect<void>
+  /** See `assertNoLeaks`. */
+  readonly assertNoLeaks: Effect.Effect<void>
+}
+
+/**
+ * The service.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export const TestServer: Context.Tag<TestServer, TestServer> = Context.GenericTag<TestServer>(
+  "effect-asynchttpserver/testing/TestServer"
+)
+
+/**
+ * Serves on loopback until the scope ends. Options that make no sense are a defect; `OSError` is what the system refuses.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <E, R>(
+  handler: Handler<E, R>,
+  options: Options = {}
+): Effect.Effect<TestServer, OSError, Scope.Scope | Exclude<R, Scope.Scope>> => serving(handler, options, loopback)
+
+/**
+ * Serves in memory until the scope ends: the same bytes through the same parser and writer, without a descriptor.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeMemory = <E, R>(
+  handler: Handler<E, R>,
+  options: Options = {}
+): Effect.Effect<TestServer, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
+  // There is no system to refuse anything.
+  Effect.orDie(serving(handler, options, inMemory))
+
+const withClient = <E, R>(
+  made: Effect.Effect<TestServer, E, R>
+): Layer.Layer<TestServer | HttpClient.HttpClient, E, Exclude<R, Scope.Scope>> =>
+  Layer.scopedContext(
+    Effect.map(made, (server) =>
+      Context.make(TestServer, server).pipe(Context.add(HttpClient.HttpClient, server.client))
+    )
+  )
+
+/**
+ * A test server on loopback, and the client that is pointed at it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <E, R>(
+  handler: Handler<E, R>,
+  options: Options = {}
+): Layer.Layer<TestServer | HttpClient.HttpClient, OSError, Exclude<R, Scope.Scope>> =>
+  withClient(make(handler, options))
+
+/**
+ * A test server in memory, and the client that is pointed at it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerMemory = <E, R>(
+  handler: Handler<E, R>,
+  options: Options = {}
+): Layer.Layer<TestServer | HttpClient.HttpClient, never, Exclude<R, Scope.Scope>> =>
+  withClient(makeMemory(handler, options))
+
+/**
+ * Fails as soon as a handler of the server does, with the handler's own failure, however long the effect would have gone
+ * on; and at its end, when one has failed meanwhile. Typed errors of handlers become defects of the test.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const supervise = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | TestServer> =>
+  Effect.flatMap(TestServer, (server) => server.supervise(effect))
+
+/**
+ * Waits until nothing happens any more: all bytes are delivered, and every handler waits for something.
+ *
+ * @since 0.1.0
+ * @category time
+ */
+export const settle: Effect.Effect<void, never, TestServer> = Effect.flatMap(TestServer, (server) => server.settle)
+
+/**
+ * Lets so much time of the `TestClock` pass as if it were real: whoever sleeps wakes in order, and before the clock goes
+ * on, all that follows has happened.
+ *
+ * @since 0.1.0
+ * @category time
+ */
+export const advance = (duration: Duration.DurationInput): Effect.Effect<void, never, TestServer> =>
+  Effect.flatMap(TestServer, (server) => advanced(server.settle, duration))
+
+/**
+ * Dies with a `LeakError` when a handler is still at work; connections that wait for their next request are no leak.
+ *
+ * @since 0.1.0
+ * @category assertions
+ */
+export const assertNoLeaks: Effect.Effect<void, never, TestServer> = Effect.flatMap(
+  TestServer,
+  (server) => server.assertNoLeaks
+)
