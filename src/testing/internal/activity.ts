@@ -11,6 +11,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Scheduler } from "effect/Scheduler"
+import type * as Scope from "effect/Scope"
 import { microtaskScheduler } from "../../internal/scheduler.js"
 import { isTestClock } from "./advancing.js"
 
@@ -41,6 +42,8 @@ export class Activity {
   /** When connections came that have not sent anything yet. */
   private readonly silent = new Set<object>()
   private silentSince = 0
+  /** What changes without an event: bytes that are read by a client, or that leave for one. */
+  private readonly gauges = new Set<() => number>()
 
   /** Something has happened. */
   readonly happened = (): void => {
@@ -58,6 +61,17 @@ export class Activity {
   heard(connection: object): void {
     this.happened()
     this.silent.delete(connection)
+  }
+
+  /** Looks at a number too, until its scope ends. */
+  readonly watch = (gauge: () => number): Effect.Effect<void, never, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.sync(() => void this.gauges.add(gauge)),
+      () => Effect.sync(() => this.gauges.delete(gauge))
+    )
+
+  private get seen(): string {
+    return [this.count, ...Array.from(this.gauges, (gauge) => gauge())].join()
   }
 
   /** The scheduler of handlers, counted. */
@@ -83,7 +97,7 @@ export class Activity {
 
   /** Waits until nothing happens any more, in real time. */
   readonly settle: Effect.Effect<void> = Effect.async<void>((resume) => {
-    let seen = this.count
+    let seen = this.seen
     let quiet = 0
     let since = performance.now()
     let timer: NodeJS.Timeout | undefined
@@ -94,8 +108,9 @@ export class Activity {
       }, 0)
     }
     const look = (): void => {
-      if (this.count !== seen) {
-        seen = this.count
+      const now = this.seen
+      if (now !== seen) {
+        seen = now
         quiet = 0
         since = performance.now()
       } else if (this.isAwaited || (isSystemBusy() && performance.now() - since < patience)) quiet = 0

@@ -109,6 +109,9 @@ export class Connections {
     return Array.from(this.byId.values())
   }
 
+  /** Bytes that wait to be sent. */
+  readonly unsent = (): number => this.open.reduce((sum, connection) => sum + connection.unsent(), 0)
+
   /** The connection that a request came by, which is open while its handler is called. */
   byClient(id: number): ObservedConnection {
     const connection = this.byId.get(id)

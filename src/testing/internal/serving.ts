@@ -83,6 +83,8 @@ const opened = <E, R>(
     const transport = makeTransport(budget)
     const activity = activityOf(yield* Effect.clock)
     const connections = new Connections(activity, transport.isSystems)
+    yield* Scope.extend(activity.watch(connections.unsent), scope)
+    yield* Scope.extend(activity.watch(transport.delivered), scope)
     const recorder = new Recorder()
     const failed = new Failed()
     const limits = { ...given.limits, ...(given.maxBody === undefined ? {} : { maxBody: given.maxBody }) }

@@ -8,7 +8,7 @@
  */
 import * as Http from "node:http"
 import * as Https from "node:https"
-import { connect } from "node:net"
+import { connect, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -28,20 +28,36 @@ export interface Transport {
   readonly isSystems: boolean
   /** A client's end of a new connection to a port, connected or about to be. */
   readonly dial: (port: number) => ClientSocket
+  /** Bytes that clients of the kit have read: what the system holds for them is not delivered. */
+  readonly delivered: () => number
 }
 
-export const loopback = (budget: Budget): Transport => ({
-  listener: { listen: (options) => tcp.listen(options, budget) },
-  isSystems: true,
-  dial: (port) => connect({ host: "127.0.0.1", port, noDelay: true })
-})
+export const loopback = (budget: Budget): Transport => {
+  const sockets = new Set<Socket>()
+  let gone = 0
+  return {
+    listener: { listen: (options) => tcp.listen(options, budget) },
+    isSystems: true,
+    dial: (port) => {
+      const socket = connect({ host: "127.0.0.1", port, noDelay: true })
+      sockets.add(socket)
+      socket.once("close", () => {
+        sockets.delete(socket)
+        gone += socket.bytesRead + 1
+      })
+      return socket
+    },
+    delivered: () => Array.from(sockets).reduce((sum, { bytesRead }) => sum + bytesRead, gone)
+  }
+}
 
 export const inMemory = (): Transport => {
   const network = new Network()
   return {
     listener: { listen: (options) => network.listen(options) },
     isSystems: false,
-    dial: (port) => network.connect(port)
+    dial: (port) => network.connect(port),
+    delivered: () => 0
   }
 }
 
