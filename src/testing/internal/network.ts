@@ -17,6 +17,9 @@ const firstClientPort = 32768
 
 const lastPort = 65535
 
+/** One for all: to make one costs a stack trace. */
+const closed = new OSError({ code: "ECANCELED", syscall: "accept", cause: new Error("the listener was closed") })
+
 /** One port that is listened on. */
 class MemoryPort {
   readonly arrivals = new Arrivals<Connection>()
@@ -36,10 +39,7 @@ class MemoryPort {
   }
 
   close(): void {
-    const left = this.arrivals.fail(
-      new OSError({ code: "ECANCELED", syscall: "accept", cause: new Error("the listener was closed") })
-    )
-    for (const connection of left) turnAway(connection)
+    for (const connection of this.arrivals.fail(closed)) turnAway(connection)
   }
 
   get bound(): Bound {

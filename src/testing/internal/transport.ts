@@ -63,12 +63,25 @@ export const inMemory = (): Transport => {
 
 /** The pool of the client: every connection it makes is to that server, whatever host the URL has. */
 class Pool extends Http.Agent {
-  constructor(private readonly dial: () => Duplex) {
+  private readonly open = new Set<ClientSocket>()
+
+  constructor(private readonly dial: () => ClientSocket) {
     super({ keepAlive: true })
   }
 
   override createConnection(): Duplex {
-    return this.dial()
+    const socket = this.dial()
+    this.open.add(socket)
+    return socket.once("close", () => this.open.delete(socket))
+  }
+
+  /**
+   * By resets: what ends otherwise stays with the system for a minute (TIME_WAIT), where a thousand tests would leave a
+   * thousand ports that it looks through for the next free one.
+   */
+  override destroy(): void {
+    for (const socket of this.open) socket.resetAndDestroy()
+    super.destroy()
   }
 }
 
