@@ -3,7 +3,7 @@
  *
  * What a client and a server do on it, they do as on loopback: bytes arrive in order and in pieces, a sender waits while
  * nobody reads, FIN and reset come behind them. No descriptor is used, nothing waits for the system, and what was written
- * has arrived in the same turn of the event loop, which is what makes `TestServer.advance` exact.
+ * arrives in the event loop's next turn, which is what makes `TestServer.advance` exact.
  *
  * @since 0.1.0
  */

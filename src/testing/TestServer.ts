@@ -11,6 +11,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -22,6 +23,7 @@ import type * as Server from "../Server.js"
 import type { HandlerFailure } from "./Failures.js"
 import { advanced } from "./internal/advancing.js"
 import { serving } from "./internal/serving.js"
+import { started } from "./internal/starting.js"
 import { inMemory, loopback } from "./internal/transport.js"
 import type { RawClient } from "./RawClient.js"
 import type { RecordedRequest } from "./RecordedRequest.js"
@@ -162,6 +164,66 @@ export const layerMemory = <E, R>(
   options: Options = {}
 ): Layer.Layer<TestServer | HttpClient.HttpClient, never, Exclude<R, Scope.Scope>> =>
   withClient(makeMemory(handler, options))
+
+/**
+ * A test server for whoever has no Effect: the same, with promises.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StartedServer extends AsyncDisposable {
+  /** `http://127.0.0.1:` and the port, without a slash at its end. */
+  readonly url: string
+  readonly address: Address
+  /** The requests that have come by now. */
+  readonly requests: () => ReadonlyArray<StartedRequest>
+  /** The next request that nobody has taken, once it has come; when the server is closed before, the promise is rejected. */
+  readonly takeRequest: () => Promise<StartedRequest>
+  /**
+   * Ends the server. Rejected with what a handler has failed with, as it was thrown, or with a `LeakError`; the second time
+   * it does nothing. To dispose of the server is the same.
+   */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * A request that came, with promises for what is still to come of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type StartedRequest = {
+  readonly [K in keyof Omit<RecordedRequest, keyof Inspectable.Inspectable>]: RecordedRequest[K] extends Effect.Effect<
+    infer A,
+    infer _
+  >
+    ? () => Promise<A>
+    : RecordedRequest[K]
+}
+
+/**
+ * Serves on loopback until `close`, or until what it was disposed of by has ended: for tests that are not Effects.
+ *
+ * A handler needs nothing but the `Scope` of its request. Rejected with an `OSError` when the system refuses.
+ *
+ * @example
+ * ```ts
+ * import { Response } from "effect-asynchttpserver"
+ * import { TestServer } from "effect-asynchttpserver/testing"
+ *
+ * const server = await TestServer.start((request) => Response.respond(request, 200, "Hello"))
+ * const answer = await fetch(`${server.url}/greeting`)
+ * const request = await server.takeRequest()
+ * console.log(request.method, request.path, await answer.text())
+ * // GET /greeting Hello
+ * await server.close()
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const start = <E>(handler: Handler<E, Scope.Scope>, options: Options = {}): Promise<StartedServer> =>
+  started(make(handler, options))
 
 /**
  * Fails as soon as a handler of the server does, with the handler's own failure, however long the effect would have gone

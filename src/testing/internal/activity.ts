@@ -1,8 +1,8 @@
 /**
  * Whether anything still happens: what `settle` waits for.
  *
- * Fibers go on by microtasks, and so do bytes in memory; sockets by the event loop's poll phase; a fiber that has gone on
- * for long by `setTimeout`. So a round is one timer of Node's shortest kind and one immediate behind it: between them the
+ * Fibers go on by microtasks; bytes in memory by immediates, and those of sockets in the event loop's poll phase; a fiber
+ * that has gone on for long by `setTimeout`. So a round is one timer of Node's shortest kind and one immediate behind it: between them the
  * loop has polled, whatever was ready has been told, and every timer that was set to "at once" before it has fired. Rounds
  * in which nothing was counted are quiet, and a few of them in a row are an end.
  *

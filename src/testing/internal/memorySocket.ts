@@ -1,8 +1,7 @@
 /**
  * One connection in memory: a `Duplex` for its client, a `Connection` for its server, and what is on its way between them.
  *
- * It behaves as a TCP connection on loopback does, but for time: what was written arrives in the same turn of the event
- * loop. A sender waits behind `capacity` bytes that nobody has read; FIN comes behind the bytes, and a reset too; a client
+ * It behaves as a TCP connection on loopback does: what was written arrives in the event loop's next turn. A sender waits behind `capacity` bytes that nobody has read; FIN comes behind the bytes, and a reset too; a client
  * that goes sends a FIN, or a reset when it leaves bytes unread, and the server learns the rest when it writes on.
  *
  * @internal
@@ -15,8 +14,6 @@ import type { Connection, ConnectionEvents } from "../../Listener.js"
 
 /** Bytes on their way in one direction that nobody waits for: as much as `node:net` reads at once. */
 const capacity = 64 * 1024
-
-const resolved = Promise.resolve()
 
 /** An error as the system reports it, which clients look at by its `code`. */
 export const systemError = (code: string, syscall: string): NodeJS.ErrnoException =>
@@ -69,7 +66,9 @@ export class MemorySocket extends Duplex {
     if (down.size > 0) {
       this.wants = this.push(down.take())
       this.link.drained()
-      if (!this.wants) return
+      // The end is an event of its own, as it is on a socket: who has just been told of an answer listens for it.
+      if (this.wants && down.ending !== "Open") this.link.look()
+      return
     }
     if (down.ending === "RST") this.destroy(systemError("ECONNRESET", "read"))
     else if (down.ending === "FIN") {
@@ -153,11 +152,14 @@ export class Link implements Connection {
     this.remote = Option.some(addresses.remote)
   }
 
-  /** Whatever is to be delivered is, behind this turn's own work and before the event loop's next turn. */
+  /**
+   * Whatever is to be delivered is, in the event loop's next turn: clients listen for an answer behind having asked, and
+   * no socket's could come before they do.
+   */
   look(): void {
     if (this.isLooking) return
     this.isLooking = true
-    void resolved.then(() => {
+    setImmediate(() => {
       this.isLooking = false
       this.client.deliver()
       this.receive()
@@ -172,12 +174,8 @@ export class Link implements Connection {
       this.sender = undefined
       sender?.()
       this.events.onBytes(bytes)
-      // Who has paused in this very event looks again when he resumes.
-      if (this.isPaused || this.isClosed) return
-      if (this.up.size > 0) {
-        this.look()
-        return
-      }
+      this.look()
+      return
     }
     if (this.up.ending === "RST") this.gone()
     else if (this.up.ending === "FIN" && !this.isFinSeen) {
@@ -297,6 +295,6 @@ export class Link implements Connection {
     this.sender = undefined
     sender?.(systemError("ECONNRESET", "write"))
     this.onGone(this)
-    void resolved.then(() => this.events?.onClose())
+    setImmediate(() => this.events?.onClose())
   }
 }

@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
@@ -91,12 +90,6 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
       outcome: this.known?._tag ?? "Pending"
     }
   }
-}
-
-/** What a handler has failed with. */
-export interface Failure {
-  readonly cause: Cause.Cause<unknown>
-  readonly request: RecordedRequest
 }
 
 export class Recorder {

@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import * as HttpClient from "@effect/platform/HttpClient"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -12,7 +13,7 @@ import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import { toUrl } from "../../Address.js"
 import * as DescriptorBudget from "../../DescriptorBudget.js"
-import type { OSError, ValueError } from "../../Errors.js"
+import { OSError, type ValueError } from "../../Errors.js"
 import * as Limits from "../../Limits.js"
 import * as Listener from "../../Listener.js"
 import * as RequestParser from "../../RequestParser.js"
@@ -101,10 +102,14 @@ const opened = <E, R>(
       Context.add(DescriptorBudget.DescriptorBudget, budget),
       Context.add(Scope.Scope, scope)
     )
-    const server = yield* Effect.provide(
-      Server.make({ address: "127.0.0.1", onHalfClose: "interrupt", drainTimeout: 0, interruptTimeout, ...given }),
-      rooms
-    )
+    const made = Server.make({
+      address: "127.0.0.1",
+      onHalfClose: "interrupt",
+      drainTimeout: 0,
+      interruptTimeout,
+      ...given
+    })
+    const server = yield* Effect.withScheduler(Effect.provide(made, rooms), activity.scheduler)
     const address = yield* mistakesDie(server.listen())
     const url = toUrl(address)
     const serving = server
@@ -112,7 +117,9 @@ const opened = <E, R>(
       .pipe(Effect.exit, Effect.interruptible, Effect.withScheduler(activity.scheduler), Effect.forkIn(scope))
     yield* serving
     const dial = () => transport.dial(address.port)
-    const client = yield* Scope.extend(makeClient(url, dial), scope)
+    const client = HttpClient.transform(yield* Scope.extend(makeClient(url, dial), scope), (response) =>
+      Effect.withScheduler(response, activity.scheduler)
+    )
     const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
     const { settle } = activity
 
@@ -131,8 +138,10 @@ const opened = <E, R>(
         }),
         settle
       ),
-      down: Effect.asVoid(server.close),
-      up: mistakesDie(server.listen({ port: address.port })).pipe(
+      down: Effect.zipRight(server.close, settle),
+      up: server.listen({ port: address.port }).pipe(
+        // It is not down: the port is its own.
+        Effect.catchTag("ValueError", () => new OSError({ code: "EADDRINUSE", syscall: "listen" })),
         Effect.zipRight(Effect.provide(serving, context)),
         Effect.asVoid
       ),

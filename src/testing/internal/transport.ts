@@ -85,7 +85,9 @@ class Pool extends Http.Agent {
   }
 }
 
-const isAbsolute = (url: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(url)
+/** A URL as it is, or what it means behind the server's. */
+const within = (url: string, base: string): string =>
+  /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : /^[/?]/.test(url) || url === "" ? base + url : `${base}/${url}`
 
 /** A client whose relative URLs are the server's; its connections end with the scope. */
 export const makeClient = (
@@ -103,11 +105,7 @@ export const makeClient = (
         https: Https.globalAgent
       })
     ),
-    Effect.map(
-      HttpClient.mapRequest((request) =>
-        isAbsolute(request.url) ? request : HttpClientRequest.prependUrl(request, url)
-      )
-    )
+    Effect.map(HttpClient.mapRequest((request) => HttpClientRequest.setUrl(request, within(request.url, url))))
   )
 
 /** A client of bytes; its socket is destroyed with the scope. */
