@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+export * as Expectation from "./testing/Expectation.js"
 export * as Failures from "./testing/Failures.js"
 export * as MemoryListener from "./testing/MemoryListener.js"
 export * as RawClient from "./testing/RawClient.js"

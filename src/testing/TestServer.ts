@@ -20,6 +20,7 @@ import type { Address } from "../Address.js"
 import type { OSError } from "../Errors.js"
 import type { Handler } from "../Response.js"
 import type * as Server from "../Server.js"
+import type { Matcher, Times } from "./Expectation.js"
 import type { HandlerFailure } from "./Failures.js"
 import { advanced } from "./internal/advancing.js"
 import { serving } from "./internal/serving.js"
@@ -88,6 +89,11 @@ export interface TestServer {
   readonly down: Effect.Effect<void>
   /** Listens again, on the same port. `OSError` when somebody else has taken it meanwhile; `EADDRINUSE` when it is not down. */
   readonly up: Effect.Effect<void, OSError>
+  /**
+   * Expects requests that are like this, from now on until the caller's scope ends, once unless told otherwise. When it is not
+   * met by then, the test dies with an `ExpectationError`, if it has not failed by itself.
+   */
+  readonly expect: (matcher: Matcher, times?: Times) => Effect.Effect<void, never, Scope.Scope>
   /** Takes the next failure of a handler, waiting for it: it is expected, and fails no test. */
   readonly takeFailure: Effect.Effect<HandlerFailure>
   /** See `supervise`. */
@@ -111,6 +117,22 @@ export const TestServer: Context.Tag<TestServer, TestServer> = Context.GenericTa
 /**
  * Serves on loopback until the scope ends. Options that make no sense are a defect; `OSError` is what the system refuses.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Response } from "effect-asynchttpserver"
+ * import { TestServer } from "effect-asynchttpserver/testing"
+ *
+ * const test = Effect.gen(function*() {
+ *   const server = yield* TestServer.make((request) => Response.respond(request, 200, "Hello"))
+ *   const answer = yield* Effect.promise(() => fetch(`${server.url}/greeting`))
+ *   const { method, path } = yield* server.takeRequest
+ *   return `${method} ${path} ${answer.status}`
+ * })
+ * console.log(await Effect.runPromise(Effect.scoped(test)))
+ * // GET /greeting 200
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -121,6 +143,23 @@ export const make = <E, R>(
 
 /**
  * Serves in memory until the scope ends: the same bytes through the same parser and writer, without a descriptor.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Response } from "effect-asynchttpserver"
+ * import { TestServer } from "effect-asynchttpserver/testing"
+ *
+ * // The bytes of a client that HTTP has no words for.
+ * const test = Effect.gen(function*() {
+ *   const server = yield* TestServer.makeMemory((request) => Response.respond(request, 200, "Hello"))
+ *   const client = yield* server.connect
+ *   yield* client.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+ *   return (yield* client.readToEnd).toString().split("\r\n")[0]
+ * })
+ * console.log(await Effect.runPromise(Effect.scoped(test)))
+ * // HTTP/1.1 400 Bad Request
+ * ```
  *
  * @since 0.1.0
  * @category constructors
@@ -144,6 +183,21 @@ const withClient = <E, R>(
 /**
  * A test server on loopback, and the client that is pointed at it.
  *
+ * One that several tests share ends with the last of them: `supervise` and `expect` fail the test whose fault it is.
+ *
+ * @example
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { Response } from "effect-asynchttpserver"
+ * import { TestServer } from "effect-asynchttpserver/testing"
+ *
+ * const test = Effect.flatMap(HttpClient.get("/"), (response) => response.text)
+ * const live = TestServer.layer((request) => Response.respond(request, 200, "Hello"))
+ * console.log(await Effect.runPromise(Effect.provide(test, live)))
+ * // Hello
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -154,7 +208,20 @@ export const layer = <E, R>(
   withClient(make(handler, options))
 
 /**
- * A test server in memory, and the client that is pointed at it.
+ * A test server in memory, and the client that is pointed at it: `layer`, without a descriptor.
+ *
+ * @example
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { Response } from "effect-asynchttpserver"
+ * import { TestServer } from "effect-asynchttpserver/testing"
+ *
+ * const test = Effect.flatMap(HttpClient.get("/"), (response) => response.text)
+ * const live = TestServer.layerMemory((request) => Response.respond(request, 200, "Hello"))
+ * console.log(await Effect.runPromise(Effect.provide(test, live)))
+ * // Hello
+ * ```
  *
  * @since 0.1.0
  * @category layers
@@ -229,6 +296,20 @@ export const start = <E>(handler: Handler<E, Scope.Scope>, options: Options = {}
  * Fails as soon as a handler of the server does, with the handler's own failure, however long the effect would have gone
  * on; and at its end, when one has failed meanwhile. Typed errors of handlers become defects of the test.
  *
+ * @example
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { Cause, Effect } from "effect"
+ * import { TestServer } from "effect-asynchttpserver/testing"
+ *
+ * // A client that has an answer, and waits for what will never be.
+ * const test = TestServer.supervise(Effect.zipRight(HttpClient.get("/"), Effect.never))
+ * const live = TestServer.layerMemory(() => Effect.die(new Error("no such user")))
+ * const cause = await Effect.runPromise(Effect.flip(Effect.sandbox(Effect.provide(test, live))))
+ * console.log(String(Cause.squash(cause)))
+ * // Error: no such user
+ * ```
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -238,6 +319,16 @@ export const supervise = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
 /**
  * Waits until nothing happens any more: all bytes are delivered, and every handler waits for something.
  *
+ * It looks in rounds, each a timer of Node's shortest kind and an immediate behind it, until three in a row have brought
+ * nothing: no byte, no connection's event, no step of a handler's fiber or of `client`. While the system reads a file, looks a
+ * name up or connects for this process it goes on looking, for a second at most; and a connection over loopback has 25
+ * milliseconds for its first byte. A few milliseconds of real time, and none of any `Clock`.
+ *
+ * Exact in memory, as long as handlers and clients wait for bytes, for each other, for immediates and for the clock. Not seen,
+ * and so not waited for, anywhere: timers of Node's own (`setTimeout` above 0), other threads (compression, hashing,
+ * workers), and sockets to others; over loopback also what a client in another process is about to do. Wait for such a fact
+ * first, by `takeRequest` or by a `Deferred`. Servers under one `TestClock` are of one test, and settle together.
+ *
  * @since 0.1.0
  * @category time
  */
@@ -245,13 +336,70 @@ export const settle: Effect.Effect<void, never, TestServer> = Effect.flatMap(Tes
 
 /**
  * Lets so much time of the `TestClock` pass as if it were real: whoever sleeps wakes in order, and before the clock goes
- * on, all that follows has happened.
+ * on, all that follows has happened, as far as `settle` sees it.
+ *
+ * The clock goes from sleeper to sleeper: what a handler sleeps for behind its first sleep counts from there. A defect
+ * without a `TestClock`.
+ *
+ * @example
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { Effect, Fiber, TestContext } from "effect"
+ * import { Response } from "effect-asynchttpserver"
+ * import { TestServer } from "effect-asynchttpserver/testing"
+ *
+ * const test = Effect.gen(function*() {
+ *   const fiber = yield* Effect.fork(Effect.flatMap(HttpClient.get("/"), (response) => response.text))
+ *   yield* TestServer.advance("1 minute")
+ *   return yield* Fiber.join(fiber)
+ * })
+ * const live = TestServer.layerMemory((request) =>
+ *   Effect.zipRight(Effect.sleep("30 seconds"), Response.respond(request, 200, "late"))
+ * )
+ * console.log(await Effect.runPromise(test.pipe(Effect.provide(live), Effect.provide(TestContext.TestContext))))
+ * // late
+ * ```
  *
  * @since 0.1.0
  * @category time
  */
 export const advance = (duration: Duration.DurationInput): Effect.Effect<void, never, TestServer> =>
   Effect.flatMap(TestServer, (server) => advanced(server.settle, duration))
+
+/**
+ * Expects requests that are like this, from now on until the caller's scope ends, once unless told otherwise. When it is not
+ * met by then, the test dies with an `ExpectationError` that shows what came, if it has not failed by itself.
+ *
+ * @example
+ * ```ts
+ * import { HttpBody, HttpClient } from "@effect/platform"
+ * import { Cause, Effect } from "effect"
+ * import { Response } from "effect-asynchttpserver"
+ * import { TestServer } from "effect-asynchttpserver/testing"
+ *
+ * const test = Effect.gen(function*() {
+ *   yield* TestServer.expect({ method: "POST", path: "/users", json: { name: "Ann", age: 3 } })
+ *   yield* HttpClient.post("/users", { body: HttpBody.text("{\"name\":\"Bob\",\"age\":3}") })
+ * })
+ * const live = TestServer.layerMemory((request) => Response.respond(request, 201))
+ * const cause = await Effect.runPromise(Effect.flip(Effect.sandbox(Effect.provide(Effect.scoped(test), live))))
+ * for (const defect of Cause.defects(cause)) console.log(String(defect))
+ * // ExpectationError: expected 1 request, got 0 of the 1 that came
+ * //   POST /users (connection 0, exchange 0): 201
+ * //     ✓ method "POST"
+ * //     ✓ path "/users"
+ * //     ✗ JSON {"name":"Ann","age":3}
+ * //         - $.name: "Ann"
+ * //         + $.name: "Bob"
+ * //     body:
+ * //       {"name":"Bob","age":3}
+ * ```
+ *
+ * @since 0.1.0
+ * @category assertions
+ */
+export const expect = (matcher: Matcher, times: Times = 1): Effect.Effect<void, never, TestServer | Scope.Scope> =>
+  Effect.flatMap(TestServer, (server) => server.expect(matcher, times))
 
 /**
  * Dies with a `LeakError` when a handler is still at work; connections that wait for their next request are no leak.

@@ -23,6 +23,7 @@ import * as Server from "../../Server.js"
 import { LeakError } from "../Failures.js"
 import type { ConnectionInfo, Options, TestServer } from "../TestServer.js"
 import { activityOf } from "./activity.js"
+import { expecting } from "./expecting.js"
 import { Failed } from "./failed.js"
 import { type Observation, observing, reporting } from "./handling.js"
 import { Connections } from "./observed.js"
@@ -145,6 +146,7 @@ const opened = <E, R>(
         Effect.zipRight(Effect.provide(serving, context)),
         Effect.asVoid
       ),
+      expect: (matcher, times = 1) => expecting(recorder, settle, matcher, times),
       takeFailure: failed.take,
       supervise: (effect) => failed.supervise(effect),
       settle,
