@@ -11,7 +11,6 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Scheduler } from "effect/Scheduler"
-import type * as Scope from "effect/Scope"
 import { microtaskScheduler } from "../../internal/scheduler.js"
 import { isTestClock } from "./advancing.js"
 
@@ -63,12 +62,13 @@ export class Activity {
     this.silent.delete(connection)
   }
 
-  /** Looks at a number too, until its scope ends. */
-  readonly watch = (gauge: () => number): Effect.Effect<void, never, Scope.Scope> =>
-    Effect.acquireRelease(
-      Effect.sync(() => void this.gauges.add(gauge)),
-      () => Effect.sync(() => this.gauges.delete(gauge))
-    )
+  /** Looks at a number too, until it is told not to. */
+  watch(gauge: () => number): () => void {
+    this.gauges.add(gauge)
+    return () => {
+      this.gauges.delete(gauge)
+    }
+  }
 
   private get seen(): string {
     return [this.count, ...Array.from(this.gauges, (gauge) => gauge())].join()

@@ -62,7 +62,7 @@ export const inMemory = (): Transport => {
 }
 
 /** The pool of the client: every connection it makes is to that server, whatever host the URL has. */
-class Pool extends Http.Agent {
+export class Pool extends Http.Agent {
   private readonly open = new Set<ClientSocket>()
 
   constructor(private readonly dial: () => ClientSocket) {
@@ -89,22 +89,14 @@ class Pool extends Http.Agent {
 const within = (url: string, base: string): string =>
   /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : /^[/?]/.test(url) || url === "" ? base + url : `${base}/${url}`
 
-/** A client whose relative URLs are the server's; its connections end with the scope. */
-export const makeClient = (
-  url: string,
-  dial: () => ClientSocket
-): Effect.Effect<HttpClient.HttpClient, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => new Pool(dial)),
-    (pool) => Effect.sync(() => pool.destroy())
-  ).pipe(
-    Effect.flatMap((pool) =>
-      Effect.provideService(NodeHttpClient.make, NodeHttpClient.HttpAgent, {
-        [NodeHttpClient.HttpAgentTypeId]: NodeHttpClient.HttpAgentTypeId,
-        http: pool,
-        https: Https.globalAgent
-      })
-    ),
+/** A client whose relative URLs are the server's. */
+export const makeClient = (url: string, pool: Pool): Effect.Effect<HttpClient.HttpClient> =>
+  NodeHttpClient.make.pipe(
+    Effect.provideService(NodeHttpClient.HttpAgent, {
+      [NodeHttpClient.HttpAgentTypeId]: NodeHttpClient.HttpAgentTypeId,
+      http: pool,
+      https: Https.globalAgent
+    }),
     Effect.map(HttpClient.mapRequest((request) => HttpClientRequest.setUrl(request, within(request.url, url))))
   )
 
