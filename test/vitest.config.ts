@@ -9,6 +9,7 @@ export default defineConfig({
   resolve: {
     // The package imports itself by name in tests and examples; both names lead to src, never to dist.
     alias: [
+      { find: /^effect-asynchttpserver\/testing$/, replacement: `${src}/Testing.ts` },
       { find: /^effect-asynchttpserver$/, replacement: `${src}/index.ts` },
       { find: /^effect-asynchttpserver\/([A-Z]\w*)$/, replacement: `${src}/$1.ts` }
     ]

@@ -1,7 +1,7 @@
 /**
  * The code that users are shown: every `ts` block of README.md, and every `@example` of the public modules.
  */
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as ts from "typescript"
 
@@ -10,10 +10,18 @@ export const root = fileURLToPath(new URL("../../", import.meta.url))
 const manifest: { readonly exports: Readonly<Record<string, { readonly source?: string } | string | null>> } =
   JSON.parse(readFileSync(`${root}package.json`, "utf8"))
 
-/** The files of the public modules, from the root: what `exports` leads to by the `source` condition. */
-export const publicModules: ReadonlyArray<string> = Object.values(manifest.exports).flatMap((entry) =>
-  entry === null || typeof entry === "string" || entry.source === undefined ? [] : [entry.source.replace(/^\.\//, "")]
-)
+/** The modules of the test kit, which have one entry together. */
+const kitModules = readdirSync(`${root}src/testing`)
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => `src/testing/${file}`)
+
+/** The files of the public modules, from the root: what `exports` leads to by the `source` condition, and the kit's. */
+export const publicModules: ReadonlyArray<string> = [
+  ...Object.values(manifest.exports).flatMap((entry) =>
+    entry === null || typeof entry === "string" || entry.source === undefined ? [] : [entry.source.replace(/^\.\//, "")]
+  ),
+  ...kitModules
+]
 
 /** The project's own compiler options. */
 export const compilerOptions = (): ts.CompilerOptions => {

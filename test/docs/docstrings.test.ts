@@ -41,7 +41,10 @@ const lackingIn = (program: ts.Program, file: string): ReadonlyArray<string> => 
   return exported.flatMap((each) => lacks(each).map((lack) => `${each.name} lacks ${lack}`))
 }
 
-const modules = publicModules.filter((file) => !file.endsWith("/index.ts"))
+/** Their exports are modules, each of which says what it is by itself. */
+const barrels = ["src/index.ts", "src/Testing.ts"]
+
+const modules = publicModules.filter((file) => !barrels.includes(file))
 
 describe("docstrings", () => {
   const program = programOf(publicModules.map((file) => `${root}${file}`))

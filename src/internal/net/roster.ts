@@ -38,6 +38,9 @@ export interface CloseReport {
   readonly abandoned: number
 }
 
+/** Of a server that had no connection: there is nothing to be waited for. */
+const nobody: CloseReport = { idle: 0, drained: 0, interrupted: 0, abandoned: 0 }
+
 /** How a server ends its connections, in milliseconds of real time. */
 export interface Patience {
   /** For requests in flight to be answered. */
@@ -102,6 +105,7 @@ export class Roster {
     })
     return Effect.gen(this, function* () {
       const there = those()
+      if (there.length === 0) return nobody
       const busy = there.filter(({ isBusy }) => isBusy)
       for (const connection of there) connection.drain()
       yield* this.within(drain, isGone)

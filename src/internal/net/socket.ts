@@ -7,9 +7,8 @@ import type { Socket } from "node:net"
 import * as Option from "effect/Option"
 import { type Address, tcp } from "../../Address.js"
 import type { Connection, ConnectionEvents } from "../../Listener.js"
+import { nextConnectionId } from "./connectionId.js"
 import { readingWith } from "./reading.js"
-
-let lastId = 0
 
 /** An IPv4 address as a socket of both families tells it (RFC 4291 §2.5.5.2). */
 const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
@@ -60,7 +59,7 @@ function onClose(this: Owned): void {
 
 export class SocketConnection implements Connection {
   at = -1
-  readonly id = ++lastId
+  readonly id = nextConnectionId()
   private events: ConnectionEvents | undefined
   private knownLocal: Option.Option<Address> = Option.none()
   private knownRemote: Option.Option<Address> = Option.none()

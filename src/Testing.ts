@@ -1,0 +1,12 @@
+/**
+ * The test kit: servers for tests of HTTP clients and services. It is no part of the index, and nothing of the server
+ * loads it.
+ *
+ * @since 0.1.0
+ */
+export * as Expectation from "./testing/Expectation.js"
+export * as Failures from "./testing/Failures.js"
+export * as MemoryListener from "./testing/MemoryListener.js"
+export * as RawClient from "./testing/RawClient.js"
+export * as RecordedRequest from "./testing/RecordedRequest.js"
+export * as TestServer from "./testing/TestServer.js"

@@ -1,0 +1,105 @@
+/**
+ * A handler under observation: what comes to it is recorded, and what becomes of it.
+ *
+ * @internal
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import { ValueError } from "../../Errors.js"
+import { answeredBy, plainText } from "../../internal/net/ownAnswers.js"
+import type { Request } from "../../Request.js"
+import type { Handler, Responded } from "../../Response.js"
+import { HandlerFailure } from "../Failures.js"
+import type { Failed } from "./failed.js"
+import type { Connections } from "./observed.js"
+import { Recorded, type Recorder } from "./recorder.js"
+import { RecordingExchange, withExchange } from "./recordingExchange.js"
+
+/** What the handlers of one server share. */
+export interface Observation {
+  readonly connections: Connections
+  readonly recorder: Recorder
+  readonly failed: Failed
+  readonly maxDrain: number
+  /** The server closes: whoever is interrupted now is by the end of his test. */
+  isClosing: boolean
+}
+
+const fail = ({ failed }: Observation, request: Recorded, cause: Cause.Cause<unknown>): void => {
+  if (request.hasFailed) return
+  request.conclude({ _tag: "Failed", cause })
+  failed.add(new HandlerFailure({ cause, request }))
+}
+
+/** The status by which the server answers a failure itself: the handler's way of saying no, and no failure of its own. */
+const refusalOf = (cause: Cause.Cause<unknown>, { hasBegun }: RecordingExchange): number | undefined => {
+  const status = hasBegun ? undefined : answeredBy(cause)?.status
+  return status === 500 ? undefined : status
+}
+
+/** Whether the end of a handler is that of its client, or of its server. */
+const isAborted = (observation: Observation, { by }: Recorded, cause: Cause.Cause<unknown>): boolean =>
+  Cause.isInterruptedOnly(cause) && (by.hasLeft || observation.isClosing)
+
+/** Tells a client why it is not answered: whoever looks at it is a developer. */
+const explain = (exchange: RecordingExchange, request: Recorded, cause: Cause.Cause<unknown>): Responded | ValueError =>
+  exchange.respond(
+    500,
+    `the handler of ${request.method} ${request.target} failed: ${Cause.pretty(cause)}\n`,
+    plainText
+  )
+
+/** What a handler's exit means, once. */
+const settled = <E>(
+  observation: Observation,
+  request: Recorded,
+  exit: Exit.Exit<Responded, E>
+): Effect.Effect<Responded, E> => {
+  const { exchanged } = request
+  if (Exit.isSuccess(exit)) {
+    request.conclude({ _tag: "Answered", status: exit.value.status })
+    return exit
+  }
+  const { cause } = exit
+  const refusal = refusalOf(cause, exchanged)
+  if (isAborted(observation, request, cause)) request.conclude({ _tag: "Aborted" })
+  else if (refusal !== undefined) request.conclude({ _tag: "Answered", status: refusal })
+  else {
+    fail(observation, request, cause)
+    const told = exchanged.hasBegun ? undefined : explain(exchanged, request, cause)
+    if (told !== undefined && !(told instanceof ValueError)) return Effect.succeed(told)
+  }
+  return exit
+}
+
+/** Records what a handler is asked, and how it ends. */
+export const observing =
+  <E, R>(handler: Handler<E, R>, observation: Observation): Handler<E, R | Scope.Scope> =>
+  (request) =>
+    // Only the handler itself and what is read behind it are interruptible: how it ended is known in any case.
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.scope, (scope) => {
+        const by = observation.connections.byClient(request.client.id)
+        const exchange = new RecordingExchange(request, scope)
+        const recorded = new Recorded(request, by, exchange)
+        observation.recorder.add(recorded)
+        return Effect.suspend(() => handler(withExchange(request, exchange))).pipe(
+          restore,
+          Effect.exit,
+          Effect.flatMap((exit) => settled(observation, recorded, exit)),
+          Effect.zipLeft(restore(exchange.readRest(observation.maxDrain))),
+          Effect.ensuring(Effect.sync(() => exchange.body.end("Partial")))
+        )
+      })
+    )
+
+/** Told by the server of what could not be answered otherwise; most of it is known by then. */
+export const reporting =
+  (observation: Observation) =>
+  (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
+    Effect.sync(() => {
+      const recorded = observation.recorder.all.find((each) => each.exchanged.request === request)
+      if (recorded !== undefined) fail(observation, recorded, cause)
+    })

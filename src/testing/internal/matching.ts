@@ -1,0 +1,102 @@
+/**
+ * A request beside a matcher: of each criterion, whether it is met, and if not what was there instead.
+ *
+ * @internal
+ */
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as HttpHeaders from "../../HttpHeaders.js"
+import type { Matcher, TextMatcher } from "../Expectation.js"
+import type { Recorded } from "./recorder.js"
+
+/** One criterion, and what of the request does not meet it: lines to be shown, of which there are none when it is met. */
+export interface Verdict {
+  readonly criterion: string
+  readonly differences: ReadonlyArray<string>
+}
+
+const shown = (value: unknown): string => (value === undefined ? "nothing" : (JSON.stringify(value) ?? String(value)))
+
+const describe = (matcher: TextMatcher): string =>
+  typeof matcher === "string"
+    ? shown(matcher)
+    : matcher instanceof RegExp
+      ? String(matcher)
+      : `${matcher.name || "a predicate"}`
+
+const meets = (matcher: TextMatcher, text: string): boolean => {
+  if (typeof matcher === "string") return matcher === text
+  // One with a flag for "from here on" would remember the last text.
+  return matcher instanceof RegExp
+    ? new RegExp(matcher.source, matcher.flags.replace(/[gy]/g, "")).test(text)
+    : matcher(text)
+}
+
+const textVerdict = (name: string, matcher: TextMatcher, values: ReadonlyArray<string>): Verdict => ({
+  criterion: `${name} ${describe(matcher)}`,
+  differences: values.some((value) => meets(matcher, value))
+    ? []
+    : [`it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`]
+})
+
+type Fields = Readonly<Record<string, unknown>>
+
+const isRecord = (value: unknown): value is Fields => typeof value === "object" && value !== null
+
+/** Where two JSON values differ, by the path to it: `-` is what was expected, `+` what came. */
+export const jsonDifferences = (expected: unknown, actual: unknown, path = "$"): ReadonlyArray<string> => {
+  if (isRecord(expected) && isRecord(actual) && Array.isArray(expected) === Array.isArray(actual)) {
+    const names = [...new Set([...Object.keys(expected), ...Object.keys(actual)])]
+    const step = (name: string): string => (Array.isArray(expected) ? `${path}[${name}]` : `${path}.${name}`)
+    return names.flatMap((name) => jsonDifferences(expected[name], actual[name], step(name)))
+  }
+  return Object.is(expected, actual) ? [] : [`- ${path}: ${shown(expected)}`, `+ ${path}: ${shown(actual)}`]
+}
+
+const parsed = (text: string): Either.Either<unknown, string> =>
+  Either.try({ try: (): unknown => JSON.parse(text), catch: (error) => `it is no JSON: ${String(error)}` })
+
+const schemaDifferences = (schema: Schema.Schema.AnyNoContext, json: unknown): ReadonlyArray<string> =>
+  Either.match(Schema.decodeUnknownEither(schema, { errors: "all" })(json), {
+    onLeft: (error) => ParseResult.TreeFormatter.formatErrorSync(error).split("\n"),
+    onRight: () => []
+  })
+
+const jsonVerdict = (
+  criterion: string,
+  text: string,
+  differences: (json: unknown) => ReadonlyArray<string>
+): Verdict => ({ criterion, differences: Either.match(parsed(text), { onLeft: (no) => [no], onRight: differences }) })
+
+/** What a JSON value is once it has been sent: without what is undefined, dates as text. */
+const asSent = (value: unknown): unknown => JSON.parse(JSON.stringify(value) ?? "null")
+
+export const verdictsOf = (matcher: Matcher, request: Recorded): ReadonlyArray<Verdict> => {
+  const body = request.exchanged.body.bytes.toString("utf8")
+  const verdicts: Array<Verdict> = []
+  const { headers = {}, method, path, query = {}, schema, text, where } = matcher
+  if (method !== undefined) verdicts.push(textVerdict("method", method, [request.method]))
+  if (path !== undefined) verdicts.push(textVerdict("path", path, [request.path]))
+  for (const [name, each] of Object.entries(query)) {
+    verdicts.push(textVerdict(`query ${name}`, each, request.query.getAll(name)))
+  }
+  for (const [name, each] of Object.entries(headers)) {
+    verdicts.push(textVerdict(`header ${name}`, each, HttpHeaders.getAll(request.headers, name)))
+  }
+  if (text !== undefined) verdicts.push(textVerdict("body", text, [body]))
+  if (matcher.json !== undefined) {
+    const expected = asSent(matcher.json)
+    verdicts.push(jsonVerdict(`JSON ${shown(expected)}`, body, (json) => jsonDifferences(expected, json)))
+  }
+  if (schema !== undefined) {
+    verdicts.push(jsonVerdict(`JSON by ${String(schema)}`, body, (json) => schemaDifferences(schema, json)))
+  }
+  if (where !== undefined) {
+    verdicts.push({ criterion: where.name || "where", differences: where(request, body) ? [] : ["it is not so"] })
+  }
+  return verdicts
+}
+
+export const isMet = (verdicts: ReadonlyArray<Verdict>): boolean =>
+  verdicts.every(({ differences }) => differences.length === 0)

@@ -1,0 +1,208 @@
+/**
+ * A test server at work: the server itself, its observation, and how both end with the test.
+ *
+ * @internal
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Ref from "effect/Ref"
+import * as Scope from "effect/Scope"
+import { toUrl } from "../../Address.js"
+import * as DescriptorBudget from "../../DescriptorBudget.js"
+import { OSError, type ValueError } from "../../Errors.js"
+import * as Limits from "../../Limits.js"
+import * as Listener from "../../Listener.js"
+import * as RequestParser from "../../RequestParser.js"
+import type { Handler } from "../../Response.js"
+import * as ResponseWriter from "../../ResponseWriter.js"
+import * as Server from "../../Server.js"
+import { LeakError } from "../Failures.js"
+import type { ConnectionInfo, Options, TestServer } from "../TestServer.js"
+import { activityOf } from "./activity.js"
+import { expecting } from "./expecting.js"
+import { Failed } from "./failed.js"
+import { type Observation, observing, reporting } from "./handling.js"
+import { Connections } from "./observed.js"
+import { type Recorded, Recorder } from "./recorder.js"
+import { connectRaw, makeClient, Pool, type Transport } from "./transport.js"
+
+/** More than a test opens, and less than a process has: a server that a test forgot does not starve the others. */
+const defaultDescriptors = 1024
+
+/** What a test that has ended is worth waiting for: handlers that are interrupted, and their finalizers. */
+const interruptTimeout = Duration.seconds(1)
+
+const named = (request: Recorded): string =>
+  `${request.method} ${request.target} (connection ${request.connection}, exchange ${request.exchange})`
+
+/** Requests whose handlers are at work. */
+const inHand = ({ recorder }: Observation): ReadonlyArray<Recorded> =>
+  recorder.all.filter(({ known }) => known === undefined)
+
+const infoOf = (observation: Observation): ReadonlyArray<ConnectionInfo> => {
+  const busy = new Set(inHand(observation).map(({ by }) => by))
+  return observation.connections.open.map((connection) => ({
+    index: connection.index,
+    state: busy.has(connection) ? "active" : connection.requests === 0 ? "new" : "idle",
+    requests: connection.requests,
+    remote: connection.remote
+  }))
+}
+
+/** What is left of handlers, connections and descriptors, of which none should be. */
+const leftOf = (observation: Observation, held: number, isClosed: boolean): ReadonlyArray<string> => {
+  const handlers = inHand(observation).map((request) => `a handler that has not ended: ${named(request)}`)
+  const connections = isClosed ? observation.connections.open : []
+  const last = (index: number): string => {
+    const request = observation.recorder.all.filter(({ connection }) => connection === index).at(-1)
+    return request === undefined ? "which has sent no request" : `whose last request was ${named(request)}`
+  }
+  const open = connections.map(({ index }) => `a connection that is open: ${index}, ${last(index)}`)
+  return [...handlers, ...open, ...(held > 0 ? [`descriptors that were not given back: ${held}`] : [])]
+}
+
+const leaking = (left: ReadonlyArray<string>): Effect.Effect<void> =>
+  left.length === 0 ? Effect.void : Effect.die(new LeakError({ left }))
+
+/** Of what the server refuses before it asks the system, all is a mistake of the test's. */
+const mistakesDie = <A>(effect: Effect.Effect<A, OSError | ValueError>): Effect.Effect<A, OSError> =>
+  Effect.catchTag(effect, "ValueError", Effect.die)
+
+/** Makes the server, and gives it with the observation by which it is closed. */
+const opened = <E, R>(
+  handler: Handler<E, R>,
+  options: Options,
+  makeTransport: (budget: DescriptorBudget.Budget) => Transport,
+  scope: Scope.Scope
+) =>
+  Effect.gen(function* () {
+    const { descriptors = defaultDescriptors, ...given } = options
+    const budget = yield* Effect.orDie(DescriptorBudget.make({ max: descriptors }))
+    const transport = makeTransport(budget)
+    const activity = activityOf(yield* Effect.clock)
+    const connections = new Connections(activity, transport.isSystems)
+    const recorder = new Recorder()
+    const failed = new Failed()
+    const limits = { ...given.limits, ...(given.maxBody === undefined ? {} : { maxBody: given.maxBody }) }
+    const observation: Observation = {
+      connections,
+      recorder,
+      failed,
+      maxDrain: Limits.make(Limits.senseless(limits) === undefined ? limits : {}).maxDrain,
+      isClosing: false
+    }
+    const rooms = Context.make(Listener.Listener, connections.observing(transport.listener)).pipe(
+      Context.add(RequestParser.RequestParser, { make: RequestParser.make }),
+      Context.add(ResponseWriter.ResponseWriter, { make: ResponseWriter.make }),
+      Context.add(DescriptorBudget.DescriptorBudget, budget),
+      Context.add(Scope.Scope, scope)
+    )
+    const made = Server.make({
+      address: "127.0.0.1",
+      onHalfClose: "interrupt",
+      drainTimeout: 0,
+      interruptTimeout,
+      ...given
+    })
+    const server = yield* Effect.withScheduler(Effect.provide(made, rooms), activity.scheduler)
+    const address = yield* mistakesDie(server.listen())
+    const url = toUrl(address)
+    const serving = server
+      .serve(observing(handler, observation), { onFailure: reporting(observation) })
+      .pipe(Effect.exit, Effect.interruptible, Effect.withScheduler(activity.scheduler), Effect.forkIn(scope))
+    yield* serving
+    const dial = () => transport.dial(address.port)
+    const pool = new Pool(dial)
+    const client = HttpClient.transform(yield* makeClient(url, pool), (response) =>
+      Effect.withScheduler(response, activity.scheduler)
+    )
+    const unwatch = activity.watch(() => connections.unsent() + transport.delivered())
+    const endClients = (): void => {
+      unwatch()
+      pool.destroy()
+    }
+    const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
+    const { settle } = activity
+
+    const testServer: TestServer = {
+      url,
+      address,
+      client,
+      requests: recorder.requests,
+      takeRequest: recorder.takeWhere(() => true),
+      takeRequestWhere: (isSuch) => recorder.takeWhere(isSuch),
+      connect: connectRaw(dial),
+      connections: Effect.sync(() => infoOf(observation)),
+      closeClientConnections: Effect.zipRight(
+        Effect.sync(() => {
+          for (const connection of connections.open) connection.destroy()
+        }),
+        settle
+      ),
+      down: Effect.zipRight(server.close, settle),
+      up: server.listen({ port: address.port }).pipe(
+        // It is not down: the port is its own.
+        Effect.catchTag("ValueError", () => new OSError({ code: "EADDRINUSE", syscall: "listen" })),
+        Effect.zipRight(Effect.provide(serving, context)),
+        Effect.asVoid
+      ),
+      expect: (matcher, times = 1) => expecting(recorder, settle, matcher, times),
+      takeFailure: failed.take,
+      supervise: (effect) => failed.supervise(effect),
+      settle,
+      assertNoLeaks: Effect.zipRight(
+        settle,
+        Effect.gen(function* () {
+          const listening = yield* Effect.match(server.address, { onFailure: () => 0, onSuccess: () => 1 })
+          // In memory nothing has a descriptor; on loopback who listens has one, and each connection.
+          const owned = transport.isSystems ? listening + connections.open.length : 0
+          yield* leaking(leftOf(observation, (yield* Ref.get(budget.held)) - owned, false))
+        })
+      )
+    }
+    return { budget, endClients, observation, testServer }
+  })
+
+type Opened = Effect.Effect.Success<ReturnType<typeof opened>>
+
+/**
+ * Ends the server, and fails the test for what its handlers did, or for what is left. A test that has failed has done so
+ * itself, and is told in the log what else there was: a finalizer that died would take the place of its failure.
+ */
+const closed = (
+  { budget, endClients, observation, scope }: Opened & { scope: Scope.CloseableScope },
+  exit: Exit.Exit<unknown, unknown>
+) =>
+  Effect.gen(function* () {
+    observation.isClosing = true
+    endClients()
+    yield* Scope.close(scope, Exit.void)
+    observation.recorder.close()
+    const left = leftOf(observation, yield* Ref.get(budget.held), true)
+    const failures = observation.failed.claim()
+    const leaks = left.length === 0 ? Cause.empty : Cause.die(new LeakError({ left }))
+    const all = Cause.isEmpty(failures) ? leaks : Cause.isEmpty(leaks) ? failures : Cause.parallel(failures, leaks)
+    if (Cause.isEmpty(all)) return
+    if (Exit.isSuccess(exit)) yield* Effect.failCause(all)
+    else yield* Effect.logError("besides, the test server has seen", all)
+  })
+
+/** Serves until the scope ends. */
+export const serving = <E, R>(
+  handler: Handler<E, R>,
+  options: Options,
+  makeTransport: (budget: DescriptorBudget.Budget) => Transport
+): Effect.Effect<TestServer, OSError, Scope.Scope | Exclude<R, Scope.Scope>> =>
+  Effect.acquireRelease(
+    Effect.flatMap(Scope.make(), (scope) =>
+      opened(handler, options, makeTransport, scope).pipe(
+        Effect.map((made) => ({ ...made, scope })),
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+      )
+    ),
+    closed
+  ).pipe(Effect.map(({ testServer }) => testServer))

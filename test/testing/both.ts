@@ -1,0 +1,15 @@
+/** The same test over both transports. */
+import { describe } from "@effect/vitest"
+import { TestServer } from "effect-asynchttpserver/testing"
+
+const transports = [
+  { name: "on loopback", make: TestServer.make, layer: TestServer.layer },
+  { name: "in memory", make: TestServer.makeMemory, layer: TestServer.layerMemory }
+] as const
+
+/** Both transports have the same signatures but for what the system refuses. */
+export type Transport = (typeof transports)[number]
+
+export const overBoth = (tests: (transport: Transport) => void): void => {
+  for (const transport of transports) describe(transport.name, () => tests(transport))
+}

@@ -1,0 +1,152 @@
+/** Expectations: what meets them, and what is said of what does not. */
+import { HttpBody, HttpClient, HttpClientRequest } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Schema } from "effect"
+import { Response } from "effect-asynchttpserver"
+import { Expectation, TestServer } from "effect-asynchttpserver/testing"
+import { overBoth } from "./both.js"
+
+const User = Schema.Struct({ name: Schema.String, age: Schema.Number }).annotations({ identifier: "User" })
+
+const post = (body: string) =>
+  HttpClient.execute(
+    HttpClientRequest.post("/users?page=1&page=2&sort=name").pipe(
+      HttpClientRequest.setBody(HttpBody.text(body, "application/json")),
+      HttpClientRequest.setHeader("Authorization", "Bearer t")
+    )
+  ).pipe(Effect.flatMap((response) => response.text))
+
+const got = Effect.flatMap(HttpClient.get("/else"), (response) => response.text)
+
+/** What an expectation says at the end of a scope in which that was asked. */
+const said = <E>(
+  asked: Effect.Effect<unknown, E, HttpClient.HttpClient | TestServer.TestServer>,
+  ...expected: Parameters<typeof TestServer.expect>
+) =>
+  Effect.scoped(Effect.zipRight(TestServer.expect(...expected), asked)).pipe(
+    Effect.exit,
+    Effect.map((exit) => (Exit.isSuccess(exit) ? "met" : String(Cause.squash(exit.cause))))
+  )
+
+overBoth(({ layer }) => {
+  const live = layer((request) => Response.respond(request, 201))
+
+  it.scoped("each criterion is met, or named", () =>
+    Effect.gen(function* () {
+      const body = '{"name":"Ann","age":3}'
+      const rows: ReadonlyArray<readonly [met: Expectation.Matcher, unmet: Expectation.Matcher, why: string]> = [
+        [{ method: "POST" }, { method: "PUT" }, '✗ method "PUT"\n        it was "POST"'],
+        [{ path: "/users" }, { path: "/user" }, '✗ path "/user"\n        it was "/users"'],
+        [{ path: /^\/u/g }, { path: /^u/ }, '✗ path /^u/\n        it was "/users"'],
+        [{ query: { page: "2" } }, { query: { page: "3" } }, '✗ query page "3"\n        it was "1", "2"'],
+        [{ query: { sort: "name" } }, { query: { order: "name" } }, '✗ query order "name"\n        it was not sent'],
+        [
+          { headers: { AUTHORIZATION: /^Bearer / } },
+          { headers: { "x-id": "1" } },
+          '✗ header x-id "1"\n        it was not sent'
+        ],
+        [
+          { text: (text) => text.includes("Ann") },
+          { text: "" },
+          '✗ body ""\n        it was "{\\"name\\":\\"Ann\\",\\"age\\":3}"'
+        ],
+        [
+          { json: { age: 3, name: "Ann" } },
+          { json: { name: "Ann", tags: ["a"] } },
+          '✗ JSON {"name":"Ann","tags":["a"]}\n        - $.tags: ["a"]\n        + $.tags: nothing\n        - $.age: nothing\n        + $.age: 3'
+        ],
+        [
+          { schema: User },
+          { schema: Schema.Struct({ name: Schema.Number }) },
+          '✗ JSON by { readonly name: number }\n        { readonly name: number }\n        └─ ["name"]\n           └─ Expected number, actual "Ann"'
+        ],
+        [
+          { where: ({ connection }, text) => connection === 0 && text === body },
+          {
+            where: function isSecond({ exchange }) {
+              return exchange === 1_000
+            }
+          },
+          "✗ isSecond\n        it is not so"
+        ]
+      ]
+      for (const [met, unmet, why] of rows) {
+        expect(yield* said(post(body), met)).toBe("met")
+        expect(yield* said(post(body), unmet)).toContain(`    ${why}\n`)
+      }
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scoped("a report has every request, the nearest first, and bodies whole", () =>
+    Effect.gen(function* () {
+      const long = `{"text":"${"x".repeat(500)}"}`
+      const report = yield* said(Effect.zipRight(got, post(long)), {
+        method: "POST",
+        path: "/users",
+        json: { text: "y" }
+      })
+      expect(report.split("\n")).toStrictEqual([
+        "ExpectationError: expected 1 request, got 0 of the 2 that came",
+        "  POST /users?page=1&page=2&sort=name (connection 0, exchange 1): 201",
+        '    ✓ method "POST"',
+        '    ✓ path "/users"',
+        '    ✗ JSON {"text":"y"}',
+        '        - $.text: "y"',
+        `        + $.text: "${"x".repeat(500)}"`,
+        "    body:",
+        `      ${long}`,
+        "  GET /else (connection 0, exchange 0): 201",
+        '    ✗ method "POST"',
+        '        it was "GET"',
+        '    ✗ path "/users"',
+        '        it was "/else"',
+        '    ✗ JSON {"text":"y"}',
+        "        it is no JSON: SyntaxError: Unexpected end of JSON input"
+      ])
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scoped("how often counts, and only what comes within the scope", () =>
+    Effect.gen(function* () {
+      yield* post("before")
+      const twice = Effect.zipRight(post("1"), post("2"))
+      expect(yield* said(twice, { method: "POST" }, 2)).toBe("met")
+      expect(yield* said(twice, { method: "POST" })).toContain("expected 1 request, got 2 of the 2 that came")
+      expect(yield* said(twice, { method: "PUT" }, 0)).toBe("met")
+      expect(yield* said(twice, {}, 0)).toContain("expected 0 requests, got 2 of the 2")
+      expect(yield* said(twice, {}, { atLeast: 1 })).toBe("met")
+      expect(yield* said(twice, {}, { atLeast: 3 })).toContain("expected at least 3 requests, got 2")
+      expect(yield* said(twice, {}, { atMost: 1 })).toContain("expected at most 1 request, got 2")
+      expect(yield* said(twice, {}, { atLeast: 3, atMost: 4 })).toContain("expected 3 to 4 requests, got 2")
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scoped("a test that fails by itself keeps its failure", () =>
+    Effect.gen(function* () {
+      const failed = Effect.scoped(Effect.zipRight(TestServer.expect({}), Effect.fail("mine" as const)))
+      expect(yield* Effect.exit(failed)).toStrictEqual(Exit.fail("mine"))
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scoped("a request that is on its way at the end of the scope is waited for", () =>
+    Effect.gen(function* () {
+      const client = yield* HttpClient.HttpClient
+      const outer = yield* Effect.scope
+      const sent = Effect.forkIn(client.get("/"), outer)
+      expect(yield* said(sent, {})).toBe("met")
+    }).pipe(Effect.provide(live))
+  )
+})
+
+describe("an expectation that is not met", () => {
+  it.scoped("has the requests that came", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(
+        Effect.scoped(Effect.zipRight(TestServer.expect({ path: "/" }), HttpClient.get("/else")))
+      )
+      const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+      expect(error).toBeInstanceOf(Expectation.ExpectationError)
+      expect(error).toMatchObject({ matcher: { path: "/" }, times: 1, requests: [{ path: "/else" }] })
+    }).pipe(Effect.provide(TestServer.layerMemory((request) => Response.respond(request, 200))))
+  )
+})

@@ -1,0 +1,227 @@
+/** Handlers that fail fail the test, whatever the client has seen; the test's own failure stays what it is. */
+import { describe, expect, it } from "@effect/vitest"
+import { Cause, Data, Deferred, Effect, Exit, Fiber, Option } from "effect"
+import { Errors, Response } from "effect-asynchttpserver"
+import { Failures, TestServer } from "effect-asynchttpserver/testing"
+import { quiet } from "../server/harness.js"
+import { overBoth } from "./both.js"
+
+class Unmapped extends Data.TaggedError("Unmapped")<{ readonly saw: string }> {}
+
+const boom = new Error("boom")
+
+/** The errors that a test would be shown, as they were thrown. */
+const defectsOf = <A, E>(exit: Exit.Exit<A, E>): ReadonlyArray<unknown> =>
+  Exit.isSuccess(exit) ? [] : Array.from(Cause.defects(exit.cause))
+
+overBoth(({ layer, make }) => {
+  const asked = (path = "/") =>
+    Effect.gen(function* () {
+      const server = yield* TestServer.TestServer
+      const response = yield* server.client.get(path)
+      return { status: response.status, text: yield* response.text }
+    })
+
+  describe("a handler's failure", () => {
+    it.scoped("fails the test at its end, though the client has seen only an answer", () =>
+      Effect.gen(function* () {
+        let seen: unknown
+        const exit = yield* asked("/x?y").pipe(
+          Effect.tap((answer) => Effect.sync(() => (seen = answer))),
+          Effect.provide(layer(() => Effect.die(boom))),
+          Effect.exit
+        )
+        expect(defectsOf(exit)).toStrictEqual([boom])
+        expect(seen).toMatchObject({
+          status: 500,
+          text: expect.stringContaining("the handler of GET /x?y failed: Error: boom")
+        })
+      })
+    )
+
+    it.scoped("by an assertion, by a throw and by an error that nobody has mapped is one", () =>
+      Effect.gen(function* () {
+        const unmapped = new Unmapped({ saw: "it" })
+        const asserts: Response.Handler = () =>
+          Effect.zipRight(
+            Effect.sync(() => expect(1).toBe(2)),
+            Effect.never
+          )
+        const throws: Response.Handler = () => {
+          throw boom
+        }
+        const fails: Response.Handler<Unmapped> = () => unmapped
+        const failure = <E>(handler: Response.Handler<E>) =>
+          Effect.map(Effect.exit(Effect.provide(asked(), layer(handler))), (exit) => defectsOf(exit)[0])
+        const [assertion, thrown, failed] = [yield* failure(asserts), yield* failure(throws), yield* failure(fails)]
+        expect(assertion).toMatchObject({
+          name: "AssertionError",
+          message: expect.stringContaining("expected 1 to be 2")
+        })
+        expect(thrown).toBe(boom)
+        expect(failed).toBe(unmapped)
+      })
+    )
+
+    it.scoped("that has a status is an answer, and none", () =>
+      Effect.gen(function* () {
+        const server = yield* TestServer.TestServer
+        expect((yield* asked()).status).toBe(400)
+        const request = yield* server.takeRequest
+        expect(yield* request.outcome).toStrictEqual({ _tag: "Answered", status: 400 })
+      }).pipe(Effect.provide(layer(() => new Errors.KeyError({ name: "authorization", status: 400 }))))
+    )
+
+    it.scoped("behind its answer counts too", () =>
+      Effect.gen(function* () {
+        const exit = yield* asked().pipe(
+          Effect.provide(
+            layer((request) => Effect.zipRight(Response.respond(request, 200, "Hello"), Effect.die(boom)))
+          ),
+          Effect.exit
+        )
+        expect(defectsOf(exit)).toStrictEqual([boom])
+      })
+    )
+
+    it.scoped("in the middle of its answer breaks the connection, and counts once", () =>
+      Effect.gen(function* () {
+        const exit = yield* Effect.ignore(asked()).pipe(
+          Effect.provide(
+            layer((request) =>
+              Effect.flatMap(Response.sendHeaders(request, 200), (body) =>
+                Effect.zipRight(body.write("half"), Effect.die(boom))
+              )
+            )
+          ),
+          Effect.exit
+        )
+        expect(defectsOf(exit)).toStrictEqual([boom])
+      })
+    )
+
+    it.scoped("is told with the request, and may be expected", () =>
+      Effect.gen(function* () {
+        const server = yield* TestServer.TestServer
+        yield* asked("/broken")
+        const failure = yield* server.takeFailure
+        expect(failure).toBeInstanceOf(Failures.HandlerFailure)
+        expect(failure.request.path).toBe("/broken")
+        expect(Cause.squash(failure.cause)).toBe(boom)
+        expect(failure.message).toMatch(/^the handler of GET \/broken failed: Error: boom/)
+        expect((yield* failure.request.outcome)._tag).toBe("Failed")
+      }).pipe(Effect.provide(layer(() => Effect.die(boom))))
+    )
+
+    it.scoped("by its own interruption is one, by that of its client is not", () =>
+      Effect.gen(function* () {
+        const own = yield* Effect.exit(
+          Effect.provide(
+            asked(),
+            layer(() => Effect.interrupt)
+          )
+        )
+        expect(Exit.isFailure(own) && Cause.isInterrupted(own.cause)).toBe(true)
+        const clients = yield* Effect.gen(function* () {
+          const server = yield* TestServer.TestServer
+          const fiber = yield* Effect.fork(asked())
+          yield* server.takeRequest
+          yield* Fiber.interrupt(fiber)
+        }).pipe(Effect.provide(layer(() => Effect.never)), Effect.exit)
+        expect(Exit.isSuccess(clients)).toBe(true)
+      })
+    )
+
+    it.scoped("has the span and the stack of its handler", () =>
+      Effect.gen(function* () {
+        const failing = (): Effect.Effect<never> => Effect.die(new Error("inside"))
+        const exit = yield* asked().pipe(
+          Effect.provide(layer(() => Effect.withSpan(Effect.suspend(failing), "find user"))),
+          Effect.exit
+        )
+        const shown = Exit.isFailure(exit) ? Cause.prettyErrors(exit.cause)[0] : undefined
+        expect(shown?.stack).toContain("failures.test.ts:")
+        expect(shown?.stack).toContain("find user")
+      })
+    )
+  })
+
+  describe("the test's own failure", () => {
+    it.scoped("stays typed, though a handler has failed besides", () =>
+      Effect.gen(function* () {
+        const exit = yield* Effect.zipRight(asked(), Effect.fail("mine" as const)).pipe(
+          Effect.provide(layer(() => Effect.die(boom))),
+          Effect.exit
+        )
+        expect(exit).toStrictEqual(Exit.fail("mine"))
+      })
+    )
+  })
+
+  describe("supervise", () => {
+    it.scoped("ends a test that would wait for ever, with the handler's failure", () =>
+      Effect.gen(function* () {
+        const exit = yield* Effect.zipRight(Effect.fork(asked()), Effect.never).pipe(
+          TestServer.supervise,
+          Effect.provide(layer(() => Effect.die(boom))),
+          Effect.exit
+        )
+        expect(defectsOf(exit)).toStrictEqual([boom])
+      })
+    )
+
+    it.scoped("reports what has failed by the end, and the scope does not again", () =>
+      Effect.gen(function* () {
+        const server = yield* make(() => Effect.die(boom))
+        const exit = yield* Effect.exit(server.supervise(Effect.uninterruptible(server.client.get("/"))))
+        expect(defectsOf(exit)).toStrictEqual([boom])
+      })
+    )
+
+    it.scoped("gives what the effect gives, and its errors", () =>
+      Effect.gen(function* () {
+        const server = yield* TestServer.TestServer
+        expect((yield* TestServer.supervise(asked())).text).toBe("Hello")
+        expect(yield* Effect.flip(server.supervise(Effect.fail("mine")))).toBe("mine")
+      }).pipe(Effect.provide(layer((request) => Response.respond(request, 200, "Hello"))))
+    )
+  })
+
+  describe("what is left", () => {
+    it.scopedLive("is a handler that does not end when it is interrupted: with its request", () =>
+      Effect.gen(function* () {
+        const end = yield* Deferred.make<void>()
+        const exit = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const server = yield* make(
+              () => Effect.zipRight(Effect.uninterruptible(Deferred.await(end)), Effect.never),
+              {
+                interruptTimeout: 0
+              }
+            )
+            yield* Effect.fork(Effect.ignore(server.client.get("/stuck")))
+            yield* server.takeRequest
+          })
+        ).pipe(Effect.provide(quiet), Effect.exit)
+        yield* Deferred.succeed(end, undefined)
+        const [leak] = defectsOf(exit)
+        expect(leak).toBeInstanceOf(Failures.LeakError)
+        expect(String(leak)).toContain("a handler that has not ended: GET /stuck (connection 0, exchange 0)")
+      })
+    )
+
+    it.scoped("is a handler that is at work, in the middle of a test", () =>
+      Effect.gen(function* () {
+        const server = yield* TestServer.TestServer
+        const fiber = yield* Effect.fork(asked("/slow"))
+        yield* server.takeRequest
+        const cause = yield* Effect.flip(Effect.sandbox(TestServer.assertNoLeaks))
+        expect(Option.getOrThrow(Cause.dieOption(cause))).toMatchObject({
+          left: ["a handler that has not ended: GET /slow (connection 0, exchange 0)"]
+        })
+        yield* Fiber.interrupt(fiber)
+        yield* TestServer.assertNoLeaks
+      }).pipe(Effect.provide(layer(() => Effect.never)))
+    )
+  })
+})
