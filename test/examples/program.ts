@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { expect } from "vitest"
 
 export const root = fileURLToPath(new URL("../../", import.meta.url))
 
@@ -100,5 +101,20 @@ export const start = async (file: string, env: Readonly<Record<string, string>> 
       child.kill(signal)
       return within(ended, child, "ended")
     }
+  }
+}
+
+/** Starts a program, calls it, and ends it by SIGTERM, which has to be in order whatever the calls have left behind. */
+export const withProgram = async (
+  file: string,
+  env: Readonly<Record<string, string>>,
+  call: (url: string) => Promise<void>
+): Promise<void> => {
+  const program = await start(file, env)
+  try {
+    await call(program.url)
+  } finally {
+    const { code, signal, stderr, stdout } = await program.stop("SIGTERM")
+    expect([code, signal, stderr, stdout]).toStrictEqual([0, null, "", `Listening on ${program.url}\n`])
   }
 }
