@@ -46,7 +46,8 @@ const describe = (file: Multipart.PersistedFile) =>
 const receive = Effect.gen(function* () {
   const { files, title } = yield* HttpServerRequest.schemaBodyForm(Form)
   const lines = yield* Effect.forEach(files, describe)
-  return HttpServerResponse.text(`${title}\n${lines.join("")}`)
+  // Without a charset a browser reads text as it did in 1995.
+  return HttpServerResponse.text(`${title}\n${lines.join("")}`, { contentType: "text/plain; charset=utf-8" })
 }).pipe(
   Multipart.withLimits({ maxParts: Option.some(20), maxFileSize: Option.some(FileSystem.MiB(1)) }),
   HttpIncomingMessage.withMaxBodySize(Option.some(FileSystem.MiB(2))),

@@ -3,6 +3,7 @@
  */
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
+import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
 import { expect } from "vitest"
 
@@ -118,3 +119,13 @@ export const withProgram = async (
     expect([code, signal, stderr, stdout]).toStrictEqual([0, null, "", `Listening on ${program.url}\n`])
   }
 }
+
+/** A port that was free a moment ago, to be listened on more than once. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().on("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
