@@ -22,6 +22,7 @@ import type { Responded } from "../../Response.js"
 import { type Exchange, ExchangeKey } from "../exchange.js"
 import { Hosted } from "../hosted.js"
 import { bodyError } from "./failures.js"
+import { unwrapped } from "./multipart.js"
 import { ServerRequest } from "./serverRequest.js"
 import { beginSpan } from "./span.js"
 import type { WebSockets } from "./webSocket.js"
@@ -114,7 +115,7 @@ export class Call extends Hosted {
   /** The form in the body, persisted once, whoever asks. */
   persisted(parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>): Persisting {
     // `cached` makes no decision and does not wait: it only makes the place to remember in.
-    return (this.persisting ??= Effect.runSync(Effect.cached(Multipart.toPersisted(parts))))
+    return (this.persisting ??= Effect.runSync(Effect.cached(Effect.mapError(Multipart.toPersisted(parts), unwrapped))))
   }
 
   /** The head of an answer has left. */

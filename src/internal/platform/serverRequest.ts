@@ -9,7 +9,7 @@ import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import type { HttpMethod } from "@effect/platform/HttpMethod"
 import type * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as Multipart from "@effect/platform/Multipart"
+import type * as Multipart from "@effect/platform/Multipart"
 import type * as Socket from "@effect/platform/Socket"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
@@ -19,7 +19,8 @@ import type { ReadonlyRecord } from "effect/Record"
 import * as Stream from "effect/Stream"
 import { flatOf } from "../headers.js"
 import type { Call, Persisting } from "./call.js"
-import { answered, bodyError, decodeError, multipartError } from "./failures.js"
+import { bodyError, decodeError, multipartError } from "./failures.js"
+import { partsOf } from "./multipart.js"
 import { headersOf } from "./requestHeaders.js"
 
 type RequestError = HttpServerError.RequestError
@@ -119,7 +120,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
 
   get multipartStream(): Stream.Stream<Multipart.Part, Multipart.MultipartError> {
     const bytes = Stream.mapError(this.call.stream, multipartError)
-    return Stream.mapError(Stream.pipeThroughChannel(bytes, Multipart.makeChannel(this.headers)), answered)
+    return partsOf(bytes, this.headers)
   }
 
   get upgrade(): Effect.Effect<Socket.Socket, RequestError> {
