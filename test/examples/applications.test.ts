@@ -446,10 +446,10 @@ describe.concurrent("examples/upload.ts", () => {
           200,
           `Two\nü n.txt (text/x-test): ${one.length} bytes, SHA-256 ${sum(one)}\nnone (text/x-test): 0 bytes, SHA-256 ${sum(none)}\n`
         ])
-        const most = Buffer.alloc(1_048_000, "x")
+        const most = Buffer.alloc(1_048_576, "x")
         expect(await send(url, formOf("Just", ["most", most]))).toStrictEqual([
           200,
-          `Just\nmost (text/x-test): 1048000 bytes, SHA-256 ${sum(most)}\n`
+          `Just\nmost (text/x-test): 1048576 bytes, SHA-256 ${sum(most)}\n`
         ])
         expect((await send(url, formOf(undefined, ["a", one])))[0]).toBe(400)
         expect((await send(url, formOf("", ["a", one])))[0]).toBe(400)
