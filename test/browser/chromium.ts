@@ -33,6 +33,7 @@ export const launch = (): Promise<Browser> => {
 export const withPage = async (browser: Browser, use: (page: Page) => Promise<void>): Promise<void> => {
   const context = await browser.newContext()
   try {
+    context.setDefaultTimeout(60_000)
     const page = await context.newPage()
     const errors: Array<string> = []
     page.on("pageerror", (error) => errors.push(String(error)))
