@@ -5,7 +5,7 @@ import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse, Socket }
 import { Effect, Layer, ManagedRuntime } from "effect"
 import * as HttpServerHere from "effect-asynchttpserver/HttpServer"
 import type { Browser } from "playwright-core"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { freePort, start, withProgram } from "../examples/program.js"
 import { hasChromium, launch, withPage } from "./chromium.js"
 
@@ -65,7 +65,7 @@ describe.skipIf(!hasChromium)("in a browser", () => {
             // The page goes, and its stream with it.
             await page.goto("about:blank")
             const listeners = () => fetch(`${url}/listeners`).then((answer) => answer.json())
-            await expect.poll(listeners, { timeout: 10_000 }).toBe(0)
+            await vi.waitFor(async () => expect(await listeners()).toBe(0), { timeout: 20_000 })
           })
         })
       } finally {

@@ -2,16 +2,28 @@
  * The examples that are applications of `@effect/platform`: each started as its user would start it, called, and stopped.
  */
 import { createHash } from "node:crypto"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { NodeHttpClient, NodeSocket } from "@effect/platform-node"
 import { Rpc, RpcClient, RpcGroup, RpcSerialization } from "@effect/rpc"
 import { Chunk, Effect, Layer, Schema, Stream } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { type Answer, byCurl, byFetch, type Client, hasCurl, raw } from "./client.js"
 import { freePort, root, start, withProgram } from "./program.js"
 
 const timeout = 120_000
+
+const patience = { timeout: 20_000 }
 
 const clients: ReadonlyArray<Client> = hasCurl ? [byFetch, byCurl] : [byFetch]
 
@@ -152,7 +164,7 @@ describe.concurrent("examples/rpc.ts", () => {
           )
         const seen = new Set<string>()
         for (const transport of Object.keys(transports)) void endless(transport)
-        await expect.poll(() => seen.size, { timeout: 10_000 }).toBe(2)
+        await vi.waitFor(() => expect(seen.size).toBe(2), patience)
       }),
     timeout
   )
@@ -195,7 +207,7 @@ describe.concurrent("examples/events.ts", () => {
         expect(response.headers.get("content-type")).toBe("text/event-stream")
         expect(response.headers.get("cache-control")).toBe("no-store")
         const got = await reading(response).until(/(?:: still here\n\n){3}/)
-        expect(got).toMatch(/^retry: 500\n\n(?:id: 1\nevent: tick\ndata: \{"n":1\}\n\n)?(?:: still here\n\n)+$/)
+        expect(got).toMatch(/^retry: 500\n\n(?:: still here\n\n)+$/)
       }),
     timeout
   )
@@ -214,7 +226,7 @@ describe.concurrent("examples/events.ts", () => {
         expect(await stays.until(/data: \{"n":44\}\n\n/)).toMatch(/^retry: 500\n\nid: 42\n/)
         expect(await count()).toBe(2)
         leaving.abort()
-        await expect.poll(count, { timeout: 10_000 }).toBe(1)
+        await vi.waitFor(async () => expect(await count()).toBe(1), patience)
       }),
     timeout
   )
@@ -241,7 +253,7 @@ describe.concurrent("examples/staticFolder.ts", () => {
   const content = "0123456789abcdefghij"
   const modified = new Date("2026-01-02T03:04:05.678Z")
 
-  const withFolder = async (check: (url: string) => Promise<void>): Promise<void> => {
+  const withFolder = async (check: Parameters<typeof withProgram>[2]): Promise<void> => {
     const parent = mkdtempSync(`${tmpdir()}/static-`)
     const folder = `${parent}/public`
     mkdirSync(`${folder}/sub`, { recursive: true })
@@ -396,10 +408,18 @@ describe.concurrent("examples/staticFolder.ts", () => {
     timeout
   )
 
-  it(
+  it.skipIf(process.platform !== "linux")(
     "opens no file that it does not close",
     () =>
-      withFolder(async (url) => {
+      withFolder(async (url, { pid }) => {
+        const open = () =>
+          readdirSync(`/proc/${pid}/fd`).filter((descriptor) => {
+            try {
+              return readlinkSync(`/proc/${pid}/fd/${descriptor}`).endsWith("/large.bin")
+            } catch {
+              return false
+            }
+          })
         const leaves = async () => {
           const leaving = new AbortController()
           const response = await fetch(`${url}/large.bin`, { signal: leaving.signal })
@@ -410,6 +430,7 @@ describe.concurrent("examples/staticFolder.ts", () => {
           await leaves()
           await byFetch({ method: "HEAD", url: `${url}/large.bin` })
         }
+        await vi.waitFor(() => expect(open()).toStrictEqual([]), patience)
         expect((await byFetch({ method: "GET", url: `${url}/large.bin` })).body.length).toBe(3_000_000)
       }),
     timeout

@@ -27,6 +27,7 @@ export interface Ended {
 }
 
 export interface Program {
+  readonly pid: number
   /** Where it listens, as its ready line says. */
   readonly url: string
   /** Signals it, and waits for its end. Signalling one that has ended gives how it ended. */
@@ -97,6 +98,7 @@ export const start = async (file: string, env: Readonly<Record<string, string>> 
   early.catch(() => {})
   const url = await within(Promise.race([ready, early]), child, "become ready")
   return {
+    pid: child.pid ?? 0,
     url,
     stop: (signal) => {
       child.kill(signal)
@@ -109,11 +111,11 @@ export const start = async (file: string, env: Readonly<Record<string, string>> 
 export const withProgram = async (
   file: string,
   env: Readonly<Record<string, string>>,
-  call: (url: string) => Promise<void>
+  call: (url: string, program: Program) => Promise<void>
 ): Promise<void> => {
   const program = await start(file, env)
   try {
-    await call(program.url)
+    await within(call(program.url, program), { kill: (signal) => process.kill(program.pid, signal) }, "answered")
   } finally {
     const { code, signal, stderr, stdout } = await program.stop("SIGTERM")
     expect([code, signal, stderr, stdout]).toStrictEqual([0, null, "", `Listening on ${program.url}\n`])
