@@ -1,11 +1,12 @@
 /** Applications of `@effect/platform`, served by this server on loopback, on a port of the system's choice. */
-import { vi } from "@effect/vitest"
+
 import type * as HttpApp from "@effect/platform/HttpApp"
 import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"
 import type * as HttpServer from "@effect/platform/HttpServer"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
-import * as Context from "effect/Context"
+import { vi } from "@effect/vitest"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"

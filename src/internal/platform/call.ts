@@ -7,10 +7,13 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Multipart from "@effect/platform/Multipart"
+import type * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { ValueError } from "../../Errors.js"
@@ -32,6 +35,12 @@ export interface House {
 /** 10 MiB: what `NodeHttpServer` means to allow. */
 const maxBodySize = Option.some(FileSystem.MiB(10))
 
+export type Persisting = Effect.Effect<
+  Multipart.Persisted,
+  Multipart.MultipartError,
+  Scope.Scope | FileSystem.FileSystem | Path.Path
+>
+
 type BodyEffect<A> = Effect.Effect<A, ReturnType<typeof bodyError>>
 
 export class Call extends Hosted {
@@ -43,6 +52,7 @@ export class Call extends Hosted {
   upgraded: Effect.Effect<Responded> | undefined
   private knownBytes: Buffer | undefined
   private knownText: string | undefined
+  private persisting: Persisting | undefined
 
   constructor(
     readonly native: Request,
@@ -99,6 +109,12 @@ export class Call extends Hosted {
     return Stream.suspend(() =>
       this.knownBytes === undefined ? this.exchange.stream : Stream.succeed<Uint8Array>(this.knownBytes)
     )
+  }
+
+  /** The form in the body, persisted once, whoever asks. */
+  persisted(parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>): Persisting {
+    // `cached` makes no decision and does not wait: it only makes the place to remember in.
+    return (this.persisting ??= Effect.runSync(Effect.cached(Multipart.toPersisted(parts))))
   }
 
   /** The head of an answer has left. */

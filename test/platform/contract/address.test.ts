@@ -1,8 +1,9 @@
 /** `HttpServer.address`: known before anything is served, and fit to be asked for. */
-import { describe, expect, it } from "@effect/vitest"
+
 import * as HttpServer from "@effect/platform/HttpServer"
 import { ServeError } from "@effect/platform/HttpServerError"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { describe, expect, it } from "@effect/vitest"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -118,7 +119,10 @@ describe("the constructors", () => {
       )
       expect(address).toMatchObject({ _tag: "TcpAddress", hostname: "127.0.0.1" })
       const error = yield* Effect.flip(
-        Effect.withConfigProvider(Layer.launch(layerConfig(neverCalled, { port: Config.integer("PORT") })), ConfigProvider.fromMap(new Map()))
+        Effect.withConfigProvider(
+          Layer.launch(layerConfig(neverCalled, { port: Config.integer("PORT") })),
+          ConfigProvider.fromMap(new Map())
+        )
       )
       expect(error._tag).toBe("ConfigError")
     })

@@ -1,7 +1,9 @@
 /** `HttpServer.serve`: it registers and returns, and ends with its scope. */
-import { describe, expect, it } from "@effect/vitest"
+
+import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { describe, expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -130,7 +132,7 @@ describe("closing the scope does not hang on", () => {
       onTimeout: () => new Error(`the server on ${portOf(server)} does not end`)
     })
 
-  const closing = (what: Effect.Effect<HttpServerResponse.HttpServerResponse>, sent: string) =>
+  const closing = (what: HttpApp.Default, sent: string) =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const server = yield* Scope.extend(listening(), scope)
