@@ -25,7 +25,7 @@ import type { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
 import { RequestScope } from "../net/requestFibers.js"
 import { Call } from "./call.js"
-import { write } from "./response.js"
+import { discardBody, write } from "./response.js"
 import { endSpan } from "./span.js"
 
 type Running = Fiber.RuntimeFiber<unknown, unknown>
@@ -46,9 +46,7 @@ const ejected = globalValue("@effect/platform/HttpApp/ejectedScopes", () => new 
 const running = (): Running => Option.getOrThrow(Fiber.getCurrentFiber())
 
 const written = (fiber: Running, response: HttpServerResponse): Effect.Effect<HttpServerResponse> => {
-  const call = callOf(fiber)
-  call.isHandled = true
-  const rest = write(call, response)
+  const rest = write(callOf(fiber), response)
   return rest === undefined ? Exit.succeed(response) : Effect.as(rest, response)
 }
 
@@ -57,7 +55,16 @@ const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse
   const fiber = running()
   const handler = fiber.getFiberRef(HttpApp.currentPreResponseHandlers)
   if (handler._tag === "None") return written(fiber, response)
-  return Effect.flatMap(handler.value(requestOf(fiber), response), (prepared) => written(running(), prepared))
+  return Effect.matchCauseEffect(handler.value(requestOf(fiber), response), {
+    onFailure: (cause) => {
+      discardBody(response.body)
+      return Effect.failCause(cause)
+    },
+    onSuccess: (prepared) => {
+      if (prepared.body !== response.body) discardBody(response.body)
+      return written(running(), prepared)
+    }
+  })
 }
 
 /** Answers a failure by what the errors in it say, and goes on failing with what is left of it. */
@@ -68,13 +75,19 @@ const answerFailure = <E>(
     Cause.isEmptyType(left) ? respond(response) : Effect.zipRight(respond(response), Effect.failCause(left))
   )
 
-/** A middleware that has taken another way: its response is written, if none was. */
+/**
+ * What is written if nothing was: the response of a middleware that has taken another way, or of a failure that no
+ * pre-response handler lets pass.
+ */
 const lastResort = (
   call: Call,
   exit: Exit.Exit<HttpServerResponse, unknown>
 ): Effect.Effect<unknown, never> | undefined => {
-  if (call.isHandled) return undefined
-  call.isHandled = true
+  if (call.isDone) {
+    // Mostly what was written; what a middleware has put in its place is sent to nobody.
+    if (Exit.isSuccess(exit)) discardBody(exit.value.body)
+    return undefined
+  }
   if (Exit.isSuccess(exit)) return write(call, exit.value)
   const answered = Effect.flatMap(
     HttpServerError.causeResponse(exit.cause),

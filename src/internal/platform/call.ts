@@ -44,8 +44,6 @@ export type Persisting = Effect.Effect<
 type BodyEffect<A> = Effect.Effect<A, ReturnType<typeof bodyError>>
 
 export class Call extends Hosted {
-  /** An answer has been given, or is being: there is none after it. */
-  isHandled = false
   evidence: Responded | undefined
   span: Tracer.Span | undefined
   /** Waits until a connection that was upgraded has ended; gives the evidence. */
