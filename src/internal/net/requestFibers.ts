@@ -14,7 +14,7 @@ import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import type * as ExecutionStrategy from "effect/ExecutionStrategy"
 import { sequential } from "effect/ExecutionStrategy"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
@@ -132,8 +132,8 @@ export class RequestFibers {
   host(hosted: Hosted, scope: RequestScope): Fiber.RuntimeFiber<Exit.Exit<Responded, ValueError>> {
     const { context, fiberRefs, runtimeFlags } = this.uninterruptible
     const own = contextWith(context, scope)
-    hosted.addServices(own.unsafeMap, fiberRefs)
-    return Runtime.runFork(Runtime.make({ context: own, fiberRefs, runtimeFlags }), Effect.exit(hosted.whole))
+    const whole = prepared(hosted, own, fiberRefs)
+    return Runtime.runFork(Runtime.make({ context: own, fiberRefs, runtimeFlags }), Effect.exit(whole))
   }
 
   /** Starts a fiber that is born uninterruptible: an interruption would take the place of its result. */
@@ -151,6 +151,20 @@ const scheduled = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs =>
         value: microtaskScheduler
       })
     : refs
+
+/** What makes the services may be somebody's who throws: that is the request's failure, and no more. */
+const prepared = (
+  hosted: Hosted,
+  { unsafeMap }: Context.Context<never>,
+  fiberRefs: FiberRefs.FiberRefs
+): Effect.Effect<Responded, ValueError> => {
+  try {
+    hosted.addServices(unsafeMap, fiberRefs)
+    return hosted.whole
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
 
 const contextWith = (base: Context.Context<never>, scope: Scope.Scope): Context.Context<never> => {
   const services = new Map(base.unsafeMap)

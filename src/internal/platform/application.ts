@@ -45,16 +45,18 @@ const ejected = globalValue("@effect/platform/HttpApp/ejectedScopes", () => new 
 /** The fiber that runs a continuation: asked for by an Effect, it would cost two objects and a step each time. */
 const running = (): Running => Option.getOrThrow(Fiber.getCurrentFiber())
 
-const written = (fiber: Running, response: HttpServerResponse): Effect.Effect<HttpServerResponse> => {
-  const rest = write(callOf(fiber), response)
+const written = (call: Call, response: HttpServerResponse): Effect.Effect<HttpServerResponse> => {
+  const rest = write(call, response)
   return rest === undefined ? Exit.succeed(response) : Effect.as(rest, response)
 }
 
 /** Writes a response, as the pre-response handlers leave it. */
 const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse, HttpServerError.ResponseError> => {
   const fiber = running()
+  const call = callOf(fiber)
+  call.letGo()
   const handler = fiber.getFiberRef(HttpApp.currentPreResponseHandlers)
-  if (handler._tag === "None") return written(fiber, response)
+  if (handler._tag === "None") return written(call, response)
   return Effect.matchCauseEffect(handler.value(requestOf(fiber), response), {
     onFailure: (cause) => {
       discardBody(response.body)
@@ -62,7 +64,7 @@ const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse
     },
     onSuccess: (prepared) => {
       if (prepared.body !== response.body) discardBody(response.body)
-      return written(running(), prepared)
+      return written(call, prepared)
     }
   })
 }

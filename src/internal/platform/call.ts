@@ -6,11 +6,14 @@
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
+import { RouteContext } from "@effect/platform/HttpRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Multipart from "@effect/platform/Multipart"
 import type * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type * as FiberId from "effect/FiberId"
 import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -41,6 +44,8 @@ export type Persisting = Effect.Effect<
   Scope.Scope | FileSystem.FileSystem | Path.Path
 >
 
+type Running = Fiber.RuntimeFiber<unknown, unknown>
+
 type BodyEffect<A> = Effect.Effect<A, ReturnType<typeof bodyError>>
 
 export class Call extends Hosted {
@@ -48,6 +53,7 @@ export class Call extends Hosted {
   span: Tracer.Span | undefined
   /** Waits until a connection that was upgraded has ended; gives the evidence. */
   upgraded: Effect.Effect<Responded> | undefined
+  private heldBack: (() => void) | undefined
   private knownBytes: Buffer | undefined
   private knownText: string | undefined
   private persisting: Persisting | undefined
@@ -72,6 +78,23 @@ export class Call extends Hosted {
     if (!services.has(MaxBodySize.key)) services.set(MaxBodySize.key, maxBodySize)
     const span = (this.span = beginSpan(request, services, fiberRefs))
     if (span !== undefined) services.set(Tracer.ParentSpan.key, span)
+  }
+
+  /**
+   * A route that is uninterruptible goes on, though what is around it is not: an interruption comes to it when it has
+   * ended, as it would in `NodeHttpServer`.
+   */
+  override interrupt(fiber: Running, inNameOf: FiberId.FiberId | undefined): void {
+    const route = fiber.currentContext.unsafeMap.get(RouteContext.key)?.route
+    if (route?.uninterruptible === true) this.heldBack = () => super.interrupt(fiber, inNameOf)
+    else super.interrupt(fiber, inNameOf)
+  }
+
+  /** The application has ended: what was held back from it comes to whatever is left to be done. */
+  letGo(): void {
+    if (this.heldBack === undefined) return
+    this.heldBack()
+    this.heldBack = undefined
   }
 
   get exchange(): Exchange {
