@@ -95,17 +95,27 @@ export class RequestScope implements Scope.CloseableScope {
 export class RequestFibers {
   private readonly runtime: Runtime.Runtime<never>
   private readonly uninterruptible: Runtime.Runtime<never>
+  private readonly hosting: Runtime.Runtime<never>
   readonly clock: Clock.Clock
 
-  constructor({ context, fiberRefs, runtimeFlags }: Runtime.Runtime<never>) {
+  constructor(
+    { context, fiberRefs, runtimeFlags }: Runtime.Runtime<never>,
+    /** For work of another world, whose spans say what they say there, and no more. */
+    hostedRefs: FiberRefs.FiberRefs = fiberRefs
+  ) {
     const own = { context, fiberRefs: scheduled(fiberRefs) }
     const { Interruption } = RuntimeFlags
     this.clock = Context.get(FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices), Clock.Clock)
     this.runtime = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.enable(runtimeFlags, Interruption) })
-    this.uninterruptible = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.disable(runtimeFlags, Interruption) })
+    const uninterruptible = RuntimeFlags.disable(runtimeFlags, Interruption)
+    this.uninterruptible = Runtime.make({ ...own, runtimeFlags: uninterruptible })
+    this.hosting = Runtime.make({ context, fiberRefs: scheduled(hostedRefs), runtimeFlags: uninterruptible })
   }
 
-  /** The same, for the requests of one client: its connection and its address are in their log lines and spans. */
+  /**
+   * The same, for the requests of one client: its connection and its address are in their log lines, and in the spans of
+   * this package's own handlers.
+   */
   forClient({ id, remote }: Client): RequestFibers {
     const { context, fiberRefs, runtimeFlags } = this.runtime
     const peer = Option.match(remote, { onNone: () => "unknown", onSome: toAuthority })
@@ -116,7 +126,7 @@ export class RequestFibers {
     }
     const refs = annotated(fiberRefs, FiberRef.currentLogAnnotations)
     const own = annotated(refs, FiberRef.currentTracerSpanAnnotations)
-    return new RequestFibers(Runtime.make({ context, fiberRefs: own, runtimeFlags }))
+    return new RequestFibers(Runtime.make({ context, fiberRefs: own, runtimeFlags }), refs)
   }
 
   // Whoever asks has what the effect needs, `R`: it is the context's, but for the one scope that he gives.
@@ -130,7 +140,7 @@ export class RequestFibers {
 
   /** The same for work that brings services of its own, and is born uninterruptible. */
   host(hosted: Hosted, scope: RequestScope): Fiber.RuntimeFiber<Exit.Exit<Responded, ValueError>> {
-    const { context, fiberRefs, runtimeFlags } = this.uninterruptible
+    const { context, fiberRefs, runtimeFlags } = this.hosting
     const own = contextWith(context, scope)
     const whole = prepared(hosted, own, fiberRefs)
     return Runtime.runFork(Runtime.make({ context: own, fiberRefs, runtimeFlags }), Effect.exit(whole))

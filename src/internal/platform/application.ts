@@ -101,7 +101,7 @@ const lastResort = (
 /** Closes the request's scope, unless somebody has taken that over. */
 const closeScope = (fiber: Running, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined => {
   const scope = Context.unsafeGet(fiber.currentContext, Scope.Scope)
-  // Run within another effect, the scope is that one's.
+  // A middleware that has put another one in its place ends that by itself.
   if (!(scope instanceof RequestScope)) return undefined
   if (ejected.has(scope)) scope.leave()
   return scope.end(exit)

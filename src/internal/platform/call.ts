@@ -16,7 +16,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as FiberId from "effect/FiberId"
 import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { ValueError } from "../../Errors.js"
@@ -24,6 +24,7 @@ import type { Request } from "../../Request.js"
 import type { Responded } from "../../Response.js"
 import { type Exchange, ExchangeKey } from "../exchange.js"
 import { Hosted } from "../hosted.js"
+import { RequestScope } from "../net/requestFibers.js"
 import { bodyError } from "./failures.js"
 import { ServerRequest } from "./serverRequest.js"
 import { beginSpan } from "./span.js"
@@ -69,6 +70,17 @@ export class Call extends Hosted {
 
   protected get work(): Effect.Effect<Responded, ValueError> {
     return this.house.work
+  }
+
+  /** Within another effect it has a scope of its own, as it has everywhere: that one's goes on behind it. */
+  override commit(): Effect.Effect<Responded, ValueError> {
+    return Effect.suspend(() => {
+      const scope = new RequestScope()
+      return super.commit().pipe(
+        Effect.provideService(Scope.Scope, scope),
+        Effect.onExit((exit) => scope.end(exit) ?? Effect.void)
+      )
+    })
   }
 
   addServices(services: Map<string, unknown>, fiberRefs: FiberRefs.FiberRefs): void {
