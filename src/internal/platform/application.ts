@@ -69,12 +69,15 @@ const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse
   })
 }
 
-/** Answers a failure by what the errors in it say, and goes on failing with what is left of it. */
+/**
+ * Answers a failure by what the errors in it say, and goes on failing with what is left of it. If nothing is, it goes on
+ * with their response: what its pre-response handlers make of that is sent, and told to nobody.
+ */
 const answerFailure = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> =>
   Effect.flatMap(HttpServerError.causeResponse(cause), ([response, left]) =>
-    Cause.isEmptyType(left) ? respond(response) : Effect.zipRight(respond(response), Effect.failCause(left))
+    Effect.zipRight(respond(response), Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
   )
 
 /**
