@@ -1,5 +1,5 @@
 /** What applications are built with: `HttpLayerRouter`, `HttpApi`, and configuration found in the captured context. */
-import { describe, expect, it } from "@effect/vitest"
+
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
@@ -13,9 +13,11 @@ import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { describe, expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { layer } from "../../../src/HttpServer.js"
@@ -25,12 +27,11 @@ import { portOf, quiet, serving } from "../harness.js"
 const text = HttpServerResponse.text
 
 /** Builds what serves, and gives the port. */
-const built = <E>(serves: Layer.Layer<never, E, HttpServer.HttpServer | Layer.Layer.Success<ReturnType<typeof layer>>>) =>
+const built = <E>(
+  serves: Layer.Layer<never, E, HttpServer.HttpServer | Layer.Layer.Success<ReturnType<typeof layer>>>
+) =>
   Layer.build(
-    Layer.provide(
-      Layer.provideMerge(serves, layer({ host: "127.0.0.1", port: 0, drainTimeout: 0 })),
-      quiet
-    )
+    Layer.provide(Layer.provideMerge(serves, layer({ host: "127.0.0.1", port: 0, drainTimeout: 0 })), quiet)
   ).pipe(
     Effect.map((context) => portOf(Context.get(context, HttpServer.HttpServer))),
     Effect.orDie
@@ -42,7 +43,12 @@ const json = (method: string, path: string, body: unknown, fields: ReadonlyArray
 describe("HttpRouter", () => {
   it.scopedLive("is configured by the context that is captured", () =>
     Effect.gen(function* () {
-      const router = HttpRouter.empty.pipe(HttpRouter.get("/a/:id", Effect.map(HttpRouter.params, ({ id }) => text(id ?? ""))))
+      const router = HttpRouter.empty.pipe(
+        HttpRouter.get(
+          "/a/:id",
+          Effect.map(HttpRouter.params, ({ id }) => text(id ?? ""))
+        )
+      )
       const port = yield* HttpRouter.withRouterConfig(serving(router), { maxParamLength: 3 })
       expect((yield* get(port, "/a/123")).text).toBe("123")
       expect((yield* get(port, "/a/1234")).status).toBe(404)
@@ -95,7 +101,11 @@ class Authorization extends HttpApiMiddleware.Tag<Authorization>()("test/Authori
   security: { bearer: HttpApiSecurity.bearer }
 }) {}
 
-class Missing extends Schema.TaggedError<Missing>()("Missing", { id: Schema.Number }, HttpApiSchema.annotations({ status: 404 })) {}
+class Missing extends Schema.TaggedError<Missing>()(
+  "Missing",
+  { id: Schema.Number },
+  HttpApiSchema.annotations({ status: 404 })
+) {}
 
 const Item = Schema.Struct({ id: Schema.Number, name: Schema.NonEmptyString })
 
@@ -119,17 +129,21 @@ const Api = HttpApi.make("api").add(
 
 const items = HttpApiBuilder.group(Api, "items", (handlers) =>
   handlers
-    .handle("find", ({ path: { id } }) => (id === 1 ? Effect.succeed({ id, name: "one" }) : Effect.fail(new Missing({ id }))))
+    .handle("find", ({ path: { id } }) =>
+      id === 1 ? Effect.succeed({ id, name: "one" }) : Effect.fail(new Missing({ id }))
+    )
     .handle("make", ({ payload }) => Effect.succeed(payload))
     .handle("me", () => User)
     .handle("upload", ({ payload }) => Effect.succeed(payload.field))
-    .handleRaw("stream", () => Effect.succeed(HttpServerResponse.stream(Stream.make(new TextEncoder().encode("streamed")))))
+    .handleRaw("stream", () =>
+      Effect.succeed(HttpServerResponse.stream(Stream.make(new TextEncoder().encode("streamed"))))
+    )
 )
 
 const authorization = Layer.succeed(
   Authorization,
   Authorization.of({
-    bearer: (token) => (String(token).length > 0 ? Effect.succeed("known") : Effect.fail(new Unauthorized()))
+    bearer: (token) => (Redacted.value(token) === "token" ? Effect.succeed("known") : Effect.fail(new Unauthorized()))
   })
 )
 
