@@ -4,6 +4,7 @@ import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -127,9 +128,9 @@ describe("serve", () => {
 
 describe("closing the scope does not hang on", () => {
   const closed = (server: HttpServer.HttpServer, scope: Scope.CloseableScope) =>
-    Effect.timeoutFail(Scope.close(scope, Exit.void), {
+    Effect.timeoutFailCause(Scope.close(scope, Exit.void), {
       duration: "4 seconds",
-      onTimeout: () => new Error(`the server on ${portOf(server)} does not end`)
+      onTimeout: () => Cause.die(`the server on ${portOf(server)} does not end`)
     })
 
   const closing = (what: HttpApp.Default, sent: string) =>

@@ -5,6 +5,7 @@ import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Socket from "@effect/platform/Socket"
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -59,21 +60,18 @@ interface Client {
   readonly story: Story<string>
 }
 
-const open = (port: number, protocols: ReadonlyArray<string> = []): Effect.Effect<Client, Error, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.async<Client, Error>((resume) => {
-        const story = new Story<string>()
-        const socket = new WebSocket(`ws://127.0.0.1:${port}/`, [...protocols])
-        socket.on("message", (bytes: Buffer) => story.tell(bytes.toString()))
-        socket.on("close", (code, reason) => story.tell(`closed ${code} ${reason}`))
-        socket.once("open", () => resume(Effect.succeed({ socket, story })))
-        socket.once("unexpected-response", (_, { statusCode }) => resume(Effect.fail(new Error(String(statusCode)))))
-        socket.on("error", (error) => resume(Effect.fail(error)))
-      }),
-      ({ socket }) => Effect.sync(() => socket.terminate())
-    ),
-    (client) => client
+const open = (port: number, protocols: ReadonlyArray<string> = []): Effect.Effect<Client, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.async<Client>((resume) => {
+      const story = new Story<string>()
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/`, [...protocols])
+      socket.on("message", (bytes: Buffer) => story.tell(bytes.toString()))
+      socket.on("close", (code, reason) => story.tell(`closed ${code} ${reason}`))
+      socket.once("open", () => resume(Effect.succeed({ socket, story })))
+      socket.once("unexpected-response", (_, { statusCode }) => resume(Effect.die(statusCode)))
+      socket.on("error", (error) => resume(Effect.die(error)))
+    }),
+    ({ socket }) => Effect.sync(() => socket.terminate())
   )
 
 describe("a WebSocket", () => {
@@ -354,9 +352,9 @@ describe("a server that closes", () => {
       yield* Scope.extend(server.serve(echo(told)), scope)
       const { story } = yield* open(portOf(server))
       yield* told.upTo(1)
-      yield* Effect.timeoutFail(Scope.close(scope, Exit.void), {
+      yield* Effect.timeoutFailCause(Scope.close(scope, Exit.void), {
         duration: "4 seconds",
-        onTimeout: () => new Error("it hangs")
+        onTimeout: () => Cause.die("it hangs")
       })
       expect((yield* story.upTo(1))[0]).toMatch(/^closed (1000|1001|1005|1006)/)
       expect((yield* told.upTo(3)).slice(1)).toStrictEqual(["run Failure", "scope Failure"])
