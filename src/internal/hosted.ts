@@ -11,9 +11,12 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
+import type * as Fiber from "effect/Fiber"
+import type * as FiberId from "effect/FiberId"
 import type * as FiberRefs from "effect/FiberRefs"
 import type { ValueError } from "../Errors.js"
 import type { Responded } from "../Response.js"
+import { unsafeInterrupt } from "./runtime.js"
 
 export abstract class Hosted extends Effectable.Class<Responded, ValueError> {
   /** What is run: it needs what has been added, and settles its own errors and the scope it finds. */
@@ -21,6 +24,11 @@ export abstract class Hosted extends Effectable.Class<Responded, ValueError> {
 
   /** Adds what the work needs to the services of the fiber, whose request's scope is among them. */
   abstract addServices(services: Map<string, unknown>, fiberRefs: FiberRefs.FiberRefs): void
+
+  /** Asks the fiber that runs it to end. */
+  interrupt(fiber: Fiber.RuntimeFiber<unknown, unknown>, inNameOf: FiberId.FiberId | undefined): void {
+    unsafeInterrupt(fiber, inNameOf)
+  }
 
   /** For whoever runs it as a fiber of its own, with the services in it. */
   get whole(): Effect.Effect<Responded, ValueError> {

@@ -3,7 +3,9 @@
  */
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
+import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
+import { expect } from "vitest"
 
 export const root = fileURLToPath(new URL("../../", import.meta.url))
 
@@ -25,6 +27,7 @@ export interface Ended {
 }
 
 export interface Program {
+  readonly pid: number
   /** Where it listens, as its ready line says. */
   readonly url: string
   /** Signals it, and waits for its end. Signalling one that has ended gives how it ended. */
@@ -95,6 +98,7 @@ export const start = async (file: string, env: Readonly<Record<string, string>> 
   early.catch(() => {})
   const url = await within(Promise.race([ready, early]), child, "become ready")
   return {
+    pid: child.pid ?? 0,
     url,
     stop: (signal) => {
       child.kill(signal)
@@ -102,3 +106,28 @@ export const start = async (file: string, env: Readonly<Record<string, string>> 
     }
   }
 }
+
+/** Starts a program, calls it, and ends it by SIGTERM, which has to be in order whatever the calls have left behind. */
+export const withProgram = async (
+  file: string,
+  env: Readonly<Record<string, string>>,
+  call: (url: string, program: Program) => Promise<void>
+): Promise<void> => {
+  const program = await start(file, env)
+  try {
+    await within(call(program.url, program), { kill: (signal) => process.kill(program.pid, signal) }, "answered")
+  } finally {
+    const { code, signal, stderr, stdout } = await program.stop("SIGTERM")
+    expect([code, signal, stderr, stdout]).toStrictEqual([0, null, "", `Listening on ${program.url}\n`])
+  }
+}
+
+/** A port that was free a moment ago, to be listened on more than once. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().on("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })

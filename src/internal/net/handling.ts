@@ -10,6 +10,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import type * as FiberId from "effect/FiberId"
 import { ValueError } from "../../Errors.js"
 import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { Request } from "../../Request.js"
@@ -51,6 +52,8 @@ export const leftOf = <E, R>(
 export class Handling<E, R> {
   private readonly scope = new RequestScope()
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  /** What the fiber runs, if it is of another world, which may have a say in when it ends. */
+  private hosted: Hosted | undefined
   /** What runs behind the handler: the report, and then its finalizers. */
   private conclusion: Fiber.RuntimeFiber<void> | undefined
   /** It is to end: because its client has gone, or so that the server may. */
@@ -83,8 +86,10 @@ export class Handling<E, R> {
       this.conclusion = fibers.forkUninterruptible(rest)
       this.conclusion.addObserver(onOver)
     }
-    if (handler instanceof Hosted) this.begun(fibers.host(handler, this.scope)).addObserver(onExit)
-    else {
+    if (handler instanceof Hosted) {
+      this.hosted = handler
+      this.begun(fibers.host(handler, this.scope)).addObserver(onExit)
+    } else {
       // Its failure is a value: one that ends a fiber is logged by Effect besides.
       const fiber = this.begun(fibers.fork(Effect.exit(handler), this.scope))
       fiber.addObserver((ended) => onExit(Exit.flatten(ended)))
@@ -101,8 +106,13 @@ export class Handling<E, R> {
   interrupt(why: "ClientGone" | "ServerCloses"): void {
     this.isToEnd ??= why
     this.exchange.isDeserted = this.isToEnd === "ClientGone"
-    if (this.fiber !== undefined) unsafeInterrupt(this.fiber, why === "ClientGone" ? clientGoneId : undefined)
+    if (this.fiber !== undefined) this.end(this.fiber, why === "ClientGone" ? clientGoneId : undefined)
     if (why === "ServerCloses" && this.conclusion !== undefined) unsafeInterrupt(this.conclusion)
+  }
+
+  private end(fiber: Fiber.RuntimeFiber<unknown, unknown>, inNameOf: FiberId.FiberId | undefined): void {
+    if (this.hosted === undefined) unsafeInterrupt(fiber, inNameOf)
+    else this.hosted.interrupt(fiber, inNameOf)
   }
 
   /** What is left to be run behind an answer. */

@@ -14,7 +14,7 @@ import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import type * as ExecutionStrategy from "effect/ExecutionStrategy"
 import { sequential } from "effect/ExecutionStrategy"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
@@ -95,18 +95,27 @@ export class RequestScope implements Scope.CloseableScope {
 export class RequestFibers {
   private readonly runtime: Runtime.Runtime<never>
   private readonly uninterruptible: Runtime.Runtime<never>
+  private readonly hosting: Runtime.Runtime<never>
   readonly clock: Clock.Clock
 
-  constructor({ context, fiberRefs, runtimeFlags }: Runtime.Runtime<never>) {
-    // A fiber has its context from its runtime, and copies what is here.
-    const own = { context, fiberRefs: FiberRefs.delete(scheduled(fiberRefs), FiberRef.currentContext) }
+  constructor(
+    { context, fiberRefs, runtimeFlags }: Runtime.Runtime<never>,
+    /** For work of another world, whose spans say what they say there, and no more. */
+    hostedRefs: FiberRefs.FiberRefs = fiberRefs
+  ) {
+    const own = { context, fiberRefs: scheduled(fiberRefs) }
     const { Interruption } = RuntimeFlags
     this.clock = Context.get(FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices), Clock.Clock)
     this.runtime = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.enable(runtimeFlags, Interruption) })
-    this.uninterruptible = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.disable(runtimeFlags, Interruption) })
+    const uninterruptible = RuntimeFlags.disable(runtimeFlags, Interruption)
+    this.uninterruptible = Runtime.make({ ...own, runtimeFlags: uninterruptible })
+    this.hosting = Runtime.make({ context, fiberRefs: scheduled(hostedRefs), runtimeFlags: uninterruptible })
   }
 
-  /** The same, for the requests of one client: its connection and its address are in their log lines and spans. */
+  /**
+   * The same, for the requests of one client: its connection and its address are in their log lines, and in the spans of
+   * this package's own handlers.
+   */
   forClient({ id, remote }: Client): RequestFibers {
     const { context, fiberRefs, runtimeFlags } = this.runtime
     const peer = Option.match(remote, { onNone: () => "unknown", onSome: toAuthority })
@@ -117,7 +126,7 @@ export class RequestFibers {
     }
     const refs = annotated(fiberRefs, FiberRef.currentLogAnnotations)
     const own = annotated(refs, FiberRef.currentTracerSpanAnnotations)
-    return new RequestFibers(Runtime.make({ context, fiberRefs: own, runtimeFlags }))
+    return new RequestFibers(Runtime.make({ context, fiberRefs: own, runtimeFlags }), refs)
   }
 
   // Whoever asks has what the effect needs, `R`: it is the context's, but for the one scope that he gives.
@@ -131,10 +140,10 @@ export class RequestFibers {
 
   /** The same for work that brings services of its own, and is born uninterruptible. */
   host(hosted: Hosted, scope: RequestScope): Fiber.RuntimeFiber<Responded, ValueError> {
-    const { context, fiberRefs, runtimeFlags } = this.uninterruptible
+    const { context, fiberRefs, runtimeFlags } = this.hosting
     const own = contextWith(context, scope)
-    hosted.addServices(own.unsafeMap, fiberRefs)
-    return Runtime.runFork(Runtime.make({ context: own, fiberRefs, runtimeFlags }), hosted.whole)
+    const whole = prepared(hosted, own, fiberRefs)
+    return Runtime.runFork(Runtime.make({ context: own, fiberRefs, runtimeFlags }), whole)
   }
 
   /** Starts a fiber that is born uninterruptible: an interruption would take the place of its result. */
@@ -144,14 +153,31 @@ export class RequestFibers {
 }
 
 /** With a scheduler that keeps nothing of a fiber, unless the caller has chosen one. */
-const scheduled = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs =>
-  FiberRefs.getOrDefault(refs, FiberRef.currentScheduler) === defaultScheduler
+const scheduled = (given: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
+  // A fiber has its context from its runtime, and copies what is here.
+  const refs = FiberRefs.delete(given, FiberRef.currentContext)
+  return FiberRefs.getOrDefault(refs, FiberRef.currentScheduler) === defaultScheduler
     ? FiberRefs.updateAs(refs, {
         fiberId: FiberId.none,
         fiberRef: FiberRef.currentScheduler,
         value: microtaskScheduler
       })
     : refs
+}
+
+/** What makes the services may be somebody's who throws: that is the request's failure, and no more. */
+const prepared = (
+  hosted: Hosted,
+  { unsafeMap }: Context.Context<never>,
+  fiberRefs: FiberRefs.FiberRefs
+): Effect.Effect<Responded, ValueError> => {
+  try {
+    hosted.addServices(unsafeMap, fiberRefs)
+    return hosted.whole
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
 
 const contextWith = (base: Context.Context<never>, scope: Scope.Scope): Context.Context<never> => {
   const services = new Map(base.unsafeMap)

@@ -25,7 +25,7 @@ import type { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
 import { RequestScope } from "../net/requestFibers.js"
 import { Call } from "./call.js"
-import { write } from "./response.js"
+import { discardBody, write } from "./response.js"
 import { endSpan } from "./span.js"
 
 type Running = Fiber.RuntimeFiber<unknown, unknown>
@@ -45,40 +45,54 @@ const ejected = globalValue("@effect/platform/HttpApp/ejectedScopes", () => new 
 /** The fiber that runs a continuation: asked for by an Effect, it would cost two objects and a step each time. */
 const running = (): Running => Option.getOrThrow(Fiber.getCurrentFiber())
 
-const written = (fiber: Running, response: HttpServerResponse): Effect.Effect<HttpServerResponse> => {
-  const call = callOf(fiber)
-  call.isHandled = true
-  try {
-    const rest = write(call, response)
-    return rest === undefined ? Exit.succeed(response) : Effect.as(rest, response)
-  } catch (defect) {
-    return Exit.die(defect)
-  }
+const written = (call: Call, response: HttpServerResponse): Effect.Effect<HttpServerResponse> => {
+  const rest = write(call, response)
+  return rest === undefined ? Exit.succeed(response) : Effect.as(rest, response)
 }
 
 /** Writes a response, as the pre-response handlers leave it. */
 const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse, HttpServerError.ResponseError> => {
   const fiber = running()
+  const call = callOf(fiber)
+  call.letGo()
   const handler = fiber.getFiberRef(HttpApp.currentPreResponseHandlers)
-  if (handler._tag === "None") return written(fiber, response)
-  return Effect.flatMap(handler.value(requestOf(fiber), response), (prepared) => written(running(), prepared))
+  if (handler._tag === "None") return written(call, response)
+  return Effect.matchCauseEffect(handler.value(requestOf(fiber), response), {
+    onFailure: (cause) => {
+      discardBody(response.body)
+      return Effect.failCause(cause)
+    },
+    onSuccess: (prepared) => {
+      if (prepared.body !== response.body) discardBody(response.body)
+      return written(call, prepared)
+    }
+  })
 }
 
-/** Answers a failure by what the errors in it say, and goes on failing with what is left of it. */
+/**
+ * Answers a failure by what the errors in it say, and goes on failing with what is left of it. If nothing is, it goes on
+ * with their response: what its pre-response handlers make of that is sent, and told to nobody.
+ */
 const answerFailure = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> =>
   Effect.flatMap(HttpServerError.causeResponse(cause), ([response, left]) =>
-    Cause.isEmptyType(left) ? respond(response) : Effect.zipRight(respond(response), Effect.failCause(left))
+    Effect.zipRight(respond(response), Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
   )
 
-/** A middleware that has taken another way: its response is written, if none was. */
+/**
+ * What is written if nothing was: the response of a middleware that has taken another way, or of a failure that no
+ * pre-response handler lets pass.
+ */
 const lastResort = (
   call: Call,
   exit: Exit.Exit<HttpServerResponse, unknown>
 ): Effect.Effect<unknown, never> | undefined => {
-  if (call.isHandled) return undefined
-  call.isHandled = true
+  if (call.isDone) {
+    // Mostly what was written; what a middleware has put in its place is sent to nobody.
+    if (Exit.isSuccess(exit)) discardBody(exit.value.body)
+    return undefined
+  }
   if (Exit.isSuccess(exit)) return write(call, exit.value)
   const answered = Effect.flatMap(
     HttpServerError.causeResponse(exit.cause),
@@ -90,7 +104,7 @@ const lastResort = (
 /** Closes the request's scope, unless somebody has taken that over. */
 const closeScope = (fiber: Running, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined => {
   const scope = Context.unsafeGet(fiber.currentContext, Scope.Scope)
-  // Run within another effect, the scope is that one's.
+  // A middleware that has put another one in its place ends that by itself.
   if (!(scope instanceof RequestScope)) return undefined
   if (ejected.has(scope)) scope.leave()
   return scope.end(exit)
@@ -151,8 +165,17 @@ const concludingAround = {
 const isSuccess = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
   Exit.isExit(effect) && Exit.isSuccess(effect)
 
+/** A body that is none throws where it is looked at, and the response is the application's to answer for. */
+const attempted = (response: HttpServerResponse): ReturnType<typeof respond> => {
+  try {
+    return respond(response)
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
+
 const answeredAtOnce = (response: HttpServerResponse): Effect.Effect<Responded, ValueError> => {
-  const answering = respond(response)
+  const answering = attempted(response)
   return isSuccess(answering)
     ? conclude(answering, answering)
     : Effect.matchCauseEffect(Effect.catchAllCause(answering, answerFailure), concluding)

@@ -4,7 +4,11 @@
  * @internal
  */
 import { Readable } from "node:stream"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { Signal } from "../runtime.js"
 
 /** What a body is, once it is known how it is sent. */
 export type Content =
@@ -28,9 +32,36 @@ const bytesOf = (chunk: unknown): Uint8Array => {
   throw new TypeError("a stream of a response gives strings and Uint8Arrays")
 }
 
-/** Reads it as fast as it is asked for; whoever stops asking destroys it. */
-const fromReadable = (readable: Readable): Stream.Stream<Uint8Array, unknown> =>
-  Stream.map(Stream.fromAsyncIterable(readable, identity), bytesOf)
+/** So many pieces are taken at once: one that always has more lets others have a turn. */
+const maxPieces = 16
+
+const take = (readable: Readable): ReadonlyArray<Uint8Array> => {
+  const pieces: Array<Uint8Array> = []
+  while (pieces.length < maxPieces) {
+    const piece: unknown = readable.read()
+    if (piece === null) break
+    pieces.push(bytesOf(piece))
+  }
+  return pieces
+}
+
+/**
+ * Reads it as fast as it is asked for. It is listened to from now on, and no iterator of its own is asked: what one of
+ * those waits for, nobody else can end.
+ */
+const fromReadable = (readable: Readable): Stream.Stream<Uint8Array, unknown> => {
+  const changed = new Signal()
+  for (const event of ["readable", "end", "error", "close"]) readable.on(event, () => changed.wake())
+  const next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> = Effect.suspend(() => {
+    const pieces = take(readable)
+    if (pieces.length > 0) return Effect.succeed(Chunk.unsafeFromArray(pieces))
+    if (readable.errored !== null) return Effect.fail(Option.some(readable.errored))
+    if (readable.readableEnded) return Effect.fail(Option.none())
+    if (readable.destroyed) return Effect.fail(Option.some(new Error("a stream was destroyed before its end")))
+    return Effect.zipRight(changed.waitOrLeave(), next)
+  })
+  return Stream.repeatEffectChunkOption(next)
+}
 
 /** Anything with a `pipe` is a readable of Node's, old or new, or of somebody who means to be one. */
 const isReadable = (body: object): body is NodeJS.ReadableStream => "pipe" in body && typeof body.pipe === "function"
@@ -60,6 +91,7 @@ export const formContent = (form: FormData): { readonly content: Content; readon
 export const discard = (body: unknown): void => {
   if (typeof body !== "object" || body === null) return
   if (body instanceof ReadableStream) body.cancel().catch(() => {})
+  else if (body instanceof Response) discard(body.body)
   else if (isReadable(body))
     asReadable(body)
       .on("error", () => {})

@@ -6,11 +6,17 @@
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
+import { RouteContext } from "@effect/platform/HttpRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Multipart from "@effect/platform/Multipart"
+import type * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type * as FiberId from "effect/FiberId"
 import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { ValueError } from "../../Errors.js"
@@ -18,7 +24,9 @@ import type { Request } from "../../Request.js"
 import type { Responded } from "../../Response.js"
 import { type Exchange, ExchangeKey } from "../exchange.js"
 import { Hosted } from "../hosted.js"
+import { RequestScope } from "../net/requestFibers.js"
 import { bodyError } from "./failures.js"
+import { unwrapped } from "./multipart.js"
 import { ServerRequest } from "./serverRequest.js"
 import { beginSpan } from "./span.js"
 import type { WebSockets } from "./webSocket.js"
@@ -32,17 +40,25 @@ export interface House {
 /** 10 MiB: what `NodeHttpServer` means to allow. */
 const maxBodySize = Option.some(FileSystem.MiB(10))
 
+export type Persisting = Effect.Effect<
+  Multipart.Persisted,
+  Multipart.MultipartError,
+  Scope.Scope | FileSystem.FileSystem | Path.Path
+>
+
+type Running = Fiber.RuntimeFiber<unknown, unknown>
+
 type BodyEffect<A> = Effect.Effect<A, ReturnType<typeof bodyError>>
 
 export class Call extends Hosted {
-  /** An answer has been given, or is being: there is none after it. */
-  isHandled = false
   evidence: Responded | undefined
   span: Tracer.Span | undefined
   /** Waits until a connection that was upgraded has ended; gives the evidence. */
   upgraded: Effect.Effect<Responded> | undefined
+  private heldBack: (() => void) | undefined
   private knownBytes: Buffer | undefined
   private knownText: string | undefined
+  private persisting: Persisting | undefined
 
   constructor(
     readonly native: Request,
@@ -57,6 +73,17 @@ export class Call extends Hosted {
     return this.house.work
   }
 
+  /** Within another effect it has a scope of its own, as it has everywhere: that one's goes on behind it. */
+  override commit(): Effect.Effect<Responded, ValueError> {
+    return Effect.suspend(() => {
+      const scope = new RequestScope()
+      return super.commit().pipe(
+        Effect.provideService(Scope.Scope, scope),
+        Effect.onExit((exit) => scope.end(exit) ?? Effect.void)
+      )
+    })
+  }
+
   addServices(services: Map<string, unknown>, fiberRefs: FiberRefs.FiberRefs): void {
     const request = new ServerRequest(this, this.native.url, undefined, undefined)
     services.set(Call.Tag.key, this)
@@ -64,6 +91,23 @@ export class Call extends Hosted {
     if (!services.has(MaxBodySize.key)) services.set(MaxBodySize.key, maxBodySize)
     const span = (this.span = beginSpan(request, services, fiberRefs))
     if (span !== undefined) services.set(Tracer.ParentSpan.key, span)
+  }
+
+  /**
+   * A route that is uninterruptible goes on, though what is around it is not: an interruption comes to it when it has
+   * ended, as it would in `NodeHttpServer`.
+   */
+  override interrupt(fiber: Running, inNameOf: FiberId.FiberId | undefined): void {
+    const route = fiber.currentContext.unsafeMap.get(RouteContext.key)?.route
+    if (route?.uninterruptible === true) this.heldBack = () => super.interrupt(fiber, inNameOf)
+    else super.interrupt(fiber, inNameOf)
+  }
+
+  /** The application has ended: what was held back from it comes to whatever is left to be done. */
+  letGo(): void {
+    if (this.heldBack === undefined) return
+    this.heldBack()
+    this.heldBack = undefined
   }
 
   get exchange(): Exchange {
@@ -99,6 +143,12 @@ export class Call extends Hosted {
     return Stream.suspend(() =>
       this.knownBytes === undefined ? this.exchange.stream : Stream.succeed<Uint8Array>(this.knownBytes)
     )
+  }
+
+  /** The form in the body, persisted once, whoever asks. */
+  persisted(parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>): Persisting {
+    // `cached` makes no decision and does not wait: it only makes the place to remember in.
+    return (this.persisting ??= Effect.runSync(Effect.cached(Effect.mapError(Multipart.toPersisted(parts), unwrapped))))
   }
 
   /** The head of an answer has left. */

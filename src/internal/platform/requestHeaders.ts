@@ -27,9 +27,11 @@ const singular: ReadonlySet<string> = new Set([
   "user-agent"
 ])
 
-/** A function's objects share a shape, which those of `Object.create` do not. */
-const HeaderRecord = (() => {}) as unknown as new () => Record<string, string>
-HeaderRecord.prototype = Object.getPrototypeOf(Headers.empty)
+/** A constructor's objects share a shape, which those of `Object.create` do not. */
+function makeRecord(): void {}
+makeRecord.prototype = Object.getPrototypeOf(Headers.empty)
+// No class: the prototype of one is its own, and has a `constructor` that a field may be called, too.
+const HeaderRecord = makeRecord as unknown as new () => Record<string, string>
 
 /** Joins what was sent more than once: `; ` between cookies, `, ` between all else (RFC 9110 §5.3, RFC 6265 §5.4). */
 export const headersOf = (fields: ReadonlyArray<string>): Headers.Headers => {

@@ -4,39 +4,32 @@
  * @internal
  */
 import * as Cookies from "@effect/platform/Cookies"
-import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Headers from "@effect/platform/Headers"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import type { HttpMethod } from "@effect/platform/HttpMethod"
 import type * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as Multipart from "@effect/platform/Multipart"
-import type * as Path from "@effect/platform/Path"
+import type * as Multipart from "@effect/platform/Multipart"
 import type * as Socket from "@effect/platform/Socket"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type { ReadonlyRecord } from "effect/Record"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { flatOf } from "../headers.js"
-import type { Call } from "./call.js"
-import { answered, bodyError, decodeError, multipartError } from "./failures.js"
+import type { Call, Persisting } from "./call.js"
+import { bodyError, decodeError, multipartError } from "./failures.js"
+import { partsOf } from "./multipart.js"
 import { headersOf } from "./requestHeaders.js"
 
 type RequestError = HttpServerError.RequestError
 
-type Persisting = Effect.Effect<
-  Multipart.Persisted,
-  Multipart.MultipartError,
-  Scope.Scope | FileSystem.FileSystem | Path.Path
->
+const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
 /** All but the request line is made when somebody looks. Extensible: applications keep properties of their own on it. */
 export class ServerRequest extends Inspectable.Class implements HttpServerRequest.HttpServerRequest {
   private knownCookies: ReadonlyRecord<string, string> | undefined
-  private persisting: Persisting | undefined
 
   constructor(
     private readonly call: Call,
@@ -122,13 +115,12 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
   }
 
   get multipart(): Persisting {
-    // `cached` makes no decision and does not wait: it only makes the place to remember in.
-    return (this.persisting ??= Effect.runSync(Effect.cached(Multipart.toPersisted(this.multipartStream))))
+    return this.call.persisted(this.multipartStream)
   }
 
   get multipartStream(): Stream.Stream<Multipart.Part, Multipart.MultipartError> {
     const bytes = Stream.mapError(this.call.stream, multipartError)
-    return Stream.mapError(Stream.pipeThroughChannel(bytes, Multipart.makeChannel(this.headers)), answered)
+    return partsOf(bytes, this.headers)
   }
 
   get upgrade(): Effect.Effect<Socket.Socket, RequestError> {
@@ -141,7 +133,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
 
   /** A body that has been read is shown; one that has not is left alone. */
   toJSON(): unknown {
-    const body = this.call.readText
+    const body = this.shownBody
     return {
       _id: "@effect/platform/HttpServerRequest",
       method: this.method,
@@ -150,5 +142,14 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
       remoteAddress: this.remoteAddress.toJSON(),
       ...(body === undefined ? {} : { body })
     }
+  }
+
+  /** What `HttpIncomingMessage.inspect` shows: text, as what its type says that it is. */
+  private get shownBody(): unknown {
+    const text = this.call.readText
+    const type = this.headers["content-type"] ?? ""
+    if (text === undefined) return undefined
+    if (type.includes("application/json")) return text === "" ? null : Option.getOrUndefined(parseJson(text))
+    return type.includes("text/") || type.includes("urlencoded") ? text : undefined
   }
 }

@@ -1,0 +1,528 @@
+/** Responses: every kind of body, HEAD, statuses without content, cookies, and heads that cannot be sent. */
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { PassThrough, Readable } from "node:stream"
+import * as Cookies from "@effect/platform/Cookies"
+import * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { layerContext } from "../../../src/HttpServer.js"
+import { Lines } from "../../server/logged.js"
+import type { Answer } from "../../wire/answer.js"
+import { eventually } from "../../wire/facts.js"
+import { ask, connect, get, requestText } from "../../wire/raw.js"
+import { endless, quiet, serving } from "../harness.js"
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+const pieces = Stream.make(bytes("in "), bytes("pieces"))
+
+const formData = (): FormData => {
+  const form = new FormData()
+  form.append("field", "value")
+  return form
+}
+
+const webStream = (text: string): ReadableStream<Uint8Array> =>
+  new ReadableStream({
+    start: (controller) => {
+      controller.enqueue(bytes(text))
+      controller.close()
+    }
+  })
+
+/** By a handler that is there still when the application has ended. */
+const prepared = (app: HttpApp.Default, handler: HttpApp.PreResponseHandler): HttpApp.Default =>
+  Effect.zipRight(HttpApp.appendPreResponseHandler(handler), app)
+
+const plain = { contentType: "text/plain" }
+
+/** What an application gives, by name; the text that arrives; and how its length is told. */
+const bodies: ReadonlyArray<
+  readonly [
+    what: string,
+    response: () => HttpServerResponse.HttpServerResponse,
+    text: string | RegExp,
+    framing: string,
+    type?: string | RegExp
+  ]
+> = [
+  ["empty", () => HttpServerResponse.empty({ status: 200 }), "", "0"],
+  ["text", () => HttpServerResponse.text("a text"), "a text", "6", "text/plain"],
+  ["no text", () => HttpServerResponse.text(""), "", "0", "text/plain"],
+  ["Uint8Array", () => HttpServerResponse.uint8Array(bytes("bytes")), "bytes", "5", "application/octet-stream"],
+  ["json", () => HttpServerResponse.unsafeJson({ a: 1 }), '{"a":1}', "7", "application/json"],
+  ["raw text", () => HttpServerResponse.raw("raw é", plain), "raw é", "6", "text/plain"],
+  ["raw bytes", () => HttpServerResponse.raw(bytes("raw")), "raw", "3"],
+  ["raw ArrayBuffer", () => HttpServerResponse.raw(new Uint8Array([97, 98]).buffer), "ab", "2"],
+  ["raw nothing", () => HttpServerResponse.raw(null), "", "0"],
+  ["raw Readable", () => HttpServerResponse.raw(Readable.from([Buffer.from("re"), "ad"]), plain), "read", "chunked"],
+  [
+    "raw Readable with its length",
+    () => HttpServerResponse.raw(Readable.from([Buffer.from("read")]), { contentLength: 4 }),
+    "read",
+    "4"
+  ],
+  ["raw web stream", () => HttpServerResponse.raw(webStream("web")), "web", "chunked"],
+  ["raw Response", () => HttpServerResponse.raw(new Response("response")), "response", "chunked"],
+  ["raw Blob", () => HttpServerResponse.raw(new Blob(["blob"])), "blob", "chunked"],
+  [
+    "FormData",
+    () => HttpServerResponse.formData(formData()),
+    /name="field"\r\n\r\nvalue/,
+    "chunked",
+    /^multipart\/form-data; boundary=/
+  ],
+  ["stream", () => HttpServerResponse.stream(pieces, plain), "in pieces", "chunked", "text/plain"],
+  ["stream with its length", () => HttpServerResponse.stream(pieces, { contentLength: 9 }), "in pieces", "9"],
+  ["stream of nothing", () => HttpServerResponse.stream(Stream.empty), "", "chunked"],
+  [
+    "web Response",
+    () => HttpServerResponse.fromWeb(new Response("from the web")),
+    "from the web",
+    "chunked",
+    /^text\/plain/
+  ],
+  ["web Response without a body", () => HttpServerResponse.fromWeb(new Response(null)), "", "0"]
+]
+
+const framingOf = (answer: Answer): string | undefined =>
+  answer.header("Transfer-Encoding") ?? answer.header("Content-Length")
+
+/** Serves what is asked for by its number, so that all of them share a connection. */
+const servingAll = serving(Effect.map(HttpServerRequest, ({ url }) => bodies[Number(url.slice(1))]![1]()))
+
+describe("a response's body", () => {
+  for (const [i, [what, , text, framing, type]] of bodies.entries()) {
+    it.scopedLive(`is sent: ${what}`, () =>
+      Effect.gen(function* () {
+        const wire = yield* connect(yield* servingAll)
+        // Twice: what one leaves behind is not the next one's.
+        for (let times = 0; times < 2; times++) {
+          yield* wire.send(requestText(`GET /${i}`))
+          const answer = yield* wire.readAnswer()
+          expect(answer.status).toBe(200)
+          if (typeof text === "string") expect(answer.text).toBe(text)
+          else expect(answer.text).toMatch(text)
+          expect(framingOf(answer)).toBe(framing)
+          if (type !== undefined) expect(answer.header("Content-Type")).toMatch(type)
+        }
+      })
+    )
+
+    it.scopedLive(`is left out for HEAD, and the connection goes on: ${what}`, () =>
+      Effect.gen(function* () {
+        const wire = yield* connect(yield* servingAll)
+        yield* wire.send(requestText(`HEAD /${i}`) + requestText(`GET /${i}`))
+        const head = yield* wire.readAnswer("HEAD")
+        expect([head.status, head.body.length]).toStrictEqual([200, 0])
+        expect(framingOf(head)).toBe(framing === "chunked" ? undefined : framing)
+        if (type !== undefined) expect(head.header("Content-Type")).toMatch(type)
+        expect((yield* wire.readAnswer()).status).toBe(200)
+      })
+    )
+
+    for (const status of [204, 304]) {
+      it.scopedLive(`is left out of a ${status}: ${what}`, () =>
+        Effect.gen(function* () {
+          const port = yield* serving(Effect.sync(() => HttpServerResponse.setStatus(bodies[i]![1](), status)))
+          const wire = yield* connect(port)
+          yield* wire.send(requestText("GET /") + requestText("GET /"))
+          for (let times = 0; times < 2; times++) {
+            const answer = yield* wire.readAnswer()
+            expect([answer.status, answer.body.length]).toStrictEqual([status, 0])
+            expect(answer.header("Transfer-Encoding")).toBeUndefined()
+          }
+        })
+      )
+    }
+  }
+
+  it.scopedLive("may be of anything else only as a defect", () =>
+    Effect.gen(function* () {
+      const wire = yield* connect(yield* serving(Effect.sync(() => HttpServerResponse.raw({ not: "a body" }))))
+      yield* wire.send(requestText("GET /") + requestText("GET /"))
+      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readAnswer()).status).toBe(500)
+    })
+  )
+})
+
+describe("a head", () => {
+  it.scopedLive("has each name once, though a body knows its own type and length", () =>
+    Effect.gen(function* () {
+      const port = yield* serving(
+        HttpServerResponse.text("text", {
+          headers: { "Content-Type": "text/html", "Content-Length": "4", "X-One": "1" }
+        })
+      )
+      const answer = yield* get(port)
+      const names = answer.fields.map(([name]) => name.toLowerCase()).sort()
+      expect(names).toStrictEqual(["content-length", "content-type", "date", "x-one"])
+      expect(answer.header("Content-Type")).toBe("text/html")
+    })
+  )
+
+  it.scopedLive("keeps the length that an answer to HEAD says of what GET would get", () =>
+    Effect.gen(function* () {
+      const port = yield* serving(HttpServerResponse.empty({ status: 200, headers: { "content-length": "123" } }))
+      expect((yield* ask(port, requestText("HEAD /"), "HEAD")).header("Content-Length")).toBe("123")
+    })
+  )
+
+  it.scopedLive("has cookies, and set-cookie besides, each in a line of its own", () =>
+    Effect.gen(function* () {
+      const port = yield* serving(
+        HttpServerResponse.empty({ headers: { "set-cookie": "own=1" } }).pipe(
+          HttpServerResponse.unsafeSetCookie("a", "x y", { httpOnly: true }),
+          HttpServerResponse.unsafeSetCookie("b", "2")
+        )
+      )
+      const { fields } = yield* get(port)
+      expect(fields.filter(([name]) => name.toLowerCase() === "set-cookie").map(([, value]) => value)).toStrictEqual([
+        "a=x%20y; HttpOnly",
+        "b=2",
+        "own=1"
+      ])
+    })
+  )
+
+  it.scopedLive("has the cookies of a web Response", () =>
+    Effect.gen(function* () {
+      const web = new Response("", {
+        status: 201,
+        headers: [
+          ["set-cookie", "a=1"],
+          ["set-cookie", "b=2; Path=/"],
+          ["x-one", "1"]
+        ]
+      })
+      const answer = yield* get(yield* serving(HttpServerResponse.fromWeb(web)))
+      expect([answer.status, answer.header("X-One")]).toStrictEqual([201, "1"])
+      expect(
+        answer.fields.filter(([name]) => name.toLowerCase() === "set-cookie").map(([, value]) => value)
+      ).toStrictEqual(["a=1", "b=2; Path=/"])
+    })
+  )
+
+  it.scopedLive("says nothing of the connection that a proxied answer came by", () =>
+    Effect.gen(function* () {
+      const web = new Response("proxied", {
+        headers: { connection: "keep-alive", "keep-alive": "timeout=5", "transfer-encoding": "chunked", "x-kept": "1" }
+      })
+      const fetched = HttpClientResponse.fromWeb(HttpClientRequest.get("http://elsewhere/"), web)
+      const wire = yield* connect(
+        yield* serving(Effect.sync(() => HttpServerResponse.stream(fetched.stream, { headers: fetched.headers })))
+      )
+      yield* wire.send(requestText("GET /"))
+      const answer = yield* wire.readAnswer()
+      expect([answer.text, answer.header("X-Kept"), answer.header("Transfer-Encoding")]).toStrictEqual([
+        "proxied",
+        "1",
+        "chunked"
+      ])
+      expect([answer.header("Keep-Alive"), answer.header("Connection")]).toStrictEqual([undefined, undefined])
+    })
+  )
+
+  it.scopedLive("leaves the framing to the server, whatever transfer-encoding the application gives", () =>
+    Effect.gen(function* () {
+      const response = HttpServerResponse.text("text", { headers: { "transfer-encoding": "chunked" } })
+      const answer = yield* get(yield* serving(response))
+      expect([answer.text, framingOf(answer)]).toStrictEqual(["text", "4"])
+    })
+  )
+
+  it.scopedLive("ends the connection where the application says so", () =>
+    Effect.gen(function* () {
+      const wire = yield* connect(yield* serving(HttpServerResponse.text("last", { headers: { connection: "close" } })))
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).header("Connection")).toBe("close")
+      expect(yield* wire.ending).toBe("FIN")
+    })
+  )
+
+  for (const [what, headers] of [
+    ["a line end", { "x-bad": "a\r\nb" }],
+    ["a name that is none", { "x bad": "a" }],
+    ["what is not latin1", { "x-bad": "€" }],
+    ["a length that is none", { "content-length": "many" }]
+  ] as const) {
+    it.scopedLive(`that cannot be sent is a defect of the application's: ${what}`, () =>
+      Effect.gen(function* () {
+        const lines = new Lines()
+        const response = HttpServerResponse.stream(pieces, { headers })
+        const port = yield* serving(response, {
+          live: Layer.merge(quiet, lines.layer),
+          middleware: (app) => Effect.tapErrorCause(app, (cause) => Effect.log("seen", cause))
+        })
+        const wire = yield* connect(port)
+        yield* wire.send(requestText("GET /") + requestText("GET /"))
+        expect((yield* wire.readAnswer()).status).toBe(500)
+        expect((yield* wire.readAnswer()).status).toBe(500)
+        expect((yield* lines.some(({ message }) => message.includes("seen"))).message).toContain("seen")
+      })
+    )
+  }
+
+  it.scopedLive("cannot be sent where a pre-response handler spoils every answer, and the client is told", () =>
+    Effect.gen(function* () {
+      const app = prepared(Effect.succeed(HttpServerResponse.text("fine")), (_, response) =>
+        Effect.succeed(HttpServerResponse.setHeader(response, "x-bad", "a\nb"))
+      )
+      const spoiled = yield* get(yield* serving(app))
+      expect([spoiled.status, spoiled.header("x-bad")]).toStrictEqual([500, undefined])
+      const replaced = yield* serving(app, {
+        middleware: (app) => Effect.catchAllCause(app, () => HttpServerResponse.empty({ status: 418 }))
+      })
+      expect((yield* get(replaced)).status).toBe(418)
+    })
+  )
+
+  it.scopedLive("has cookies that the application has made of anything only as a defect", () =>
+    Effect.gen(function* () {
+      const cookies = Cookies.setCookie(Cookies.empty, Cookies.unsafeMakeCookie("a", "b"))
+      const answer = yield* get(yield* serving(HttpServerResponse.empty({ cookies })))
+      expect(answer.header("Set-Cookie")).toBe("a=b")
+    })
+  )
+})
+
+/** Files, whose descriptors the system can be asked about. */
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "contract-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+const openIn = (path: string): number =>
+  readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path)
+    } catch {
+      return false
+    }
+  }).length
+
+const closedIn = (path: string) =>
+  eventually(
+    Effect.sync(() => openIn(path)),
+    (open) => open === 0,
+    "all files closed"
+  )
+
+describe("a file", () => {
+  const content = "0123456789"
+
+  const fileIn = (path: string): string => {
+    const file = join(path, "file.txt")
+    writeFileSync(file, content)
+    return file
+  }
+
+  for (const [options, text] of [
+    [{}, content],
+    [{ offset: 3 }, "3456789"],
+    [{ bytesToRead: 4 }, "0123"],
+    [{ offset: 2, bytesToRead: 4 }, "2345"]
+  ] as const) {
+    it.scopedLive(`is sent by ${JSON.stringify(options)}, and the connection goes on`, () =>
+      Effect.gen(function* () {
+        const path = yield* folder
+        const wire = yield* connect(
+          yield* Effect.provide(serving(HttpServerResponse.file(fileIn(path), options)), layerContext)
+        )
+        yield* wire.send(requestText("GET /") + requestText("HEAD /") + requestText("GET /"))
+        const answer = yield* wire.readAnswer()
+        expect([answer.text, answer.header("Content-Length")]).toStrictEqual([text, String(text.length)])
+        expect(answer.header("Content-Type")).toBe("text/plain")
+        expect(answer.header("ETag")).toBeDefined()
+        expect(answer.header("Last-Modified")).toBeDefined()
+        expect((yield* wire.readAnswer("HEAD")).header("Content-Length")).toBe(String(text.length))
+        expect((yield* wire.readAnswer()).text).toBe(text)
+        yield* closedIn(path)
+      })
+    )
+  }
+
+  it.scopedLive("of the web is sent", () =>
+    Effect.gen(function* () {
+      const file = new File(["of the web"], "a.html", { lastModified: 0 })
+      const app = HttpServerResponse.fileWeb(file)
+      const answer = yield* get(yield* Effect.provide(serving(app), layerContext))
+      expect([answer.text, answer.header("Content-Type")]).toStrictEqual(["of the web", "text/html"])
+    })
+  )
+
+  const unsent: ReadonlyArray<
+    readonly [
+      string,
+      Parameters<typeof serving>[1],
+      (file: HttpServerResponse.HttpServerResponse) => HttpApp.Default,
+      string
+    ]
+  > = [
+    ["by HEAD", {}, Effect.succeed, "HEAD"],
+    ["by a 304", {}, (file) => Effect.succeed(HttpServerResponse.setStatus(file, 304)), "GET"],
+    [
+      "by a head that cannot be sent",
+      {},
+      (file) => Effect.succeed(HttpServerResponse.setHeader(file, "x-bad", "\n")),
+      "GET"
+    ],
+    [
+      "by a pre-response handler that fails",
+      {},
+      (file) => prepared(Effect.succeed(file), () => Effect.die("refused")),
+      "GET"
+    ],
+    [
+      "by a pre-response handler that replaces it",
+      {},
+      (file) => prepared(Effect.succeed(file), () => Effect.succeed(HttpServerResponse.text("other"))),
+      "GET"
+    ],
+    [
+      "by another answer before it",
+      { middleware: (app) => Effect.flatMap(app, () => Effect.suspend(() => replaced!)) },
+      (file) => {
+        replaced = Effect.succeed(file)
+        return Effect.succeed(HttpServerResponse.text("other"))
+      },
+      "GET"
+    ]
+  ]
+  let replaced: HttpApp.Default | undefined
+
+  for (const [how, given, app, method] of unsent) {
+    it.scopedLive(`is closed when it is not sent: ${how}`, () =>
+      Effect.gen(function* () {
+        const path = yield* folder
+        const file = Effect.flatMap(HttpServerResponse.file(fileIn(path)), (response) => {
+          // It has been opened when this answers.
+          return Effect.zipRight(
+            eventually(
+              Effect.sync(() => openIn(path)),
+              (open) => open > 0,
+              "opened"
+            ),
+            app(response)
+          )
+        })
+        const port = yield* Effect.provide(serving(file, given), layerContext)
+        yield* ask(port, requestText(`${method} /`), method)
+        yield* closedIn(path)
+      })
+    )
+  }
+
+  it.scopedLive("is closed when its client leaves in the middle of it", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      const file = join(path, "large")
+      writeFileSync(file, Buffer.alloc(32 * 1024 * 1024))
+      const wire = yield* connect(yield* Effect.provide(serving(HttpServerResponse.file(file)), layerContext))
+      yield* wire.send(requestText("GET /"))
+      yield* wire.readUntil((seen) => seen.length > 1024)
+      yield* wire.stopReading
+      expect(openIn(path)).toBe(1)
+      yield* wire.reset
+      yield* closedIn(path)
+    })
+  )
+})
+
+describe("a stream that stands still", () => {
+  for (const [what, body] of [
+    ["of Node's", () => new PassThrough()],
+    ["of the web", () => new ReadableStream<Uint8Array>()],
+    ["of Effect's", () => undefined]
+  ] as const) {
+    it.scopedLive(`ends with its client: ${what}`, () =>
+      Effect.gen(function* () {
+        const { end, running, app } = yield* endless
+        const given = body()
+        const stream = given === undefined ? HttpServerResponse.stream(Stream.never) : HttpServerResponse.raw(given)
+        // The request's scope tells how it has ended.
+        const port = yield* serving(Effect.as(Effect.forkScoped(app), stream))
+        const wire = yield* connect(port)
+        yield* wire.send(requestText("GET /"))
+        yield* running
+        yield* wire.reset
+        expect((yield* end)._tag).toBe("Failure")
+        if (given instanceof PassThrough) expect(given.destroyed).toBe(true)
+      })
+    )
+  }
+})
+
+describe("a stream that fails", () => {
+  const broken = Stream.fail("broken")
+
+  it.scopedLive("before its first byte is answered by 500", () =>
+    Effect.gen(function* () {
+      const wire = yield* connect(yield* serving(HttpServerResponse.stream(broken)))
+      yield* wire.send(requestText("GET /") + requestText("GET /"))
+      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readAnswer()).status).toBe(500)
+    })
+  )
+
+  const failing = (): Readable =>
+    new Readable({
+      read() {
+        this.destroy(new Error("broken"))
+      }
+    })
+
+  it.scopedLive("before its first byte is answered by 500, of Node's too", () =>
+    Effect.gen(function* () {
+      expect((yield* get(yield* serving(Effect.sync(() => HttpServerResponse.raw(failing()))))).status).toBe(500)
+    })
+  )
+
+  for (const [what, response] of [
+    ["a stream", () => HttpServerResponse.stream(Stream.concat(pieces, broken))],
+    [
+      "a stream of Node's",
+      () => HttpServerResponse.raw(Readable.from(Stream.toAsyncIterable(Stream.concat(pieces, broken))))
+    ],
+    ["a stream that is too short", () => HttpServerResponse.stream(pieces, { contentLength: 100 })]
+  ] as const) {
+    it.scopedLive(`behind the head breaks the connection, so that nobody takes it for whole: ${what}`, () =>
+      Effect.gen(function* () {
+        const wire = yield* connect(yield* serving(Effect.sync(response)))
+        yield* wire.send(requestText("GET /"))
+        const all = (yield* wire.readToEnd).toString()
+        expect(all).toMatch(/^HTTP\/1\.1 200 OK/)
+        expect(all).toContain("pieces")
+        expect(all.endsWith("0\r\n\r\n")).toBe(false)
+      })
+    )
+  }
+
+  it.scopedLive("by giving more than it has announced breaks the connection too", () =>
+    Effect.gen(function* () {
+      const wire = yield* connect(yield* serving(HttpServerResponse.stream(pieces, { contentLength: 3 })))
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readToEnd).toString()).not.toContain("pieces")
+    })
+  )
+})
+
+describe("server-sent events", () => {
+  it.scopedLive("begin at once: the head leaves before the first event", () =>
+    Effect.gen(function* () {
+      const events = HttpServerResponse.stream(Stream.never, { contentType: "text/event-stream" })
+      const wire = yield* connect(yield* serving(events))
+      yield* wire.send(requestText("GET /"))
+      expect(yield* wire.readUntil((seen) => seen.endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1\.1 200 OK/)
+    })
+  )
+})

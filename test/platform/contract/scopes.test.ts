@@ -1,0 +1,255 @@
+/** The scope of a request: when it ends, how, and who may take it over. And applications inside of handlers. */
+
+import * as HttpApp from "@effect/platform/HttpApp"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { toHandler } from "../../../src/HttpServer.js"
+import { respond } from "../../../src/Response.js"
+import { serving as servingHandler } from "../../server/harness.js"
+import { connect, get, requestText } from "../../wire/raw.js"
+import { Story, serving } from "../harness.js"
+
+const text = HttpServerResponse.text
+
+const named = (exit: Exit.Exit<unknown, unknown>): string =>
+  Exit.match(exit, {
+    onSuccess: () => "Success",
+    onFailure: (cause) => (Cause.isInterruptedOnly(cause) ? "Interrupt" : "Failure")
+  })
+
+const finalized = (story: Story<string>, name = "scope") =>
+  Effect.addFinalizer((exit) => story.told(`${name} ${named(exit)}`))
+
+describe("the scope of a request", () => {
+  for (const [what, app, expected] of [
+    ["succeeds", Effect.succeed(text("x")), "Success"],
+    ["fails", Effect.fail("mine"), "Failure"],
+    ["dies", Effect.die("mine"), "Failure"],
+    ["dies by a response", Effect.die(text("x")), "Success"]
+  ] as const) {
+    it.scopedLive(`tells its finalizers of an application that ${what}`, () =>
+      Effect.gen(function* () {
+        const story = new Story<string>()
+        const port = yield* serving(Effect.zipRight(finalized(story), app))
+        yield* get(port)
+        expect(yield* story.upTo(1)).toStrictEqual([`scope ${expected}`])
+      })
+    )
+
+    it.scopedLive(`tells them of success where a middleware was told: ${what}`, () =>
+      Effect.gen(function* () {
+        const story = new Story<string>()
+        const port = yield* serving(Effect.zipRight(finalized(story), app), {
+          middleware: (app) => Effect.onExit(app, (exit) => story.told(named(exit)))
+        })
+        yield* get(port)
+        expect(yield* story.upTo(2)).toStrictEqual([expected, "scope Success"])
+      })
+    )
+  }
+
+  it.scopedLive("tells them of an interruption", () =>
+    Effect.gen(function* () {
+      const story = new Story<string>()
+      const app: HttpApp.Default<never, Scope.Scope> = Effect.zipRight(
+        finalized(story),
+        Effect.zipRight(story.told("running"), Effect.never)
+      )
+      const wire = yield* connect(yield* serving(app))
+      yield* wire.send(requestText("GET /"))
+      yield* story.upTo(1)
+      yield* wire.reset
+      expect((yield* story.upTo(2))[1]).toMatch(/^scope (Interrupt|Failure)$/)
+    })
+  )
+
+  it.scopedLive("ends behind the whole of a stream, the last finalizer first", () =>
+    Effect.gen(function* () {
+      const story = new Story<string>()
+      const body = Stream.fromEffect(story.told("body")).pipe(Stream.map(() => new Uint8Array(1)))
+      const app = finalized(story, "one").pipe(
+        Effect.zipRight(finalized(story, "two")),
+        Effect.as(HttpServerResponse.stream(body))
+      )
+      yield* get(yield* serving(app))
+      expect(yield* story.upTo(3)).toStrictEqual(["body", "two Success", "one Success"])
+    })
+  )
+
+  it.scopedLive("is ended before the next request of its connection", () =>
+    Effect.gen(function* () {
+      const story = new Story<string>()
+      const app = Effect.flatMap(HttpServerRequest, ({ url }) =>
+        Effect.zipRight(finalized(story, url), Effect.as(story.told(`run ${url}`), text("x")))
+      )
+      const wire = yield* connect(yield* serving(app))
+      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
+      yield* wire.readAnswer()
+      yield* wire.readAnswer()
+      expect((yield* story.upTo(4)).map((line) => line.slice(0, 6))).toStrictEqual([
+        "run /1",
+        "/1 Suc",
+        "run /2",
+        "/2 Suc"
+      ])
+    })
+  )
+
+  it.scopedLive("may be taken over by whoever ejects it", () =>
+    Effect.gen(function* () {
+      const story = new Story<string>()
+      let own: Scope.CloseableScope | undefined
+      const app = Effect.zipRight(
+        finalized(story),
+        Effect.map(Effect.scope, (scope) => {
+          HttpApp.ejectDefaultScopeClose(scope)
+          // Whoever ejects a scope is to close it.
+          own = scope as Scope.CloseableScope
+          return text("x")
+        })
+      )
+      const wire = yield* connect(yield* serving(app))
+      yield* wire.send(requestText("GET /"))
+      yield* wire.readAnswer()
+      yield* wire.halfClose
+      yield* wire.ending
+      expect(story.all).toStrictEqual([])
+      yield* Scope.close(own!, Exit.void)
+      expect(story.all).toStrictEqual(["scope Success"])
+    })
+  )
+
+  it.scopedLive("may be left to a stream", () =>
+    Effect.gen(function* () {
+      const story = new Story<string>()
+      const body = HttpServerResponse.stream(Stream.make(new TextEncoder().encode("streamed")))
+      const app = Effect.zipRight(
+        finalized(story),
+        Effect.sync(() => HttpApp.unsafeEjectStreamScope(body))
+      )
+      expect((yield* get(yield* serving(app))).text).toBe("streamed")
+      expect(yield* story.upTo(1)).toStrictEqual(["scope Success"])
+    })
+  )
+
+  it.scopedLive("is closed though one of its finalizers dies, and the answer stands", () =>
+    Effect.gen(function* () {
+      const story = new Story<string>()
+      const app = finalized(story).pipe(
+        Effect.zipRight(Effect.addFinalizer(() => Effect.die("broken"))),
+        Effect.as(text("stands"))
+      )
+      const wire = yield* connect(yield* serving(app))
+      yield* wire.send(requestText("GET /") + requestText("GET /"))
+      expect((yield* wire.readAnswer()).text).toBe("stands")
+      expect((yield* wire.readAnswer()).text).toBe("stands")
+      expect(yield* story.upTo(2)).toStrictEqual(["scope Success", "scope Success"])
+    })
+  )
+
+  it.scopedLive("is there for what the application forks", () =>
+    Effect.gen(function* () {
+      const story = new Story<string>()
+      const forked = Effect.forkScoped(
+        Effect.onInterrupt(Effect.zipRight(story.told("forked"), Effect.never), () => story.told("interrupted"))
+      )
+      const app = Effect.zipRight(
+        forked,
+        Effect.as(
+          story.some((line) => line === "forked"),
+          text("x")
+        )
+      )
+      yield* get(yield* serving(app))
+      expect(yield* story.upTo(2)).toStrictEqual(["forked", "interrupted"])
+    })
+  )
+})
+
+describe("toHandler", () => {
+  it.scopedLive("is a handler beside others, and in others", () =>
+    Effect.gen(function* () {
+      const story = new Story<string>()
+      const app = toHandler(
+        Effect.flatMap(HttpServerRequest, ({ url }) => Effect.as(finalized(story), text(`app ${url}`)))
+      )
+      const { port } = yield* servingHandler((request) => {
+        if (request.path === "/native") return respond(request, 200, "native")
+        if (request.path === "/plain") return app(request)
+        return finalized(story, "outer").pipe(
+          Effect.zipRight(app(request)),
+          Effect.zipLeft(story.told("behind the application"))
+        )
+      })
+      expect((yield* get(port, "/native")).text).toBe("native")
+      expect((yield* get(port, "/plain")).text).toBe("app /plain")
+      expect(yield* story.upTo(1)).toStrictEqual(["scope Success"])
+      expect((yield* get(port, "/wrapped")).text).toBe("app /wrapped")
+      expect((yield* story.upTo(4)).slice(1)).toStrictEqual([
+        "scope Success",
+        "behind the application",
+        "outer Success"
+      ])
+    })
+  )
+
+  it.scopedLive("answers by itself what fails, and gives the evidence", () =>
+    Effect.gen(function* () {
+      const story = new Story<number>()
+      const app = toHandler(Effect.fail("mine"))
+      const { port } = yield* servingHandler((request) => Effect.tap(app(request), ({ status }) => story.told(status)))
+      expect((yield* get(port)).status).toBe(500)
+      expect(yield* story.upTo(1)).toStrictEqual([500])
+    })
+  )
+
+  it.scopedLive("leaves no service to what comes behind it", () =>
+    Effect.gen(function* () {
+      const app = toHandler(text("x"))
+      const story = new Story<unknown>()
+      const { port } = yield* servingHandler((request) =>
+        Effect.zipLeft(
+          app(request),
+          Effect.flatMap(Effect.context<never>(), ({ unsafeMap }) => story.told(unsafeMap.has(HttpServerRequest.key)))
+        )
+      )
+      yield* get(port)
+      expect(yield* story.upTo(1)).toStrictEqual([false])
+    })
+  )
+
+  it.scopedLive("ends with a timeout around it, and the client is told", () =>
+    Effect.gen(function* () {
+      const story = new Story<string>()
+      const app = toHandler(Effect.onInterrupt(Effect.never, () => story.told("interrupted")))
+      const { port } = yield* servingHandler((request) =>
+        Effect.timeoutTo(app(request), {
+          duration: "20 millis",
+          onSuccess: (responded) => Effect.succeed(responded),
+          onTimeout: () => respond(request, 504, "too late")
+        }).pipe(Effect.flatten)
+      )
+      expect([503, 504]).toContain((yield* get(port)).status)
+      expect(story.all).toStrictEqual(["interrupted"])
+    })
+  )
+
+  it.scopedLive("has a middleware", () =>
+    Effect.gen(function* () {
+      const ref = FiberRef.unsafeMake("outside")
+      const app = toHandler(
+        Effect.map(FiberRef.get(ref), (inside) => text(inside)),
+        (app) => Effect.locally(app, ref, "inside")
+      )
+      const { port } = yield* servingHandler(app)
+      expect((yield* get(port)).text).toBe("inside")
+    })
+  )
+})

@@ -1,0 +1,213 @@
+/** `HttpServer.serve`: it registers and returns, and ends with its scope. */
+
+import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { layerServer, layerTest } from "../../../src/HttpServer.js"
+import { ask, connect, get, requestText } from "../../wire/raw.js"
+import { endless, listening, portOf, serving } from "../harness.js"
+
+class Greeting extends Context.Tag("test/Greeting")<Greeting, string>() {}
+
+const named = FiberRef.unsafeMake("nobody")
+
+describe("serve", () => {
+  it.scopedLive("returns at once, and the application answers", () =>
+    Effect.gen(function* () {
+      const server = yield* listening()
+      yield* server.serve(HttpServerResponse.text("here"))
+      const { status, text } = yield* get(portOf(server))
+      expect([status, text]).toStrictEqual([200, "here"])
+    })
+  )
+
+  it.scopedLive("lets who connects before anything is served wait", () =>
+    Effect.gen(function* () {
+      const server = yield* listening()
+      const wire = yield* connect(portOf(server))
+      yield* wire.send(requestText("GET /"))
+      yield* server.serve(HttpServerResponse.text("late"))
+      expect((yield* wire.readAnswer()).text).toBe("late")
+    })
+  )
+
+  it.scopedLive("ends with its scope, after which another application is served on the same address", () =>
+    Effect.gen(function* () {
+      const server = yield* listening()
+      const scope = yield* Scope.make()
+      yield* Scope.extend(server.serve(HttpServerResponse.text("one")), scope)
+      const wire = yield* connect(portOf(server))
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).text).toBe("one")
+      yield* Scope.close(scope, Exit.void)
+      expect(yield* wire.ending).toBe("FIN")
+      yield* server.serve(HttpServerResponse.text("two"))
+      expect((yield* get(portOf(server))).text).toBe("two")
+    })
+  )
+
+  it.scopedLive("drains in its finalizer: what is under way is answered", () =>
+    Effect.gen(function* () {
+      const server = yield* listening({ drainTimeout: "5 seconds" })
+      const scope = yield* Scope.make()
+      const running = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const app = Deferred.succeed(running, undefined).pipe(
+        Effect.zipRight(Deferred.await(go)),
+        Effect.as(HttpServerResponse.text("finished"))
+      )
+      yield* Scope.extend(server.serve(app), scope)
+      const wire = yield* connect(portOf(server))
+      yield* wire.send(requestText("GET /"))
+      yield* Deferred.await(running)
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* Effect.yieldNow()
+      yield* Deferred.succeed(go, undefined)
+      const answer = yield* wire.readAnswer()
+      expect(answer.text).toBe("finished")
+      yield* closing.await
+    })
+  )
+
+  it.scopedLive("captures the context and the FiberRefs that it is called with", () =>
+    Effect.gen(function* () {
+      const app = Effect.map(Effect.all([Greeting, FiberRef.get(named)]), (parts) =>
+        HttpServerResponse.text(parts.join(" "))
+      )
+      const served = serving(app).pipe(Effect.provideService(Greeting, "hello"), Effect.locally(named, "you"))
+      expect((yield* get(yield* served)).text).toBe("hello you")
+    })
+  )
+
+  it.scopedLive("gives every request FiberRefs of its own", () =>
+    Effect.gen(function* () {
+      const port = yield* serving(
+        Effect.map(
+          FiberRef.getAndUpdate(named, (name) => `${name}!`),
+          (name) => HttpServerResponse.text(name)
+        )
+      )
+      const wire = yield* connect(port)
+      for (let i = 0; i < 3; i++) {
+        yield* wire.send(requestText("GET /"))
+        expect((yield* wire.readAnswer()).text).toBe("nobody")
+      }
+    })
+  )
+
+  it.live("serves by HttpServer.serve, and logs its address by withLogAddress", () =>
+    Effect.gen(function* () {
+      const live = HttpServer.serve(HttpServerResponse.text("layered")).pipe(
+        HttpServer.withLogAddress,
+        Layer.provideMerge(layerServer({ port: 0, host: "127.0.0.1" }))
+      )
+      const url = yield* Effect.provide(HttpServer.addressFormattedWith(Effect.succeed), live)
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
+    })
+  )
+
+  it.scoped("serves by HttpServer.serveEffect, asked by the client of layerTest", () =>
+    Effect.gen(function* () {
+      const { HttpClient } = yield* Effect.promise(() => import("@effect/platform"))
+      yield* HttpServer.serveEffect(HttpServerResponse.text("tested"))
+      const answer = yield* HttpClient.get("/")
+      expect(yield* answer.text).toBe("tested")
+    }).pipe(Effect.provide(layerTest))
+  )
+})
+
+describe("closing the scope does not hang on", () => {
+  const closed = (server: HttpServer.HttpServer, scope: Scope.CloseableScope) =>
+    Effect.timeoutFailCause(Scope.close(scope, Exit.void), {
+      duration: "4 seconds",
+      onTimeout: () => Cause.die(`the server on ${portOf(server)} does not end`)
+    })
+
+  const closing = (what: HttpApp.Default, sent: string) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const server = yield* Scope.extend(listening(), scope)
+      yield* Scope.extend(server.serve(what), scope)
+      const wire = yield* connect(portOf(server))
+      yield* wire.send(sent)
+      return { wire, close: closed(server, scope) }
+    })
+
+  it.scopedLive("a connection that never sent a request", () =>
+    Effect.gen(function* () {
+      const { close, wire } = yield* closing(HttpServerResponse.text("unasked"), "")
+      yield* close
+      expect(yield* wire.ending).toBe("FIN")
+    })
+  )
+
+  it.scopedLive("an application that never ends, which is told, as is its client by 503", () =>
+    Effect.gen(function* () {
+      const { app, end, running } = yield* endless
+      const { close, wire } = yield* closing(app, requestText("GET /"))
+      yield* running
+      yield* close
+      expect(Exit.isInterrupted(yield* end)).toBe(true)
+      const answer = yield* wire.readAnswer()
+      expect([answer.status, answer.header("Connection")]).toStrictEqual([503, "close"])
+      expect(yield* wire.ending).toBe("FIN")
+    })
+  )
+
+  it.scopedLive("an endless stream, which breaks off", () =>
+    Effect.gen(function* () {
+      const body = Stream.concat(Stream.make(new TextEncoder().encode("begun")), Stream.never)
+      const { close, wire } = yield* closing(Effect.succeed(HttpServerResponse.stream(body)), requestText("GET /"))
+      yield* wire.readUntil((seen) => seen.includes("begun"))
+      yield* close
+      expect((yield* wire.readToEnd).toString()).not.toContain("0\r\n\r\n")
+    })
+  )
+
+  it.scopedLive("a body that never comes", () =>
+    Effect.gen(function* () {
+      const { HttpServerRequest } = yield* Effect.promise(() => import("@effect/platform/HttpServerRequest"))
+      const app = Effect.flatMap(HttpServerRequest, (request) => request.text).pipe(
+        Effect.orDie,
+        Effect.map((text) => HttpServerResponse.text(text))
+      )
+      const scope = yield* Scope.make()
+      const server = yield* Scope.extend(listening(), scope)
+      yield* Scope.extend(server.serve(app), scope)
+      const wire = yield* connect(portOf(server))
+      yield* wire.send(requestText("POST /", ["Content-Length: 10", "Expect: 100-continue"]))
+      yield* wire.readUntil((seen) => seen.includes("100 Continue"))
+      yield* closed(server, scope)
+      expect((yield* wire.readToEnd).toString()).toMatch(/^HTTP\/1.1 503 /)
+    })
+  )
+})
+
+describe("a served application", () => {
+  it.scopedLive("answers one request after the other of a connection", () =>
+    Effect.gen(function* () {
+      const port = yield* serving(HttpServerResponse.text("again"))
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
+      expect((yield* wire.readAnswer()).text).toBe("again")
+      expect((yield* wire.readAnswer()).text).toBe("again")
+    })
+  )
+
+  it.scopedLive("knows no statuses besides 2xx to 5xx", () =>
+    Effect.gen(function* () {
+      const port = yield* serving(HttpServerResponse.empty({ status: 700 }))
+      expect((yield* ask(port, requestText("GET /"))).status).toBe(500)
+    })
+  )
+})

@@ -1,0 +1,363 @@
+/** `HttpServerRequest.upgrade`: WebSockets, by a client of `ws` and by raw bytes. */
+
+import type * as HttpApp from "@effect/platform/HttpApp"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Socket from "@effect/platform/Socket"
+import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { WebSocket } from "ws"
+import { connect, get, requestText, withBody } from "../../wire/raw.js"
+import { listening, portOf, Story, serving } from "../harness.js"
+
+const decoder = new TextDecoder()
+
+/** Gives back what it gets, in capitals; tells how it ended. */
+const echo = (story = new Story<string>()): HttpApp.Default<unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { upgrade, url } = yield* HttpServerRequest
+    if (url === "/plain") return HttpServerResponse.text("plain")
+    const socket = yield* upgrade
+    const write = yield* socket.writer
+    yield* Effect.addFinalizer((exit) => story.told(`scope ${exit._tag}`))
+    story.tell("upgraded")
+    yield* Effect.onExit(
+      socket.runRaw((message) => {
+        const text = typeof message === "string" ? message : decoder.decode(message)
+        story.tell(text)
+        if (text === "die") return Effect.die("broken")
+        if (text === "close") return write(new Socket.CloseEvent(4001, "enough"))
+        return write(text.toUpperCase())
+      }),
+      (exit) => story.told(`run ${exit._tag}`)
+    )
+    return HttpServerResponse.empty()
+  })
+
+const handshake = (fields: ReadonlyArray<string> = [], path = "/"): string =>
+  requestText(`GET ${path}`, [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+    ...fields
+  ])
+
+/** A frame of a client's, masked by nothing but zeros. */
+const frame = (opcode: number, content: string | Buffer): Buffer => {
+  const bytes = Buffer.from(content)
+  return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | bytes.length, 0, 0, 0, 0]), bytes])
+}
+
+const closeFrame = (code: number): Buffer => frame(8, Buffer.from([code >> 8, code & 0xff]))
+
+interface Client {
+  readonly socket: WebSocket
+  readonly story: Story<string>
+}
+
+const open = (port: number, protocols: ReadonlyArray<string> = []): Effect.Effect<Client, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.async<Client>((resume) => {
+      const story = new Story<string>()
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/`, [...protocols])
+      socket.on("message", (bytes: Buffer) => story.tell(bytes.toString()))
+      socket.on("close", (code, reason) => story.tell(`closed ${code} ${reason}`))
+      socket.once("open", () => resume(Effect.succeed({ socket, story })))
+      socket.once("unexpected-response", (_, { statusCode }) => resume(Effect.die(statusCode)))
+      socket.on("error", (error) => resume(Effect.die(error)))
+    }),
+    ({ socket }) => Effect.sync(() => socket.terminate())
+  )
+
+describe("a WebSocket", () => {
+  it.scopedLive("echoes, as long as both like to", () =>
+    Effect.gen(function* () {
+      const { socket, story } = yield* open(yield* serving(echo()))
+      for (const message of ["one", "two", "x".repeat(100_000)]) socket.send(message)
+      expect(yield* story.upTo(3)).toStrictEqual(["ONE", "TWO", "X".repeat(100_000)])
+    })
+  )
+
+  it.scopedLive("is accepted by the key of its client, without extensions", () =>
+    Effect.gen(function* () {
+      const wire = yield* connect(yield* serving(echo()))
+      yield* wire.send(handshake(["Sec-WebSocket-Extensions: permessage-deflate"]))
+      const answer = yield* wire.readAnswer()
+      expect([answer.status, answer.header("Sec-WebSocket-Accept")]).toStrictEqual([
+        101,
+        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+      ])
+      expect(answer.header("Connection")?.toLowerCase()).toBe("upgrade")
+      expect(answer.header("Upgrade")).toBe("websocket")
+      expect(answer.header("Sec-WebSocket-Extensions")).toBeUndefined()
+    })
+  )
+
+  it.scopedLive("takes what comes right behind its handshake", () =>
+    Effect.gen(function* () {
+      const wire = yield* connect(yield* serving(echo()))
+      yield* wire.send(Buffer.concat([Buffer.from(handshake()), frame(1, "a"), frame(1, "b")]))
+      yield* wire.readAnswer()
+      expect(yield* wire.readUntil((seen) => seen.length >= 6)).toBe("\x81\x01A\x81\x01B")
+    })
+  )
+
+  it.scopedLive("has the first of the subprotocols that are offered", () =>
+    Effect.gen(function* () {
+      const { socket } = yield* open(yield* serving(echo()), ["chat", "other"])
+      expect(socket.protocol).toBe("chat")
+    })
+  )
+
+  it.scopedLive("has nothing written to it behind the handshake but frames, whatever the application returns", () =>
+    Effect.gen(function* () {
+      const app = Effect.gen(function* () {
+        const { upgrade } = yield* HttpServerRequest
+        const socket = yield* upgrade
+        const write = yield* socket.writer
+        yield* Effect.forkScoped(socket.run(() => {}))
+        yield* write("only")
+        return HttpServerResponse.text("never")
+      })
+      const wire = yield* connect(
+        yield* serving(app, { middleware: (app) => Effect.as(app, HttpServerResponse.text("neither")) })
+      )
+      yield* wire.send(handshake())
+      yield* wire.readAnswer()
+      // The application has ended, and with it its scope: the socket says goodbye.
+      expect(yield* wire.readUntil((seen) => seen.length >= 8)).toMatch(/^\x81\x04only\x88/)
+      yield* wire.send(closeFrame(1000))
+      expect((yield* wire.readToEnd).length).toBe(0)
+    })
+  )
+
+  it.scopedLive("is closed by its client, who is answered, and the run ends", () =>
+    Effect.gen(function* () {
+      const told = new Story<string>()
+      const { socket, story } = yield* open(yield* serving(echo(told)))
+      socket.close(1000, "bye")
+      expect(yield* story.upTo(1)).toStrictEqual(["closed 1000 bye"])
+      expect(yield* told.upTo(3)).toStrictEqual(["upgraded", "run Success", "scope Success"])
+    })
+  )
+
+  it.scopedLive("is closed by the application, with its code and its reason", () =>
+    Effect.gen(function* () {
+      const told = new Story<string>()
+      const { socket, story } = yield* open(yield* serving(echo(told)))
+      socket.send("close")
+      expect(yield* story.upTo(1)).toStrictEqual(["closed 4001 enough"])
+      expect((yield* told.upTo(4)).slice(2)).toHaveLength(2)
+    })
+  )
+
+  it.scopedLive("is closed when its application dies", () =>
+    Effect.gen(function* () {
+      const told = new Story<string>()
+      const { socket, story } = yield* open(yield* serving(echo(told)))
+      socket.send("die")
+      expect((yield* story.upTo(1))[0]).toMatch(/^closed/)
+      expect((yield* told.upTo(4)).slice(2)).toStrictEqual(["run Failure", "scope Failure"])
+    })
+  )
+
+  it.scopedLive("answers pings, and leaves other connections alone", () =>
+    Effect.gen(function* () {
+      const port = yield* serving(echo())
+      const { socket } = yield* open(port)
+      yield* Effect.async<void>((resume) => {
+        socket.once("pong", () => resume(Effect.void))
+        socket.ping()
+      })
+      expect((yield* get(port, "/plain")).text).toBe("plain")
+    })
+  )
+
+  it.scopedLive("says what is wrong with a frame, and ends", () =>
+    Effect.gen(function* () {
+      const wire = yield* connect(yield* serving(echo()))
+      yield* wire.send(Buffer.concat([Buffer.from(handshake()), Buffer.from([0x81, 0x01, 0x61])]))
+      yield* wire.readAnswer()
+      // 1002: a client's frame has to be masked.
+      expect((yield* wire.readToEnd).toString("latin1")).toBe("\x88\x02\x03\xea")
+    })
+  )
+
+  it.scopedLive("carries much in both directions, with a client that is slow to read", () =>
+    Effect.gen(function* () {
+      const app = Effect.gen(function* () {
+        const { upgrade } = yield* HttpServerRequest
+        const socket = yield* upgrade
+        const write = yield* socket.writer
+        yield* Effect.forkScoped(Effect.repeatN(write(new Uint8Array(64 * 1024)), 63))
+        yield* Effect.ignore(socket.run(() => {}))
+        return HttpServerResponse.empty()
+      })
+      const wire = yield* connect(yield* serving(app))
+      yield* wire.stopReading
+      yield* wire.send(handshake())
+      yield* wire.goOnReading
+      yield* wire.readUntil((seen) => seen.length >= 64 * (64 * 1024 + 10))
+      yield* wire.send(closeFrame(1000))
+      yield* wire.ending
+    })
+  )
+})
+
+describe("a client that leaves", () => {
+  const uncaught = Effect.acquireRelease(
+    Effect.sync(() => {
+      const errors: Array<unknown> = []
+      const listener = (error: unknown): void => {
+        errors.push(error)
+      }
+      process.on("uncaughtException", listener)
+      return { errors, listener }
+    }),
+    ({ listener }) => Effect.sync(() => process.off("uncaughtException", listener))
+  )
+
+  it.scopedLive("by a reset in the middle ends the run and the scope, and is no uncaught exception", () =>
+    Effect.gen(function* () {
+      const { errors } = yield* uncaught
+      const told = new Story<string>()
+      const wire = yield* connect(yield* serving(echo(told)))
+      yield* wire.send(handshake())
+      yield* wire.readAnswer()
+      yield* wire.reset
+      const [, run, scope] = yield* told.upTo(3)
+      expect([run, scope]).toStrictEqual(["run Failure", "scope Failure"])
+      expect(errors).toStrictEqual([])
+    })
+  )
+
+  it.scopedLive("by a reset before its handshake is answered is none either", () =>
+    Effect.gen(function* () {
+      const { errors } = yield* uncaught
+      const asked = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const seen = new Story<string>()
+      const app = Deferred.succeed(asked, undefined).pipe(Effect.zipRight(Deferred.await(go)), Effect.zipRight(echo()))
+      const port = yield* serving(app, {
+        isInterruptible: false,
+        middleware: (app) => Effect.onExit(app, (exit) => seen.told(exit._tag))
+      })
+      const wire = yield* connect(port)
+      yield* wire.send(handshake())
+      yield* Deferred.await(asked)
+      yield* wire.reset
+      yield* get(yield* serving(HttpServerResponse.text("meanwhile")))
+      yield* Deferred.succeed(go, undefined)
+      expect(yield* seen.upTo(1)).toStrictEqual(["Failure"])
+      expect(errors).toStrictEqual([])
+      expect((yield* get(yield* serving(HttpServerResponse.text("after")))).text).toBe("after")
+    })
+  )
+
+  it.scopedLive("by FIN without a word ends the run", () =>
+    Effect.gen(function* () {
+      const told = new Story<string>()
+      const wire = yield* connect(yield* serving(echo(told)))
+      yield* wire.send(handshake())
+      yield* wire.readAnswer()
+      yield* wire.halfClose
+      yield* wire.ending
+      expect((yield* told.upTo(3)).slice(1)).toStrictEqual(["run Success", "scope Success"])
+    })
+  )
+})
+
+describe("a handshake that is refused", () => {
+  for (const [what, sent, status, header] of [
+    ["a key that is none", handshake().replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), 400, undefined],
+    ["a version that is not spoken", handshake().replace("Version: 13", "Version: 12"), 400, "13, 8"],
+    ["another method", handshake().replace("GET", "PUT"), 405, undefined],
+    ["another protocol", handshake().replace("Upgrade: websocket", "Upgrade: h2c"), 400, undefined]
+  ] as const) {
+    it.scopedLive(`is answered, and the connection goes on: ${what}`, () =>
+      Effect.gen(function* () {
+        const wire = yield* connect(yield* serving(echo()))
+        yield* wire.send(sent)
+        const answer = yield* wire.readAnswer()
+        expect(answer.status).toBe(status)
+        expect(answer.header("Sec-WebSocket-Version")).toBe(header)
+        yield* wire.send(requestText("GET /plain"))
+        expect((yield* wire.readAnswer()).text).toBe("plain")
+      })
+    )
+  }
+
+  it.scopedLive("is none: a plain request cannot be upgraded, which is 400, and may be answered otherwise", () =>
+    Effect.gen(function* () {
+      const seen = new Story<string>()
+      const app = Effect.tapError(echo(), (error) => seen.told(String(error)))
+      const wire = yield* connect(yield* serving(app))
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).status).toBe(400)
+      expect((yield* seen.upTo(1))[0]).toContain("not an upgradeable ServerRequest")
+      yield* wire.send(handshake([], "/plain"))
+      expect((yield* wire.readAnswer()).text).toBe("plain")
+    })
+  )
+
+  it.scopedLive("has a body that nobody has read", () =>
+    Effect.gen(function* () {
+      const wire = yield* connect(yield* serving(echo()))
+      const fields = handshake().split("\r\n").slice(2, -2)
+      yield* wire.send(withBody("GET /", "body", fields))
+      expect((yield* wire.readAnswer()).status).toBe(500)
+    })
+  )
+
+  it.scopedLive("is the second of one request", () =>
+    Effect.gen(function* () {
+      const seen = new Story<string>()
+      const app = Effect.gen(function* () {
+        const { upgrade } = yield* HttpServerRequest
+        const socket = yield* upgrade
+        const write = yield* socket.writer
+        yield* Effect.forkScoped(socket.run(() => {}))
+        yield* write("first")
+        const again = yield* Effect.exit(
+          Effect.scoped(
+            Effect.flatMap(
+              (yield* upgrade).run(() => {}),
+              () => Effect.void
+            )
+          )
+        )
+        seen.tell(again._tag)
+        return HttpServerResponse.empty()
+      })
+      const wire = yield* connect(yield* serving(app))
+      yield* wire.send(handshake())
+      yield* wire.readAnswer()
+      expect(yield* wire.readUntil((seen) => seen.length >= 7)).toMatch(/^\x81\x05first/)
+      expect(yield* seen.upTo(1)).toStrictEqual(["Failure"])
+    })
+  )
+})
+
+describe("a server that closes", () => {
+  it.scopedLive("ends open WebSockets with a word, and does not hang on them", () =>
+    Effect.gen(function* () {
+      const told = new Story<string>()
+      const scope = yield* Scope.make()
+      const server = yield* Scope.extend(listening(), scope)
+      yield* Scope.extend(server.serve(echo(told)), scope)
+      const { story } = yield* open(portOf(server))
+      yield* told.upTo(1)
+      yield* Effect.timeoutFailCause(Scope.close(scope, Exit.void), {
+        duration: "4 seconds",
+        onTimeout: () => Cause.die("it hangs")
+      })
+      expect((yield* story.upTo(1))[0]).toMatch(/^closed (1000|1001|1005|1006)/)
+      expect((yield* told.upTo(3)).slice(1)).toStrictEqual(["run Failure", "scope Failure"])
+    })
+  )
+})
