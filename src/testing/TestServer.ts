@@ -22,7 +22,6 @@ import type { Handler } from "../Response.js"
 import type * as Server from "../Server.js"
 import type { Matcher, Times } from "./Expectation.js"
 import type { HandlerFailure } from "./Failures.js"
-import { advanced } from "./internal/advancing.js"
 import { serving } from "./internal/serving.js"
 import { started } from "./internal/starting.js"
 import { inMemory, loopback } from "./internal/transport.js"
@@ -100,6 +99,8 @@ export interface TestServer {
   readonly supervise: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** See `settle`. */
   readonly settle: Effect.Effect<void>
+  /** See `advance`. */
+  readonly advance: (duration: Duration.DurationInput) => Effect.Effect<void>
   /** See `assertNoLeaks`. */
   readonly assertNoLeaks: Effect.Effect<void>
 }
@@ -364,7 +365,7 @@ export const settle: Effect.Effect<void, never, TestServer> = Effect.flatMap(Tes
  * @category time
  */
 export const advance = (duration: Duration.DurationInput): Effect.Effect<void, never, TestServer> =>
-  Effect.flatMap(TestServer, (server) => advanced(server.settle, duration))
+  Effect.flatMap(TestServer, (server) => server.advance(duration))
 
 /**
  * Expects requests that are like this, from now on until the caller's scope ends, once unless told otherwise. When it is not

@@ -23,6 +23,7 @@ import * as Server from "../../Server.js"
 import { LeakError } from "../Failures.js"
 import type { ConnectionInfo, Options, TestServer } from "../TestServer.js"
 import { activityOf } from "./activity.js"
+import { advanced } from "./advancing.js"
 import { expecting } from "./expecting.js"
 import { Failed } from "./failed.js"
 import { type Observation, observing, reporting } from "./handling.js"
@@ -154,6 +155,7 @@ const opened = <E, R>(
       takeFailure: failed.take,
       supervise: (effect) => failed.supervise(effect),
       settle,
+      advance: (duration) => advanced(settle, duration),
       assertNoLeaks: Effect.zipRight(
         settle,
         Effect.gen(function* () {
