@@ -238,7 +238,7 @@ export const events =
  *
  * @example
  * ```ts
- * import { FileSystem, HttpClient } from "@effect/platform"
+ * import { FileSystem } from "@effect/platform"
  * import { NodeFileSystem } from "@effect/platform-node"
  * import { Effect } from "effect"
  * import { Reply, TestServer } from "effect-asynchttpserver/testing"
@@ -276,9 +276,8 @@ export const file =
  * import { Reply, TestServer } from "effect-asynchttpserver/testing"
  *
  * const test = Effect.map(HttpClient.get("/"), ({ headers }) => `${headers["x-a"]} ${headers["x-b"]}`)
- * const reply = Reply.status(204, { headers: { "X-A": "own" } }).pipe(
- *   Reply.withHeaders({ "X-A": "added", "X-B": "added" })
- * )
+ * const own = Reply.status(204, { headers: { "X-A": "own" } })
+ * const reply = Reply.withHeaders(own, { "X-A": "added", "X-B": "added" })
  * console.log(await Effect.runPromise(Effect.provide(test, TestServer.layerMemory(reply))))
  * // own added
  * ```
@@ -425,16 +424,11 @@ export const queue = <E = never, R = never>(
 ): Effect.Effect<Queue<E | Answered, R | Scope.Scope>> =>
   Effect.sync(() => {
     const replies = new Replies()
-    const { whenEmpty } = options
+    const waiting: Handler<Answered, Scope.Scope> = (request) => Effect.flatMap(replies.take, (reply) => reply(request))
+    const whenEmpty: Handler<E | Answered, R | Scope.Scope> = options.whenEmpty ?? waiting
     return {
-      handler: (request): Effect.Effect<Responded, E | Answered, R | Scope.Scope> =>
-        Effect.suspend((): Effect.Effect<Responded, E | Answered, R | Scope.Scope> => {
-          const reply = replies.poll()
-          if (reply !== undefined) return reply(request)
-          return whenEmpty === undefined ? Effect.flatMap(replies.take, (taken) => taken(request)) : whenEmpty(request)
-        }),
-      // Whoever puts one in has what it needs, by the type.
-      enqueue: (...given) => replies.enqueue(given as ReadonlyArray<Handler<unknown, Scope.Scope>>),
+      handler: replies.before(whenEmpty),
+      enqueue: replies.enqueueAll,
       size: replies.size
     }
   })

@@ -27,6 +27,7 @@ import { started } from "./internal/starting.js"
 import { inMemory, loopback } from "./internal/transport.js"
 import type { RawClient } from "./RawClient.js"
 import type { RecordedRequest } from "./RecordedRequest.js"
+import type * as Reply from "./Reply.js"
 
 /**
  * What a test server is made with: the server's own options, with other defaults. It listens on 127.0.0.1, on a port of
@@ -93,6 +94,11 @@ export interface TestServer {
    * met by then, the test dies with an `ExpectationError`, if it has not failed by itself.
    */
   readonly expect: (matcher: Matcher, times?: Times) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * Answers the next requests by these replies, one each, in this order; behind them the server's handler answers again. See
+   * `Reply.Queue`.
+   */
+  readonly enqueue: Reply.Queue["enqueue"]
   /** Takes the next failure of a handler, waiting for it: it is expected, and fails no test. */
   readonly takeFailure: Effect.Effect<HandlerFailure>
   /** See `supervise`. */

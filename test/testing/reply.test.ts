@@ -174,6 +174,15 @@ overBoth(({ layer, make }) => {
     )
   })
 
+  it.scoped("a server answers by what was put in before it answers by its handler", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer.TestServer
+      yield* server.enqueue(Reply.status(503), Reply.text("once"))
+      const seen = yield* Effect.all([get(), get(), get()])
+      expect(seen.map((each) => each.replace(/ .* /, " "))).toStrictEqual(["503 ", "200 once", "200 usual"])
+    }).pipe(Effect.provide(layer(Reply.text("usual"))))
+  )
+
   describe("byRoute", () => {
     const users = Reply.byRoute(
       {

@@ -8,7 +8,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Answered, KeyError, ValueError } from "../../Errors.js"
 import { Signal } from "../../internal/runtime.js"
-import type { Handler } from "../../Response.js"
+import type { Handler, Responded } from "../../Response.js"
+import type { Queue } from "../Reply.js"
 
 type Stored = Handler<Answered, Scope.Scope>
 
@@ -27,7 +28,7 @@ export class Replies {
   readonly size: Effect.Effect<number> = Effect.sync(() => this.replies.length)
 
   /** What a reply needs is what there is where it is put in. */
-  readonly enqueue = (replies: ReadonlyArray<Handler<unknown, Scope.Scope>>): Effect.Effect<void> =>
+  private readonly enqueue = (replies: ReadonlyArray<Handler<unknown, Scope.Scope>>): Effect.Effect<void> =>
     Effect.map(Effect.context<never>(), (context) => {
       for (const reply of replies) {
         this.replies.push((request) =>
@@ -39,15 +40,25 @@ export class Replies {
       this.changed.wake()
     })
 
-  /** The next reply, if there is one and nobody waits for it. */
-  readonly poll = (): Stored | undefined => (this.waiting.length === 0 ? this.replies.shift() : undefined)
+  /** The same, as it is typed. Whoever puts a reply in has what it needs, by the type. */
+  readonly enqueueAll: Queue["enqueue"] = (...replies) =>
+    this.enqueue(replies as ReadonlyArray<Handler<unknown, Scope.Scope>>)
 
-  /** The next reply, waiting for it: who came first has it first, and who is interrupted takes none. */
-  readonly take: Effect.Effect<Stored> = Effect.suspend(() => {
+  /** Answers by the next reply, and by a handler when there is none, or somebody waits for it. */
+  readonly before =
+    <E, R>(handler: Handler<E, R>): Handler<E | Answered, R | Scope.Scope> =>
+    (request) =>
+      Effect.suspend((): Effect.Effect<Responded, E | Answered, R | Scope.Scope> => {
+        const reply = this.waiting.length === 0 ? this.replies.shift() : undefined
+        return reply === undefined ? handler(request) : reply(request)
+      })
+
+  /** The next reply, waiting for it: who came first has it first, and who is interrupted while he waits takes none. */
+  readonly take: Effect.Effect<Stored> = Effect.uninterruptibleMask((restore) => {
     const me = {}
     const next: Effect.Effect<Stored> = Effect.suspend(() => {
       const reply = this.waiting[0] === me ? this.replies.shift() : undefined
-      return reply === undefined ? Effect.zipRight(this.changed.waitOrLeave(), next) : Effect.succeed(reply)
+      return reply === undefined ? Effect.zipRight(restore(this.changed.waitOrLeave()), next) : Effect.succeed(reply)
     })
     const leave = Effect.sync(() => {
       this.waiting.splice(this.waiting.indexOf(me), 1)

@@ -29,6 +29,7 @@ import { Failed } from "./failed.js"
 import { type Observation, observing, reporting } from "./handling.js"
 import { Connections } from "./observed.js"
 import { type Recorded, Recorder } from "./recorder.js"
+import { Replies } from "./replyQueue.js"
 import { connectRaw, makeClient, Pool, type Transport } from "./transport.js"
 
 /** More than a test opens, and less than a process has: a server that a test forgot does not starve the others. */
@@ -112,8 +113,9 @@ const opened = <E, R>(
     const server = yield* Effect.withScheduler(Effect.provide(made, rooms), activity.scheduler)
     const address = yield* mistakesDie(server.listen())
     const url = toUrl(address)
+    const replies = new Replies()
     const serving = server
-      .serve(observing(handler, observation), { onFailure: reporting(observation) })
+      .serve(observing(replies.before(handler), observation), { onFailure: reporting(observation) })
       .pipe(Effect.exit, Effect.interruptible, Effect.withScheduler(activity.scheduler), Effect.forkIn(scope))
     yield* serving
     const dial = () => transport.dial(address.port)
@@ -151,6 +153,7 @@ const opened = <E, R>(
         Effect.zipRight(Effect.provide(serving, context)),
         Effect.asVoid
       ),
+      enqueue: replies.enqueueAll,
       expect: (matcher, times = 1) => expecting(recorder, settle, matcher, times),
       takeFailure: failed.take,
       supervise: (effect) => failed.supervise(effect),
