@@ -334,7 +334,8 @@ export const supervise = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
  * Exact in memory, as long as handlers and clients wait for bytes, for each other, for immediates and for the clock. Not seen,
  * and so not waited for, anywhere: timers of Node's own (`setTimeout` above 0), other threads (compression, hashing,
  * workers), and sockets to others; over loopback also what a client in another process is about to do. Wait for such a fact
- * first, by `takeRequest` or by a `Deferred`. Servers under one `TestClock` are of one test, and settle together.
+ * first, by `takeRequest` or by a `Deferred`. Servers under one `TestClock` are of one test, and settle together. What never stops, a
+ * stream without end to a client that reads it, never settles.
  *
  * @since 0.1.0
  * @category time

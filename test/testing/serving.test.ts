@@ -286,6 +286,18 @@ overBoth(({ layer, make }) => {
     }).pipe(Effect.provide(layer(hello)))
   )
 
+  it.scoped("takes the server's options: who is not awaited is refused, when that is what is wished", () =>
+    Effect.gen(function* () {
+      const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+      const server = yield* make(hello, { onFull: "refuse", limits: { maxRequestsPerConnection: 1 } })
+      const clients = yield* Effect.all([server.connect, server.connect, server.connect])
+      for (const client of clients) yield* client.send(get)
+      for (const client of clients) expect((yield* client.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+      yield* server.settle
+      expect(yield* server.connections).toStrictEqual([])
+    })
+  )
+
   it.scoped("streams both ways at once", () =>
     Effect.gen(function* () {
       const client = yield* HttpClient.HttpClient

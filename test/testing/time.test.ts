@@ -145,6 +145,19 @@ overBoth(({ layer, make }) => {
   })
 })
 
+overBoth(({ layer: live }) => {
+  it.scoped("a client that gives up in time is gone at that time", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer.TestServer
+      const fiber = yield* Effect.fork(Effect.timeoutOption(get(), "5 seconds"))
+      yield* TestServer.advance("5 seconds")
+      expect(yield* ended(fiber)).toStrictEqual(Option.some(Option.none()))
+      const request = yield* server.takeRequest
+      expect(yield* request.outcome).toStrictEqual({ _tag: "Aborted" })
+    }).pipe(Effect.provide(live(late("30 seconds"))))
+  )
+})
+
 describe("on loopback", () => {
   it.scoped("clients of others are waited for: fetch, and a name that is looked up", () =>
     Effect.gen(function* () {

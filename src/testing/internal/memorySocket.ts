@@ -189,7 +189,10 @@ export class Link implements Connection {
 
   send(bytes: Buffer, done: (error?: Error | null) => void): void {
     if (this.isClosed) {
-      done(systemError(this.down.ending === "RST" ? "ECONNRESET" : "EPIPE", "write"))
+      // It leaves, and comes back as a reset, behind what is still to be read.
+      this.down.ending = "RST"
+      this.look()
+      done()
       return
     }
     this.up.add(bytes)

@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 import { toUrl } from "../../Address.js"
 import * as DescriptorBudget from "../../DescriptorBudget.js"
 import { OSError, type ValueError } from "../../Errors.js"
+import { nextTurn } from "../../internal/runtime.js"
 import * as Limits from "../../Limits.js"
 import * as Listener from "../../Listener.js"
 import * as RequestParser from "../../RequestParser.js"
@@ -114,10 +115,23 @@ const opened = <E, R>(
     const address = yield* mistakesDie(server.listen())
     const url = toUrl(address)
     const replies = new Replies()
-    const serving = server
-      .serve(observing(replies.before(handler), observation), { onFailure: reporting(observation) })
-      .pipe(Effect.exit, Effect.interruptible, Effect.withScheduler(activity.scheduler), Effect.forkIn(scope))
+    const observed = observing(replies.before(handler), observation)
+    const told = { onFailure: reporting(observation) }
+    // One by one, behind the same gate, since the stream that `serve` is costs as much as a fixture's whole request. Where
+    // whoever is not awaited is refused, somebody has to wait at any moment, which is what `serve` does.
+    const accepting =
+      given.onFull === "refuse"
+        ? server.serve(observed, told)
+        : Effect.forever(Effect.zipRight(budget.awaitRoom(-1), server.acceptRequest(observed, told)))
+    const serving = accepting.pipe(
+      Effect.exit,
+      Effect.interruptible,
+      Effect.withScheduler(activity.scheduler),
+      Effect.forkIn(scope)
+    )
     yield* serving
+    // Whoever connects at once is awaited by then.
+    if (given.onFull === "refuse") yield* nextTurn
     const dial = () => transport.dial(address.port)
     const pool = new Pool(dial)
     const client = HttpClient.transform(yield* makeClient(url, pool), (response) =>
@@ -185,6 +199,8 @@ const closed = (
   Effect.gen(function* () {
     observation.isClosing = true
     endClients()
+    // Those that only the kit's own client had are gone in two turns, and a server that nobody is connected to closes at once.
+    for (let turn = 0; turn < 2 && observation.connections.open.length > 0; turn++) yield* nextTurn
     yield* Scope.close(scope, Exit.void)
     observation.recorder.close()
     const left = leftOf(observation, yield* Ref.get(budget.held), true)
