@@ -22,5 +22,5 @@ it.scoped("creates a user", () =>
   Effect.gen(function* () {
     yield* TestServer.expect({ method: "POST", path: "/users", json: { name: "Ann" } })
     expect(yield* createUser("Ann")).toStrictEqual({ id: 1, name: "Ann" })
-  }).pipe(Effect.provide(TestServer.layerMemory(users)))
+  }).pipe(TestServer.supervise, Effect.provide(TestServer.layerMemory(users)))
 )

@@ -30,5 +30,5 @@ it.scoped("asks for page after page, until there is no next", () =>
     expect(Chunk.toReadonlyArray(yield* Stream.runCollect(items))).toStrictEqual(["a", "b", "c"])
     const asked = yield* Stream.runCollect(Stream.take(server.requests, 2))
     expect(Array.from(asked, ({ url }) => url)).toStrictEqual(["/items", "/items?from=c"])
-  }).pipe(Effect.provide(TestServer.layerMemory(pages)))
+  }).pipe(TestServer.supervise, Effect.provide(TestServer.layerMemory(pages)))
 )

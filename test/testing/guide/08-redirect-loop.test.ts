@@ -19,5 +19,5 @@ it.scoped("is left after five redirects", () =>
     const client = HttpClient.followRedirects(yield* HttpClient.HttpClient, 5)
     const response = yield* client.get("/here")
     expect(response.status).toBe(307)
-  }).pipe(Effect.provide(TestServer.layerMemory(loop)))
+  }).pipe(TestServer.supervise, Effect.provide(TestServer.layerMemory(loop)))
 )

@@ -25,5 +25,5 @@ it.scoped("is kept by the client", () =>
   Effect.gen(function* () {
     yield* TestServer.expect({ method: "POST", path: "/users", schema: NewUser })
     expect(yield* create(ann)).toStrictEqual({ id: 1, ...ann })
-  }).pipe(Effect.provide(TestServer.layerMemory(users)))
+  }).pipe(TestServer.supervise, Effect.provide(TestServer.layerMemory(users)))
 )
