@@ -5,6 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
+import type { HttpMethod } from "../HttpMethod.js"
 import type { RecordedRequest } from "./RecordedRequest.js"
 
 /**
@@ -22,6 +23,24 @@ export class HandlerFailure extends Data.TaggedError("HandlerFailure")<{
 }> {
   override get message(): string {
     return `the handler of ${this.request.method} ${this.request.target} failed: ${Cause.pretty(this.cause)}`
+  }
+}
+
+/**
+ * A request that nobody answers: no route, or no reply that is left for it. Its client sees this message, by a 501.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UnansweredError extends Data.TaggedError("UnansweredError")<{
+  readonly method: HttpMethod
+  readonly target: string
+  /** What would have been answered, line by line; "" when there is nothing to say. */
+  readonly expected: string
+}> {
+  override get message(): string {
+    const expected = this.expected === "" ? "" : `:\n${this.expected.replace(/^/gm, "  ")}`
+    return `nobody answers ${this.method} ${this.target}${expected}`
   }
 }
 

@@ -22,12 +22,12 @@ import type { Handler } from "../Response.js"
 import type * as Server from "../Server.js"
 import type { Matcher, Times } from "./Expectation.js"
 import type { HandlerFailure } from "./Failures.js"
-import { advanced } from "./internal/advancing.js"
 import { serving } from "./internal/serving.js"
 import { started } from "./internal/starting.js"
 import { inMemory, loopback } from "./internal/transport.js"
 import type { RawClient } from "./RawClient.js"
 import type { RecordedRequest } from "./RecordedRequest.js"
+import type * as Reply from "./Reply.js"
 
 /**
  * What a test server is made with: the server's own options, with other defaults. It listens on 127.0.0.1, on a port of
@@ -94,12 +94,19 @@ export interface TestServer {
    * met by then, the test dies with an `ExpectationError`, if it has not failed by itself.
    */
   readonly expect: (matcher: Matcher, times?: Times) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * Answers the next requests by these replies, one each, in this order; behind them the server's handler answers again. See
+   * `Reply.Queue`.
+   */
+  readonly enqueue: Reply.Queue["enqueue"]
   /** Takes the next failure of a handler, waiting for it: it is expected, and fails no test. */
   readonly takeFailure: Effect.Effect<HandlerFailure>
   /** See `supervise`. */
   readonly supervise: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** See `settle`. */
   readonly settle: Effect.Effect<void>
+  /** See `advance`. */
+  readonly advance: (duration: Duration.DurationInput) => Effect.Effect<void>
   /** See `assertNoLeaks`. */
   readonly assertNoLeaks: Effect.Effect<void>
 }
@@ -365,7 +372,7 @@ export const settle: Effect.Effect<void, never, TestServer> = Effect.flatMap(Tes
  * @category time
  */
 export const advance = (duration: Duration.DurationInput): Effect.Effect<void, never, TestServer> =>
-  Effect.flatMap(TestServer, (server) => advanced(server.settle, duration))
+  Effect.flatMap(TestServer, (server) => server.advance(duration))
 
 /**
  * Expects requests that are like this, from now on until the caller's scope ends, once unless told otherwise. When it is not

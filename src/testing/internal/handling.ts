@@ -11,9 +11,10 @@ import { ValueError } from "../../Errors.js"
 import { answeredBy, plainText } from "../../internal/net/ownAnswers.js"
 import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
-import { HandlerFailure } from "../Failures.js"
+import { HandlerFailure, UnansweredError } from "../Failures.js"
 import type { Failed } from "./failed.js"
 import type { Connections } from "./observed.js"
+import { ofServer } from "./perServer.js"
 import { Recorded, type Recorder } from "./recorder.js"
 import { RecordingExchange, withExchange } from "./recordingExchange.js"
 
@@ -44,12 +45,16 @@ const isAborted = (observation: Observation, { by }: Recorded, cause: Cause.Caus
   Cause.isInterruptedOnly(cause) && (by.hasLeft || observation.isClosing)
 
 /** Tells a client why it is not answered: whoever looks at it is a developer. */
-const explain = (exchange: RecordingExchange, request: Recorded, cause: Cause.Cause<unknown>): Responded | ValueError =>
-  exchange.respond(
-    500,
-    `the handler of ${request.method} ${request.target} failed: ${Cause.pretty(cause)}\n`,
-    plainText
-  )
+const explain = (
+  exchange: RecordingExchange,
+  request: Recorded,
+  cause: Cause.Cause<unknown>
+): Responded | ValueError => {
+  const unanswered = Array.from(Cause.defects(cause)).find((defect) => defect instanceof UnansweredError)
+  if (unanswered !== undefined) return exchange.respond(501, `${unanswered.message}\n`, plainText)
+  const failed = `the handler of ${request.method} ${request.target} failed`
+  return exchange.respond(500, `${failed}: ${Cause.pretty(cause)}\n`, plainText)
+}
 
 /** What a handler's exit means, once. */
 const settled = <E>(
@@ -86,6 +91,7 @@ export const observing =
         const recorded = new Recorded(request, by, exchange)
         observation.recorder.add(recorded)
         return Effect.suspend(() => handler(withExchange(request, exchange))).pipe(
+          ofServer(observation),
           restore,
           Effect.exit,
           Effect.flatMap((exit) => settled(observation, recorded, exit)),

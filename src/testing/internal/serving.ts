@@ -24,11 +24,13 @@ import * as Server from "../../Server.js"
 import { LeakError } from "../Failures.js"
 import type { ConnectionInfo, Options, TestServer } from "../TestServer.js"
 import { activityOf } from "./activity.js"
+import { advanced } from "./advancing.js"
 import { expecting } from "./expecting.js"
 import { Failed } from "./failed.js"
 import { type Observation, observing, reporting } from "./handling.js"
 import { Connections } from "./observed.js"
 import { type Recorded, Recorder } from "./recorder.js"
+import { Replies } from "./replyQueue.js"
 import { connectRaw, makeClient, Pool, type Transport } from "./transport.js"
 
 /** More than a test opens, and less than a process has: a server that a test forgot does not starve the others. */
@@ -112,7 +114,8 @@ const opened = <E, R>(
     const server = yield* Effect.withScheduler(Effect.provide(made, rooms), activity.scheduler)
     const address = yield* mistakesDie(server.listen())
     const url = toUrl(address)
-    const observed = observing(handler, observation)
+    const replies = new Replies()
+    const observed = observing(replies.before(handler), observation)
     const told = { onFailure: reporting(observation) }
     // One by one, behind the same gate, since the stream that `serve` is costs as much as a fixture's whole request. Where
     // whoever is not awaited is refused, somebody has to wait at any moment, which is what `serve` does.
@@ -164,10 +167,12 @@ const opened = <E, R>(
         Effect.zipRight(Effect.provide(serving, context)),
         Effect.asVoid
       ),
+      enqueue: replies.enqueueAll,
       expect: (matcher, times = 1) => expecting(recorder, settle, matcher, times),
       takeFailure: failed.take,
       supervise: (effect) => failed.supervise(effect),
       settle,
+      advance: (duration) => advanced(settle, duration),
       assertNoLeaks: Effect.zipRight(
         settle,
         Effect.gen(function* () {

@@ -1,0 +1,23 @@
+/**
+ * Redirect loop
+ *
+ * How often a client may be sent on, counted by the server.
+ */
+import { HttpClient } from "@effect/platform"
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Reply, TestServer } from "effect-asynchttpserver/testing"
+
+const loop = Reply.byRoute({
+  "GET /here": Reply.redirect("/there"),
+  "GET /there": Reply.redirect("/here", { status: 307 })
+})
+
+it.scoped("is left after five redirects", () =>
+  Effect.gen(function* () {
+    yield* TestServer.expect({ method: "GET", path: /^\/t?here$/ }, 6)
+    const client = HttpClient.followRedirects(yield* HttpClient.HttpClient, 5)
+    const response = yield* client.get("/here")
+    expect(response.status).toBe(307)
+  }).pipe(TestServer.supervise, Effect.provide(TestServer.layerMemory(loop)))
+)
