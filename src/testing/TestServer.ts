@@ -94,6 +94,8 @@ export interface TestServer {
    * met by then, the test dies with an `ExpectationError`, if it has not failed by itself.
    */
   readonly expect: (matcher: Matcher, times?: Times) => Effect.Effect<void, never, Scope.Scope>
+  /** See `Fault.closeAtAccept` and `Fault.resetAtAccept`. */
+  readonly endAtAccept: (how: "close" | "reset", times?: number) => Effect.Effect<void>
   /** Takes the next failure of a handler, waiting for it: it is expected, and fails no test. */
   readonly takeFailure: Effect.Effect<HandlerFailure>
   /** See `supervise`. */

@@ -45,7 +45,7 @@ const inHand = ({ recorder }: Observation): ReadonlyArray<Recorded> =>
   recorder.all.filter(({ known }) => known === undefined)
 
 const infoOf = (observation: Observation): ReadonlyArray<ConnectionInfo> => {
-  const busy = new Set(inHand(observation).map(({ by }) => by))
+  const busy = new Set(observation.recorder.all.filter(({ isOver }) => !isOver).map(({ by }) => by))
   return observation.connections.open.map((connection) => ({
     index: connection.index,
     state: busy.has(connection) ? "active" : connection.requests === 0 ? "new" : "idle",
@@ -166,6 +166,7 @@ const opened = <E, R>(
       ),
       expect: (matcher, times = 1) => expecting(recorder, settle, matcher, times),
       takeFailure: failed.take,
+      endAtAccept: (how, times = 1) => connections.endAtAccept(how, times),
       supervise: (effect) => failed.supervise(effect),
       settle,
       assertNoLeaks: Effect.zipRight(
