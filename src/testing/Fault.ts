@@ -121,9 +121,9 @@ export const resetAfterRequest: Handler<never, never> = afterRequest("reset")
  *   yield* client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
  *   const seen = yield* client.readToEnd
  *   const { outcome } = yield* server.takeRequest
- *   console.log(seen.toString(), yield* client.ending, yield* outcome)
+ *   return [seen.toString(), yield* client.ending, yield* outcome]
  * })
- * await Effect.runPromise(Effect.scoped(test))
+ * console.log(...(await Effect.runPromise(Effect.scoped(test))))
  * // HTTP/1.1 200 FIN { _tag: 'Faulted', by: 'close', sent: 12 }
  * ```
  *

@@ -2,7 +2,7 @@
 import { HttpBody, HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Either, Fiber, Option, pipe, Stream } from "effect"
-import { type Request, Response } from "effect-asynchttpserver"
+import { type Request, Response, Server } from "effect-asynchttpserver"
 import { Fault, type RawClient, TestServer } from "effect-asynchttpserver/testing"
 import { overBoth, type Transport } from "./both.js"
 
@@ -222,6 +222,18 @@ overBoth((transport) => {
     }).pipe(Effect.provide(layer(besides(Fault.never))))
   )
 
+  it.scoped("says nothing when the server goes down, and is up again", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer.TestServer
+      const clients = [yield* ask, yield* ask]
+      yield* TestServer.settle
+      yield* server.down
+      for (const client of clients) expect(String(yield* client.readToEnd)).toBe("")
+      yield* server.up
+      yield* isWellBehind
+    }).pipe(Effect.provide(layer(besides(Fault.never))))
+  )
+
   it.scoped("stalls after bytes", () =>
     Effect.gen(function* () {
       const client = yield* ask
@@ -262,7 +274,7 @@ overBoth((transport) => {
       yield* TestServer.advance(head.length * 100 - 1)
       expect(yield* seenBy(client)).toBe(head.slice(0, -1))
       yield* TestServer.advance(1)
-      expect(yield* seenBy(client)).toBe(head.slice(-1) + "Hello World")
+      expect(yield* seenBy(client)).toBe(`${head.slice(-1)}Hello World`)
       expect(yield* outcome).toStrictEqual({ _tag: "Answered", status: 200 })
     }).pipe(Effect.provide(layer(Fault.slowHeaders(head.length * 100)(hello))))
   )
@@ -492,6 +504,20 @@ describe("a fault", () => {
       const none: Response.Handler<never, TestServer.TestServer> = all
       expect(none).toBe(all)
     })
+  )
+
+  it.scoped("happens to test servers alone", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.make()
+      const { port } = yield* server.listen()
+      const causes: Array<string> = []
+      const onFailure = (cause: Cause.Cause<unknown>) =>
+        Effect.sync(() => void causes.push(String(Cause.squash(cause))))
+      yield* Effect.fork(server.serve(Fault.never, { onFailure }))
+      const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}`))
+      expect(response.status).toBe(500)
+      expect(causes.join()).toContain("a fault happens to connections of a TestServer")
+    }).pipe(Effect.provide(Server.defaultRooms))
   )
 
   it("is not made of what makes no sense", () => {

@@ -184,6 +184,18 @@ const opened = <E, R>(
 
 type Opened = Effect.Effect.Success<ReturnType<typeof opened>>
 
+/** How many turns the system has to take back what was closed: a client that has just left is known to be gone in one. */
+const lastTurns = 10
+
+/** What is still left when the system has had its turns. */
+const leftAtLast = (observation: Observation, budget: DescriptorBudget.Budget, turns = lastTurns) =>
+  Effect.flatMap(Ref.get(budget.held), (held): Effect.Effect<ReadonlyArray<string>> => {
+    const left = leftOf(observation, held, true)
+    return left.length === 0 || turns === 0
+      ? Effect.succeed(left)
+      : Effect.zipRight(nextTurn, leftAtLast(observation, budget, turns - 1))
+  })
+
 /**
  * Ends the server, and fails the test for what its handlers did, or for what is left. A test that has failed has done so
  * itself, and is told in the log what else there was: a finalizer that died would take the place of its failure.
@@ -199,7 +211,7 @@ const closed = (
     for (let turn = 0; turn < 2 && observation.connections.open.length > 0; turn++) yield* nextTurn
     yield* Scope.close(scope, Exit.void)
     observation.recorder.close()
-    const left = leftOf(observation, yield* Ref.get(budget.held), true)
+    const left = yield* leftAtLast(observation, budget)
     const failures = observation.failed.claim()
     const leaks = left.length === 0 ? Cause.empty : Cause.die(new LeakError({ left }))
     const all = Cause.isEmpty(failures) ? leaks : Cause.isEmpty(leaks) ? failures : Cause.parallel(failures, leaks)
