@@ -157,7 +157,17 @@ const opened = <E, R>(
         }),
         settle
       ),
-      down: Effect.zipRight(server.close, settle),
+      // Handlers that it interrupts have not failed.
+      down: Effect.acquireUseRelease(
+        Effect.sync(() => {
+          observation.isClosing = true
+        }),
+        () => server.close,
+        () =>
+          Effect.sync(() => {
+            observation.isClosing = false
+          })
+      ).pipe(Effect.zipRight(settle)),
       up: server.listen({ port: address.port }).pipe(
         // It is not down: the port is its own.
         Effect.catchTag("ValueError", () => new OSError({ code: "EADDRINUSE", syscall: "listen" })),
