@@ -6,6 +6,7 @@
  */
 export * as Expectation from "./testing/Expectation.js"
 export * as Failures from "./testing/Failures.js"
+export * as Fault from "./testing/Fault.js"
 export * as MemoryListener from "./testing/MemoryListener.js"
 export * as RawClient from "./testing/RawClient.js"
 export * as RecordedRequest from "./testing/RecordedRequest.js"

@@ -22,6 +22,11 @@ export type Outcome =
   | { readonly _tag: "Answered"; readonly status: number }
   /** Its client left before that, or the server was closed: its handler was interrupted. */
   | { readonly _tag: "Aborted" }
+  /**
+   * A `Fault` took the place of its answer, or of the rest of it, when so many bytes of it had been sent: it ended the
+   * connection, it says nothing more, or it has sent bytes of its own.
+   */
+  | { readonly _tag: "Faulted"; readonly by: "close" | "reset" | "stall" | "raw"; readonly sent: number }
   /** Its handler failed, whatever the client has seen. */
   | { readonly _tag: "Failed"; readonly cause: Cause.Cause<unknown> }
 

@@ -99,6 +99,8 @@ export interface TestServer {
    * `Reply.Queue`.
    */
   readonly enqueue: Reply.Queue["enqueue"]
+  /** See `Fault.closeAtAccept` and `Fault.resetAtAccept`. */
+  readonly endAtAccept: (how: "close" | "reset", times?: number) => Effect.Effect<void>
   /** Takes the next failure of a handler, waiting for it: it is expected, and fails no test. */
   readonly takeFailure: Effect.Effect<HandlerFailure>
   /** See `supervise`. */

@@ -1,5 +1,5 @@
 /**
- * The code that users are shown: every `ts` block of README.md, and every `@example` of the public modules.
+ * The code that users are shown: every `ts` block of README.md and of the pages it leads to, and every `@example` of the public modules.
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -55,8 +55,10 @@ const blocksIn = (file: string, text: string, prefix: RegExp): ReadonlyArray<Blo
   return blocks
 }
 
+const pages = ["README.md", "src/testing/faults.md"]
+
 export const readmeBlocks = (): ReadonlyArray<Block> =>
-  blocksIn("README.md", readFileSync(`${root}README.md`, "utf8"), /^/)
+  pages.flatMap((page) => blocksIn(page, readFileSync(`${root}${page}`, "utf8"), /^/))
 
 /** In a comment `*\/` stands for what would end it. */
 export const exampleBlocks = (): ReadonlyArray<Block> =>

@@ -236,6 +236,26 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(hello)))
     )
 
+    it.scoped("end with a server that goes down, whose handlers have not failed by it", () =>
+      Effect.gen(function* () {
+        const server = yield* TestServer.TestServer
+        yield* Effect.fork(server.client.get("/"))
+        const request = yield* server.takeRequest
+        yield* server.down
+        expect((yield* request.outcome)._tag).toBe("Aborted")
+      }).pipe(Effect.provide(layer(() => Effect.never)))
+    )
+
+    it.scoped("of clients that leave as the test ends are no leak", () =>
+      Effect.gen(function* () {
+        const server = yield* TestServer.TestServer
+        const client = yield* server.connect
+        yield* client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        yield* server.takeRequest
+        yield* client.reset
+      }).pipe(Effect.provide(layer(() => Effect.never)))
+    )
+
     it.scoped("of bytes: half-closed, reset, and at their end", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer

@@ -13,6 +13,7 @@ import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
 import { HandlerFailure, UnansweredError } from "../Failures.js"
 import type { Failed } from "./failed.js"
+import { faulty } from "./faulting.js"
 import type { Connections } from "./observed.js"
 import { ofServer } from "./perServer.js"
 import { Recorded, type Recorder } from "./recorder.js"
@@ -30,6 +31,7 @@ export interface Observation {
 
 const fail = ({ failed }: Observation, request: Recorded, cause: Cause.Cause<unknown>): void => {
   if (request.hasFailed) return
+  request.hasFailed = true
   request.conclude({ _tag: "Failed", cause })
   failed.add(new HandlerFailure({ cause, request }))
 }
@@ -90,13 +92,18 @@ export const observing =
         const exchange = new RecordingExchange(request, scope)
         const recorded = new Recorded(request, by, exchange)
         observation.recorder.add(recorded)
-        return Effect.suspend(() => handler(withExchange(request, exchange))).pipe(
+        return Effect.suspend(() => handler(faulty(withExchange(request, exchange), recorded))).pipe(
           ofServer(observation),
           restore,
           Effect.exit,
           Effect.flatMap((exit) => settled(observation, recorded, exit)),
           Effect.zipLeft(restore(exchange.readRest(observation.maxDrain))),
-          Effect.ensuring(Effect.sync(() => exchange.body.end("Partial")))
+          Effect.ensuring(
+            Effect.sync(() => {
+              recorded.isOver = true
+              exchange.body.end("Partial")
+            })
+          )
         )
       })
     )

@@ -8,6 +8,16 @@ import type * as Option from "effect/Option"
 import type { Address } from "../../Address.js"
 import type { Bound, Connection, ConnectionEvents, Listener } from "../../Listener.js"
 import type { Activity } from "./activity.js"
+import { type Ending, type Tap, Wire } from "./wire.js"
+
+/** How connections are ended as they come, and how many of them still are. */
+interface Doom {
+  readonly how: Ending
+  left: number
+}
+
+const bytesOf = (part: string | Uint8Array): Uint8Array =>
+  typeof part === "string" ? Buffer.from(part, "latin1") : part
 
 /** A connection that was taken, from then on until it has closed. */
 export class ObservedConnection implements Connection, ConnectionEvents {
@@ -16,13 +26,22 @@ export class ObservedConnection implements Connection, ConnectionEvents {
   hasLeft = false
   /** Requests that have come by it. */
   requests = 0
+  /** The fault that takes what the server writes. */
+  tap: Tap | undefined
+  readonly wire: Wire
+  /** Nothing more of a request is to be read, whoever asks for it. */
+  private isStopped = false
 
   constructor(
     private readonly inner: Connection,
     /** Its place among the connections of its server, from 0. */
     readonly index: number,
-    private readonly registry: Connections
-  ) {}
+    private readonly registry: Connections,
+    /** How it is ended as it comes, if it is. */
+    private readonly doom: Ending | undefined
+  ) {
+    this.wire = new Wire(inner, registry.activity.happened, registry.isSystems)
+  }
 
   get id(): number {
     return this.inner.id
@@ -39,18 +58,29 @@ export class ObservedConnection implements Connection, ConnectionEvents {
   readonly open = (events: ConnectionEvents): void => {
     this.events = events
     this.inner.open(this)
+    if (this.doom === "reset") this.abort()
+    else if (this.doom === "close") this.wire.part()
+  }
+
+  /** Reads nothing more. */
+  stopReading(): void {
+    this.isStopped = true
+    this.inner.pause()
   }
 
   readonly pause = (): void => this.inner.pause()
 
   readonly resume = (): void => {
     this.registry.activity.happened()
-    this.inner.resume()
+    if (!this.isStopped) this.inner.resume()
   }
 
   readonly write = (parts: ReadonlyArray<string | Uint8Array>): void => {
     this.registry.activity.happened()
-    this.inner.write(parts)
+    const { tap } = this
+    // Nothing at all is written to learn whether the client is still there.
+    if (tap === undefined || parts.every((part) => part.length === 0)) this.inner.write(parts)
+    else tap.receive(Buffer.concat(parts.map(bytesOf)))
   }
 
   readonly isFull = (): boolean => this.inner.isFull()
@@ -72,17 +102,20 @@ export class ObservedConnection implements Connection, ConnectionEvents {
 
   onBytes(bytes: Buffer): void {
     this.registry.activity.heard(this)
-    this.events?.onBytes(bytes)
+    if (!this.wire.isDeaf) this.events?.onBytes(bytes)
   }
 
   onEnd(): void {
     this.registry.activity.heard(this)
     this.hasLeft = true
-    this.events?.onEnd()
+    // Both sides have ended.
+    if (this.wire.isDeaf) this.destroy()
+    else this.events?.onEnd()
   }
 
   onDrain(): void {
     this.registry.activity.happened()
+    this.wire.onDrain()
     this.events?.onDrain()
   }
 
@@ -98,11 +131,12 @@ export class ObservedConnection implements Connection, ConnectionEvents {
 export class Connections {
   private readonly byId = new Map<number, ObservedConnection>()
   private arrived = 0
+  private doom: Doom | undefined
 
   constructor(
     readonly activity: Activity,
-    /** In memory a client that connects and sends nothing is one that does not mean to. */
-    private readonly isFirstByteAwaited: boolean
+    /** Whether bytes go by way of the system; in memory a client that sends nothing is one that does not mean to. */
+    readonly isSystems: boolean
   ) {}
 
   get open(): ReadonlyArray<ObservedConnection> {
@@ -123,10 +157,21 @@ export class Connections {
     this.byId.delete(connection.id)
   }
 
+  /** Ends the next connections as they come. */
+  readonly endAtAccept = (how: "close" | "reset", times: number): Effect.Effect<void> =>
+    Effect.sync(() => {
+      this.doom = { how, left: times }
+    })
+
+  private nextDoom(): Ending | undefined {
+    const { doom } = this
+    return doom !== undefined && doom.left-- > 0 ? doom.how : undefined
+  }
+
   private observe(inner: Connection): ObservedConnection {
-    const connection = new ObservedConnection(inner, this.arrived++, this)
+    const connection = new ObservedConnection(inner, this.arrived++, this, this.nextDoom())
     this.byId.set(connection.id, connection)
-    if (this.isFirstByteAwaited) this.activity.connected(connection)
+    if (this.isSystems) this.activity.connected(connection)
     else this.activity.happened()
     return connection
   }

@@ -31,6 +31,10 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
   readonly exchange: number
   /** What became of it, once that is known. */
   known: Outcome | undefined
+  /** Its handler has ended. */
+  isOver = false
+  /** Its handler's failure is known, whatever became of the request before. */
+  hasFailed = false
   private readonly concluded = new Signal()
   private readonly search: string
 
@@ -59,10 +63,6 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
     if (this.known !== undefined) return
     this.known = outcome
     this.concluded.wake()
-  }
-
-  get hasFailed(): boolean {
-    return this.known?._tag === "Failed"
   }
 
   readonly outcome: Effect.Effect<Outcome> = Effect.suspend(() =>

@@ -47,7 +47,7 @@ const inHand = ({ recorder }: Observation): ReadonlyArray<Recorded> =>
   recorder.all.filter(({ known }) => known === undefined)
 
 const infoOf = (observation: Observation): ReadonlyArray<ConnectionInfo> => {
-  const busy = new Set(inHand(observation).map(({ by }) => by))
+  const busy = new Set(observation.recorder.all.filter(({ isOver }) => !isOver).map(({ by }) => by))
   return observation.connections.open.map((connection) => ({
     index: connection.index,
     state: busy.has(connection) ? "active" : connection.requests === 0 ? "new" : "idle",
@@ -160,7 +160,17 @@ const opened = <E, R>(
         }),
         settle
       ),
-      down: Effect.zipRight(server.close, settle),
+      // Handlers that it interrupts have not failed.
+      down: Effect.acquireUseRelease(
+        Effect.sync(() => {
+          observation.isClosing = true
+        }),
+        () => server.close,
+        () =>
+          Effect.sync(() => {
+            observation.isClosing = false
+          })
+      ).pipe(Effect.zipRight(settle)),
       up: server.listen({ port: address.port }).pipe(
         // It is not down: the port is its own.
         Effect.catchTag("ValueError", () => new OSError({ code: "EADDRINUSE", syscall: "listen" })),
@@ -170,6 +180,7 @@ const opened = <E, R>(
       enqueue: replies.enqueueAll,
       expect: (matcher, times = 1) => expecting(recorder, settle, matcher, times),
       takeFailure: failed.take,
+      endAtAccept: (how, times = 1) => connections.endAtAccept(how, times),
       supervise: (effect) => failed.supervise(effect),
       settle,
       advance: (duration) => advanced(settle, duration),
@@ -188,6 +199,18 @@ const opened = <E, R>(
 
 type Opened = Effect.Effect.Success<ReturnType<typeof opened>>
 
+/** How many turns the system has to take back what was closed: a client that has just left is known to be gone in one. */
+const lastTurns = 10
+
+/** What is still left when the system has had its turns. */
+const leftAtLast = (observation: Observation, budget: DescriptorBudget.Budget, turns = lastTurns) =>
+  Effect.flatMap(Ref.get(budget.held), (held): Effect.Effect<ReadonlyArray<string>> => {
+    const left = leftOf(observation, held, true)
+    return left.length === 0 || turns === 0
+      ? Effect.succeed(left)
+      : Effect.zipRight(nextTurn, leftAtLast(observation, budget, turns - 1))
+  })
+
 /**
  * Ends the server, and fails the test for what its handlers did, or for what is left. A test that has failed has done so
  * itself, and is told in the log what else there was: a finalizer that died would take the place of its failure.
@@ -203,7 +226,7 @@ const closed = (
     for (let turn = 0; turn < 2 && observation.connections.open.length > 0; turn++) yield* nextTurn
     yield* Scope.close(scope, Exit.void)
     observation.recorder.close()
-    const left = leftOf(observation, yield* Ref.get(budget.held), true)
+    const left = yield* leftAtLast(observation, budget)
     const failures = observation.failed.claim()
     const leaks = left.length === 0 ? Cause.empty : Cause.die(new LeakError({ left }))
     const all = Cause.isEmpty(failures) ? leaks : Cause.isEmpty(leaks) ? failures : Cause.parallel(failures, leaks)

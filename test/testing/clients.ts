@@ -1,0 +1,59 @@
+/** What three clients of Node's say of an answer, in a few words. */
+import * as Http from "node:http"
+import { text } from "node:stream/consumers"
+import * as Undici from "undici"
+
+/** What was asked for, and how far the answer has come. */
+export interface Asking {
+  readonly url: string
+  /** A POST with this, or else a GET. */
+  readonly body: Uint8Array | undefined
+  readonly signal: AbortSignal
+  readonly onStatus: (status: number) => void
+}
+
+/** The content of the answer. */
+export type Client = (asking: Asking) => Promise<string>
+
+const method = ({ body }: Asking): "GET" | "POST" => (body === undefined ? "GET" : "POST")
+
+const byFetch: Client = async (asking) => {
+  const body = asking.body === undefined ? null : Buffer.from(asking.body)
+  const response = await fetch(asking.url, { method: method(asking), body, signal: asking.signal })
+  asking.onStatus(response.status)
+  return response.text()
+}
+
+const byUndici: Client = async (asking) => {
+  const body = asking.body === undefined ? null : Buffer.from(asking.body)
+  const response = await Undici.request(asking.url, { method: method(asking), body, signal: asking.signal })
+  asking.onStatus(response.statusCode)
+  return response.body.text()
+}
+
+/** Its connections end with their servers. */
+const agent = new Http.Agent({ keepAlive: true })
+
+const byNode: Client = (asking) =>
+  new Promise((resolve, reject) => {
+    const request = Http.request(asking.url, { agent, method: method(asking), signal: asking.signal }, (response) => {
+      asking.onStatus(response.statusCode ?? 0)
+      text(response).then(resolve, reject)
+    })
+    request.on("error", reject)
+    request.end(asking.body)
+  })
+
+export const clients: Readonly<Record<string, Client>> = {
+  fetch: byFetch,
+  "undici.request": byUndici,
+  "node:http": byNode
+}
+
+/** The code of an error or of what caused it, or else its name: what programs look at. */
+export const codeOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  if ("code" in error && typeof error.code === "string") return error.code
+  if (error.cause !== undefined) return codeOf(error.cause)
+  return error.name === "Error" ? error.message : error.name
+}
