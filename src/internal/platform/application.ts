@@ -119,8 +119,10 @@ const evidenceOf = (call: Call, exit: Exit.Exit<unknown, unknown>): Effect.Effec
   }
   // Nobody is there to be answered, or a server that closes has broken the answer off.
   if (Exit.isSuccess(exit) || call.exchange.isDeserted || Cause.isInterrupted(exit.cause)) return Effect.interrupt
-  // It broke off by itself, and so does the connection; whatever the error is, it has no answer any more.
-  return Effect.failCause(exit.cause as Cause.Cause<never>)
+  // It broke off by itself, and so does the connection: the response in the cause is what was not sent whole.
+  const [, left] = HttpServerError.causeResponseStripped(exit.cause)
+  // Whatever the error is, it has no answer any more, and is nobody's to handle.
+  return Effect.failCause(Option.getOrElse(left, () => exit.cause) as Cause.Cause<never>)
 }
 
 const told = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
