@@ -396,6 +396,12 @@ describe("a file", () => {
       "GET"
     ],
     [
+      "by cookies that cannot be written",
+      {},
+      (file) => Effect.succeed(HttpServerResponse.unsafeSetCookie(file, "a", "b", { expires: "soon" as never })),
+      "GET"
+    ],
+    [
       "by a pre-response handler that fails",
       {},
       (file) => prepared(Effect.succeed(file), () => Effect.die("refused")),
