@@ -356,7 +356,8 @@ describe("a server that closes", () => {
         duration: "4 seconds",
         onTimeout: () => Cause.die("it hangs")
       })
-      expect((yield* story.upTo(1))[0]).toMatch(/^closed (1000|1001|1005|1006)/)
+      // 1005 is a close frame without a code; 1006 would be none at all.
+      expect((yield* story.upTo(1))[0]).toMatch(/^closed 1005/)
       expect((yield* told.upTo(3)).slice(1)).toStrictEqual(["run Failure", "scope Failure"])
     })
   )
