@@ -12,11 +12,11 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { Lines } from "../../server/logged.js"
 import { ask, connect, get, requestText } from "../../wire/raw.js"
-import { Story, serving, statusOf } from "../harness.js"
+import { endless, Story, serving, statusOf } from "../harness.js"
 
 const text = HttpServerResponse.text
 
@@ -391,6 +391,18 @@ describe("a client that leaves", () => {
         })
     )
   }
+
+  it.scopedLive("interrupts what an uninterruptible route has made interruptible, as NodeHttpServer does", () =>
+    Effect.gen(function* () {
+      const { app, end, running } = yield* endless
+      const router = HttpRouter.empty.pipe(HttpRouter.get("/", Effect.interruptible(app), { uninterruptible: true }))
+      const wire = yield* connect(yield* serving(router, { isInterruptible: false }))
+      yield* wire.send(requestText("GET /"))
+      yield* running
+      yield* wire.reset
+      expect(Exit.isInterrupted(yield* end)).toBe(true)
+    })
+  )
 
   it.scopedLive("is logged as 499 by the logger", () =>
     Effect.gen(function* () {
