@@ -9,6 +9,7 @@ import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -231,6 +232,20 @@ describe("middleware", () => {
       })
       const { status } = yield* get(port)
       expect([503, 504]).toContain(status)
+    })
+  )
+
+  it.scopedLive("may run the application with no more than its request, in a runtime of its own", () =>
+    Effect.gen(function* () {
+      const port = yield* serving(text("elsewhere"), {
+        middleware: (app) =>
+          Effect.flatMap(HttpServerRequest, (request) => {
+            const alone = Context.make(HttpServerRequest, request) as Context.Context<Effect.Effect.Context<typeof app>>
+            return Effect.promise(() => Effect.runPromise(Effect.provide(app, alone)))
+          })
+      })
+      const { status, text: body } = yield* get(port)
+      expect([status, body]).toStrictEqual([200, "elsewhere"])
     })
   )
 
