@@ -127,7 +127,8 @@ export const toHandler: {
   middleware: HttpMiddleware | undefined,
   { isInterruptible = true }: Choices = {}
 ): Handler<ValueError, never> => {
-  const house: House = { work: workOf(httpApp, { isInterruptible, middleware }), webSockets: new WebSockets() }
+  const work = workOf(httpApp, { isInterruptible, middleware })
+  const house: House = { isInterruptible, work, webSockets: new WebSockets() }
   // Its `R` is the application's: a `Call` is run in the context of whoever serves it, with its own services added.
   return (request) => new Call(request, house)
 }
