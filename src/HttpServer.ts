@@ -30,7 +30,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { Address } from "./Address.js"
-import type { ValueError } from "./Errors.js"
+import { OSError, type ValueError } from "./Errors.js"
 import { ExchangeKey } from "./internal/exchange.js"
 import { workOf } from "./internal/platform/application.js"
 import { Call, type House } from "./internal/platform/call.js"
@@ -127,7 +127,8 @@ export const toHandler: {
   middleware: HttpMiddleware | undefined,
   { isInterruptible = true }: Choices = {}
 ): Handler<ValueError, never> => {
-  const house: House = { work: workOf(httpApp, { isInterruptible, middleware }), webSockets: new WebSockets() }
+  const work = workOf(httpApp, { isInterruptible, middleware })
+  const house: House = { isInterruptible, work, webSockets: new WebSockets() }
   // Its `R` is the application's: a `Call` is run in the context of whoever serves it, with its own services added.
   return (request) => new Call(request, house)
 }
@@ -142,6 +143,8 @@ export const toHandler: {
 export const toRequest = ({ source }: HttpServerRequest): Option.Option<Request> =>
   Predicate.hasProperty(source, ExchangeKey) ? Option.some(source as unknown as Request) : Option.none()
 
+const isClosed = (error: OSError | ValueError): boolean => error instanceof OSError && error.code === "ECANCELED"
+
 const makeServer = ({
   isInterruptible,
   ...options
@@ -149,6 +152,8 @@ const makeServer = ({
   Effect.gen(function* () {
     const server = yield* Server.make(optionsOf(options))
     const address = yield* server.listen()
+    /** Behind an application that has ended, another one may be served, at the same address. */
+    const listening = Effect.catchAll(server.address, () => server.listen({ port: address.port }))
     return Platform.make({
       address: addressOf(address),
       serve: (httpApp, middleware) => {
@@ -159,8 +164,14 @@ const makeServer = ({
         // A middleware has seen every failure, and said of it what it wanted to.
         const onFailure = (cause: Cause.Cause<ValueError>) => Effect.logDebug("an answer broke off", cause)
         const serving = middleware === undefined ? server.serve(handler) : server.serve(handler, { onFailure })
-        const loop = Effect.catchAllCause(serving, (cause) => Effect.logError("the server has stopped", cause))
-        return Effect.asVoid(Effect.forkScoped(loop))
+        const told = Effect.catchAll(serving, (error) =>
+          isClosed(error) ? Effect.void : Effect.logError("the server has stopped", error)
+        )
+        // Who comes while requests in flight are answered is refused at once, and not kept waiting for nobody.
+        return Effect.zipRight(
+          Effect.orDie(listening),
+          Effect.asVoid(Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(told)), () => server.close))
+        )
       }
     })
   }).pipe(

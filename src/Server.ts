@@ -29,7 +29,7 @@ import { type ConnectionEnd, makeHousehold, type Service } from "./internal/net/
 import { serviceOf } from "./internal/net/report.js"
 import type { CloseReport } from "./internal/net/roster.js"
 import { watching } from "./internal/net/watching.js"
-import { isBacklog, senselessIn, senses } from "./internal/options.js"
+import { isBacklog, limitsOf, said, senselessOf, senses } from "./internal/options.js"
 import { Turn } from "./internal/runtime.js"
 import { isTransient } from "./internal/transient.js"
 import * as Limits from "./Limits.js"
@@ -209,13 +209,6 @@ const defaultInterruptTimeout = Duration.seconds(5)
 
 const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
 
-const limitsOf = ({ limits, maxBody }: Options): Limits.Options =>
-  maxBody === undefined ? { ...limits } : { ...limits, maxBody }
-
-/** The first option that makes no sense; the server is made with the defaults then, and refuses to listen. */
-const senselessOf = (options: Options): string | undefined =>
-  senselessIn(options, senses) ?? Limits.senseless(limitsOf(options))
-
 /** Errors of the system that pass are waited out: 10 ms at first, twice as long each time, 1 s at most. */
 const firstPause = 10
 const longestPause = 1000
@@ -246,7 +239,7 @@ export const make = (
     const listener = yield* Listener.Listener
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
-    const wrong = senselessOf(options)
+    const wrong = senselessOf(options, senses)
     const household = yield* makeHousehold(Limits.make(wrong === undefined ? limitsOf(options) : {}), {
       onConnect: options.onConnect ?? "refuse",
       onHalfClose: options.onHalfClose ?? "answer"
@@ -267,7 +260,8 @@ export const make = (
         if (listening !== undefined) {
           return yield* new ValueError({ reason: "AlreadyListening", saw: toUrl(listening.bound.address) })
         }
-        const senseless = given.backlog === undefined || isBacklog(given.backlog) ? wrong : "backlog"
+        const senseless =
+          given.backlog === undefined || isBacklog(given.backlog) ? wrong : said("backlog", given.backlog)
         if (senseless !== undefined) return yield* new ValueError({ reason: "Option", saw: senseless })
         const own = yield* Scope.fork(scope, sequential)
         const bound = yield* listener
@@ -363,7 +357,8 @@ export const make = (
     ): Serving<R | R2, never, OSError | ValueError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
         const assumed = given.assumedDescriptorsPerRequest ?? -1
-        if (Number.isNaN(assumed)) return new ValueError({ reason: "Option", saw: "assumedDescriptorsPerRequest" })
+        if (Number.isNaN(assumed))
+          return new ValueError({ reason: "Option", saw: said("assumedDescriptorsPerRequest", assumed) })
         const service = serviceOf(handler, given.onFailure, runtime)
         const isTold = [given.port, given.address, given.domain, given.backlog].some((each) => each !== undefined)
         // Told where to listen, it listens there or says why not; else it takes what is there.

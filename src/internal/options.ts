@@ -4,7 +4,8 @@
  * @internal
  */
 import type * as Duration from "effect/Duration"
-import { senseless } from "../Limits.js"
+import * as Inspectable from "effect/Inspectable"
+import { type Options as LimitOptions, senseless } from "../Limits.js"
 
 type Sense = (given: unknown) => boolean
 
@@ -37,11 +38,38 @@ export const senses = {
   onConnect: isOneOf("refuse", "handle")
 } as const satisfies Record<string, Sense>
 
-/** The first of the options that is not one, or makes no sense. */
-export const senselessIn = <Options extends object>(
+/** An option as its `ValueError` names it. */
+export const said = (name: string, value: unknown): string => `${name}: ${Inspectable.toStringUnknown(value, 0)}`
+
+/** The first of the options that is not one, or makes no sense, as it is said. */
+const senselessIn = <Options extends object>(
   options: Options,
   senses: { readonly [K in keyof Options]-?: Sense }
-): string | undefined =>
-  Object.entries(options).find(
-    ([name, value]) => value !== undefined && !(Object.hasOwn(senses, name) && senses[name as keyof Options](value))
-  )?.[0]
+): string | undefined => {
+  const isOne = (name: string): name is keyof Options & string => Object.hasOwn(senses, name)
+  const wrong = Object.entries(options).find(
+    ([name, value]) => value !== undefined && !(isOne(name) && senses[name](value))
+  )
+  if (wrong === undefined) return undefined
+  const [name, value] = wrong
+  return isOne(name) ? said(name, value) : `${name}, which is none`
+}
+
+interface Bounded {
+  readonly limits?: LimitOptions | undefined
+  readonly maxBody?: number | undefined
+}
+
+/** `maxBody` is a limit that has a place of its own besides. */
+export const limitsOf = ({ limits, maxBody }: Bounded): LimitOptions =>
+  maxBody === undefined ? { ...limits } : { ...limits, maxBody }
+
+/** The first option that makes no sense; the server is made with the defaults then, and refuses to listen. */
+export const senselessOf = <Options extends Bounded>(
+  options: Options,
+  senses: { readonly [K in keyof Options]-?: Sense }
+): string | undefined => {
+  const limits = limitsOf(options)
+  const wrong = senseless(limits)
+  return senselessIn(options, senses) ?? (wrong && said(wrong, limits[wrong as keyof LimitOptions]))
+}

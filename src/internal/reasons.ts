@@ -58,7 +58,7 @@ export const reasons = {
   Port: refusal(500, "the port is not a whole number from 0 to 65535"),
   Address: refusal(500, "the address is not one of the chosen family"),
   AlreadyListening: refusal(500, "the server is listening already"),
-  Option: refusal(500, "an option has a value that makes no sense")
+  Option: refusal(500, "an option makes no sense")
 } as const satisfies Record<string, Refusal>
 
 /** @internal */

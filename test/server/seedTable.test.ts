@@ -102,24 +102,24 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
     Effect.gen(function* () {
       // As a configuration or code without types gives them.
       const senseless: ReadonlyArray<readonly [saw: string, options: object]> = [
-        ["maxBody", { maxBody: -1 }],
-        ["maxBody", { maxBody: Number.NaN }],
-        ["maxHeaders", { limits: { maxHeaders: -1 } }],
-        ["maxHeader", { limits: { maxHeader: 10 } }],
-        ["backlog", { backlog: 1.5 }],
-        ["drainTimeout", { drainTimeout: "soon" }],
-        ["onHalfClose", { onHalfClose: "wait" }],
-        ["onConnect", { onConnect: true }],
-        ["onFull", { onFull: "drop" }],
-        ["interruptTimeout", { interruptTimeout: -1 }],
-        ["maxbody", { maxbody: 10 }]
+        ["maxBody: -1", { maxBody: -1 }],
+        ["maxBody: NaN", { maxBody: Number.NaN }],
+        ["maxHeaders: -1", { limits: { maxHeaders: -1 } }],
+        ["maxHeader: 10", { limits: { maxHeader: 10 } }],
+        ["backlog: 1.5", { backlog: 1.5 }],
+        ["drainTimeout: soon", { drainTimeout: "soon" }],
+        ["onHalfClose: wait", { onHalfClose: "wait" }],
+        ["onConnect: true", { onConnect: true }],
+        ["onFull: drop", { onFull: "drop" }],
+        ["interruptTimeout: -1", { interruptTimeout: -1 }],
+        ["maxbody, which is none", { maxbody: 10 }]
       ]
       for (const [saw, options] of senseless) {
         const { server } = yield* make(options)
         expect(yield* Effect.flip(server.listen())).toMatchObject({ reason: "Option", saw })
       }
       const { server } = yield* make()
-      expect(yield* Effect.flip(server.listen({ backlog: -1 }))).toMatchObject({ reason: "Option", saw: "backlog" })
+      expect(yield* Effect.flip(server.listen({ backlog: -1 }))).toMatchObject({ reason: "Option", saw: "backlog: -1" })
       const none = yield* serving(hello, { maxBody: 0 })
       expect((yield* get(none.port)).status).toBe(200)
       expect((yield* ask(none.port, withBody("POST /", "x"))).status).toBe(413)

@@ -76,6 +76,8 @@ export class Upgrade implements ByteLine {
 
   destroy(): void {
     this.giver.expectEnd()
+    // What was said in this very turn is a goodbye, and the system takes it if the client reads at all.
+    this.line.outbox.flush()
     this.line.connection.destroy()
   }
 

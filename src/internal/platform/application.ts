@@ -26,15 +26,18 @@ import type { Responded } from "../../Response.js"
 import { RequestScope } from "../net/requestFibers.js"
 import { Call } from "./call.js"
 import { discardBody, write } from "./response.js"
+import type { ServerRequest } from "./serverRequest.js"
 import { endSpan } from "./span.js"
 
 type Running = Fiber.RuntimeFiber<unknown, unknown>
 
-const callOf = (fiber: Running): Call => Context.unsafeGet(fiber.currentContext, Call.Tag)
-
 /** The request as it is seen where it is asked for: a router that is mounted sees less of its URL. */
 const requestOf = (fiber: Running): HttpServerRequest.HttpServerRequest =>
   Context.unsafeGet(fiber.currentContext, HttpServerRequest.HttpServerRequest)
+
+/** A middleware may run the application in a context of its own making, where there is no more than the request. */
+const callOf = (fiber: Running): Call =>
+  (fiber.currentContext.unsafeMap.get(Call.Tag.key) as Call | undefined) ?? (requestOf(fiber) as ServerRequest).call
 
 /**
  * The scopes that `HttpApp.ejectDefaultScopeClose` leaves to whoever called it. The set is not exported; it is found by its
@@ -119,8 +122,10 @@ const evidenceOf = (call: Call, exit: Exit.Exit<unknown, unknown>): Effect.Effec
   }
   // Nobody is there to be answered, or a server that closes has broken the answer off.
   if (Exit.isSuccess(exit) || call.exchange.isDeserted || Cause.isInterrupted(exit.cause)) return Effect.interrupt
-  // It broke off by itself, and so does the connection; whatever the error is, it has no answer any more.
-  return Effect.failCause(exit.cause as Cause.Cause<never>)
+  // It broke off by itself, and so does the connection: the response in the cause is what was not sent whole.
+  const [, left] = HttpServerError.causeResponseStripped(exit.cause)
+  // Whatever the error is, it has no answer any more, and is nobody's to handle.
+  return Effect.failCause(Option.getOrElse(left, () => exit.cause) as Cause.Cause<never>)
 }
 
 const told = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>

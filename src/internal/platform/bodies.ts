@@ -107,5 +107,7 @@ export const upTo = <E>(stream: Stream.Stream<Uint8Array, E>, most: number): Str
       left -= piece.length
       return piece
     }
-    return Stream.takeUntil(Stream.map(stream, cut), () => left <= 0)
+    // Of chunks, not of pieces: all pieces of a chunk are cut before the first of them is looked at.
+    const chunks = Stream.map(Stream.chunks(stream), Chunk.map(cut))
+    return Stream.flattenChunks(Stream.takeUntil(chunks, () => left <= 0))
   })

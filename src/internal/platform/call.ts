@@ -33,6 +33,8 @@ import type { WebSockets } from "./webSocket.js"
 
 /** What every request of one server finds. */
 export interface House {
+  /** Whether the application is interruptible, whatever it is. */
+  readonly isInterruptible: boolean
   readonly work: Effect.Effect<Responded, ValueError>
   readonly webSockets: WebSockets
 }
@@ -55,6 +57,8 @@ export class Call extends Hosted {
   span: Tracer.Span | undefined
   /** Waits until a connection that was upgraded has ended; gives the evidence. */
   upgraded: Effect.Effect<Responded> | undefined
+  /** Ends its WebSocket at once, with a word. */
+  hangUp: (() => void) | undefined
   private heldBack: (() => void) | undefined
   private knownBytes: Buffer | undefined
   private knownText: string | undefined
@@ -95,12 +99,15 @@ export class Call extends Hosted {
 
   /**
    * A route that is uninterruptible goes on, though what is around it is not: an interruption comes to it when it has
-   * ended, as it would in `NodeHttpServer`.
+   * ended, as it would in `NodeHttpServer`. Its WebSocket ends, since the connection does. Where nothing is made
+   * interruptible around it, the fiber itself knows what may be interrupted.
    */
   override interrupt(fiber: Running, inNameOf: FiberId.FiberId | undefined): void {
     const route = fiber.currentContext.unsafeMap.get(RouteContext.key)?.route
-    if (route?.uninterruptible === true) this.heldBack = () => super.interrupt(fiber, inNameOf)
-    else super.interrupt(fiber, inNameOf)
+    if (route?.uninterruptible === true && this.house.isInterruptible) {
+      this.heldBack ??= () => super.interrupt(fiber, inNameOf)
+      this.hangUp?.()
+    } else super.interrupt(fiber, inNameOf)
   }
 
   /** The application has ended: what was held back from it comes to whatever is left to be done. */

@@ -88,7 +88,8 @@ const writeContent = (
   const { stream } = content
   const bounded = length === undefined ? stream : upTo(stream, length)
   return Effect.ensuring(
-    writeStream(call, response, Stream.orDie(bounded), contentType),
+    // The head is made within, too: one that cannot be made holds the body no longer than any other.
+    Effect.suspend(() => writeStream(call, response, Stream.orDie(bounded), contentType)),
     Effect.sync(() => discardBody(response.body))
   )
 }

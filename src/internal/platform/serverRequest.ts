@@ -32,7 +32,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
   private knownCookies: ReadonlyRecord<string, string> | undefined
 
   constructor(
-    private readonly call: Call,
+    readonly call: Call,
     readonly url: string,
     private ownHeaders: Headers.Headers | undefined,
     private readonly ownRemoteAddress: string | undefined

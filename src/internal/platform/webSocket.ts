@@ -159,6 +159,10 @@ export class WebSockets {
       this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
         if (call.upgraded === undefined) return
         holdMessages(webSocket)
+        call.hangUp = () => {
+          webSocket.close()
+          handshake.destroy()
+        }
         resume(Effect.succeed(webSocket))
       })
     })

@@ -9,14 +9,15 @@ import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { Lines } from "../../server/logged.js"
 import { ask, connect, get, requestText } from "../../wire/raw.js"
-import { Story, serving, statusOf } from "../harness.js"
+import { endless, Story, serving, statusOf } from "../harness.js"
 
 const text = HttpServerResponse.text
 
@@ -234,6 +235,20 @@ describe("middleware", () => {
     })
   )
 
+  it.scopedLive("may run the application with no more than its request, in a runtime of its own", () =>
+    Effect.gen(function* () {
+      const port = yield* serving(text("elsewhere"), {
+        middleware: (app) =>
+          Effect.flatMap(HttpServerRequest, (request) => {
+            const alone = Context.make(HttpServerRequest, request) as Context.Context<Effect.Effect.Context<typeof app>>
+            return Effect.promise(() => Effect.runPromise(Effect.provide(app, alone)))
+          })
+      })
+      const { status, text: body } = yield* get(port)
+      expect([status, body]).toStrictEqual([200, "elsewhere"])
+    })
+  )
+
   it.scopedLive("xForwardedHeaders changes what the application sees", () =>
     Effect.gen(function* () {
       const app = Effect.map(HttpServerRequest, ({ headers, remoteAddress }) =>
@@ -391,6 +406,18 @@ describe("a client that leaves", () => {
         })
     )
   }
+
+  it.scopedLive("interrupts what an uninterruptible route has made interruptible, as NodeHttpServer does", () =>
+    Effect.gen(function* () {
+      const { app, end, running } = yield* endless
+      const router = HttpRouter.empty.pipe(HttpRouter.get("/", Effect.interruptible(app), { uninterruptible: true }))
+      const wire = yield* connect(yield* serving(router, { isInterruptible: false }))
+      yield* wire.send(requestText("GET /"))
+      yield* running
+      yield* wire.reset
+      expect(Exit.isInterrupted(yield* end)).toBe(true)
+    })
+  )
 
   it.scopedLive("is logged as 499 by the logger", () =>
     Effect.gen(function* () {

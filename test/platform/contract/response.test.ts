@@ -38,6 +38,13 @@ const webStream = (text: string): ReadableStream<Uint8Array> =>
     }
   })
 
+/** All of them are there when it is read for the first time. */
+const atOnce = (...pieces: ReadonlyArray<string>): Readable => {
+  const readable = new Readable({ objectMode: true, read: () => {} })
+  for (const piece of [...pieces, null]) readable.push(piece)
+  return readable
+}
+
 /** By a handler that is there still when the application has ended. */
 const prepared = (app: HttpApp.Default, handler: HttpApp.PreResponseHandler): HttpApp.Default =>
   Effect.zipRight(HttpApp.appendPreResponseHandler(handler), app)
@@ -67,6 +74,18 @@ const bodies: ReadonlyArray<
   [
     "raw Readable with its length",
     () => HttpServerResponse.raw(Readable.from([Buffer.from("read")]), { contentLength: 4 }),
+    "read",
+    "4"
+  ],
+  [
+    "raw Readable of several pieces at once with its length",
+    () => HttpServerResponse.raw(atOnce("re", "ad", ""), { contentLength: 4 }),
+    "read",
+    "4"
+  ],
+  [
+    "raw Readable of several pieces at once with more than its length",
+    () => HttpServerResponse.raw(atOnce("re", "ader", "s"), { contentLength: 4 }),
     "read",
     "4"
   ],
@@ -374,6 +393,12 @@ describe("a file", () => {
       "by a head that cannot be sent",
       {},
       (file) => Effect.succeed(HttpServerResponse.setHeader(file, "x-bad", "\n")),
+      "GET"
+    ],
+    [
+      "by cookies that cannot be written",
+      {},
+      (file) => Effect.succeed(HttpServerResponse.unsafeSetCookie(file, "a", "b", { expires: "soon" as never })),
       "GET"
     ],
     [

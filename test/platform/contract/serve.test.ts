@@ -71,7 +71,8 @@ describe("serve", () => {
       yield* wire.send(requestText("GET /"))
       yield* Deferred.await(running)
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-      yield* Effect.yieldNow()
+      // Whoever comes meanwhile is not kept waiting for nobody.
+      yield* Effect.repeat(Effect.exit(connect(portOf(server))), { until: Exit.isFailure })
       yield* Deferred.succeed(go, undefined)
       const answer = yield* wire.readAnswer()
       expect(answer.text).toBe("finished")

@@ -1,6 +1,7 @@
 /** `HttpServerRequest.upgrade`: WebSockets, by a client of `ws` and by raw bytes. */
 
 import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpRouter from "@effect/platform/HttpRouter"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Socket from "@effect/platform/Socket"
@@ -344,20 +345,27 @@ describe("a handshake that is refused", () => {
 })
 
 describe("a server that closes", () => {
-  it.scopedLive("ends open WebSockets with a word, and does not hang on them", () =>
-    Effect.gen(function* () {
-      const told = new Story<string>()
-      const scope = yield* Scope.make()
-      const server = yield* Scope.extend(listening(), scope)
-      yield* Scope.extend(server.serve(echo(told)), scope)
-      const { story } = yield* open(portOf(server))
-      yield* told.upTo(1)
-      yield* Effect.timeoutFailCause(Scope.close(scope, Exit.void), {
-        duration: "4 seconds",
-        onTimeout: () => Cause.die("it hangs")
-      })
-      expect((yield* story.upTo(1))[0]).toMatch(/^closed (1000|1001|1005|1006)/)
-      expect((yield* told.upTo(3)).slice(1)).toStrictEqual(["run Failure", "scope Failure"])
-    })
-  )
+  for (const uninterruptible of [false, true]) {
+    it.scopedLive(
+      `ends open WebSockets with a word, and does not hang on ${uninterruptible ? "uninterruptible routes" : "them"}`,
+      () =>
+        Effect.gen(function* () {
+          const told = new Story<string>()
+          const scope = yield* Scope.make()
+          const server = yield* Scope.extend(listening(), scope)
+          const router = HttpRouter.empty.pipe(HttpRouter.get("/", echo(told), { uninterruptible }))
+          yield* Scope.extend(server.serve(router), scope)
+          const { story } = yield* open(portOf(server))
+          yield* told.upTo(1)
+          yield* Effect.timeoutFailCause(Scope.close(scope, Exit.void), {
+            duration: "4 seconds",
+            onTimeout: () => Cause.die("it hangs")
+          })
+          // 1005 is a close frame without a code; 1006 would be none at all.
+          expect((yield* story.upTo(1))[0]).toMatch(/^closed 1005/)
+          const how = uninterruptible ? "Success" : "Failure"
+          expect((yield* told.upTo(3)).slice(1)).toStrictEqual([`run ${how}`, `scope ${how}`])
+        })
+    )
+  }
 })
