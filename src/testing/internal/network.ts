@@ -10,7 +10,7 @@ import { OSError, ValueError } from "../../Errors.js"
 import { Arrivals } from "../../internal/net/arrivals.js"
 import { refusal } from "../../internal/net/ownAnswers.js"
 import type { Bound, Connection, ListenOptions } from "../../Listener.js"
-import { Link, type MemorySocket, systemError } from "./memorySocket.js"
+import { type ClientEnd, Link, MemorySocket, systemError } from "./memorySocket.js"
 
 /** Where ephemeral ports of clients begin, as on Linux. */
 const firstClientPort = 32768
@@ -91,23 +91,38 @@ export class Network {
     return port
   }
 
-  /** A connection to a port, or one that is refused. */
-  connect(port: number): MemorySocket {
+  /** Connects that end to a port, if anybody listens there. */
+  dial(port: number, endOf: (link: Link) => ClientEnd): boolean {
     const bound = this.ports.get(port)
-    const family = bound?.address.family ?? "IPv4"
-    const local = bound?.address ?? tcp("127.0.0.1", port, family)
-    const clientPort = firstClientPort + (this.clients++ % (lastPort - firstClientPort))
-    const link = new Link({ local, remote: tcp(local.hostname, clientPort, family) }, (gone) => {
-      this.links.delete(gone)
-    })
-    if (bound === undefined) {
-      // Not in this turn: whoever connects has not listened for errors yet.
-      process.nextTick(() => link.client.destroy(systemError("ECONNREFUSED", "connect")))
-      return link.client
-    }
+    if (bound === undefined) return false
+    const link = this.linkTo(bound.address, endOf)
     this.links.add(link)
     bound.offer(link)
-    process.nextTick(() => link.client.emit("connect"))
-    return link.client
+    return true
+  }
+
+  /** A connection to a port, or one that is refused. */
+  connect(port: number): MemorySocket {
+    let socket: MemorySocket | undefined
+    const endOf = (link: Link): MemorySocket => {
+      socket = new MemorySocket(link)
+      return socket
+    }
+    const isOpen = this.dial(port, endOf)
+    if (!isOpen) this.linkTo(tcp("127.0.0.1", port, "IPv4"), endOf)
+    // Either has made it.
+    const made = socket!
+    // Not in this turn: whoever connects has not listened yet.
+    process.nextTick(() => {
+      if (isOpen) made.emit("connect")
+      else made.destroy(systemError("ECONNREFUSED", "connect"))
+    })
+    return made
+  }
+
+  private linkTo(local: Address, endOf: (link: Link) => ClientEnd): Link {
+    const clientPort = firstClientPort + (this.clients++ % (lastPort - firstClientPort))
+    const remote = tcp(local.hostname, clientPort, local.family)
+    return new Link({ local, remote }, (gone) => this.links.delete(gone), endOf)
   }
 }

@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import * as HttpClient from "@effect/platform/HttpClient"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -29,7 +28,7 @@ import { Failed } from "./failed.js"
 import { type Observation, observing, reporting } from "./handling.js"
 import { Connections } from "./observed.js"
 import { type Recorded, Recorder } from "./recorder.js"
-import { connectRaw, makeClient, Pool, type Transport } from "./transport.js"
+import { connectRaw, type Transport } from "./transport.js"
 
 /** More than a test opens, and less than a process has: a server that a test forgot does not starve the others. */
 const defaultDescriptors = 1024
@@ -129,15 +128,11 @@ const opened = <E, R>(
     yield* serving
     // Whoever connects at once is awaited by then.
     if (given.onFull === "refuse") yield* nextTurn
-    const dial = () => transport.dial(address.port)
-    const pool = new Pool(dial)
-    const client = HttpClient.transform(yield* makeClient(url, pool), (response) =>
-      Effect.withScheduler(response, activity.scheduler)
-    )
+    const { client, end } = yield* transport.client(url, address.port, activity)
     const unwatch = activity.watch(() => connections.unsent() + transport.delivered())
     const endClients = (): void => {
       unwatch()
-      pool.destroy()
+      end()
     }
     const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
     const { settle } = activity
@@ -149,7 +144,7 @@ const opened = <E, R>(
       requests: recorder.requests,
       takeRequest: recorder.takeWhere(() => true),
       takeRequestWhere: (isSuch) => recorder.takeWhere(isSuch),
-      connect: connectRaw(dial),
+      connect: connectRaw(() => transport.dial(address.port)),
       connections: Effect.sync(() => infoOf(observation)),
       closeClientConnections: Effect.zipRight(
         Effect.sync(() => {
