@@ -15,10 +15,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { sequential } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { type Address, type Domain, toUrl } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { type Answered, OSError, ValueError } from "./Errors.js"
@@ -330,7 +330,7 @@ export const make = (
       })
 
     /**
-     * The accept loop: a stream of the gate's openings. Each waits until the budget has room, and lasts until it has
+     * The accept loop, of the gate's openings. Each waits until the budget has room, and lasts until it has
      * none; who arrives meanwhile passes by one comparison, and his requests have fibers of their own, if they need one.
      */
     const acceptLoop = <E, R>(
@@ -354,7 +354,11 @@ export const make = (
         pause = Math.min(2 * pause, longestPause)
         return Effect.zipRight(Effect.logWarning("could not accept a connection", error), waited)
       })
-      return Stream.repeatEffect(Effect.zipRight(gate, survived)).pipe(Stream.runDrain, Effect.zipRight(Effect.never))
+      const openings: Effect.Effect<never, OSError> = Effect.zipRight(
+        gate,
+        Effect.flatMap(survived, () => openings)
+      )
+      return openings
     }
 
     const serve = <E, R, R2>(
@@ -381,7 +385,21 @@ export const make = (
         )
       })
 
-    yield* Effect.addFinalizer(() => close)
+    // The scope of one that has nothing to end is closed without what `addFinalizer` does: the FiberRefs of now are for
+    // what is logged of handlers that do not end.
+    const runtime = yield* Effect.runtime<never>()
+    const closeLast = Effect.suspend(() =>
+      roster.isEmpty
+        ? Effect.void
+        : Effect.flatMap(
+            Effect.sync(() => Runtime.runFork(runtime)(roster.close(patience))),
+            Fiber.join
+          )
+    )
+    yield* Scope.addFinalizer(
+      scope,
+      Effect.yieldNow().pipe(Effect.zipRight(inTurn(stopListening)), Effect.zipRight(closeLast))
+    )
 
     return Server.of({
       listen,

@@ -6,7 +6,7 @@
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { Limits } from "../../Limits.js"
 import type { Request } from "../../Request.js"
 import { type Parser, RequestParser } from "../../RequestParser.js"
@@ -99,9 +99,10 @@ export const makeHousehold = (
     const clock = yield* Effect.clock
     const runtime = yield* Effect.runtime<never>()
     const roster = new Roster()
-    const deadlines = yield* Effect.acquireRelease(
-      Effect.sync(() => new Deadlines(clock, runtime, roster)),
-      (deadlines) => Effect.sync(() => deadlines.stop())
+    const deadlines = new Deadlines(clock, runtime, roster)
+    yield* Scope.addFinalizer(
+      yield* Effect.scope,
+      Effect.sync(() => deadlines.stop())
     )
     return {
       limits,

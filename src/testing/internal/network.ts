@@ -4,7 +4,7 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { type Address, tcp } from "../../Address.js"
 import { OSError, ValueError } from "../../Errors.js"
 import { Arrivals } from "../../internal/net/arrivals.js"
@@ -65,8 +65,8 @@ export class Network {
   private clients = 0
 
   listen(options: ListenOptions): Effect.Effect<Bound, OSError | ValueError, Scope.Scope> {
-    return Effect.acquireRelease(
-      Effect.suspend((): Effect.Effect<MemoryPort, OSError | ValueError> => {
+    return Effect.flatMap(Effect.scope, (scope) =>
+      Effect.suspend((): Effect.Effect<Bound, OSError | ValueError> => {
         const { port } = options
         if (!Number.isInteger(port) || port < 0 || port > lastPort)
           return new ValueError({ reason: "Port", saw: String(port) })
@@ -75,14 +75,13 @@ export class Network {
         const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.free() : port, domain)
         const bound = new MemoryPort(address, options.onFull)
         this.ports.set(address.port, bound)
-        return Effect.succeed(bound)
-      }),
-      (bound) =>
-        Effect.sync(() => {
-          this.ports.delete(bound.address.port)
+        const closed = Effect.sync(() => {
+          this.ports.delete(address.port)
           bound.close()
         })
-    ).pipe(Effect.map(({ bound }) => bound))
+        return Effect.as(Scope.addFinalizer(scope, closed), bound.bound)
+      })
+    ).pipe(Effect.uninterruptible)
   }
 
   private free(): number {

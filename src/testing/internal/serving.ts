@@ -111,20 +111,9 @@ const opened = <E, R>(
     const server = yield* Effect.withScheduler(Effect.provide(made, rooms), activity.scheduler)
     const address = yield* mistakesDie(server.listen())
     const url = toUrl(address)
-    const observed = observing(handler, observation)
-    const told = { onFailure: reporting(observation) }
-    // One by one, behind the same gate, since the stream that `serve` is costs as much as a fixture's whole request. Where
-    // whoever is not awaited is refused, somebody has to wait at any moment, which is what `serve` does.
-    const accepting =
-      given.onFull === "refuse"
-        ? server.serve(observed, told)
-        : Effect.forever(Effect.zipRight(budget.awaitRoom(-1), server.acceptRequest(observed, told)))
-    const serving = accepting.pipe(
-      Effect.exit,
-      Effect.interruptible,
-      Effect.withScheduler(activity.scheduler),
-      Effect.forkIn(scope)
-    )
+    const serving = server
+      .serve(observing(handler, observation), { onFailure: reporting(observation) })
+      .pipe(Effect.exit, Effect.interruptible, Effect.withScheduler(activity.scheduler), Effect.forkIn(scope))
     yield* serving
     // Whoever connects at once is awaited by then.
     if (given.onFull === "refuse") yield* nextTurn
@@ -208,12 +197,13 @@ export const serving = <E, R>(
   options: Options,
   makeTransport: (budget: DescriptorBudget.Budget) => Transport
 ): Effect.Effect<TestServer, OSError, Scope.Scope | Exclude<R, Scope.Scope>> =>
-  Effect.acquireRelease(
-    Effect.flatMap(Scope.make(), (scope) =>
-      opened(handler, options, makeTransport, scope).pipe(
-        Effect.map((made) => ({ ...made, scope })),
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+  Effect.uninterruptible(
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const made = yield* Effect.onError(opened(handler, options, makeTransport, scope), (cause) =>
+        Scope.close(scope, Exit.failCause(cause))
       )
-    ),
-    closed
-  ).pipe(Effect.map(({ testServer }) => testServer))
+      yield* Scope.addFinalizerExit(yield* Effect.scope, (exit) => closed({ ...made, scope }, exit))
+      return made.testServer
+    })
+  )

@@ -15,7 +15,7 @@ export interface Source {
   /** Goes on reading, since there is room. */
   readonly readOn: () => void
   /** Ends the connection at once: nobody reads what would come. */
-  readonly reset: (error: Error) => void
+  readonly reset: (why: () => Error) => void
 }
 
 export class Answer {
@@ -49,7 +49,7 @@ export class Answer {
 
   /** Nobody takes what is left: the server is told at once that its client has gone. */
   leave(): void {
-    if (this.end === undefined) this.source.reset(new Error("the body of the response was given up"))
+    if (this.end === undefined) this.source.reset(() => new Error("the body of the response was given up"))
   }
 
   /** The next pieces, at least one; none at the end. */

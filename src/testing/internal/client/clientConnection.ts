@@ -13,6 +13,10 @@ const coded = (message: string, code: string): Error => Object.assign(new Error(
 
 const parseError = ({ code, saw }: Broken): Error => coded(`Parse Error: ${JSON.stringify(saw)}`, code)
 
+const hungUp = (): Error => coded("socket hang up", "ECONNRESET")
+
+const unasked = (): Error => new Error("the server sends what it was not asked for")
+
 /** Who waits for an answer. */
 export interface Asking {
   readonly method: string
@@ -78,8 +82,8 @@ export class ClientConnection implements ClientEnd, Source {
     if (this.link.down.size > 0 || this.link.down.ending !== "Open") this.link.look()
   }
 
-  reset(error: Error): void {
-    this.gone("RST", error)
+  reset(why: () => Error): void {
+    this.gone("RST", why)
   }
 
   private received(bytes: Buffer): void {
@@ -105,7 +109,7 @@ export class ClientConnection implements ClientEnd, Source {
       }
     }
     // What nobody has asked for.
-    if (this.reader.hasRest) this.gone("RST", new Error("the server sends what it was not asked for"))
+    if (this.reader.hasRest) this.gone("RST", unasked)
   }
 
   private finish(): void {
@@ -113,7 +117,7 @@ export class ClientConnection implements ClientEnd, Source {
     this.asking = undefined
     this.answer?.finish("Whole")
     this.answer = undefined
-    if (!this.isKept) this.gone("FIN", new Error("the connection has ended"))
+    if (!this.isKept) this.gone("FIN", hungUp)
     else if (!this.isSending) this.free()
     asking?.onOver()
   }
@@ -124,27 +128,28 @@ export class ClientConnection implements ClientEnd, Source {
 
   /** The server has sent FIN. */
   private ended(): void {
-    if (this.asking === undefined) this.gone("FIN", new Error("the connection has ended"))
+    if (this.asking === undefined) this.gone("FIN", hungUp)
     else if (this.reader.isUntilClose) this.finish()
-    else this.fail(coded("socket hang up", "ECONNRESET"))
+    else this.fail(hungUp())
   }
 
   private fail(error: Error): void {
     // Behind a head Node says only that it was aborted, whatever has happened; but for what its parser refuses.
     const isOwn = this.answer === undefined || error.message.startsWith("Parse")
-    this.gone("RST", isOwn ? error : coded("aborted", "ECONNRESET"))
+    this.gone("RST", () => (isOwn ? error : coded("aborted", "ECONNRESET")))
   }
 
-  private gone(how: "FIN" | "RST", error: Error): void {
+  /** An error costs a stack trace: it is made for whoever is told of it. */
+  private gone(how: "FIN" | "RST", why: () => Error): void {
     if (this.isGone) return
     this.isGone = true
     this.link.clientGone(how)
     this.pool.forget(this)
-    const { asking } = this
+    const { answer, asking } = this
     this.asking = undefined
-    this.answer?.finish(error)
     if (asking === undefined) return
-    if (this.answer === undefined) asking.onFailure(error)
+    if (answer === undefined) asking.onFailure(why())
+    else answer.finish(why())
     asking.onOver()
   }
 }
@@ -185,6 +190,6 @@ export class ConnectionPool {
   }
 
   destroy(): void {
-    for (const connection of this.open) connection.reset(coded("socket hang up", "ECONNRESET"))
+    for (const connection of this.open) connection.reset(hungUp)
   }
 }

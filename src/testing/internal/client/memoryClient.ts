@@ -39,7 +39,7 @@ class Asked implements Asking {
   private isOver = false
   private resume: ((effect: Effect.Effect<Answer, Error>) => void) | undefined
   private readonly over = new Signal()
-  private readonly onAbort = (): void => this.connection.reset(aborted())
+  private readonly onAbort = (): void => this.connection.reset(aborted)
 
   constructor(
     readonly method: string,
@@ -71,7 +71,7 @@ class Asked implements Asking {
     if (this.answer instanceof Error) resume(Effect.fail(this.answer))
     else if (this.answer !== undefined) resume(Effect.succeed(this.answer))
     else this.resume = resume
-    return Effect.sync(() => this.connection.reset(aborted()))
+    return Effect.sync(() => this.connection.reset(aborted))
   })
 
   /** Nothing that is sent is read any more. */
@@ -190,7 +190,7 @@ export const memoryClient = (
           ),
           responseOf(asked),
           { concurrent: true }
-        ).pipe(Effect.onError(() => Effect.sync(() => asked.connection.reset(aborted()))))
+        ).pipe(Effect.onError(() => Effect.sync(() => asked.connection.reset(aborted))))
       }
     }
   })
