@@ -88,9 +88,14 @@ export const observing =
         return Effect.suspend(() => handler(withExchange(request, exchange))).pipe(
           restore,
           Effect.exit,
-          Effect.flatMap((exit) => settled(observation, recorded, exit)),
-          Effect.zipLeft(restore(exchange.readRest(observation.maxDrain))),
-          Effect.ensuring(Effect.sync(() => exchange.body.end("Partial")))
+          Effect.flatMap((exit) => {
+            const ended = settled(observation, recorded, exit)
+            if (exchange.body.state !== "Coming") return ended
+            return ended.pipe(
+              Effect.zipLeft(restore(exchange.readRest(observation.maxDrain))),
+              Effect.ensuring(Effect.sync(() => exchange.body.end("Partial")))
+            )
+          })
         )
       })
     )

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { type Address, tcp } from "../../Address.js"
 import { OSError, ValueError } from "../../Errors.js"
-import { Arrivals } from "../../internal/net/arrivals.js"
+import { Arrivals, closedListener } from "../../internal/net/arrivals.js"
 import { refusal } from "../../internal/net/ownAnswers.js"
 import type { Bound, Connection, ListenOptions } from "../../Listener.js"
 import { type ClientEnd, Link, MemorySocket, systemError } from "./memorySocket.js"
@@ -16,9 +16,6 @@ import { type ClientEnd, Link, MemorySocket, systemError } from "./memorySocket.
 const firstClientPort = 32768
 
 const lastPort = 65535
-
-/** One for all: to make one costs a stack trace. */
-const closed = new OSError({ code: "ECANCELED", syscall: "accept", cause: new Error("the listener was closed") })
 
 /** One port that is listened on. */
 class MemoryPort {
@@ -39,7 +36,7 @@ class MemoryPort {
   }
 
   close(): void {
-    for (const connection of this.arrivals.fail(closed)) turnAway(connection)
+    for (const connection of this.arrivals.fail(closedListener)) turnAway(connection)
   }
 
   get bound(): Bound {

@@ -22,7 +22,7 @@ import * as ResponseWriter from "../../ResponseWriter.js"
 import * as Server from "../../Server.js"
 import { LeakError } from "../Failures.js"
 import type { ConnectionInfo, Options, TestServer } from "../TestServer.js"
-import { activityOf } from "./activity.js"
+import { type Activity, activityOf } from "./activity.js"
 import { expecting } from "./expecting.js"
 import { Failed } from "./failed.js"
 import { type Observation, observing, reporting } from "./handling.js"
@@ -77,13 +77,13 @@ const opened = <E, R>(
   handler: Handler<E, R>,
   options: Options,
   makeTransport: (budget: DescriptorBudget.Budget) => Transport,
+  activity: Activity,
   scope: Scope.Scope
 ) =>
   Effect.gen(function* () {
     const { descriptors = defaultDescriptors, ...given } = options
     const budget = yield* Effect.orDie(DescriptorBudget.make({ max: descriptors }))
     const transport = makeTransport(budget)
-    const activity = activityOf(yield* Effect.clock)
     const connections = new Connections(activity, transport.isSystems)
     const recorder = new Recorder()
     const failed = new Failed()
@@ -108,7 +108,7 @@ const opened = <E, R>(
       interruptTimeout,
       ...given
     })
-    const server = yield* Effect.withScheduler(Effect.provide(made, rooms), activity.scheduler)
+    const server = yield* Effect.provide(made, rooms)
     const address = yield* mistakesDie(server.listen())
     const url = toUrl(address)
     const serving = server
@@ -145,7 +145,7 @@ const opened = <E, R>(
       up: server.listen({ port: address.port }).pipe(
         // It is not down: the port is its own.
         Effect.catchTag("ValueError", () => new OSError({ code: "EADDRINUSE", syscall: "listen" })),
-        Effect.zipRight(Effect.provide(serving, context)),
+        Effect.zipRight(Effect.withScheduler(Effect.provide(serving, context), activity.scheduler)),
         Effect.asVoid
       ),
       expect: (matcher, times = 1) => expecting(recorder, settle, matcher, times),
@@ -200,8 +200,11 @@ export const serving = <E, R>(
   Effect.uninterruptible(
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const made = yield* Effect.onError(opened(handler, options, makeTransport, scope), (cause) =>
-        Scope.close(scope, Exit.failCause(cause))
+      const activity = activityOf(yield* Effect.clock)
+      // Whatever the server does is counted, from its first step on.
+      const made = yield* opened(handler, options, makeTransport, activity, scope).pipe(
+        Effect.withScheduler(activity.scheduler),
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
       yield* Scope.addFinalizerExit(yield* Effect.scope, (exit) => closed({ ...made, scope }, exit))
       return made.testServer
