@@ -15,9 +15,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { sequential } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import { type Address, type Domain, toUrl } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
@@ -302,10 +301,9 @@ export const make = (
     })
 
     // A `serve` that was forked just before finds the server listening still, and does not listen anew behind the close.
-    const close = Effect.yieldNow().pipe(
-      Effect.zipRight(inTurn(stopListening)),
-      Effect.zipRight(roster.close(patience))
-    )
+    const stopped = Effect.zipRight(Effect.yieldNow(), inTurn(stopListening))
+
+    const close = Effect.zipRight(stopped, roster.close(patience))
 
     const acceptRequest = <E, R, R2>(
       handler: Handler<E, R>,
@@ -330,7 +328,7 @@ export const make = (
       })
 
     /**
-     * The accept loop, of the gate's openings. Each waits until the budget has room, and lasts until it has
+     * The accept loop: one opening of the gate behind the other. Each waits until the budget has room, and lasts until it has
      * none; who arrives meanwhile passes by one comparison, and his requests have fibers of their own, if they need one.
      */
     const acceptLoop = <E, R>(
@@ -354,10 +352,8 @@ export const make = (
         pause = Math.min(2 * pause, longestPause)
         return Effect.zipRight(Effect.logWarning("could not accept a connection", error), waited)
       })
-      const openings: Effect.Effect<never, OSError> = Effect.zipRight(
-        gate,
-        Effect.flatMap(survived, () => openings)
-      )
+      const opened = Effect.zipRight(gate, survived)
+      const openings: Effect.Effect<never, OSError> = Effect.flatMap(opened, () => openings)
       return openings
     }
 
@@ -385,21 +381,7 @@ export const make = (
         )
       })
 
-    // The scope of one that has nothing to end is closed without what `addFinalizer` does: the FiberRefs of now are for
-    // what is logged of handlers that do not end.
-    const runtime = yield* Effect.runtime<never>()
-    const closeLast = Effect.suspend(() =>
-      roster.isEmpty
-        ? Effect.void
-        : Effect.flatMap(
-            Effect.sync(() => Runtime.runFork(runtime)(roster.close(patience))),
-            Fiber.join
-          )
-    )
-    yield* Scope.addFinalizer(
-      scope,
-      Effect.yieldNow().pipe(Effect.zipRight(inTurn(stopListening)), Effect.zipRight(closeLast))
-    )
+    yield* Scope.addFinalizer(scope, Effect.zipRight(stopped, household.closeLast(patience)))
 
     return Server.of({
       listen,

@@ -10,6 +10,11 @@ import type { Head } from "./responseReader.js"
 /** Bytes that nobody has taken; beyond it the server has to wait. */
 const capacity = 64 * 1024
 
+const streamed = (): Error => new Error("the body of the response was streamed already")
+
+/** In the words of the platform's own clients. */
+const tooLarge = (): Error => new Error("maxBytes exceeded")
+
 /** What an answer is read from. */
 export interface Source {
   /** Goes on reading, since there is room. */
@@ -69,11 +74,11 @@ export class Answer {
   /** The whole body, as often as it is asked for, if it is not larger than that. */
   whole(most: number): Effect.Effect<Buffer, Error> {
     return Effect.suspend(() => {
-      if (this.taker === "Stream") return Effect.fail(new Error("the body of the response was streamed already"))
+      if (this.taker === "Stream") return Effect.fail(streamed())
       this.taker = "Whole"
       if (this.size > most) {
         this.leave()
-        return Effect.fail(new Error("maxBytes exceeded"))
+        return Effect.fail(tooLarge())
       }
       if (this.end === undefined) {
         this.source.readOn()
