@@ -183,7 +183,9 @@ const fromLimit = (limit: () => number): Budget => {
       return keptOf(max)
     },
     held,
-    changes: Stream.unwrap(Effect.sync(() => statesOf(held, () => ({ held: held.unsafeCount, max })))),
+    get changes() {
+      return Stream.unwrap(Effect.sync(() => statesOf(held, () => ({ held: held.unsafeCount, max }))))
+    },
     reserve: (count) =>
       count === 0
         ? Effect.void

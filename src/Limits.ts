@@ -168,6 +168,7 @@ export const senseless = (options: Options): string | undefined =>
  * @category constructors
  */
 export const make = (options: Options = {}): Limits => {
+  if (Object.keys(options).length === 0) return defaults
   const limits: Record<string, unknown> = { ...defaults }
   for (const name of names) {
     const given = options[name]

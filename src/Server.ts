@@ -296,10 +296,9 @@ export const make = (
     })
 
     // A `serve` that was forked just before finds the server listening still, and does not listen anew behind the close.
-    const close = Effect.yieldNow().pipe(
-      Effect.zipRight(inTurn(stopListening)),
-      Effect.zipRight(roster.close(patience))
-    )
+    const stopped = Effect.zipRight(Effect.yieldNow(), inTurn(stopListening))
+
+    const close = Effect.zipRight(stopped, roster.close(patience))
 
     const acceptRequest = <E, R, R2>(
       handler: Handler<E, R>,
@@ -376,7 +375,7 @@ export const make = (
         )
       })
 
-    yield* Effect.addFinalizer(() => close)
+    yield* Scope.addFinalizer(scope, Effect.zipRight(stopped, household.closeLast(patience)))
 
     return Server.of({
       listen,

@@ -4,9 +4,16 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type { OSError } from "../../Errors.js"
+import { OSError } from "../../Errors.js"
 import { Signal } from "../runtime.js"
 import { tally } from "../tally.js"
+
+/** What takers fail with when their listener is closed. One for all: to make one costs two stack traces. */
+export const closedListener = new OSError({
+  code: "ECANCELED",
+  syscall: "accept",
+  cause: new Error("the listener was closed")
+})
 
 export class Arrivals<A> {
   private queue: Array<A> = []

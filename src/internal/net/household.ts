@@ -6,7 +6,9 @@
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Fiber from "effect/Fiber"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
 import type { Limits } from "../../Limits.js"
 import type { Request } from "../../Request.js"
 import { type Parser, RequestParser } from "../../RequestParser.js"
@@ -16,7 +18,7 @@ import type { EndReason } from "../endReason.js"
 import { Deadlines } from "./deadlines.js"
 import { Lingering } from "./lingering.js"
 import type { RequestFibers } from "./requestFibers.js"
-import { Roster } from "./roster.js"
+import { type Patience, Roster } from "./roster.js"
 
 /** How a connection ended, and how many requests it had brought. */
 export interface ConnectionEnd {
@@ -35,6 +37,8 @@ export interface Household {
   readonly onHalfClose: "answer" | "interrupt"
   readonly onConnect: "refuse" | "handle"
   readonly timeouts: Timeouts
+  /** Ends what connections there are; what is logged of them is, as everything else, where the server was made. */
+  readonly closeLast: (patience: Patience) => Effect.Effect<void>
 }
 
 /** The deadlines of `Limits`, in milliseconds. */
@@ -99,9 +103,10 @@ export const makeHousehold = (
     const clock = yield* Effect.clock
     const runtime = yield* Effect.runtime<never>()
     const roster = new Roster()
-    const deadlines = yield* Effect.acquireRelease(
-      Effect.sync(() => new Deadlines(clock, runtime, roster)),
-      (deadlines) => Effect.sync(() => deadlines.stop())
+    const deadlines = new Deadlines(clock, runtime, roster)
+    yield* Scope.addFinalizer(
+      yield* Effect.scope,
+      Effect.sync(() => deadlines.stop())
     )
     return {
       limits,
@@ -111,6 +116,12 @@ export const makeHousehold = (
       deadlines,
       lingering: new Lingering(limits),
       ...choices,
-      timeouts: timeoutsOf(limits)
+      timeouts: timeoutsOf(limits),
+      closeLast: (patience) =>
+        Effect.suspend(() => {
+          // Of a finalizer with the FiberRefs of now it costs more to restore them than all else: for nobody, nothing is.
+          if (roster.isEmpty) return Effect.void
+          return Effect.asVoid(Fiber.join(Runtime.runFork(runtime)(roster.close(patience))))
+        })
     }
   })

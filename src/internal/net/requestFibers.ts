@@ -95,21 +95,28 @@ export class RequestScope implements Scope.CloseableScope {
 export class RequestFibers {
   private readonly runtime: Runtime.Runtime<never>
   private readonly uninterruptible: Runtime.Runtime<never>
-  private readonly hosting: Runtime.Runtime<never>
+  private hostingRuntime: Runtime.Runtime<never> | undefined
   readonly clock: Clock.Clock
 
   constructor(
     { context, fiberRefs, runtimeFlags }: Runtime.Runtime<never>,
     /** For work of another world, whose spans say what they say there, and no more. */
-    hostedRefs: FiberRefs.FiberRefs = fiberRefs
+    private readonly hostedRefs: FiberRefs.FiberRefs = fiberRefs
   ) {
     const own = { context, fiberRefs: scheduled(fiberRefs) }
     const { Interruption } = RuntimeFlags
     this.clock = Context.get(FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices), Clock.Clock)
     this.runtime = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.enable(runtimeFlags, Interruption) })
-    const uninterruptible = RuntimeFlags.disable(runtimeFlags, Interruption)
-    this.uninterruptible = Runtime.make({ ...own, runtimeFlags: uninterruptible })
-    this.hosting = Runtime.make({ context, fiberRefs: scheduled(hostedRefs), runtimeFlags: uninterruptible })
+    this.uninterruptible = Runtime.make({ ...own, runtimeFlags: RuntimeFlags.disable(runtimeFlags, Interruption) })
+  }
+
+  /** Made for the first of that world: most connections have none. */
+  private get hosting(): Runtime.Runtime<never> {
+    if (this.hostingRuntime === undefined) {
+      const { context, runtimeFlags } = this.uninterruptible
+      this.hostingRuntime = Runtime.make({ context, fiberRefs: scheduled(this.hostedRefs), runtimeFlags })
+    }
+    return this.hostingRuntime
   }
 
   /**

@@ -103,9 +103,8 @@ export class Roster {
         count
       )
     })
-    return Effect.gen(this, function* () {
+    const ended = Effect.gen(this, function* () {
       const there = those()
-      if (there.length === 0) return nobody
       const busy = there.filter(({ isBusy }) => isBusy)
       for (const connection of there) connection.drain()
       yield* this.within(drain, isGone)
@@ -119,6 +118,7 @@ export class Roster {
         abandoned: yield* abandoned
       }
     })
+    return Effect.suspend(() => (isGone() ? Effect.succeed(nobody) : ended))
   }
 
   private within(milliseconds: number, isSo: () => boolean): Effect.Effect<void> {

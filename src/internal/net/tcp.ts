@@ -7,7 +7,7 @@ import { lookup } from "node:dns/promises"
 import { createServer, isIP, type Server, type Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { type Address, tcp } from "../../Address.js"
 import { assumedDescriptorsPerRequest, type Budget } from "../../DescriptorBudget.js"
 import { OSError, ValueError } from "../../Errors.js"
@@ -15,7 +15,7 @@ import type { Bound, ListenOptions } from "../../Listener.js"
 import { Registry } from "../registry.js"
 import { tally } from "../tally.js"
 import { isTransient } from "../transient.js"
-import { Arrivals } from "./arrivals.js"
+import { Arrivals, closedListener } from "./arrivals.js"
 import { refusal } from "./ownAnswers.js"
 import { type Door, SocketConnection } from "./socket.js"
 
@@ -168,9 +168,7 @@ class Sockets implements Door {
   }
 
   close(): void {
-    this.arrivals.fail(
-      new OSError({ code: "ECANCELED", syscall: "accept", cause: new Error("the listener was closed") })
-    )
+    this.arrivals.fail(closedListener)
     for (const connection of this.unopened.values) connection.turnAway(refusal)
   }
 }
@@ -185,22 +183,20 @@ export const listen = (
     yield* budget.measure
     const host = yield* resolve(options)
     const runtime = yield* Effect.runtime<never>()
+    const scope = yield* Effect.scope
     const sockets = new Sockets(budget, options.onFull)
-    const server = yield* Effect.acquireRelease(
-      Effect.gen(function* () {
-        const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
-        yield* bindDomain(server, host, options)
-        budget.unsafeTake()
-        return server
-      }),
-      (server) =>
-        Effect.sync(() => {
-          // The descriptor that listens is closed in this turn; a callback would wait for every connection.
-          server.close()
-          sockets.close()
-          budget.unsafeRelease()
-        })
-    )
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
+    const closed = Effect.sync(() => {
+      // The descriptor that listens is closed in this turn; a callback would wait for every connection.
+      server.close()
+      sockets.close()
+      budget.unsafeRelease()
+    })
+    const bound = Effect.tap(bindDomain(server, host, options), () => {
+      budget.unsafeTake()
+      return Scope.addFinalizer(scope, closed)
+    })
+    yield* Effect.uninterruptible(bound)
     server.on("error", (cause: NodeJS.ErrnoException) => {
       const error = osError(cause, "accept")
       if (isTransient(error)) Runtime.runFork(runtime)(Effect.logWarning("could not accept a connection", error))

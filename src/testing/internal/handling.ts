@@ -96,12 +96,17 @@ export const observing =
           ofServer(observation),
           restore,
           Effect.exit,
-          Effect.flatMap((exit) => settled(observation, recorded, exit)),
-          Effect.zipLeft(restore(exchange.readRest(observation.maxDrain))),
+          Effect.flatMap((exit) => {
+            const ended = settled(observation, recorded, exit)
+            if (exchange.body.state !== "Coming") return ended
+            return ended.pipe(
+              Effect.zipLeft(restore(exchange.readRest(observation.maxDrain))),
+              Effect.ensuring(Effect.sync(() => exchange.body.end("Partial")))
+            )
+          }),
           Effect.ensuring(
             Effect.sync(() => {
               recorded.isOver = true
-              exchange.body.end("Partial")
             })
           )
         )

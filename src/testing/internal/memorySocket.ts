@@ -51,15 +51,20 @@ class Way {
   }
 }
 
-/** The client's end. Has what clients call on a `net.Socket`, as far as it means anything here. */
-export class MemorySocket extends Duplex {
+/** What takes the bytes at the client's end. */
+export interface ClientEnd {
+  /** Takes what the server has sent, as far as somebody reads. */
+  readonly deliver: () => void
+}
+
+/** The client's end as a stream. Has what clients call on a `net.Socket`, as far as it means anything here. */
+export class MemorySocket extends Duplex implements ClientEnd {
   private wants = false
 
   constructor(private readonly link: Link) {
     super({ allowHalfOpen: false })
   }
 
-  /** Takes what the server has sent, as far as somebody reads. */
   deliver(): void {
     const { down } = this.link
     if (!this.wants || this.destroyed) return
@@ -131,7 +136,7 @@ export class Link implements Connection {
   readonly id = nextConnectionId()
   readonly local: Option.Option<Address>
   readonly remote: Option.Option<Address>
-  readonly client = new MemorySocket(this)
+  private readonly client: ClientEnd
   readonly up = new Way()
   readonly down = new Way()
   private events: ConnectionEvents | undefined
@@ -146,8 +151,10 @@ export class Link implements Connection {
 
   constructor(
     addresses: { readonly local: Address; readonly remote: Address },
-    private readonly onGone: (link: Link) => void
+    private readonly onGone: (link: Link) => void,
+    endOf: (link: Link) => ClientEnd
   ) {
+    this.client = endOf(this)
     this.local = Option.some(addresses.local)
     this.remote = Option.some(addresses.remote)
   }

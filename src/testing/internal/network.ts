@@ -4,21 +4,18 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { type Address, tcp } from "../../Address.js"
 import { OSError, ValueError } from "../../Errors.js"
-import { Arrivals } from "../../internal/net/arrivals.js"
+import { Arrivals, closedListener } from "../../internal/net/arrivals.js"
 import { refusal } from "../../internal/net/ownAnswers.js"
 import type { Bound, Connection, ListenOptions } from "../../Listener.js"
-import { Link, type MemorySocket, systemError } from "./memorySocket.js"
+import { type ClientEnd, Link, MemorySocket, systemError } from "./memorySocket.js"
 
 /** Where ephemeral ports of clients begin, as on Linux. */
 const firstClientPort = 32768
 
 const lastPort = 65535
-
-/** One for all: to make one costs a stack trace. */
-const closed = new OSError({ code: "ECANCELED", syscall: "accept", cause: new Error("the listener was closed") })
 
 /** One port that is listened on. */
 class MemoryPort {
@@ -39,7 +36,7 @@ class MemoryPort {
   }
 
   close(): void {
-    for (const connection of this.arrivals.fail(closed)) turnAway(connection)
+    for (const connection of this.arrivals.fail(closedListener)) turnAway(connection)
   }
 
   get bound(): Bound {
@@ -65,8 +62,8 @@ export class Network {
   private clients = 0
 
   listen(options: ListenOptions): Effect.Effect<Bound, OSError | ValueError, Scope.Scope> {
-    return Effect.acquireRelease(
-      Effect.suspend((): Effect.Effect<MemoryPort, OSError | ValueError> => {
+    return Effect.flatMap(Effect.scope, (scope) =>
+      Effect.suspend((): Effect.Effect<Bound, OSError | ValueError> => {
         const { port } = options
         if (!Number.isInteger(port) || port < 0 || port > lastPort)
           return new ValueError({ reason: "Port", saw: String(port) })
@@ -75,14 +72,13 @@ export class Network {
         const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.free() : port, domain)
         const bound = new MemoryPort(address, options.onFull)
         this.ports.set(address.port, bound)
-        return Effect.succeed(bound)
-      }),
-      (bound) =>
-        Effect.sync(() => {
-          this.ports.delete(bound.address.port)
+        const closed = Effect.sync(() => {
+          this.ports.delete(address.port)
           bound.close()
         })
-    ).pipe(Effect.map(({ bound }) => bound))
+        return Effect.as(Scope.addFinalizer(scope, closed), bound.bound)
+      })
+    ).pipe(Effect.uninterruptible)
   }
 
   private free(): number {
@@ -91,23 +87,38 @@ export class Network {
     return port
   }
 
-  /** A connection to a port, or one that is refused. */
-  connect(port: number): MemorySocket {
+  /** Connects that end to a port, if anybody listens there. */
+  dial(port: number, endOf: (link: Link) => ClientEnd): boolean {
     const bound = this.ports.get(port)
-    const family = bound?.address.family ?? "IPv4"
-    const local = bound?.address ?? tcp("127.0.0.1", port, family)
-    const clientPort = firstClientPort + (this.clients++ % (lastPort - firstClientPort))
-    const link = new Link({ local, remote: tcp(local.hostname, clientPort, family) }, (gone) => {
-      this.links.delete(gone)
-    })
-    if (bound === undefined) {
-      // Not in this turn: whoever connects has not listened for errors yet.
-      process.nextTick(() => link.client.destroy(systemError("ECONNREFUSED", "connect")))
-      return link.client
-    }
+    if (bound === undefined) return false
+    const link = this.linkTo(bound.address, endOf)
     this.links.add(link)
     bound.offer(link)
-    process.nextTick(() => link.client.emit("connect"))
-    return link.client
+    return true
+  }
+
+  /** A connection to a port, or one that is refused. */
+  connect(port: number): MemorySocket {
+    let socket: MemorySocket | undefined
+    const endOf = (link: Link): MemorySocket => {
+      socket = new MemorySocket(link)
+      return socket
+    }
+    const isOpen = this.dial(port, endOf)
+    if (!isOpen) this.linkTo(tcp("127.0.0.1", port, "IPv4"), endOf)
+    // Either has made it.
+    const made = socket!
+    // Not in this turn: whoever connects has not listened yet.
+    process.nextTick(() => {
+      if (isOpen) made.emit("connect")
+      else made.destroy(systemError("ECONNREFUSED", "connect"))
+    })
+    return made
+  }
+
+  private linkTo(local: Address, endOf: (link: Link) => ClientEnd): Link {
+    const clientPort = firstClientPort + (this.clients++ % (lastPort - firstClientPort))
+    const remote = tcp(local.hostname, clientPort, local.family)
+    return new Link({ local, remote }, (gone) => this.links.delete(gone), endOf)
   }
 }

@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import * as HttpClient from "@effect/platform/HttpClient"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -23,7 +22,7 @@ import * as ResponseWriter from "../../ResponseWriter.js"
 import * as Server from "../../Server.js"
 import { LeakError } from "../Failures.js"
 import type { ConnectionInfo, Options, TestServer } from "../TestServer.js"
-import { activityOf } from "./activity.js"
+import { type Activity, activityOf } from "./activity.js"
 import { advanced } from "./advancing.js"
 import { expecting } from "./expecting.js"
 import { Failed } from "./failed.js"
@@ -31,7 +30,7 @@ import { type Observation, observing, reporting } from "./handling.js"
 import { Connections } from "./observed.js"
 import { type Recorded, Recorder } from "./recorder.js"
 import { Replies } from "./replyQueue.js"
-import { connectRaw, makeClient, Pool, type Transport } from "./transport.js"
+import { connectRaw, type Transport } from "./transport.js"
 
 /** More than a test opens, and less than a process has: a server that a test forgot does not starve the others. */
 const defaultDescriptors = 1024
@@ -80,13 +79,13 @@ const opened = <E, R>(
   handler: Handler<E, R>,
   options: Options,
   makeTransport: (budget: DescriptorBudget.Budget) => Transport,
+  activity: Activity,
   scope: Scope.Scope
 ) =>
   Effect.gen(function* () {
     const { descriptors = defaultDescriptors, ...given } = options
     const budget = yield* Effect.orDie(DescriptorBudget.make({ max: descriptors }))
     const transport = makeTransport(budget)
-    const activity = activityOf(yield* Effect.clock)
     const connections = new Connections(activity, transport.isSystems)
     const recorder = new Recorder()
     const failed = new Failed()
@@ -111,13 +110,13 @@ const opened = <E, R>(
       interruptTimeout,
       ...given
     })
-    const server = yield* Effect.withScheduler(Effect.provide(made, rooms), activity.scheduler)
+    const server = yield* Effect.provide(made, rooms)
     const address = yield* mistakesDie(server.listen())
     const url = toUrl(address)
     const replies = new Replies()
     const observed = observing(replies.before(handler), observation)
     const told = { onFailure: reporting(observation) }
-    // One by one, behind the same gate, since the stream that `serve` is costs as much as a fixture's whole request. Where
+    // One by one, behind the same gate, since the stream that `serve` is costs a quarter of a fixture in memory. Where
     // whoever is not awaited is refused, somebody has to wait at any moment, which is what `serve` does.
     const accepting =
       given.onFull === "refuse"
@@ -132,15 +131,11 @@ const opened = <E, R>(
     yield* serving
     // Whoever connects at once is awaited by then.
     if (given.onFull === "refuse") yield* nextTurn
-    const dial = () => transport.dial(address.port)
-    const pool = new Pool(dial)
-    const client = HttpClient.transform(yield* makeClient(url, pool), (response) =>
-      Effect.withScheduler(response, activity.scheduler)
-    )
+    const { client, end } = yield* transport.client(url, address.port, activity)
     const unwatch = activity.watch(() => connections.unsent() + transport.delivered())
     const endClients = (): void => {
       unwatch()
-      pool.destroy()
+      end()
     }
     const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
     const { settle } = activity
@@ -152,7 +147,7 @@ const opened = <E, R>(
       requests: recorder.requests,
       takeRequest: recorder.takeWhere(() => true),
       takeRequestWhere: (isSuch) => recorder.takeWhere(isSuch),
-      connect: connectRaw(dial),
+      connect: connectRaw(() => transport.dial(address.port)),
       connections: Effect.sync(() => infoOf(observation)),
       closeClientConnections: Effect.zipRight(
         Effect.sync(() => {
@@ -174,7 +169,7 @@ const opened = <E, R>(
       up: server.listen({ port: address.port }).pipe(
         // It is not down: the port is its own.
         Effect.catchTag("ValueError", () => new OSError({ code: "EADDRINUSE", syscall: "listen" })),
-        Effect.zipRight(Effect.provide(serving, context)),
+        Effect.zipRight(Effect.withScheduler(Effect.provide(serving, context), activity.scheduler)),
         Effect.asVoid
       ),
       enqueue: replies.enqueueAll,
@@ -241,12 +236,16 @@ export const serving = <E, R>(
   options: Options,
   makeTransport: (budget: DescriptorBudget.Budget) => Transport
 ): Effect.Effect<TestServer, OSError, Scope.Scope | Exclude<R, Scope.Scope>> =>
-  Effect.acquireRelease(
-    Effect.flatMap(Scope.make(), (scope) =>
-      opened(handler, options, makeTransport, scope).pipe(
-        Effect.map((made) => ({ ...made, scope })),
+  Effect.uninterruptible(
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const activity = activityOf(yield* Effect.clock)
+      // Whatever the server does is counted, from its first step on.
+      const made = yield* opened(handler, options, makeTransport, activity, scope).pipe(
+        Effect.withScheduler(activity.scheduler),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
-    ),
-    closed
-  ).pipe(Effect.map(({ testServer }) => testServer))
+      yield* Scope.addFinalizerExit(yield* Effect.scope, (exit) => closed({ ...made, scope }, exit))
+      return made.testServer
+    })
+  )

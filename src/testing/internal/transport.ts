@@ -1,8 +1,8 @@
 /**
  * How a test server is reached: over loopback, or in memory. Both give the same things.
  *
- * Node's own HTTP client is used here and nowhere else in the house: what tests a server is to be somebody else's parser,
- * and the one that most clients have.
+ * Node's own HTTP client is used here and nowhere else in the house: over loopback a server is tested by somebody else's
+ * parser, the one that most clients have. In memory that would be most of what a test costs.
  *
  * @internal
  */
@@ -19,6 +19,9 @@ import type { Budget } from "../../DescriptorBudget.js"
 import { OSError } from "../../Errors.js"
 import * as tcp from "../../internal/net/tcp.js"
 import type { Listener } from "../../Listener.js"
+import type { Activity } from "./activity.js"
+import { ConnectionPool } from "./client/clientConnection.js"
+import { memoryClient } from "./client/memoryClient.js"
 import { Network } from "./network.js"
 import { type ClientSocket, RawSocket } from "./rawSocket.js"
 
@@ -28,24 +31,42 @@ export interface Transport {
   readonly isSystems: boolean
   /** A client's end of a new connection to a port, connected or about to be. */
   readonly dial: (port: number) => ClientSocket
+  /** A client of requests to a port, whose relative URLs are the server's. */
+  readonly client: (url: string, port: number, activity: Activity) => Effect.Effect<KitClient>
   /** Bytes that clients of the kit have read: what the system holds for them is not delivered. */
   readonly delivered: () => number
+}
+
+export interface KitClient {
+  readonly client: HttpClient.HttpClient
+  /** Resets whatever connection it has. */
+  readonly end: () => void
 }
 
 export const loopback = (budget: Budget): Transport => {
   const sockets = new Set<Socket>()
   let gone = 0
+  const dial = (port: number): Socket => {
+    const socket = connect({ host: "127.0.0.1", port, noDelay: true })
+    sockets.add(socket)
+    socket.once("close", () => {
+      sockets.delete(socket)
+      gone += socket.bytesRead + 1
+    })
+    return socket
+  }
   return {
     listener: { listen: (options) => tcp.listen(options, budget) },
     isSystems: true,
-    dial: (port) => {
-      const socket = connect({ host: "127.0.0.1", port, noDelay: true })
-      sockets.add(socket)
-      socket.once("close", () => {
-        sockets.delete(socket)
-        gone += socket.bytesRead + 1
-      })
-      return socket
+    dial,
+    client: (url, port, activity) => {
+      const pool = new Pool(() => dial(port))
+      return Effect.map(nodeClient(pool), (node) => ({
+        client: HttpClient.transform(relativeTo(url, node), (response) =>
+          Effect.withScheduler(response, activity.scheduler)
+        ),
+        end: () => pool.destroy()
+      }))
     },
     delivered: () => Array.from(sockets).reduce((sum, { bytesRead }) => sum + bytesRead, gone)
   }
@@ -57,12 +78,17 @@ export const inMemory = (): Transport => {
     listener: { listen: (options) => network.listen(options) },
     isSystems: false,
     dial: (port) => network.connect(port),
+    client: (url, port, activity) =>
+      Effect.sync(() => {
+        const pool = new ConnectionPool((endOf) => network.dial(port, endOf), activity.happened)
+        return { client: relativeTo(url, memoryClient(pool, nodeClient(Http.globalAgent))), end: () => pool.destroy() }
+      }),
     delivered: () => 0
   }
 }
 
-/** The pool of the client: every connection it makes is to that server, whatever host the URL has. */
-export class Pool extends Http.Agent {
+/** The pool of Node's client: every connection it makes is to that server, whatever host the URL has. */
+class Pool extends Http.Agent {
   private readonly open = new Set<ClientSocket>()
 
   constructor(private readonly dial: () => ClientSocket) {
@@ -89,16 +115,16 @@ export class Pool extends Http.Agent {
 const within = (url: string, base: string): string =>
   /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : /^[/?]/.test(url) || url === "" ? base + url : `${base}/${url}`
 
+const nodeClient = (http: Http.Agent): Effect.Effect<HttpClient.HttpClient> =>
+  Effect.provideService(NodeHttpClient.make, NodeHttpClient.HttpAgent, {
+    [NodeHttpClient.HttpAgentTypeId]: NodeHttpClient.HttpAgentTypeId,
+    http,
+    https: Https.globalAgent
+  })
+
 /** A client whose relative URLs are the server's. */
-export const makeClient = (url: string, pool: Pool): Effect.Effect<HttpClient.HttpClient> =>
-  NodeHttpClient.make.pipe(
-    Effect.provideService(NodeHttpClient.HttpAgent, {
-      [NodeHttpClient.HttpAgentTypeId]: NodeHttpClient.HttpAgentTypeId,
-      http: pool,
-      https: Https.globalAgent
-    }),
-    Effect.map(HttpClient.mapRequest((request) => HttpClientRequest.setUrl(request, within(request.url, url))))
-  )
+const relativeTo = (url: string, client: HttpClient.HttpClient): HttpClient.HttpClient =>
+  HttpClient.mapRequest(client, (request) => HttpClientRequest.setUrl(request, within(request.url, url)))
 
 /** A client of bytes; its socket is destroyed with the scope. */
 export const connectRaw = (dial: () => ClientSocket): Effect.Effect<RawSocket, OSError, Scope.Scope> =>
