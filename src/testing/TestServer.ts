@@ -22,6 +22,7 @@ import type { Handler } from "../Response.js"
 import type * as Server from "../Server.js"
 import type { Matcher, Times } from "./Expectation.js"
 import type { HandlerFailure } from "./Failures.js"
+import { calledAt, callSite } from "./internal/callSite.js"
 import { serving } from "./internal/serving.js"
 import { started } from "./internal/starting.js"
 import { inMemory, loopback } from "./internal/transport.js"
@@ -75,6 +76,8 @@ export interface TestServer {
   readonly client: HttpClient.HttpClient
   /** Every request from the first one on, as it comes; ends when the server is closed. */
   readonly requests: Stream.Stream<RecordedRequest>
+  /** The requests that have come by now. */
+  readonly received: Effect.Effect<ReadonlyArray<RecordedRequest>>
   /** The next request that nobody has taken, waiting for it; who is interrupted while waiting takes none. */
   readonly takeRequest: Effect.Effect<RecordedRequest>
   /** The same, for the next that is such; the others wait for who wants them. */
@@ -408,8 +411,10 @@ export const advance = (duration: Duration.DurationInput): Effect.Effect<void, n
  * @since 0.1.0
  * @category assertions
  */
-export const expect = (matcher: Matcher, times: Times = 1): Effect.Effect<void, never, TestServer | Scope.Scope> =>
-  Effect.flatMap(TestServer, (server) => server.expect(matcher, times))
+export const expect = (matcher: Matcher, times: Times = 1): Effect.Effect<void, never, TestServer | Scope.Scope> => {
+  const site = callSite(expect)
+  return Effect.flatMap(TestServer, (server) => calledAt(site)(server.expect(matcher, times)))
+}
 
 /**
  * Dies with a `LeakError` when a handler is still at work; connections that wait for their next request are no leak.

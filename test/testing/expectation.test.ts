@@ -1,6 +1,6 @@
 /** Expectations: what meets them, and what is said of what does not. */
 import { HttpBody, HttpClient, HttpClientRequest } from "@effect/platform"
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Cause, Effect, Exit, Schema } from "effect"
 import { Response } from "effect-asynchttpserver"
 import { Expectation, TestServer } from "effect-asynchttpserver/testing"
@@ -121,10 +121,13 @@ overBoth(({ layer }) => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scoped("a test that fails by itself keeps its failure", () =>
+  it.scoped("a test that fails by itself keeps its failure, and is told besides", () =>
     Effect.gen(function* () {
+      const errors = vi.spyOn(console, "error").mockImplementation(() => {})
+      yield* Effect.addFinalizer(() => Effect.sync(() => errors.mockRestore()))
       const failed = Effect.scoped(Effect.zipRight(TestServer.expect({}), Effect.fail("mine" as const)))
       expect(yield* Effect.exit(failed)).toStrictEqual(Exit.fail("mine"))
+      expect(String(errors.mock.calls[0])).toContain("\nExpectationError: expected 1 request, got 0 of the 0")
     }).pipe(Effect.provide(live))
   )
 
@@ -139,6 +142,21 @@ overBoth(({ layer }) => {
 })
 
 describe("an expectation that is not met", () => {
+  it.scoped("points at the line of the test that has said it", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer.TestServer
+      const stacks = yield* Effect.forEach([TestServer.expect({}), server.expect({})], (expected) =>
+        Effect.map(Effect.exit(Effect.scoped(expected)), (exit) =>
+          Exit.isFailure(exit) ? (Cause.prettyErrors(exit.cause)[0]?.stack ?? "").split("\n") : []
+        )
+      )
+      for (const [message, frame] of stacks) {
+        expect(message).toBe("ExpectationError: expected 1 request, got 0 of the 0 that came")
+        expect(frame).toContain("expectation.test.ts:")
+      }
+    }).pipe(Effect.provide(TestServer.layerMemory((request) => Response.respond(request, 200))))
+  )
+
   it.scoped("has the requests that came", () =>
     Effect.gen(function* () {
       const exit = yield* Effect.exit(
