@@ -238,6 +238,9 @@ overBoth(({ layer, make }) => {
         const [defect] = defectsOf(exit)
         expect(defect).toBeInstanceOf(Failures.UnansweredError)
         expect(defect).toMatchObject({ method: "GET", target: "/user/17?x", message: text })
+        // Of the test, which has said who answers what.
+        const stack = String((defect as Error).stack).slice(`UnansweredError: ${text}\n`.length)
+        expect(stack.split("\n")[0]).toContain("reply.test.ts:")
       })
     )
 
