@@ -39,6 +39,12 @@ overBoth(({ layer }) => {
         [{ path: "/users" }, { path: "/user" }, '✗ path "/user"\n        it was "/users"'],
         [{ path: /^\/u/g }, { path: /^u/ }, '✗ path /^u/\n        it was "/users"'],
         [{ query: { page: "2" } }, { query: { page: "3" } }, '✗ query page "3"\n        it was "1", "2"'],
+        [{ query: { order: null } }, { query: { page: null } }, '✗ query page not sent\n        it was "1", "2"'],
+        [
+          { headers: { "x-id": null } },
+          { headers: { authorization: null } },
+          '✗ header authorization not sent\n        it was "Bearer t"'
+        ],
         [{ query: { sort: "name" } }, { query: { order: "name" } }, '✗ query order "name"\n        it was not sent'],
         [
           { headers: { AUTHORIZATION: /^Bearer / } },

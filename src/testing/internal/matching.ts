@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as HttpHeaders from "../../HttpHeaders.js"
-import type { Matcher, TextMatcher } from "../Expectation.js"
+import type { FieldMatcher, Matcher, TextMatcher } from "../Expectation.js"
 import type { Recorded } from "./recorder.js"
 
 /** One criterion, and what of the request does not meet it: lines to be shown, of which there are none when it is met. */
@@ -39,6 +39,14 @@ const textVerdict = (name: string, matcher: TextMatcher, values: ReadonlyArray<s
     ? []
     : [`it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`]
 })
+
+const fieldVerdict = (name: string, matcher: FieldMatcher, values: ReadonlyArray<string>): Verdict =>
+  matcher === null
+    ? {
+        criterion: `${name} not sent`,
+        differences: values.length === 0 ? [] : [`it was ${values.map(shown).join(", ")}`]
+      }
+    : textVerdict(name, matcher, values)
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -79,10 +87,10 @@ export const verdictsOf = (matcher: Matcher, request: Recorded): ReadonlyArray<V
   if (method !== undefined) verdicts.push(textVerdict("method", method, [request.method]))
   if (path !== undefined) verdicts.push(textVerdict("path", path, [request.path]))
   for (const [name, each] of Object.entries(query)) {
-    verdicts.push(textVerdict(`query ${name}`, each, request.query.getAll(name)))
+    verdicts.push(fieldVerdict(`query ${name}`, each, request.query.getAll(name)))
   }
   for (const [name, each] of Object.entries(headers)) {
-    verdicts.push(textVerdict(`header ${name}`, each, HttpHeaders.getAll(request.headers, name)))
+    verdicts.push(fieldVerdict(`header ${name}`, each, HttpHeaders.getAll(request.headers, name)))
   }
   if (text !== undefined) verdicts.push(textVerdict("body", text, [body]))
   if (matcher.json !== undefined) {
