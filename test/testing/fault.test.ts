@@ -297,9 +297,9 @@ overBoth((transport) => {
   )
 
   it.scoped("delays by what the seed says, and by the same each time", () => {
-    const delays = (seed: number, count: number) =>
+    const delayed = (seed: number) => Fault.latency({ mean: "1 second", jitter: "200 millis", seed })(hello)
+    const delays = (handler: Response.Handler, count: number) =>
       Effect.gen(function* () {
-        const handler = Fault.latency({ mean: "1 second", jitter: "200 millis", seed })(hello)
         const server = yield* make(handler)
         const found: Array<number> = []
         for (let each = 0; each < count; each++) {
@@ -310,9 +310,12 @@ overBoth((transport) => {
         return found
       })
     return Effect.gen(function* () {
-      const first = yield* delays(1, 5)
-      expect(yield* delays(1, 5)).toStrictEqual(first)
-      expect(yield* delays(2, 5)).not.toStrictEqual(first)
+      const handler = delayed(1)
+      const first = yield* delays(handler, 5)
+      expect(yield* delays(delayed(1), 5)).toStrictEqual(first)
+      expect(yield* delays(delayed(2), 5)).not.toStrictEqual(first)
+      // A handler is a value: another server begins anew.
+      expect(yield* delays(handler, 5)).toStrictEqual(first)
       expect(new Set(first).size).toBeGreaterThan(1)
       for (const each of first) {
         expect(each).toBeGreaterThanOrEqual(800)
