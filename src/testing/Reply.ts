@@ -188,20 +188,27 @@ export const stream =
 export interface Event {
   /** Its lines are sent as a line each. */
   readonly data: string
+  /** One line; a handler that is to send more fails. */
   readonly event?: string | undefined
+  /** One line, like its name. */
   readonly id?: string | undefined
-  /** How long the client should wait before it connects again. */
+  /** How long the client should wait before it connects again, in whole milliseconds. */
   readonly retry?: Duration.DurationInput | undefined
 }
 
-const eventText = ({ data, event, id, retry }: Event): string =>
-  [
+const oneLine = (text: string | undefined): boolean => text === undefined || !/[\r\n]/.test(text)
+
+const eventText = ({ data, event, id, retry }: Event): string => {
+  // What is behind a line break would be somebody else's event.
+  if (!oneLine(event) || !oneLine(id)) throw new TypeError("an event's name and id are one line each")
+  return [
     ...(event === undefined ? [] : [`event: ${event}`]),
     ...(id === undefined ? [] : [`id: ${id}`]),
-    ...(retry === undefined ? [] : [`retry: ${Duration.toMillis(retry)}`]),
+    ...(retry === undefined ? [] : [`retry: ${Math.round(Duration.toMillis(retry))}`]),
     ...data.split(/\r\n|\r|\n/).map((line) => `data: ${line}`),
     "\n"
   ].join("\n")
+}
 
 /**
  * Answers with server-sent events, each as it comes; a text is an event's data. The client sees the head at once.
@@ -228,7 +235,7 @@ export const events =
       const own = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" }
       const body = yield* sendHeaders(request, options.status ?? 200, headersOf(options, own))
       const written = Stream.runForEach(content, (event) =>
-        body.write(eventText(typeof event === "string" ? { data: event } : event))
+        Effect.suspend(() => body.write(eventText(typeof event === "string" ? { data: event } : event)))
       )
       if (request.method !== "HEAD") yield* written
       return yield* body.end()

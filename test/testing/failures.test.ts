@@ -186,7 +186,7 @@ overBoth(({ layer, make }) => {
         expect(yield* Effect.exit(Effect.scoped(Effect.provide(test, routes)))).toStrictEqual(Exit.fail("mine"))
         const [server, expectation, ...others] = errors()
         expect(server).toMatch(
-          /^besides, the test server has seen:\nthe handler of GET \/user failed: UnansweredError: nobody answers GET \/user:\n {2}GET \/
+          /^besides, the test server has seen:\nthe handler of GET \/user failed: UnansweredError: nobody answers GET \/user:\n {2}GET/
         )
         expect(server).toContain("\na request that was not answered: GET /slow (connection 0, exchange 0)")
         expect(expectation).toMatch(
