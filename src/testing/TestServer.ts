@@ -466,13 +466,14 @@ export const supervise = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
  * Waits until nothing happens any more: all bytes are delivered, and every handler waits for something.
  *
  * It looks in rounds, each a timer of Node's shortest kind and an immediate behind it, until three in a row have brought
- * nothing: no byte, no connection's event, no step of a handler's fiber or of `client`. While the system reads a file, looks a
- * name up or connects for this process it goes on looking, for a second at most; and a connection over loopback has 25
+ * nothing: no byte, no connection's event, no step of a handler's fiber, of `client` or of a fiber under `supervise`. While the
+ * system reads a file, looks a name up or connects for this process, and while immediates wait, it goes on looking, for a
+ * second at most; and a connection over loopback has 25
  * milliseconds for its first byte. A few milliseconds of real time, and none of any `Clock`.
  *
  * Exact in memory, as long as handlers and clients wait for bytes, for each other, for immediates and for the clock. Not seen,
- * and so not waited for, anywhere: timers of Node's own (`setTimeout` above 0), other threads (compression, hashing,
- * workers), and sockets to others; over loopback also what a client in another process is about to do. Wait for such a fact
+ * and so not waited for, anywhere: timers of Node's own (`setTimeout`, by which a fiber that is not under `supervise` goes on
+ * when it has gone on for long), other threads (compression, hashing, workers), and sockets to others; over loopback also what a client in another process is about to do. Wait for such a fact
  * first, by `takeRequest` or by a `Deferred`. Servers under one `TestClock` are of one test, and settle together. What never stops, a
  * stream without end to a client that reads it, never settles.
  *

@@ -194,7 +194,8 @@ const opened = <E, R>(
       expect,
       takeFailure: failed.take,
       endAtAccept: (how, times = 1) => connections.endAtAccept(how, times),
-      supervise: (effect) => failed.supervise(effect),
+      // Where nobody counts the steps of a client of the test's own, the clock may go on between two of them.
+      supervise: (effect) => failed.supervise(Effect.withScheduler(effect, activity.scheduler)),
       settle,
       advance: (duration) => advanced(settle, duration),
       assertNoLeaks: Effect.zipRight(
