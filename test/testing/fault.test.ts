@@ -296,6 +296,33 @@ overBoth((transport) => {
     }).pipe(Effect.provide(layer(Fault.throttle({ bytes: 10, every: "1 second" })(hello))))
   )
 
+  it.scoped("reads no chunk where there is none: behind an answer that is sent twice without its end", () =>
+    Effect.gen(function* () {
+      const client = yield* ask
+      expect((yield* client.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\r\nWorld\r\n/)
+    }).pipe(Effect.provide(layer(pipe(streamed, Fault.missingLastChunk, Fault.duplicate, Fault.missingLastChunk))))
+  )
+
+  it.scoped("whoever sends without end to a client that has left stops when it has", () =>
+    Effect.gen(function* () {
+      let sent = 0
+      const piece = new Uint8Array(1024)
+      const endless = Stream.repeatEffect(Effect.sync(() => (sent++, piece)))
+      const raw = Fault.raw(endless)
+      const doubled = Fault.duplicate((request) => Response.respondStream(request, 200, endless))
+      for (const handler of [raw, doubled]) {
+        const server = yield* make(handler)
+        const client = yield* server.connect
+        yield* client.send(get)
+        yield* client.readUntil((seen) => seen.length > 0)
+        const before = sent
+        yield* client.reset
+        yield* Effect.flatMap(server.takeRequest, (request) => request.outcome)
+        expect(sent - before).toBeLessThan(5000)
+      }
+    })
+  )
+
   it.scoped("delays by what the seed says, and by the same each time", () => {
     const delayed = (seed: number) => Fault.latency({ mean: "1 second", jitter: "200 millis", seed })(hello)
     const delays = (handler: Response.Handler, count: number) =>
