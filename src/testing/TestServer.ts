@@ -262,7 +262,8 @@ export interface StartedServer extends AsyncDisposable {
   readonly takeRequest: () => Promise<StartedRequest>
   /**
    * Ends the server. Rejected with what a handler has failed with, as it was thrown, or with a `LeakError`; the second time
-   * it does nothing. To dispose of the server is the same.
+   * it does nothing. To dispose of the server is the same; but when the block of an `await using` fails as well, JavaScript
+   * throws a `SuppressedError` with both, of which few test runners show any: `afterEach(() => server.close())` does not.
    */
   readonly close: () => Promise<void>
 }

@@ -55,7 +55,10 @@ export const started = async <E>(made: Effect.Effect<TestServer, E, Scope.Scope>
     url: server.url,
     address: server.address,
     requests: () => Effect.runSync(server.received).map(known),
-    takeRequest: () => Effect.runPromise(Effect.map(server.takeRequest, known), { signal: gone.signal }),
+    takeRequest: () =>
+      Effect.runPromise(Effect.map(server.takeRequest, known), { signal: gone.signal }).catch((error: unknown) => {
+        throw gone.signal.aborted ? gone.signal.reason : error
+      }),
     close: () => promised(closed),
     [Symbol.asyncDispose]: () => promised(closed)
   }
