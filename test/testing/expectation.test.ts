@@ -67,6 +67,15 @@ overBoth(({ layer }) => {
           '✗ JSON by { readonly name: number }\n        { readonly name: number }\n        └─ ["name"]\n           └─ Expected number, actual "Ann"'
         ],
         [
+          { text: (text) => text.startsWith("{") },
+          {
+            text: function isList(text) {
+              return JSON.parse(`[${text}`).length === 1
+            }
+          },
+          `✗ body isList\n        it was ${JSON.stringify(body)}\n        it throws: SyntaxError`
+        ],
+        [
           { where: ({ connection }, text) => connection === 0 && text === body },
           {
             where: function isSecond({ exchange }) {
@@ -78,7 +87,7 @@ overBoth(({ layer }) => {
       ]
       for (const [met, unmet, why] of rows) {
         expect(yield* said(post(body), met)).toBe("met")
-        expect(yield* said(post(body), unmet)).toContain(`    ${why}\n`)
+        expect(yield* said(post(body), unmet)).toContain(`    ${why}`)
       }
     }).pipe(Effect.provide(live))
   )
@@ -124,6 +133,13 @@ overBoth(({ layer }) => {
       expect(yield* said(twice, {}, { atLeast: 3 })).toContain("expected at least 3 requests, got 2")
       expect(yield* said(twice, {}, { atMost: 1 })).toContain("expected at most 1 request, got 2")
       expect(yield* said(twice, {}, { atLeast: 3, atMost: 4 })).toContain("expected 3 to 4 requests, got 2")
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scoped("a predicate that throws at one request is met by another", () =>
+    Effect.gen(function* () {
+      const isThird = (_: unknown, text: string) => JSON.parse(text).age === 3
+      expect(yield* said(Effect.zipRight(got, post('{"age":3}')), { where: isThird })).toBe("met")
     }).pipe(Effect.provide(live))
   )
 

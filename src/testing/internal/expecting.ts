@@ -94,6 +94,9 @@ export const expecting = (
           )
     )
     // A test that was interrupted is not to wait for what never settles.
-    const told = Effect.flatMap(error, (still) => (still === undefined ? Effect.void : besides([String(still)])))
+    const told = Effect.flatMap(error, (still) => (still === undefined ? Effect.void : besides([String(still)]))).pipe(
+      // A matcher that cannot be looked at would take the place of the test's own failure.
+      Effect.catchAllDefect((defect) => besides([String(defect)]))
+    )
     return Effect.addFinalizer((exit) => (Exit.isSuccess(exit) ? checked : told))
   })

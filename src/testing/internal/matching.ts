@@ -33,11 +33,21 @@ const meets = (matcher: TextMatcher, text: string): boolean => {
     : matcher(text)
 }
 
+/** A predicate that throws, at a body that it was not made for, is not met: another request may be the one. */
+const differencesBy = (isMet: () => boolean, otherwise: () => string): ReadonlyArray<string> => {
+  try {
+    return isMet() ? [] : [otherwise()]
+  } catch (error) {
+    return [otherwise(), `it throws: ${String(error)}`]
+  }
+}
+
 const textVerdict = (name: string, matcher: TextMatcher, values: ReadonlyArray<string>): Verdict => ({
   criterion: `${name} ${describe(matcher)}`,
-  differences: values.some((value) => meets(matcher, value))
-    ? []
-    : [`it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`]
+  differences: differencesBy(
+    () => values.some((value) => meets(matcher, value)),
+    () => `it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`
+  )
 })
 
 const fieldVerdict = (name: string, matcher: FieldMatcher, values: ReadonlyArray<string>): Verdict =>
@@ -59,7 +69,7 @@ export const jsonDifferences = (expected: unknown, actual: unknown, path = "$"):
     const step = (name: string): string => (Array.isArray(expected) ? `${path}[${name}]` : `${path}.${name}`)
     return names.flatMap((name) => jsonDifferences(expected[name], actual[name], step(name)))
   }
-  return Object.is(expected, actual) ? [] : [`- ${path}: ${shown(expected)}`, `+ ${path}: ${shown(actual)}`]
+  return expected === actual ? [] : [`- ${path}: ${shown(expected)}`, `+ ${path}: ${shown(actual)}`]
 }
 
 const parsed = (text: string): Either.Either<unknown, string> =>
@@ -101,7 +111,11 @@ export const verdictsOf = (matcher: Matcher, request: Recorded): ReadonlyArray<V
     verdicts.push(jsonVerdict(`JSON by ${String(schema)}`, body, (json) => schemaDifferences(schema, json)))
   }
   if (where !== undefined) {
-    verdicts.push({ criterion: where.name || "where", differences: where(request, body) ? [] : ["it is not so"] })
+    const differences = differencesBy(
+      () => where(request, body),
+      () => "it is not so"
+    )
+    verdicts.push({ criterion: where.name || "where", differences })
   }
   return verdicts
 }
