@@ -21,6 +21,14 @@ import type { RecordedRequest } from "./RecordedRequest.js"
 export type TextMatcher = string | RegExp | ((text: string) => boolean)
 
 /**
+ * What one of the values of a field has to be; `null` when it must not be sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type FieldMatcher = TextMatcher | null
+
+/**
  * What a request has to be like. Every criterion that is given has to be met; what is left out is not looked at.
  *
  * @since 0.1.0
@@ -31,9 +39,9 @@ export interface Matcher {
   /** The path without its query, not decoded. */
   readonly path?: TextMatcher | undefined
   /** Parameters of the query, by name: one of the values that were sent has to match. Others may be there. */
-  readonly query?: Readonly<Record<string, TextMatcher>> | undefined
+  readonly query?: Readonly<Record<string, FieldMatcher>> | undefined
   /** Header fields, by name in any case: one of the values that were sent has to match. Others may be there. */
-  readonly headers?: Readonly<Record<string, TextMatcher>> | undefined
+  readonly headers?: Readonly<Record<string, FieldMatcher>> | undefined
   /** The body as text. */
   readonly text?: TextMatcher | undefined
   /** The body as JSON, which has to be equal to this. */

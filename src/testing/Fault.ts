@@ -19,6 +19,7 @@ import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { type Handler, respond } from "../Response.js"
 import { type Flow, instead, through } from "./internal/faulting.js"
+import { perServer } from "./internal/perServer.js"
 import {
   chunkedUpTo,
   discarded,
@@ -339,7 +340,7 @@ export interface LatencyOptions {
   readonly mean: Duration.DurationInput
   /** The most that a delay is longer or shorter than `mean`, each length as likely as another; nothing by default. */
   readonly jitter?: Duration.DurationInput | undefined
-  /** What the delays are drawn by: of the same seed they are the same, in the order of the requests. */
+  /** What the delays are drawn by: of the same seed they are the same for each server, in the order of its requests. */
   readonly seed?: number | undefined
 }
 
@@ -372,9 +373,10 @@ export const latency = (options: LatencyOptions): Decorator => {
   const mean = Duration.toMillis(options.mean)
   const jitter = Duration.toMillis(options.jitter ?? 0)
   return (handler) => {
-    const random = Random.make(options.seed ?? 0)
-    const delay = Effect.map(random.next, (drawn) =>
-      Duration.millis(Math.max(0, Math.round(mean + jitter * (2 * drawn - 1))))
+    const drawing = perServer(() => Random.make(options.seed ?? 0))
+    const delay = Effect.map(
+      Effect.flatMap(drawing, (random) => random.next),
+      (drawn) => Duration.millis(Math.max(0, Math.round(mean + jitter * (2 * drawn - 1))))
     )
     return (request) =>
       Effect.zipRight(

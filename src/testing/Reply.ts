@@ -24,6 +24,7 @@ import type { Request } from "../Request.js"
 import { type Handler, type Responded, respond, respondStream, sendHeaders } from "../Response.js"
 import { UnansweredError } from "./Failures.js"
 import { AddedHeaders } from "./internal/addedHeaders.js"
+import { type CallSite, callSite, madeAt } from "./internal/callSite.js"
 import { perServer } from "./internal/perServer.js"
 import { withExchange } from "./internal/recordingExchange.js"
 import { Replies } from "./internal/replyQueue.js"
@@ -187,20 +188,27 @@ export const stream =
 export interface Event {
   /** Its lines are sent as a line each. */
   readonly data: string
+  /** One line; a handler that is to send more fails. */
   readonly event?: string | undefined
+  /** One line, like its name. */
   readonly id?: string | undefined
-  /** How long the client should wait before it connects again. */
+  /** How long the client should wait before it connects again, in whole milliseconds. */
   readonly retry?: Duration.DurationInput | undefined
 }
 
-const eventText = ({ data, event, id, retry }: Event): string =>
-  [
+const oneLine = (text: string | undefined): boolean => text === undefined || !/[\r\n]/.test(text)
+
+const eventText = ({ data, event, id, retry }: Event): string => {
+  // What is behind a line break would be somebody else's event.
+  if (!oneLine(event) || !oneLine(id)) throw new TypeError("an event's name and id are one line each")
+  return [
     ...(event === undefined ? [] : [`event: ${event}`]),
     ...(id === undefined ? [] : [`id: ${id}`]),
-    ...(retry === undefined ? [] : [`retry: ${Duration.toMillis(retry)}`]),
+    ...(retry === undefined ? [] : [`retry: ${Math.round(Duration.toMillis(retry))}`]),
     ...data.split(/\r\n|\r|\n/).map((line) => `data: ${line}`),
     "\n"
   ].join("\n")
+}
 
 /**
  * Answers with server-sent events, each as it comes; a text is an event's data. The client sees the head at once.
@@ -227,7 +235,7 @@ export const events =
       const own = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" }
       const body = yield* sendHeaders(request, options.status ?? 200, headersOf(options, own))
       const written = Stream.runForEach(content, (event) =>
-        body.write(eventText(typeof event === "string" ? { data: event } : event))
+        Effect.suspend(() => body.write(eventText(typeof event === "string" ? { data: event } : event)))
       )
       if (request.method !== "HEAD") yield* written
       return yield* body.end()
@@ -319,10 +327,13 @@ export const withHeaders: {
  * @since 0.1.0
  * @category replies
  */
-export const unanswered =
-  (expected = ""): Handler<never, never> =>
+export const unanswered = (expected = ""): Handler<never, never> => nobody(expected, callSite(unanswered))
+
+/** What that says points at where the test has said that it is nobody's. */
+const nobody =
+  (expected: string, site: CallSite): Handler<never, never> =>
   ({ method, originalUrl }) =>
-    Effect.die(new UnansweredError({ method, target: originalUrl, expected }))
+    Effect.die(madeAt(new UnansweredError({ method, target: originalUrl, expected }), site))
 
 /** Any handler at all: its errors and needs are taken from its type. */
 type AnyHandler = Handler<unknown, unknown>
@@ -511,12 +522,13 @@ export const byRoute = <Answers extends { readonly [Name in keyof Answers]: Answ
   // Each gives one of these, with the parameters that its name has; the compiler does not look through the union.
   const all = Object.entries(routes as Readonly<Record<string, Target>>).map(([name, target]) => routeOf(name, target))
   const { unanswered: policy = "fail" } = options
+  const site = callSite(byRoute)
   return (request): Routed => {
     const { method, path } = request
     const taken = take(all, method, path)
     if (taken !== undefined) return taken.route.target(request, taken.params)
     if (typeof policy === "function") return policy(request)
-    if (policy === "fail") return unanswered(described(all, method, path))(request)
+    if (policy === "fail") return nobody(described(all, method, path), site)(request)
     const allowed = methodsOf(all, path).join(", ")
     const refusal = allowed === "" ? status(404) : status(405, { headers: { Allow: allowed } })
     // Neither can be refused.

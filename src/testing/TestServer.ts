@@ -3,7 +3,8 @@
  *
  * The same over loopback and in memory. A handler that fails, by a defect, by an assertion or by an error that no status
  * answers, fails the test, at once under `supervise` and else when the scope ends; the test's own failure is never
- * replaced. Closing waits for no client, and reads no clock.
+ * replaced: what the server has seen is told besides, by the console. A fiber that a handler forks, and that nobody joins, is
+ * no part of it. Closing waits for no client, and reads no clock.
  *
  * @since 0.1.0
  */
@@ -15,13 +16,14 @@ import type * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import type { Address } from "../Address.js"
 import type { OSError } from "../Errors.js"
 import type { Handler } from "../Response.js"
 import type * as Server from "../Server.js"
 import type { Matcher, Times } from "./Expectation.js"
 import type { HandlerFailure } from "./Failures.js"
+import { calledAt, callSite } from "./internal/callSite.js"
 import { serving } from "./internal/serving.js"
 import { started } from "./internal/starting.js"
 import { inMemory, loopback } from "./internal/transport.js"
@@ -75,6 +77,8 @@ export interface TestServer {
   readonly client: HttpClient.HttpClient
   /** Every request from the first one on, as it comes; ends when the server is closed. */
   readonly requests: Stream.Stream<RecordedRequest>
+  /** The requests that have come by now. */
+  readonly received: Effect.Effect<ReadonlyArray<RecordedRequest>>
   /** The next request that nobody has taken, waiting for it; who is interrupted while waiting takes none. */
   readonly takeRequest: Effect.Effect<RecordedRequest>
   /** The same, for the next that is such; the others wait for who wants them. */
@@ -101,7 +105,7 @@ export interface TestServer {
   readonly enqueue: Reply.Queue["enqueue"]
   /** See `Fault.closeAtAccept` and `Fault.resetAtAccept`. */
   readonly endAtAccept: (how: "close" | "reset", times?: number) => Effect.Effect<void>
-  /** Takes the next failure of a handler, waiting for it: it is expected, and fails no test. */
+  /** See `takeFailure`. */
   readonly takeFailure: Effect.Effect<HandlerFailure>
   /** See `supervise`. */
   readonly supervise: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -192,7 +196,8 @@ const withClient = <E, R>(
 /**
  * A test server on loopback, and the client that is pointed at it.
  *
- * One that several tests share ends with the last of them: `supervise` and `expect` fail the test whose fault it is.
+ * One that several tests share ends with the last of them: `supervise` and `expect` fail the test whose fault it is, as
+ * long as one runs after the other.
  *
  * @example
  * ```ts
@@ -257,7 +262,8 @@ export interface StartedServer extends AsyncDisposable {
   readonly takeRequest: () => Promise<StartedRequest>
   /**
    * Ends the server. Rejected with what a handler has failed with, as it was thrown, or with a `LeakError`; the second time
-   * it does nothing. To dispose of the server is the same.
+   * it does nothing. To dispose of the server is the same; but when the block of an `await using` fails as well, JavaScript
+   * throws a `SuppressedError` with both, of which few test runners show any: `afterEach(() => server.close())` does not.
    */
   readonly close: () => Promise<void>
 }
@@ -302,8 +308,140 @@ export const start = <E>(handler: Handler<E, Scope.Scope>, options: Options = {}
   started(make(handler, options))
 
 /**
+ * Every request from the first one on, as it comes; ends when the server is closed.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export const requests: Stream.Stream<RecordedRequest, never, TestServer> = Stream.unwrap(
+  Effect.map(TestServer, (server) => server.requests)
+)
+
+/**
+ * The requests that have come by now.
+ *
+ * @example
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { Reply, TestServer } from "effect-asynchttpserver/testing"
+ *
+ * const test = Effect.gen(function*() {
+ *   yield* TestServer.enqueue(Reply.status(503))
+ *   yield* Effect.retry(HttpClient.filterStatusOk(yield* HttpClient.HttpClient).get("/"), { times: 1 })
+ *   return (yield* TestServer.received).map(({ method, path }) => `${method} ${path}`)
+ * })
+ * console.log(await Effect.runPromise(Effect.provide(test, TestServer.layerMemory(Reply.text("Hello")))))
+ * // [ 'GET /', 'GET /' ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export const received: Effect.Effect<ReadonlyArray<RecordedRequest>, never, TestServer> = Effect.flatMap(
+  TestServer,
+  (server) => server.received
+)
+
+/**
+ * The next request that nobody has taken, waiting for it; who is interrupted while waiting takes none.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export const takeRequest: Effect.Effect<RecordedRequest, never, TestServer> = Effect.flatMap(
+  TestServer,
+  (server) => server.takeRequest
+)
+
+/**
+ * The next request that nobody has taken and that is such; the others wait for who wants them.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export const takeRequestWhere = (
+  isSuch: (request: RecordedRequest) => boolean
+): Effect.Effect<RecordedRequest, never, TestServer> =>
+  Effect.flatMap(TestServer, (server) => server.takeRequestWhere(isSuch))
+
+/**
+ * Takes the next failure of a handler, waiting for it: it is expected, and fails no test. Under `supervise` somebody has to
+ * wait for it before it comes, or else it fails the test at once.
+ *
+ * @since 0.1.0
+ * @category requests
+ */
+export const takeFailure: Effect.Effect<HandlerFailure, never, TestServer> = Effect.flatMap(
+  TestServer,
+  (server) => server.takeFailure
+)
+
+/**
+ * Answers the next requests by these replies, one each, in this order; behind them the server's handler answers again. See
+ * `Reply.Queue`.
+ *
+ * @since 0.1.0
+ * @category replies
+ */
+export const enqueue = <const Replies extends ReadonlyArray<Handler<unknown, unknown>>>(
+  ...replies: Replies
+): Effect.Effect<void, never, TestServer | Exclude<Reply.ContextOf<Replies[number]>, Scope.Scope>> =>
+  Effect.flatMap(TestServer, (server) => server.enqueue(...replies))
+
+/**
+ * A connection of bytes; it is destroyed with the scope.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const connect: Effect.Effect<RawClient, OSError, TestServer | Scope.Scope> = Effect.flatMap(
+  TestServer,
+  (server) => server.connect
+)
+
+/**
+ * The connections that are open.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const connections: Effect.Effect<ReadonlyArray<ConnectionInfo>, never, TestServer> = Effect.flatMap(
+  TestServer,
+  (server) => server.connections
+)
+
+/**
+ * Ends every connection, and goes on listening.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const closeClientConnections: Effect.Effect<void, never, TestServer> = Effect.flatMap(
+  TestServer,
+  (server) => server.closeClientConnections
+)
+
+/**
+ * Stops listening, and ends every connection: who connects now is refused.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const down: Effect.Effect<void, never, TestServer> = Effect.flatMap(TestServer, (server) => server.down)
+
+/**
+ * Listens again, on the same port.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const up: Effect.Effect<void, OSError, TestServer> = Effect.flatMap(TestServer, (server) => server.up)
+
+/**
  * Fails as soon as a handler of the server does, with the handler's own failure, however long the effect would have gone
- * on; and at its end, when one has failed meanwhile. Typed errors of handlers become defects of the test.
+ * on; and at its end, when one has failed meanwhile. Typed errors of handlers become defects of the test. When the effect fails
+ * by itself, that is its failure, and those of handlers are told by the console.
  *
  * @example
  * ```ts
@@ -329,13 +467,14 @@ export const supervise = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
  * Waits until nothing happens any more: all bytes are delivered, and every handler waits for something.
  *
  * It looks in rounds, each a timer of Node's shortest kind and an immediate behind it, until three in a row have brought
- * nothing: no byte, no connection's event, no step of a handler's fiber or of `client`. While the system reads a file, looks a
- * name up or connects for this process it goes on looking, for a second at most; and a connection over loopback has 25
+ * nothing: no byte, no connection's event, no step of a handler's fiber, of `client` or of a fiber under `supervise`. While the
+ * system reads a file, looks a name up or connects for this process, and while immediates wait, it goes on looking, for a
+ * second at most; and a connection over loopback has 25
  * milliseconds for its first byte. A few milliseconds of real time, and none of any `Clock`.
  *
  * Exact in memory, as long as handlers and clients wait for bytes, for each other, for immediates and for the clock. Not seen,
- * and so not waited for, anywhere: timers of Node's own (`setTimeout` above 0), other threads (compression, hashing,
- * workers), and sockets to others; over loopback also what a client in another process is about to do. Wait for such a fact
+ * and so not waited for, anywhere: timers of Node's own (`setTimeout`, by which a fiber that is not under `supervise` goes on
+ * when it has gone on for long), other threads (compression, hashing, workers), and sockets to others; over loopback also what a client in another process is about to do. Wait for such a fact
  * first, by `takeRequest` or by a `Deferred`. Servers under one `TestClock` are of one test, and settle together. What never stops, a
  * stream without end to a client that reads it, never settles.
  *
@@ -408,8 +547,10 @@ export const advance = (duration: Duration.DurationInput): Effect.Effect<void, n
  * @since 0.1.0
  * @category assertions
  */
-export const expect = (matcher: Matcher, times: Times = 1): Effect.Effect<void, never, TestServer | Scope.Scope> =>
-  Effect.flatMap(TestServer, (server) => server.expect(matcher, times))
+export const expect = (matcher: Matcher, times: Times = 1): Effect.Effect<void, never, TestServer | Scope.Scope> => {
+  const site = callSite(expect)
+  return Effect.flatMap(TestServer, (server) => calledAt(site)(server.expect(matcher, times)))
+}
 
 /**
  * Dies with a `LeakError` when a handler is still at work; connections that wait for their next request are no leak.

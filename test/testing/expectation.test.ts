@@ -1,6 +1,6 @@
 /** Expectations: what meets them, and what is said of what does not. */
 import { HttpBody, HttpClient, HttpClientRequest } from "@effect/platform"
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Cause, Effect, Exit, Schema } from "effect"
 import { Response } from "effect-asynchttpserver"
 import { Expectation, TestServer } from "effect-asynchttpserver/testing"
@@ -39,6 +39,12 @@ overBoth(({ layer }) => {
         [{ path: "/users" }, { path: "/user" }, '✗ path "/user"\n        it was "/users"'],
         [{ path: /^\/u/g }, { path: /^u/ }, '✗ path /^u/\n        it was "/users"'],
         [{ query: { page: "2" } }, { query: { page: "3" } }, '✗ query page "3"\n        it was "1", "2"'],
+        [{ query: { order: null } }, { query: { page: null } }, '✗ query page not sent\n        it was "1", "2"'],
+        [
+          { headers: { "x-id": null } },
+          { headers: { authorization: null } },
+          '✗ header authorization not sent\n        it was "Bearer t"'
+        ],
         [{ query: { sort: "name" } }, { query: { order: "name" } }, '✗ query order "name"\n        it was not sent'],
         [
           { headers: { AUTHORIZATION: /^Bearer / } },
@@ -61,6 +67,15 @@ overBoth(({ layer }) => {
           '✗ JSON by { readonly name: number }\n        { readonly name: number }\n        └─ ["name"]\n           └─ Expected number, actual "Ann"'
         ],
         [
+          { text: (text) => text.startsWith("{") },
+          {
+            text: function isList(text) {
+              return JSON.parse(`[${text}`).length === 1
+            }
+          },
+          `✗ body isList\n        it was ${JSON.stringify(body)}\n        it throws: SyntaxError`
+        ],
+        [
           { where: ({ connection }, text) => connection === 0 && text === body },
           {
             where: function isSecond({ exchange }) {
@@ -72,7 +87,7 @@ overBoth(({ layer }) => {
       ]
       for (const [met, unmet, why] of rows) {
         expect(yield* said(post(body), met)).toBe("met")
-        expect(yield* said(post(body), unmet)).toContain(`    ${why}\n`)
+        expect(yield* said(post(body), unmet)).toContain(`    ${why}`)
       }
     }).pipe(Effect.provide(live))
   )
@@ -121,10 +136,20 @@ overBoth(({ layer }) => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scoped("a test that fails by itself keeps its failure", () =>
+  it.scoped("a predicate that throws at one request is met by another", () =>
     Effect.gen(function* () {
+      const isThird = (_: unknown, text: string) => JSON.parse(text).age === 3
+      expect(yield* said(Effect.zipRight(got, post('{"age":3}')), { where: isThird })).toBe("met")
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scoped("a test that fails by itself keeps its failure, and is told besides", () =>
+    Effect.gen(function* () {
+      const errors = vi.spyOn(console, "error").mockImplementation(() => {})
+      yield* Effect.addFinalizer(() => Effect.sync(() => errors.mockRestore()))
       const failed = Effect.scoped(Effect.zipRight(TestServer.expect({}), Effect.fail("mine" as const)))
       expect(yield* Effect.exit(failed)).toStrictEqual(Exit.fail("mine"))
+      expect(String(errors.mock.calls[0])).toContain("\nExpectationError: expected 1 request, got 0 of the 0")
     }).pipe(Effect.provide(live))
   )
 
@@ -139,6 +164,21 @@ overBoth(({ layer }) => {
 })
 
 describe("an expectation that is not met", () => {
+  it.scoped("points at the line of the test that has said it", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer.TestServer
+      const stacks = yield* Effect.forEach([TestServer.expect({}), server.expect({})], (expected) =>
+        Effect.map(Effect.exit(Effect.scoped(expected)), (exit) =>
+          Exit.isFailure(exit) ? (Cause.prettyErrors(exit.cause)[0]?.stack ?? "").split("\n") : []
+        )
+      )
+      for (const [message, frame] of stacks) {
+        expect(message).toBe("ExpectationError: expected 1 request, got 0 of the 0 that came")
+        expect(frame).toContain("expectation.test.ts:")
+      }
+    }).pipe(Effect.provide(TestServer.layerMemory((request) => Response.respond(request, 200))))
+  )
+
   it.scoped("has the requests that came", () =>
     Effect.gen(function* () {
       const exit = yield* Effect.exit(

@@ -1,8 +1,9 @@
 /** Handlers that fail fail the test, whatever the client has seen; the test's own failure stays what it is. */
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Cause, Data, Deferred, Effect, Exit, Fiber, Option } from "effect"
 import { Errors, Response } from "effect-asynchttpserver"
-import { Failures, TestServer } from "effect-asynchttpserver/testing"
+import { Failures, Reply, TestServer } from "effect-asynchttpserver/testing"
+import { nextTurn } from "../../src/internal/runtime.js"
 import { quiet } from "../server/harness.js"
 import { overBoth } from "./both.js"
 
@@ -13,6 +14,17 @@ const boom = new Error("boom")
 /** The errors that a test would be shown, as they were thrown. */
 const defectsOf = <A, E>(exit: Exit.Exit<A, E>): ReadonlyArray<unknown> =>
   Exit.isSuccess(exit) ? [] : Array.from(Cause.defects(exit.cause))
+
+/** What is told besides a test's own failure, while the scope lasts. */
+const told = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => vi.spyOn(console, "error").mockImplementation(() => {})),
+    (spy) => Effect.sync(() => spy.mockRestore())
+  ),
+  ({ mock }) =>
+    () =>
+      mock.calls.map(([text]) => String(text))
+)
 
 overBoth(({ layer, make }) => {
   const asked = (path = "/") =>
@@ -122,6 +134,7 @@ overBoth(({ layer, make }) => {
           )
         )
         expect(Exit.isFailure(own) && Cause.isInterrupted(own.cause)).toBe(true)
+        expect(String(defectsOf(own)[0])).toMatch(/^Error: the handler of GET \/ was interrupted, and neither by/)
         const clients = yield* Effect.gen(function* () {
           const server = yield* TestServer.TestServer
           const fiber = yield* Effect.fork(asked())
@@ -149,11 +162,54 @@ overBoth(({ layer, make }) => {
   describe("the test's own failure", () => {
     it.scoped("stays typed, though a handler has failed besides", () =>
       Effect.gen(function* () {
+        yield* told
         const exit = yield* Effect.zipRight(asked(), Effect.fail("mine" as const)).pipe(
           Effect.provide(layer(() => Effect.die(boom))),
           Effect.exit
         )
         expect(exit).toStrictEqual(Exit.fail("mine"))
+      })
+    )
+
+    it.scoped("is told with what the server has seen besides: by the console, for a test's logger is often none", () =>
+      Effect.gen(function* () {
+        const errors = yield* told
+        const routes = layer(Reply.byRoute({ "GET /users/:id": Reply.text("x"), "GET /slow": () => Effect.never }))
+        const test = Effect.gen(function* () {
+          const server = yield* TestServer.TestServer
+          yield* TestServer.expect({ path: "/users/1" })
+          yield* Effect.fork(asked("/slow"))
+          yield* server.takeRequest
+          yield* asked("/user")
+          return yield* Effect.fail("mine" as const)
+        })
+        expect(yield* Effect.exit(Effect.scoped(Effect.provide(test, routes)))).toStrictEqual(Exit.fail("mine"))
+        const [server, expectation, ...others] = errors()
+        expect(server).toMatch(
+          /^besides, the test server has seen:\nthe handler of GET \/user failed: UnansweredError: nobody answers GET \/user:\n {2}GET/
+        )
+        expect(server).toContain("\na request that was not answered: GET /slow (connection 0, exchange 0)")
+        expect(expectation).toMatch(
+          /^besides, the test server has seen:\nExpectationError: expected 1 request, got 0 of/
+        )
+        expect(others).toStrictEqual([])
+      })
+    )
+
+    it.scoped("that is an interruption, by a timeout for one, is told what was not answered", () =>
+      Effect.gen(function* () {
+        const errors = yield* told
+        const fiber = yield* Effect.fork(
+          Effect.provide(
+            Effect.zipRight(asked("/slow"), Effect.void),
+            layer(() => Effect.never)
+          )
+        )
+        yield* Effect.repeatN(nextTurn, 50)
+        yield* Fiber.interrupt(fiber)
+        expect(errors()).toStrictEqual([
+          "besides, the test server has seen:\na request that was not answered: GET /slow (connection 0, exchange 0)"
+        ])
       })
     )
   })
@@ -174,6 +230,45 @@ overBoth(({ layer, make }) => {
       Effect.gen(function* () {
         const server = yield* make(() => Effect.die(boom))
         const exit = yield* Effect.exit(server.supervise(Effect.uninterruptible(server.client.get("/"))))
+        expect(defectsOf(exit)).toStrictEqual([boom])
+      })
+    )
+
+    it.scoped("leaves to who takes it a failure that is expected", () =>
+      Effect.gen(function* () {
+        const server = yield* TestServer.TestServer
+        const fiber = yield* Effect.fork(server.takeFailure)
+        yield* Effect.yieldNow()
+        expect((yield* asked()).status).toBe(500)
+        expect(Cause.squash((yield* Fiber.join(fiber)).cause)).toBe(boom)
+      }).pipe(TestServer.supervise, Effect.provide(layer(() => Effect.die(boom))))
+    )
+
+    it.scoped("fails when nobody waits any more for the failure that comes", () =>
+      Effect.gen(function* () {
+        const server = yield* make(() => Effect.die(boom))
+        const test = Effect.gen(function* () {
+          const fiber = yield* Effect.fork(server.takeFailure)
+          yield* Effect.yieldNow()
+          yield* Fiber.interrupt(fiber)
+          yield* Effect.fork(server.client.get("/"))
+          return yield* Effect.never
+        })
+        expect(defectsOf(yield* Effect.exit(server.supervise(test)))).toStrictEqual([boom])
+      })
+    )
+
+    it.scoped("blames no test for what was there before it, which the end of the server reports", () =>
+      Effect.gen(function* () {
+        let seen = ""
+        const exit = yield* Effect.zipRight(asked("/bad"), TestServer.supervise(asked("/good"))).pipe(
+          Effect.tap(({ text }) => Effect.sync(() => (seen = text))),
+          Effect.provide(
+            layer((request) => (request.path === "/bad" ? Effect.die(boom) : Response.respond(request, 200, "good")))
+          ),
+          Effect.exit
+        )
+        expect(seen).toBe("good")
         expect(defectsOf(exit)).toStrictEqual([boom])
       })
     )

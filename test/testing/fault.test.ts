@@ -296,10 +296,37 @@ overBoth((transport) => {
     }).pipe(Effect.provide(layer(Fault.throttle({ bytes: 10, every: "1 second" })(hello))))
   )
 
+  it.scoped("reads no chunk where there is none: behind an answer that is sent twice without its end", () =>
+    Effect.gen(function* () {
+      const client = yield* ask
+      expect((yield* client.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nWorld\r\n/)
+    }).pipe(Effect.provide(layer(pipe(streamed, Fault.missingLastChunk, Fault.duplicate, Fault.missingLastChunk))))
+  )
+
+  it.scoped("whoever sends without end to a client that has left stops when it has", () =>
+    Effect.gen(function* () {
+      let sent = 0
+      const piece = new Uint8Array(1024)
+      const endless = Stream.tap(Stream.repeatValue(piece), () => Effect.sync(() => sent++))
+      const raw = Fault.raw(endless)
+      const doubled = Fault.duplicate((request) => Response.respondStream(request, 200, endless))
+      for (const handler of [raw, doubled]) {
+        const server = yield* make(handler)
+        const client = yield* server.connect
+        yield* client.send(get)
+        yield* client.readUntil((seen) => seen.length > 0)
+        const before = sent
+        yield* client.reset
+        yield* Effect.flatMap(server.takeRequest, (request) => request.outcome)
+        expect(sent - before).toBeLessThan(5000)
+      }
+    })
+  )
+
   it.scoped("delays by what the seed says, and by the same each time", () => {
-    const delays = (seed: number, count: number) =>
+    const delayed = (seed: number) => Fault.latency({ mean: "1 second", jitter: "200 millis", seed })(hello)
+    const delays = (handler: Response.Handler, count: number) =>
       Effect.gen(function* () {
-        const handler = Fault.latency({ mean: "1 second", jitter: "200 millis", seed })(hello)
         const server = yield* make(handler)
         const found: Array<number> = []
         for (let each = 0; each < count; each++) {
@@ -310,9 +337,12 @@ overBoth((transport) => {
         return found
       })
     return Effect.gen(function* () {
-      const first = yield* delays(1, 5)
-      expect(yield* delays(1, 5)).toStrictEqual(first)
-      expect(yield* delays(2, 5)).not.toStrictEqual(first)
+      const handler = delayed(1)
+      const first = yield* delays(handler, 5)
+      expect(yield* delays(delayed(1), 5)).toStrictEqual(first)
+      expect(yield* delays(delayed(2), 5)).not.toStrictEqual(first)
+      // A handler is a value: another server begins anew.
+      expect(yield* delays(handler, 5)).toStrictEqual(first)
       expect(new Set(first).size).toBeGreaterThan(1)
       for (const each of first) {
         expect(each).toBeGreaterThanOrEqual(800)

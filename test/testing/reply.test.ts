@@ -70,6 +70,22 @@ overBoth(({ layer, make }) => {
       })
     )
 
+    it.scoped("of events has no event in its name or number, and fails the test", () =>
+      Effect.gen(function* () {
+        const forged: ReadonlyArray<Reply.Event> = [
+          { data: "a", event: "b\ndata: c" },
+          { data: "a", id: "1\r\n\r\ndata: c" },
+          { data: "a", event: "b\r" }
+        ]
+        for (const event of forged) {
+          const exit = yield* Effect.exit(Effect.provide(Effect.ignore(get()), layer(Reply.events(Stream.make(event)))))
+          expect(String(defectsOf(exit)[0])).toContain("an event's name and id are one line each")
+        }
+        const rounded = Reply.events(Stream.make({ data: "", retry: "1500 micros" } as const))
+        expect(yield* Effect.provide(get(), layer(rounded))).toContain("\nretry: 2\n".slice(1))
+      })
+    )
+
     it.scoped("of events has its head before the first of them", () =>
       Effect.gen(function* () {
         const response = yield* HttpClient.get("/")
@@ -176,9 +192,9 @@ overBoth(({ layer, make }) => {
 
   it.scoped("a server answers by what was put in before it answers by its handler", () =>
     Effect.gen(function* () {
-      const server = yield* TestServer.TestServer
-      yield* server.enqueue(Reply.status(503), Reply.text("once"))
+      yield* TestServer.enqueue(Reply.status(503), Reply.text("once"))
       const seen = yield* Effect.all([get(), get(), get()])
+      expect((yield* TestServer.received).map(({ path }) => path)).toStrictEqual(["/", "/", "/"])
       expect(seen.map((each) => each.replace(/ .* /, " "))).toStrictEqual(["503 ", "200 once", "200 usual"])
     }).pipe(Effect.provide(layer(Reply.text("usual"))))
   )
@@ -238,6 +254,9 @@ overBoth(({ layer, make }) => {
         const [defect] = defectsOf(exit)
         expect(defect).toBeInstanceOf(Failures.UnansweredError)
         expect(defect).toMatchObject({ method: "GET", target: "/user/17?x", message: text })
+        // Of the test, which has said who answers what.
+        const stack = String((defect as Error).stack).slice(`UnansweredError: ${text}\n`.length)
+        expect(stack.split("\n")[0]).toContain("reply.test.ts:")
       })
     )
 
@@ -251,6 +270,10 @@ overBoth(({ layer, make }) => {
 
 describe("byRoute", () => {
   it("takes no route that is none", () => {
+    // A query is no part of a path: no request would ever take it.
+    expect(() => Reply.byRoute({ "GET /a?b=c": Reply.status(200) })).toThrow("GET /a?b=c")
+    expect(() => Reply.byRoute({ "GET /a#b": Reply.status(200) })).toThrow("GET /a#b")
+    expect(() => Reply.byRoute({ "GET /users/:/keys": Reply.status(200) })).toThrow("GET /users/:/keys")
     expect(() => Reply.byRoute({ "/a/*/b": Reply.status(200) })).toThrow("/a/*/b")
     expect(() => Reply.byRoute({ "GET /a b": Reply.status(200) })).toThrow("GET /a b")
   })

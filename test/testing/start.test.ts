@@ -30,5 +30,5 @@ it("is disposed of, and so is who waits for another request", async () => {
   const server = await TestServer.start((request) => Response.respond(request, 200))
   const asked = server.takeRequest()
   await server[Symbol.asyncDispose]()
-  await expect(asked).rejects.toThrow()
+  await expect(asked).rejects.toThrow("the test server was closed")
 })

@@ -67,6 +67,25 @@ overBoth(({ layer, make }) => {
     }).pipe(Effect.provide(layer(handler)))
   })
 
+  it.scoped(
+    "long work of a client before it asks is waited for: in many turns, and under supervision in many steps",
+    () => {
+      const work = Effect.sync(() => {
+        const since = performance.now()
+        while (performance.now() - since < 3);
+      })
+      const busy = [Effect.repeatN(Effect.zipRight(work, nextTurn), 10), Effect.repeatN(Effect.yieldNow(), 50_000)]
+      return Effect.forEach(busy, (before) =>
+        Effect.gen(function* () {
+          const at = yield* now
+          const fiber = yield* Effect.fork(Effect.zipRight(before, get()))
+          yield* TestServer.advance("5 seconds")
+          expect(yield* ended(fiber)).toStrictEqual(Option.some(`at ${at + 5}`))
+        })
+      ).pipe(TestServer.supervise, Effect.provide(layer(late("5 seconds"))))
+    }
+  )
+
   it.scoped("a client that retries backs off in the same time", () => {
     const times: Array<number> = []
     const handler: Response.Handler = (request) =>

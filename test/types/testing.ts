@@ -30,6 +30,9 @@ equals<typeof layerMemory, Layer.Layer<TestServer.TestServer | HttpClient.HttpCl
 const supervised = TestServer.supervise(E.fail("mine" as const))
 equals<typeof supervised, Effect.Effect<never, "mine", TestServer.TestServer>>()
 
+const enqueued = TestServer.enqueue(handler, plain)
+equals<typeof enqueued, Effect.Effect<void, never, TestServer.TestServer | Users>>()
+
 // @ts-expect-error: without Effect there is nobody to provide what a handler needs
 void TestServer.start(handler)
 

@@ -27,10 +27,18 @@ const patience = 1000
 const firstByte = 25
 
 /**
- * What the system has been asked to do and will tell the end of: files, names, connections. The words are Node's, as
- * `process.getActiveResourcesInfo` gives them; timers, sockets and what only waits are not among them.
+ * What the system has been asked to do and will tell the end of: files, names, connections; and what is to go on in the
+ * loop's next turn, which a round may be too short for. The words are Node's, as `process.getActiveResourcesInfo` gives them;
+ * timers, sockets and what only waits are not among them.
  */
-const underWay = new Set(["FSReqCallback", "FSReqPromise", "GetAddrInfoReqWrap", "TCPConnectWrap", "PipeConnectWrap"])
+const underWay = new Set([
+  "Immediate",
+  "FSReqCallback",
+  "FSReqPromise",
+  "GetAddrInfoReqWrap",
+  "TCPConnectWrap",
+  "PipeConnectWrap"
+])
 
 const isSystemBusy = (): boolean => process.getActiveResourcesInfo().some((each) => underWay.has(each))
 

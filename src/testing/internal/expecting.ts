@@ -7,8 +7,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { ExpectationError, type Matcher, type Times } from "../Expectation.js"
+import { type CallSite, madeAt } from "./callSite.js"
+import { besides } from "./failed.js"
 import { isMet, type Verdict, verdictsOf } from "./matching.js"
 import type { Recorded, Recorder } from "./recorder.js"
+
+/** What was expected, how often, and where that was said. */
+export interface Expected {
+  readonly matcher: Matcher
+  readonly times: Times
+  readonly site: CallSite
+}
 
 const requests = (count: number): string => `${count} request${count === 1 ? "" : "s"}`
 
@@ -51,7 +60,7 @@ const requestLines = (request: Recorded, verdicts: ReadonlyArray<Verdict>): Read
 const looked = (recorder: Recorder, from: number, matcher: Matcher) =>
   recorder.all.slice(from).map((request) => ({ request, verdicts: verdictsOf(matcher, request) }))
 
-const unmet = (recorder: Recorder, from: number, matcher: Matcher, times: Times): ExpectationError | undefined => {
+const unmet = (recorder: Recorder, from: number, { matcher, site, times }: Expected): ExpectationError | undefined => {
   const all = looked(recorder, from, matcher)
   const met = all.filter(({ verdicts }) => isMet(verdicts)).length
   const { atLeast, atMost } = boundsOf(times)
@@ -64,19 +73,18 @@ const unmet = (recorder: Recorder, from: number, matcher: Matcher, times: Times)
     `expected ${wanted(times)}, got ${met} of the ${all.length} that came`,
     ...nearest.flatMap(({ request, verdicts }) => requestLines(request, verdicts))
   ].join("\n")
-  return new ExpectationError({ matcher, times, requests: all.map(({ request }) => request), message })
+  return madeAt(new ExpectationError({ matcher, times, requests: all.map(({ request }) => request), message }), site)
 }
 
-/** Looked at when the scope ends; a test that has failed by itself has enough to be read. */
+/** Looked at when the scope ends; a test that has failed by itself is told of it besides. */
 export const expecting = (
   recorder: Recorder,
   settle: Effect.Effect<void>,
-  matcher: Matcher,
-  times: Times
+  expected: Expected
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.suspend(() => {
     const from = recorder.all.length
-    const error = Effect.sync(() => unmet(recorder, from, matcher, times))
+    const error = Effect.sync(() => unmet(recorder, from, expected))
     const checked = Effect.flatMap(error, (first) =>
       first === undefined
         ? Effect.void
@@ -85,5 +93,10 @@ export const expecting = (
             still === undefined ? Effect.void : Effect.die(still)
           )
     )
-    return Effect.addFinalizer((exit) => (Exit.isSuccess(exit) ? checked : Effect.void))
+    // A test that was interrupted is not to wait for what never settles.
+    const told = Effect.flatMap(error, (still) => (still === undefined ? Effect.void : besides([String(still)]))).pipe(
+      // A matcher that cannot be looked at would take the place of the test's own failure.
+      Effect.catchAllDefect((defect) => besides([String(defect)]))
+    )
+    return Effect.addFinalizer((exit) => (Exit.isSuccess(exit) ? checked : told))
   })

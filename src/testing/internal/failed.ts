@@ -4,6 +4,7 @@
  * @internal
  */
 import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Signal } from "../../internal/runtime.js"
 import type { HandlerFailure } from "../Failures.js"
@@ -11,11 +12,26 @@ import type { HandlerFailure } from "../Failures.js"
 /** The same failures as defects: a test does not have them in its types, and is to fail by them all the same. */
 const asDefects = (cause: Cause.Cause<unknown>): Cause.Cause<never> => Cause.flatMap(cause, Cause.die)
 
-const together = (causes: ReadonlyArray<Cause.Cause<never>>): Cause.Cause<never> =>
-  causes.reduce((all, each) => (Cause.isEmpty(all) ? each : Cause.parallel(all, each)), Cause.empty)
+/** What a test fails by for these. */
+export const together = (failures: ReadonlyArray<HandlerFailure>): Cause.Cause<never> =>
+  failures
+    .map(({ cause }) => asDefects(cause))
+    .reduce((all, each) => (Cause.isEmpty(all) ? each : Cause.parallel(all, each)), Cause.empty)
+
+/**
+ * Tells what there is besides the failure of the test, whose place nothing takes. By the console, since a test's logger is
+ * often none, and a runner shows the console beside the test.
+ */
+export const besides = (seen: ReadonlyArray<string>): Effect.Effect<void> =>
+  seen.length === 0 ? Effect.void : Console.error(["besides, the test server has seen:", ...seen].join("\n"))
+
+const messagesOf = (failures: ReadonlyArray<HandlerFailure>): ReadonlyArray<string> =>
+  failures.map(({ message }) => message)
 
 export class Failed {
   private unreported: Array<HandlerFailure> = []
+  /** How many wait to take one. */
+  private takers = 0
   private readonly came = new Signal()
 
   add(failure: HandlerFailure): void {
@@ -23,33 +39,53 @@ export class Failed {
     this.came.wake()
   }
 
-  /** The causes of those that nobody has reported, who does so now. */
-  claim(): Cause.Cause<never> {
-    const causes = this.unreported.map(({ cause }) => asDefects(cause))
-    this.unreported = []
-    return together(causes)
+  /** Those that nobody has reported, who does so now; but for those that had come before. */
+  claim(before: ReadonlySet<HandlerFailure> = new Set()): ReadonlyArray<HandlerFailure> {
+    const claimed = this.unreported.filter((failure) => !before.has(failure))
+    this.unreported = this.unreported.filter((failure) => before.has(failure))
+    return claimed
   }
 
-  /** Takes the next one, waiting for it: it is expected, and fails nothing. */
-  readonly take: Effect.Effect<HandlerFailure> = Effect.suspend(() => {
-    const first = this.unreported.shift()
-    return first === undefined ? Effect.zipRight(this.came.waitOrLeave(), this.take) : Effect.succeed(first)
+  /** Takes the next one, waiting for it: it is expected, and fails nothing. Who is interrupted meanwhile takes none. */
+  readonly take: Effect.Effect<HandlerFailure> = Effect.uninterruptibleMask((restore) => {
+    const next: Effect.Effect<HandlerFailure> = Effect.suspend(() => {
+      const first = this.unreported.shift()
+      return first === undefined ? Effect.zipRight(restore(this.came.waitOrLeave()), next) : Effect.succeed(first)
+    })
+    this.takers++
+    return Effect.ensuring(
+      next,
+      Effect.sync(() => {
+        this.takers--
+        // It may be a failure now that nobody takes.
+        this.came.wake()
+      })
+    )
   })
 
-  /** Fails with what there is to report, if there is anything. */
-  readonly check: Effect.Effect<void> = Effect.suspend(() => {
-    const cause = this.claim()
-    return Cause.isEmpty(cause) ? Effect.void : Effect.failCause(cause)
-  })
-
-  private readonly first: Effect.Effect<never> = Effect.suspend(() =>
-    this.unreported.length === 0
-      ? Effect.zipRight(this.came.waitOrLeave(), this.first)
-      : Effect.zipRight(this.check, Effect.never)
-  )
+  /** Fails with the next ones for which nobody waits. */
+  private next(before: ReadonlySet<HandlerFailure>): Effect.Effect<never> {
+    return Effect.suspend(() => {
+      const claimed = this.unreported.length > this.takers ? this.claim(before) : []
+      return claimed.length === 0
+        ? Effect.zipRight(this.came.waitOrLeave(), this.next(before))
+        : Effect.failCause(together(claimed))
+    })
+  }
 
   /** Fails as soon as a handler does, however long the effect would have gone on. */
   supervise<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.zipLeft(Effect.raceFirst(effect, this.first), this.check)
+    return Effect.suspend(() => {
+      // Somebody else's: of a test that has had the server before, and was not supervised.
+      const before = new Set(this.unreported)
+      const check = Effect.suspend(() => {
+        const claimed = this.claim(before)
+        return claimed.length === 0 ? Effect.void : Effect.failCause(together(claimed))
+      })
+      return Effect.raceFirst(effect, this.next(before)).pipe(
+        Effect.zipLeft(check),
+        Effect.onError(() => Effect.suspend(() => besides(messagesOf(this.claim(before)))))
+      )
+    })
   }
 }

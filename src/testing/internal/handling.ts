@@ -29,8 +29,15 @@ export interface Observation {
   isClosing: boolean
 }
 
-const fail = ({ failed }: Observation, request: Recorded, cause: Cause.Cause<unknown>): void => {
+const interrupted = ({ method, target }: Recorded): Error =>
+  new Error(
+    `the handler of ${method} ${target} was interrupted, and neither by its client nor by the end of the server`
+  )
+
+const fail = ({ failed }: Observation, request: Recorded, by: Cause.Cause<unknown>): void => {
   if (request.hasFailed) return
+  // An interruption by itself says nothing to who reads it.
+  const cause = Cause.isInterruptedOnly(by) ? Cause.sequential(Cause.die(interrupted(request)), by) : by
   request.hasFailed = true
   request.conclude({ _tag: "Failed", cause })
   failed.add(new HandlerFailure({ cause, request }))

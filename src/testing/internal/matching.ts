@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as HttpHeaders from "../../HttpHeaders.js"
-import type { Matcher, TextMatcher } from "../Expectation.js"
+import type { FieldMatcher, Matcher, TextMatcher } from "../Expectation.js"
 import type { Recorded } from "./recorder.js"
 
 /** One criterion, and what of the request does not meet it: lines to be shown, of which there are none when it is met. */
@@ -33,12 +33,30 @@ const meets = (matcher: TextMatcher, text: string): boolean => {
     : matcher(text)
 }
 
+/** A predicate that throws, at a body that it was not made for, is not met: another request may be the one. */
+const differencesBy = (isMet: () => boolean, otherwise: () => string): ReadonlyArray<string> => {
+  try {
+    return isMet() ? [] : [otherwise()]
+  } catch (error) {
+    return [otherwise(), `it throws: ${String(error)}`]
+  }
+}
+
 const textVerdict = (name: string, matcher: TextMatcher, values: ReadonlyArray<string>): Verdict => ({
   criterion: `${name} ${describe(matcher)}`,
-  differences: values.some((value) => meets(matcher, value))
-    ? []
-    : [`it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`]
+  differences: differencesBy(
+    () => values.some((value) => meets(matcher, value)),
+    () => `it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`
+  )
 })
+
+const fieldVerdict = (name: string, matcher: FieldMatcher, values: ReadonlyArray<string>): Verdict =>
+  matcher === null
+    ? {
+        criterion: `${name} not sent`,
+        differences: values.length === 0 ? [] : [`it was ${values.map(shown).join(", ")}`]
+      }
+    : textVerdict(name, matcher, values)
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -51,7 +69,7 @@ export const jsonDifferences = (expected: unknown, actual: unknown, path = "$"):
     const step = (name: string): string => (Array.isArray(expected) ? `${path}[${name}]` : `${path}.${name}`)
     return names.flatMap((name) => jsonDifferences(expected[name], actual[name], step(name)))
   }
-  return Object.is(expected, actual) ? [] : [`- ${path}: ${shown(expected)}`, `+ ${path}: ${shown(actual)}`]
+  return expected === actual ? [] : [`- ${path}: ${shown(expected)}`, `+ ${path}: ${shown(actual)}`]
 }
 
 const parsed = (text: string): Either.Either<unknown, string> =>
@@ -79,10 +97,10 @@ export const verdictsOf = (matcher: Matcher, request: Recorded): ReadonlyArray<V
   if (method !== undefined) verdicts.push(textVerdict("method", method, [request.method]))
   if (path !== undefined) verdicts.push(textVerdict("path", path, [request.path]))
   for (const [name, each] of Object.entries(query)) {
-    verdicts.push(textVerdict(`query ${name}`, each, request.query.getAll(name)))
+    verdicts.push(fieldVerdict(`query ${name}`, each, request.query.getAll(name)))
   }
   for (const [name, each] of Object.entries(headers)) {
-    verdicts.push(textVerdict(`header ${name}`, each, HttpHeaders.getAll(request.headers, name)))
+    verdicts.push(fieldVerdict(`header ${name}`, each, HttpHeaders.getAll(request.headers, name)))
   }
   if (text !== undefined) verdicts.push(textVerdict("body", text, [body]))
   if (matcher.json !== undefined) {
@@ -93,7 +111,11 @@ export const verdictsOf = (matcher: Matcher, request: Recorded): ReadonlyArray<V
     verdicts.push(jsonVerdict(`JSON by ${String(schema)}`, body, (json) => schemaDifferences(schema, json)))
   }
   if (where !== undefined) {
-    verdicts.push({ criterion: where.name || "where", differences: where(request, body) ? [] : ["it is not so"] })
+    const differences = differencesBy(
+      () => where(request, body),
+      () => "it is not so"
+    )
+    verdicts.push({ criterion: where.name || "where", differences })
   }
   return verdicts
 }

@@ -27,10 +27,11 @@ const wildcard = "*"
 const segmentsOf = (path: string): ReadonlyArray<string> => path.slice(1).split("/")
 
 export const routeOf = <A>(name: string, target: A): Route<A> => {
-  const [, method, path] = /^(?:(\S+) )?(\/\S*)$/.exec(name) ?? []
+  // What is behind a question mark is no part of a path, and no request would ever take it.
+  const [, method, path] = /^(?:(\S+) )?(\/[^\s?#]*)$/.exec(name) ?? []
   const isKnown = method === undefined || isHttpMethod(method)
   const segments = segmentsOf(path ?? "")
-  if (path === undefined || !isKnown || segments.slice(0, -1).includes(wildcard)) {
+  if (path === undefined || !isKnown || segments.slice(0, -1).includes(wildcard) || segments.includes(":")) {
     throw new TypeError(`no route: ${JSON.stringify(name)}, which should be like "GET /users/:id" or "/files/*"`)
   }
   return { name, method, segments, target }

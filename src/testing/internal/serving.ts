@@ -24,8 +24,9 @@ import { LeakError } from "../Failures.js"
 import type { ConnectionInfo, Options, TestServer } from "../TestServer.js"
 import { type Activity, activityOf } from "./activity.js"
 import { advanced } from "./advancing.js"
+import { callerOr, callSite } from "./callSite.js"
 import { expecting } from "./expecting.js"
-import { Failed } from "./failed.js"
+import { besides, Failed, together } from "./failed.js"
 import { type Observation, observing, reporting } from "./handling.js"
 import { Connections } from "./observed.js"
 import { type Recorded, Recorder } from "./recorder.js"
@@ -54,6 +55,12 @@ const infoOf = (observation: Observation): ReadonlyArray<ConnectionInfo> => {
     remote: connection.remote
   }))
 }
+
+/** Requests that have no answer, nor a fault or a failure in its place: what a test that has not ended may have waited for. */
+const unansweredOf = ({ recorder }: Observation): ReadonlyArray<string> =>
+  recorder.all
+    .filter(({ known }) => known === undefined || known._tag === "Aborted")
+    .map((request) => `a request that was not answered: ${named(request)}`)
 
 /** What is left of handlers, connections and descriptors, of which none should be. */
 const leftOf = (observation: Observation, held: number, isClosed: boolean): ReadonlyArray<string> => {
@@ -140,11 +147,17 @@ const opened = <E, R>(
     const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
     const { settle } = activity
 
+    const expect: TestServer["expect"] = (matcher, times = 1) => {
+      const site = callSite(expect)
+      return Effect.flatMap(callerOr(site), (caller) => expecting(recorder, settle, { matcher, times, site: caller }))
+    }
+
     const testServer: TestServer = {
       url,
       address,
       client,
       requests: recorder.requests,
+      received: Effect.sync(() => [...recorder.all]),
       takeRequest: recorder.takeWhere(() => true),
       takeRequestWhere: (isSuch) => recorder.takeWhere(isSuch),
       connect: connectRaw(() => transport.dial(address.port)),
@@ -173,10 +186,11 @@ const opened = <E, R>(
         Effect.asVoid
       ),
       enqueue: replies.enqueueAll,
-      expect: (matcher, times = 1) => expecting(recorder, settle, matcher, times),
+      expect,
       takeFailure: failed.take,
       endAtAccept: (how, times = 1) => connections.endAtAccept(how, times),
-      supervise: (effect) => failed.supervise(effect),
+      // Where nobody counts the steps of a client of the test's own, the clock may go on between two of them.
+      supervise: (effect) => failed.supervise(Effect.withScheduler(effect, activity.scheduler)),
       settle,
       advance: (duration) => advanced(settle, duration),
       assertNoLeaks: Effect.zipRight(
@@ -208,7 +222,7 @@ const leftAtLast = (observation: Observation, budget: DescriptorBudget.Budget, t
 
 /**
  * Ends the server, and fails the test for what its handlers did, or for what is left. A test that has failed has done so
- * itself, and is told in the log what else there was: a finalizer that died would take the place of its failure.
+ * itself, and is told what else there was: a finalizer that died would take the place of its failure.
  */
 const closed = (
   { budget, endClients, observation, scope }: Opened & { scope: Scope.CloseableScope },
@@ -223,11 +237,14 @@ const closed = (
     observation.recorder.close()
     const left = yield* leftAtLast(observation, budget)
     const failures = observation.failed.claim()
-    const leaks = left.length === 0 ? Cause.empty : Cause.die(new LeakError({ left }))
-    const all = Cause.isEmpty(failures) ? leaks : Cause.isEmpty(leaks) ? failures : Cause.parallel(failures, leaks)
-    if (Cause.isEmpty(all)) return
-    if (Exit.isSuccess(exit)) yield* Effect.failCause(all)
-    else yield* Effect.logError("besides, the test server has seen", all)
+    const leaked = left.length === 0 ? [] : [new LeakError({ left })]
+    if (Exit.isFailure(exit)) {
+      const told = [...failures, ...leaked].map(({ message }) => message)
+      return yield* besides([...told, ...unansweredOf(observation)])
+    }
+    const causes = [together(failures), ...leaked.map(Cause.die)].filter((cause) => !Cause.isEmpty(cause))
+    const [first = Cause.empty, ...others] = causes
+    if (!Cause.isEmpty(first)) yield* Effect.failCause(others.reduce(Cause.parallel<never, never>, first))
   })
 
 /** Serves until the scope ends. */

@@ -7,7 +7,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { RecordedRequest } from "../RecordedRequest.js"
 import type { StartedRequest, StartedServer, TestServer } from "../TestServer.js"
 
@@ -38,7 +37,6 @@ const withPromises = (request: RecordedRequest): StartedRequest => ({
 export const started = async <E>(made: Effect.Effect<TestServer, E, Scope.Scope>): Promise<StartedServer> => {
   const scope = Effect.runSync(Scope.make())
   const server = await promised(Scope.extend(made, scope))
-  const seen: Array<StartedRequest> = []
   // One object a request, whoever asks for it.
   const promises = new Map<RecordedRequest, StartedRequest>()
   const known = (request: RecordedRequest): StartedRequest => {
@@ -46,11 +44,9 @@ export const started = async <E>(made: Effect.Effect<TestServer, E, Scope.Scope>
     if (before !== undefined) return before
     const made = withPromises(request)
     promises.set(request, made)
-    seen.push(made)
     return made
   }
   const gone = new AbortController()
-  Effect.runFork(Stream.runForEach(server.requests, (request) => Effect.sync(() => known(request))))
   const closed = Effect.ensuring(
     Scope.close(scope, Exit.void),
     Effect.sync(() => gone.abort(new Error("the test server was closed")))
@@ -58,8 +54,11 @@ export const started = async <E>(made: Effect.Effect<TestServer, E, Scope.Scope>
   return {
     url: server.url,
     address: server.address,
-    requests: () => [...seen],
-    takeRequest: () => Effect.runPromise(Effect.map(server.takeRequest, known), { signal: gone.signal }),
+    requests: () => Effect.runSync(server.received).map(known),
+    takeRequest: () =>
+      Effect.runPromise(Effect.map(server.takeRequest, known), { signal: gone.signal }).catch((error: unknown) => {
+        throw gone.signal.aborted ? gone.signal.reason : error
+      }),
     close: () => promised(closed),
     [Symbol.asyncDispose]: () => promised(closed)
   }

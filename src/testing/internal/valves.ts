@@ -54,7 +54,8 @@ export const truncated =
 const sendChunks = (tap: Tap): Effect.Effect<void> =>
   Effect.flatMap(tap.takeThrough("\r\n"), (line) => {
     const size = Number.parseInt(line?.toString("latin1") ?? "0", 16)
-    if (line === undefined || size === 0) return Effect.void
+    // What another fault has sent may be no chunk.
+    if (line === undefined || !(size > 0)) return Effect.void
     const chunk = Effect.zipRight(tap.send(line), tap.sendFirst(size + 2))
     return Effect.zipRight(chunk, sendChunks(tap))
   })

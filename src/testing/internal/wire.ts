@@ -51,6 +51,8 @@ export class Wire implements Sink {
   isDeaf = false
   private readonly drained = new Signal()
   private written = 0
+  /** Bytes that were written in this turn of the event loop. */
+  private inTurn = 0
 
   constructor(
     private readonly connection: Connection,
@@ -63,6 +65,13 @@ export class Wire implements Sink {
   write(bytes: Uint8Array): void {
     this.written += bytes.length
     this.happened()
+    if (this.inTurn === 0) {
+      setImmediate(() => {
+        this.inTurn = 0
+        this.drained.wake()
+      })
+    }
+    this.inTurn += bytes.length
     this.connection.write([bytes])
   }
 
@@ -70,8 +79,9 @@ export class Wire implements Sink {
     this.write(bytes)
   }
 
+  /** A client that has left takes all, and in the next turn it is known to have: whoever has no end is to wait for that. */
   isFull(): boolean {
-    return this.connection.isFull()
+    return this.inTurn > capacity || this.connection.isFull()
   }
 
   onDrain(): void {
