@@ -1,7 +1,7 @@
 /**
  * What a fixture costs: start, one request, close, one after the other, for test servers beside ours.
  *
- * `node --conditions=source --import tsx test/bench/fixtures.ts [milliseconds for each]`
+ * `node --conditions=effect-asynchttpserver-source --import tsx test/bench/fixtures.ts [milliseconds for each]`
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"

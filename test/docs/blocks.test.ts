@@ -68,7 +68,7 @@ describe("the blocks of README.md and the examples of the public modules", () =>
     "print what they say",
     async () => {
       const printing = blocks.filter(prints)
-      const flags = ["--conditions=source", "--import", "tsx", "test/docs/runBlocks.ts"]
+      const flags = ["--conditions=effect-asynchttpserver-source", "--import", "tsx", "test/docs/runBlocks.ts"]
       const { stderr, stdout } = await promisify(execFile)(process.execPath, [...flags, ...printing.map(fileOf)], {
         cwd: root,
         timeout

@@ -7,7 +7,10 @@ import * as ts from "typescript"
 
 export const root = fileURLToPath(new URL("../../", import.meta.url))
 
-const manifest: { readonly exports: Readonly<Record<string, { readonly source?: string } | string | null>> } =
+/** The condition by which the sources are found instead of what was built from them. */
+const condition = "effect-asynchttpserver-source"
+
+const manifest: { readonly exports: Readonly<Record<string, { readonly [condition]?: string } | string | null>> } =
   JSON.parse(readFileSync(`${root}package.json`, "utf8"))
 
 /** The modules of the test kit, which have one entry together. */
@@ -15,10 +18,12 @@ const kitModules = readdirSync(`${root}src/testing`)
   .filter((file) => file.endsWith(".ts"))
   .map((file) => `src/testing/${file}`)
 
-/** The files of the public modules, from the root: what `exports` leads to by the `source` condition, and the kit's. */
+/** The files of the public modules, from the root: what `exports` leads to by the condition of the sources, and the kit's. */
 export const publicModules: ReadonlyArray<string> = [
   ...Object.values(manifest.exports).flatMap((entry) =>
-    entry === null || typeof entry === "string" || entry.source === undefined ? [] : [entry.source.replace(/^\.\//, "")]
+    entry === null || typeof entry === "string" || entry[condition] === undefined
+      ? []
+      : [entry[condition].replace(/^\.\//, "")]
   ),
   ...kitModules
 ]

@@ -146,6 +146,12 @@ describe.concurrent("an example", () => {
 
 describe("npm start", () => {
   it("starts the examples with nothing but the source condition, tsx and the signals", () => {
-    expect(flags).toStrictEqual(["--conditions=source", "--import", "tsx", "--import", "./examples/signals.ts"])
+    expect(flags).toStrictEqual([
+      "--conditions=effect-asynchttpserver-source",
+      "--import",
+      "tsx",
+      "--import",
+      "./examples/signals.ts"
+    ])
   })
 })

@@ -13,7 +13,7 @@ const manifest: { readonly scripts: { readonly [name: string]: string } } = JSON
   readFileSync(`${root}package.json`, "utf8")
 )
 
-/** The flags of `npm start`, without its file: `exec node --conditions=source … examples/hello.ts`. */
+/** The flags of `npm start`, without its file: `exec node --conditions=effect-asynchttpserver-source … examples/hello.ts`. */
 export const flags: ReadonlyArray<string> = (manifest.scripts.start ?? "").split(" ").slice(2, -1)
 
 /** How long a program may take to say that it is ready, and to end: only a program that hangs takes as long. */

@@ -19,6 +19,9 @@ export interface ImportRef {
 
 export const maxLines = 300
 
+/** The condition by which the sources are found instead of what was built from them: no other package's name for it. */
+const sourceCondition = "effect-asynchttpserver-source"
+
 const packageName = "effect-asynchttpserver"
 
 const floors: ReadonlyArray<readonly [floor: number, pattern: RegExp]> = [
@@ -258,8 +261,8 @@ export const checkPublic = (
   for (const name of names) expected.set(name === "Testing" ? "./testing" : `./${name}`, name)
   for (const [subpath, name] of expected) {
     const entry = {
-      types: { source: `./src/${name}.ts`, default: `./dist/${name}.d.ts` },
-      source: `./src/${name}.ts`,
+      types: { [sourceCondition]: `./src/${name}.ts`, default: `./dist/${name}.d.ts` },
+      [sourceCondition]: `./src/${name}.ts`,
       default: `./dist/${name}.js`
     }
     if (JSON.stringify(exports[subpath]) !== JSON.stringify(entry)) {

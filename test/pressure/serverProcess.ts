@@ -19,7 +19,7 @@ const commandOf = ({ descriptors, watchesTimers, which = "ours" }: ServerProcess
   const node = [
     process.execPath,
     "--expose-gc",
-    "--conditions=source",
+    "--conditions=effect-asynchttpserver-source",
     "--import",
     "tsx",
     program,

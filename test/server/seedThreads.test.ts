@@ -41,7 +41,7 @@ const limitedProcess = (descriptors: number): Effect.Effect<Serving, never, Scop
           "sh",
           [
             "-c",
-            `ulimit -n ${descriptors} && exec "$0" --conditions=source --import tsx "$1"`,
+            `ulimit -n ${descriptors} && exec "$0" --conditions=effect-asynchttpserver-source --import tsx "$1"`,
             process.execPath,
             program
           ],
