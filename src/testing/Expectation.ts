@@ -72,4 +72,9 @@ export class ExpectationError extends Data.TaggedError("ExpectationError")<{
   readonly times: Times
   readonly requests: ReadonlyArray<RecordedRequest>
   readonly message: string
-}> {}
+}> {
+  /** Its report, where a logger asks for JSON: matchers and requests have none that can be read. */
+  override toJSON(): unknown {
+    return this.message
+  }
+}

@@ -42,6 +42,10 @@ export class UnansweredError extends Data.TaggedError("UnansweredError")<{
     const expected = this.expected === "" ? "" : `:\n${this.expected.replace(/^/gm, "  ")}`
     return `nobody answers ${this.method} ${this.target}${expected}`
   }
+
+  override toJSON(): unknown {
+    return this.message
+  }
 }
 
 /**
@@ -53,5 +57,9 @@ export class UnansweredError extends Data.TaggedError("UnansweredError")<{
 export class LeakError extends Data.TaggedError("LeakError")<{ readonly left: ReadonlyArray<string> }> {
   override get message(): string {
     return `the test server has left behind:\n${this.left.map((each) => `  ${each}`).join("\n")}`
+  }
+
+  override toJSON(): unknown {
+    return this.message
   }
 }

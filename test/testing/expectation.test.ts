@@ -116,7 +116,19 @@ overBoth(({ layer }) => {
         '    ✗ path "/users"',
         '        it was "/else"',
         '    ✗ JSON {"text":"y"}',
-        "        it is no JSON: SyntaxError: Unexpected end of JSON input"
+        "        no body was sent"
+      ])
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scoped("a report says what was wanted when nothing came", () =>
+    Effect.gen(function* () {
+      const report = yield* said(Effect.void, { method: "POST", path: /^\/b/, headers: { Authorization: "Bearer t" } })
+      expect(report.split("\n")).toStrictEqual([
+        "ExpectationError: expected 1 request, got 0 of the 0 that came",
+        '  wanted: method "POST"',
+        "  wanted: path /^\\/b/",
+        '  wanted: header Authorization "Bearer t"'
       ])
     }).pipe(Effect.provide(live))
   )

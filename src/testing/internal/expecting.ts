@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import { ExpectationError, type Matcher, type Times } from "../Expectation.js"
 import { type CallSite, madeAt } from "./callSite.js"
 import { besides } from "./failed.js"
-import { isMet, type Verdict, verdictsOf } from "./matching.js"
+import { described, isMet, type Verdict, verdictsOf } from "./matching.js"
 import type { Recorded, Recorder } from "./recorder.js"
 
 /** What was expected, how often, and where that was said. */
@@ -71,6 +71,8 @@ const unmet = (recorder: Recorder, from: number, { matcher, site, times }: Expec
   const nearest = [...all].sort((a, b) => misses(a.verdicts) - misses(b.verdicts))
   const message = [
     `expected ${wanted(times)}, got ${met} of the ${all.length} that came`,
+    // Beside a request that came each criterion stands anyway.
+    ...(all.length === 0 ? described(matcher).map((criterion) => `  wanted: ${criterion}`) : []),
     ...nearest.flatMap(({ request, verdicts }) => requestLines(request, verdicts))
   ].join("\n")
   return madeAt(new ExpectationError({ matcher, times, requests: all.map(({ request }) => request), message }), site)

@@ -42,21 +42,35 @@ const differencesBy = (isMet: () => boolean, otherwise: () => string): ReadonlyA
   }
 }
 
-const textVerdict = (name: string, matcher: TextMatcher, values: ReadonlyArray<string>): Verdict => ({
+/** What is asked of a request, in words, and what of one does not meet it. */
+interface Criterion {
+  readonly criterion: string
+  readonly differences: (request: Recorded, body: string) => ReadonlyArray<string>
+}
+
+type ValuesOf = (request: Recorded, body: string) => ReadonlyArray<string>
+
+const textCriterion = (name: string, matcher: TextMatcher, valuesOf: ValuesOf): Criterion => ({
   criterion: `${name} ${describe(matcher)}`,
-  differences: differencesBy(
-    () => values.some((value) => meets(matcher, value)),
-    () => `it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`
-  )
+  differences: (request, body) => {
+    const values = valuesOf(request, body)
+    return differencesBy(
+      () => values.some((value) => meets(matcher, value)),
+      () => `it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`
+    )
+  }
 })
 
-const fieldVerdict = (name: string, matcher: FieldMatcher, values: ReadonlyArray<string>): Verdict =>
+const fieldCriterion = (name: string, matcher: FieldMatcher, valuesOf: ValuesOf): Criterion =>
   matcher === null
     ? {
         criterion: `${name} not sent`,
-        differences: values.length === 0 ? [] : [`it was ${values.map(shown).join(", ")}`]
+        differences: (request, body) => {
+          const values = valuesOf(request, body)
+          return values.length === 0 ? [] : [`it was ${values.map(shown).join(", ")}`]
+        }
       }
-    : textVerdict(name, matcher, values)
+    : textCriterion(name, matcher, valuesOf)
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -81,43 +95,55 @@ const schemaDifferences = (schema: Schema.Schema.AnyNoContext, json: unknown): R
     onRight: () => []
   })
 
-const jsonVerdict = (
-  criterion: string,
-  text: string,
-  differences: (json: unknown) => ReadonlyArray<string>
-): Verdict => ({ criterion, differences: Either.match(parsed(text), { onLeft: (no) => [no], onRight: differences }) })
+const jsonCriterion = (criterion: string, differences: (json: unknown) => ReadonlyArray<string>): Criterion => ({
+  criterion,
+  differences: (_, body) =>
+    body === "" ? ["no body was sent"] : Either.match(parsed(body), { onLeft: (no) => [no], onRight: differences })
+})
 
 /** What a JSON value is once it has been sent: without what is undefined, dates as text. */
 const asSent = (value: unknown): unknown => JSON.parse(JSON.stringify(value) ?? "null")
 
-export const verdictsOf = (matcher: Matcher, request: Recorded): ReadonlyArray<Verdict> => {
-  const body = request.exchanged.body.bytes.toString("utf8")
-  const verdicts: Array<Verdict> = []
+const criteriaOf = (matcher: Matcher): ReadonlyArray<Criterion> => {
+  const criteria: Array<Criterion> = []
   const { headers = {}, method, path, query = {}, schema, text, where } = matcher
-  if (method !== undefined) verdicts.push(textVerdict("method", method, [request.method]))
-  if (path !== undefined) verdicts.push(textVerdict("path", path, [request.path]))
+  if (method !== undefined) criteria.push(textCriterion("method", method, (request) => [request.method]))
+  if (path !== undefined) criteria.push(textCriterion("path", path, (request) => [request.path]))
   for (const [name, each] of Object.entries(query)) {
-    verdicts.push(fieldVerdict(`query ${name}`, each, request.query.getAll(name)))
+    criteria.push(fieldCriterion(`query ${name}`, each, (request) => request.query.getAll(name)))
   }
   for (const [name, each] of Object.entries(headers)) {
-    verdicts.push(fieldVerdict(`header ${name}`, each, HttpHeaders.getAll(request.headers, name)))
+    criteria.push(fieldCriterion(`header ${name}`, each, (request) => HttpHeaders.getAll(request.headers, name)))
   }
-  if (text !== undefined) verdicts.push(textVerdict("body", text, [body]))
+  if (text !== undefined) criteria.push(textCriterion("body", text, (_, body) => [body]))
   if (matcher.json !== undefined) {
     const expected = asSent(matcher.json)
-    verdicts.push(jsonVerdict(`JSON ${shown(expected)}`, body, (json) => jsonDifferences(expected, json)))
+    criteria.push(jsonCriterion(`JSON ${shown(expected)}`, (json) => jsonDifferences(expected, json)))
   }
   if (schema !== undefined) {
-    verdicts.push(jsonVerdict(`JSON by ${String(schema)}`, body, (json) => schemaDifferences(schema, json)))
+    criteria.push(jsonCriterion(`JSON by ${String(schema)}`, (json) => schemaDifferences(schema, json)))
   }
   if (where !== undefined) {
-    const differences = differencesBy(
-      () => where(request, body),
-      () => "it is not so"
-    )
-    verdicts.push({ criterion: where.name || "where", differences })
+    const differences = (request: Recorded, body: string): ReadonlyArray<string> =>
+      differencesBy(
+        () => where(request, body),
+        () => "it is not so"
+      )
+    criteria.push({ criterion: where.name || "where", differences })
   }
-  return verdicts
+  return criteria
+}
+
+/** What is asked of a request, in words. */
+export const described = (matcher: Matcher): ReadonlyArray<string> =>
+  criteriaOf(matcher).map(({ criterion }) => criterion)
+
+export const verdictsOf = (matcher: Matcher, request: Recorded): ReadonlyArray<Verdict> => {
+  const body = request.exchanged.body.bytes.toString("utf8")
+  return criteriaOf(matcher).map(({ criterion, differences }) => ({
+    criterion,
+    differences: differences(request, body)
+  }))
 }
 
 export const isMet = (verdicts: ReadonlyArray<Verdict>): boolean =>
