@@ -17,6 +17,7 @@ import type * as Scope from "effect/Scope"
 import { tcp as tcpAddress } from "../../Address.js"
 import type { Budget } from "../../DescriptorBudget.js"
 import { OSError } from "../../Errors.js"
+import { reset } from "../../internal/net/reset.js"
 import * as tcp from "../../internal/net/tcp.js"
 import type { Listener } from "../../Listener.js"
 import type { Activity } from "./activity.js"
@@ -82,7 +83,7 @@ export const loopback = (budget: Budget): Transport => {
            */
           end: () => {
             pool.destroy()
-            for (const socket of open) if (!socket.destroyed) socket.resetAndDestroy()
+            for (const socket of open) reset(socket)
           }
         }
       }),

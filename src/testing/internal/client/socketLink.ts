@@ -6,6 +6,7 @@
 import type { Socket } from "node:net"
 import * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"
+import { reset } from "../../../internal/net/reset.js"
 import type { ClientEnd, ClientLink } from "./clientLink.js"
 
 export class SocketLink implements ClientLink {
@@ -74,6 +75,6 @@ export class SocketLink implements ClientLink {
   clientGone(how: "FIN" | "RST"): void {
     if (this.socket.destroyed) return
     if (how === "FIN") this.socket.destroySoon()
-    else this.socket.resetAndDestroy()
+    else reset(this.socket)
   }
 }
