@@ -9,6 +9,7 @@ import { type Address, tcp } from "../../Address.js"
 import type { Connection, ConnectionEvents } from "../../Listener.js"
 import { nextConnectionId } from "./connectionId.js"
 import { readingWith } from "./reading.js"
+import { reset } from "./reset.js"
 
 /** An IPv4 address as a socket of both families tells it (RFC 4291 §2.5.5.2). */
 const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
@@ -205,15 +206,8 @@ export class SocketConnection implements Connection {
     else this.socket?.destroySoon()
   }
 
-  /**
-   * `resetAndDestroy` sends a FIN first, which is what has to be avoided. The flag is what it sets, and not public; without
-   * it this is `destroy`.
-   */
   abort(): void {
-    const { socket } = this
-    if (socket === undefined) return
-    Object.assign(socket, { resetAndClosing: true })
-    socket.destroy()
+    if (this.socket !== undefined) reset(this.socket)
   }
 
   destroy(): void {

@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import type { Address } from "../../Address.js"
 import { nextConnectionId } from "../../internal/net/connectionId.js"
 import type { Connection, ConnectionEvents } from "../../Listener.js"
+import type { ClientEnd, ClientLink } from "./client/clientLink.js"
 
 /** Bytes on their way in one direction that nobody waits for: as much as `node:net` reads at once. */
 const capacity = 64 * 1024
@@ -51,12 +52,6 @@ class Way {
   }
 }
 
-/** What takes the bytes at the client's end. */
-export interface ClientEnd {
-  /** Takes what the server has sent, as far as somebody reads. */
-  readonly deliver: () => void
-}
-
 /** The client's end as a stream. Has what clients call on a `net.Socket`, as far as it means anything here. */
 export class MemorySocket extends Duplex implements ClientEnd {
   private wants = false
@@ -69,13 +64,12 @@ export class MemorySocket extends Duplex implements ClientEnd {
     const { down } = this.link
     if (!this.wants || this.destroyed) return
     if (down.size > 0) {
-      this.wants = this.push(down.take())
-      this.link.drained()
+      this.wants = this.push(this.link.take())
       // The end is an event of its own, as it is on a socket: who has just been told of an answer listens for it.
       if (this.wants && down.ending !== "Open") this.link.look()
       return
     }
-    if (down.ending === "RST") this.destroy(systemError("ECONNRESET", "read"))
+    if (down.ending === "RST") this.destroy(this.link.failure())
     else if (down.ending === "FIN") {
       this.wants = false
       this.push(null)
@@ -132,7 +126,7 @@ export class MemorySocket extends Duplex implements ClientEnd {
 }
 
 /** The server's end, and the way in both directions. */
-export class Link implements Connection {
+export class Link implements Connection, ClientLink {
   readonly id = nextConnectionId()
   readonly local: Option.Option<Address>
   readonly remote: Option.Option<Address>
@@ -218,11 +212,25 @@ export class Link implements Connection {
     this.endUp(this.up.ending === "FIN" && how === "FIN" ? "FIN" : how)
   }
 
-  /** The client has read on. */
-  drained(): void {
-    if (!this.hasSaidFull || this.isFull()) return
-    this.hasSaidFull = false
-    this.events?.onDrain()
+  get unread(): number {
+    return this.down.size
+  }
+
+  get ending(): ClientLink["ending"] {
+    return this.down.ending
+  }
+
+  failure(): Error {
+    return systemError("ECONNRESET", "read")
+  }
+
+  take(): Buffer {
+    const bytes = this.down.take()
+    if (this.hasSaidFull) {
+      this.hasSaidFull = false
+      this.events?.onDrain()
+    }
+    return bytes
   }
 
   // What the server does.

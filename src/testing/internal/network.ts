@@ -10,7 +10,8 @@ import { OSError, ValueError } from "../../Errors.js"
 import { Arrivals, closedListener } from "../../internal/net/arrivals.js"
 import { refusal } from "../../internal/net/ownAnswers.js"
 import type { Bound, Connection, ListenOptions } from "../../Listener.js"
-import { type ClientEnd, Link, MemorySocket, systemError } from "./memorySocket.js"
+import type { ClientEnd } from "./client/clientLink.js"
+import { Link, MemorySocket, systemError } from "./memorySocket.js"
 
 /** Where ephemeral ports of clients begin, as on Linux. */
 const firstClientPort = 32768

@@ -1,27 +1,29 @@
 /**
  * How a test server is reached: over loopback, or in memory. Both give the same things.
  *
- * Node's own HTTP client is used here and nowhere else in the house: over loopback a server is tested by somebody else's
- * parser, the one that most clients have. In memory that would be most of what a test costs.
+ * The kit's own client asks over both, since Node's would be most of what a test costs. That one is used here, and nowhere
+ * else in the house, for URLs of HTTPS.
  *
  * @internal
  */
 import * as Http from "node:http"
 import * as Https from "node:https"
 import { connect, type Socket } from "node:net"
-import type { Duplex } from "node:stream"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { tcp as tcpAddress } from "../../Address.js"
 import type { Budget } from "../../DescriptorBudget.js"
 import { OSError } from "../../Errors.js"
+import { reset } from "../../internal/net/reset.js"
 import * as tcp from "../../internal/net/tcp.js"
 import type { Listener } from "../../Listener.js"
 import type { Activity } from "./activity.js"
 import { ConnectionPool } from "./client/clientConnection.js"
-import { memoryClient } from "./client/memoryClient.js"
+import { kitClient } from "./client/kitClient.js"
+import { SocketLink } from "./client/socketLink.js"
 import { Network } from "./network.js"
 import { type ClientSocket, RawSocket } from "./rawSocket.js"
 
@@ -59,15 +61,32 @@ export const loopback = (budget: Budget): Transport => {
     listener: { listen: (options) => tcp.listen(options, budget) },
     isSystems: true,
     dial,
-    client: (url, port, activity) => {
-      const pool = new Pool(() => dial(port))
-      return Effect.map(nodeClient(pool), (node) => ({
-        client: HttpClient.transform(relativeTo(url, node), (response) =>
-          Effect.withScheduler(response, activity.scheduler)
-        ),
-        end: () => pool.destroy()
-      }))
-    },
+    client: (url, port, activity) =>
+      Effect.sync(() => {
+        const open = new Set<Socket>()
+        const address = tcpAddress("127.0.0.1", port, "IPv4")
+        const pool = new ConnectionPool((endOf) => {
+          const socket = dial(port)
+          open.add(socket)
+          socket.once("close", () => open.delete(socket))
+          new SocketLink(socket, address, endOf)
+          return true
+        }, activity.happened)
+        return {
+          // Steps of the client are counted: bytes that are read may be many of them before the next ones leave.
+          client: HttpClient.transform(relativeTo(url, kitClient(pool, elsewhere)), (response) =>
+            Effect.withScheduler(response, activity.scheduler)
+          ),
+          /*
+           * By resets, also those that are about to end: what ends otherwise stays with the system for a minute
+           * (TIME_WAIT), where a thousand tests would leave a thousand ports that it looks through for the next free one.
+           */
+          end: () => {
+            pool.destroy()
+            for (const socket of open) reset(socket)
+          }
+        }
+      }),
     delivered: () => Array.from(sockets).reduce((sum, { bytesRead }) => sum + bytesRead, gone)
   }
 }
@@ -81,33 +100,9 @@ export const inMemory = (): Transport => {
     client: (url, port, activity) =>
       Effect.sync(() => {
         const pool = new ConnectionPool((endOf) => network.dial(port, endOf), activity.happened)
-        return { client: relativeTo(url, memoryClient(pool, nodeClient(Http.globalAgent))), end: () => pool.destroy() }
+        return { client: relativeTo(url, kitClient(pool, elsewhere)), end: () => pool.destroy() }
       }),
     delivered: () => 0
-  }
-}
-
-/** The pool of Node's client: every connection it makes is to that server, whatever host the URL has. */
-class Pool extends Http.Agent {
-  private readonly open = new Set<ClientSocket>()
-
-  constructor(private readonly dial: () => ClientSocket) {
-    super({ keepAlive: true })
-  }
-
-  override createConnection(): Duplex {
-    const socket = this.dial()
-    this.open.add(socket)
-    return socket.once("close", () => this.open.delete(socket))
-  }
-
-  /**
-   * By resets: what ends otherwise stays with the system for a minute (TIME_WAIT), where a thousand tests would leave a
-   * thousand ports that it looks through for the next free one.
-   */
-  override destroy(): void {
-    for (const socket of this.open) socket.resetAndDestroy()
-    super.destroy()
   }
 }
 
@@ -115,12 +110,11 @@ class Pool extends Http.Agent {
 const within = (url: string, base: string): string =>
   /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : /^[/?]/.test(url) || url === "" ? base + url : `${base}/${url}`
 
-const nodeClient = (http: Http.Agent): Effect.Effect<HttpClient.HttpClient> =>
-  Effect.provideService(NodeHttpClient.make, NodeHttpClient.HttpAgent, {
-    [NodeHttpClient.HttpAgentTypeId]: NodeHttpClient.HttpAgentTypeId,
-    http,
-    https: Https.globalAgent
-  })
+const elsewhere: Effect.Effect<HttpClient.HttpClient> = Effect.provideService(
+  NodeHttpClient.make,
+  NodeHttpClient.HttpAgent,
+  { [NodeHttpClient.HttpAgentTypeId]: NodeHttpClient.HttpAgentTypeId, http: Http.globalAgent, https: Https.globalAgent }
+)
 
 /** A client whose relative URLs are the server's. */
 const relativeTo = (url: string, client: HttpClient.HttpClient): HttpClient.HttpClient =>

@@ -1,11 +1,10 @@
 /**
- * A client's connection in memory, with one exchange at a time, and the pool in which it waits for the next one.
+ * A client's connection, with one exchange at a time, and the pool in which it waits for the next one.
  *
  * @internal
  */
-import type { ClientEnd, Link } from "../memorySocket.js"
-import { systemError } from "../memorySocket.js"
 import { Answer, type Source } from "./answer.js"
+import type { ClientEnd, ClientLink } from "./clientLink.js"
 import { type Broken, ResponseReader } from "./responseReader.js"
 
 /** An error of Node's own, with the code that it gives. */
@@ -35,16 +34,16 @@ export class ClientConnection implements ClientEnd, Source {
   private isGone = false
 
   constructor(
-    private readonly link: Link,
+    private readonly link: ClientLink,
     private readonly pool: ConnectionPool
   ) {}
 
   /** Whether it may be asked: its server has not ended it, though the word of that may be on its way. */
   get isUsable(): boolean {
-    return !this.isGone && this.link.down.ending === "Open" && this.link.down.size === 0
+    return !this.isGone && this.link.ending === "Open" && this.link.unread === 0
   }
 
-  get remote(): Link["local"] {
+  get remote(): ClientLink["local"] {
     return this.link.local
   }
 
@@ -67,19 +66,17 @@ export class ClientConnection implements ClientEnd, Source {
   }
 
   deliver(): void {
-    const { down } = this.link
+    const { link } = this
     if (this.isGone || this.answer?.isFull === true) return
-    if (down.size > 0) {
-      const bytes = down.take()
-      this.link.drained()
-      this.received(bytes)
-      if (down.ending !== "Open") this.link.look()
-    } else if (down.ending === "RST") this.fail(systemError("ECONNRESET", "read"))
-    else if (down.ending === "FIN") this.ended()
+    if (link.unread > 0) {
+      this.received(link.take())
+      if (link.ending !== "Open") link.look()
+    } else if (link.ending === "RST") this.fail(link.failure())
+    else if (link.ending === "FIN") this.ended()
   }
 
   readOn(): void {
-    if (this.link.down.size > 0 || this.link.down.ending !== "Open") this.link.look()
+    if (this.link.unread > 0 || this.link.ending !== "Open") this.link.look()
   }
 
   reset(why: () => Error): void {
@@ -161,7 +158,7 @@ export class ConnectionPool {
 
   constructor(
     /** A connection with that end, unless nobody listens. */
-    private readonly dial: (endOf: (link: Link) => ClientEnd) => boolean,
+    private readonly dial: (endOf: (link: ClientLink) => ClientEnd) => boolean,
     /** Told of bytes that have arrived. */
     readonly onDelivered: () => void
   ) {}

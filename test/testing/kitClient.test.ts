@@ -1,11 +1,11 @@
-/** The client in memory, against whatever a server may send: what it asks, what it reads, and what it reports. */
+/** The kit's client, against whatever a server may send: what it asks, what it reads, and what it reports. */
 import { Cookies, HttpBody, type HttpClient, HttpClientRequest } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Fiber, Option, Stream } from "effect"
 import { nextTurn } from "../../src/internal/runtime.js"
 import type { Connection } from "../../src/Listener.js"
 import { ConnectionPool } from "../../src/testing/internal/client/clientConnection.js"
-import { memoryClient } from "../../src/testing/internal/client/memoryClient.js"
+import { kitClient } from "../../src/testing/internal/client/kitClient.js"
 import { ResponseReader, type Step } from "../../src/testing/internal/client/responseReader.js"
 import { Network } from "../../src/testing/internal/network.js"
 
@@ -55,7 +55,7 @@ const playing = (onText: (seen: Seen) => void) =>
       (endOf) => network.dial(1, endOf),
       () => {}
     )
-    const client = memoryClient(pool, Effect.dieMessage("no other client is asked"))
+    const client = kitClient(pool, Effect.dieMessage("no other client is asked"))
     return { all, client, pool }
   })
 
@@ -306,7 +306,7 @@ describe("the client in memory", () => {
           ({ client }) => failureOf(client)
         )
       const transport = (code: string) => ({ _tag: "RequestError", reason: "Transport", cause: { code } })
-      const nobody = memoryClient(
+      const nobody = kitClient(
         new ConnectionPool(
           () => false,
           () => {}

@@ -1,7 +1,7 @@
 /**
- * The client of a server in memory: requests as bytes into the connection, answers out of what comes back.
+ * The client of a test server: requests as bytes into the connection, answers out of what comes back.
  *
- * It says and reports what Node's client does, so that a test is the same over loopback, for a tenth of the work.
+ * It says and reports what Node's client does, for a tenth of the work, and is the same in memory and over loopback.
  *
  * @internal
  */
@@ -125,7 +125,7 @@ const framedStream = (stream: Stream.Stream<Uint8Array, unknown>, isChunked: boo
 }
 
 /** The client of the pool's server; URLs that it cannot reach are another's. */
-export const memoryClient = (
+export const kitClient = (
   pool: ConnectionPool,
   elsewhere: Effect.Effect<HttpClient.HttpClient>
 ): HttpClient.HttpClient =>

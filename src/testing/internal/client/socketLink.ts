@@ -1,0 +1,80 @@
+/**
+ * A client's connection over TCP. What is sent before it is connected waits in the socket.
+ *
+ * @internal
+ */
+import type { Socket } from "node:net"
+import * as Option from "effect/Option"
+import type { Address } from "../../../Address.js"
+import { reset } from "../../../internal/net/reset.js"
+import type { ClientEnd, ClientLink } from "./clientLink.js"
+
+export class SocketLink implements ClientLink {
+  readonly local: Option.Option<Address>
+  unread = 0
+  private isEnded = false
+  private error: Error | undefined
+  private parts: Array<Buffer> = []
+  private isLooking = false
+  private readonly client: ClientEnd
+
+  constructor(
+    private readonly socket: Socket,
+    server: Address,
+    endOf: (link: ClientLink) => ClientEnd
+  ) {
+    this.local = Option.some(server)
+    this.client = endOf(this)
+    socket.on("data", (bytes: Buffer) => {
+      this.parts.push(bytes)
+      this.unread += bytes.length
+      this.client.deliver()
+      if (this.unread > 0) socket.pause()
+    })
+    socket.on("end", () => {
+      this.isEnded = true
+      this.client.deliver()
+    })
+    socket.on("error", (error) => {
+      // Behind the server's end only what is sent fails, which it has already said that it does not read.
+      if (this.isEnded) return
+      this.error ??= error
+      this.client.deliver()
+    })
+  }
+
+  get ending(): ClientLink["ending"] {
+    return this.error !== undefined ? "RST" : this.isEnded ? "FIN" : "Open"
+  }
+
+  failure(): Error {
+    return this.error ?? new Error("the connection has not failed")
+  }
+
+  take(): Buffer {
+    const { parts } = this
+    this.parts = []
+    this.unread = 0
+    if (this.socket.isPaused()) this.socket.resume()
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+  }
+
+  look(): void {
+    if (this.isLooking) return
+    this.isLooking = true
+    setImmediate(() => {
+      this.isLooking = false
+      this.client.deliver()
+    })
+  }
+
+  send(bytes: Buffer, done: () => void): void {
+    this.socket.write(bytes, () => done())
+  }
+
+  clientGone(how: "FIN" | "RST"): void {
+    if (this.socket.destroyed) return
+    if (how === "FIN") this.socket.destroySoon()
+    else reset(this.socket)
+  }
+}
