@@ -497,7 +497,7 @@ const ours = async (given: Case): Promise<Outcome> => {
   if (!(hosted instanceof Hosted)) throw new Error("not hosted")
   const scope = new RequestScope()
   const runtime = await Effect.runPromise(runtimeOf(given, tracing))
-  const fiber = new RequestFibers(runtime).host(hosted, scope)
+  const fiber = RequestFibers.make(runtime).host(hosted, scope)
   const result = await end(fiber, told, () => {
     exchange.isDeserted = given.interrupter === "client"
     hosted.interrupt(fiber, idOf(given.interrupter))

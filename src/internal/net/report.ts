@@ -41,7 +41,7 @@ export const serviceOf = <E, R, R2>(
   const report = onFailure ?? logFailure
   return {
     handler,
-    fibers: new RequestFibers(runtime),
+    fibers: RequestFibers.make(runtime),
     report: (cause, request) =>
       Effect.catchAllCause(
         // What it races or times out can be interrupted, and itself by a server that closes; finalizers cannot.
