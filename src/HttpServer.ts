@@ -24,17 +24,17 @@ import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type { LazyArg } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { Address } from "./Address.js"
 import { OSError, type ValueError } from "./Errors.js"
-import { ExchangeKey } from "./internal/exchange.js"
 import { workOf } from "./internal/platform/application.js"
 import { Call, type House } from "./internal/platform/call.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
+import { RequestImpl } from "./internal/request.js"
 import type { Request } from "./Request.js"
 import type { Handler } from "./Response.js"
 import * as Server from "./Server.js"
@@ -141,7 +141,7 @@ export const toHandler: {
  * @category conversions
  */
 export const toRequest = ({ source }: HttpServerRequest): Option.Option<Request> =>
-  Predicate.hasProperty(source, ExchangeKey) ? Option.some(source as unknown as Request) : Option.none()
+  source instanceof RequestImpl ? Option.some(source) : Option.none()
 
 const isClosed = (error: OSError | ValueError): boolean => error instanceof OSError && error.code === "ECANCELED"
 
@@ -170,7 +170,11 @@ const makeServer = ({
         // Who comes while requests in flight are answered is refused at once, and not kept waiting for nobody.
         return Effect.zipRight(
           Effect.orDie(listening),
-          Effect.asVoid(Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(told)), () => server.close))
+          Effect.asVoid(
+            Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(told)), (loop) =>
+              Effect.zipRight(server.close, Fiber.interrupt(loop))
+            )
+          )
         )
       }
     })
