@@ -2,9 +2,9 @@
  * A handler of another world, which brings what its fiber is to have.
  *
  * Such a handler returns one of these, and the connection runs its work as the whole of the request's fiber: born
- * uninterruptible, with its services put into the map that the request's context is made from anyway. By `provide` and
- * `uninterruptible` around an ordinary Effect the same costs 5 µs a service, in a request of 15. Wrapped by anybody in
- * anything, it is an ordinary Effect.
+ * uninterruptible, with its services put into the map that the request's context is made from anyway, where
+ * `provide` and `uninterruptible` around it would be steps of the fiber. Wrapped by anybody in anything, it is an ordinary
+ * Effect.
  *
  * @internal
  */
@@ -20,7 +20,7 @@ import { unsafeInterrupt } from "./runtime.js"
 
 export abstract class Hosted extends Effectable.Class<Responded, ValueError> {
   /** What is run: it needs what has been added, and settles its own errors and the scope it finds. */
-  protected abstract readonly work: Effect.Effect<Responded, ValueError>
+  abstract readonly work: Effect.Effect<Responded, ValueError>
 
   /** Adds what the work needs to the services of the fiber, whose request's scope is among them. */
   abstract addServices(services: Map<string, unknown>, fiberRefs: FiberRefs.FiberRefs): void
@@ -28,11 +28,6 @@ export abstract class Hosted extends Effectable.Class<Responded, ValueError> {
   /** Asks the fiber that runs it to end. */
   interrupt(fiber: Fiber.RuntimeFiber<unknown, unknown>, inNameOf: FiberId.FiberId | undefined): void {
     unsafeInterrupt(fiber, inNameOf)
-  }
-
-  /** For whoever runs it as a fiber of its own, with the services in it. */
-  get whole(): Effect.Effect<Responded, ValueError> {
-    return this.work
   }
 
   commit(): Effect.Effect<Responded, ValueError> {

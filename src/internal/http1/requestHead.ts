@@ -50,7 +50,7 @@ const versions: ReadonlyArray<HttpVersion> = Array.from({ length: 10 }, (_, mino
 /**
  * A class, and not a literal: V8 makes the objects of a literal in its old generation once it has seen many of them survive
  * a collection, and each keeps alive there, until the next full one, all that it leads to. With a handler that holds on to
- * its request for a moment, that was all of every request, and half of its time.
+ * its request for a moment, that was all of every request: 0.9 KB each, and a tenth to a fifth of its time.
  */
 class Head implements RequestHead {
   readonly _tag = "Head"

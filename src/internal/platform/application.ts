@@ -1,6 +1,6 @@
 /**
- * An application of `@effect/platform` as a handler: what `HttpApp.toHandled` does, in the same order, at a quarter of
- * its cost.
+ * An application of `@effect/platform` as a handler: what `HttpApp.toHandled` does, in the same order and in
+ * fewer steps.
  *
  * The application; its pre-response handlers; the response, written; whatever failed, answered by `causeResponse`; the
  * middleware around all that; the span around the middleware; and the request's scope, closed. Nothing of it is made

@@ -73,7 +73,7 @@ export class Call extends Hosted {
 
   static readonly Tag: Context.Tag<Call, Call> = Context.GenericTag<Call>("effect-asynchttpserver/Call")
 
-  protected get work(): Effect.Effect<Responded, ValueError> {
+  get work(): Effect.Effect<Responded, ValueError> {
     return this.house.work
   }
 

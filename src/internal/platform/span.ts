@@ -3,7 +3,7 @@
  *
  * Whoever traces gets everything that `HttpMiddleware.tracer` records. Where nobody does, the span is there all the same, as
  * `Effect.currentSpan` and as the parent of others, and what nobody reads of it is not made: its identifiers, its
- * attributes and the look for its parent were a third of a small request.
+ * attributes, and the look for its parent in headers that are otherwise not cut out.
  *
  * @internal
  */

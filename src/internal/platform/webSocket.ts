@@ -17,6 +17,7 @@ import { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
 import type { ByteLine, Upgraded } from "../exchange.js"
 import { make as makeHeaders } from "../headers.js"
+import { partsOf } from "../lists.js"
 import type { Call } from "./call.js"
 import { notUpgradeable } from "./failures.js"
 
@@ -115,7 +116,7 @@ class Handshake extends Duplex {
 }
 
 const isOffered = ({ headers }: HttpServerRequest): boolean =>
-  headers.upgrade !== undefined && /(?:^|[\s,])upgrade(?:$|[\s,])/i.test(headers.connection ?? "")
+  headers.upgrade !== undefined && partsOf((headers.connection ?? "").toLowerCase()).includes("upgrade")
 
 const openError = (cause: unknown): Socket.SocketError => new Socket.SocketGenericError({ reason: "Open", cause })
 

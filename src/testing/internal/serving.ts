@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import { toUrl } from "../../Address.js"
 import * as DescriptorBudget from "../../DescriptorBudget.js"
 import { OSError, type ValueError } from "../../Errors.js"
+import { limitsOf } from "../../internal/options.js"
 import { nextTurn } from "../../internal/runtime.js"
 import * as Limits from "../../Limits.js"
 import * as Listener from "../../Listener.js"
@@ -96,7 +97,7 @@ const opened = <E, R>(
     const connections = new Connections(activity, transport.isSystems)
     const recorder = new Recorder()
     const failed = new Failed()
-    const limits = { ...given.limits, ...(given.maxBody === undefined ? {} : { maxBody: given.maxBody }) }
+    const limits = limitsOf(given)
     const observation: Observation = {
       connections,
       recorder,

@@ -1,7 +1,7 @@
 /**
  * The client of a test server: requests as bytes into the connection, answers out of what comes back.
  *
- * It says and reports what Node's client does, for a tenth of the work, and is the same in memory and over loopback.
+ * It says and reports what Node's client does, for less work, and is the same in memory and over loopback.
  *
  * @internal
  */
@@ -12,6 +12,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { partsOf } from "../../../internal/lists.js"
 import { Signal } from "../../../internal/runtime.js"
 import { systemError } from "../memorySocket.js"
 import type { Answer } from "./answer.js"
@@ -102,7 +103,7 @@ const begun = (
   const connection = pool.take()
   if (connection === undefined) return failed(request, "Transport", systemError("ECONNREFUSED", "connect"))
   const asked = new Asked(request.method, connection, signal)
-  connection.ask(asked, !/(^|,)[ \t]*close[ \t]*(,|$)/i.test(headers.connection ?? ""))
+  connection.ask(asked, !partsOf((headers.connection ?? "").toLowerCase()).includes("close"))
   connection.send(Buffer.from(headOf(request, headers, url, length), "latin1"))
   return asked
 }
