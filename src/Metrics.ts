@@ -123,7 +123,7 @@ export const requestsAborted: Metric.Metric.Counter<number> = counter(
 )
 
 /**
- * How long handlers took, in milliseconds of the `Clock`, with their finalizers. Those that do no more than `respond` are over
+ * How long handlers took, in milliseconds of the `Clock`, which the wall clock does not set back or forward, with their finalizers. Those that do no more than `respond` are over
  * before a clock could tell, and are not among them.
  *
  * @since 0.1.0

@@ -31,6 +31,7 @@ import type { CloseReport } from "./internal/net/roster.js"
 import { watching } from "./internal/net/watching.js"
 import { isBacklog, limitsOf, said, senselessOf, senses } from "./internal/options.js"
 import { Turn } from "./internal/runtime.js"
+import { timeSourceOf } from "./internal/timeSource.js"
 import { isTransient } from "./internal/transient.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
@@ -248,7 +249,8 @@ export const make = (
     const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } =
       wrong === undefined ? options : {}
     const patience = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
-    const gateLog = new GateLog(budget, yield* Effect.clock)
+    const clock = yield* Effect.clock
+    const gateLog = new GateLog(budget, clock)
     const turn = new Turn()
     let listening: Listening | undefined
 
@@ -343,7 +345,7 @@ export const make = (
         new ServerConnection(connection, household, service).open()
       })
       const survived = Effect.catchIf(opening, isTransient, (error) => {
-        const waited = Effect.sleep(pause)
+        const waited = timeSourceOf(clock).sleep(pause)
         pause = Math.min(2 * pause, longestPause)
         return Effect.zipRight(Effect.logWarning("could not accept a connection", error), waited)
       })

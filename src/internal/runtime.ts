@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import { globalValue } from "effect/GlobalValue"
+import { setImmediate } from "./host.js"
 
 /**
  * A place where fibers wait until something may have changed; who is woken looks again.

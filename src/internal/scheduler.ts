@@ -7,7 +7,8 @@
  *
  * @internal
  */
-import { defaultScheduler, type Scheduler } from "effect/Scheduler"
+import { defaultScheduler, type Scheduler, SchedulerRunner } from "effect/Scheduler"
+import { setImmediate } from "./host.js"
 
 /** So many turns without a wait, as in Effect; then timers, sockets and everything else have theirs. */
 const maxMicrotasks = 2048
@@ -16,13 +17,18 @@ const resolved = Promise.resolve()
 
 class MicrotaskScheduler implements Scheduler {
   private turns = 0
+  /** Effect's own, but that it lets timers and sockets have their turn by no timer that a test replaces. */
+  private readonly prioritized = SchedulerRunner.cached((depth, drain) => {
+    if (depth < maxMicrotasks) void resolved.then(() => drain(depth + 1))
+    else setImmediate(() => drain(0))
+  })
 
   readonly shouldYield: Scheduler["shouldYield"] = (fiber) => defaultScheduler.shouldYield(fiber)
 
   readonly scheduleTask: Scheduler["scheduleTask"] = (task, priority, fiber) => {
     // Priorities are an order among tasks that wait together, of which there are none here.
     if (priority !== 0) {
-      defaultScheduler.scheduleTask(task, priority, fiber)
+      this.prioritized(fiber).scheduleTask(task, priority)
     } else if (++this.turns < maxMicrotasks) {
       void resolved.then(task)
     } else {

@@ -7,13 +7,15 @@
  * @internal
  */
 import type * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
+import { maxTimer } from "../host.js"
+import { dateOf } from "../http1/date.js"
 import { unsafeInterrupt } from "../runtime.js"
+import { type TimeSource, timeSourceOf } from "../timeSource.js"
 
-/** Something that is due at a time, in milliseconds of the clock; `Infinity` when it is not. */
+/** Something that is due at a time, in milliseconds of the time source; `Infinity` when it is not. */
 export interface Due {
   readonly dueAt: () => number
   readonly onDue: (now: number) => void
@@ -22,16 +24,25 @@ export interface Due {
 export class Deadlines {
   private wakeAt = Number.POSITIVE_INFINITY
   private sleeper: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  private readonly time: TimeSource
 
   constructor(
     private readonly clock: Clock.Clock,
     private readonly runtime: Runtime.Runtime<never>,
     /** Whoever may have one. */
     private readonly watched: { readonly values: ReadonlyArray<Due> }
-  ) {}
+  ) {
+    this.time = timeSourceOf(clock)
+  }
 
+  /** The time by which deadlines go: it never jumps. */
   now(): number {
-    return this.clock.unsafeCurrentTimeMillis()
+    return this.time.now()
+  }
+
+  /** The value of `Date` (RFC 9110 §6.6.1), which goes by the wall clock. */
+  date(): string {
+    return dateOf(this.clock.unsafeCurrentTimeMillis())
   }
 
   /** To be called when a deadline was set to this time. One that moves away costs a comparison. */
@@ -49,7 +60,7 @@ export class Deadlines {
     this.sleeper = undefined
     this.wakeAt = at
     if (at === Number.POSITIVE_INFINITY) return
-    const asleep = this.clock.sleep(Duration.millis(Math.max(0, at - this.now())))
+    const asleep = this.time.sleep(Math.min(maxTimer, Math.max(0, at - this.now())))
     const sweep = Effect.zipRight(
       asleep,
       Effect.sync(() => this.sweep())

@@ -6,25 +6,28 @@
  * @internal
  */
 import type * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Budget } from "../../DescriptorBudget.js"
+import { type TimeSource, timeSourceOf } from "../timeSource.js"
 
-/** Milliseconds of the clock between two reports. */
+/** Milliseconds between two reports. */
 const interval = 10_000
 
 export class GateLog {
   private toldAt = Number.NEGATIVE_INFINITY
   private isTold = false
   private untold = 0
+  private readonly time: TimeSource
 
   constructor(
     private readonly budget: Budget,
-    private readonly clock: Clock.Clock
-  ) {}
+    clock: Clock.Clock
+  ) {
+    this.time = timeSourceOf(clock)
+  }
 
   readonly closed: Effect.Effect<void> = Effect.suspend(() => {
-    const now = this.clock.unsafeCurrentTimeMillis()
+    const now = this.time.now()
     if (now - this.toldAt < interval) {
       this.untold++
       return Effect.void
@@ -45,8 +48,8 @@ export class GateLog {
   closedUntil(room: Effect.Effect<void>): Effect.Effect<void> {
     const shut = Effect.suspend(() => {
       if (this.isTold) return room
-      const due = Duration.millis(this.toldAt + interval - this.clock.unsafeCurrentTimeMillis())
-      const late = Effect.zipRight(this.clock.sleep(due), Effect.zipRight(this.closed, Effect.never))
+      const due = this.toldAt + interval - this.time.now()
+      const late = Effect.zipRight(this.time.sleep(due), Effect.zipRight(this.closed, Effect.never))
       return Effect.raceFirst(room, late)
     })
     return this.closed.pipe(Effect.zipRight(shut), Effect.zipRight(this.opened))

@@ -71,10 +71,10 @@ export class Handling<E, R> {
    * is something to be run, and has one that no client interrupts.
    */
   run(handler: Effect.Effect<Responded, E | ValueError, R>, fibers: RequestFibers, whenOver: () => void): void {
-    const { clock } = fibers
-    const began = clock.unsafeCurrentTimeNanos()
+    const { time } = fibers
+    const began = time.now()
     const onOver = (): void => {
-      tally.handled(Number(clock.unsafeCurrentTimeNanos() - began) / 1e6)
+      tally.handled(time.now() - began)
       whenOver()
     }
     const onExit = (exit: Exit.Exit<Responded, E | ValueError>): void => {

@@ -9,7 +9,6 @@ import type { Limits } from "../../Limits.js"
 import type { Connection } from "../../Listener.js"
 import type { Parser } from "../../RequestParser.js"
 import type { Writer } from "../../ResponseWriter.js"
-import { dateOf } from "../http1/date.js"
 import { Signal } from "../runtime.js"
 import type { Household } from "./household.js"
 import { Inbox } from "./inbox.js"
@@ -29,6 +28,8 @@ export class Line {
   protected isClosed = false
   /** The time of this turn: asking for it costs as much as a short request line. */
   protected now = 0
+  /** `Date` of this turn, made for its first response. */
+  private dateOfTurn: string | undefined
   /** When the last answer was given. */
   protected answeredAt = Number.NEGATIVE_INFINITY
   private madeParser: Parser | undefined
@@ -50,6 +51,7 @@ export class Line {
   protected takeTurn(): void {
     this.outbox.attend()
     this.now = this.household.deadlines.now()
+    this.dateOfTurn = undefined
   }
 
   get parser(): Parser {
@@ -77,7 +79,8 @@ export class Line {
 
   /** `Date` for an answer that is written now. */
   date(): string {
-    return dateOf(this.outbox.isAttended ? this.now : this.household.deadlines.now())
+    const { deadlines } = this.household
+    return this.outbox.isAttended ? (this.dateOfTurn ??= deadlines.date()) : deadlines.date()
   }
 
   /** Whether the connection may serve another request, as far as the server is concerned. */

@@ -9,6 +9,7 @@
 import * as Duration from "effect/Duration"
 import type { Limits } from "../../Limits.js"
 import type { Connection } from "../../Listener.js"
+import { clearInterval, monotonicNow, setInterval } from "../host.js"
 import { type Member, Registry } from "../registry.js"
 
 /** How often lingering connections are looked at, in milliseconds: as exact as a farewell needs to be. */
@@ -34,7 +35,7 @@ export class Lingering {
 
   /** The timer finds out by itself that nobody is left: most farewells are over long before it looks. */
   add(connection: Connection): () => void {
-    const farewell: Farewell = { at: -1, connection, since: performance.now(), unsent: connection.unsent() }
+    const farewell: Farewell = { at: -1, connection, since: monotonicNow(), unsent: connection.unsent() }
     this.farewells.add(farewell)
     this.timer ??= setInterval(this.look, interval)
     return () => this.farewells.remove(farewell)
@@ -43,7 +44,7 @@ export class Lingering {
   /** What is not sent yet has the time that any answer has; then the client has its moment to end. */
   private readonly look = (): void => {
     if (this.farewells.size === 0) this.stop()
-    const now = performance.now()
+    const now = monotonicNow()
     for (const farewell of this.farewells.values) {
       const unsent = farewell.connection.unsent()
       if (unsent !== farewell.unsent) {

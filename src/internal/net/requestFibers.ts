@@ -32,6 +32,7 @@ import type { Client } from "../../Request.js"
 import type { Responded } from "../../Response.js"
 import type { Hosted } from "../hosted.js"
 import { microtaskScheduler } from "../scheduler.js"
+import { type TimeSource, timeSourceOf } from "../timeSource.js"
 
 /** A scope of which nothing is made before somebody uses it: most requests do not. */
 export class RequestScope implements Scope.CloseableScope {
@@ -140,7 +141,7 @@ interface Base {
   readonly interruptible: RuntimeFlags.RuntimeFlags
   readonly uninterruptible: RuntimeFlags.RuntimeFlags
   readonly services: Services
-  readonly clock: Clock.Clock
+  readonly time: TimeSource
 }
 
 /** Where the fibers come from for the connections that one caller serves: his context, his FiberRefs, his logger. */
@@ -163,13 +164,14 @@ export class RequestFibers {
       uninterruptible: RuntimeFlags.disable(runtimeFlags, Interruption),
       context,
       services: new Services(context),
-      clock: Context.get(FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices), Clock.Clock)
+      time: timeSourceOf(Context.get(FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices), Clock.Clock))
     }
     return new RequestFibers(base, undefined)
   }
 
-  get clock(): Clock.Clock {
-    return this.base.clock
+  /** The time by which the duration of a handler is measured. */
+  get time(): TimeSource {
+    return this.base.time
   }
 
   /**

@@ -5,13 +5,11 @@
  */
 import * as Effect from "effect/Effect"
 import type { EndReason } from "../endReason.js"
+import { clearTimeout, maxTimer, monotonicNow, setTimeout } from "../host.js"
 import { type Member, Registry } from "../registry.js"
 import { nextTurn, Signal } from "../runtime.js"
 import { tally } from "../tally.js"
 import type { Due } from "./deadlines.js"
-
-/** Milliseconds that a timer of Node's can count; it takes more for none. */
-const maxTimer = 2 ** 31 - 1
 
 /** A connection, as far as ending it goes. */
 export interface Served extends Member, Due {
@@ -124,11 +122,11 @@ export class Roster {
   private within(milliseconds: number, isSo: () => boolean): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (milliseconds <= 0) return Effect.void
-      const until = performance.now() + milliseconds
+      const until = monotonicNow() + milliseconds
       // Beyond what a timer can count it is without end.
       const timer = milliseconds < maxTimer ? setTimeout(() => this.ended.wake(), milliseconds + 1) : undefined
       return Effect.ensuring(
-        this.until(() => isSo() || performance.now() >= until),
+        this.until(() => isSo() || monotonicNow() >= until),
         Effect.sync(() => clearTimeout(timer))
       )
     })

@@ -7,6 +7,7 @@ import type { Socket } from "node:net"
 import * as Option from "effect/Option"
 import { type Address, tcp } from "../../Address.js"
 import type { Connection, ConnectionEvents } from "../../Listener.js"
+import { setImmediate } from "../host.js"
 import { nextConnectionId } from "./connectionId.js"
 import { readingWith } from "./reading.js"
 import { reset } from "./reset.js"
@@ -132,7 +133,7 @@ export class SocketConnection implements Connection {
     const { socket } = this
     // A connection that has closed, or that somebody else has opened, is over for whoever comes now.
     if (socket === undefined || this.events !== undefined) {
-      queueMicrotask(() => events.onClose())
+      void Promise.resolve().then(() => events.onClose())
       return
     }
     this.events = events

@@ -11,6 +11,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Scheduler } from "effect/Scheduler"
+import { clearImmediate, clearTimeout, monotonicNow, setImmediate, setTimeout } from "../../internal/host.js"
 import { microtaskScheduler } from "../../internal/scheduler.js"
 import { isTestClock } from "./advancing.js"
 
@@ -61,7 +62,7 @@ export class Activity {
   connected(connection: object): void {
     this.happened()
     this.silent.add(connection)
-    this.silentSince = performance.now()
+    this.silentSince = monotonicNow()
   }
 
   /** A connection has sent something, or has gone. */
@@ -100,14 +101,14 @@ export class Activity {
   }
 
   private get isAwaited(): boolean {
-    return this.waiting > 0 || (this.silent.size > 0 && performance.now() - this.silentSince < firstByte)
+    return this.waiting > 0 || (this.silent.size > 0 && monotonicNow() - this.silentSince < firstByte)
   }
 
   /** Waits until nothing happens any more, in real time. */
   readonly settle: Effect.Effect<void> = Effect.async<void>((resume) => {
     let seen = this.seen
     let quiet = 0
-    let since = performance.now()
+    let since = monotonicNow()
     let timer: NodeJS.Timeout | undefined
     let immediate: NodeJS.Immediate | undefined
     const round = (): void => {
@@ -120,8 +121,8 @@ export class Activity {
       if (now !== seen) {
         seen = now
         quiet = 0
-        since = performance.now()
-      } else if (this.isAwaited || (isSystemBusy() && performance.now() - since < patience)) quiet = 0
+        since = monotonicNow()
+      } else if (this.isAwaited || (isSystemBusy() && monotonicNow() - since < patience)) quiet = 0
       else quiet++
       if (quiet < quietRounds) round()
       else resume(Effect.void)

@@ -9,6 +9,7 @@
 import { Duplex } from "node:stream"
 import * as Option from "effect/Option"
 import type { Address } from "../../Address.js"
+import { setImmediate } from "../../internal/host.js"
 import { nextConnectionId } from "../../internal/net/connectionId.js"
 import type { Connection, ConnectionEvents } from "../../Listener.js"
 import type { ClientEnd, ClientLink } from "./client/clientLink.js"
@@ -237,7 +238,7 @@ export class Link implements Connection, ClientLink {
 
   open(events: ConnectionEvents): void {
     if (this.isClosed || this.events !== undefined) {
-      queueMicrotask(() => events.onClose())
+      void Promise.resolve().then(() => events.onClose())
       return
     }
     this.events = events

@@ -109,8 +109,8 @@ export class Network {
     if (!isOpen) this.linkTo(tcp("127.0.0.1", port, "IPv4"), endOf)
     // Either has made it.
     const made = socket!
-    // Not in this turn: whoever connects has not listened yet.
-    process.nextTick(() => {
+    // Not in this turn: the caller has added no listener yet.
+    void Promise.resolve().then(() => {
       if (isOpen) made.emit("connect")
       else made.destroy(systemError("ECONNREFUSED", "connect"))
     })

@@ -11,8 +11,15 @@ import type { Tap } from "./wire.js"
 
 const goesOn = Effect.succeed("GoesOn" as const)
 
-const sleepUntil = (at: number): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => (at > now ? Effect.sleep(at - now) : Effect.void))
+/** Milliseconds that the wall clock does not set back or forward. */
+const currentTime: Effect.Effect<number> = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
+
+/**
+ * Sleeps until a time, and no longer than the whole step that ends then: under the fake timers of a test runner the sleep
+ * is theirs, and this time is not.
+ */
+const sleepUntil = (at: number, step: number): Effect.Effect<void> =>
+  Effect.flatMap(currentTime, (now) => (at > now ? Effect.sleep(Math.min(step, at - now)) : Effect.void))
 
 /** Sends so much, or the whole answer where it is shorter, and ends the connection. */
 export const endAfter =
@@ -89,12 +96,12 @@ export const slowHeaders =
   (millis: number): Valve =>
   (flow) =>
     sendHead(flow, (head) =>
-      Effect.flatMap(Clock.currentTimeMillis, (began) =>
+      Effect.flatMap(currentTime, (began) =>
         Effect.forEach(
           head,
           (_, index) =>
             Effect.zipRight(
-              sleepUntil(began + Math.round((millis * (index + 1)) / head.length)),
+              sleepUntil(began + Math.round((millis * (index + 1)) / head.length), Math.ceil(millis / head.length)),
               flow.tap.send(head.subarray(index, index + 1))
             ),
           { discard: true }
@@ -107,7 +114,7 @@ export const throttled =
   (bytes: number, every: number): Valve =>
   ({ tap }) => {
     const go = (since: number, left: number): Effect.Effect<"GoesOn"> =>
-      Effect.flatMap(Effect.zip(tap.take(left), Clock.currentTimeMillis), ([taken, now]) => {
+      Effect.flatMap(Effect.zip(tap.take(left), currentTime), ([taken, now]) => {
         if (taken === undefined) return goesOn
         const isNew = now >= since + every
         const began = isNew ? now : since
@@ -115,7 +122,7 @@ export const throttled =
         const next = began + every
         return Effect.zipRight(
           tap.send(taken),
-          rest > 0 ? go(began, rest) : Effect.zipRight(sleepUntil(next), go(next, bytes))
+          rest > 0 ? go(began, rest) : Effect.zipRight(sleepUntil(next, every), go(next, bytes))
         )
       })
     return go(Number.NEGATIVE_INFINITY, bytes)

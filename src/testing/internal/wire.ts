@@ -7,7 +7,9 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import { clearTimeout, setImmediate, setTimeout } from "../../internal/host.js"
 import { Signal } from "../../internal/runtime.js"
+import { timeSource } from "../../internal/timeSource.js"
 import type { Connection } from "../../Listener.js"
 
 /** How a fault ends a connection: by a FIN, by a reset, or only its own side of it. */
@@ -28,8 +30,8 @@ export interface Sink {
 /** Bytes that wait in a fault, behind which a handler that streams has to wait too. */
 const capacity = 64 * 1024
 
-/** How long a client that was sent a FIN has to end too: as long as the server waits for one by default. */
-const linger = "1 second"
+/** Milliseconds that a client which was sent a FIN has to end too: as long as the server waits for one by default. */
+const linger = 1000
 
 /** A turn of the event loop's with a timer of Node's shortest kind: between two of them it has looked for bytes. */
 const aMoment: Effect.Effect<void> = Effect.async<void>((resume) => {
@@ -120,7 +122,7 @@ export class Wire implements Sink {
     }
     if (how === "halfClose") return Effect.sync(() => this.connection.end())
     return Effect.sync(() => this.part()).pipe(
-      Effect.zipRight(Effect.sleep(linger)),
+      Effect.zipRight(Effect.flatMap(timeSource, ({ sleep }) => sleep(linger))),
       Effect.zipRight(Effect.sync(() => this.connection.destroy()))
     )
   }
