@@ -1,0 +1,162 @@
+/**
+ * "The wall clock was set forward while an upload was running, and it was answered 408." Deadlines go by a clock that
+ * nothing sets; `Date` goes by the wall clock, and so does nothing else.
+ */
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Duration, Effect, Metric, type Scope, TestClock, TestContext } from "effect"
+import { Metrics, Response } from "effect-asynchttpserver"
+import { Fault, Reply, TestServer } from "effect-asynchttpserver/testing"
+import { afterEach, describe, expect, it, vi } from "vitest"
+import { serving as servingApp } from "../platform/harness.js"
+import { serving } from "../server/harness.js"
+import { turns } from "../wire/facts.js"
+import { connect, requestText } from "../wire/raw.js"
+
+const hour = 3_600_000
+
+/** Moves the wall clock, and lets it run on from there. */
+const setClock = (by: number): void => {
+  const now = Date.now
+  vi.spyOn(Date, "now").mockImplementation(() => now() + by)
+}
+
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
+
+const run = <A>(effect: Effect.Effect<A, unknown, Scope.Scope>): Promise<A> => Effect.runPromise(Effect.scoped(effect))
+
+const echo: Response.Handler = (request) => Effect.flatMap(request.text, (text) => Response.respond(request, 200, text))
+
+const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ text }) =>
+  Effect.map(text, (body) => HttpServerResponse.text(body))
+)
+
+const limits = { bodyTimeout: 20_000, bodyTotalTimeout: 40_000, headerTimeout: 100 }
+
+/** Lets a deadline of another connection be over: then the server looks at those of all. */
+const sweep = (port: number) =>
+  Effect.gen(function* () {
+    const other = yield* connect(port)
+    yield* other.send("GET / HTTP/1.1\r\n")
+    expect((yield* other.readAnswer()).status).toBe(408)
+  })
+
+/** What listens on a port, natively and as the server of an application. */
+const servers = {
+  natively: Effect.map(serving(echo, { limits }), ({ port }) => port),
+  "as HttpServer": servingApp(app, { limits })
+}
+
+describe.each(Object.entries(servers))("%s", (_, listening) => {
+  it.each([
+    ["forward", hour],
+    ["back", -hour]
+  ])("an upload goes on when the clock is set %s by an hour", (_, by) =>
+    run(
+      Effect.gen(function* () {
+        const port = yield* listening
+        const wire = yield* connect(port)
+        yield* wire.send(requestText("POST /", ["Content-Length: 6"], "abc"))
+        yield* turns(5)
+        setClock(by)
+        yield* sweep(port)
+        yield* wire.send("de")
+        yield* turns(5)
+        yield* wire.send("f")
+        expect((yield* wire.readAnswer("POST")).body.toString()).toBe("abcdef")
+      })
+    )
+  )
+})
+
+it("a head that does not end is answered 408 in time, though the clock is set back by an hour", () =>
+  run(
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo, { limits: { headerTimeout: 200 } })
+      const wire = yield* connect(port)
+      yield* wire.send("GET / HTTP/1.1\r\n")
+      yield* turns(5)
+      setClock(-hour)
+      expect((yield* wire.readAnswer()).status).toBe(408)
+    })
+  ))
+
+it("a connection that is idle stays when the clock is set forward by an hour", () =>
+  run(
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo, { limits })
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* wire.readAnswer()
+      setClock(hour)
+      yield* sweep(port)
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).status).toBe(200)
+    })
+  ))
+
+it("Date is the wall clock's, whatever it is set to", () =>
+  run(
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo)
+      const wire = yield* connect(port)
+      const asked = Effect.gen(function* () {
+        yield* wire.send(requestText("GET /"))
+        return Date.parse((yield* wire.readAnswer()).header("Date") ?? "")
+      })
+      const before = yield* asked
+      setClock(hour)
+      const forward = yield* asked
+      expect(Math.abs(forward - before - hour)).toBeLessThan(10_000)
+      vi.restoreAllMocks()
+      vi.useFakeTimers({ toFake: ["Date"] })
+      vi.setSystemTime(new Date("2031-02-03T04:05:06Z"))
+      expect(yield* asked).toBe(Date.parse("2031-02-03T04:05:06Z"))
+    })
+  ))
+
+it("the time that a handler took is no hour when the clock was set meanwhile", () =>
+  run(
+    Effect.gen(function* () {
+      const most = (): Effect.Effect<number> => Effect.map(Metric.value(Metrics.handlerMilliseconds), ({ max }) => max)
+      const { port } = yield* serving((request) =>
+        Effect.zipRight(
+          Effect.sync(() => setClock(hour)),
+          Effect.zipRight(Effect.yieldNow(), Response.respond(request, 200))
+        )
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* wire.readAnswer()
+      expect(yield* most()).toBeLessThan(60_000)
+    })
+  ))
+
+it("a throttled reply of the test kit goes on when the clock is set back", () =>
+  run(
+    Effect.gen(function* () {
+      const server = yield* TestServer.makeMemory(
+        Fault.throttle({ bytes: 60, every: "20 millis" })(Reply.text("0123456789"))
+      )
+      const answer = yield* Effect.fork(Effect.flatMap(server.client.get("/"), (response) => response.text))
+      yield* turns(3)
+      setClock(-hour)
+      expect(yield* Effect.fromFiber(answer)).toBe("0123456789")
+    })
+  ))
+
+it("deadlines go by the TestClock of a test", () =>
+  run(
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo, { limits: { headerTimeout: "10 seconds" } })
+      const wire = yield* connect(port)
+      yield* wire.send("GET / HTTP/1.1\r\n")
+      yield* turns(10)
+      yield* TestClock.adjust(Duration.seconds(9))
+      yield* turns(10)
+      yield* TestClock.adjust(Duration.seconds(2))
+      expect((yield* wire.readAnswer()).status).toBe(408)
+    }).pipe(Effect.provide(TestContext.TestContext))
+  ))
