@@ -9,7 +9,12 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import { hasProperty } from "effect/Predicate"
+import { isErrorLike } from "./internal/realm.js"
 import { excerpt, type Reason, reasons } from "./internal/reasons.js"
+
+/** What the errors of every instance of this package have, and nothing else: a package may be loaded twice. */
+const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/Errors")
 
 /**
  * Why a `ValueError` was made: one word, stable, to match on.
@@ -50,6 +55,11 @@ export class ValueError extends Data.TaggedError("ValueError")<{
     super({ reason: props.reason, saw: excerpt(props.saw ?? ""), status: reasons[props.reason].status })
   }
 
+  /** @internal */
+  get [TypeId](): "ValueError" {
+    return "ValueError"
+  }
+
   override get message(): string {
     const text = reasons[this.reason].text
     return this.saw === "" ? text : `${text}: ${this.saw}`
@@ -79,8 +89,13 @@ export class OSError extends Data.TaggedError("OSError")<{
   readonly syscall: string
   readonly cause?: unknown
 }> {
+  /** @internal */
+  get [TypeId](): "OSError" {
+    return "OSError"
+  }
+
   override get message(): string {
-    const detail = this.cause instanceof Error ? ` (${this.cause.message})` : ""
+    const detail = isErrorLike(this.cause) ? ` (${this.cause.message})` : ""
     return `${this.syscall}: ${this.code}${detail}`
   }
 }
@@ -106,6 +121,11 @@ export class KeyError extends Data.TaggedError("KeyError")<{
   readonly name: string
   readonly status: number
 }> {
+  /** @internal */
+  get [TypeId](): "KeyError" {
+    return "KeyError"
+  }
+
   override get message(): string {
     return `no such header: ${excerpt(this.name)}`
   }
@@ -118,3 +138,38 @@ export class KeyError extends Data.TaggedError("KeyError")<{
  * @category models
  */
 export type Answered = ValueError | KeyError
+
+const isTagged = (value: unknown, tag: string): boolean => hasProperty(value, TypeId) && value[TypeId] === tag
+
+/**
+ * Whether a value is a `ValueError`, of whichever instance of this package: where modules are loaded twice, by a test
+ * runner or by two versions of the package, `instanceof` knows only the errors of one of them.
+ *
+ * @example
+ * ```ts
+ * import { Errors } from "effect-asynchttpserver"
+ *
+ * console.log(Errors.isValueError(new Errors.ValueError({ reason: "Port" })), Errors.isValueError(new Error("no")))
+ * // true false
+ * ```
+ *
+ * @since 0.1.0
+ * @category refinements
+ */
+export const isValueError = (value: unknown): value is ValueError => isTagged(value, "ValueError")
+
+/**
+ * Whether a value is an `OSError`, of whichever instance of this package: see `isValueError`.
+ *
+ * @since 0.1.0
+ * @category refinements
+ */
+export const isOSError = (value: unknown): value is OSError => isTagged(value, "OSError")
+
+/**
+ * Whether a value is a `KeyError`, of whichever instance of this package: see `isValueError`.
+ *
+ * @since 0.1.0
+ * @category refinements
+ */
+export const isKeyError = (value: unknown): value is KeyError => isTagged(value, "KeyError")

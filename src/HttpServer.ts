@@ -30,11 +30,11 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Address } from "./Address.js"
-import { OSError, type ValueError } from "./Errors.js"
+import { isOSError, type OSError, type ValueError } from "./Errors.js"
 import { workOf } from "./internal/platform/application.js"
 import { Call, type House } from "./internal/platform/call.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
-import { RequestImpl } from "./internal/request.js"
+import { isRequest } from "./internal/request.js"
 import type { Request } from "./Request.js"
 import type { Handler } from "./Response.js"
 import * as Server from "./Server.js"
@@ -141,9 +141,9 @@ export const toHandler: {
  * @category conversions
  */
 export const toRequest = ({ source }: HttpServerRequest): Option.Option<Request> =>
-  source instanceof RequestImpl ? Option.some(source) : Option.none()
+  isRequest(source) ? Option.some(source) : Option.none()
 
-const isClosed = (error: OSError | ValueError): boolean => error instanceof OSError && error.code === "ECANCELED"
+const isClosed = (error: OSError | ValueError): boolean => isOSError(error) && error.code === "ECANCELED"
 
 const makeServer = ({
   isInterruptible,

@@ -10,7 +10,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { type Answered, ValueError } from "./Errors.js"
+import { type Answered, isValueError, type ValueError } from "./Errors.js"
 import type { HttpCode } from "./HttpCode.js"
 import type * as HttpHeaders from "./HttpHeaders.js"
 import { Answering, settled } from "./internal/answering.js"
@@ -162,7 +162,7 @@ export const sendHeaders = (
   Effect.suspend(() => {
     const exchange = exchangeOf(request)
     const answer = exchange.begin(code, headers)
-    if (answer instanceof ValueError) return answer
+    if (isValueError(answer)) return answer
     return answer.start() ?? Effect.succeed(writerOf(exchange, answer))
   })
 
@@ -290,6 +290,6 @@ const handedOver = <E, R>(
 ): Effect.Effect<Responded, E | ValueError, Exclude<R, Scope.Scope>> =>
   Effect.suspend((): Effect.Effect<Responded, E | ValueError, Exclude<R, Scope.Scope>> => {
     const upgraded = handOver()
-    if (upgraded instanceof ValueError) return upgraded
+    if (isValueError(upgraded)) return upgraded
     return Effect.map(Effect.scoped(use(upgraded.duplex)), upgraded.finish)
   })

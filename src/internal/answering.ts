@@ -9,7 +9,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
-import { ValueError } from "../Errors.js"
+import { isValueError, type ValueError } from "../Errors.js"
 import type { Input } from "../HttpHeaders.js"
 import type { Responded } from "../Response.js"
 import type { Exchange } from "./exchange.js"
@@ -36,4 +36,4 @@ export class Answering extends Effectable.Class<Responded, ValueError> {
 
 /** A synchronous answer as an Effect: evidence succeeds, a refusal fails. */
 export const settled = <A>(answer: A | ValueError): Effect.Effect<A, ValueError> =>
-  answer instanceof ValueError ? Effect.fail(answer) : Effect.succeed(answer)
+  isValueError(answer) ? Effect.fail(answer) : Effect.succeed(answer)

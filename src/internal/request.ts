@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
+import { hasProperty } from "effect/Predicate"
 import { toAuthority } from "../Address.js"
 import { ValueError } from "../Errors.js"
 import type { HttpHeaders } from "../HttpHeaders.js"
@@ -57,6 +58,9 @@ class ClientImpl extends Inspectable.Class implements Client {
     return { _id: "Client", id: this.id, local: said(this.local), remote: said(this.remote) }
   }
 }
+
+/** Whether it is a request of this package, of whichever instance of it. */
+export const isRequest = (value: unknown): value is Request => hasProperty(value, ExchangeKey)
 
 /** Everything but the exchange is read from the head on demand: a small handler looks at two or three things. */
 export class RequestImpl extends Inspectable.Class implements Request {

@@ -6,7 +6,7 @@
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { ValueError } from "../Errors.js"
+import { isValueError, type ValueError } from "../Errors.js"
 import type * as HttpHeaders from "../HttpHeaders.js"
 import type { Responded } from "../Response.js"
 import { settled } from "./answering.js"
@@ -44,7 +44,7 @@ export const respondStreamed = <E, R>(
 ): Effect.Effect<Responded, E | ValueError, R> =>
   Effect.suspend((): Effect.Effect<Responded, E | ValueError, R> => {
     const answer = exchange.begin(code, headers)
-    if (answer instanceof ValueError) return answer
+    if (isValueError(answer)) return answer
     const ended = Effect.suspend(() => settled(answer.end(undefined)))
     if (!answer.takesContent) return ended
     const refusal = head === "AtOnce" ? answer.start() : undefined

@@ -17,6 +17,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
+import { isUint8Array } from "../internal/realm.js"
 import { type Handler, respond } from "../Response.js"
 import { type Flow, instead, through } from "./internal/faulting.js"
 import { perServer } from "./internal/perServer.js"
@@ -254,7 +255,7 @@ export const raw = <E = never, R = never>(
   const stream: Stream.Stream<Uint8Array, E, R> =
     typeof bytes === "string"
       ? Stream.make(Buffer.from(bytes, "latin1"))
-      : bytes instanceof Uint8Array
+      : isUint8Array(bytes)
         ? Stream.make(bytes)
         : bytes
   // The server has to have an answer to go on from; the client never sees it.

@@ -5,13 +5,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { ValueError } from "../../Errors.js"
+import { isValueError, ValueError } from "../../Errors.js"
 import * as HttpHeaders from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import type { Responded } from "../../Response.js"
 import type { BodyFraming, Refused, WrittenHead } from "../../ResponseWriter.js"
 import type { Exchange, OpenAnswer, Upgraded } from "../exchange.js"
 import { flatOf, flatten, fromRequest } from "../headers.js"
+import { isUint8Array } from "../realm.js"
 import { responded } from "../responded.js"
 import { nextTurn } from "../runtime.js"
 import { tally } from "../tally.js"
@@ -27,7 +28,7 @@ const fieldsOf = (headers: HttpHeaders.Input | undefined): ReadonlyArray<string>
 /** What is neither text nor bytes, which types forbid, is the handler's defect, found before anything is written. */
 const byteLength = (content: string | Uint8Array): number => {
   if (typeof content === "string") return Buffer.byteLength(content)
-  if (content instanceof Uint8Array) return content.byteLength
+  if (isUint8Array(content)) return content.byteLength
   throw new TypeError("the content of an answer is a string or a Uint8Array")
 }
 
@@ -217,7 +218,7 @@ export class ExchangeImpl implements Exchange, Giver {
   respond(code: number, content: string | Uint8Array, headers: HttpHeaders.Input | undefined): Responded | ValueError {
     const length = byteLength(content)
     const written = this.compose(code, headers, length)
-    if (written instanceof ValueError) return written
+    if (isValueError(written)) return written
     this.send(written)
     const isSent = written.framing._tag === "Length"
     if (isSent && length > 0) this.line.outbox.pushContent(content, length)
@@ -228,7 +229,7 @@ export class ExchangeImpl implements Exchange, Giver {
 
   begin(code: number, headers: HttpHeaders.Input | undefined): OpenAnswer | ValueError {
     const written = this.compose(code, headers, undefined)
-    if (written instanceof ValueError) return written
+    if (isValueError(written)) return written
     return new OpenAnswerImpl(this.line, {
       status: code,
       framing: written.framing,
@@ -241,7 +242,7 @@ export class ExchangeImpl implements Exchange, Giver {
     // An answer in pieces may be made from the body, which cannot be asked for behind its head: it is asked for now.
     if (this.state === "Unanswered" && this.head.expectsContinue) this.body.sendContinue()
     const written = this.compose(code, headers, undefined)
-    if (written instanceof ValueError) return written
+    if (isValueError(written)) return written
     this.send(written)
     this.state = "Open"
     return undefined

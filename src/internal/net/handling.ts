@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as FiberId from "effect/FiberId"
-import { ValueError } from "../../Errors.js"
+import { isValueError, type ValueError } from "../../Errors.js"
 import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
@@ -41,7 +41,7 @@ export const leftOf = <E, R>(
     // Types forbid to return nothing, but code without types does, and would find its client gone without a word.
     if (!(answer instanceof Answering)) return answer ?? Exit.failCause(notAnEffect())
     const evidence = answer.unsafeRun()
-    if (evidence instanceof ValueError) return evidence
+    if (isValueError(evidence)) return evidence
     return exchange.isEvidence(evidence) ? undefined : Exit.failCause(notEvidence())
   } catch (defect) {
     // A handler may throw before it has made an Effect: that is a defect like any other.

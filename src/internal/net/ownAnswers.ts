@@ -5,7 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
-import { KeyError, ValueError } from "../../Errors.js"
+import { isKeyError, isValueError, type KeyError, type ValueError } from "../../Errors.js"
 import { toString as statusText } from "../../HttpCode.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { Writer } from "../../ResponseWriter.js"
@@ -16,13 +16,13 @@ export const plainText = { "Content-Type": "text/plain; charset=utf-8" }
 /** Its status, and for the client's mistakes the rule that was broken. No input in it. */
 export const errorText = (status: number, error: ValueError | KeyError | undefined): string => {
   if (error === undefined || status === 500) return `${statusText(status)}\n`
-  return `${statusText(status)}: ${error instanceof ValueError ? reasons[error.reason].text : error.message}\n`
+  return `${statusText(status)}: ${isValueError(error) ? reasons[error.reason].text : error.message}\n`
 }
 
 /** The error that answers a failure by itself, if the failure is one, and its status that of an error. */
 export const answeredBy = (cause: Cause.Cause<unknown>): ValueError | KeyError | undefined => {
   const failure = Option.getOrUndefined(Cause.failureOption(cause))
-  const isOne = failure instanceof ValueError || failure instanceof KeyError
+  const isOne = isValueError(failure) || isKeyError(failure)
   return isOne && Number.isInteger(failure.status) && failure.status >= 400 && failure.status < 600
     ? failure
     : undefined

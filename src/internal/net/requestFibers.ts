@@ -34,6 +34,8 @@ import type { Hosted } from "../hosted.js"
 import { microtaskScheduler } from "../scheduler.js"
 import { type TimeSource, timeSourceOf } from "../timeSource.js"
 
+const RequestScopeKey: unique symbol = Symbol.for("effect-asynchttpserver/RequestScope")
+
 /** A scope of which nothing is made before somebody uses it: most requests do not. */
 export class RequestScope implements Scope.CloseableScope {
   readonly [Scope.ScopeTypeId]: Scope.ScopeTypeId = Scope.ScopeTypeId
@@ -66,6 +68,10 @@ export class RequestScope implements Scope.CloseableScope {
     return Effect.suspend(() => Scope.fork(this.real, strategy))
   }
 
+  get [RequestScopeKey](): true {
+    return true
+  }
+
   /** From now on it is somebody else's, who ends it by `close`. */
   leave(): void {
     this.isLeft = true
@@ -91,6 +97,9 @@ export class RequestScope implements Scope.CloseableScope {
     return pipeArguments(this, arguments)
   }
 }
+
+/** Whether a scope is a request's, of whichever instance of this package. */
+export const isRequestScope = (scope: Scope.Scope): scope is RequestScope => RequestScopeKey in scope
 
 /** Whether a fiber that is forked has just the value that is there: nearly every FiberRef's is so. */
 const isForkedAsIs = (fiberRefs: FiberRefs.FiberRefs): boolean => {

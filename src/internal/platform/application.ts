@@ -23,7 +23,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
-import { RequestScope } from "../net/requestFibers.js"
+import { isRequestScope } from "../net/requestFibers.js"
 import { Call } from "./call.js"
 import { discardBody, write } from "./response.js"
 import type { ServerRequest } from "./serverRequest.js"
@@ -108,7 +108,7 @@ const lastResort = (
 const closeScope = (fiber: Running, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined => {
   const scope = Context.unsafeGet(fiber.currentContext, Scope.Scope)
   // A middleware that has put another one in its place ends that by itself.
-  if (!(scope instanceof RequestScope)) return undefined
+  if (!isRequestScope(scope)) return undefined
   if (ejected.has(scope)) scope.leave()
   return scope.end(exit)
 }

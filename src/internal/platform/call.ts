@@ -19,7 +19,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import { ValueError } from "../../Errors.js"
+import { isValueError, type ValueError } from "../../Errors.js"
 import type { Request } from "../../Request.js"
 import type { Responded } from "../../Response.js"
 import { type Exchange, ExchangeKey } from "../exchange.js"
@@ -171,7 +171,7 @@ export class Call extends Hosted {
   /** What is written is the answer. */
   answeredBy(evidence: Responded | ValueError): Effect.Effect<never> | undefined {
     // A header that cannot be sent, a status that is none: the application's defect, and it has another try.
-    if (evidence instanceof ValueError) return Effect.die(evidence)
+    if (isValueError(evidence)) return Effect.die(evidence)
     this.evidence = evidence
     return undefined
   }

@@ -8,7 +8,7 @@ import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Multipart from "@effect/platform/Multipart"
-import { ValueError } from "../../Errors.js"
+import { isValueError, type ValueError } from "../../Errors.js"
 
 /** A `RequestError` whose answer is not always 400: 413 for a body that is too large, 408 for one that does not come. */
 class BodyError extends HttpServerError.RequestError {
@@ -40,7 +40,7 @@ const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number =>
     case "Parse":
       return 400
     case "InternalError":
-      return cause instanceof ValueError ? cause.status : 500
+      return isValueError(cause) ? cause.status : 500
     default:
       return 413
   }

@@ -13,7 +13,7 @@ import * as Socket from "@effect/platform/Socket"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
-import { ValueError } from "../../Errors.js"
+import { isValueError, ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
 import type { ByteLine, Upgraded } from "../exchange.js"
 import { make as makeHeaders } from "../headers.js"
@@ -102,13 +102,13 @@ class Handshake extends Duplex {
     if (status !== 101) {
       const headers = makeHeaders(without(fields, isOfMessage), "application")
       const evidence = exchange.respond(status, text.slice(end + endOfHead.length), headers)
-      if (!(evidence instanceof ValueError)) this.call.evidence = evidence
+      if (!isValueError(evidence)) this.call.evidence = evidence
       this.settle(new ValueError({ reason: "NotOffered", saw: `a handshake that was answered ${status}` }))
       return undefined
     }
     const upgraded = exchange.upgrade(makeHeaders(fields, "application"))
     this.settle(upgraded)
-    if (upgraded instanceof ValueError) return upgraded
+    if (isValueError(upgraded)) return upgraded
     this.line = upgraded.line
     this._read()
     return undefined
@@ -149,7 +149,7 @@ export class WebSockets {
   private open(call: Call, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
     return Effect.async<WebSocket, Socket.SocketError>((resume) => {
       const onSettled = (upgraded: Upgraded | ValueError): void => {
-        if (upgraded instanceof ValueError) resume(Effect.fail(openError(upgraded)))
+        if (isValueError(upgraded)) resume(Effect.fail(openError(upgraded)))
         else call.upgraded = ended(handshake, upgraded)
       }
       const handshake = new Handshake(call, onSettled)

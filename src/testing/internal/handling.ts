@@ -6,12 +6,13 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { isTagged } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
-import { ValueError } from "../../Errors.js"
+import { isValueError, type ValueError } from "../../Errors.js"
 import { answeredBy, plainText } from "../../internal/net/ownAnswers.js"
 import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
-import { HandlerFailure, UnansweredError } from "../Failures.js"
+import { HandlerFailure, type UnansweredError } from "../Failures.js"
 import type { Failed } from "./failed.js"
 import { faulty } from "./faulting.js"
 import type { Connections } from "./observed.js"
@@ -53,13 +54,16 @@ const refusalOf = (cause: Cause.Cause<unknown>, { hasBegun }: RecordingExchange)
 const isAborted = (observation: Observation, { by }: Recorded, cause: Cause.Cause<unknown>): boolean =>
   Cause.isInterruptedOnly(cause) && (by.hasLeft || observation.isClosing)
 
+/** By its tag: the reply may be of another instance of this package. */
+const isUnanswered = (defect: unknown): defect is UnansweredError => isTagged(defect, "UnansweredError")
+
 /** Tells a client why it is not answered: whoever looks at it is a developer. */
 const explain = (
   exchange: RecordingExchange,
   request: Recorded,
   cause: Cause.Cause<unknown>
 ): Responded | ValueError => {
-  const unanswered = Array.from(Cause.defects(cause)).find((defect) => defect instanceof UnansweredError)
+  const unanswered = Array.from(Cause.defects(cause)).find(isUnanswered)
   if (unanswered !== undefined) return exchange.respond(501, `${unanswered.message}\n`, plainText)
   const failed = `the handler of ${request.method} ${request.target} failed`
   return exchange.respond(500, `${failed}: ${Cause.pretty(cause)}\n`, plainText)
@@ -83,7 +87,7 @@ const settled = <E>(
   else {
     fail(observation, request, cause)
     const told = exchanged.hasBegun ? undefined : explain(exchanged, request, cause)
-    if (told !== undefined && !(told instanceof ValueError)) return Effect.succeed(told)
+    if (told !== undefined && !isValueError(told)) return Effect.succeed(told)
   }
   return exit
 }

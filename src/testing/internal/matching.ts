@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as HttpHeaders from "../../HttpHeaders.js"
+import { isRegExp } from "../../internal/realm.js"
 import type { FieldMatcher, Matcher, TextMatcher } from "../Expectation.js"
 import type { Recorded } from "./recorder.js"
 
@@ -21,16 +22,14 @@ const shown = (value: unknown): string => (value === undefined ? "nothing" : (JS
 const describe = (matcher: TextMatcher): string =>
   typeof matcher === "string"
     ? shown(matcher)
-    : matcher instanceof RegExp
+    : isRegExp(matcher)
       ? String(matcher)
       : `${matcher.name || "a predicate"}`
 
 const meets = (matcher: TextMatcher, text: string): boolean => {
   if (typeof matcher === "string") return matcher === text
   // One with a flag for "from here on" would remember the last text.
-  return matcher instanceof RegExp
-    ? new RegExp(matcher.source, matcher.flags.replace(/[gy]/g, "")).test(text)
-    : matcher(text)
+  return isRegExp(matcher) ? new RegExp(matcher.source, matcher.flags.replace(/[gy]/g, "")).test(text) : matcher(text)
 }
 
 /** A predicate that throws, at a body that it was not made for, is not met: another request may be the one. */

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { ValueError } from "../../Errors.js"
+import { isValueError, type ValueError } from "../../Errors.js"
 import * as HttpHeaders from "../../HttpHeaders.js"
 import { type Exchange, ExchangeKey, type OpenAnswer } from "../../internal/exchange.js"
 import { Signal } from "../../internal/runtime.js"
@@ -76,7 +76,7 @@ export class RecordingExchange implements Exchange {
   }
 
   private begun<A>(answer: A | ValueError): A | ValueError {
-    if (!(answer instanceof ValueError)) this.hasBegun = true
+    if (!isValueError(answer)) this.hasBegun = true
     return answer
   }
 
@@ -85,7 +85,7 @@ export class RecordingExchange implements Exchange {
 
   readonly begin: Exchange["begin"] = (code, headers) => {
     const answer = this.inner.begin(code, headers)
-    if (answer instanceof ValueError) return answer
+    if (isValueError(answer)) return answer
     // A refusal is a `ValueError` here, and nothing is success.
     const noted = (refusal: ValueError | undefined): ValueError | undefined => {
       if (refusal === undefined) this.hasBegun = true

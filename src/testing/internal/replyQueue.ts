@@ -6,7 +6,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Answered, KeyError, ValueError } from "../../Errors.js"
+import { type Answered, isKeyError, isValueError } from "../../Errors.js"
 import { Signal } from "../../internal/runtime.js"
 import type { Handler, Responded } from "../../Response.js"
 import type { Queue } from "../Reply.js"
@@ -16,7 +16,7 @@ type Stored = Handler<Answered, Scope.Scope>
 /** The errors of a reply are not in the types of who answers by it: those that nothing answers are defects. */
 const answered = <A, R>(effect: Effect.Effect<A, unknown, R>): Effect.Effect<A, Answered, R> =>
   Effect.catchAll(effect, (error) =>
-    error instanceof ValueError || error instanceof KeyError ? Effect.fail(error) : Effect.die(error)
+    isValueError(error) || isKeyError(error) ? Effect.fail(error) : Effect.die(error)
   )
 
 export class Replies {

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { partsOf } from "../../../internal/lists.js"
+import { isUint8Array } from "../../../internal/realm.js"
 import { Signal } from "../../../internal/runtime.js"
 import { systemError } from "../memorySocket.js"
 import type { Answer } from "./answer.js"
@@ -36,7 +37,8 @@ const aborted = (): Error =>
 
 /** One request on its way, and who waits for its answer. */
 class Asked implements Asking {
-  private answer: Answer | Error | undefined
+  private answer: Answer | undefined
+  private failure: Error | undefined
   private isOver = false
   private resume: ((effect: Effect.Effect<Answer, Error>) => void) | undefined
   private readonly over = new Signal()
@@ -57,7 +59,7 @@ class Asked implements Asking {
   }
 
   onFailure(error: Error): void {
-    this.answer = error
+    this.failure = error
     this.resume?.(Effect.fail(error))
   }
 
@@ -69,7 +71,7 @@ class Asked implements Asking {
 
   /** The answer, once its head is there; who is interrupted meanwhile leaves the server. */
   readonly answered: Effect.Effect<Answer, Error> = Effect.async<Answer, Error>((resume) => {
-    if (this.answer instanceof Error) resume(Effect.fail(this.answer))
+    if (this.failure !== undefined) resume(Effect.fail(this.failure))
     else if (this.answer !== undefined) resume(Effect.succeed(this.answer))
     else this.resume = resume
     return Effect.sync(() => this.connection.reset(aborted))
@@ -110,7 +112,7 @@ const begun = (
 
 const bytesOf = (body: unknown): Buffer | undefined => {
   if (typeof body === "string") return Buffer.from(body)
-  if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  if (isUint8Array(body)) return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   return undefined
 }
 
@@ -149,7 +151,7 @@ export const kitClient = (
       })
     const sendWhole = (headers: Headers, bytes: Buffer) => {
       const asked = begun(pool, request, headers, url, signal, bytes.length)
-      if (asked instanceof HttpClientError.RequestError) return Effect.fail(asked)
+      if (HttpClientError.isHttpClientError(asked)) return Effect.fail(asked)
       if (bytes.length > 0) asked.connection.send(bytes)
       asked.connection.sent()
       return responseOf(asked)
@@ -175,7 +177,7 @@ export const kitClient = (
       }
       case "Stream": {
         const asked = begun(pool, request, headers, url, signal, body.contentLength ?? "Chunked")
-        if (asked instanceof HttpClientError.RequestError) return Effect.fail(asked)
+        if (HttpClientError.isHttpClientError(asked)) return Effect.fail(asked)
         const isChunked = headers["content-length"] === undefined && body.contentLength === undefined
         const sent = Stream.runForEach(framedStream(body.stream, isChunked), (piece) =>
           asked.send(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
