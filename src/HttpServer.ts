@@ -12,7 +12,7 @@
 import * as Etag from "@effect/platform/Etag"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import type * as HttpClient from "@effect/platform/HttpClient"
-import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"
+import { type HttpMiddleware, logger } from "@effect/platform/HttpMiddleware"
 import type * as HttpPlatform from "@effect/platform/HttpPlatform"
 import * as Platform from "@effect/platform/HttpServer"
 import { ServeError } from "@effect/platform/HttpServerError"
@@ -128,7 +128,8 @@ export const toHandler: {
   { isInterruptible = true }: Choices = {}
 ): Handler<ValueError, never> => {
   const work = workOf(httpApp, { isInterruptible, middleware })
-  const house: House = { isInterruptible, work, webSockets: new WebSockets() }
+  const hasLogger = middleware === logger
+  const house: House = { isInterruptible, hasLogger, work, webSockets: new WebSockets() }
   // Its `R` is the application's: a `Call` is run in the context of whoever serves it, with its own services added.
   return (request) => new Call(request, house)
 }
@@ -161,9 +162,9 @@ const makeServer = ({
           middleware === undefined
             ? toHandler(httpApp, undefined, { isInterruptible })
             : toHandler(httpApp, middleware, { isInterruptible })
-        // A middleware has seen every failure, and said of it what it wanted to.
-        const onFailure = (cause: Cause.Cause<ValueError>) => Effect.logDebug("an answer broke off", cause)
-        const serving = middleware === undefined ? server.serve(handler) : server.serve(handler, { onFailure })
+        // The logger has logged every failure that reaches the server; no other middleware is known to.
+        const onFailure = (cause: Cause.Cause<ValueError>) => Effect.logDebug("a response broke off", cause)
+        const serving = middleware === logger ? server.serve(handler, { onFailure }) : server.serve(handler)
         const told = Effect.catchAll(serving, (error) =>
           isClosed(error) ? Effect.void : Effect.logError("the server has stopped", error)
         )

@@ -9,7 +9,7 @@
  * @internal
  */
 import * as HttpApp from "@effect/platform/HttpApp"
-import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import { empty, type HttpServerResponse } from "@effect/platform/HttpServerResponse"
@@ -18,6 +18,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -73,6 +74,20 @@ const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse
 }
 
 /**
+ * Logs a failure for which the client gets a 500: it does not say more, and no middleware but the logger is known to.
+ */
+const logFailure = (call: Call, cause: Cause.Cause<unknown>, status: number): Effect.Effect<void> => {
+  if (status !== 500 || call.isDone) return Effect.void
+  const { method, url } = call.native
+  const logged = Effect.logError("an application failed, and its request is answered 500", cause)
+  const annotated = Effect.annotateLogs(logged, { method, url })
+  if (!call.house.hasLogger) return annotated
+  return Effect.flatMap(FiberRef.get(HttpMiddleware.loggerDisabled), (isDisabled) =>
+    isDisabled ? annotated : Effect.void
+  )
+}
+
+/**
  * Answers a failure by what the errors in it say, and goes on failing with what is left of it. If nothing is, it goes on
  * with their response: what its pre-response handlers make of that is sent, and told to nobody.
  */
@@ -80,7 +95,10 @@ const answerFailure = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> =>
   Effect.flatMap(HttpServerError.causeResponse(cause), ([response, left]) =>
-    Effect.zipRight(respond(response), Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
+    logFailure(callOf(running()), cause, response.status).pipe(
+      Effect.zipRight(Effect.suspend(() => respond(response))),
+      Effect.zipRight(Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
+    )
   )
 
 /**
@@ -97,11 +115,18 @@ const lastResort = (
     return undefined
   }
   if (Exit.isSuccess(exit)) return write(call, exit.value)
-  const answered = Effect.flatMap(
-    HttpServerError.causeResponse(exit.cause),
-    ([response]) => write(call, response) ?? Effect.void
+  const answered = Effect.flatMap(HttpServerError.causeResponse(exit.cause), ([response]) =>
+    Effect.zipRight(
+      logFailure(call, exit.cause, response.status),
+      Effect.suspend(() => write(call, response) ?? Effect.void)
+    )
   )
-  return Effect.catchAllCause(answered, () => write(call, empty({ status: 500 })) ?? Effect.void)
+  return Effect.catchAllCause(answered, (cause) =>
+    Effect.zipRight(
+      logFailure(call, cause, 500),
+      Effect.suspend(() => write(call, empty({ status: 500 })) ?? Effect.void)
+    )
+  )
 }
 
 /** Closes the request's scope, unless somebody has taken that over. */
@@ -132,7 +157,7 @@ const told = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.logDebug("an application answered by its failure", cause)
 
 export interface ApplicationOptions {
-  readonly middleware: HttpMiddleware | undefined
+  readonly middleware: HttpMiddleware.HttpMiddleware | undefined
   /** Whether a client that leaves interrupts the application, and not only the routes of a router. */
   readonly isInterruptible: boolean
 }

@@ -35,6 +35,8 @@ import type { WebSockets } from "./webSocket.js"
 export interface House {
   /** Whether the application is interruptible, whatever it is. */
   readonly isInterruptible: boolean
+  /** Whether the application's middleware is `HttpMiddleware.logger`, which logs every failure. */
+  readonly hasLogger: boolean
   readonly work: Effect.Effect<Responded, ValueError>
   readonly webSockets: WebSockets
 }

@@ -1,0 +1,127 @@
+/** "A request was answered 500, and there was no line in the log." Every 500 of the server's own is logged, with its cause. */
+import { HttpApp, HttpMiddleware, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
+import { it } from "@effect/vitest"
+import { Cause, Effect, type Layer, Logger, Stream } from "effect"
+import { describe, expect } from "vitest"
+import { serving as servingApp } from "../platform/harness.js"
+import { Facts } from "../wire/facts.js"
+import { get } from "../wire/raw.js"
+
+/** What is logged as an error, with its cause. */
+class Errors {
+  readonly all: Array<string> = []
+  private readonly facts = new Facts()
+  readonly layer: Layer.Layer<never> = Logger.replace(
+    Logger.defaultLogger,
+    Logger.make(({ cause, logLevel, message }) => {
+      const failure = Array.isArray(message) ? message.find(Cause.isCause) : undefined
+      this.all.push(`${logLevel.label} ${Cause.pretty(failure ?? cause)}`)
+      this.facts.changed()
+    })
+  )
+
+  readonly some = (text: string): Effect.Effect<string> =>
+    this.facts.until(
+      () => this.all.find((line) => line.startsWith("ERROR") && line.includes(text)),
+      () => `an error with ${text}; there are ${JSON.stringify(this.all)}`
+    )
+}
+
+const boom = new Error("boom")
+
+class Broken {
+  readonly _tag = "Broken"
+  toString(): string {
+    return "Broken: boom"
+  }
+  [HttpServerRespondable.symbol]() {
+    return Effect.succeed(HttpServerResponse.empty({ status: 500 }))
+  }
+}
+
+const spoiled = HttpServerResponse.text("boom", { headers: { "x-boom": "a\nb" } })
+
+const apps: { readonly [name: string]: HttpApp.Default<unknown> } = {
+  "that dies": Effect.die(boom),
+  "that fails": Effect.fail(boom),
+  "that fails with what responds by 500": Effect.fail(new Broken()),
+  "that throws": Effect.suspend(() => {
+    throw boom
+  }),
+  "whose response has a header that cannot be sent": Effect.succeed(spoiled),
+  "whose body is none": Effect.succeed(HttpServerResponse.raw({ boom: true })),
+  "whose stream fails before its first byte": Effect.succeed(HttpServerResponse.stream(Stream.fail(boom))),
+  "whose pre-response handler fails": Effect.zipRight(
+    HttpApp.appendPreResponseHandler(() => Effect.die(boom)),
+    HttpServerResponse.text("fine")
+  )
+}
+
+const middlewares: { readonly [name: string]: HttpMiddleware.HttpMiddleware | undefined } = {
+  "without a middleware": undefined,
+  "with cors": HttpMiddleware.cors(),
+  "with one that passes everything on": (app) => app
+}
+
+for (const [how, middleware] of Object.entries(middlewares)) {
+  describe(`an application ${how}`, () => {
+    for (const [what, app] of Object.entries(apps)) {
+      it.scopedLive(`${what} is answered 500, and logged once for each 500`, () =>
+        Effect.gen(function* () {
+          const errors = new Errors()
+          const port = yield* servingApp(app, { middleware, live: errors.layer })
+          expect((yield* get(port)).status).toBe(500)
+          expect(yield* errors.some("")).toMatch(/boom|raw response|HeaderValue|header/i)
+          expect(errors.all.filter((line) => line.startsWith("ERROR")).length).toBeLessThanOrEqual(2)
+        })
+      )
+    }
+
+    it.scopedLive("that answers 404 is not logged", () =>
+      Effect.gen(function* () {
+        const errors = new Errors()
+        const port = yield* servingApp(HttpServerResponse.empty({ status: 404 }), { middleware, live: errors.layer })
+        expect((yield* get(port)).status).toBe(404)
+        expect(errors.all).toStrictEqual([])
+      })
+    )
+  })
+}
+
+it.scopedLive("a middleware that dies is logged", () =>
+  Effect.gen(function* () {
+    const errors = new Errors()
+    const port = yield* servingApp(HttpServerResponse.text("fine"), {
+      middleware: () => Effect.die(boom),
+      live: errors.layer
+    })
+    expect((yield* get(port)).status).toBe(500)
+    yield* errors.some("boom")
+  })
+)
+
+it.scopedLive("what HttpMiddleware.logger logs is not logged again", () =>
+  Effect.gen(function* () {
+    const errors = new Errors()
+    const port = yield* servingApp(Effect.die(boom), { middleware: HttpMiddleware.logger, live: errors.layer })
+    expect((yield* get(port)).status).toBe(500)
+    expect(errors.all.filter((line) => line.includes("boom")).length).toBe(1)
+  })
+)
+
+it.scopedLive("a response that breaks off after its head is logged, whatever the middleware", () =>
+  Effect.gen(function* () {
+    const errors = new Errors()
+    const pieces = Stream.concat(Stream.make(new Uint8Array([65])), Stream.fail(boom))
+    const port = yield* servingApp(HttpServerResponse.stream(pieces), {
+      middleware: HttpMiddleware.cors(),
+      live: errors.layer
+    })
+    yield* Effect.promise(() =>
+      fetch(`http://127.0.0.1:${port}`)
+        .then((answer) => answer.text())
+        .catch(() => "")
+    )
+    yield* errors.some("boom")
+  })
+)
