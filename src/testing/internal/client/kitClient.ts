@@ -19,6 +19,7 @@ import { systemError } from "../memorySocket.js"
 import type { Answer } from "./answer.js"
 import type { Asking, ClientConnection, ConnectionPool } from "./clientConnection.js"
 import { ClientResponse } from "./clientResponse.js"
+import { encodeForm } from "./formBody.js"
 import { headOf, type Length, unsendable } from "./requestHead.js"
 
 type Request = HttpClientRequest.HttpClientRequest
@@ -168,11 +169,12 @@ export const kitClient = (
           : sendWhole(headers, bytes)
       }
       case "FormData": {
-        const form = new Response(body.formData)
-        const type = form.headers.get("content-type") ?? "multipart/form-data"
         return Effect.flatMap(
-          Effect.tryPromise({ try: () => form.arrayBuffer(), catch: (cause) => failed(request, "Encode", cause) }),
-          (bytes) => sendWhole({ ...headers, "content-type": type }, Buffer.from(bytes))
+          Effect.tryPromise({
+            try: () => encodeForm(body.formData),
+            catch: (cause) => failed(request, "Encode", cause)
+          }),
+          ({ bytes, contentType }) => sendWhole({ ...headers, "content-type": contentType }, bytes)
         )
       }
       case "Stream": {
