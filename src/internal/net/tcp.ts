@@ -87,7 +87,8 @@ const bind = (server: Server, host: string, options: ListenOptions): Effect.Effe
         port: options.port,
         backlog: options.backlog,
         ipv6Only: options.domain === "IPv6",
-        exclusive: true,
+        // Workers of `node:cluster` share the port, as they do with `node:http`; in any other process it changes nothing.
+        exclusive: false,
         ...(options.reusePort ? { reusePort: true } : {})
       },
       () => {

@@ -1,0 +1,128 @@
+/**
+ * A program of `node:cluster`: the primary forks workers that listen on one port of the system's choice, sends them
+ * requests, closes one of them and kills another, and prints which workers have answered.
+ */
+import cluster, { type Worker } from "node:cluster"
+import { once } from "node:events"
+import { request } from "node:http"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Response from "effect-asynchttpserver/Response"
+import * as Server from "effect-asynchttpserver/Server"
+
+const [, , kind = "native", scheduling = "rr", reusePort = "shared"] = process.argv
+
+const name = String(process.pid)
+
+/** Serves with this process's id; gives the URL, and what ends it. */
+const native = async () => {
+  const scope = Effect.runSync(Scope.make())
+  const options = {
+    address: "127.0.0.1",
+    port: Number(process.env.TEST_PORT ?? 0),
+    reusePort: reusePort === "reusePort"
+  }
+  const server = await Effect.runPromise(Scope.extend(Effect.provide(Server.make(options), Server.defaultRooms), scope))
+  const address = await Effect.runPromise(server.listen())
+  Effect.runFork(Effect.ignore(server.serve((request) => Response.respond(request, 200, name))))
+  const again = async () => {
+    await Effect.runPromise(server.close)
+    await Effect.runPromise(server.listen({ port: address.port }))
+    Effect.runFork(Effect.ignore(server.serve((request) => Response.respond(request, 200, name))))
+  }
+  return {
+    port: address.port,
+    again,
+    end: () => Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}
+
+const application = async () => {
+  const HttpServer = await import("effect-asynchttpserver/HttpServer")
+  const HttpServerResponse = await import("@effect/platform/HttpServerResponse")
+  const scope = Effect.runSync(Scope.make())
+  const serving = Effect.gen(function* () {
+    const server = yield* HttpServer.make({ host: "127.0.0.1" })
+    yield* server.serve(HttpServerResponse.text(name))
+    return server.address
+  })
+  const address = await Effect.runPromise(Scope.extend(serving, scope))
+  return {
+    port: address._tag === "TcpAddress" ? address.port : 0,
+    again: async () => {},
+    end: () => Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}
+
+const work = async (): Promise<void> => {
+  const { again, end, port } = await (kind === "native" ? native() : application())
+  process.on("message", async (message) => {
+    if (message === "end") await end()
+    if (message === "again") await again()
+    process.send?.(message)
+  })
+  process.send?.(port)
+}
+
+/** Asks on a connection of its own; gives the id of the worker that answered. */
+const ask = (port: number): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const asked = request({ port, host: "127.0.0.1", agent: false }, (answer) => {
+      let text = ""
+      answer.setEncoding("utf8").on("data", (piece: string) => {
+        text += piece
+      })
+      answer.on("end", () => resolve(text))
+    })
+    asked.on("error", reject).end()
+  })
+
+const askers = async (port: number): Promise<ReadonlySet<string>> => {
+  const pids = new Set<string>()
+  for (let count = 0; count < 30; count++) pids.add(await ask(port))
+  return pids
+}
+
+const started = async (): Promise<{ readonly worker: Worker; readonly port: number; readonly pid: string }> => {
+  const worker = cluster.fork()
+  const [port] = await once(worker, "message")
+  return { worker, port: Number(port), pid: String(worker.process.pid) }
+}
+
+const lead = async (): Promise<void> => {
+  cluster.schedulingPolicy = scheduling === "none" ? cluster.SCHED_NONE : cluster.SCHED_RR
+  const first = await started()
+  // By `SO_REUSEPORT` each has a socket of its own, so that the port has to be known.
+  if (reusePort === "reusePort") process.env.TEST_PORT = String(first.port)
+  const others = await Promise.all([started(), started()])
+  const all = [first, ...others]
+  const { port } = first
+  const everybody = await askers(port)
+  // Who has asked for port 0 shares it under that number: to listen anew at the same port is for those that name it.
+  if (process.env.TEST_PORT !== undefined) {
+    first.worker.send("again")
+    await once(first.worker, "message")
+  }
+  const afterAgain = await askers(port)
+  first.worker.send("end")
+  await once(first.worker, "message")
+  const afterClose = await askers(port)
+  others[0].worker.process.kill("SIGKILL")
+  await once(others[0].worker, "exit")
+  const afterKill = await askers(port)
+  const indexes = (pids: ReadonlySet<string>) =>
+    Array.from(pids, (pid) => all.findIndex((each) => each.pid === pid)).sort()
+  console.log(
+    JSON.stringify({
+      ports: new Set(all.map(({ port }) => port)).size,
+      everybody: indexes(everybody),
+      afterAgain: indexes(afterAgain),
+      afterClose: indexes(afterClose),
+      afterKill: indexes(afterKill)
+    })
+  )
+  for (const { worker } of all) worker.process.kill("SIGKILL")
+}
+
+await (cluster.isPrimary ? lead() : work())
