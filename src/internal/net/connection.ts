@@ -8,6 +8,7 @@
  *
  * @internal
  */
+import type { AsyncResource } from "node:async_hooks"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { ValueError } from "../../Errors.js"
@@ -18,6 +19,7 @@ import { malformed } from "../http1/verdict.js"
 import { RequestImpl } from "../request.js"
 import { Signal } from "../runtime.js"
 import { tally } from "../tally.js"
+import { connectionContext, requestContext } from "./asyncContext.js"
 import { ExchangeImpl } from "./exchange.js"
 import { cut, part } from "./farewell.js"
 import { Handling, leftOf } from "./handling.js"
@@ -38,6 +40,8 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   private isProceeding = false
   private skipped = 0
   private madeExchange: ExchangeImpl | undefined
+  /** The connection's own asynchronous context, kept when it is to go on in an event that may have another. */
+  private context: AsyncResource | undefined
   private handling: Handling<E, R> | undefined
   private madeFibers: RequestFibers | undefined
   /** A request that is served when its client has read the answers before it. */
@@ -85,6 +89,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
       this.interrupt("Broken")
     }
     this.isProceeding = false
+    if (this.phase === "Handling" || this.patience.awaitsDrain) this.context ??= connectionContext()
     if (this.phase === "Over") this.leave()
   }
 
@@ -140,16 +145,19 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.requests++
     const exchange = (this.madeExchange = new ExchangeImpl(this, head))
     const request = new RequestImpl(head, this.connection, exchange)
+    if (requestContext().runInAsyncScope(this.isAnswered, this, request, exchange)) this.goOn()
+  }
+
+  /** Runs the handler as far as it goes without waiting; whether it did no more than respond. */
+  private isAnswered(request: RequestImpl, exchange: ExchangeImpl): boolean {
     const left = leftOf(this.service.handler, request, exchange)
-    if (left === undefined) {
-      this.goOn()
-      return
-    }
+    if (left === undefined) return true
     if (this.inbox.isEnded) this.halfClosed()
     this.outbox.leave()
     const handling = (this.handling = new Handling(this.service, request, exchange))
     if (this.reason !== undefined) this.interrupt(this.reason)
     handling.run(left, this.fibers, () => this.handled())
+    return false
   }
 
   /** Made for the first request that needs a fiber: to ask for the peer's address is a system call. */
@@ -158,6 +166,16 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   }
 
   private handled(): void {
+    // By a handler that has not waited for anything: the request loop is at work, in its own context.
+    if (this.isProceeding) this.afterHandler()
+    else this.inContext(this.afterHandler)
+  }
+
+  private inContext(goOn: () => void): void {
+    ;(this.context ?? connectionContext()).runInAsyncScope(goOn, this)
+  }
+
+  private afterHandler(): void {
     this.handling = undefined
     if (this.exchange.state !== "Answered" && isClients(this.reason)) tally.aborted()
     this.takeTurn()
@@ -334,7 +352,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     const isAwaited = this.patience.awaitsDrain
     this.patience.drained()
     if (this.phase === "Handling") this.wakeWriter()
-    else if (isAwaited) this.proceed()
+    else if (isAwaited) this.inContext(this.proceed)
   }
 
   onClose(): void {

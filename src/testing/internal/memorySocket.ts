@@ -6,6 +6,7 @@
  *
  * @internal
  */
+import { AsyncResource } from "node:async_hooks"
 import { Duplex } from "node:stream"
 import * as Option from "effect/Option"
 import type { Address } from "../../Address.js"
@@ -135,6 +136,8 @@ export class Link implements Connection, ClientLink {
   readonly up = new Way()
   readonly down = new Way()
   private events: ConnectionEvents | undefined
+  /** What the server receives is an event of this connection, whatever a client or a handler has sent it in. */
+  private readonly context = new AsyncResource("MEMORYCONNECTION")
   private isPaused = false
   private isFinSeen = false
   private isClosed = false
@@ -164,7 +167,7 @@ export class Link implements Connection, ClientLink {
     setImmediate(() => {
       this.isLooking = false
       this.client.deliver()
-      this.receive()
+      this.context.runInAsyncScope(this.receive, this)
     })
   }
 

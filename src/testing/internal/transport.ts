@@ -11,7 +11,7 @@ import * as Https from "node:https"
 import { connect, type Socket } from "node:net"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import type * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { tcp as tcpAddress } from "../../Address.js"
@@ -22,7 +22,7 @@ import * as tcp from "../../internal/net/tcp.js"
 import type { Listener } from "../../Listener.js"
 import type { Activity } from "./activity.js"
 import { ConnectionPool } from "./client/clientConnection.js"
-import { kitClient } from "./client/kitClient.js"
+import { type Elsewhere, kitClient } from "./client/kitClient.js"
 import { SocketLink } from "./client/socketLink.js"
 import { Network } from "./network.js"
 import { type ClientSocket, RawSocket } from "./rawSocket.js"
@@ -110,10 +110,21 @@ export const inMemory = (): Transport => {
 const within = (url: string, base: string): string =>
   /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : /^[/?]/.test(url) || url === "" ? base + url : `${base}/${url}`
 
-const elsewhere: Effect.Effect<HttpClient.HttpClient> = Effect.provideService(
-  NodeHttpClient.make,
-  NodeHttpClient.HttpAgent,
-  { [NodeHttpClient.HttpAgentTypeId]: NodeHttpClient.HttpAgentTypeId, http: Http.globalAgent, https: Https.globalAgent }
+const makeNodeClient = ({ HttpAgent, HttpAgentTypeId, make }: typeof NodeHttpClient): Elsewhere =>
+  Effect.provideService(make, HttpAgent, {
+    [HttpAgentTypeId]: HttpAgentTypeId,
+    http: Http.globalAgent,
+    https: Https.globalAgent
+  })
+
+/** Node's client. Its package is an optional peer, which is loaded when it is needed. */
+const elsewhere: Elsewhere = Effect.flatMap(
+  Effect.tryPromise({
+    try: () => import("@effect/platform-node/NodeHttpClient"),
+    catch: (cause) =>
+      new Error("the client of a test server needs the package @effect/platform-node for URLs of HTTPS", { cause })
+  }),
+  makeNodeClient
 )
 
 /** A client whose relative URLs are the server's. */

@@ -128,15 +128,18 @@ const framedStream = (stream: Stream.Stream<Uint8Array, unknown>, isChunked: boo
   return Stream.concat(chunks, Stream.succeed(lastChunk))
 }
 
+/** Makes the client of other URLs, or says why it cannot. */
+export type Elsewhere = Effect.Effect<HttpClient.HttpClient, Error>
+
 /** The client of the pool's server; URLs that it cannot reach are another's. */
-export const kitClient = (
-  pool: ConnectionPool,
-  elsewhere: Effect.Effect<HttpClient.HttpClient>
-): HttpClient.HttpClient =>
+export const kitClient = (pool: ConnectionPool, elsewhere: Elsewhere): HttpClient.HttpClient =>
   HttpClient.make((request, url, signal) => {
     if (url.protocol !== "http:") {
       return Effect.withTracerEnabled(
-        Effect.flatMap(elsewhere, (client) => client.execute(request)),
+        Effect.flatMap(
+          Effect.mapError(elsewhere, (cause) => failed(request, "Transport", cause)),
+          (client) => client.execute(request)
+        ),
         false
       )
     }
