@@ -110,9 +110,9 @@ export const inMemory = (): Transport => {
 const within = (url: string, base: string): string =>
   /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : /^[/?]/.test(url) || url === "" ? base + url : `${base}/${url}`
 
-const makeNodeClient = ({ HttpAgent, HttpAgentTypeId, make }: typeof NodeHttpClient): Elsewhere =>
-  Effect.provideService(make, HttpAgent, {
-    [HttpAgentTypeId]: HttpAgentTypeId,
+const makeNodeClient = (node: typeof NodeHttpClient): Elsewhere =>
+  Effect.provideService(node.make, node.HttpAgent, {
+    [node.HttpAgentTypeId]: node.HttpAgentTypeId,
     http: Http.globalAgent,
     https: Https.globalAgent
   })
