@@ -19,4 +19,8 @@ const live = Server.layerConfig({
   port: Config.withDefault(Config.integer("PORT"), 8080)
 })
 
+// One Ctrl-C may come twice: from the terminal, and from npm or tsx, which pass it on. The first ends the program, and what
+// follows it cuts nothing off: requests in flight have as long as `drainTimeout`.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {})
+
 runMain(Effect.provide(program, live))

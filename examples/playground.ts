@@ -92,4 +92,8 @@ const live = Server.layerConfig({
   limits: Config.succeed({ headerTimeout: "4 seconds", bodyTimeout: "4 seconds", keepAliveTimeout: "4 seconds" })
 })
 
+// One Ctrl-C may come twice: from the terminal, and from npm or tsx, which pass it on. The first ends the program, and what
+// follows it cuts nothing off: requests in flight have as long as `drainTimeout`.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {})
+
 runMain(Effect.provide(program, live))

@@ -145,13 +145,7 @@ describe.concurrent("an example", () => {
 })
 
 describe("npm start", () => {
-  it("starts the examples with nothing but the source condition, tsx and the signals", () => {
-    expect(flags).toStrictEqual([
-      "--conditions=effect-asynchttpserver-source",
-      "--import",
-      "tsx",
-      "--import",
-      "./examples/signals.ts"
-    ])
+  it("starts the examples with nothing but the source condition and tsx", () => {
+    expect(flags).toStrictEqual(["--conditions=effect-asynchttpserver-source", "--import", "tsx"])
   })
 })
