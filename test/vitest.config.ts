@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { testTimeout } from "./wire/facts.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const src = fileURLToPath(new URL("../src", import.meta.url))
@@ -17,6 +18,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     fileParallelism: true,
+    testTimeout,
+    hookTimeout: testTimeout,
     typecheck: { enabled: false }
   }
 })

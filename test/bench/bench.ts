@@ -20,6 +20,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { platform } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { progressOf } from "../progress.js"
 import { autocannon } from "./autocannon.js"
 import { chartOf } from "./chart.js"
 import { compileInto } from "./compiling.js"
@@ -74,6 +75,8 @@ const whole = (name: string, text: string, least: number): number => {
   throw new Error(`--${name} is a whole number from ${least}, and not ${text}`)
 }
 
+const progress = progressOf("bench")
+
 const results: Array<Result> = []
 const absences: Array<Absence> = []
 const remarks: Array<string> = []
@@ -116,6 +119,7 @@ const measure = async (
   measuring: Measuring,
   at?: Result["at"]
 ): Promise<Result | undefined> => {
+  progress.step(`measures ${name} with ${peers.map((each) => each.name).join(", ")}`)
   const loading = loadingOf(work.load, measuring)
   // A server has descriptors of its own besides.
   const obstacle =
@@ -210,6 +214,7 @@ const main = async (): Promise<void> => {
   const peers = chosen(await readPeers(), options.only)
   const plan = await (options.curves ? curvePlan() : workloadPlan())
   const generator = await generatorOf(options.generator)
+  progress.step("compiles the servers")
   compileInto(folder)
   const serverCore = whole("core", options.core, 0)
   const measuring: Measuring = {

@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import type * as Package from "../../src/index.js"
 import { browserGet, chunkedPost, jsonPost, smallGet } from "../fixtures/messages/wellFormed.js"
+import { progressOf } from "../progress.js"
 import { measured } from "./figures.js"
 import { nodeParser } from "./nodeParser.js"
 import { aligned, number } from "./report.js"
@@ -85,6 +86,7 @@ const race = (runs: ReadonlyArray<Repeat>): ReadonlyArray<number> => {
   return figures.map((each) => measured(each).median)
 }
 
+const progress = progressOf("bench:machines")
 const own = await load(process.cwd())
 const other = options.against === undefined ? undefined : await load(options.against)
 const builds = other === undefined ? [own] : [own, other]
@@ -120,9 +122,11 @@ const row = (name: string, size: number | undefined, [own = Number.NaN, ...other
 const beside = [...(options.against === undefined ? [] : [options.against]), "node:http's parser"]
 const rows: Array<ReadonlyArray<string>> = [["", "a message", "messages", "bytes", ...beside]]
 for (const [name, { bytes }] of Object.entries(messages)) {
+  progress.step(`reads ${name}`)
   const byNode = readByNode(name, bytes)
   const runs = [...builds.map((build) => readAll(build, bytes)), ...(byNode === undefined ? [] : [byNode])]
   rows.push(row(`${name} read`, bytes.length, race(runs)))
 }
+progress.step("writes heads")
 rows.push(row("a head written", undefined, race(builds.map(writeAll))))
 console.log(`node ${process.versions.node}; × is this build's time over the other's\n${aligned(rows)}`)

@@ -3,6 +3,7 @@
  * anything. Without a seed it takes one from the clock, and says which; `--at N` tries that message of the seed, alone.
  */
 import { parseArgs } from "node:util"
+import { progressOf } from "../progress.js"
 import { type Found, hunt, report } from "./hunt.js"
 
 const { values: options } = parseArgs({
@@ -28,10 +29,19 @@ const start = performance.now()
 const elapsed = (): number => (performance.now() - start) / 1000
 
 console.log(`seed ${seed}, node ${process.version}, llhttp ${process.versions.llhttp}`)
+const progress = progressOf("fuzz")
+progress.step(`tries messages for ${seconds} s`)
 const onFound = (each: Found): void => console.log(`\n${report(each)}`)
 const { accepted, found, tried } = await hunt(
   at === undefined
-    ? { seed, onFound, goesOn: () => elapsed() < seconds }
+    ? {
+        seed,
+        onFound,
+        goesOn: (tried) => {
+          progress.now(`${tried} messages`)
+          return elapsed() < seconds
+        }
+      }
     : { seed, onFound, from: numberOf("at", at), batchSize: 1, goesOn: (tried) => tried === 0 }
 )
 

@@ -5,7 +5,6 @@ import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"
 import type * as HttpServer from "@effect/platform/HttpServer"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
-import { vi } from "@effect/vitest"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -15,9 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { make, type Options } from "../../src/HttpServer.js"
 import { quiet } from "../server/harness.js"
-import { Facts, testTimeout } from "../wire/facts.js"
-
-vi.setConfig({ testTimeout, hookTimeout: testTimeout })
+import { Facts } from "../wire/facts.js"
 
 /** A server on loopback that does not drain, unless told otherwise. */
 export const listening = (options: Options = {}): Effect.Effect<HttpServer.HttpServer, never, Scope.Scope> =>

@@ -13,6 +13,7 @@ import { writeFileSync } from "node:fs"
 import { platform } from "node:os"
 import { parseArgs } from "node:util"
 import { machine } from "../bench/proc.js"
+import { progressOf } from "../progress.js"
 import { hasFailed, lineOf, type Row, tableOf } from "./rows.js"
 import { runScenario } from "./run.js"
 import { readScenarios, type Scenario } from "./scenario.js"
@@ -44,6 +45,8 @@ const chosen = (all: ReadonlyMap<string, Scenario>): ReadonlyMap<string, Scenari
   )
 }
 
+const progress = progressOf("pressure")
+
 const elapsed = (): string => `${(performance.now() / 1000).toFixed(0)} s`
 
 const main = async (): Promise<void> => {
@@ -54,10 +57,14 @@ const main = async (): Promise<void> => {
   const { busy, cores, kernel, memory, processor } = machine()
   console.log(`seed ${seed}; ${processor}, ${cores} cores, ${memory}; ${kernel}; Node ${process.versions.node}`)
   console.log(`load ${busy.toFixed(2)} when it began`)
-  const onRow = (row: Row): void => console.log(`  ${lineOf(row)}`)
+  const onRow = (row: Row): void => {
+    console.log(`  ${lineOf(row)}`)
+    progress.now(lineOf(row))
+  }
   const rows: Array<Row> = []
   for (const [name, scenario] of scenarios) {
     console.log(`\n${name}: ${scenario.title} (at ${elapsed()})`)
+    progress.step(`puts the server under ${name}`)
     rows.push(...(await runScenario(name, scenario, { isQuick: options.quick, seconds, seed, onRow })))
   }
   console.log(`\n${tableOf(rows)}`)

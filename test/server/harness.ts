@@ -1,6 +1,5 @@
 /** Servers for tests: on a loopback port of the system's choice, with a budget of their own that a test can read. */
 import { readdirSync } from "node:fs"
-import { vi } from "@effect/vitest"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -16,9 +15,7 @@ import * as RequestParser from "../../src/RequestParser.js"
 import type { Handler } from "../../src/Response.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
 import * as Server from "../../src/Server.js"
-import { eventually, Facts, testTimeout } from "../wire/facts.js"
-
-vi.setConfig({ testTimeout, hookTimeout: testTimeout })
+import { eventually, Facts } from "../wire/facts.js"
 
 /** The log of a server under test: what is expected to be logged is not the test run's. */
 export const quiet: Layer.Layer<never> = Logger.remove(Logger.defaultLogger)
