@@ -53,9 +53,13 @@ export interface Folder {
   readonly remove: () => void
 }
 
-/** A folder in which the package is installed, with these packages of this checkout beside it. */
-export const installed = (packages: ReadonlyArray<string>): Folder => {
+/**
+ * A folder in which the package is installed, with these packages of this checkout beside it; and whatever `prepare` has
+ * installed there before.
+ */
+export const installed = (packages: ReadonlyArray<string>, prepare: (path: string) => void = () => {}): Folder => {
   const path = mkdtempSync(join(tmpdir(), "asynchttpserver-"))
+  prepare(path)
   const modules = join(path, "node_modules")
   const own = join(modules, "effect-asynchttpserver")
   mkdirSync(own, { recursive: true })
