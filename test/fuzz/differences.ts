@@ -192,6 +192,14 @@ const strict: ReadonlyArray<Rule> = [
     accepts: oursRefuses(["Chunk"], /\r\n[0-9a-f]{17,}/i)
   },
   {
+    name: "what is no chunk extension",
+    ours: "refuses a semicolon without a name, `=` without a name or a value, and quotes in the middle of a value",
+    node: "reads them",
+    reason: "RFC 9112 §7.1.1: readers that end such an extension at different bytes find different chunks.",
+    example: `${chunked}0;=\r\n\r\n`,
+    accepts: oursRefuses(["Chunk"], /\r\n[0-9a-f]+[ \t]*;/i)
+  },
+  {
     name: "trailers that are dropped",
     ours: "drops names that frame, route, authenticate or control",
     node: "hands them out",
@@ -313,13 +321,16 @@ const lenient: ReadonlyArray<Rule> = [
     accepts: nodeRefuses(["HPE_INVALID_CHUNK_SIZE"], /\r\n[0-9a-f]+[ \t]+(?:;[\t -~\x80-\xff]*(?:\r|$)|$)/i)
   },
   {
-    name: "what a chunk extension says",
-    ours: "ignores it up to CRLF, whatever it says",
-    node: "refuses what is no name and value",
+    name: "white space and obs-text within a chunk extension",
+    ours: "reads the chunk",
+    node: "refuses",
     reason:
-      "RFC 9112 §7.1.1: extensions that are not understood MUST be ignored; they end at CRLF exactly, bounded in sum.",
-    example: `${chunked}0;\xfc\r\n\r\n`,
-    accepts: nodeRefuses(["HPE_STRICT", "HPE_INVALID_CHUNK_SIZE"], /\r\n[0-9a-f]+[ \t]*;[\t -~\x80-\xff]*(?:\r|$)/i)
+      "RFC 9112 §7.1.1: bad white space stands around `=` and `;` and MUST be read; a quoted string has obs-text (RFC 9110 §5.6.4).",
+    example: `${chunked}0;a = b\r\n\r\n`,
+    accepts: nodeRefuses(
+      ["HPE_STRICT", "HPE_INVALID_CHUNK_SIZE"],
+      /\r\n[0-9a-f]+[ \t]*;(?:[!-~]*[ \t]|[\t -~]*"[\t -~]*[\x80-\xff])[\t -~\x80-\xff]*(?:\r|$)/i
+    )
   }
 ]
 

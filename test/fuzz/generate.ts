@@ -134,6 +134,24 @@ const sizes = [
   "1 1"
 ]
 
+/** What the extensions of a chunk are made of, right and wrong. */
+const partsOfExtensions = [
+  ";",
+  ";a",
+  ";a=b",
+  ' ; a = "b;c"',
+  "=",
+  "b",
+  '"',
+  "\\",
+  '\\"',
+  " ",
+  "\t",
+  ",",
+  "\xfc",
+  "\x7f"
+]
+
 type Change = (text: string, random: Random) => string
 
 const splice = (text: string, from: number, to: number, by: string): string => text.slice(0, from) + by + text.slice(to)
@@ -181,6 +199,10 @@ const changes: ReadonlyArray<Change> = [
   // Of chunks.
   replaceOne(/^[0-9a-fA-F]+(?=[\r; ])/gm, anyOf(sizes)),
   replaceOne(/^[0-9a-fA-F]+(?=[\r; ])/gm, (size, random) => size + random.pick(blanks)),
+  replaceOne(/(?<=^[0-9a-fA-F]+)[ \t]*(?:;[^\r\n]*)?(?=\r\n)/gm, (extensions, random) => {
+    const parts = Array.from({ length: 1 + random.below(6) }, () => random.pick(partsOfExtensions))
+    return random.pick([extensions, ""]) + parts.join("")
+  }),
   // Of lines, and of anything.
   replaceOne(/\r\n/g, anyOf(lineEnds)),
   replaceOne(/\r\n/g, anyOf(lineEnds)),
