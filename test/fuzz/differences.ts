@@ -175,6 +175,14 @@ const strict: ReadonlyArray<Rule> = [
     accepts: oursRefuses(["Expectation"], /\r\nexpect:[^\r\n]*100-continue/i)
   },
   {
+    name: "members of Connection and Upgrade",
+    ours: "refuses an option that is no token, and an offer that is no protocol",
+    node: "looks for the options that it knows",
+    reason: "RFC 9110 §7.6.1, §7.8: lists of tokens. Whoever unquotes, splits or trims a member sees another one.",
+    example: 'GET / HTTP/1.1\r\nHost: a\r\nConnection: "b, close"\r\n\r\n',
+    accepts: oursRefuses(["HeaderField"], /\r\n(?:connection|upgrade):/i)
+  },
+  {
     name: "limits",
     ours: "413, 414, 431, and 400 for chunk extensions",
     node: "has no bound here: its own is another, and set aside",

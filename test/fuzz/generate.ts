@@ -112,6 +112,8 @@ const fields = [
   "Expect: 100-continue",
   "Expect: x",
   "Upgrade: h2c",
+  'Connection: "a, close"',
+  'Connection: upgrade\r\nUpgrade: "a, h2c"',
   "X",
   ": y",
   "X:",

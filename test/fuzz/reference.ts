@@ -214,6 +214,9 @@ const members = (values: ReadonlyArray<string>): ReadonlyArray<string> =>
     .filter((member) => member !== "")
 
 const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
+const isToken = new RegExp(`^${token}$`)
+/** RFC 9110 §7.8: `protocol-name ["/" protocol-version]`. */
+const isTokenOrTwo = new RegExp(`^${token}(?:/${token})?$`)
 /**
  * RFC 9110 §10.1.4: `token *( OWS ";" OWS token BWS "=" BWS ( token / quoted-string ) )`. A quoted string with a comma or
  * a backslash in it is refused like no coding at all: who cuts a list at every comma sees other codings there.
@@ -387,7 +390,11 @@ class Reader {
     if (expectations.some((each) => each !== "100-continue")) refuse("Expectation")
 
     // RFC 9110 §7.6.1, RFC 9112 §9.3; RFC 9110 §7.8: an offer names a protocol, and Connection names it.
+    // What is no token there is refused: who unquotes, splits or trims it sees another option.
     const options = members(valuesOf("connection"))
+    if (!options.every((each) => isToken.test(each))) refuse("HeaderField")
+    const protocols = minor > 0 && options.includes("upgrade") ? members(valuesOf("upgrade")) : []
+    if (!protocols.every((each) => isTokenOrTwo.test(each))) refuse("HeaderField")
     return {
       method,
       target,
@@ -397,7 +404,7 @@ class Reader {
       framing,
       keepAlive: !options.includes("close") && (minor > 0 || options.includes("keep-alive")),
       expectsContinue: expectations.length > 0,
-      offersUpgrade: minor > 0 && options.includes("upgrade") && members(valuesOf("upgrade")).length > 0,
+      offersUpgrade: protocols.length > 0,
       fields,
       body: "",
       trailers: [],

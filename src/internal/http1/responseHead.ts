@@ -10,7 +10,7 @@
 import type { HttpMethod } from "../../HttpMethod.js"
 import { partsOf, trimmed } from "../lists.js"
 import type { Reason } from "../reasons.js"
-import { HTAB, SP, TOKEN } from "./chars.js"
+import { HTAB, isToken, SP } from "./chars.js"
 
 /** How the bytes behind a head are delimited. @internal */
 export type BodyFraming =
@@ -58,13 +58,6 @@ const untilClose: BodyFraming = { _tag: "UntilClose" }
 
 /** @internal */
 export const refused = (reason: Reason, saw: string): Refused => ({ _tag: "Refused", reason, saw })
-
-const isToken = (name: string): boolean => {
-  for (let i = 0; i < name.length; i++) {
-    if (TOKEN[name.charCodeAt(i)] !== 1) return false
-  }
-  return name.length > 0
-}
 
 const isValue = (value: string): boolean => {
   for (let i = 0; i < value.length; i++) {
