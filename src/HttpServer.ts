@@ -42,9 +42,10 @@ import * as Server from "./Server.js"
 /**
  * What a server is made with: everything that `Server.Options` has, and the names that `node:net` has for some of it.
  *
- * Three defaults differ from `Server`'s, as users of `NodeHttpServer` expect: every address of both families, a client's
- * FIN interrupts (`onHalfClose: "interrupt"`), and the body is bounded by `HttpServerRequest.MaxBodySize` alone, whose default
- * is 10 MiB here; `maxBody` is a bound that no application can raise.
+ * These defaults differ from `Server`'s, as users of `NodeHttpServer` expect: every address of both families; a client's
+ * FIN interrupts (`onHalfClose: "interrupt"`); methods of any name reach the application (`unknownMethods: "handle"`); and
+ * the body is bounded by `HttpServerRequest.MaxBodySize` alone, whose default is 10 MiB here; `maxBody` is a bound that no
+ * application can raise.
  *
  * @since 0.1.0
  * @category models
@@ -64,6 +65,7 @@ export interface Options extends Server.Options {
 /** What `node:net` calls by other names. */
 const optionsOf = ({ host, ipv6Only, isInterruptible: _, ...options }: Options): Server.Options => ({
   onHalfClose: "interrupt",
+  unknownMethods: "handle",
   address: host,
   domain: ipv6Only === true ? "IPv6" : "Dual",
   ...options,

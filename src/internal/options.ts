@@ -35,7 +35,8 @@ export const senses = {
   interruptTimeout: isTimeout,
   onFull: isOneOf("wait", "refuse"),
   onHalfClose: isOneOf("answer", "interrupt"),
-  onConnect: isOneOf("refuse", "handle")
+  onConnect: isOneOf("refuse", "handle"),
+  unknownMethods: isOneOf("reject", "handle")
 } as const satisfies Record<string, Sense>
 
 /** An option as its `ValueError` names it. */

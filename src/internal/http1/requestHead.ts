@@ -16,7 +16,7 @@ import { isName, isToken, sameOrTextOf, textOf } from "./chars.js"
 import { FieldLines, fieldsOf } from "./fieldLines.js"
 import { type Framing, framingOf, noBody } from "./framing.js"
 import type { Input } from "./input.js"
-import { RequestLine } from "./requestLine.js"
+import { RequestLine, type UnknownMethods } from "./requestLine.js"
 import { type Malformed, malformed } from "./verdict.js"
 
 /** What a request's head says. @internal */
@@ -114,8 +114,11 @@ export class RequestHeadMachine {
   /** A connection's requests name the same host again and again: it is judged once. */
   private trustedHost = ""
 
-  constructor(private readonly limits: Limits) {
-    this.line = new RequestLine(limits.maxRequestLine)
+  constructor(
+    private readonly limits: Limits,
+    unknownMethods: UnknownMethods
+  ) {
+    this.line = new RequestLine(limits.maxRequestLine, unknownMethods)
     this.fieldLines = new FieldLines(
       {
         maxLine: limits.maxHeaderLine,

@@ -36,6 +36,7 @@ export interface Household {
   readonly lingering: Lingering
   readonly onHalfClose: "answer" | "interrupt"
   readonly onConnect: "refuse" | "handle"
+  readonly unknownMethods: "reject" | "handle"
   readonly timeouts: Timeouts
   /** Ends what connections there are; what is logged of them is, as everything else, where the server was made. */
   readonly closeLast: (patience: Patience) => Effect.Effect<void>
@@ -95,7 +96,7 @@ export class Parsers {
 /** Makes what all connections share; the sweep of deadlines ends with the scope. */
 export const makeHousehold = (
   limits: Limits,
-  choices: Pick<Household, "onConnect" | "onHalfClose">
+  choices: Pick<Household, "onConnect" | "onHalfClose" | "unknownMethods">
 ): Effect.Effect<Household, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
     const parser = yield* RequestParser
@@ -110,7 +111,7 @@ export const makeHousehold = (
     )
     return {
       limits,
-      parsers: new Parsers(() => parser.make(limits)),
+      parsers: new Parsers(() => parser.make(limits, choices)),
       makeWriter: writer.make,
       roster,
       deadlines,

@@ -114,6 +114,7 @@ const opened = <E, R>(
     const made = Server.make({
       address: "127.0.0.1",
       onHalfClose: "interrupt",
+      unknownMethods: "handle",
       drainTimeout: 0,
       interruptTimeout,
       ...given
