@@ -1,5 +1,5 @@
 /** A report: behind a forward proxy, `headers.host`, `toURL` and routing by host said Host, and not the target's host. */
-import { HttpMultiplex, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpMultiplex, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -31,6 +31,12 @@ const heads = [
     "OPTIONS http://b.example HTTP/1.1\r\nHost: a.example",
     "b.example",
     "http://b.example/*"
+  ],
+  [
+    "a path that begins as an authority does",
+    "GET http://b.example//c.example/x HTTP/1.1\r\nHost: a.example",
+    "b.example",
+    "http://b.example//c.example/x"
   ],
   // No scheme is claimed to an application: the connection is a plain one, whatever the target says.
   ["https", "GET https://b.example/x HTTP/1.1\r\nHost: a.example", "b.example", "http://b.example/x"],
@@ -114,6 +120,16 @@ describe("the host of a request", () => {
       )
       expect(yield* asked(port, "GET http://b.example/x HTTP/1.1\r\nHost: a.example")).toBe("the application of b")
       expect(yield* asked(port, "GET /x HTTP/1.1\r\nHost: a.example")).toBe("the application of a")
+    })
+  )
+
+  it.scopedLive("leaves the path to a router, whatever it begins with", () =>
+    Effect.gen(function* () {
+      const url = Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => HttpServerResponse.unsafeJson(url))
+      const port = yield* servingApplication(HttpRouter.empty.pipe(HttpRouter.get("/x", url)))
+      expect(yield* asked(port, "GET http://b.example/x?y HTTP/1.1\r\nHost: a.example")).toBe("/x?y")
+      expect(yield* asked(port, "GET http://b.example//x HTTP/1.1\r\nHost: a.example")).toBe("http://b.example//x")
+      expect(yield* asked(port, "GET //x HTTP/1.1\r\nHost: a.example")).toBe("//x")
     })
   )
 
