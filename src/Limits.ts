@@ -105,6 +105,45 @@ export const defaults: Limits = {
 }
 
 /**
+ * Limits that accept what `node:http` accepts by default: those of the entry `HttpServer` and of the test kit, so that an
+ * application that moves here, and a mock of it, refuse nothing that was served before.
+ *
+ * `node:http` has one bound of 16 KiB for the target and all fields, which counts neither separators nor white space; it
+ * leaves out, silently, fields beyond some 1,000. Here a request line has 32 KiB, and a header section 64 KiB of bytes as
+ * they are sent and 2,000 fields, beyond which the request is refused: a field that is left out may be the one that
+ * matters (RFC 9110 §5.4). Chunk extensions are bounded there chunk by chunk, at 16 KiB, and here in their sum. A client
+ * that reads slowly has 5 minutes without progress; there it has any time.
+ *
+ * @example
+ * ```ts
+ * import { Limits, Server } from "effect-asynchttpserver"
+ *
+ * // A native server for clients with long cookies.
+ * const live = Server.layer({ port: 8080, limits: { ...Limits.nodeHttp, maxBody: 1024 * 1024 } })
+ * console.log(Limits.nodeHttp.maxHeaders, typeof live)
+ * // 2000 object
+ * ```
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const nodeHttp: Limits = {
+  ...defaults,
+  maxRequestLine: 32 * 1024,
+  maxHeaderLine: Number.POSITIVE_INFINITY,
+  maxHeaderSection: 64 * 1024,
+  maxHeaders: 2000,
+  maxBody: Number.POSITIVE_INFINITY,
+  maxChunkExtensions: 16 * 1024 * 1024,
+  maxTrailerSection: 64 * 1024,
+  maxTrailers: 2000,
+  headerTimeout: Duration.seconds(60),
+  bodyTimeout: Duration.minutes(5),
+  bodyTotalTimeout: Duration.minutes(5),
+  writeTimeout: Duration.minutes(5)
+}
+
+/**
  * The bounds as a user gives them: any of them, durations in any form Effect reads (`"5 seconds"`, milliseconds …).
  *
  * @since 0.1.0

@@ -41,6 +41,32 @@ describe("defaults", () => {
   })
 })
 
+describe("nodeHttp", () => {
+  it("has the numbers that the README promises, and the others of the defaults", () => {
+    const differing = Object.entries(Limits.nodeHttp).filter(
+      ([name, limit]) => limit !== Limits.defaults[name as keyof Limits.Limits]
+    )
+    const numbers = differing.map(([name, limit]) => [
+      name,
+      Duration.isDuration(limit) ? Duration.toSeconds(limit) : limit
+    ])
+    expect(Object.fromEntries(numbers)).toStrictEqual({
+      maxRequestLine: 32768,
+      maxHeaderLine: Number.POSITIVE_INFINITY,
+      maxHeaderSection: 65536,
+      maxHeaders: 2000,
+      maxBody: Number.POSITIVE_INFINITY,
+      maxChunkExtensions: 16777216,
+      maxTrailerSection: 65536,
+      maxTrailers: 2000,
+      headerTimeout: 60,
+      bodyTimeout: 300,
+      bodyTotalTimeout: 300,
+      writeTimeout: 300
+    })
+  })
+})
+
 describe("senseless", () => {
   it.each([
     { maxHeaders: 1.5 },

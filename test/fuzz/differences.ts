@@ -130,7 +130,8 @@ const strict: ReadonlyArray<Rule> = [
     name: "MethodUnknown",
     ours: "501",
     node: "reads the methods of WebDAV, UPnP, Icecast and more",
-    reason: "RFC 9110 §9.1: nine methods are implemented, and 501 says that others are not, unless `unknownMethods` hands them over.",
+    reason:
+      "RFC 9110 §9.1: nine methods are implemented, and 501 says that others are not, unless `unknownMethods` hands them over.",
     example: "PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n",
     accepts: oursRefuses(["MethodUnknown"])
   },
