@@ -39,7 +39,10 @@ export interface Limits {
   readonly maxDrain: number
   /** Bytes read from the socket ahead of what the handler has asked for; beyond it the socket is paused. 64 KiB: one read. */
   readonly maxReadAhead: number
-  /** Requests answered on one connection; the last one says `Connection: close`. Unbounded unless it is given. */
+  /**
+   * Requests answered on one connection; the last one says `Connection: close`, and the others announce the number as
+   * `Keep-Alive: max=`. Unbounded unless it is given.
+   */
   readonly maxRequestsPerConnection: number
   /** From the first byte of a request to the end of its header section, in total; then 408. 10 s: no trickling. */
   readonly headerTimeout: Duration.Duration
@@ -56,8 +59,10 @@ export interface Limits {
    */
   readonly halfCloseTimeout: Duration.Duration
   /**
-   * A connection without any request under way; then it is closed silently. 60 s: longer than most client pools. With 0
-   * every answer is its connection's last one.
+   * A connection without any request under way. Responses announce it, in whole seconds, as `Keep-Alive: timeout=`, and
+   * the connection is closed silently 1 s after it: a request that is sent at the last moment is still answered. 75 s, as
+   * in nginx: longer than the 60 s after which common load balancers close. With 0 every response is its connection's
+   * last one; with `Infinity` nothing is announced.
    */
   readonly keepAliveTimeout: Duration.Duration
   /** Without progress while an answer waits for a client that does not read; then the connection is destroyed. 30 s. */
@@ -99,7 +104,7 @@ export const defaults: Limits = {
   bodyTimeout: Duration.seconds(30),
   bodyTotalTimeout: Duration.minutes(5),
   halfCloseTimeout: Duration.seconds(30),
-  keepAliveTimeout: Duration.seconds(60),
+  keepAliveTimeout: Duration.seconds(75),
   writeTimeout: Duration.seconds(30),
   lingerTimeout: Duration.seconds(1)
 }

@@ -37,7 +37,7 @@ describe("defaults", () => {
         writeTimeout,
         lingerTimeout
       ].map(Duration.toSeconds)
-    ).toStrictEqual([10, 30, 300, 30, 60, 30, 1])
+    ).toStrictEqual([10, 30, 300, 30, 75, 30, 1])
   })
 })
 

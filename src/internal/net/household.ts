@@ -38,6 +38,8 @@ export interface Household {
   readonly onConnect: "refuse" | "handle"
   readonly unknownMethods: "reject" | "handle"
   readonly timeouts: Timeouts
+  /** The value of `Keep-Alive` on connections that go on; none where they go on without end. */
+  readonly keepAlive: string | undefined
   /** Ends what connections there are; what is logged of them is, as everything else, where the server was made. */
   readonly closeLast: (patience: Patience) => Effect.Effect<void>
 }
@@ -50,6 +52,15 @@ export interface Timeouts {
   readonly bodyTotal: number
   readonly halfClosed: number
   readonly write: number
+}
+
+/** `timeout` in whole seconds, rounded down, and `max` where connections end by their number of requests. */
+const keepAliveOf = ({ keepAliveTimeout, maxRequestsPerConnection }: Limits): string | undefined => {
+  const seconds = Math.floor(Duration.toSeconds(keepAliveTimeout))
+  if (seconds === Number.POSITIVE_INFINITY) return undefined
+  return maxRequestsPerConnection === Number.POSITIVE_INFINITY
+    ? `timeout=${seconds}`
+    : `timeout=${seconds}, max=${maxRequestsPerConnection}`
 }
 
 export const timeoutsOf = (limits: Limits): Timeouts => ({
@@ -118,6 +129,7 @@ export const makeHousehold = (
       lingering: new Lingering(limits),
       ...choices,
       timeouts: timeoutsOf(limits),
+      keepAlive: keepAliveOf(limits),
       closeLast: (patience) =>
         Effect.suspend(() => {
           // Of a finalizer with the FiberRefs of now it costs more to restore them than all else: for nobody, nothing is.

@@ -107,8 +107,8 @@ const expectRead = (answer: Answer | undefined, { meaning }: WellFormed, subject
   }
   expect(answer?.status).toBe(200)
   expect(answer === undefined ? undefined : seenIn(answer)).toStrictEqual(seenOf(meaning, subject))
-  expect(answer?.header("Connection")).toBe(
-    meaning.keepAlive ? (meaning.version === "HTTP/1.0" ? "keep-alive" : undefined) : "close"
+  expect([answer?.header("Connection"), answer?.header("Keep-Alive")]).toStrictEqual(
+    meaning.keepAlive ? ["keep-alive", "timeout=75"] : ["close", undefined]
   )
 }
 
