@@ -31,10 +31,12 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Address } from "./Address.js"
 import { isOSError, type OSError, type ValueError } from "./Errors.js"
+import { completed } from "./internal/options.js"
 import { workOf } from "./internal/platform/application.js"
 import { Call, type House } from "./internal/platform/call.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
 import { isRequest } from "./internal/request.js"
+import * as Limits from "./Limits.js"
 import type { Request } from "./Request.js"
 import type { Handler } from "./Response.js"
 import * as Server from "./Server.js"
@@ -42,9 +44,10 @@ import * as Server from "./Server.js"
 /**
  * What a server is made with: everything that `Server.Options` has, and the names that `node:net` has for some of it.
  *
- * Three defaults differ from `Server`'s, as users of `NodeHttpServer` expect: every address of both families, a client's
- * FIN interrupts (`onHalfClose: "interrupt"`), and the body is bounded by `HttpServerRequest.MaxBodySize` alone, whose default
- * is 10 MiB here; `maxBody` is a bound that no application can raise.
+ * These defaults differ from `Server`'s, as users of `NodeHttpServer` expect: every address of both families; a client's
+ * FIN interrupts (`onHalfClose: "interrupt"`); methods of any name reach the application (`unknownMethods: "handle"`); and
+ * the limits are `Limits.nodeHttp`, which accept what `node:http` does. A body is bounded by
+ * `HttpServerRequest.MaxBodySize` alone, whose default is 10 MiB here; `maxBody` is a bound that no application can raise.
  *
  * @since 0.1.0
  * @category models
@@ -61,14 +64,15 @@ export interface Options extends Server.Options {
   readonly isInterruptible?: boolean | undefined
 }
 
-/** What `node:net` calls by other names. */
-const optionsOf = ({ host, ipv6Only, isInterruptible: _, ...options }: Options): Server.Options => ({
-  onHalfClose: "interrupt",
-  address: host,
-  domain: ipv6Only === true ? "IPv6" : "Dual",
-  ...options,
-  limits: { maxBody: Number.POSITIVE_INFINITY, ...options.limits }
-})
+/** What `node:net` calls by other names, and the defaults that differ. */
+const optionsOf = ({ host, ipv6Only, isInterruptible: _, limits, ...options }: Options): Server.Options =>
+  completed(options, {
+    onHalfClose: "interrupt",
+    unknownMethods: "handle",
+    address: host,
+    domain: ipv6Only === true ? "IPv6" : "Dual",
+    limits: completed(limits, Limits.nodeHttp)
+  } as const)
 
 /** An address whose URL can be asked for: `HttpServer.layerTestClient` and `logAddress` put it into one as it is. */
 const addressOf = ({ family, hostname, port }: Address): Platform.Address => ({

@@ -39,7 +39,10 @@ export interface Limits {
   readonly maxDrain: number
   /** Bytes read from the socket ahead of what the handler has asked for; beyond it the socket is paused. 64 KiB: one read. */
   readonly maxReadAhead: number
-  /** Requests answered on one connection; the last one says `Connection: close`. Unbounded unless it is given. */
+  /**
+   * Requests answered on one connection; the last one says `Connection: close`, and the others announce the number as
+   * `Keep-Alive: max=`. Unbounded unless it is given.
+   */
   readonly maxRequestsPerConnection: number
   /** From the first byte of a request to the end of its header section, in total; then 408. 10 s: no trickling. */
   readonly headerTimeout: Duration.Duration
@@ -56,8 +59,10 @@ export interface Limits {
    */
   readonly halfCloseTimeout: Duration.Duration
   /**
-   * A connection without any request under way; then it is closed silently. 60 s: longer than most client pools. With 0
-   * every answer is its connection's last one.
+   * A connection without any request under way. Responses announce it, in whole seconds, as `Keep-Alive: timeout=`, and
+   * the connection is closed silently 1 s after it: a request that is sent at the last moment is still answered. 75 s, as
+   * in nginx: longer than the 60 s after which common load balancers close. With 0 every response is its connection's
+   * last one; with `Infinity` nothing is announced.
    */
   readonly keepAliveTimeout: Duration.Duration
   /** Without progress while an answer waits for a client that does not read; then the connection is destroyed. 30 s. */
@@ -99,9 +104,48 @@ export const defaults: Limits = {
   bodyTimeout: Duration.seconds(30),
   bodyTotalTimeout: Duration.minutes(5),
   halfCloseTimeout: Duration.seconds(30),
-  keepAliveTimeout: Duration.seconds(60),
+  keepAliveTimeout: Duration.seconds(75),
   writeTimeout: Duration.seconds(30),
   lingerTimeout: Duration.seconds(1)
+}
+
+/**
+ * Limits that accept what `node:http` accepts by default: those of the entry `HttpServer` and of the test kit, so that an
+ * application that moves here, and a mock of it, refuse nothing that was served before.
+ *
+ * `node:http` has one bound of 16 KiB for the target and all fields, which counts neither separators nor white space; it
+ * leaves out, silently, fields beyond some 1,000. Here a request line has 32 KiB, and a header section 64 KiB of bytes as
+ * they are sent and 2,000 fields, beyond which the request is refused: a field that is left out may be the one that
+ * matters (RFC 9110 §5.4). Chunk extensions are bounded there chunk by chunk, at 16 KiB, and here in their sum. A client
+ * that reads slowly has 5 minutes without progress; there it has any time.
+ *
+ * @example
+ * ```ts
+ * import { Limits, Server } from "effect-asynchttpserver"
+ *
+ * // A native server for clients with long cookies.
+ * const live = Server.layer({ port: 8080, limits: { ...Limits.nodeHttp, maxBody: 1024 * 1024 } })
+ * console.log(Limits.nodeHttp.maxHeaders, typeof live)
+ * // 2000 object
+ * ```
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const nodeHttp: Limits = {
+  ...defaults,
+  maxRequestLine: 32 * 1024,
+  maxHeaderLine: Number.POSITIVE_INFINITY,
+  maxHeaderSection: 64 * 1024,
+  maxHeaders: 2000,
+  maxBody: Number.POSITIVE_INFINITY,
+  maxChunkExtensions: 16 * 1024 * 1024,
+  maxTrailerSection: 64 * 1024,
+  maxTrailers: 2000,
+  headerTimeout: Duration.seconds(60),
+  bodyTimeout: Duration.minutes(5),
+  bodyTotalTimeout: Duration.minutes(5),
+  writeTimeout: Duration.minutes(5)
 }
 
 /**

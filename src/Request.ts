@@ -60,6 +60,10 @@ export interface Request extends Inspectable.Inspectable {
   /** The host that was asked for, with its port if it was sent: the target's in absolute-form, else Host's. */
   readonly host: string
   readonly version: HttpVersion
+  /**
+   * The fields as they were sent, with one exception: where the target has an authority of its own (`originalUrl` in
+   * absolute-form, and CONNECT), Host is that authority, whatever was sent (RFC 9112 §3.2.2).
+   */
   readonly headers: HttpHeaders
   /** The peer's IP address, if its transport has one. The original calls it `hostname`. */
   readonly remoteAddress: Option.Option<string>

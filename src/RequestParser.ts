@@ -97,6 +97,21 @@ export interface Parser {
 }
 
 /**
+ * What a parser can be told besides its limits.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * What becomes of a request whose method is a token, but none of the nine of `HttpMethod.all`: `"reject"`, the default,
+   * is `Malformed` with the reason `MethodUnknown` (501); `"handle"` is a `Head` like any other, and the length of its
+   * method is bounded by `maxRequestLine` alone.
+   */
+  readonly unknownMethods?: "reject" | "handle" | undefined
+}
+
+/**
  * The service: makes a parser for a connection.
  *
  * @since 0.1.0
@@ -104,7 +119,7 @@ export interface Parser {
  */
 export class RequestParser extends Context.Tag("effect-asynchttpserver/RequestParser")<
   RequestParser,
-  { readonly make: (limits: Limits) => Parser }
+  { readonly make: (limits: Limits, options?: Options) => Parser }
 >() {}
 
 class Machine implements Parser {
@@ -113,8 +128,11 @@ class Machine implements Parser {
   private body: BodyDecoder | undefined
   private refused: Malformed | undefined
 
-  constructor(private readonly limits: Limits) {
-    this.head = new RequestHeadMachine(limits)
+  constructor(
+    private readonly limits: Limits,
+    { unknownMethods = "reject" }: Options
+  ) {
+    this.head = new RequestHeadMachine(limits, unknownMethods)
   }
 
   feed(bytes: Buffer): void {
@@ -179,7 +197,7 @@ class Machine implements Parser {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (limits: Limits): Parser => new Machine(limits)
+export const make = (limits: Limits, options: Options = {}): Parser => new Machine(limits, options)
 
 /**
  * The parser of RFC 9112, strict: see the table of the README for what it refuses.

@@ -100,6 +100,11 @@ export interface Options extends ListenOptions {
   /** What becomes of CONNECT: it is refused with 501 (default), or a handler may answer it, by `Response.tunnel`. */
   readonly onConnect?: "refuse" | "handle" | undefined
   /**
+   * What becomes of a method beyond the nine of `HttpMethod.all`: it is rejected with 501 (default), or a handler gets the
+   * request like any other, whatever token its method is (RFC 9110 §9.1).
+   */
+  readonly unknownMethods?: "reject" | "handle" | undefined
+  /**
    * What becomes of a connection when there is no room for it: it waits (default) as long as the waiting room has a place,
    * or is refused at once, with 503 and `Retry-After`. Without a place it is refused in any case.
    */
@@ -243,7 +248,8 @@ export const make = (
     const wrong = senselessOf(options, senses)
     const household = yield* makeHousehold(Limits.make(wrong === undefined ? limitsOf(options) : {}), {
       onConnect: options.onConnect ?? "refuse",
-      onHalfClose: options.onHalfClose ?? "answer"
+      onHalfClose: options.onHalfClose ?? "answer",
+      unknownMethods: options.unknownMethods ?? "reject"
     })
     const { roster } = household
     const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } =

@@ -37,7 +37,33 @@ describe("defaults", () => {
         writeTimeout,
         lingerTimeout
       ].map(Duration.toSeconds)
-    ).toStrictEqual([10, 30, 300, 30, 60, 30, 1])
+    ).toStrictEqual([10, 30, 300, 30, 75, 30, 1])
+  })
+})
+
+describe("nodeHttp", () => {
+  it("has the numbers that the README promises, and the others of the defaults", () => {
+    const differing = Object.entries(Limits.nodeHttp).filter(
+      ([name, limit]) => limit !== Limits.defaults[name as keyof Limits.Limits]
+    )
+    const numbers = differing.map(([name, limit]) => [
+      name,
+      Duration.isDuration(limit) ? Duration.toSeconds(limit) : limit
+    ])
+    expect(Object.fromEntries(numbers)).toStrictEqual({
+      maxRequestLine: 32768,
+      maxHeaderLine: Number.POSITIVE_INFINITY,
+      maxHeaderSection: 65536,
+      maxHeaders: 2000,
+      maxBody: Number.POSITIVE_INFINITY,
+      maxChunkExtensions: 16777216,
+      maxTrailerSection: 65536,
+      maxTrailers: 2000,
+      headerTimeout: 60,
+      bodyTimeout: 300,
+      bodyTotalTimeout: 300,
+      writeTimeout: 300
+    })
   })
 })
 

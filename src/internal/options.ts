@@ -35,8 +35,19 @@ export const senses = {
   interruptTimeout: isTimeout,
   onFull: isOneOf("wait", "refuse"),
   onHalfClose: isOneOf("answer", "interrupt"),
-  onConnect: isOneOf("refuse", "handle")
+  onConnect: isOneOf("refuse", "handle"),
+  unknownMethods: isOneOf("reject", "handle")
 } as const satisfies Record<string, Sense>
+
+/** Options completed with defaults: one that is `undefined`, as a configuration may have it, was not given. */
+export const completed = <Given extends object, Defaults extends object>(
+  given: Given | undefined,
+  defaults: Defaults
+): Defaults & Given => {
+  const options = Object.entries(given ?? {}).filter(([, value]) => value !== undefined)
+  // What is left of each is of its own type.
+  return { ...defaults, ...Object.fromEntries(options) } as Defaults & Given
+}
 
 /** An option as its `ValueError` names it. */
 export const said = (name: string, value: unknown): string => `${name}: ${Inspectable.toStringUnknown(value, 0)}`

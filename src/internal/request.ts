@@ -14,7 +14,7 @@ import type { HttpMethod } from "../HttpMethod.js"
 import type { HttpVersion } from "../HttpVersion.js"
 import type { Client, Request } from "../Request.js"
 import { type Exchange, ExchangeKey } from "./exchange.js"
-import { fromRequest } from "./headers.js"
+import { type Fields, fromRequest, indexOf } from "./headers.js"
 
 /** The parts of a request's head that a handler sees. */
 export interface Head {
@@ -25,6 +25,21 @@ export interface Head {
   readonly version: HttpVersion
   readonly fields: () => ReadonlyArray<string>
 }
+
+/** Whether a target has an authority of its own: absolute-form, and the authority-form of CONNECT (RFC 9112 §3.2). */
+const hasAuthority = (target: string): boolean => !target.startsWith("/") && target !== "*"
+
+/**
+ * The fields of a request whose target has an authority of its own: a server ignores the Host that was sent, and uses
+ * that authority (RFC 9112 §3.2.2). An application that looks at Host then sees what the request is for.
+ */
+const withHost = (fields: Fields, authority: string): Fields => {
+  const at = indexOf(fields, "host")
+  return at < 0 ? ["Host", authority, ...fields] : fields.map((each, i) => (i === at + 1 ? authority : each))
+}
+
+const headersOf = ({ authority, fields, target }: Head): HttpHeaders =>
+  fromRequest(hasAuthority(target) ? () => withHost(fields(), authority) : fields)
 
 const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
   Effect.suspend(() => {
@@ -108,7 +123,7 @@ export class RequestImpl extends Inspectable.Class implements Request {
   }
 
   get headers(): HttpHeaders {
-    return (this.madeHeaders ??= fromRequest(this.head.fields))
+    return (this.madeHeaders ??= headersOf(this.head))
   }
 
   get client(): Client {

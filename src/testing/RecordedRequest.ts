@@ -46,8 +46,13 @@ export interface RecordedRequest extends Inspectable.Inspectable {
   readonly path: string
   /** `url` from behind its question mark, read as a form's fields are. */
   readonly query: URLSearchParams
+  /** The host that was asked for, with its port if it was sent: the target's in absolute-form, else Host's. */
+  readonly host: string
   readonly version: HttpVersion
-  /** As they were sent: in that order, in that case. */
+  /**
+   * As they were sent: in that order, in that case. One exception: where the target has an authority of its own, Host is
+   * that authority, as the handler sees it (RFC 9112 §3.2.2).
+   */
   readonly headers: HttpHeaders
   /** Which connection of the server it came by, from 0 in the order in which they came. */
   readonly connection: number

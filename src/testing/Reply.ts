@@ -18,7 +18,7 @@ import * as Stream from "effect/Stream"
 import type { Answered, ValueError } from "../Errors.js"
 import type { HttpCode } from "../HttpCode.js"
 import * as HttpHeaders from "../HttpHeaders.js"
-import type { HttpMethod } from "../HttpMethod.js"
+import type { ExtensionMethod, KnownMethod } from "../HttpMethod.js"
 import { ExchangeKey } from "../internal/exchange.js"
 import type { Request } from "../Request.js"
 import { type Handler, type Responded, respond, respondStream, sendHeaders } from "../Response.js"
@@ -444,14 +444,17 @@ export const queue = <E = never, R = never>(
     }
   })
 
+/** The methods that a route can name: a slip of the pen is a type error. */
+type RouteMethod = KnownMethod | ExtensionMethod
+
 /**
  * A route: a method and a path, or a path for any method. `:name` is one segment of it, `*` at its end is all that is
- * left.
+ * left. A method that has no name in `HttpMethod` is for a route without a method, whose handler looks at the request's.
  *
  * @since 0.1.0
  * @category models
  */
-export type Route = `${HttpMethod} /${string}` | `/${string}`
+export type Route = `${RouteMethod} /${string}` | `/${string}`
 
 type NameOf<Segment extends string> = Segment extends `:${infer Name}` ? Name : Segment extends "*" ? Segment : never
 
@@ -465,7 +468,7 @@ type NamesOf<Path extends string> = Path extends `${infer Segment}/${infer Rest}
  * @since 0.1.0
  * @category models
  */
-export type Params<R> = R extends `${HttpMethod} ${infer Path}`
+export type Params<R> = R extends `${RouteMethod} ${infer Path}`
   ? { readonly [Name in NamesOf<Path>]: string }
   : R extends string
     ? { readonly [Name in NamesOf<R>]: string }

@@ -130,7 +130,8 @@ const strict: ReadonlyArray<Rule> = [
     name: "MethodUnknown",
     ours: "501",
     node: "reads the methods of WebDAV, UPnP, Icecast and more",
-    reason: "RFC 9110 §9.1: nine methods are implemented here, and 501 says that others are not.",
+    reason:
+      "RFC 9110 §9.1: nine methods are implemented, and 501 says that others are not, unless `unknownMethods` hands them over.",
     example: "PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n",
     accepts: oursRefuses(["MethodUnknown"])
   },
@@ -175,6 +176,14 @@ const strict: ReadonlyArray<Rule> = [
     accepts: oursRefuses(["Expectation"], /\r\nexpect:[^\r\n]*100-continue/i)
   },
   {
+    name: "members of Connection and Upgrade",
+    ours: "refuses an option that is no token, and an offer that is no protocol",
+    node: "looks for the options that it knows",
+    reason: "RFC 9110 §7.6.1, §7.8: lists of tokens. Whoever unquotes, splits or trims a member sees another one.",
+    example: 'GET / HTTP/1.1\r\nHost: a\r\nConnection: "b, close"\r\n\r\n',
+    accepts: oursRefuses(["HeaderField"], /\r\n(?:connection|upgrade):/i)
+  },
+  {
     name: "limits",
     ours: "413, 414, 431, and 400 for chunk extensions",
     node: "has no bound here: its own is another, and set aside",
@@ -190,6 +199,14 @@ const strict: ReadonlyArray<Rule> = [
       "A known deviation from RFC 9112 §7.1: the line of a size is bounded, and no body allowed needs more digits.",
     example: `${chunked}00000000000000000\r\n\r\n`,
     accepts: oursRefuses(["Chunk"], /\r\n[0-9a-f]{17,}/i)
+  },
+  {
+    name: "what is no chunk extension",
+    ours: "refuses a semicolon without a name, `=` without a name or a value, and quotes in the middle of a value",
+    node: "reads them",
+    reason: "RFC 9112 §7.1.1: readers that end such an extension at different bytes find different chunks.",
+    example: `${chunked}0;=\r\n\r\n`,
+    accepts: oursRefuses(["Chunk"], /\r\n[0-9a-f]+[ \t]*;/i)
   },
   {
     name: "trailers that are dropped",
@@ -313,13 +330,16 @@ const lenient: ReadonlyArray<Rule> = [
     accepts: nodeRefuses(["HPE_INVALID_CHUNK_SIZE"], /\r\n[0-9a-f]+[ \t]+(?:;[\t -~\x80-\xff]*(?:\r|$)|$)/i)
   },
   {
-    name: "what a chunk extension says",
-    ours: "ignores it up to CRLF, whatever it says",
-    node: "refuses what is no name and value",
+    name: "white space and obs-text within a chunk extension",
+    ours: "reads the chunk",
+    node: "refuses",
     reason:
-      "RFC 9112 §7.1.1: extensions that are not understood MUST be ignored; they end at CRLF exactly, bounded in sum.",
-    example: `${chunked}0;\xfc\r\n\r\n`,
-    accepts: nodeRefuses(["HPE_STRICT", "HPE_INVALID_CHUNK_SIZE"], /\r\n[0-9a-f]+[ \t]*;[\t -~\x80-\xff]*(?:\r|$)/i)
+      "RFC 9112 §7.1.1: bad white space stands around `=` and `;` and MUST be read; a quoted string has obs-text (RFC 9110 §5.6.4).",
+    example: `${chunked}0;a = b\r\n\r\n`,
+    accepts: nodeRefuses(
+      ["HPE_STRICT", "HPE_INVALID_CHUNK_SIZE"],
+      /\r\n[0-9a-f]+[ \t]*;(?:[!-~]*[ \t]|[\t -~]*"[\t -~]*[\x80-\xff])[\t -~\x80-\xff]*(?:\r|$)/i
+    )
   }
 ]
 

@@ -112,6 +112,8 @@ const fields = [
   "Expect: 100-continue",
   "Expect: x",
   "Upgrade: h2c",
+  'Connection: "a, close"',
+  'Connection: upgrade\r\nUpgrade: "a, h2c"',
   "X",
   ": y",
   "X:",
@@ -132,6 +134,24 @@ const sizes = [
   "1;a\r",
   "1;\0",
   "1 1"
+]
+
+/** What the extensions of a chunk are made of, right and wrong. */
+const partsOfExtensions = [
+  ";",
+  ";a",
+  ";a=b",
+  ' ; a = "b;c"',
+  "=",
+  "b",
+  '"',
+  "\\",
+  '\\"',
+  " ",
+  "\t",
+  ",",
+  "\xfc",
+  "\x7f"
 ]
 
 type Change = (text: string, random: Random) => string
@@ -181,6 +201,10 @@ const changes: ReadonlyArray<Change> = [
   // Of chunks.
   replaceOne(/^[0-9a-fA-F]+(?=[\r; ])/gm, anyOf(sizes)),
   replaceOne(/^[0-9a-fA-F]+(?=[\r; ])/gm, (size, random) => size + random.pick(blanks)),
+  replaceOne(/(?<=^[0-9a-fA-F]+)[ \t]*(?:;[^\r\n]*)?(?=\r\n)/gm, (extensions, random) => {
+    const parts = Array.from({ length: 1 + random.below(6) }, () => random.pick(partsOfExtensions))
+    return random.pick([extensions, ""]) + parts.join("")
+  }),
   // Of lines, and of anything.
   replaceOne(/\r\n/g, anyOf(lineEnds)),
   replaceOne(/\r\n/g, anyOf(lineEnds)),

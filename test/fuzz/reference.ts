@@ -63,7 +63,7 @@ const needMore = (): never => {
 
 /** RFC 9110 §5.6.2. */
 const tchar = /[!#$%&'*+\-.^_`|~0-9A-Za-z]/
-/** RFC 9110 §5.5: VCHAR, obs-text, SP and HTAB, as in every value, and in a chunk extension. */
+/** RFC 9110 §5.5: VCHAR, obs-text, SP and HTAB, as in every value. */
 const valueChar = /[\t\x20-\x7e\x80-\xff]/
 /** RFC 9112 §3.2, as wide as browsers are: visible ASCII, and no fragment (protocol.md). */
 const targetChar = /[\x21\x22\x24-\x7e]/
@@ -128,6 +128,18 @@ const fieldLine = (reason: Reason): ReadonlyArray<Part> => [
   part(valueChar, [0, Number.POSITIVE_INFINITY], always(reason)),
   ...letters("\r\n", reason)
 ]
+
+/** RFC 9112 §7.1.1: `BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ]`; RFC 9110 §5.6.4: quoted-string. */
+const tchars = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+(?![!#$%&'*+\\-.^_`|~0-9A-Za-z])"
+const quotedText = "(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*"
+const beforeValue = `[ \\t]*;[ \\t]*${tchars}[ \\t]*=[ \\t]*`
+const extension = `(?:${beforeValue}(?:${tchars}|"${quotedText}")|[ \\t]*;[ \\t]*${tchars}(?![ \\t]*=))`
+const wholeExtensions = new RegExp(`^${extension}*$`)
+/** As far as they are right: whole ones, and what may become one more. */
+const extensionsSoFar = new RegExp(
+  `${extension}*(?:${beforeValue}(?:"${quotedText}\\\\?)?|[ \\t]*;[ \\t]*(?:${tchars}[ \\t]*)?|[ \\t]*)`,
+  "y"
+)
 
 const trim = (value: string): string => /^[ \t]*((?:[\s\S]*[^ \t])?)[ \t]*$/.exec(value)?.[1] ?? ""
 
@@ -202,6 +214,9 @@ const members = (values: ReadonlyArray<string>): ReadonlyArray<string> =>
     .filter((member) => member !== "")
 
 const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
+const isToken = new RegExp(`^${token}$`)
+/** RFC 9110 §7.8: `protocol-name ["/" protocol-version]`. */
+const isTokenOrTwo = new RegExp(`^${token}(?:/${token})?$`)
 /**
  * RFC 9110 §10.1.4: `token *( OWS ";" OWS token BWS "=" BWS ( token / quoted-string ) )`. A quoted string with a comma or
  * a backslash in it is refused like no coding at all: who cuts a list at every comma sees other codings there.
@@ -375,7 +390,11 @@ class Reader {
     if (expectations.some((each) => each !== "100-continue")) refuse("Expectation")
 
     // RFC 9110 §7.6.1, RFC 9112 §9.3; RFC 9110 §7.8: an offer names a protocol, and Connection names it.
+    // What is no token there is refused: who unquotes, splits or trims it sees another option.
     const options = members(valuesOf("connection"))
+    if (!options.every((each) => isToken.test(each))) refuse("HeaderField")
+    const protocols = minor > 0 && options.includes("upgrade") ? members(valuesOf("upgrade")) : []
+    if (!protocols.every((each) => isTokenOrTwo.test(each))) refuse("HeaderField")
     return {
       method,
       target,
@@ -385,7 +404,7 @@ class Reader {
       framing,
       keepAlive: !options.includes("close") && (minor > 0 || options.includes("keep-alive")),
       expectsContinue: expectations.length > 0,
-      offersUpgrade: minor > 0 && options.includes("upgrade") && members(valuesOf("upgrade")).length > 0,
+      offersUpgrade: protocols.length > 0,
       fields,
       body: "",
       trailers: [],
@@ -420,12 +439,12 @@ class Reader {
       const size = BigInt(`0x${digits}`)
       total += size
       if (total > BigInt(Number.MAX_SAFE_INTEGER) || Number(total) > limits.maxBody) refuse("BodyTooLarge")
-      // §7.1.1: bounded in sum, and ignored; white space belongs to an extension, and may not stand alone.
-      const extension = this.while(/[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?/y)
+      // §7.1.1: bounded in sum, and ignored when they are well-formed.
+      const extension = this.while(extensionsSoFar)
       extensions += extension.length
       if (extensions > limits.maxChunkExtensions) refuse("ChunkExtensions")
       if (this.at === text.length) needMore()
-      if (/^[ \t]+$/.test(extension)) refuse("Chunk")
+      if (!wholeExtensions.test(extension)) refuse("Chunk")
       this.crlf("Chunk")
       if (size === 0n) break
       this.data(Number(size))

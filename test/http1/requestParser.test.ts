@@ -360,6 +360,23 @@ describe("properties", () => {
   const pairsOf = (all: ReadonlyArray<readonly [string, string, string, string]>): ReadonlyArray<string> =>
     all.flatMap((each) => [each[0], each[1]])
 
+  // RFC 9112 §7.1.1: what stands between the size of a chunk and its line end.
+  const token = textOf("!#$%&'*+-.^_`|~09azAZ", { minLength: 1, maxLength: 5 })
+  const quoted = FastCheck.array(
+    FastCheck.oneof(
+      FastCheck.constantFrom(...`\t${range(0x20, 0x7e)}${range(0x80, 0xff)}`).filter((each) => !'"\\'.includes(each)),
+      FastCheck.constantFrom(...`\t${range(0x20, 0x7e)}${range(0x80, 0xff)}`).map((each) => `\\${each}`)
+    ),
+    { maxLength: 5 }
+  ).map((each) => `"${each.join("")}"`)
+  const assigned = FastCheck.tuple(blank, blank, FastCheck.oneof(token, quoted)).map(
+    ([before, after, given]) => `${before}=${after}${given}`
+  )
+  const extension = FastCheck.tuple(blank, blank, token, FastCheck.option(assigned, { nil: "" })).map(
+    ([before, after, named, given]) => `${before};${after}${named}${given}`
+  )
+  const extensions = FastCheck.array(extension, { maxLength: 3 }).map((each) => each.join(""))
+
   const byte = range(0, 255)
   const bodyOf = FastCheck.oneof(
     FastCheck.constant({ lines: "", fields: [] as ReadonlyArray<string>, text: "", says: {} }),
@@ -370,12 +387,7 @@ describe("properties", () => {
       says: { body: text, framing: { _tag: "Length" as const, length: text.length } }
     })),
     FastCheck.tuple(
-      FastCheck.array(
-        FastCheck.tuple(textOf(byte, { minLength: 1, maxLength: 20 }), FastCheck.option(value, { nil: undefined })),
-        {
-          maxLength: 5
-        }
-      ),
+      FastCheck.array(FastCheck.tuple(textOf(byte, { minLength: 1, maxLength: 20 }), extensions), { maxLength: 5 }),
       // A name of so many characters is none of those that are dropped.
       FastCheck.array(
         field.map(([each, ...rest]) => [`${each}-longer-than-any-known-one`, ...rest] as const),
@@ -385,10 +397,7 @@ describe("properties", () => {
       lines: "Transfer-Encoding: chunked\r\n",
       fields: ["Transfer-Encoding", "chunked"],
       text: `${chunks
-        .map(
-          ([data, extension]) =>
-            `${data.length.toString(16)}${extension === undefined ? "" : `;${extension}`}\r\n${data}\r\n`
-        )
+        .map(([data, extensions]) => `${data.length.toString(16)}${extensions}\r\n${data}\r\n`)
         .join("")}0\r\n${linesOf(trailers)}\r\n`,
       says: {
         body: chunks.map(([data]) => data).join(""),

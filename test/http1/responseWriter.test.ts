@@ -267,6 +267,80 @@ describe("Connection", () => {
   })
 })
 
+describe("Keep-Alive", () => {
+  const keepAlive = "timeout=75, max=100"
+  const hintOf = (outline: Partial<ResponseWriter.ResponseOutline>, ...fields: ReadonlyArray<string>) => {
+    const { text } = head({ contentLength: 0, keepAlive, ...outline, fields })
+    return linesOf(text).filter((line) => /^(connection|keep-alive):/i.test(line))
+  }
+  const hint = "Keep-Alive: timeout=75, max=100"
+
+  it.each<readonly [string, Partial<ResponseWriter.ResponseOutline>, ReadonlyArray<string>, ReadonlyArray<string>]>([
+    ["is sent on a connection that goes on", {}, [], ["Connection: keep-alive", hint]],
+    ["is sent to HTTP/1.0 that is kept", { minor: 0 }, [], ["Connection: keep-alive", hint]],
+    ["is sent with HEAD", { method: "HEAD" }, [], ["Connection: keep-alive", hint]],
+    ["is sent with a 204", { status: 204 }, [], ["Connection: keep-alive", hint]],
+    ["is sent with chunks", { contentLength: undefined }, [], ["Connection: keep-alive", hint]],
+    ["is not sent with close", { reuse: false }, [], ["Connection: close"]],
+    ["is not sent with the handler's close", {}, ["Connection", "close"], ["Connection: close"]],
+    ["is not sent where the end ends the content", { contentLength: undefined, minor: 0 }, [], ["Connection: close"]],
+    ["is not sent where there is none", { keepAlive: undefined }, [], []],
+    [
+      "gives way to the handler's own",
+      {},
+      ["Keep-Alive", "timeout=3"],
+      ["Connection: keep-alive", "Keep-Alive: timeout=3"]
+    ],
+    [
+      "gives way to it in any case",
+      {},
+      ["keep-alive", "timeout=3"],
+      ["Connection: keep-alive", "Keep-Alive: timeout=3"]
+    ],
+    [
+      "of the handler's own is sent where the server has none",
+      { keepAlive: undefined },
+      ["Keep-Alive", "timeout=3"],
+      ["Connection: keep-alive", "Keep-Alive: timeout=3"]
+    ],
+    [
+      "of the handler's own is not sent with close",
+      { reuse: false },
+      ["Keep-Alive", "timeout=3"],
+      ["Connection: close"]
+    ],
+    ["is sent beside the handler's keep-alive", {}, ["Connection", "keep-alive"], ["Connection: keep-alive", hint]],
+    [
+      "is sent beside its keep-alive among others",
+      {},
+      ["Connection", "x, Keep-Alive"],
+      ["Connection: keep-alive, x", hint]
+    ],
+    ["is left out where the handler decides of Connection", {}, ["Connection", "x"], ["Connection: x"]],
+    ["is sent beside an offer of the server's", {}, ["Upgrade", "h2c"], ["Connection: keep-alive, upgrade", hint]],
+    ["is left out beside an empty Connection no more", {}, ["Connection", ""], ["Connection: keep-alive", hint]]
+  ])("%s", (_, outline, fields, lines) => {
+    expect(hintOf(outline, ...fields)).toStrictEqual(lines)
+  })
+
+  it("is that of each response, whatever the one before it had", () => {
+    for (const each of ["timeout=1", "timeout=2", undefined, "timeout=1"]) {
+      expect(hintOf({ keepAlive: each })).toStrictEqual(
+        each === undefined ? [] : ["Connection: keep-alive", `Keep-Alive: ${each}`]
+      )
+    }
+  })
+
+  it("is not written when it cannot be, and is that of one field", () => {
+    const refused = (...fields: ReadonlyArray<string>) => writer.head({ ...plain, keepAlive, fields })
+    expect(refused("Keep-Alive", "a\r\nb")).toMatchObject({ _tag: "Refused", reason: "HeaderValue" })
+    expect(hintOf({}, "Keep-Alive", "timeout=3", "keep-alive", "max=5")).toStrictEqual([
+      "Connection: keep-alive",
+      "Keep-Alive: timeout=3, max=5"
+    ])
+  })
+})
+
 describe("the status line and the fields", () => {
   it("has one line for every code, with the phrase or without one", () => {
     for (let status = 200; status <= 599; status++) {

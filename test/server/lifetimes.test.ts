@@ -685,7 +685,9 @@ describe("an idle connection", () => {
       connection.send(requestText("GET /"))
       yield* connection.answer()
       yield* settled
-      yield* advance(60_000)
+      yield* advance(75_999)
+      expect(connection.ending).toBe(undefined)
+      yield* advance(1)
       expect(yield* connection.ended).toBe("end")
     })
   )
@@ -717,7 +719,7 @@ describe("deadlines", () => {
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(hello)
       const connection = yield* connect
-      yield* sleepsUntil(60_000)
+      yield* sleepsUntil(75_000)
       yield* advance(50_000)
       connection.send("G")
       yield* sleepsUntil(60_000)

@@ -101,7 +101,7 @@ describe("close in the middle", () => {
       yield* wire.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]) + requestText("GET /3"))
       const answers = parseAnswers(yield* wire.readToEnd)
       expect(answers.map(({ text }) => text)).toStrictEqual(["/1", "/2"])
-      expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual([undefined, "close"])
+      expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual(["keep-alive", "close"])
       expect(handled).toStrictEqual(["/1", "/2"])
     })
   )
@@ -126,7 +126,7 @@ describe("close in the middle", () => {
       const wire = yield* connect(port)
       yield* wire.send(gets(5))
       const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual([undefined, undefined, "close"])
+      expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual(["keep-alive", "keep-alive", "close"])
     })
   )
 
@@ -274,7 +274,7 @@ describe("the farewell", () => {
         yield* wire.send(Buffer.alloc(size, "x"))
         const answer = yield* wire.readAnswer()
         expect(answer.text).toBe("ignored")
-        expect(answer.header("Connection")).toBe(size > 256 * 1024 ? "close" : undefined)
+        expect(answer.header("Connection")).toBe(size > 256 * 1024 ? "close" : "keep-alive")
         yield* wire.halfClose
         expect(yield* wire.ending).toBe("FIN")
       }

@@ -14,7 +14,7 @@ import { type Client, clients, codeOf } from "./clients.js"
 const hello: Response.Handler = (request) => Response.respond(request, 200, "Hello World")
 
 /** Longer than the head of `hello`, shorter than its answer. */
-const inContent = 80
+const inContent = 130
 
 const hour = "1 hour"
 

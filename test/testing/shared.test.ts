@@ -38,11 +38,11 @@ overBoth((transport) => {
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         expect((yield* server.connections).map(({ state }) => state)).toStrictEqual(["idle"])
-        yield* TestServer.advance("61 seconds")
+        yield* TestServer.advance("76 seconds")
         expect(yield* server.connections).toStrictEqual([])
         const fiber = yield* Effect.fork(get)
         yield* TestServer.advance("30 seconds")
-        expect(yield* ended(fiber)).toStrictEqual(Option.some("at 121"))
+        expect(yield* ended(fiber)).toStrictEqual(Option.some("at 136"))
       })
     )
   })

@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { KeyError, ValueError } from "../../src/Errors.js"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
+import * as HttpMethod from "../../src/HttpMethod.js"
 import type { Request } from "../../src/Request.js"
 import {
   type BodyWriter,
@@ -26,6 +27,15 @@ import { equals } from "./equals.js"
 class Missing extends Data.TaggedError("Missing")<{ readonly id: string }> {}
 class Denied extends Data.TaggedError("Denied")<object> {}
 class Users extends Context.Tag("Users")<Users, { readonly find: (id: string) => Effect.Effect<string, Missing> }>() {}
+
+/** A method is any token; the nine can be told from it. */
+export const methods = (request: Request): HttpMethod.KnownMethod | "other" => {
+  const method: HttpMethod.HttpMethod = request.method
+  const own: typeof method = "BREW"
+  // @ts-expect-error: it may be any other
+  const nine: HttpMethod.KnownMethod = own
+  return HttpMethod.isHttpMethod(request.method) ? request.method : nine === "GET" ? nine : "other"
+}
 
 const report = { onFailure: () => Effect.void }
 

@@ -29,6 +29,10 @@ const routes = Reply.byRoute({
     equals<typeof params, Readonly<Record<never, string>>>()
     return late()
   },
+  "PROPFIND /a/:b": (_, params) => {
+    equals<typeof params, { readonly b: string }>()
+    return late()
+  },
   "GET /file": Reply.file("a"),
   "GET /user": user({ id: 1 })
 })

@@ -4,7 +4,11 @@
  */
 import ts from "typescript"
 
-const provers: ReadonlySet<string> = new Set(["proves", "provesInTestTime", "provesByRows"])
+/** What asks the native server alone. */
+const provers: ReadonlySet<string> = new Set(["proves", "provesInTestTime"])
+
+/** What asks every subject: the native server, and the drop-in. */
+const proversOfEach: ReadonlySet<string> = new Set(["provesOfEach", "provesOfEachInTestTime", "provesByRows"])
 
 const withoutTypes = (node: ts.Expression): ts.Expression =>
   ts.isAsExpression(node) || ts.isSatisfiesExpression(node) || ts.isParenthesizedExpression(node)
@@ -38,12 +42,21 @@ const textsOf = (node: ts.Expression): ReadonlyArray<string> => {
   throw new Error(`which requirement ${node.getText()} is cannot be seen`)
 }
 
-export const proofsIn = (text: string): ReadonlyArray<string> => {
-  const proofs: Array<string> = []
+export interface Proof {
+  readonly id: string
+  /** Whether every subject is asked. */
+  readonly isOfEach: boolean
+}
+
+export const proofsIn = (text: string): ReadonlyArray<Proof> => {
+  const proofs: Array<Proof> = []
   const visit = (node: ts.Node): void => {
-    if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && provers.has(node.expression.text)) {
+    if (ts.isCallExpression(node) && ts.isIdentifier(node.expression)) {
+      const isOfEach = proversOfEach.has(node.expression.text)
       const [id] = node.arguments
-      if (id !== undefined) proofs.push(...textsOf(id))
+      if (id !== undefined && (isOfEach || provers.has(node.expression.text))) {
+        for (const each of textsOf(id)) proofs.push({ id: each, isOfEach })
+      }
     }
     ts.forEachChild(node, visit)
   }

@@ -16,10 +16,14 @@ const files = folders.flatMap((folder) =>
     .map((name) => `${folder}/${name}`)
 )
 
-/** The ids that a file's tests prove, by the file. */
-const proofs = new Map(files.map((file) => [file, new Set(proofsIn(readFileSync(`${root}${file}`, "utf8")))]))
+/** What a file's tests prove, by the file. */
+const proofs = new Map(files.map((file) => [file, proofsIn(readFileSync(`${root}${file}`, "utf8"))]))
 
-const proofOf = ({ id }: Numbered): string | undefined => files.find((file) => proofs.get(file)?.has(id))
+const proofOf = ({ id }: Numbered): string | undefined =>
+  files.find((file) => proofs.get(file)?.some((proof) => proof.id === id))
+
+const isProvenOfEach = ({ id }: Numbered): boolean =>
+  Array.from(proofs.values()).some((proofs) => proofs.some((proof) => proof.id === id && proof.isOfEach))
 
 /** The requirements of one RFC; a section is named once, and leads to its test. */
 const tableOf = (rfc: string): string => {
@@ -49,8 +53,9 @@ const table = (): string => {
   const isMust = ({ level }: { readonly level: Level }): boolean => level.startsWith("MUST")
   return [
     `${ours.length} requirements of RFC 9112 and RFC 9110 concern this server, ${ours.filter(isMust).length} of them with MUST or MUST NOT. Each has a test that names it,`,
-    "to which its section leads. Rows of bytes are sent over raw sockets, whole and, where their limits leave room, with other requests",
-    "around them; and in memory byte by byte, and cut at every byte.",
+    `to which its section leads. All but ${ours.filter(({ nativeOnly }) => nativeOnly !== undefined).length} are asked of this server and of an application of \`@effect/platform\` alike; those are about what such an`,
+    "application cannot do: tunnels, trailers, lists of a field. Rows of bytes are sent over raw sockets, whole and, where their limits leave",
+    "room, with other requests around them; and in memory byte by byte, and cut at every byte.",
     "",
     "[requirements.ts](test/wire/requirements.ts) lists all that RFC 9112 demands or recommends, and what RFC 9110 asks of senders, recipients",
     "and origin servers in §2 to §15, where one line may stand for a section about what applications answer. It leaves out what RFC 9110 asks",
@@ -77,6 +82,13 @@ describe("the requirements", () => {
     expect(unproven.map(({ id }) => id)).toStrictEqual([])
   })
 
+  it("that an application can observe are asked of the native server and of the drop-in", () => {
+    const ofOne = all.filter((each) => concernsUs(each) && each.nativeOnly === undefined && !isProvenOfEach(each))
+    expect(ofOne.map(({ id }) => id)).toStrictEqual([])
+    const reasonless = all.filter((each) => each.nativeOnly !== undefined && isProvenOfEach(each))
+    expect(reasonless.map(({ id }) => id)).toStrictEqual([])
+  })
+
   it("that do not concern us are not claimed to be proven", () => {
     const claimed = all.filter((each) => !concernsUs(each) && proofOf(each) !== undefined)
     expect(claimed.map(({ id }) => id)).toStrictEqual([])
@@ -84,7 +96,7 @@ describe("the requirements", () => {
 
   it("that tests name are there", () => {
     const ids = new Set<string>(all.map(({ id }) => id))
-    const named = Array.from(proofs.values()).flatMap((each) => Array.from(each))
+    const named = Array.from(proofs.values()).flatMap((proofs) => proofs.map(({ id }) => id))
     expect(named.filter((id) => !ids.has(id))).toStrictEqual([])
   })
 
@@ -100,7 +112,9 @@ describe("the requirements", () => {
       for (const [what, id] of [["c", "9112/1/c"], ["d", "9112/1/d"]] as ReadonlyArray<Pair>) proves(id, what, test)
       for (const unused of ["9112/1/unused"]) it(unused, test)
     `
-    expect(proofsIn(text)).toStrictEqual(["test", "rows", "a", "b", "c", "d"].map((name) => `9112/1/${name}`))
+    expect(proofsIn(text)).toStrictEqual(
+      ["test", "rows", "a", "b", "c", "d"].map((name) => ({ id: `9112/1/${name}`, isOfEach: name === "rows" }))
+    )
     expect(() => proofsIn("proves(someId, how, test)")).toThrow("someId")
   })
 

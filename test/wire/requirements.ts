@@ -1,8 +1,9 @@
 /**
  * What RFC 9112 asks for with MUST, SHOULD and RECOMMENDED and their opposites, in its order and in our words; and what
  * RFC 9110 asks for in §2 to §15 of senders, recipients, servers and origin servers. Where the latter is about what an
- * application answers, one line may stand for a section. The tests of rfc9112/ and rfc9110/ name what they prove,
- * requirements.test.ts sees to it that nothing is left out, and the README's table is made from here.
+ * application answers, one line may stand for a section. The tests of rfc9112/ and rfc9110/ name what they prove, each of
+ * the native server and of the drop-in; requirements.test.ts sees to it that nothing is left out, and the README's table is
+ * made from here.
  */
 
 export type Level = "MUST" | "MUST NOT" | "SHOULD" | "SHOULD NOT" | "RECOMMENDED"
@@ -14,11 +15,20 @@ export interface Requirement {
   readonly notOurs?: string
   /** Why we do otherwise in some case, which the sentence's test shows too. */
   readonly deviation?: string
+  /** Why an application of `@effect/platform` cannot observe it; `undefined` when its test asks the drop-in too. */
+  readonly nativeOnly?: string
 }
 
 const ours = (level: Level, sentence: string): Requirement => ({ level, sentence })
 
 const deviates = (level: Level, sentence: string, deviation: string): Requirement => ({ level, sentence, deviation })
+
+/** Concerns us, and only by the API of the native server. */
+const ofNativeAPI =
+  (nativeOnly: string) =>
+  (level: Level, sentence: string): Requirement => ({ level, sentence, nativeOnly })
+
+const tunnels = ofNativeAPI("no response of @effect/platform is a tunnel")
 
 const notOurs =
   (reason: string) =>
@@ -76,7 +86,7 @@ export const requirements = {
   "9112/6.1/chunked-last-sent": client("MUST", "a request with any coding ends in chunked"),
   "9112/6.1/coding-of-answers": ours("MUST", "an answer with a coding ends in chunked, or with the connection"),
   "9112/6.1/coding-where-none-may-be": ours("MUST NOT", "no Transfer-Encoding in 1xx and 204"),
-  "9112/6.1/coding-of-connect": ours("MUST NOT", "no Transfer-Encoding in 2xx to CONNECT"),
+  "9112/6.1/coding-of-connect": tunnels("MUST NOT", "no Transfer-Encoding in 2xx to CONNECT"),
   "9112/6.1/coding-to-old-servers": client("MUST NOT", "none to a server that may be HTTP/1.0"),
   "9112/6.1/coding-to-old-clients": ours("MUST NOT", "no Transfer-Encoding to an HTTP/1.0 client"),
   "9112/6.1/unknown-coding": ours("SHOULD", "an unknown coding is answered 501"),
@@ -190,7 +200,10 @@ export const requirements = {
   "9110/5.6.3/optional": ours("SHOULD", "white space that the server writes is one space where it is usual, or none"),
   "9110/5.6.3/bad-sent": ours("MUST NOT", "no white space is sent where it is allowed for old times' sake alone"),
   "9110/5.6.3/bad": ours("MUST", "white space of that kind is read, and is no part of anything"),
-  "9110/5.6.4/quoted-pair": ours("MUST", "a backslash in a quoted string stands for the character behind it"),
+  "9110/5.6.4/quoted-pair": ofNativeAPI("no headers of @effect/platform are split into lists")(
+    "MUST",
+    "a backslash in a quoted string stands for the character behind it"
+  ),
   "9110/5.6.4/quoted-pair-sent": application("SHOULD NOT", "nothing is quoted that need not be"),
   "9110/5.6.7/received": application("MUST", "all three forms of a date are read"),
   "9110/5.6.7/date": ours("MUST", "dates are sent as IMF-fixdate"),
@@ -202,7 +215,10 @@ export const requirements = {
   ),
   "9110/6.2/own-version": ours("MUST NOT", "no version is sent but HTTP/1.1"),
   "9110/6.2/minor": ours("SHOULD", "a higher minor version is served as HTTP/1.1"),
-  "9110/6.5.1/sent": ours("MUST NOT", "no trailer is sent that frames, routes or authenticates"),
+  "9110/6.5.1/sent": ofNativeAPI("no response of @effect/platform has trailers")(
+    "MUST NOT",
+    "no trailer is sent that frames, routes or authenticates"
+  ),
   "9110/6.5.1/merged": ours("MUST NOT", "no trailer becomes a header"),
   "9110/6.5.1/needed": application("SHOULD NOT", "no trailer is sent that a client cannot do without"),
   "9110/6.5.2/lists": author("MUST", "trailers that may be repeated are defined as lists"),
@@ -236,7 +252,7 @@ export const requirements = {
   "9110/8.6/length-of-head": ours("MUST NOT", "HEAD has the Content-Length of GET, or none"),
   "9110/8.6/length-of-304": ours("MUST NOT", "304 has the Content-Length of 200, or none"),
   "9110/8.6/length-where-none-may-be": ours("MUST NOT", "no Content-Length in 1xx and 204"),
-  "9110/8.6/length-of-connect": ours("MUST NOT", "no Content-Length in 2xx to CONNECT"),
+  "9110/8.6/length-of-connect": tunnels("MUST NOT", "no Content-Length in 2xx to CONNECT"),
   "9110/8.6/length-known": ours("SHOULD", "a length that is known is sent as Content-Length"),
   "9110/8.6/overflow": ours("MUST", "large lengths neither overflow nor lose digits"),
   "9110/8.6/wrong-length": ours("MUST NOT", "no length is passed on that is known to be wrong"),
@@ -254,7 +270,7 @@ export const requirements = {
   "9110/9.3.4/put": application("MUST", "PUT is answered by what it has done, with validators of what it has stored"),
   "9110/9.3.5/delete": application("SHOULD", "DELETE is answered 202, 204 or 200"),
   "9110/9.3.6/port": ours("MUST", "CONNECT to an empty or invalid port is refused"),
-  "9110/9.3.6/framing": ours("MUST NOT", "2xx to CONNECT has neither Transfer-Encoding nor Content-Length"),
+  "9110/9.3.6/framing": tunnels("MUST NOT", "2xx to CONNECT has neither Transfer-Encoding nor Content-Length"),
   "9110/9.3.7/options": application("SHOULD", "OPTIONS is answered with what the resource can do"),
   "9110/9.3.8/trace": application("SHOULD", "TRACE is answered with the request, without what is secret"),
   "9110/10.1.1/of-1.0": ours("MUST", "100-continue in HTTP/1.0 is ignored"),

@@ -7,7 +7,8 @@
  * @internal
  */
 import type { Limits } from "../../Limits.js"
-import { CR, HEX, HTAB, LF, SEMICOLON, SP, textOf, VALUE } from "./chars.js"
+import { CR, HEX, LF, textOf } from "./chars.js"
+import { Complete, ExtensionsEnd, MalformedExtension, nextExtensionState } from "./chunkExtensions.js"
 import { FieldLines } from "./fieldLines.js"
 import type { Input } from "./input.js"
 import { type Malformed, malformed } from "./verdict.js"
@@ -107,13 +108,12 @@ export const isForbiddenTrailer = (name: string): boolean => forbiddenTrailers.h
 const maxSizeDigits = 16
 
 const Size = 0
-const AfterSize = 1
-const Extension = 2
-const SizeLF = 3
-const Data = 4
-const DataCR = 5
-const DataLF = 6
-const Trailers = 7
+const Extensions = 1
+const SizeLF = 2
+const Data = 3
+const DataCR = 4
+const DataLF = 5
+const Trailers = 6
 
 /** A body in chunks. @internal */
 export class ChunkedDecoder implements BodyDecoder {
@@ -121,6 +121,7 @@ export class ChunkedDecoder implements BodyDecoder {
   private size = 0
   private digits = 0
   private total = 0
+  private extension = Complete
   private extensionBytes = 0
   private readonly trailers: Array<string> = []
   private readonly fieldLines: FieldLines
@@ -167,18 +168,8 @@ export class ChunkedDecoder implements BodyDecoder {
     switch (this.state) {
       case Size:
         return HEX[byte]! < 16 ? this.sizeDigit(HEX[byte]!) : this.afterSize(byte)
-      case AfterSize:
-        // White space may only lead to an extension (RFC 9112 §7.1.1).
-        if (byte === SEMICOLON) this.state = Extension
-        else if (byte !== SP && byte !== HTAB) return malformed("Chunk", "white space behind a chunk size")
-        return this.extensionByte()
-      case Extension:
-        if (byte === CR) {
-          this.state = SizeLF
-          return undefined
-        }
-        if (VALUE[byte] === 0) return malformed("Chunk", "a control character in a chunk extension")
-        return this.extensionByte()
+      case Extensions:
+        return this.extensionByte(byte)
       case SizeLF:
         if (byte !== LF) return malformed("Chunk", "a bare CR")
         this.state = this.size === 0 ? Trailers : Data
@@ -204,8 +195,7 @@ export class ChunkedDecoder implements BodyDecoder {
 
   private afterSize(byte: number): Malformed | undefined {
     if (this.digits === 0) return malformed("Chunk", "no chunk size")
-    if (byte !== CR && byte !== SEMICOLON && byte !== SP && byte !== HTAB)
-      return malformed("Chunk", "no hexadecimal digit")
+    if (nextExtensionState(Complete, byte) === MalformedExtension) return malformed("Chunk", "no hexadecimal digit")
     this.total += this.size
     // Beyond the safe integers a size is no longer what was sent, however much is allowed.
     if (this.total > this.limits.maxBody || !Number.isSafeInteger(this.total)) {
@@ -215,11 +205,18 @@ export class ChunkedDecoder implements BodyDecoder {
       this.state = SizeLF
       return undefined
     }
-    this.state = byte === SEMICOLON ? Extension : AfterSize
-    return this.extensionByte()
+    this.state = Extensions
+    this.extension = Complete
+    return this.extensionByte(byte)
   }
 
-  private extensionByte(): Malformed | undefined {
+  private extensionByte(byte: number): Malformed | undefined {
+    this.extension = nextExtensionState(this.extension, byte)
+    if (this.extension === MalformedExtension) return malformed("Chunk", "a malformed chunk extension")
+    if (this.extension === ExtensionsEnd) {
+      this.state = SizeLF
+      return undefined
+    }
     return ++this.extensionBytes > this.limits.maxChunkExtensions
       ? malformed("ChunkExtensions", `${this.extensionBytes} bytes`)
       : undefined

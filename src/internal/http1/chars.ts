@@ -80,6 +80,14 @@ export const isName = (buf: Uint8Array, from: number, to: number, lower: string)
   return true
 }
 
+/** Whether a text is `1*tchar` (RFC 9110 §5.6.2). @internal */
+export const isToken = (text: string): boolean => {
+  for (let i = 0; i < text.length; i++) {
+    if (TOKEN[text.charCodeAt(i)] !== 1) return false
+  }
+  return text.length > 0
+}
+
 /** Bytes as text, one character a byte: obs-text is kept as it came (RFC 9110 §5.5). @internal */
 export const textOf = (buf: Buffer, from: number, to: number): string => buf.toString("latin1", from, to)
 

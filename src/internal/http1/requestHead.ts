@@ -12,11 +12,11 @@ import type { HttpVersion } from "../../HttpVersion.js"
 import type { Limits } from "../../Limits.js"
 import { membersOf, partsOf } from "../lists.js"
 import { isAuthority, type Target, targetOf } from "./authority.js"
-import { isName, sameOrTextOf, textOf } from "./chars.js"
+import { isName, isToken, sameOrTextOf, textOf } from "./chars.js"
 import { FieldLines, fieldsOf } from "./fieldLines.js"
 import { type Framing, framingOf, noBody } from "./framing.js"
 import type { Input } from "./input.js"
-import { RequestLine } from "./requestLine.js"
+import { RequestLine, type UnknownMethods } from "./requestLine.js"
 import { type Malformed, malformed } from "./verdict.js"
 
 /** What a request's head says. @internal */
@@ -78,10 +78,24 @@ const usualOptions: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["Keep-Alive", ["keep-alive"]]
 ])
 
-/** The members of the `Connection` fields, lower case: a list of tokens, case-blind (RFC 9110 §7.6.1). */
-const optionsOf = (values: ReadonlyArray<string>): ReadonlyArray<string> => {
+const notEmpty = (member: string): boolean => member !== ""
+
+/**
+ * The members of the `Connection` fields, lower case: a list of tokens, case-blind (RFC 9110 §7.6.1). `undefined` when a
+ * member is no token: a reader that unquotes, splits or trims it differently sees another option.
+ */
+const optionsOf = (values: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
   const value = values.join(",")
-  return usualOptions.get(value) ?? partsOf(value.toLowerCase())
+  const usual = usualOptions.get(value)
+  if (usual !== undefined) return usual
+  const options = partsOf(value.toLowerCase()).filter(notEmpty)
+  return options.every(isToken) ? options : undefined
+}
+
+/** `protocol-name ["/" protocol-version]`, both tokens (RFC 9110 §7.8). */
+const isProtocol = (text: string): boolean => {
+  const slash = text.indexOf("/")
+  return slash < 0 ? isToken(text) : isToken(text.slice(0, slash)) && isToken(text.slice(slash + 1))
 }
 
 /** @internal */
@@ -92,16 +106,19 @@ export class RequestHeadMachine {
 
   private hosts = 0
   private host = ""
-  private hasUpgrade = false
   private contentLengths = none
   private transferEncodings = none
   private connections = none
+  private upgrades = none
   private expectations = none
   /** A connection's requests name the same host again and again: it is judged once. */
   private trustedHost = ""
 
-  constructor(private readonly limits: Limits) {
-    this.line = new RequestLine(limits.maxRequestLine)
+  constructor(
+    private readonly limits: Limits,
+    unknownMethods: UnknownMethods
+  ) {
+    this.line = new RequestLine(limits.maxRequestLine, unknownMethods)
     this.fieldLines = new FieldLines(
       {
         maxLine: limits.maxHeaderLine,
@@ -150,8 +167,7 @@ export class RequestHeadMachine {
     this.fieldLines.reset()
     this.hosts = 0
     this.host = ""
-    this.hasUpgrade = false
-    this.contentLengths = this.transferEncodings = this.connections = this.expectations = none
+    this.contentLengths = this.transferEncodings = this.connections = this.upgrades = this.expectations = none
   }
 
   /** The length of a name rules out nearly every field before a byte of it is compared. */
@@ -169,10 +185,7 @@ export class RequestHeadMachine {
         }
         return
       case 7:
-        // A list without a member names no protocol (RFC 9110 §5.6.1.2, §7.8).
-        if (!this.hasUpgrade && isName(buf, nameFrom, nameTo, "upgrade")) {
-          this.hasUpgrade = membersOf(textOf(buf, from, to)).length > 0
-        }
+        if (isName(buf, nameFrom, nameTo, "upgrade")) this.upgrades = [...this.upgrades, textOf(buf, from, to)]
         return
       case 10:
         if (isName(buf, nameFrom, nameTo, "connection")) {
@@ -226,6 +239,12 @@ export class RequestHeadMachine {
     }
 
     const options = this.connections === none ? none : optionsOf(this.connections)
+    if (options === undefined) return malformed("HeaderField", `Connection: ${this.connections.join(", ")}`)
+    const isOffer = minor > 0 && this.upgrades !== none && options.includes("upgrade")
+    // A list without a member names no protocol (RFC 9110 §5.6.1.2, §7.8).
+    const protocols = isOffer ? partsOf(this.upgrades.join(",")).filter(notEmpty) : none
+    if (!protocols.every(isProtocol)) return malformed("HeaderField", `Upgrade: ${this.upgrades.join(", ")}`)
+
     const wantsClose = options.includes("close")
     const head = new Head(method, line.target, fields)
     head.url = target.url
@@ -234,7 +253,7 @@ export class RequestHeadMachine {
     head.framing = framing
     head.keepAlive = !wantsClose && (minor > 0 || options.includes("keep-alive"))
     head.expectsContinue = expectsContinue
-    head.offersUpgrade = minor > 0 && this.hasUpgrade && options.includes("upgrade")
+    head.offersUpgrade = protocols.length > 0
     return head
   }
 }

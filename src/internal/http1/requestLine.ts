@@ -21,8 +21,8 @@ const EndLF = 5
 /** Robustness asks for one empty line before a request (RFC 9112 §2.2); some clients send two; more is an attack. */
 const maxEmptyLines = 2
 
-/** Longer tokens than any method known: no need to read on. */
-const maxMethod = 32
+/** Longer tokens than any method known: where only those are read, no need to read on. */
+const maxKnownMethod = 32
 
 const versionPrefix = "HTTP/"
 /** `HTTP/1.1` */
@@ -44,9 +44,15 @@ const methodOf = (buf: Buffer, from: number, to: number): HttpMethod | undefined
   return undefined
 }
 
+/** What becomes of a method that is none of the nine. @internal */
+export type UnknownMethods = "reject" | "handle"
+
 /** @internal */
 export class RequestLine {
-  /** `undefined`: a token, but none of the nine. Answered when the rest of the head has been found well-formed. */
+  /**
+   * `undefined`: a token that is none of the nine, where only those are read. Refused when the rest of the head has been
+   * found well-formed.
+   */
   method: HttpMethod | undefined
   methodText = ""
   target = ""
@@ -58,7 +64,10 @@ export class RequestLine {
   /** Where the part being read began, relative to the input's base. */
   private part = 0
 
-  constructor(private readonly maxLine: number) {}
+  constructor(
+    private readonly maxLine: number,
+    private readonly unknownMethods: UnknownMethods
+  ) {}
 
   /** Whether nothing of a request has been seen: an empty line, as old clients send behind a body, is nothing. */
   get isUntouched(): boolean {
@@ -109,11 +118,14 @@ export class RequestLine {
           let at = input.at
           while (at < bound && TOKEN[buf[at]!] === 1) at++
           input.at = at
-          if (at - from > maxMethod) return malformed("MethodUnknown", textOf(buf, from, from + maxMethod))
+          if (at - from > maxKnownMethod && this.unknownMethods === "reject") {
+            return malformed("MethodUnknown", textOf(buf, from, from + maxKnownMethod))
+          }
           if (at === bound) return this.unfinished(input, limit)
           if (buf[at] !== SP) return this.refuse(input)
           this.method = methodOf(buf, from, at)
           this.methodText = this.method ?? textOf(buf, from, at)
+          if (this.unknownMethods === "handle") this.method = this.methodText
           input.at = at + 1
           this.part = input.at - input.base
           this.state = Target

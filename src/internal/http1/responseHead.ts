@@ -10,7 +10,7 @@
 import type { HttpMethod } from "../../HttpMethod.js"
 import { partsOf, trimmed } from "../lists.js"
 import type { Reason } from "../reasons.js"
-import { HTAB, SP, TOKEN } from "./chars.js"
+import { HTAB, isToken, SP } from "./chars.js"
 
 /** How the bytes behind a head are delimited. @internal */
 export type BodyFraming =
@@ -39,6 +39,8 @@ export interface ResponseOutline {
   readonly minor: number
   /** Whether the connection may go on after this answer. */
   readonly reuse: boolean
+  /** The value of `Keep-Alive` where the connection goes on: how long it waits for a next request. None when left out. */
+  readonly keepAlive?: string | undefined
   /** `Date`, ready to be sent. */
   readonly date: string
 }
@@ -58,13 +60,6 @@ const untilClose: BodyFraming = { _tag: "UntilClose" }
 
 /** @internal */
 export const refused = (reason: Reason, saw: string): Refused => ({ _tag: "Refused", reason, saw })
-
-const isToken = (name: string): boolean => {
-  for (let i = 0; i < name.length; i++) {
-    if (TOKEN[name.charCodeAt(i)] !== 1) return false
-  }
-  return name.length > 0
-}
 
 const isValue = (value: string): boolean => {
   for (let i = 0; i < value.length; i++) {
@@ -106,8 +101,14 @@ interface Declared {
   text: string
   date: boolean
   close: boolean
+  /** `keep-alive` is a member of `Connection`. */
+  keepsAlive: boolean
+  /** `Keep-Alive`, which is sent where the connection goes on. */
+  keepAlive: string | undefined
   /** Members of `Connection` that are neither `close` nor `keep-alive` nor `upgrade`. */
   options: string
+  /** `Connection` has members that are neither `close` nor `keep-alive`: what else it says is the handler's to decide. */
+  hasOptions: boolean
   /** `Upgrade` is there, or the option that names it: 426, or an offer of the server's. */
   upgrade: boolean
   contentLength: string | undefined
@@ -117,9 +118,12 @@ const readConnection = (declared: Declared, value: string): void => {
   for (const option of partsOf(value)) {
     const lower = option.toLowerCase()
     if (lower === "close") declared.close = true
-    else if (lower === "upgrade") declared.upgrade = true
-    else if (lower !== "keep-alive" && lower !== "")
-      declared.options += `${declared.options === "" ? "" : ", "}${option}`
+    else if (lower === "keep-alive") declared.keepsAlive = true
+    else if (lower !== "") {
+      declared.hasOptions = true
+      if (lower === "upgrade") declared.upgrade = true
+      else declared.options += `${declared.options === "" ? "" : ", "}${option}`
+    }
   }
 }
 
@@ -132,6 +136,10 @@ const takes = (declared: Declared, lower: string, value: string): boolean | Refu
       return false
     case "connection":
       readConnection(declared, value)
+      return true
+    case "keep-alive":
+      declared.keepAlive =
+        declared.keepAlive === undefined ? trimmed(value) : `${declared.keepAlive}, ${trimmed(value)}`
       return true
     case "upgrade":
       if (value === "") return refused("HeaderValue", "Upgrade: no protocol")
@@ -150,7 +158,7 @@ const takes = (declared: Declared, lower: string, value: string): boolean | Refu
   }
 }
 
-/** Only names as long as these can be one of the five: no other is put into lower case. */
+/** Only names as long as these can be one of the six: no other is put into lower case. */
 const isTakenLength = (length: number): boolean =>
   length === 4 || length === 7 || length === 10 || length === 14 || length === 17
 
@@ -158,7 +166,10 @@ const declaring = (): Declared => ({
   text: "",
   date: false,
   close: false,
+  keepsAlive: false,
+  keepAlive: undefined,
   options: "",
+  hasOptions: false,
   upgrade: false,
   contentLength: undefined
 })
@@ -222,11 +233,18 @@ const frame = (
   return { length, framing: minor > 0 ? chunked : untilClose }
 }
 
-const connectionText = (close: boolean, minor: number, { options, upgrade }: Declared): string => {
-  const first = close ? "close" : minor === 0 ? "keep-alive" : ""
+/**
+ * `Connection`, and `Keep-Alive` as `node:http` has it: with the time that the server waits for a next request a client
+ * can tell whether a connection is still there, and sends none into one that is being closed (RFC 9112 §9.3.1).
+ */
+const connectionText = (close: boolean, minor: number, hint: string | undefined, declared: Declared): string => {
+  const { hasOptions, keepAlive = hasOptions && !declared.keepsAlive ? undefined : hint, options, upgrade } = declared
+  const isHinted = !close && keepAlive !== undefined
+  const first = close ? "close" : minor === 0 || isHinted ? "keep-alive" : ""
   if (first === "" && options === "" && !upgrade) return ""
   // Whoever sends Upgrade names it here too (RFC 9110 §7.8).
-  return `Connection: ${[first, upgrade ? "upgrade" : "", options].filter((each) => each !== "").join(", ")}\r\n`
+  const members = [first, upgrade ? "upgrade" : "", options].filter((each) => each !== "").join(", ")
+  return isHinted ? `Connection: ${members}\r\nKeep-Alive: ${keepAlive}\r\n` : `Connection: ${members}\r\n`
 }
 
 /** All of a head but what its content decides. */
@@ -235,6 +253,7 @@ interface Opening {
   readonly date: string
   readonly minor: number
   readonly close: boolean
+  readonly keepAlive: string | undefined
   readonly declared: Declared
   readonly text: string
 }
@@ -246,7 +265,7 @@ let lastOpening: Opening | undefined
  * which is a sixth of a pipelined request.
  */
 const openingOf = (
-  { date, minor, status }: ResponseOutline,
+  { date, keepAlive, minor, status }: ResponseOutline,
   declared: Declared,
   close: boolean,
   phrase: (status: number) => string | undefined
@@ -257,16 +276,17 @@ const openingOf = (
     last.declared === declared &&
     last.status === status &&
     last.close === close &&
+    last.keepAlive === keepAlive &&
     last.minor === minor &&
     last.date === date
   if (isSame) return last.text
   const text = inOnePiece(
     statusLine(status, phrase) +
       (declared.date ? "" : `Date: ${date}\r\n`) +
-      connectionText(close, minor, declared) +
+      connectionText(close, minor, keepAlive, declared) +
       declared.text
   )
-  lastOpening = { status, date, minor, close, declared, text }
+  lastOpening = { status, date, minor, close, keepAlive, declared, text }
   return text
 }
 

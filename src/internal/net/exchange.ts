@@ -346,6 +346,7 @@ export class ExchangeImpl implements Exchange, Giver {
       method: head.method,
       minor: head.version.minor,
       reuse: head.keepAlive && !isConnect && line.mayGoOn() && this.leavesNothing(length === undefined),
+      keepAlive: line.household.keepAlive,
       date: line.date()
     })
     return written._tag === "Refused" ? refusalOf(written) : written

@@ -36,7 +36,10 @@ export interface Household {
   readonly lingering: Lingering
   readonly onHalfClose: "answer" | "interrupt"
   readonly onConnect: "refuse" | "handle"
+  readonly unknownMethods: "reject" | "handle"
   readonly timeouts: Timeouts
+  /** The value of `Keep-Alive` on connections that go on; none where they go on without end. */
+  readonly keepAlive: string | undefined
   /** Ends what connections there are; what is logged of them is, as everything else, where the server was made. */
   readonly closeLast: (patience: Patience) => Effect.Effect<void>
 }
@@ -49,6 +52,15 @@ export interface Timeouts {
   readonly bodyTotal: number
   readonly halfClosed: number
   readonly write: number
+}
+
+/** `timeout` in whole seconds, rounded down, and `max` where connections end by their number of requests. */
+const keepAliveOf = ({ keepAliveTimeout, maxRequestsPerConnection }: Limits): string | undefined => {
+  const seconds = Math.floor(Duration.toSeconds(keepAliveTimeout))
+  if (seconds === Number.POSITIVE_INFINITY) return undefined
+  return maxRequestsPerConnection === Number.POSITIVE_INFINITY
+    ? `timeout=${seconds}`
+    : `timeout=${seconds}, max=${maxRequestsPerConnection}`
 }
 
 export const timeoutsOf = (limits: Limits): Timeouts => ({
@@ -95,7 +107,7 @@ export class Parsers {
 /** Makes what all connections share; the sweep of deadlines ends with the scope. */
 export const makeHousehold = (
   limits: Limits,
-  choices: Pick<Household, "onConnect" | "onHalfClose">
+  choices: Pick<Household, "onConnect" | "onHalfClose" | "unknownMethods">
 ): Effect.Effect<Household, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
     const parser = yield* RequestParser
@@ -110,13 +122,14 @@ export const makeHousehold = (
     )
     return {
       limits,
-      parsers: new Parsers(() => parser.make(limits)),
+      parsers: new Parsers(() => parser.make(limits, choices)),
       makeWriter: writer.make,
       roster,
       deadlines,
       lingering: new Lingering(limits),
       ...choices,
       timeouts: timeoutsOf(limits),
+      keepAlive: keepAliveOf(limits),
       closeLast: (patience) =>
         Effect.suspend(() => {
           // Of a finalizer with the FiberRefs of now it costs more to restore them than all else: for nobody, nothing is.

@@ -12,6 +12,12 @@ import type { Outbox } from "./outbox.js"
 
 const never = Number.POSITIVE_INFINITY
 
+/**
+ * Milliseconds that a connection is kept beyond what `Keep-Alive` has announced: a request that its client has sent at the
+ * last moment is under way as long as the network takes. `node:http` calls it `keepAliveTimeoutBuffer`, and has 1 s too.
+ */
+const keepAliveBuffer = 1000
+
 export class Patience {
   /** The wait for bytes has lasted too long. */
   isOverdue = false
@@ -43,7 +49,7 @@ export class Patience {
   /** Waits for another request. */
   awaitNext(now: number): void {
     this.totalDue = never
-    this.await(now + this.household.timeouts.keepAlive)
+    this.await(now + this.household.timeouts.keepAlive + keepAliveBuffer)
   }
 
   /** Waits for the rest of a header section, or of a body that nobody reads. */

@@ -27,7 +27,7 @@ import { Hosted } from "../hosted.js"
 import { RequestScope } from "../net/requestFibers.js"
 import { bodyError } from "./failures.js"
 import { unwrapped } from "./multipart.js"
-import { ServerRequest } from "./serverRequest.js"
+import { ServerRequest, urlOf } from "./serverRequest.js"
 import { beginSpan } from "./span.js"
 import type { WebSockets } from "./webSocket.js"
 
@@ -91,7 +91,7 @@ export class Call extends Hosted {
   }
 
   addServices(services: Map<string, unknown>, fiberRefs: FiberRefs.FiberRefs): void {
-    const request = new ServerRequest(this, this.native.url, undefined, undefined)
+    const request = new ServerRequest(this, urlOf(this.native), undefined, undefined)
     services.set(Call.Tag.key, this)
     services.set(HttpServerRequest.HttpServerRequest.key, request)
     if (!services.has(MaxBodySize.key)) services.set(MaxBodySize.key, maxBodySize)

@@ -17,6 +17,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type { ReadonlyRecord } from "effect/Record"
 import * as Stream from "effect/Stream"
+import type { Request } from "../../Request.js"
 import { flatOf } from "../headers.js"
 import type { Call, Persisting } from "./call.js"
 import { bodyError, decodeError, multipartError } from "./failures.js"
@@ -26,6 +27,13 @@ import { headersOf } from "./requestHeaders.js"
 type RequestError = HttpServerError.RequestError
 
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
+
+/**
+ * Path and query, as an application routes them. A path of an absolute-form target that begins with two slashes would be
+ * read as another authority by whoever resolves it (RFC 3986 §4.2), as `HttpServerRequest.toURL` does: it keeps its own.
+ */
+export const urlOf = ({ host, originalUrl, url }: Request): string =>
+  url.startsWith("//") && url !== originalUrl ? `http://${host}${url}` : url
 
 /** All but the request line is made when somebody looks. Extensible: applications keep properties of their own on it. */
 export class ServerRequest extends Inspectable.Class implements HttpServerRequest.HttpServerRequest {

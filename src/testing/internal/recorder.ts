@@ -25,6 +25,7 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
   readonly url: string
   readonly target: string
   readonly path: string
+  readonly host: string
   readonly version: HttpVersion
   readonly headers: HttpHeaders
   readonly connection: number
@@ -48,6 +49,7 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
     this.url = request.url
     this.target = request.originalUrl
     this.path = request.path
+    this.host = request.host
     this.search = request.query
     this.version = request.version
     this.headers = request.headers

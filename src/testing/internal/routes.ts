@@ -6,7 +6,8 @@
  *
  * @internal
  */
-import { all, type HttpMethod, isHttpMethod } from "../../HttpMethod.js"
+import { all, type HttpMethod } from "../../HttpMethod.js"
+import { isToken } from "../../internal/http1/chars.js"
 
 export interface Route<A> {
   /** As it was written. */
@@ -29,9 +30,9 @@ const segmentsOf = (path: string): ReadonlyArray<string> => path.slice(1).split(
 export const routeOf = <A>(name: string, target: A): Route<A> => {
   // What is behind a question mark is no part of a path, and no request would ever take it.
   const [, method, path] = /^(?:(\S+) )?(\/[^\s?#]*)$/.exec(name) ?? []
-  const isKnown = method === undefined || isHttpMethod(method)
+  const isMethod = method === undefined || isToken(method)
   const segments = segmentsOf(path ?? "")
-  if (path === undefined || !isKnown || segments.slice(0, -1).includes(wildcard) || segments.includes(":")) {
+  if (path === undefined || !isMethod || segments.slice(0, -1).includes(wildcard) || segments.includes(":")) {
     throw new TypeError(`no route: ${JSON.stringify(name)}, which should be like "GET /users/:id" or "/files/*"`)
   }
   return { name, method, segments, target }
@@ -89,9 +90,11 @@ export const take = <A>(routes: ReadonlyArray<Route<A>>, method: string, path: s
   return best
 }
 
-/** The methods that would have been answered on this path. */
-export const methodsOf = (routes: ReadonlyArray<Route<unknown>>, path: string): ReadonlyArray<HttpMethod> =>
-  all.filter((method) => take(routes, method, path) !== undefined)
+/** The methods that would have been answered on this path: of the nine, and of those that the routes name. */
+export const methodsOf = (routes: ReadonlyArray<Route<unknown>>, path: string): ReadonlyArray<HttpMethod> => {
+  const methods = new Set<HttpMethod>([...all, ...routes.flatMap(({ method }) => method ?? [])])
+  return Array.from(methods).filter((method) => take(routes, method, path) !== undefined)
+}
 
 /** How many letters have to be changed, put in or left out. */
 const distance = (a: string, b: string): number => {

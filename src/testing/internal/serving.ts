@@ -13,7 +13,7 @@ import * as Scope from "effect/Scope"
 import { toUrl } from "../../Address.js"
 import * as DescriptorBudget from "../../DescriptorBudget.js"
 import { OSError, type ValueError } from "../../Errors.js"
-import { limitsOf } from "../../internal/options.js"
+import { completed, limitsOf } from "../../internal/options.js"
 import { nextTurn } from "../../internal/runtime.js"
 import * as Limits from "../../Limits.js"
 import * as Listener from "../../Listener.js"
@@ -91,7 +91,8 @@ const opened = <E, R>(
   scope: Scope.Scope
 ) =>
   Effect.gen(function* () {
-    const { descriptors = defaultDescriptors, ...given } = options
+    const { descriptors = defaultDescriptors, limits: ownLimits, ...choices } = options
+    const given = { ...choices, limits: completed(ownLimits, Limits.nodeHttp) }
     const budget = yield* Effect.orDie(DescriptorBudget.make({ max: descriptors }))
     const transport = makeTransport(budget)
     const connections = new Connections(activity, transport.isSystems)
@@ -114,6 +115,7 @@ const opened = <E, R>(
     const made = Server.make({
       address: "127.0.0.1",
       onHalfClose: "interrupt",
+      unknownMethods: "handle",
       drainTimeout: 0,
       interruptTimeout,
       ...given

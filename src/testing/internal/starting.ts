@@ -22,6 +22,7 @@ const withPromises = (request: RecordedRequest): StartedRequest => ({
   url: request.url,
   target: request.target,
   path: request.path,
+  host: request.host,
   query: request.query,
   version: request.version,
   headers: request.headers,

@@ -38,9 +38,9 @@ export const until = (
     yield* settled
     for (let i = 0; connection.ending === undefined; i++) {
       if (i === endless) throw new Error("the attack goes on for ever")
-      // Every timeout is a multiple of ten seconds: the last second of each ten is waited for alone.
+      // Every timeout is a multiple of five seconds, or a second more: those around it are waited for alone.
       for (let left = pause; left > 0 && connection.ending === undefined; ) {
-        const step = Math.min(left, Math.max(1, 9 - (seconds % 10)))
+        const step = Math.min(left, seconds % 5 === 0 ? 1 : Math.max(1, 4 - (seconds % 5)))
         yield* TestClock.adjust(`${step} seconds`)
         seconds += step
         left -= step

@@ -29,16 +29,16 @@ const attacks: ReadonlyArray<Attack> = [
     handler: hello,
     opening: "",
     piece: "",
-    pause: 61,
-    cost: { bytes: 0, seconds: 60, answer: "silence", ending: "end" }
+    pause: 77,
+    cost: { bytes: 0, seconds: 75, answer: "silence", ending: "end" }
   },
   {
     what: "a client that is served, and then never says another word",
     handler: hello,
     opening: requestText("GET /"),
     piece: "",
-    pause: 61,
-    cost: { bytes: requestText("GET /").length, seconds: 60, answer: 200, ending: "end" }
+    pause: 77,
+    cost: { bytes: requestText("GET /").length, seconds: 76, answer: 200, ending: "end" }
   },
   {
     what: "a request line of a byte a second",
@@ -77,7 +77,7 @@ const attacks: ReadonlyArray<Attack> = [
     handler: hello,
     opening: "\r",
     piece: "",
-    pause: 61,
+    pause: 77,
     cost: { bytes: 1, seconds: 10, answer: 408, ending: "end" }
   },
   {

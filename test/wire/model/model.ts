@@ -24,7 +24,16 @@ export interface Choices {
 }
 
 export const limits = { maxDrain: 100 }
-const seconds = { header: 10, body: 30, bodyTotal: 300, keepAlive: 60, halfClose: 30, write: 30, linger: 1 }
+const seconds = {
+  header: 10,
+  body: 30,
+  bodyTotal: 300,
+  keepAlive: 75,
+  keepAliveBuffer: 1,
+  halfClose: 30,
+  write: 30,
+  linger: 1
+}
 
 /** Time passes in steps that are shorter than any two deadlines one behind the other. */
 export const stepsOf = (seconds: number): ReadonlyArray<number> =>
@@ -304,7 +313,7 @@ export class Model {
     const { handler } = this
     if (handler !== undefined) this.log.push("interrupted")
     if (reason !== "Aborted" && handler?._tag === "Handling" && handler.answer === "None") {
-      this.error("503 Service Unavailable", undefined, false, handler.asked)
+      this.error("503 Service Unavailable", undefined, false)
     }
     this.end(reason, this.cut)
     this.phase = { _tag: "Closed" }
@@ -397,7 +406,8 @@ export class Model {
   private expect(isIdle: boolean, isSkipping: boolean): void {
     if (isIdle) {
       this.totalDue = never
-      this.readDue = this.now + seconds.keepAlive
+      // What was announced to a client that has been answered is kept a little longer.
+      this.readDue = this.now + seconds.keepAlive + (this.requests === 0 ? 0 : seconds.keepAliveBuffer)
     } else {
       if (this.totalDue === never) this.totalDue = this.now + (isSkipping ? seconds.body : seconds.header)
       this.readDue = this.totalDue
@@ -505,14 +515,14 @@ export class Model {
   }
 
   private answer(phase: Handling): void {
-    this.head("200 OK", this.mayGoOn(phase, false), phase.asked)
+    this.head("200 OK", this.mayGoOn(phase, false))
     this.written += "Content-Length: 2\r\n\r\nok"
     this.answered(phase)
   }
 
   private begin(phase: Handling): void {
     this.goAhead(phase)
-    this.head("200 OK", this.mayGoOn(phase, true), phase.asked)
+    this.head("200 OK", this.mayGoOn(phase, true))
     this.written += phase.asked.minor > 0 ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n"
     phase.answer = "Open"
     phase.continues = false
@@ -541,18 +551,20 @@ export class Model {
     return phase.reuse
   }
 
-  private head(status: string, reuse: boolean, { minor }: Pick<Asked, "minor">): void {
-    const connection = reuse ? (minor === 0 ? "Connection: keep-alive\r\n" : "") : "Connection: close\r\n"
+  private head(status: string, reuse: boolean): void {
+    const connection = reuse
+      ? `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds.keepAlive}\r\n`
+      : "Connection: close\r\n"
     this.written += `HTTP/1.1 ${status}\r\n${connection}`
   }
 
-  private error(status: string, reason: Reason | undefined, reuse: boolean, asked: Pick<Asked, "minor">): void {
-    this.head(status, reuse, asked)
+  private error(status: string, reason: Reason | undefined, reuse: boolean): void {
+    this.head(status, reuse)
     this.written += refusal(status, reason)
   }
 
   private lastWords(status: string, reason: Reason, end: EndReason): void {
-    this.error(status, reason, false, { minor: 1 })
+    this.error(status, reason, false)
     this.over(end)
   }
 
@@ -561,7 +573,7 @@ export class Model {
       this.break(phase)
       return
     }
-    this.error(status, reason, this.mayGoOn(phase, false), phase.asked)
+    this.error(status, reason, this.mayGoOn(phase, false))
     this.answered(phase)
   }
 

@@ -1,12 +1,13 @@
 /** RFC 9110 §2 to §4: conformance, connections, and URIs. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { type Handler, respond, respondStream } from "../../../src/Response.js"
-import { refusal, serving } from "../../server/harness.js"
+import { respond } from "../../../src/Response.js"
+import { refusal } from "../../server/harness.js"
 import { ask, connect, requestText, withBody } from "../raw.js"
-import { otherRows, proves, provesByRows, rowsAbout } from "../rfc9112/proofs.js"
-import { expectRefusal, finalsOf, seeing, seenIn } from "../rfc9112/rows.js"
+import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
+import { expectBodyRefusal, expectRefusal, finalsOf, looking, seenIn } from "../rfc9112/rows.js"
 import { sneaking } from "../rfc9112/sneaking.js"
+import { type App, replying, toldBy } from "../subjects.js"
 import { closing, conversation, pieces } from "./conversation.js"
 
 proves(
@@ -30,21 +31,39 @@ proves(
     expect(finalsOf(Buffer.from(sent)).map(({ text }) => text)).toStrictEqual(["last"])
   })
 )
-proves(
-  "9110/2.2/other-roles",
-  "what the server writes of its own accord is an answer's",
+provesOfEach(
+  "9110/2.2/grammar",
+  "a status that is none, a name that is no token: 500, and nothing of either is sent",
+  (subject) =>
+    Effect.gen(function* () {
+      const wrong = [
+        ...["", "a b", "a:", "(", "\u00fc", "a\r\n"].map((name) => replying(200, "", { [name]: "b" })),
+        ...["\x00", "a\x07", "\x7f", "\u20ac", "a\r\nSet-Cookie: b"].map((value) =>
+          replying(200, "", { "X-A": value })
+        ),
+        ...[0, 99, 100, 199, 600, 1000].map((status) => replying(status))
+      ]
+      for (const app of wrong) {
+        const sent = yield* toldBy(subject, app, closing("GET /"))
+        expect(sent).toMatch(/^HTTP\/1\.1 500 Internal Server Error\r\n/)
+        expect(sent).toMatch(/^([ -~]|\r\n|\n$)*$/)
+        expect(sent).not.toMatch(/X-A|Set-Cookie/i)
+      }
+    })
+)
+provesOfEach("9110/2.2/other-roles", "what the server writes of its own accord is an answer's", (subject) =>
   Effect.gen(function* () {
-    const own = ["Date", "Connection", "Content-Length", "Content-Type", "Transfer-Encoding"]
-    const handler: Handler = (request) => {
-      switch (request.path) {
+    const own = ["date", "connection", "content-length", "content-type", "transfer-encoding"]
+    const app: App = ({ body, path }) => {
+      switch (path) {
         case "/stream":
-          return respondStream(request, 200, pieces)
+          return Effect.succeed({ status: 200, content: pieces })
         case "/none":
-          return respond(request, 204)
+          return Effect.succeed({ status: 204 })
         case "/die":
           return Effect.die("mine")
         default:
-          return Effect.zipRight(request.bytes, respond(request, 200, "whole"))
+          return Effect.as(body, { status: 200, content: "whole" })
       }
     }
     for (const text of [
@@ -56,8 +75,8 @@ proves(
       "GET /stream HTTP/1.0\r\n\r\n",
       "nonsense\r\n"
     ]) {
-      const [answer] = finalsOf(Buffer.from(yield* conversation(handler, text)))
-      expect(answer?.fields.map(([name]) => name).filter((name) => !own.includes(name))).toStrictEqual([])
+      const [answer] = finalsOf(Buffer.from(yield* toldBy(subject, app, text)))
+      expect(answer?.fields.map(([name]) => name.toLowerCase()).filter((name) => !own.includes(name))).toStrictEqual([])
     }
   })
 )
@@ -71,21 +90,18 @@ for (const [what, start, status] of [
   ["an extension", requestText("POST /", ["Transfer-Encoding: chunked"], "1;"), 400],
   ["a trailer", requestText("POST /", ["Transfer-Encoding: chunked"], "0\r\nA: "), 431]
 ] as const) {
-  proves(
-    "9110/2.3/defensive",
-    `${what} without end`,
+  provesOfEach("9110/2.3/defensive", `${what} without end`, (subject) =>
     Effect.gen(function* () {
-      const { port } = yield* serving(seeing)
-      expectRefusal(yield* ask(port, start + "a".repeat(100_000)), status)
+      const port = yield* subject.serve(looking)
+      const answer = yield* ask(port, start + "a".repeat(100_000))
+      if (start.startsWith("POST")) expectBodyRefusal(answer, status, subject)
+      else expectRefusal(answer, status)
     })
   )
 }
-proves(
-  "9110/3.3/same-client",
-  "nothing that one request says is there in the next",
+provesOfEach("9110/3.3/same-client", "nothing that one request says is there in the next", (subject) =>
   Effect.gen(function* () {
-    const { port } = yield* serving(seeing)
-    const wire = yield* connect(port)
+    const wire = yield* connect(yield* subject.serve(looking))
     yield* wire.send(
       requestText("GET http://a/1", ["Authorization: Basic YTpi", "Cookie: a=b"]) +
         withBody("POST /2", "body", ["TE: trailers"]) +
@@ -96,17 +112,16 @@ proves(
     expect(last && seenIn(last)).toMatchObject({
       url: "/4",
       authority: "test",
-      fields: ["Host", "test", "Connection", "close"],
+      host: "test",
+      fields: subject.fieldsOf(["Host", "test", "Connection", "close"]),
       body: "",
       trailers: []
     })
   })
 )
-proves(
-  "9110/4.1/uris-of-8000",
-  "in origin-form and in absolute-form",
+provesOfEach("9110/4.1/uris-of-8000", "in origin-form and in absolute-form", (subject) =>
   Effect.gen(function* () {
-    const { port } = yield* serving(seeing)
+    const port = yield* subject.serve(looking)
     for (const start of ["/", "http://a/"]) {
       const target = start.padEnd(8000, "a")
       expect(seenIn(yield* ask(port, requestText(`OPTIONS ${target}`))).target).toBe(target)

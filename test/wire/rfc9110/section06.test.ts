@@ -2,22 +2,21 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { respond, respondStream, sendHeaders } from "../../../src/Response.js"
-import { refusal, serving } from "../../server/harness.js"
-import { advance, servingInMemory } from "../../server/memory.js"
+import { sendHeaders } from "../../../src/Response.js"
+import { refusal } from "../../server/harness.js"
+import { advance } from "../../server/memory.js"
 import { connect, requestText } from "../raw.js"
-import { proves, provesByRows, provesInTestTime, rowsAbout } from "../rfc9112/proofs.js"
+import { proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsAbout } from "../rfc9112/proofs.js"
 import { expectRefusal, finalsOf } from "../rfc9112/rows.js"
+import { replying, toldBy } from "../subjects.js"
 import { closing, conversation } from "./conversation.js"
 
 for (const id of ["9110/6.2/highest", "9110/6.2/own-version"] as const) {
-  proves(
-    id,
-    "to every version that is asked in",
+  provesOfEach(id, "to every version that is asked in", (subject) =>
     Effect.gen(function* () {
       for (const version of ["1.0", "1.1", "1.9", "0.9", "2.0", "3.0"]) {
         const text = `GET / HTTP/${version}\r\nHost: a\r\nConnection: close\r\n\r\n`
-        expect(yield* conversation((request) => respond(request, 200), text)).toMatch(/^HTTP\/1\.1 /)
+        expect(yield* toldBy(subject, replying(200), text)).toMatch(/^HTTP\/1\.1 /)
       }
     })
   )
@@ -49,11 +48,9 @@ proves(
     expect(finalsOf(Buffer.from(sent))[0]?.trailers).toStrictEqual([["X-Sum", "1"]])
   })
 )
-provesInTestTime(
-  "9110/6.6.1/now",
-  "cut to its second, whenever it is asked",
+provesOfEachInTestTime("9110/6.6.1/now", "cut to its second, whenever it is asked", (subject) =>
   Effect.gen(function* () {
-    const { connect } = yield* servingInMemory((request) => respond(request, 200))
+    const { connect } = yield* subject.serveInMemory(replying(200))
     const connection = yield* connect
     for (const [milliseconds, date] of [
       [0, "Thu, 01 Jan 1970 00:00:00 GMT"],
@@ -67,13 +64,11 @@ provesInTestTime(
     }
   })
 )
-proves(
-  "9110/6.6.1/date",
-  "of handlers, of errors, of refusals",
+provesOfEach("9110/6.6.1/date", "of handlers, of errors, of refusals", (subject) =>
   Effect.gen(function* () {
-    const { port } = yield* serving((request) => {
-      const code = Number(request.path.slice(1))
-      return code === 500 ? Effect.die("mine") : respondStream(request, code, Stream.empty)
+    const port = yield* subject.serve(({ path }) => {
+      const status = Number(path.slice(1))
+      return status === 500 ? Effect.die("mine") : Effect.succeed({ status, content: Stream.empty })
     })
     const wire = yield* connect(port)
     for (const code of [200, 204, 205, 301, 304, 404, 418, 500, 503]) {

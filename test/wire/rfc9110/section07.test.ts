@@ -5,8 +5,9 @@ import type { ValueError } from "../../../src/Errors.js"
 import { type Handler, respond, sendInformational, tunnel, upgrade } from "../../../src/Response.js"
 import { refusal, serving } from "../../server/harness.js"
 import { ask, connect, requestText } from "../raw.js"
-import { otherRows, proves, provesByRows, rowsAbout } from "../rfc9112/proofs.js"
-import { finalsOf, seeing, seenIn } from "../rfc9112/rows.js"
+import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
+import { finalsOf, looking, seenIn } from "../rfc9112/rows.js"
+import { allOf, replying, type Subject, toldBy } from "../subjects.js"
 import { closing, conversation, offer, upgrading } from "./conversation.js"
 
 provesByRows(
@@ -14,13 +15,77 @@ provesByRows(
   rowsAbout(/`\*` for (GET|CONNECT)|authority-form for GET|(origin|absolute)-form for CONNECT/)
 )
 provesByRows("9110/7.4/scheme", rowsAbout(/a scheme and no authority|another scheme/))
-proves(
+provesOfEach(
   "9110/7.4/https",
   "the known deviation: it is served, and no scheme is claimed to the handler",
+  (subject) =>
+    Effect.gen(function* () {
+      const port = yield* subject.serve(looking)
+      expect(seenIn(yield* ask(port, requestText("GET https://a/b")))).toMatchObject({ url: "/b", authority: "a" })
+    })
+)
+
+/** The offer of a WebSocket, which both subjects can take. */
+const webSocket = [
+  "Connection: keep-alive, Upgrade",
+  "Upgrade: websocket",
+  "Sec-WebSocket-Version: 13",
+  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+]
+
+/** What is said of a connection that is handed over: all of the head, since frames follow it. */
+const switched = (subject: Subject, text: string) =>
   Effect.gen(function* () {
-    const { port } = yield* serving(seeing)
-    expect(seenIn(yield* ask(port, requestText("GET https://a/b")))).toMatchObject({ url: "/b", authority: "a" })
+    const wire = yield* connect(yield* subject.serveUpgrades)
+    yield* wire.send(text)
+    const head = yield* wire.readUntil((seen) => / 101 [\s\S]*\r\n\r\n/.test(seen))
+    return head.slice(0, head.indexOf("\r\n\r\n", head.indexOf(" 101 ")) + 4)
   })
+
+for (const id of ["9110/7.6.1/listed", "9110/7.8/named", "9110/7.8/protocol", "9110/15.2.2/protocol"] as const) {
+  provesOfEach(id, "a 101 names the protocol in Upgrade, and Upgrade in Connection, once", (subject) =>
+    Effect.gen(function* () {
+      const lines = (yield* switched(subject, requestText("GET /", webSocket))).split("\r\n")
+      expect(lines[0]).toBe("HTTP/1.1 101 Switching Protocols")
+      expect(lines.filter((line) => /^(connection|upgrade):/i.test(line)).sort()).toStrictEqual([
+        "Connection: Upgrade",
+        "Upgrade: websocket"
+      ])
+    })
+  )
+}
+provesOfEach("9110/7.8/case-blind", "what was offered in one case is taken in another", (subject) =>
+  Effect.gen(function* () {
+    const offers = webSocket.map((line) => line.replace("websocket", "WebSocket"))
+    expect(yield* switched(subject, requestText("GET /", offers))).toMatch(/^HTTP\/1\.1 101 /)
+  })
+)
+for (const [id, what, text] of [
+  ["9110/7.8/offered", "Connection does not name it", closing("GET /", webSocket.slice(1))],
+  ["9110/7.8/offered", "another protocol was offered", closing("GET /", ["Connection: upgrade", "Upgrade: h2c"])],
+  [
+    "9110/7.8/of-1.0",
+    "a handler that would take it cannot",
+    `GET / HTTP/1.0\r\n${["Connection: Upgrade", ...webSocket.slice(1)].map((line) => `${line}\r\n`).join("")}\r\n`
+  ]
+] as const) {
+  provesOfEach(id, `${what}: there is no 101`, (subject) =>
+    Effect.gen(function* () {
+      const sent = yield* allOf(yield* subject.serveUpgrades, text)
+      expect(finalsOf(Buffer.from(sent)).map(({ status }) => status >= 200)).toStrictEqual([true])
+    })
+  )
+}
+provesOfEach(
+  "9110/7.8/continue-first",
+  "100 asks for the body of an offer that is not taken, 101 is not sent before",
+  (subject) =>
+    Effect.gen(function* () {
+      const expecting = requestText("POST /", ["Connection: close", "Expect: 100-continue", "Content-Length: 2"], "hi")
+      expect(yield* allOf(yield* subject.serveUpgrades, expecting)).toMatch(
+        /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/
+      )
+    })
 )
 
 for (const id of ["9110/7.6.1/listed", "9110/7.8/named"] as const) {
@@ -51,11 +116,9 @@ for (const id of ["9110/7.6.1/listed", "9110/7.8/named"] as const) {
       ]
     ]
   ] as const) {
-    proves(
-      id,
-      `in a ${status} with ${fields.map(([name]) => name).join(", ")}`,
+    provesOfEach(id, `in a ${status} with ${fields.map(([name]) => name).join(", ")}`, (subject) =>
       Effect.gen(function* () {
-        const sent = yield* conversation((request) => respond(request, status, "", fields), closing("GET /"))
+        const sent = yield* toldBy(subject, replying(status, "", Object.fromEntries(fields)), closing("GET /"))
         const [answer] = finalsOf(Buffer.from(sent))
         const options = answer?.header("Connection")?.toLowerCase().split(", ") ?? []
         expect([answer?.status, answer?.header("Upgrade")]).toStrictEqual([status, "echo"])

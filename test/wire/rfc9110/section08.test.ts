@@ -2,13 +2,54 @@
 import { expect } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream, sendInformational, tunnel } from "../../../src/Response.js"
 import { refusal, serving, servingReported } from "../../server/harness.js"
 import { ask, connect, requestText } from "../raw.js"
-import { otherRows, proves, provesByRows, rowsAbout } from "../rfc9112/proofs.js"
+import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
 import { finalsOf } from "../rfc9112/rows.js"
+import { type App, allOf, replying, toldBy } from "../subjects.js"
 import { closing, conversation, offer, pieces, upgrading } from "./conversation.js"
 
+provesOfEach(
+  "9110/8.6/length-where-none-may-be",
+  "in a 204, whole and streamed, with one of the handler's own",
+  (subject) =>
+    Effect.gen(function* () {
+      for (const content of ["abc", pieces]) {
+        for (const fields of [{}, { "Content-Length": "3" }]) {
+          const sent = yield* toldBy(subject, replying(204, content, fields), closing("GET /"))
+          expect(sent).toMatch(/^HTTP\/1\.1 204 /)
+          expect(sent).not.toMatch(/Content-Length/i)
+        }
+      }
+    })
+)
+for (const own of ["+3", "-3", "3.0", "3, 3", "3;", "", "0x3", "three", "3 3"]) {
+  provesOfEach("9110/8.6/no-number", `${JSON.stringify(own)} of a stream is not sent`, (subject) =>
+    Effect.gen(function* () {
+      const content = Stream.make("abc").pipe(Stream.encodeText)
+      const sent = yield* toldBy(subject, replying(200, content, { "Content-Length": own }), closing("GET /"))
+      expect(sent).toMatch(/^HTTP\/1\.1 500 /)
+      expect(sent.match(/^content-length: (.*)$/gim)?.every((line) => /: \d+$/.test(line))).toBe(true)
+    })
+  )
+}
+for (const [own, content] of [
+  ["4", ""],
+  ["12", "one, two"]
+] as const) {
+  provesOfEach(
+    "9110/8.6/wrong-length",
+    `of a stream that has 8 bytes and says ${own}: no more than ${own} bytes, and no next answer`,
+    (subject) =>
+      Effect.gen(function* () {
+        const port = yield* subject.serve(replying(200, pieces, { "Content-Length": own }))
+        const text = yield* allOf(port, requestText("GET /") + requestText("GET /"))
+        expect(content.startsWith(text.slice(text.indexOf("\r\n\r\n") + 4))).toBe(true)
+      })
+  )
+}
 proves(
   "9110/8.6/length-where-none-may-be",
   "nor of the handler's own",
@@ -53,18 +94,18 @@ for (const id of ["9110/8.6/length-of-connect", "9110/9.3.6/framing"] as const) 
   )
 }
 
-const representations: Handler = (request) => {
-  switch (request.path) {
+const representations: App = ({ path }) => {
+  switch (path) {
     case "/whole":
-      return respond(request, 200, "eleven byte", { ETag: '"a"' })
+      return Effect.succeed({ status: 200, content: "eleven byte", fields: { ETag: '"a"' } })
     case "/known":
-      return respondStream(request, 200, pieces, { "Content-Length": "8" })
+      return Effect.succeed({ status: 200, content: pieces, fields: { "Content-Length": "8" } })
     case "/304":
-      return respond(request, 304, "eleven byte")
+      return Effect.succeed({ status: 304 })
     case "/304-own":
-      return respond(request, 304, "", { "Content-Length": "11" })
+      return Effect.succeed({ status: 304, fields: { "Content-Length": "11" } })
     default:
-      return respondStream(request, 200, pieces)
+      return Effect.succeed({ status: 200, content: pieces })
   }
 }
 
@@ -75,12 +116,9 @@ for (const [id, how] of [
   ["9110/9.3.2/fields-of-head", "the same as GET, but Transfer-Encoding"]
 ] as const) {
   for (const path of ["/whole", "/known", "/stream"]) {
-    proves(
-      id,
-      `${how}: ${path}`,
+    provesOfEach(id, `${how}: ${path}`, (subject) =>
       Effect.gen(function* () {
-        const { port } = yield* serving(representations)
-        const wire = yield* connect(port)
+        const wire = yield* connect(yield* subject.serve(representations))
         yield* wire.send(requestText(`HEAD ${path}`) + requestText(`GET ${path}`))
         const head = yield* wire.readAnswer("HEAD")
         const got = yield* wire.readAnswer("GET")
@@ -92,21 +130,17 @@ for (const [id, how] of [
     )
   }
 }
-proves(
-  "9110/8.6/length-of-304",
-  "what the handler says, and otherwise none",
+provesOfEach("9110/8.6/length-of-304", "what the handler says, and otherwise none", (subject) =>
   Effect.gen(function* () {
-    const { port } = yield* serving(representations)
+    const port = yield* subject.serve(representations)
     expect((yield* ask(port, requestText("GET /304"))).header("Content-Length")).toBe(undefined)
     expect((yield* ask(port, requestText("GET /304-own"))).header("Content-Length")).toBe("11")
   })
 )
 provesByRows("9110/8.6/overflow", rowsAbout(/§8\.6: a length (beyond|that is 5|of 400)|zeros in front of the length/))
-proves(
-  "9110/8.6/length-known",
-  "of what is whole, and of a stream whose length the handler knows",
+provesOfEach("9110/8.6/length-known", "of what is whole, and of a stream whose length the handler knows", (subject) =>
   Effect.gen(function* () {
-    const { port } = yield* serving(representations)
+    const port = yield* subject.serve(representations)
     expect((yield* ask(port, requestText("GET /whole"))).header("Content-Length")).toBe("11")
     expect((yield* ask(port, requestText("GET /known"))).header("Content-Length")).toBe("8")
     expect((yield* ask(port, requestText("GET /stream"))).header("Content-Length")).toBe(undefined)

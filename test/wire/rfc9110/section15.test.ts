@@ -1,13 +1,20 @@
 /** RFC 9110 §15: status codes. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { type Handler, respond, respondStream, sendInformational } from "../../../src/Response.js"
+import { type Handler, respond, sendInformational } from "../../../src/Response.js"
 import { refusal, serving } from "../../server/harness.js"
 import { ask, requestText } from "../raw.js"
-import { otherRows, proves } from "../rfc9112/proofs.js"
-import { expectRefusal, seeing } from "../rfc9112/rows.js"
+import { otherRows, proves, provesOfEach } from "../rfc9112/proofs.js"
+import { expectRefusal, looking } from "../rfc9112/rows.js"
+import { echoing, replying, toldBy } from "../subjects.js"
 import { closing, conversation, pieces, upgrading } from "./conversation.js"
 
+provesOfEach("9110/15.2/of-1.0", "no 100 when the body is read", (subject) =>
+  Effect.gen(function* () {
+    const text = "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi"
+    expect(yield* toldBy(subject, echoing, text)).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+  })
+)
 proves(
   "9110/15.2/of-1.0",
   "neither 100, nor 101, nor what a handler sends",
@@ -23,15 +30,10 @@ proves(
     expect(yield* conversation(handler, `POST / HTTP/1.0\r\n${fields}`)).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
   })
 )
-proves(
-  "9110/15.3.6/content",
-  "whole and streamed",
+provesOfEach("9110/15.3.6/content", "whole and streamed", (subject) =>
   Effect.gen(function* () {
-    for (const handler of [
-      (request) => respond(request, 205, "abc"),
-      (request) => respondStream(request, 205, pieces)
-    ] as ReadonlyArray<Handler>) {
-      expect(yield* conversation(handler, closing("GET /"))).toMatch(/\r\nContent-Length: 0\r\n\r\n$/)
+    for (const content of ["abc", pieces]) {
+      expect(yield* toldBy(subject, replying(205, content), closing("GET /"))).toMatch(/\r\nContent-Length: 0\r\n\r\n$/)
     }
   })
 )
@@ -53,11 +55,9 @@ for (const [id, errors] of [
   ["9110/15.6.6/why", failures.slice(-1)]
 ] as const) {
   for (const [status, text, why] of errors) {
-    proves(
-      id,
-      `${status}: ${why}`,
+    provesOfEach(id, `${status}: ${why}`, (subject) =>
       Effect.gen(function* () {
-        const { port } = yield* serving(seeing)
+        const port = yield* subject.serve(looking)
         const answer = yield* ask(port, text)
         expectRefusal(answer, status)
         expect(answer.text).toBe(`${status} ${answer.reason}: ${why}\n`)

@@ -3,12 +3,35 @@ import { describe, it } from "@effect/vitest"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type RequirementId, titleOf } from "../requirements.js"
+import { type Subject, subjects } from "../subjects.js"
 import { fixtures, type Row, runRow } from "./rows.js"
 
 /** Rows that have been run under a requirement. */
 const proving = new Set<string>()
 
-/** Proves a requirement by a test of its own. */
+/** Proves a requirement by a test that asks each subject. */
+export const provesOfEach = (
+  id: RequirementId,
+  how: string,
+  test: (subject: Subject) => Effect.Effect<void, unknown, Scope.Scope>
+): void => {
+  describe(titleOf(id), () => {
+    for (const subject of subjects) it.scopedLive(`${how} (${subject.name})`, () => test(subject))
+  })
+}
+
+/** The same under a `TestClock`. */
+export const provesOfEachInTestTime = (
+  id: RequirementId,
+  how: string,
+  test: (subject: Subject) => Effect.Effect<void, unknown, Scope.Scope>
+): void => {
+  describe(titleOf(id), () => {
+    for (const subject of subjects) it.scoped(`${how} (${subject.name})`, () => test(subject))
+  })
+}
+
+/** Proves a requirement by a test of the native server's own API. */
 export const proves = (id: RequirementId, how: string, test: Effect.Effect<void, unknown, Scope.Scope>): void => {
   describe(titleOf(id), () => {
     it.scopedLive(how, () => test)

@@ -1,19 +1,20 @@
 /**
- * Rows of bytes against a real server: whole, with another request behind and before, byte by byte, and cut at every
- * place. The rows of the fixtures are the parser's too; here it is seen what a client gets for them.
+ * Rows of bytes against a real server, the native one and the drop-in: whole, with another request behind and before, and
+ * byte by byte; the native one cut at every place besides. The rows of the fixtures are the parser's too; here it is seen
+ * what a client gets for them.
  */
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Handler, respond } from "../../../src/Response.js"
+import type { Handler } from "../../../src/Response.js"
 import { atTheBound, oneOver } from "../../fixtures/messages/limits.js"
 import { malformed } from "../../fixtures/messages/malformed.js"
 import type { Malformed, Meaning, WellFormed } from "../../fixtures/messages/message.js"
 import { wellFormed } from "../../fixtures/messages/wellFormed.js"
-import { serving } from "../../server/harness.js"
-import { type MemoryConnection, servingInMemory, settled } from "../../server/memory.js"
+import { type MemoryConnection, settled } from "../../server/memory.js"
 import { type Answer, parseAnswer } from "../answer.js"
 import { connect, requestText } from "../raw.js"
+import { type App, type Asked, nativeHandler, type Subject, subjects } from "../subjects.js"
 
 export type Row = WellFormed | Malformed
 
@@ -22,37 +23,47 @@ export const fixtures: ReadonlyArray<Row> = [...wellFormed, ...atTheBound, ...ma
 
 const isGood = (row: Row): row is WellFormed => "meaning" in row
 
-/** What a handler sees of a request. */
-type Seen = Omit<Meaning, "framing" | "keepAlive" | "expectsContinue" | "offersUpgrade">
+/** What an application sees of a request. */
+interface Seen extends Omit<Meaning, "framing" | "keepAlive" | "expectsContinue" | "offersUpgrade" | "fields"> {
+  /** The authority, as Host has it. */
+  readonly host: string
+  readonly fields: Asked["fields"]
+}
 
-const seenOf = ({ authority, body, fields, method, target, trailers, url, version }: Seen): Seen => ({
-  method,
-  target,
-  url,
-  authority,
-  version,
-  fields,
-  body,
-  trailers
-})
+/** Of a target with an authority of its own, Host is that authority, whatever was sent (RFC 9112 §3.2.2). */
+const withHost = ({ authority, fields, target }: Meaning): ReadonlyArray<string> => {
+  if (target.startsWith("/") || target === "*") return fields
+  const at = fields.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === "host")
+  return at < 0 ? ["Host", authority, ...fields] : fields.map((each, i) => (i === at + 1 ? authority : each))
+}
+
+const seenOf = (meaning: Meaning, subject: Subject): Seen => {
+  const { authority, body, method, target, trailers, url, version } = meaning
+  const fields = subject.fieldsOf(withHost(meaning))
+  return { method, target, url, authority, host: authority, version, fields, body, trailers }
+}
 
 /** Answers with what it has seen, in a field, since HEAD has no content. */
-export const seeing: Handler = (request) =>
+export const looking: App = ({ body, fields, host, method, native, target, url }) =>
   Effect.gen(function* () {
-    const bytes = yield* request.bytes
-    const trailers = yield* request.trailers
+    const bytes = yield* body
+    const trailers = yield* native.trailers
     const seen: Seen = {
-      method: request.method,
-      target: request.originalUrl,
-      url: request.url,
-      authority: request.host,
-      version: request.version.original,
-      fields: Array.from(request.headers).flat(),
+      method,
+      target,
+      url,
+      authority: native.host,
+      host,
+      version: native.version.original,
+      fields,
       body: Buffer.from(bytes).toString("latin1"),
       trailers: Array.from(trailers).flat()
     }
-    return yield* respond(request, 200, "seen", { "X-Seen": encodeURIComponent(JSON.stringify(seen)) })
+    return { status: 200, content: "seen", fields: { "X-Seen": encodeURIComponent(JSON.stringify(seen)) } }
   })
+
+/** `looking`, for tests of the native server alone. */
+export const seeing: Handler = nativeHandler(looking)
 
 export const seenIn = (answer: Answer): Seen => JSON.parse(decodeURIComponent(answer.header("X-Seen") ?? ""))
 
@@ -79,26 +90,37 @@ export const expectRefusal = (answer: Answer | undefined, status: number): void 
   expect(answer?.header("Date")).toMatch(/ GMT$/)
 }
 
-const expectRead = (answer: Answer | undefined, { meaning }: WellFormed): void => {
+/** The same of a body, which some applications answer by themselves: then it has their words, or none. */
+export const expectBodyRefusal = (answer: Answer | undefined, status: number, subject: Subject): void => {
+  if (!subject.answersBodies) expectRefusal(answer, status)
+  expect([answer?.status, answer?.header("Connection")]).toStrictEqual([status, "close"])
+}
+
+const expectRefused = (answer: Answer | undefined, { bodyBefore, status }: Malformed, subject: Subject): void =>
+  bodyBefore === undefined ? expectRefusal(answer, status) : expectBodyRefusal(answer, status, subject)
+
+const expectRead = (answer: Answer | undefined, { meaning }: WellFormed, subject: Subject): void => {
   // Nobody here takes a tunnel.
   if (meaning.method === "CONNECT") {
     expectRefusal(answer, 501)
     return
   }
   expect(answer?.status).toBe(200)
-  expect(answer === undefined ? undefined : seenIn(answer)).toStrictEqual(seenOf(meaning))
-  expect(answer?.header("Connection")).toBe(
-    meaning.keepAlive ? (meaning.version === "HTTP/1.0" ? "keep-alive" : undefined) : "close"
+  expect(answer === undefined ? undefined : seenIn(answer)).toStrictEqual(seenOf(meaning, subject))
+  expect([answer?.header("Connection"), answer?.header("Keep-Alive")]).toStrictEqual(
+    meaning.keepAlive ? ["keep-alive", "timeout=75"] : ["close", undefined]
   )
 }
 
+const expectAnswer = (answer: Answer | undefined, row: Row, subject: Subject): void =>
+  isGood(row) ? expectRead(answer, row, subject) : expectRefused(answer, row, subject)
+
 const goesOn = (row: Row): boolean => isGood(row) && row.meaning.keepAlive && row.meaning.method !== "CONNECT"
 
-const expectRow = (row: Row, output: Buffer): void => {
+const expectRow = (row: Row, output: Buffer, subject: Subject): void => {
   const finals = finalsOf(output, isGood(row) ? [row.meaning.method] : [])
   expect(finals).toHaveLength(1)
-  if (isGood(row)) expectRead(finals[0], row)
-  else expectRefusal(finals[0], row.status)
+  expectAnswer(finals[0], row, subject)
 }
 
 /** All that a connection brings for these bytes. A refused row is not ended by us, or its end would be refused for it. */
@@ -116,21 +138,20 @@ const talk = (
     })
   )
 
-const whole = (row: Row): Effect.Effect<void, never, Scope.Scope> =>
+const whole = (row: Row, subject: Subject): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { port } = yield* serving(seeing, { limits: row.limits })
-    expectRow(row, yield* talk(port, row, (wire) => wire.send(row.bytes)))
+    const port = yield* subject.serve(looking, { limits: row.limits })
+    expectRow(row, yield* talk(port, row, (wire) => wire.send(row.bytes)), subject)
   })
 
-const withOthers = (row: Row): Effect.Effect<void, never, Scope.Scope> =>
+const withOthers = (row: Row, subject: Subject): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
     // The requests around a row whose limits are small must fit into them.
-    const { port } = yield* serving(seeing, { limits: row.limits })
+    const port = yield* subject.serve(looking, { limits: row.limits })
     const methods = isGood(row) ? [row.meaning.method] : []
     const text = Buffer.concat([row.bytes, Buffer.from(behind)])
     const finals = finalsOf(yield* talk(port, row, (wire) => wire.send(text)), methods)
-    if (isGood(row)) expectRead(finals[0], row)
-    else expectRefusal(finals[0], row.status)
+    expectAnswer(finals[0], row, subject)
     expect(finals.slice(1).map((answer) => [answer.status, seenIn(answer).url])).toStrictEqual(
       goesOn(row) ? [[200, "/behind"]] : []
     )
@@ -140,48 +161,64 @@ const withOthers = (row: Row): Effect.Effect<void, never, Scope.Scope> =>
       ...methods
     ])
     expect(first === undefined ? undefined : seenIn(first).url).toBe("/before")
-    if (isGood(row)) expectRead(second, row)
-    else expectRefusal(second, row.status)
+    expectAnswer(second, row, subject)
     expect(rest).toStrictEqual([])
+  })
+
+const dripped = (row: Row, subject: Subject): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { connect } = yield* subject.serveInMemory(looking, { limits: row.limits })
+    const drip = yield* connect
+    for (const byte of row.bytes) drip.send(Uint8Array.of(byte))
+    if (isGood(row)) drip.halfClose()
+    yield* drip.ended
+    expectRow(row, Buffer.from(drip.written, "latin1"), subject)
   })
 
 const withoutDate = ({ written }: MemoryConnection): string => written.replaceAll(/Date: [^\r\n]*\r\n/g, "")
 
 /**
  * One connection for each place at which the bytes can be cut, in memory: the second part comes when the first is read.
- * And one byte by byte, and one whole, whose answer all others must have.
+ * And one whole, whose answer all others must have.
  */
-const cut = (row: Row): Effect.Effect<void, never, Scope.Scope> =>
+const cut = (row: Row, subject: Subject): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { connect } = yield* servingInMemory(seeing, { limits: row.limits })
+    const { connect } = yield* subject.serveInMemory(looking, { limits: row.limits })
     const connections: Array<MemoryConnection> = []
     for (let at = 0; at < row.bytes.length; at++) {
       const connection = yield* connect
       if (at > 0) connection.send(row.bytes.subarray(0, at))
       connections.push(connection)
     }
-    const drip = yield* connect
-    for (const byte of row.bytes) drip.send(Uint8Array.of(byte))
     yield* settled
     connections.forEach((connection, at) => {
       connection.send(row.bytes.subarray(at))
     })
-    for (const connection of [drip, ...connections]) {
+    for (const connection of connections) {
       if (isGood(row)) connection.halfClose()
       yield* connection.ended
     }
-    expectRow(row, Buffer.from(drip.written, "latin1"))
+    const [whole] = connections
+    if (whole === undefined) throw new Error("a row without a byte")
+    expectRow(row, Buffer.from(whole.written, "latin1"), subject)
     const differing = connections.flatMap((connection, at) =>
-      withoutDate(connection) === withoutDate(drip) ? [] : [{ at, written: connection.written }]
+      withoutDate(connection) === withoutDate(whole) ? [] : [{ at, written: connection.written }]
     )
     expect(differing).toStrictEqual([])
   })
 
 const isRoomy = ({ limits }: Row): boolean => Object.keys(limits).every((name) => !/Header|RequestLine/.test(name))
 
-/** The tests of a row. */
+const runRowOn = (row: Row, subject: Subject): void => {
+  const title = `${row.title} (${subject.name})`
+  it.scopedLive(`${title}: whole`, () => whole(row, subject))
+  if (isRoomy(row)) it.scopedLive(`${title}: with other requests around it`, () => withOthers(row, subject))
+  it.scopedLive(`${title}: byte by byte`, () => dripped(row, subject))
+}
+
+/** The tests of a row. Where bytes are cut is the parser's affair, which both subjects share. */
 export const runRow = (row: Row): void => {
-  it.scopedLive(`${row.title}: whole`, () => whole(row))
-  if (isRoomy(row)) it.scopedLive(`${row.title}: with other requests around it`, () => withOthers(row))
-  it.scopedLive(`${row.title}: byte by byte, and cut at every byte`, () => cut(row))
+  for (const subject of subjects) runRowOn(row, subject)
+  const [subject] = subjects
+  it.scopedLive(`${row.title}: cut at every byte`, () => cut(row, subject))
 }

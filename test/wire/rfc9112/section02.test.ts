@@ -5,7 +5,8 @@ import { respond } from "../../../src/Response.js"
 import { reads, refuses } from "../../fixtures/messages/message.js"
 import { refusal, serving } from "../../server/harness.js"
 import { connect, requestText } from "../raw.js"
-import { otherRows, proves, provesByRows, rowsAbout } from "./proofs.js"
+import { replying, toldBy } from "../subjects.js"
+import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "./proofs.js"
 import { sneaking } from "./sneaking.js"
 
 provesByRows("9112/2.2/octets", [
@@ -23,6 +24,23 @@ provesByRows("9112/2.2/octets", [
   refuses("UTF-16 is no method", "G\x00E\x00T\x00 \x00/\x00", ["RequestLine", 400])
 ])
 
+for (const [id, text] of [
+  ["9112/2.2/bare-cr-sent", "a\rb"],
+  ["9112/2.2/space-sent", "a\r\n b"]
+] as const) {
+  provesOfEach(id, "a response whose field has one is a defect: 500, and nothing of it is sent", (subject) =>
+    Effect.gen(function* () {
+      const sent = yield* toldBy(
+        subject,
+        replying(200, "content", { "X-A": text }),
+        requestText("GET /", ["Connection: close"])
+      )
+      expect(sent).toMatch(/^HTTP\/1\.1 500 Internal Server Error\r\nDate: /)
+      expect(sent).toMatch(/^([ -~]+\r\n)+\r\n(500 Internal Server Error\n)?$/)
+      expect(sent).not.toMatch(/X-A|content$/i)
+    })
+  )
+}
 proves(
   "9112/2.2/bare-cr-sent",
   "no API takes one",
@@ -49,11 +67,9 @@ proves(
 )
 provesByRows("9112/2.2/space-before-fields", rowsAbout(/before the first field/))
 provesByRows("9112/2.2/grammar", rowsAbout(/§2\.2|a TLS greeting/))
-proves(
-  "9112/2.3/downgrade",
-  "every answer is HTTP/1.1, whatever was asked",
+provesOfEach("9112/2.3/downgrade", "every answer is HTTP/1.1, whatever was asked", (subject) =>
   Effect.gen(function* () {
-    const { port } = yield* serving((request) => respond(request, 200))
+    const port = yield* subject.serve(replying(200))
     for (const line of ["GET / HTTP/1.1", "GET / HTTP/1.0", "GET / HTTP/1.7", "GET / HTTP/2.0", "nonsense"]) {
       const wire = yield* connect(port)
       yield* wire.send(`${line}\r\nHost: a\r\nConnection: close\r\n\r\n`)

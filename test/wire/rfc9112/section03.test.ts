@@ -1,18 +1,15 @@
 /** RFC 9112 §3: the request line, its target, and Host. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { serving } from "../../server/harness.js"
 import { ask } from "../raw.js"
-import { otherRows, proves, provesByRows, rowsAbout } from "./proofs.js"
-import { seeing, seenIn } from "./rows.js"
+import { otherRows, provesByRows, provesOfEach, rowsAbout } from "./proofs.js"
+import { looking, seenIn } from "./rows.js"
 
 provesByRows("9112/3/long-method", rowsAbout(/a method of 3. characters(, and not a byte more)?$/))
 provesByRows("9112/3/long-target", rowsAbout(/a request line of one byte more|a target that never ends/))
-proves(
-  "9112/3/line-of-8000",
-  "whole, and what is asked is what was sent",
+provesOfEach("9112/3/line-of-8000", "whole, and what is asked is what was sent", (subject) =>
   Effect.gen(function* () {
-    const { port } = yield* serving(seeing)
+    const port = yield* subject.serve(looking)
     const target = `/${"a".repeat(8000 - "GET / HTTP/1.1".length)}`
     const answer = yield* ask(port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
     expect(seenIn(answer).target).toBe(target)

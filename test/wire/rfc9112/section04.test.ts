@@ -2,17 +2,13 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { respond, respondStream } from "../../../src/Response.js"
-import { serving } from "../../server/harness.js"
 import { connect, requestText } from "../raw.js"
-import { proves } from "./proofs.js"
+import { provesOfEach } from "./proofs.js"
 
-proves(
-  "9112/4/space-behind-status",
-  "for every code without a phrase, whole and streamed",
+provesOfEach("9112/4/space-behind-status", "for every code without a phrase, whole and streamed", (subject) =>
   Effect.gen(function* () {
-    const { port } = yield* serving((request) =>
-      request.path === "/whole" ? respond(request, 299) : respondStream(request, 599, Stream.empty)
+    const port = yield* subject.serve(({ path }) =>
+      Effect.succeed(path === "/whole" ? { status: 299 } : { status: 599, content: Stream.empty })
     )
     const wire = yield* connect(port)
     yield* wire.send(requestText("GET /whole"))

@@ -1,10 +1,28 @@
 /** RFC 9112 §5: field lines. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { otherRows, proves, provesByRows, rowsAbout } from "./proofs.js"
+import { requestText } from "../raw.js"
+import { replying, toldBy } from "../subjects.js"
+import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "./proofs.js"
 import { sneaking } from "./sneaking.js"
 
 provesByRows("9112/5.1/space-before-colon", rowsAbout(/§5\.1: a (space|tab) before the colon/))
+provesOfEach(
+  "9112/5.2/fold-sent",
+  "a response whose field has one is a defect: 500, and nothing of it is sent",
+  (subject) =>
+    Effect.gen(function* () {
+      for (const text of ["a\r\n b", "a\r\n\tb", "a\n b", "\r\n "]) {
+        const sent = yield* toldBy(
+          subject,
+          replying(200, "", { "X-A": text }),
+          requestText("GET /", ["Connection: close"])
+        )
+        expect(sent).toMatch(/^HTTP\/1\.1 500 /)
+        expect(sent).not.toMatch(/[\r\n][ \t]|X-A/i)
+      }
+    })
+)
 proves(
   "9112/5.2/fold-sent",
   "no API takes one",

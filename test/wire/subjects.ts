@@ -1,0 +1,209 @@
+/**
+ * The servers that a requirement is asked of: the native one, and the drop-in for `@effect/platform`. A test writes its
+ * application once, and each subject serves it by its own API.
+ *
+ * Both are given the same options, so that what a test sees is the requirement, and not a default: those of the native
+ * server, unless the test gives others.
+ */
+import type { RequestError } from "@effect/platform/HttpServerError"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { ValueError } from "../../src/Errors.js"
+import * as HttpHeaders from "../../src/HttpHeaders.js"
+import { make, toHandler, toRequest } from "../../src/HttpServer.js"
+import * as Limits from "../../src/Limits.js"
+import type { Request } from "../../src/Request.js"
+import { type Handler, respond, respondStream, upgrade } from "../../src/Response.js"
+import type * as Server from "../../src/Server.js"
+import { portOf } from "../platform/harness.js"
+import { quiet, serving } from "../server/harness.js"
+import { type InMemory, servingInMemory } from "../server/memory.js"
+import { connect } from "./raw.js"
+
+/** What a body that cannot be read fails with; each subject answers its own. */
+type BodyFailure = ValueError | RequestError
+
+/** A request, as an application sees it. */
+export interface Asked {
+  readonly method: string
+  readonly url: string
+  readonly path: string
+  /** The target as it was sent. */
+  readonly target: string
+  /** The value of Host, as the application's headers have it. */
+  readonly host: string
+  /** Every field in its place, or one text for each name in lower case: as the subject's headers have them. */
+  readonly fields: ReadonlyArray<string> | Readonly<Record<string, string>>
+  readonly body: Effect.Effect<Uint8Array, BodyFailure>
+  /** The request of the native server, for what only that knows: its version and its trailers. */
+  readonly native: Request
+}
+
+export interface Reply {
+  readonly status: number
+  readonly content?: string | Uint8Array | Stream.Stream<Uint8Array> | undefined
+  readonly fields?: Readonly<Record<string, string>> | undefined
+}
+
+export type App = (asked: Asked) => Effect.Effect<Reply, BodyFailure>
+
+export interface Subject {
+  readonly name: string
+  /** Whether an application, and not the server, answers a request whose body cannot be read. */
+  readonly answersBodies: boolean
+  /** A port of loopback where the application is served. */
+  readonly serve: (app: App, options?: Server.Options) => Effect.Effect<number, never, Scope.Scope>
+  /** The same where any upgrade that is offered is taken, and any other request is answered 200 with its body. */
+  readonly serveUpgrades: Effect.Effect<number, never, Scope.Scope>
+  /** The same over connections in memory, under the test's clock. */
+  readonly serveInMemory: (app: App, options?: Server.Options) => Effect.Effect<InMemory, never, Scope.Scope>
+  /** The fields of a message as this subject's headers have them. */
+  readonly fieldsOf: (fields: ReadonlyArray<string>) => Asked["fields"]
+}
+
+const isText = (content: NonNullable<Reply["content"]>): content is string | Uint8Array =>
+  typeof content === "string" || content instanceof Uint8Array
+
+export const nativeHandler =
+  (app: App): Handler =>
+  (request) => {
+    const asked: Asked = {
+      method: request.method,
+      url: request.url,
+      path: request.path,
+      target: request.originalUrl,
+      host: HttpHeaders.getOrElse(request.headers, "Host", () => ""),
+      fields: Array.from(request.headers).flat(),
+      body: request.bytes,
+      native: request
+    }
+    return Effect.flatMap(
+      // This server's requests fail with its own errors alone.
+      app(asked) as Effect.Effect<Reply, ValueError>,
+      ({ content = "", fields = {}, status }) =>
+        isText(content) ? respond(request, status, content, fields) : respondStream(request, status, content, fields)
+    )
+  }
+
+const native: Subject = {
+  name: "the native server",
+  answersBodies: false,
+  serve: (app, options) => Effect.map(serving(nativeHandler(app), options), ({ port }) => port),
+  serveUpgrades: Effect.map(
+    serving((request) =>
+      HttpHeaders.has(request.headers, "Upgrade")
+        ? Effect.catchAll(
+            upgrade(request, { Upgrade: "websocket" }, () => Effect.void),
+            () => respond(request, 200, "not upgraded")
+          )
+        : Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
+    ),
+    ({ port }) => port
+  ),
+  serveInMemory: (app, options) => servingInMemory(nativeHandler(app), options),
+  fieldsOf: (fields) => fields
+}
+
+const application = (app: App) =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const {
+      content,
+      fields = {},
+      status
+    } = yield* app({
+      method: request.method,
+      url: request.url,
+      path: request.url.split("?")[0] ?? "",
+      target: request.originalUrl,
+      host: request.headers.host ?? "",
+      fields: { ...request.headers },
+      body: Effect.map(request.arrayBuffer, (bytes) => new Uint8Array(bytes)),
+      native: Option.getOrThrow(toRequest(request))
+    })
+    if (content === undefined) return HttpServerResponse.empty({ status, headers: fields })
+    if (typeof content === "string") return HttpServerResponse.raw(content, { status, headers: fields })
+    return content instanceof Uint8Array
+      ? HttpServerResponse.uint8Array(content, { status, headers: fields })
+      : HttpServerResponse.stream(content, { status, headers: fields })
+  })
+
+/** What the drop-in would choose by itself, where that differs from the native server. */
+const nativeOptions = (options: Server.Options = {}): Server.Options => ({
+  onHalfClose: "answer",
+  unknownMethods: "reject",
+  ...options,
+  limits: { ...Limits.defaults, ...options.limits }
+})
+
+const serveApplication = (
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, BodyFailure, HttpServerRequest.HttpServerRequest>,
+  options?: Server.Options
+) =>
+  Effect.gen(function* () {
+    const made = make({ host: "127.0.0.1", port: 0, drainTimeout: 0, ...nativeOptions(options) })
+    const server = yield* Effect.orDie(made)
+    yield* Effect.provide(server.serve(app), quiet)
+    return portOf(server)
+  })
+
+/** Takes the offer, and ends the WebSocket at once. */
+const upgrading = Effect.gen(function* () {
+  const request = yield* HttpServerRequest.HttpServerRequest
+  if (request.headers.upgrade === undefined) {
+    return HttpServerResponse.uint8Array(new Uint8Array(yield* request.arrayBuffer))
+  }
+  const socket = yield* request.upgrade
+  return yield* socket
+    .runRaw(() => Effect.void)
+    .pipe(
+      Effect.as(HttpServerResponse.empty()),
+      Effect.catchAll(() => Effect.succeed(HttpServerResponse.raw("not upgraded")))
+    )
+})
+
+const dropIn: Subject = {
+  name: "the drop-in",
+  answersBodies: true,
+  serve: (app, options) => serveApplication(application(app), options),
+  serveUpgrades: serveApplication(Effect.scoped(upgrading)),
+  serveInMemory: (app, options) => servingInMemory(toHandler(application(app)), nativeOptions(options)),
+  fieldsOf: (fields) => {
+    const joined: Record<string, string> = {}
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i]!.toLowerCase()
+      joined[name] = name in joined ? `${joined[name]}, ${fields[i + 1]}` : fields[i + 1]!
+    }
+    return joined
+  }
+}
+
+/** All that a connection brings for these bytes, until the server ends it. */
+export const toldBy = (subject: Subject, app: App, text: string): Effect.Effect<string> =>
+  Effect.scoped(Effect.flatMap(subject.serve(app), (port) => allOf(port, text)))
+
+/** The same of a server that is there already. */
+export const allOf = (port: number, text: string): Effect.Effect<string> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const wire = yield* connect(port)
+      yield* wire.send(text)
+      return (yield* wire.readToEnd).toString("latin1")
+    })
+  )
+
+/** Answers 200 with the path, or with the body where there is one. */
+export const echoing: App = ({ body, path }) =>
+  Effect.map(body, (bytes) => ({ status: 200, content: bytes.length > 0 ? bytes : path }))
+
+/** An application that gives the same reply to all. */
+export const replying =
+  (status: number, content?: Reply["content"], fields?: Reply["fields"]): App =>
+  () =>
+    Effect.succeed({ status, content, fields })
+
+export const subjects: readonly [native: Subject, dropIn: Subject] = [native, dropIn]
