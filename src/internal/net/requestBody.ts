@@ -11,6 +11,7 @@ import { ValueError } from "../../Errors.js"
 import type { HttpHeaders } from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import { fromRequest } from "../headers.js"
+import { costs } from "../loopBudget.js"
 import type { Line } from "./line.js"
 
 const nothing = Buffer.alloc(0)
@@ -146,19 +147,25 @@ export class RequestBody {
     if (this.failure !== undefined) return this.failure
     if (this.size > most) return this.tooLarge()
     if (this.isDone) return Effect.succeed(this.gathered.take())
-    return Effect.flatMap(this.line.awaitBody(), () => this.whole(most))
+    return Effect.flatMap(this.mayBeMore, () => this.whole(most))
   }
 
   private nextPieces(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ValueError>> {
     this.look()
     if (this.pieces.length > 0) {
+      this.line.spend(costs.piece)
       const pieces = this.pieces
       this.pieces = []
       return Effect.succeed(Chunk.unsafeFromArray<Uint8Array>(pieces))
     }
     if (this.failure !== undefined) return Effect.fail(Option.some(this.failure))
     if (this.isDone) return Effect.fail(Option.none())
-    return Effect.flatMap(this.line.awaitBody(), () => this.nextPieces())
+    return Effect.flatMap(this.mayBeMore, () => this.nextPieces())
+  }
+
+  /** Waits for what there is to read: for another share of the event loop, or for the client. */
+  private get mayBeMore(): Effect.Effect<void> {
+    return this.line.hasUsedShare ? this.line.nextShare : this.line.awaitBody()
   }
 
   private ask(how: "Whole" | "Pieces"): void {
@@ -174,25 +181,24 @@ export class RequestBody {
     if (typeof interim === "string") this.line.outbox.pushText(interim)
   }
 
-  /** Takes in all that has arrived. */
+  /** Takes in what has arrived, as far as the connection's share of the event loop goes. */
   private look(): void {
     if (this.isOver) {
       this.failure ??= new ValueError({ reason: "BodyConsumed", saw: "the request is over" })
       return
     }
     const { inbox, parser } = this.line
-    while (!this.isDone && this.failure === undefined) {
+    while (!this.isDone && this.failure === undefined && !this.line.hasUsedShare) {
       const step = parser.next()
       if (step === "NeedMore") {
-        const bytes = inbox.pull()
-        if (bytes === undefined) {
-          if (inbox.isEnded) this.failure = new ValueError({ reason: "IncompleteRequest" })
-          else if (this.line.patience.isOverdue) this.failure = new ValueError({ reason: "Timeout" })
-          return
-        }
-        parser.feed(bytes)
-      } else if (step._tag === "Body") {
+        if (this.line.feedParser()) continue
+        if (inbox.isEnded) this.failure = new ValueError({ reason: "IncompleteRequest" })
+        else if (this.line.patience.isOverdue) this.failure = new ValueError({ reason: "Timeout" })
+        return
+      }
+      if (step._tag === "Body") {
         this.read += step.bytes.length
+        this.line.spend(costs.step)
         if (this.asked === "Whole") this.gathered.add(step.bytes)
         else this.pieces.push(step.bytes)
       } else if (step._tag === "End") {
