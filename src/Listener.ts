@@ -17,6 +17,7 @@ import type { Address, Domain } from "./Address.js"
 import { DescriptorBudget } from "./DescriptorBudget.js"
 import type { OSError, ValueError } from "./Errors.js"
 import * as tcp from "./internal/net/tcp.js"
+import { nextTurn } from "./internal/runtime.js"
 
 /**
  * What a connection tells who has opened it. Each is called on this object, outside of any fiber, and must not throw.
@@ -111,6 +112,9 @@ export interface Bound {
   readonly refused: Effect.Effect<number>
 }
 
+/** Connections admitted in one turn of the event loop, when as many wait. */
+const admittedAtOnce = 64
+
 /**
  * The `admit` of a listener that only has an `accept`: one connection after the other, each by the fiber that admits.
  *
@@ -135,8 +139,23 @@ export interface Bound {
  */
 export const admitBy =
   (accept: Bound["accept"]): Bound["admit"] =>
-  (isOpen, take) =>
-    Effect.whileLoop({ while: isOpen, body: () => accept, step: take })
+  (isOpen, take) => {
+    const some = Effect.suspend(() => {
+      let left = admittedAtOnce
+      return Effect.whileLoop({
+        while: () => left > 0 && isOpen(),
+        body: () => accept,
+        step: (connection) => {
+          left--
+          take(connection)
+        }
+      })
+    })
+    const all: Effect.Effect<void, OSError> = Effect.flatMap(some, () =>
+      isOpen() ? Effect.zipRight(nextTurn, all) : Effect.void
+    )
+    return all
+  }
 
 /**
  * The service: listens until its scope ends.

@@ -5,6 +5,7 @@
  * |---|---|
  * | `/` | "ok" |
  * | `/echo` | the body, which is read whole |
+ * | `/length` | the length of the body, which is read whole; `/applicationLength` the same, by an application |
  * | `/bytes?N` | N bytes, with their length |
  * | `/stream?N` | N bytes in chunks |
  * | `/drip?N` | N bytes in chunks of one, one a turn of the event loop; `/dripLength?N` the same with their length |
@@ -14,11 +15,15 @@
  * | `/throw`, `/die` | by a throw, by a defect |
  * | `/late` | a first piece, and then a defect |
  * | `/leak` | "ok", and leaves a child fiber behind that never ends |
+ * | `/application` | "ok", by an application of `@effect/platform` |
  * | `/upgrade` | 101, and sends back what the client sends |
  */
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ValueError } from "../../src/Errors.js"
+import { toHandler } from "../../src/HttpServer.js"
 import type { Request } from "../../src/Request.js"
 import { type Responded, respond, respondStream, sendHeaders, upgrade } from "../../src/Response.js"
 import { turn } from "../wire/facts.js"
@@ -55,11 +60,23 @@ const late = (request: Request) =>
     return yield* Effect.dieMessage("a handler that fails late")
   })
 
+const application = toHandler(HttpServerResponse.text("ok"))
+
+const applicationLength = toHandler(
+  Effect.flatMap(HttpServerRequest, ({ arrayBuffer }) =>
+    Effect.map(arrayBuffer, ({ byteLength }) => HttpServerResponse.text(String(byteLength)))
+  )
+)
+
 const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
   const size = Number(request.query)
   switch (request.path) {
     case "/echo":
       return Effect.flatMap(request.bytes, (body) => respond(request, 200, body))
+    case "/length":
+      return Effect.flatMap(request.bytes, ({ length }) => respond(request, 200, String(length)))
+    case "/applicationLength":
+      return applicationLength(request)
     case "/stream":
       return respondStream(request, 200, pieces(size))
     case "/drip":
@@ -102,6 +119,8 @@ export const handler = (request: Request): Effect.Effect<Responded, ValueError> 
       return respond(request, 200, "ok")
     case "/bytes":
       return respond(request, 200, sized(Number(request.query)))
+    case "/application":
+      return application(request)
     case "/throw":
       throw new Error("a handler that throws")
     default:

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { OSError } from "../../Errors.js"
+import { type Continuation, costs, loopBudget } from "../loopBudget.js"
 import { Signal } from "../runtime.js"
 import { tally } from "../tally.js"
 
@@ -15,19 +16,70 @@ export const closedListener = new OSError({
   cause: new Error("the listener was closed")
 })
 
+/** Connections taken at once of those that wait; the others are taken in later turns of the event loop. 1 to 2 ms. */
+const maxTaken = 64
+
+/** One accept loop that takes connections: those that wait, and then each as it arrives. */
+class Admission<A> implements Continuation {
+  /** It continues in the next turn, before the connections that are being served. */
+  isDeferred = false
+
+  constructor(
+    private readonly isOpen: () => boolean,
+    private readonly take: (connection: A) => void,
+    private readonly arrivals: { readonly next: () => A | OSError | undefined },
+    private readonly end: (how: Effect.Effect<void, OSError>) => void
+  ) {}
+
+  /** Takes those that are there. */
+  run(): void {
+    if (this.isDeferred) return
+    for (let taken = 0; this.isOpen(); taken++) {
+      if (taken === maxTaken || (taken > 0 && loopBudget.isSpent)) {
+        this.defer()
+        return
+      }
+      const next = this.arrivals.next()
+      if (next === undefined) return
+      if (next instanceof OSError) {
+        this.end(Effect.fail(next))
+        return
+      }
+      loopBudget.spend(costs.connection)
+      this.take(next)
+    }
+    this.end(Effect.void)
+  }
+
+  defer(): void {
+    this.isDeferred = true
+    loopBudget.deferFirst(this)
+  }
+
+  resume(): void {
+    this.isDeferred = false
+    this.run()
+  }
+
+  cancel(): void {
+    if (this.isDeferred) loopBudget.cancel(this)
+  }
+}
+
 export class Arrivals<A> {
   private queue: Array<A> = []
   private failure: OSError | undefined
   private readonly arrived = new Signal()
   /** Who admits what arrives in the turn in which it does, in the order in which they came. */
-  private admitters: Array<() => void> = []
+  private admissions: ReadonlyArray<Admission<A>> = []
 
   get size(): number {
     return this.queue.length
   }
 
-  /** Whether somebody waits for one more than there are. */
+  /** Whether a connection that arrives now is taken: at once, or when an accept loop continues. */
   get isAwaited(): boolean {
+    if (this.admissions.some(({ isDeferred }) => isDeferred)) return true
     return this.arrived.waiting > this.queue.length
   }
 
@@ -48,7 +100,7 @@ export class Arrivals<A> {
   }
 
   private changed(): void {
-    for (const admit of this.admitters) admit()
+    for (const admission of this.admissions) admission.run()
     this.arrived.wake()
   }
 
@@ -75,32 +127,30 @@ export class Arrivals<A> {
     return Effect.zipRight(this.arrived.waitOrLeave(), this.takeOne)
   })
 
+  /** The one that has waited longest, or why there will be none. */
+  private next(): A | OSError | undefined {
+    return this.shift() ?? this.failure
+  }
+
   /**
    * Hands over who waits and then whoever arrives, one by one as long as `isOpen`, and ends when it no longer is. No
-   * fiber is woken for an arrival: to pass it through a stream costs more than to serve it.
+   * fiber is woken for an arrival: to pass it through a stream costs more than to serve it. When many wait, some are taken in
+   * each turn of the event loop.
    */
   admit(isOpen: () => boolean, take: (connection: A) => void): Effect.Effect<void, OSError> {
     return Effect.async<void, OSError>((resume) => {
       const leave = (): void => {
-        this.admitters = this.admitters.filter((each) => each !== admit)
+        this.admissions = this.admissions.filter((each) => each !== admission)
+        admission.cancel()
       }
-      const end = (how: Effect.Effect<void, OSError>): void => {
+      const admission = new Admission(isOpen, take, { next: () => this.next() }, (how) => {
         leave()
         resume(how)
-      }
-      const admit = (): void => {
-        while (isOpen()) {
-          const first = this.shift()
-          if (first === undefined) {
-            if (this.failure !== undefined) end(Effect.fail(this.failure))
-            return
-          }
-          take(first)
-        }
-        end(Effect.void)
-      }
-      this.admitters = [...this.admitters, admit]
-      admit()
+      })
+      this.admissions = [...this.admissions, admission]
+      // A loop that takes one at a time comes here again for each.
+      if (loopBudget.isSpent && this.size > 0) admission.defer()
+      else admission.run()
       return Effect.sync(leave)
     })
   }

@@ -16,6 +16,7 @@ import type { Connection, ConnectionEvents } from "../../Listener.js"
 import type { Malformed, RequestHead } from "../../RequestParser.js"
 import type { EndReason } from "../endReason.js"
 import { malformed } from "../http1/verdict.js"
+import { costs } from "../loopBudget.js"
 import { RequestImpl } from "../request.js"
 import { Signal } from "../runtime.js"
 import { tally } from "../tally.js"
@@ -25,7 +26,6 @@ import { cut, part } from "./farewell.js"
 import { Handling, leftOf } from "./handling.js"
 import type { ConnectionEnd, Household, Service } from "./household.js"
 import { Line } from "./line.js"
-import { lastWords } from "./ownAnswers.js"
 import type { RequestFibers } from "./requestFibers.js"
 import type { Served } from "./roster.js"
 
@@ -77,8 +77,8 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   }
 
   /** Goes on in this very turn, as far as what has come allows. */
-  private proceed(): void {
-    if (this.isProceeding) return
+  protected proceed(): void {
+    if (this.isProceeding || this.isDeferred) return
     this.isProceeding = true
     try {
       this.takeTurn()
@@ -96,13 +96,11 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   private step(): "GoOn" | "Wait" {
     // Who does not read what it has asked for is not listened to.
     if (this.patience.awaitsDrain) return "Wait"
+    if (this.hasUsedShare && (this.held !== undefined || this.hasUnread)) return this.continueLater()
     if (this.held !== undefined) return this.serveHeld(this.held)
-    const { parser } = this
-    const step = parser.next()
+    const step = this.parser.next()
     if (step === "NeedMore") {
-      const bytes = this.inbox.pull()
-      if (bytes === undefined) return this.pause()
-      parser.feed(bytes)
+      if (!this.feedParser()) return this.pause()
     } else if (step._tag === "Head") {
       if (step.method === "CONNECT" && this.household.onConnect === "refuse") {
         // It asks for a tunnel, and nobody here digs one; what follows it is not HTTP (RFC 9110 §9.3.6).
@@ -143,6 +141,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.phase = "Handling"
     this.patience.rest()
     this.requests++
+    this.spend(costs.request)
     const exchange = (this.madeExchange = new ExchangeImpl(this, head))
     const request = new RequestImpl(head, this.connection, exchange)
     if (requestContext().runInAsyncScope(this.isAnswered, this, request, exchange)) this.goOn()
@@ -209,6 +208,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
 
   /** What a handler left of a body, thrown away to reach the next request. */
   private skip(bytes: number): void {
+    this.spend(costs.step)
     this.skipped += bytes
     if (this.skipped > this.limits.maxDrain) this.over("ClosedByServer")
   }
@@ -217,12 +217,6 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   private refuse(step: Malformed): void {
     if (this.phase === "Reading") this.sayLast(new ValueError(step))
     this.over("Malformed")
-  }
-
-  private sayLast(error: ValueError): void {
-    const method = this.parser.method()
-    tally.answered(error.status)
-    this.outbox.pushText(lastWords(error, this.writer, { method, date: this.date() }))
   }
 
   private over(reason: EndReason): void {
@@ -236,6 +230,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   private leave(): void {
     if (this.isLeft) return
     this.isLeft = true
+    this.cancelDeferred()
     this.held = undefined
     this.patience.end()
     this.outbox.flush()
@@ -276,6 +271,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
 
   /** All that has come has been read: waits for more, with a deadline, unless this is the end. */
   private pause(): "GoOn" | "Wait" {
+    this.renewShare()
     this.outbox.flush()
     this.outbox.leave()
     // The client may have answered within the write.
@@ -360,6 +356,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.inbox.isEnded = true
     this.patience.drained()
     if (this.phase === "Handling" && !this.exchange.hasEnded) this.interrupt("Aborted")
+    if (this.cancelDeferred()) this.over("Aborted")
     this.happened()
     // Whoever was left behind by a handler that has ended learns it here.
     this.wakeReader()
@@ -380,9 +377,9 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     if (this.patience.isHalfClosedDue(now) && !this.exchange.isUpgraded) this.interrupt("Aborted")
   }
 
-  /** Whether a request is being served, or an answer waits for its client to read. */
+  /** Whether a request is being served or is about to be, or an answer waits for its client to read. */
   get isBusy(): boolean {
-    return this.phase === "Handling" || this.patience.awaitsDrain
+    return this.phase === "Handling" || this.isDeferred || this.patience.awaitsDrain
   }
 
   /** Serves no further request; ends now if none is being served. */
@@ -405,6 +402,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   }
 
   abandon(): void {
+    this.cancelDeferred()
     cut(this, this.madeExchange)
     this.depart()
   }

@@ -12,9 +12,9 @@ import type { Responded } from "../../Response.js"
 import type { BodyFraming, Refused, WrittenHead } from "../../ResponseWriter.js"
 import type { Exchange, OpenAnswer, Upgraded } from "../exchange.js"
 import { flatOf, flatten, fromRequest } from "../headers.js"
+import { costs } from "../loopBudget.js"
 import { isUint8Array } from "../realm.js"
 import { responded } from "../responded.js"
-import { nextTurn } from "../runtime.js"
 import { tally } from "../tally.js"
 import type { Line } from "./line.js"
 import { RequestBody } from "./requestBody.js"
@@ -44,9 +44,6 @@ const refusalOfConnection = (headers: HttpHeaders.Input | undefined): ValueError
   const forbidden = ["Connection", "Upgrade"].find((name) => HttpHeaders.has(given, name))
   return forbidden === undefined ? undefined : new ValueError({ reason: "HeaderForbidden", saw: forbidden })
 }
-
-/** After so many bytes that never had to wait, a stream lets the others of its process have a turn. */
-const bytesPerTurn = 256 * 1024
 
 /** What an open answer needs of its exchange. */
 interface Opening {
@@ -89,6 +86,8 @@ class OpenAnswerImpl implements OpenAnswer {
       line: { outbox, writer }
     } = this
     const length = byteLength(content)
+    // An empty piece too: a stream may give them without end.
+    this.line.spend(costs.piece + costs.bytes(length))
     const refusal = this.start()
     if (refusal !== undefined || length === 0 || framing._tag === "None") return refusal
     if (framing._tag === "Length" && this.sent + length > framing.length) {
@@ -137,8 +136,6 @@ export class ExchangeImpl implements Exchange, Giver {
   /** This side has ended the connection that it was handed: that it closes then is no surprise. */
   hasEnded = false
   private isOver = false
-  /** What the connection had pushed when this answer last let others have a turn. */
-  private totalAtTurn: number
   private evidence: Responded | undefined
   private madeBody: RequestBody | undefined
   /** Whether the whole body had been read when the request was over. */
@@ -147,9 +144,7 @@ export class ExchangeImpl implements Exchange, Giver {
   constructor(
     private readonly line: Line,
     private readonly head: RequestHead
-  ) {
-    this.totalAtTurn = line.outbox.total
-  }
+  ) {}
 
   /** Made when somebody asks for it; few requests have one. */
   private get body(): RequestBody {
@@ -211,6 +206,10 @@ export class ExchangeImpl implements Exchange, Giver {
     return Stream.unwrap(Effect.suspend(() => this.body.readPieces()))
   }
 
+  keep(bytes: number): void {
+    this.body.keep(bytes)
+  }
+
   get trailers(): Effect.Effect<HttpHeaders.HttpHeaders, ValueError> {
     return Effect.suspend(() => this.body.readTrailers())
   }
@@ -221,7 +220,10 @@ export class ExchangeImpl implements Exchange, Giver {
     if (isValueError(written)) return written
     this.send(written)
     const isSent = written.framing._tag === "Length"
-    if (isSent && length > 0) this.line.outbox.pushContent(content, length)
+    if (isSent && length > 0) {
+      this.line.spend(costs.bytes(length))
+      this.line.outbox.pushContent(content, length)
+    }
     const evidence = responded(code, isSent ? length : 0)
     this.answered(evidence)
     return evidence
@@ -311,14 +313,11 @@ export class ExchangeImpl implements Exchange, Giver {
   }
 
   mustWait(): boolean {
-    return this.line.outbox.isFull() || this.line.outbox.total - this.totalAtTurn >= bytesPerTurn
+    return this.line.outbox.isFull() || this.line.hasUsedShare
   }
 
   get canWrite(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.totalAtTurn = this.line.outbox.total
-      return this.line.outbox.isFull() ? this.line.canWrite : nextTurn
-    })
+    return Effect.suspend(() => (this.line.outbox.isFull() ? this.line.canWrite : this.line.nextShare))
   }
 
   /** Whether the body will not stand between this answer and the next request. */

@@ -5,17 +5,25 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { ValueError } from "../../Errors.js"
 import type { Limits } from "../../Limits.js"
 import type { Connection } from "../../Listener.js"
 import type { Parser } from "../../RequestParser.js"
 import type { Writer } from "../../ResponseWriter.js"
+import { costs, loopBudget } from "../loopBudget.js"
 import { Signal } from "../runtime.js"
+import { tally } from "../tally.js"
 import type { Household } from "./household.js"
 import { Inbox } from "./inbox.js"
 import { Outbox } from "./outbox.js"
+import { lastWords } from "./ownAnswers.js"
 import { Patience } from "./patience.js"
+import { TurnShare } from "./turnShare.js"
 
-export class Line {
+/** Milliseconds of a handler after which the next request of its connection may have to wait for the others. */
+const longHandler = 1
+
+export abstract class Line extends TurnShare {
   readonly limits: Limits
   readonly writer: Writer
   readonly inbox: Inbox
@@ -40,6 +48,7 @@ export class Line {
     readonly connection: Connection,
     readonly household: Household
   ) {
+    super()
     this.limits = household.limits
     this.writer = household.makeWriter()
     this.inbox = new Inbox(connection, household.limits.maxReadAhead)
@@ -47,15 +56,39 @@ export class Line {
     this.patience = new Patience(connection, this.outbox, household)
   }
 
-  /** Begins a turn of the event loop's. */
+  /** Begins a turn of the event loop's, or goes on after a handler. */
   protected takeTurn(): void {
     this.outbox.attend()
+    const before = this.now
     this.now = this.household.deadlines.now()
     this.dateOfTurn = undefined
+    if (this.now - before >= longHandler) this.spendLong()
   }
 
   get parser(): Parser {
     return (this.madeParser ??= this.household.parsers.take())
+  }
+
+  /** Feeds the parser the next bytes that have come; false when there are none. */
+  feedParser(): boolean {
+    const bytes = this.inbox.pull()
+    if (bytes === undefined) return false
+    loopBudget.spend(costs.bytes(bytes.length))
+    this.parser.feed(bytes)
+    return true
+  }
+
+  /** Whether the client has sent something that has not been looked at. */
+  protected get hasUnread(): boolean {
+    return !this.inbox.isEmpty || !this.isBetween
+  }
+
+  /** Continues in a later turn, so that other connections are served before; what was written leaves now. */
+  protected continueLater(): "Wait" {
+    this.outbox.flush()
+    this.outbox.leave()
+    this.defer()
+    return "Wait"
   }
 
   /** Whether nothing of a request has come behind the last one. */
@@ -98,11 +131,13 @@ export class Line {
 
   /** Waits for bytes as long as it takes: those of another protocol. */
   awaitBytes(): Effect.Effect<void> {
+    this.renewShare()
     return (this.received ??= new Signal()).waitOrLeave()
   }
 
   /** The same for who is no fiber. */
   onceReceived(go: () => void): void {
+    this.renewShare()
     ;(this.received ??= new Signal()).unsafeOnce(go)
   }
 
@@ -122,8 +157,15 @@ export class Line {
     return Effect.suspend(() => {
       if (this.isClosed || !this.outbox.isFull()) return Effect.void
       this.patience.awaitDrain()
+      this.renewShare()
       return Effect.flatMap((this.sent ??= new Signal()).waitOrLeave(), () => this.canWrite)
     })
+  }
+
+  /** Answers what is no request by an error, as the last thing that the server sends. */
+  protected sayLast(error: ValueError): void {
+    tally.answered(error.status)
+    this.outbox.pushText(lastWords(error, this.writer, { method: this.parser.method(), date: this.date() }))
   }
 
   protected wakeWriter(): void {

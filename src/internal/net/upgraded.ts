@@ -9,7 +9,15 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Duplex } from "../../Response.js"
 import type { ByteLine } from "../exchange.js"
+import { costs, loopBudget, share } from "../loopBudget.js"
 import type { Line } from "./line.js"
+
+/**
+ * Bytes that another protocol's code is given at once. It handles all messages in them before it returns, and the smallest
+ * frame of a WebSocket is 6 bytes: 350 messages, of which one costs about 5 µs. A larger piece would cost less for large
+ * messages, and hold the event loop for longer with small ones.
+ */
+const maxPiece = 2 * 1024
 
 /** What is asked of whoever hands over: the wait for a client that is slow to read is an answer's. */
 export interface Giver {
@@ -43,20 +51,37 @@ export class Upgrade implements ByteLine {
   }
 
   private readonly next: Effect.Effect<Uint8Array, Option.Option<never>> = Effect.suspend(() => {
-    const bytes = this.read()
+    const { line } = this
+    if (line.hasUsedShare) return Effect.zipRight(line.nextShare, this.next)
+    const bytes = this.pull()
     if (bytes === "Ended") return Effect.fail(Option.none())
-    return bytes === undefined ? Effect.zipRight(this.line.awaitBytes(), this.next) : Effect.succeed(bytes)
+    if (bytes === undefined) return Effect.zipRight(line.awaitBytes(), this.next)
+    line.spend(costs.request + costs.bytes(bytes.length))
+    return Effect.succeed(bytes)
   })
 
-  read(): Uint8Array | "Ended" | undefined {
+  private pull(): Uint8Array | "Ended" | undefined {
     const { inbox } = this.line
     const bytes = this.rest ?? inbox.pull()
     this.rest = undefined
     return bytes ?? (inbox.isEnded ? "Ended" : undefined)
   }
 
+  read(): Uint8Array | "Ended" | undefined {
+    if (this.line.hasUsedShare) return undefined
+    const bytes = this.pull()
+    if (bytes === undefined || bytes === "Ended") return bytes
+    // A share is as many pieces as fit into 64 KiB, and each is worth a look at the clock.
+    this.line.spend(costs.request)
+    loopBudget.spend(share)
+    if (bytes.length <= maxPiece) return bytes
+    this.rest = bytes.subarray(maxPiece)
+    return bytes.subarray(0, maxPiece)
+  }
+
   whenReadable(go: () => void): void {
-    this.line.onceReceived(go)
+    if (this.line.hasUsedShare) this.line.onceShared(go)
+    else this.line.onceReceived(go)
   }
 
   write(content: string | Uint8Array): boolean {
@@ -82,6 +107,8 @@ export class Upgrade implements ByteLine {
   }
 
   private push(content: string | Uint8Array): void {
-    this.line.outbox.pushContent(content, typeof content === "string" ? Buffer.byteLength(content) : content.byteLength)
+    const length = typeof content === "string" ? Buffer.byteLength(content) : content.byteLength
+    this.line.spend(costs.piece + costs.bytes(length))
+    this.line.outbox.pushContent(content, length)
   }
 }

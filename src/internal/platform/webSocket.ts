@@ -60,7 +60,7 @@ class Handshake extends Duplex {
   }
 
   override _read(): void {
-    if (this.line === undefined || this.isAsking) return
+    if (this.line === undefined || this.isAsking || this.destroyed) return
     const { line } = this
     let wantsMore = true
     while (wantsMore) {

@@ -82,6 +82,9 @@ const leaking = (left: ReadonlyArray<string>): Effect.Effect<void> =>
 const mistakesDie = <A>(effect: Effect.Effect<A, OSError | ValueError>): Effect.Effect<A, OSError> =>
   Effect.catchTag(effect, "ValueError", Effect.die)
 
+/** Requests are recorded with their bodies, so that no budget could have them back before the test ends. */
+const defaultLimits = { ...Limits.nodeHttp, maxBufferedBodies: Number.POSITIVE_INFINITY }
+
 /** Makes the server, and gives it with the observation by which it is closed. */
 const opened = <E, R>(
   handler: Handler<E, R>,
@@ -92,7 +95,7 @@ const opened = <E, R>(
 ) =>
   Effect.gen(function* () {
     const { descriptors = defaultDescriptors, limits: ownLimits, ...choices } = options
-    const given = { ...choices, limits: completed(ownLimits, Limits.nodeHttp) }
+    const given = { ...choices, limits: completed(ownLimits, defaultLimits) }
     const budget = yield* Effect.orDie(DescriptorBudget.make({ max: descriptors }))
     const transport = makeTransport(budget)
     const connections = new Connections(activity, transport.isSystems)
