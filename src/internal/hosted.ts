@@ -12,11 +12,19 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import type * as Fiber from "effect/Fiber"
-import type * as FiberId from "effect/FiberId"
-import type * as FiberRefs from "effect/FiberRefs"
+import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
+import type * as Option from "effect/Option"
+import * as Supervisor from "effect/Supervisor"
 import type { ValueError } from "../Errors.js"
 import type { Responded } from "../Response.js"
 import { unsafeInterrupt } from "./runtime.js"
+
+type Running = Fiber.RuntimeFiber<unknown, unknown>
+
+/** The name of the service under which the fibers of a request find it. */
+export const hostedKey = "effect-asynchttpserver/Call"
 
 export abstract class Hosted extends Effectable.Class<Responded, ValueError> {
   /** What is run: it needs what has been added, and settles its own errors and the scope it finds. */
@@ -25,8 +33,14 @@ export abstract class Hosted extends Effectable.Class<Responded, ValueError> {
   /** Adds what the work needs to the services of the fiber, whose request's scope is among them. */
   abstract addServices(services: Map<string, unknown>, fiberRefs: FiberRefs.FiberRefs): void
 
+  /** Called for the fiber that runs the work, and for each that is forked in it, before its first step. */
+  abstract fiberStarted(fiber: Running, services: ReadonlyMap<string, unknown>): void
+
+  /** Called when one of those fibers waits for something. */
+  abstract fiberSuspended(fiber: Running): void
+
   /** Asks the fiber that runs it to end. */
-  interrupt(fiber: Fiber.RuntimeFiber<unknown, unknown>, inNameOf: FiberId.FiberId | undefined): void {
+  interrupt(fiber: Running, inNameOf: FiberId.FiberId | undefined): void {
     unsafeInterrupt(fiber, inNameOf)
   }
 
@@ -34,8 +48,45 @@ export abstract class Hosted extends Effectable.Class<Responded, ValueError> {
     const provided = Effect.withFiberRuntime<Responded, ValueError>((fiber) => {
       const services = new Map(fiber.currentContext.unsafeMap)
       this.addServices(services, fiber.getFiberRefs())
+      this.fiberStarted(fiber, services)
       return Effect.provide(this.work, Context.unsafeMake<never>(services))
     })
-    return Effect.uninterruptible(provided)
+    return Effect.uninterruptible(Effect.supervised(provided, supervisor))
   }
+}
+
+const hostedIn = (services: ReadonlyMap<string, unknown>): Hosted | undefined => {
+  const hosted = services.get(hostedKey)
+  return hosted instanceof Hosted ? hosted : undefined
+}
+
+/** Tells each hosted request of the fibers that run it. */
+class HostedSupervisor extends Supervisor.AbstractSupervisor<void> {
+  override readonly value = Effect.void
+
+  override onStart<A, E, R>(
+    { unsafeMap }: Context.Context<R>,
+    _effect: Effect.Effect<A, E, R>,
+    _parent: Option.Option<Running>,
+    fiber: Fiber.RuntimeFiber<A, E>
+  ): void {
+    hostedIn(unsafeMap)?.fiberStarted(fiber, unsafeMap)
+  }
+
+  override onSuspend<A, E>(fiber: Fiber.RuntimeFiber<A, E>): void {
+    hostedIn(fiber.currentContext.unsafeMap)?.fiberSuspended(fiber)
+  }
+}
+
+const supervisor = new HostedSupervisor()
+
+/** FiberRefs for the fibers of hosted requests. */
+export const supervised = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
+  const fiberRef = FiberRef.currentSupervisor
+  const outer = FiberRefs.getOrDefault(refs, fiberRef)
+  return FiberRefs.updateAs(refs, {
+    fiberId: FiberId.none,
+    fiberRef,
+    value: outer === Supervisor.none ? supervisor : outer.zip(supervisor)
+  })
 }

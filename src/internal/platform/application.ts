@@ -57,7 +57,7 @@ const written = (call: Call, response: HttpServerResponse): Effect.Effect<HttpSe
 const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse, HttpServerError.ResponseError> => {
   const fiber = running()
   const call = callOf(fiber)
-  call.letGo()
+  call.release()
   const handler = fiber.getFiberRef(HttpApp.currentPreResponseHandlers)
   if (handler._tag === "None") return written(call, response)
   return Effect.matchCauseEffect(handler.value(requestOf(fiber), response), {

@@ -160,7 +160,7 @@ export class WebSockets {
       this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
         if (call.upgraded === undefined) return
         holdMessages(webSocket)
-        call.hangUp = () => {
+        call.closeWebSocket = () => {
           webSocket.close()
           handshake.destroy()
         }
