@@ -16,11 +16,10 @@ import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"
 import type * as HttpPlatform from "@effect/platform/HttpPlatform"
 import * as Platform from "@effect/platform/HttpServer"
 import { ServeError } from "@effect/platform/HttpServerError"
-import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpPlatform from "@effect/platform-node/NodeHttpPlatform"
-import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
@@ -35,7 +34,7 @@ import { workOf } from "./internal/platform/application.js"
 import { Call, type House } from "./internal/platform/call.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
 import { RequestImpl } from "./internal/request.js"
-import type { Request } from "./Request.js"
+import { awaitShutdown as awaitShutdownOf, type Request } from "./Request.js"
 import type { Handler } from "./Response.js"
 import * as Server from "./Server.js"
 
@@ -143,6 +142,37 @@ export const toHandler: {
 export const toRequest = ({ source }: HttpServerRequest): Option.Option<Request> =>
   source instanceof RequestImpl ? Option.some(source) : Option.none()
 
+/**
+ * Completes when the server that serves the application begins to close, or to end the application; at once when it has.
+ *
+ * For what would go on for as long as the client likes, as a stream of events does: one that ends by itself lets the server
+ * close without waiting for `drainTimeout`, and its client sees a whole response. WebSockets need none: they are closed with
+ * code 1001. It never completes in a request that another server serves.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+ * import { Effect, Schedule, Stream } from "effect"
+ * import { awaitShutdown } from "effect-asynchttpserver/HttpServer"
+ *
+ * // Counts until the client leaves or the server closes.
+ * const counting = Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
+ *   const closing = Effect.provideService(awaitShutdown, HttpServerRequest.HttpServerRequest, request)
+ *   const ticks = Stream.repeatEffectWithSchedule(Effect.succeed("tick\n"), Schedule.spaced("1 second"))
+ *   return HttpServerResponse.stream(Stream.encodeText(Stream.interruptWhen(ticks, closing)))
+ * })
+ * console.log(Effect.isEffect(counting))
+ * // true
+ * ```
+ *
+ * @since 0.1.0
+ * @category shutdown
+ */
+export const awaitShutdown: Effect.Effect<void, never, HttpServerRequest> = Effect.flatMap(
+  HttpServerRequest,
+  (request) => Option.match(toRequest(request), { onNone: () => Effect.never, onSome: awaitShutdownOf })
+)
+
 const isClosed = (error: OSError | ValueError): boolean => error instanceof OSError && error.code === "ECANCELED"
 
 const makeServer = ({
@@ -161,10 +191,7 @@ const makeServer = ({
           middleware === undefined
             ? toHandler(httpApp, undefined, { isInterruptible })
             : toHandler(httpApp, middleware, { isInterruptible })
-        // A middleware has seen every failure, and said of it what it wanted to.
-        const onFailure = (cause: Cause.Cause<ValueError>) => Effect.logDebug("an answer broke off", cause)
-        const serving = middleware === undefined ? server.serve(handler) : server.serve(handler, { onFailure })
-        const told = Effect.catchAll(serving, (error) =>
+        const told = Effect.catchAll(server.serve(handler), (error) =>
           isClosed(error) ? Effect.void : Effect.logError("the server has stopped", error)
         )
         // Who comes while requests in flight are answered is refused at once, and not kept waiting for nobody.

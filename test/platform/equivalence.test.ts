@@ -477,6 +477,10 @@ class Kept implements Exchange {
   readonly mustWait = never
   readonly read = never
 
+  get awaitShutdown(): never {
+    return never()
+  }
+
   get canWrite(): never {
     return never()
   }

@@ -63,6 +63,8 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
 /** What serves the requests of a connection. */
 export interface Service<E, R> {
   readonly fibers: RequestFibers
+  /** Opened when what it serves is to end. */
+  readonly shutdown: Effect.Latch
   readonly handler: Handler<E, R>
   /** Told of every failure that was answered 500, or that could not be answered. */
   readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>

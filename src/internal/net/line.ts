@@ -16,7 +16,8 @@ import { Inbox } from "./inbox.js"
 import { Outbox } from "./outbox.js"
 import { Patience } from "./patience.js"
 
-export class Line {
+export abstract class Line {
+  abstract readonly service: { readonly shutdown: Effect.Latch }
   readonly limits: Limits
   readonly writer: Writer
   readonly inbox: Inbox
@@ -50,6 +51,11 @@ export class Line {
   protected takeTurn(): void {
     this.outbox.attend()
     this.now = this.household.deadlines.now()
+  }
+
+  /** Completes when the server begins to close, or to end what serves this connection. */
+  get awaitShutdown(): Effect.Effect<void> {
+    return this.service.shutdown.await
   }
 
   get parser(): Parser {

@@ -36,11 +36,13 @@ const isLogged = ({ fiberRefs }: Runtime.Runtime<never>, level: LogLevel.LogLeve
 export const serviceOf = <E, R, R2>(
   handler: Handler<E, R>,
   onFailure: ((cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>) | undefined,
-  runtime: Runtime.Runtime<Exclude<R | R2, Scope.Scope>>
+  runtime: Runtime.Runtime<Exclude<R | R2, Scope.Scope>>,
+  shutdown: Effect.Latch
 ): Service<E, R | R2> => {
   const report = onFailure ?? logFailure
   return {
     handler,
+    shutdown,
     fibers: RequestFibers.make(runtime),
     report: (cause, request) =>
       Effect.catchAllCause(

@@ -18,6 +18,7 @@ import type { Responded } from "../../Response.js"
 import type { ByteLine, Upgraded } from "../exchange.js"
 import { make as makeHeaders } from "../headers.js"
 import { partsOf } from "../lists.js"
+import { unsafeInterrupt } from "../runtime.js"
 import type { Call } from "./call.js"
 import { notUpgradeable } from "./failures.js"
 
@@ -148,9 +149,13 @@ export class WebSockets {
 
   private open(call: Call, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
     return Effect.async<WebSocket, Socket.SocketError>((resume) => {
+      let accepted: Upgraded | undefined
       const onSettled = (upgraded: Upgraded | ValueError): void => {
         if (upgraded instanceof ValueError) resume(Effect.fail(openError(upgraded)))
-        else call.upgraded = ended(handshake, upgraded)
+        else {
+          accepted = upgraded
+          call.upgraded = ended(handshake, upgraded)
+        }
       }
       const handshake = new Handshake(call, onSettled)
       handshake.once("close", () => resume(Effect.fail(openError(new Error("the connection has closed")))))
@@ -158,8 +163,10 @@ export class WebSockets {
       const { headers, method, url } = request
       const incoming = { headers, method, url } as unknown as Incoming
       this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
-        if (call.upgraded === undefined) return
+        if (accepted === undefined) return
         holdMessages(webSocket)
+        const closing = Effect.runFork(closedAtShutdown(call, webSocket, accepted))
+        handshake.once("close", () => unsafeInterrupt(closing))
         call.closeWebSocket = () => {
           webSocket.close()
           handshake.destroy()
@@ -169,6 +176,20 @@ export class WebSockets {
     })
   }
 }
+
+/** The endpoint is going away, as a server that goes down (RFC 6455 §7.4.1). */
+const goingAway = 1001
+
+/**
+ * Closes a WebSocket when its server begins to close, and cuts it off when its client does not answer the close frame. In real
+ * time, as everything that waits for a connection to end.
+ */
+const closedAtShutdown = ({ exchange }: Call, webSocket: WebSocket, { lingerTimeout }: Upgraded): Effect.Effect<void> =>
+  exchange.awaitShutdown.pipe(
+    Effect.zipRight(Effect.sync(() => webSocket.close(goingAway))),
+    Effect.zipRight(Effect.sleep(lingerTimeout)),
+    Effect.zipRight(Effect.sync(() => webSocket.terminate()))
+  )
 
 /** Waits until both sides have said goodbye, or nobody may wait any more. */
 const ended = (handshake: Handshake, { finish }: Upgraded): Effect.Effect<Responded> => {

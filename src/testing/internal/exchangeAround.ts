@@ -30,6 +30,10 @@ export class ExchangeAround implements Exchange {
 
   readonly read: Exchange["read"] = (most) => this.inner.read(most)
 
+  get awaitShutdown(): Exchange["awaitShutdown"] {
+    return this.inner.awaitShutdown
+  }
+
   get canWrite(): Exchange["canWrite"] {
     return this.inner.canWrite
   }
