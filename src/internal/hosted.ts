@@ -8,6 +8,7 @@
  *
  * @internal
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
@@ -15,6 +16,9 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
+import * as HashSet from "effect/HashSet"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import type * as Option from "effect/Option"
 import * as Supervisor from "effect/Supervisor"
 import type { ValueError } from "../Errors.js"
@@ -39,6 +43,9 @@ export abstract class Hosted extends Effectable.Class<Responded, ValueError> {
   /** Called when one of those fibers waits for something. */
   abstract fiberSuspended(fiber: Running): void
 
+  /** Called for what is logged in one of them. */
+  abstract logged(cause: Cause.Cause<unknown>, message: unknown): void
+
   /** Asks the fiber that runs it to end. */
   interrupt(fiber: Running, inNameOf: FiberId.FiberId | undefined): void {
     unsafeInterrupt(fiber, inNameOf)
@@ -51,7 +58,11 @@ export abstract class Hosted extends Effectable.Class<Responded, ValueError> {
       this.fiberStarted(fiber, services)
       return Effect.provide(this.work, Context.unsafeMake<never>(services))
     })
-    return Effect.uninterruptible(Effect.supervised(provided, supervisor))
+    return provided.pipe(
+      Effect.supervised(supervisor),
+      Effect.locallyWith(FiberRef.currentLoggers, HashSet.add<Logger.Logger<unknown, unknown>>(observer)),
+      Effect.uninterruptible
+    )
   }
 }
 
@@ -80,13 +91,35 @@ class HostedSupervisor extends Supervisor.AbstractSupervisor<void> {
 
 const supervisor = new HostedSupervisor()
 
+/**
+ * Writes nothing: it tells each hosted request what is logged in its fibers, so that no failure is logged twice. Lines below
+ * Info are for those that look for something: Effect logs the end of any fiber there.
+ */
+const observer = Logger.make<unknown, void>(({ cause, context, logLevel, message }) => {
+  if (LogLevel.lessThan(logLevel, LogLevel.Info)) return
+  hostedIn(FiberRefs.getOrDefault(context, FiberRef.currentContext).unsafeMap)?.logged(cause, message)
+})
+
 /** FiberRefs for the fibers of hosted requests. */
-export const supervised = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
-  const fiberRef = FiberRef.currentSupervisor
-  const outer = FiberRefs.getOrDefault(refs, fiberRef)
-  return FiberRefs.updateAs(refs, {
-    fiberId: FiberId.none,
-    fiberRef,
-    value: outer === Supervisor.none ? supervisor : outer.zip(supervisor)
-  })
+export const hostedRefs = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
+  const fiberId = FiberId.none
+  const outer = FiberRefs.getOrDefault(refs, FiberRef.currentSupervisor)
+  const loggers = FiberRefs.getOrDefault(refs, FiberRef.currentLoggers)
+  return refs.pipe(
+    FiberRefs.updateAs({
+      fiberId,
+      fiberRef: FiberRef.currentSupervisor,
+      value: outer === Supervisor.none ? supervisor : outer.zip(supervisor)
+    }),
+    FiberRefs.updateAs({ fiberId, fiberRef: FiberRef.currentLoggers, value: HashSet.add(loggers, observer) })
+  )
 }
+
+const loggedCauses = new WeakSet<Cause.Cause<unknown>>()
+
+/** Has the cause of a hosted request's failure passed over by what reports it: it has been logged. */
+export const markLogged = (cause: Cause.Cause<unknown>): void => {
+  loggedCauses.add(cause)
+}
+
+export const isLogged = (cause: Cause.Cause<unknown>): boolean => loggedCauses.has(cause)

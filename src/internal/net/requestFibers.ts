@@ -30,7 +30,7 @@ import { toAuthority } from "../../Address.js"
 import type { ValueError } from "../../Errors.js"
 import type { Client } from "../../Request.js"
 import type { Responded } from "../../Response.js"
-import { type Hosted, supervised } from "../hosted.js"
+import { type Hosted, hostedRefs } from "../hosted.js"
 import { microtaskScheduler } from "../scheduler.js"
 
 /** A scope of which nothing is made before somebody uses it: most requests do not. */
@@ -161,7 +161,7 @@ export class RequestFibers {
     const refs = scheduled(fiberRefs)
     const base: Base = {
       fiberRefs: refs,
-      hostedRefs: supervised(refs),
+      hostedRefs: hostedRefs(refs),
       interruptible: RuntimeFlags.enable(runtimeFlags, Interruption),
       uninterruptible: RuntimeFlags.disable(runtimeFlags, Interruption),
       context,

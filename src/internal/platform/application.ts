@@ -25,6 +25,7 @@ import type { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
 import { RequestScope } from "../net/requestFibers.js"
 import { Call } from "./call.js"
+import { brokenOff, logFailure } from "./failureLog.js"
 import { discardBody, write } from "./response.js"
 import type { ServerRequest } from "./serverRequest.js"
 import { endSpan } from "./span.js"
@@ -113,23 +114,19 @@ const closeScope = (fiber: Running, exit: Exit.Exit<unknown, unknown>): Effect.E
   return scope.end(exit)
 }
 
-/** How the request ended, for its connection. */
+/** How the request ended, for its connection; what of its failure is left to the server is logged. */
 const evidenceOf = (call: Call, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Responded, ValueError> => {
-  if (call.upgraded !== undefined) return call.upgraded
-  if (call.evidence !== undefined) {
-    // Whoever wants to be told has a middleware that tells; this is what the runtime says of a fiber that fails.
-    return Exit.isSuccess(exit) ? Exit.succeed(call.evidence) : Effect.as(told(exit.cause), call.evidence)
+  const { evidence, upgraded } = call
+  const responded = upgraded ?? (evidence && Exit.succeed(evidence))
+  // Without a response there is no client any more, or a server that closes has broken the response off.
+  if (Exit.isSuccess(exit)) return responded ?? Effect.interrupt
+  if (responded !== undefined) return Effect.zipRight(logFailure(call, exit.cause), responded)
+  if (call.exchange.isDeserted || Cause.isInterrupted(exit.cause)) {
+    return Effect.zipRight(logFailure(call, exit.cause), Effect.interrupt)
   }
-  // Nobody is there to be answered, or a server that closes has broken the answer off.
-  if (Exit.isSuccess(exit) || call.exchange.isDeserted || Cause.isInterrupted(exit.cause)) return Effect.interrupt
-  // It broke off by itself, and so does the connection: the response in the cause is what was not sent whole.
-  const [, left] = HttpServerError.causeResponseStripped(exit.cause)
-  // Whatever the error is, it has no answer any more, and is nobody's to handle.
-  return Effect.failCause(Option.getOrElse(left, () => exit.cause) as Cause.Cause<never>)
+  // It broke off by itself, and so does the connection, which reports it: it is no typed error of the handler any more.
+  return Effect.failCause(brokenOff(call, exit.cause) as Cause.Cause<never>)
 }
-
-const told = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-  Effect.logDebug("an application answered by its failure", cause)
 
 export interface ApplicationOptions {
   readonly middleware: HttpMiddleware | undefined
@@ -143,7 +140,8 @@ type Ended = Exit.Exit<HttpServerResponse, unknown>
 const conclude = (exit: Ended, scopeExit: Exit.Exit<unknown, unknown>): Effect.Effect<Responded, ValueError> => {
   const fiber = running()
   const call = callOf(fiber)
-  if (call.span !== undefined) endSpan(call.span, exit, fiber)
+  const { fiberRefs, span } = call
+  if (span !== undefined && fiberRefs !== undefined) endSpan(span, exit, fiberRefs)
   const written = lastResort(call, exit)
   const closed = written === undefined ? closeScope(fiber, scopeExit) : undefined
   if (written === undefined && closed === undefined) return evidenceOf(call, exit)

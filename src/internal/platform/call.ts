@@ -9,10 +9,12 @@ import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Multipart from "@effect/platform/Multipart"
 import type * as Path from "@effect/platform/Path"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -51,8 +53,12 @@ type BodyEffect<A> = Effect.Effect<A, ReturnType<typeof bodyError>>
 export class Call extends InterruptibleCall {
   evidence: Responded | undefined
   span: Tracer.Span | undefined
+  /** Those that its fiber begins with. */
+  fiberRefs: FiberRefs.FiberRefs | undefined
   /** Waits until a connection that was upgraded has ended; gives the evidence. */
   upgraded: Effect.Effect<Responded> | undefined
+  /** What was logged last, in its fibers, of anything wrong. */
+  lastLogged: { readonly cause: Cause.Cause<unknown>; readonly message: unknown } | undefined
   private knownBytes: Buffer | undefined
   private knownText: string | undefined
   private persisting: Persisting | undefined
@@ -90,10 +96,17 @@ export class Call extends InterruptibleCall {
     const request = new ServerRequest(this, this.native.url, undefined, undefined)
     services.set(HttpServerRequest.HttpServerRequest.key, request)
     if (!services.has(MaxBodySize.key)) services.set(MaxBodySize.key, maxBodySize)
+    this.fiberRefs = fiberRefs
     const span = (this.span = beginSpan(request, services, fiberRefs))
     if (span !== undefined) services.set(Tracer.ParentSpan.key, span)
     // Last: a fiber that finds it here runs the application, which the one that made the span does not.
     services.set(Call.Tag.key, this)
+  }
+
+  logged(cause: Cause.Cause<unknown>, message: unknown): void {
+    // Lines of text alone are about nothing that has failed.
+    const isText = Array.isArray(message) ? message.every(Predicate.isString) : Predicate.isString(message)
+    if (!(isText && Cause.isEmpty(cause))) this.lastLogged = { cause, message }
   }
 
   get exchange(): Exchange {
