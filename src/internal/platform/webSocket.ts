@@ -17,10 +17,10 @@ import { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
 import type { ByteLine, Upgraded } from "../exchange.js"
 import { make as makeHeaders } from "../headers.js"
-import { partsOf } from "../lists.js"
 import { unsafeInterrupt } from "../runtime.js"
 import type { Call } from "./call.js"
-import { notUpgradeable } from "./failures.js"
+import { handshakeError } from "./failures.js"
+import { handshakeFields, refusalOf } from "./handshake.js"
 
 /** `node:http`'s request, by the one name that it has here. */
 type Incoming = Parameters<WebSocketServer["handleUpgrade"]>[0]
@@ -116,9 +116,6 @@ class Handshake extends Duplex {
   }
 }
 
-const isOffered = ({ headers }: HttpServerRequest): boolean =>
-  headers.upgrade !== undefined && partsOf((headers.connection ?? "").toLowerCase()).includes("upgrade")
-
 const openError = (cause: unknown): Socket.SocketError => new Socket.SocketGenericError({ reason: "Open", cause })
 
 /** Messages wait for their first listener: a client may send some right behind its handshake. */
@@ -139,7 +136,8 @@ export class WebSockets {
   }
 
   upgrade(call: Call, request: HttpServerRequest): Effect.Effect<Socket.Socket, RequestError> {
-    if (!isOffered(request)) return Effect.fail(notUpgradeable(request))
+    const refusal = refusalOf(call.native, request)
+    if (refusal !== undefined) return Effect.fail(handshakeError(request, refusal))
     const webSocket = Effect.acquireRelease(this.open(call, request), (webSocket) =>
       Effect.sync(() => webSocket.close())
     )
@@ -161,7 +159,7 @@ export class WebSockets {
       handshake.once("close", () => resume(Effect.fail(openError(new Error("the connection has closed")))))
       // Of a request `ws` reads these three.
       const { headers, method, url } = request
-      const incoming = { headers, method, url } as unknown as Incoming
+      const incoming = { headers: handshakeFields(headers), method, url } as unknown as Incoming
       this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
         if (accepted === undefined) return
         holdMessages(webSocket)

@@ -276,7 +276,7 @@ describe("a client that leaves", () => {
 describe("a handshake that is refused", () => {
   for (const [what, sent, status, header] of [
     ["a key that is none", handshake().replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), 400, undefined],
-    ["a version that is not spoken", handshake().replace("Version: 13", "Version: 12"), 400, "13, 8"],
+    ["a version that is not spoken", handshake().replace("Version: 13", "Version: 12"), 426, "13, 8"],
     ["another method", handshake().replace("GET", "PUT"), 405, undefined],
     ["another protocol", handshake().replace("Upgrade: websocket", "Upgrade: h2c"), 400, undefined]
   ] as const) {
@@ -311,7 +311,7 @@ describe("a handshake that is refused", () => {
       const wire = yield* connect(yield* serving(echo()))
       const fields = handshake().split("\r\n").slice(2, -2)
       yield* wire.send(withBody("GET /", "body", fields))
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readAnswer()).status).toBe(400)
     })
   )
 
