@@ -16,7 +16,7 @@ import { excerpt, type Reason, reasons } from "./internal/reasons.js"
  *
  * Words about reading a request (`RequestLine`, `Host`, `BodyTooLarge` …) carry a 4xx status, or 501 and 505; words
  * about the handler's own answer (`HeaderValue`, `AlreadyAnswered` …) carry 500; words about setting a server up
- * (`Port`, `Address`, `AlreadyListening`, `Option`) never reach the wire.
+ * (`Port`, `Address`, `AlreadyListening`, `Option`, `Setting`) never reach the wire.
  *
  * @since 0.1.0
  * @category models

@@ -9,6 +9,7 @@ describe("defaults", () => {
       bodyTotalTimeout,
       halfCloseTimeout,
       headerTimeout,
+      inactivityTimeout,
       keepAliveTimeout,
       lingerTimeout,
       writeTimeout,
@@ -35,9 +36,10 @@ describe("defaults", () => {
         halfCloseTimeout,
         keepAliveTimeout,
         writeTimeout,
-        lingerTimeout
+        lingerTimeout,
+        inactivityTimeout
       ].map(Duration.toSeconds)
-    ).toStrictEqual([10, 30, 300, 30, 60, 30, 1])
+    ).toStrictEqual([10, 30, 300, 30, 60, 30, 1, Number.POSITIVE_INFINITY])
   })
 })
 

@@ -48,6 +48,7 @@ export interface Timeouts {
   readonly body: number
   readonly bodyTotal: number
   readonly halfClosed: number
+  readonly inactivity: number
   readonly write: number
 }
 
@@ -56,6 +57,7 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
   header: Duration.toMillis(limits.headerTimeout),
   body: Duration.toMillis(limits.bodyTimeout),
   halfClosed: Duration.toMillis(limits.halfCloseTimeout),
+  inactivity: Duration.toMillis(limits.inactivityTimeout),
   bodyTotal: Duration.toMillis(limits.bodyTotalTimeout),
   write: Duration.toMillis(limits.writeTimeout)
 })
