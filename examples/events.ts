@@ -5,11 +5,12 @@
  *   sends the last id that it has seen along.
  * - While nothing happens a comment is sent once in `HEARTBEAT` ("15 seconds"), for proxies that end silent connections.
  * - A listener that leaves ends its stream: `GET /listeners` is how many there are.
+ * - A server that closes ends every stream, as whole: nothing waits for listeners to leave.
  */
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Effect, Layer, Option, Ref, Schedule, Schema, Stream } from "effect"
-import { layerConfig } from "effect-asynchttpserver/HttpServer"
+import { awaitShutdown, layerConfig } from "effect-asynchttpserver/HttpServer"
 
 const page = HttpServerResponse.html(`<!doctype html>
 <meta charset="utf-8">
@@ -60,7 +61,9 @@ const routes = Effect.gen(function* () {
     const beats = Stream.as(Stream.tick(heartbeat), ": still here\n\n")
     // A browser that was cut off comes back this many milliseconds later.
     const start = Stream.succeed("retry: 500\n\n")
-    const sent = Stream.concat(start, Stream.merge(ticks, Stream.drop(beats, 1)))
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const closing = Effect.provideService(awaitShutdown, HttpServerRequest.HttpServerRequest, request)
+    const sent = Stream.concat(start, Stream.merge(ticks, Stream.drop(beats, 1))).pipe(Stream.interruptWhen(closing))
     return HttpServerResponse.stream(Stream.encodeText(Stream.flatMap(listening, () => sent)), {
       contentType: "text/event-stream",
       headers: { "cache-control": "no-store" }
@@ -76,9 +79,7 @@ const routes = Effect.gen(function* () {
 
 const server = layerConfig({
   host: Config.withDefault(Config.string("HOST"), "127.0.0.1"),
-  port: Config.withDefault(Config.integer("PORT"), 8080),
-  // Streams without an end are never done: whoever closes the server need not wait for them any longer.
-  drainTimeout: Config.succeed("100 millis")
+  port: Config.withDefault(Config.integer("PORT"), 8080)
 })
 
 const ready = HttpServer.addressFormattedWith((url) => Console.log(`Listening on ${url}`))

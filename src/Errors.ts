@@ -21,7 +21,7 @@ const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/Errors")
  *
  * Words about reading a request (`RequestLine`, `Host`, `BodyTooLarge` …) carry a 4xx status, or 501 and 505; words
  * about the handler's own answer (`HeaderValue`, `AlreadyAnswered` …) carry 500; words about setting a server up
- * (`Port`, `Address`, `AlreadyListening`, `Option`) never reach the wire.
+ * (`Port`, `Address`, `AlreadyListening`, `Option`, `Setting`) never reach the wire.
  *
  * @since 0.1.0
  * @category models

@@ -12,15 +12,14 @@
 import * as Etag from "@effect/platform/Etag"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import type * as HttpClient from "@effect/platform/HttpClient"
-import { type HttpMiddleware, logger } from "@effect/platform/HttpMiddleware"
+import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"
 import type * as HttpPlatform from "@effect/platform/HttpPlatform"
 import * as Platform from "@effect/platform/HttpServer"
 import { ServeError } from "@effect/platform/HttpServerError"
-import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpPlatform from "@effect/platform-node/NodeHttpPlatform"
-import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
@@ -30,15 +29,20 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Address } from "./Address.js"
-import { isOSError, type OSError, type ValueError } from "./Errors.js"
+import * as DescriptorBudget from "./DescriptorBudget.js"
+import { isOSError, type OSError, ValueError } from "./Errors.js"
 import { completed } from "./internal/options.js"
 import { workOf } from "./internal/platform/application.js"
 import { Call, type House } from "./internal/platform/call.js"
+import { type Bounds, descriptorsFor, headSize, withNodeSettings } from "./internal/platform/nodeSettings.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
 import { isRequest } from "./internal/request.js"
 import * as Limits from "./Limits.js"
-import type { Request } from "./Request.js"
+import * as Listener from "./Listener.js"
+import { awaitShutdown as awaitShutdownOf, type Request } from "./Request.js"
+import * as RequestParser from "./RequestParser.js"
 import type { Handler } from "./Response.js"
+import * as ResponseWriter from "./ResponseWriter.js"
 import * as Server from "./Server.js"
 
 /**
@@ -132,8 +136,7 @@ export const toHandler: {
   { isInterruptible = true }: Choices = {}
 ): Handler<ValueError, never> => {
   const work = workOf(httpApp, { isInterruptible, middleware })
-  const hasLogger = middleware === logger
-  const house: House = { isInterruptible, hasLogger, work, webSockets: new WebSockets() }
+  const house: House = { isInterruptible, work, webSockets: new WebSockets() }
   // Its `R` is the application's: a `Call` is run in the context of whoever serves it, with its own services added.
   return (request) => new Call(request, house)
 }
@@ -148,12 +151,61 @@ export const toHandler: {
 export const toRequest = ({ source }: HttpServerRequest): Option.Option<Request> =>
   isRequest(source) ? Option.some(source) : Option.none()
 
+/**
+ * Completes when the server that serves the application begins to close, or to end the application; at once when it has.
+ *
+ * For what would go on for as long as the client likes, as a stream of events does: one that ends by itself lets the server
+ * close without waiting for `drainTimeout`, and its client sees a whole response. WebSockets need none: they are closed with
+ * code 1001. It never completes in a request that another server serves.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+ * import { Effect, Schedule, Stream } from "effect"
+ * import { awaitShutdown } from "effect-asynchttpserver/HttpServer"
+ *
+ * // Counts until the client leaves or the server closes.
+ * const counting = Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
+ *   const closing = Effect.provideService(awaitShutdown, HttpServerRequest.HttpServerRequest, request)
+ *   const ticks = Stream.repeatEffectWithSchedule(Effect.succeed("tick\n"), Schedule.spaced("1 second"))
+ *   return HttpServerResponse.stream(Stream.encodeText(Stream.interruptWhen(ticks, closing)))
+ * })
+ * console.log(Effect.isEffect(counting))
+ * // true
+ * ```
+ *
+ * @since 0.1.0
+ * @category shutdown
+ */
+export const awaitShutdown: Effect.Effect<void, never, HttpServerRequest> = Effect.flatMap(
+  HttpServerRequest,
+  (request) => Option.match(toRequest(request), { onNone: () => Effect.never, onSome: awaitShutdownOf })
+)
+
 const isClosed = (error: OSError | ValueError): boolean => isOSError(error) && error.code === "ECANCELED"
+
+/** The rooms of a server that has so many connections at most. */
+const roomsFor = (maxConnections: number | undefined): typeof Server.defaultRooms => {
+  if (maxConnections === undefined) return Server.defaultRooms
+  const limited = Effect.flatMap(DescriptorBudget.make(), ({ max }) =>
+    DescriptorBudget.make({ max: Math.min(max, descriptorsFor(maxConnections)) })
+  )
+  const budget = Layer.effect(DescriptorBudget.DescriptorBudget, Effect.orDie(limited))
+  return Layer.provideMerge(Layer.mergeAll(Listener.layer, RequestParser.layer, ResponseWriter.layer), budget)
+}
+
+/** Refuses a head that is larger than a server of `node:http` would take. */
+const bounded =
+  <R>(handler: Handler<ValueError, R>, maxHeaderSize: number): Handler<ValueError, R> =>
+  (request) =>
+    headSize(request) < maxHeaderSize ? handler(request) : new ValueError({ reason: "HeadersTooLarge" })
 
 const makeServer = ({
   isInterruptible,
+  maxConnections,
+  maxHeaderSize,
   ...options
-}: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope> =>
+}: Options & Partial<Bounds>): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope> =>
   Effect.gen(function* () {
     const server = yield* Server.make(optionsOf(options))
     const address = yield* server.listen()
@@ -162,14 +214,12 @@ const makeServer = ({
     return Platform.make({
       address: addressOf(address),
       serve: (httpApp, middleware) => {
-        const handler =
+        const whole =
           middleware === undefined
             ? toHandler(httpApp, undefined, { isInterruptible })
             : toHandler(httpApp, middleware, { isInterruptible })
-        // The logger has logged every failure that reaches the server; no other middleware is known to.
-        const onFailure = (cause: Cause.Cause<ValueError>) => Effect.logDebug("a response broke off", cause)
-        const serving = middleware === logger ? server.serve(handler, { onFailure }) : server.serve(handler)
-        const told = Effect.catchAll(serving, (error) =>
+        const handler = maxHeaderSize === undefined ? whole : bounded(whole, maxHeaderSize)
+        const told = Effect.catchAll(server.serve(handler), (error) =>
           isClosed(error) ? Effect.void : Effect.logError("the server has stopped", error)
         )
         // Who comes while requests in flight are answered is refused at once, and not kept waiting for nobody.
@@ -185,15 +235,37 @@ const makeServer = ({
     })
   }).pipe(
     Effect.mapError((cause) => new ServeError({ cause })),
-    Effect.provide(Server.defaultRooms)
+    Effect.provide(roomsFor(maxConnections))
   )
 
-/** The first argument of `NodeHttpServer`'s constructors, which makes a server of `node:http`: taken, and not called. */
-type Evaluate = LazyArg<unknown>
+/** A server of `node:http`, as far as it has to be told from others. */
+interface NodeServer {
+  readonly requestTimeout: number
+  readonly closeIdleConnections: () => void
+}
 
-type Given = readonly [options?: Options | undefined] | readonly [evaluate: Evaluate, options: Options]
+/** Why what is made cannot be served, as the compiler says it. */
+type Refusal<S> = S extends { readonly setSecureContext: unknown }
+  ? "TLS is not served by this version: give what makes a server of node:http"
+  : S extends { readonly updateSettings: unknown }
+    ? "HTTP/2 is not served by this version: give what makes a server of node:http"
+    : S extends NodeServer
+      ? never
+      : "what makes a server of node:http is taken here, and nothing else"
 
-const given = (args: Given): Options => (typeof args[0] === "function" ? args[1] : args[0]) ?? {}
+/** What is made, or the reason why it cannot be served; each of several, and anything where the compiler knows nothing. */
+type Check<S> = 0 extends 1 & S ? unknown : [Refusal<S>] extends [never] ? unknown : Refusal<S>
+
+/** The first argument of `NodeHttpServer`'s constructors, which makes a server of `node:http`. */
+type Evaluate<S> = LazyArg<S> & Check<S>
+
+type Given = readonly [options?: Options | undefined] | readonly [evaluate: LazyArg<unknown>, options: Options]
+
+const isMaking = (args: Given): args is readonly [evaluate: LazyArg<unknown>, options: Options] =>
+  typeof args[0] === "function"
+
+const makeFrom = (args: Given): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope> =>
+  isMaking(args) ? Effect.flatMap(withNodeSettings(...args), makeServer) : makeServer(args[0] ?? {})
 
 /**
  * The service, listening: its address is known before anything is served, and who connects before waits. `ServeError`, with
@@ -206,9 +278,14 @@ const given = (args: Given): Options => (typeof args[0] === "function" ? args[1]
 export const make: {
   /** Listens where the options say; on a port that the system chooses unless they do. */
   (options?: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
-  /** The same, called as `NodeHttpServer.make` is; what would make a server of `node:http` is not called. */
-  (evaluate: Evaluate, options: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
-} = (...args: Given) => makeServer(given(args))
+  /**
+   * The same, called as `NodeHttpServer.make` is. The server of `node:http` is made once, for its settings: `keepAliveTimeout`,
+   * `headersTimeout`, `requestTimeout`, `timeout`, `maxHeaderSize`, `maxHeadersCount`, `maxRequestsPerSocket`,
+   * `maxConnections`. Any other that differs from Node's defaults, a listener, TLS and HTTP/2 are a `ServeError`, and so is an
+   * option that is less strict than a setting.
+   */
+  <S>(evaluate: Evaluate<S>, options: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
+} = (...args: Given) => makeFrom(args)
 
 /**
  * The service alone, for whoever provides the rest himself.
@@ -220,8 +297,8 @@ export const layerServer: {
   /** Listens where the options say. */
   (options?: Options): Layer.Layer<Platform.HttpServer, ServeError>
   /** The same, called as `NodeHttpServer.layerServer` is. */
-  (evaluate: Evaluate, options: Options): Layer.Layer<Platform.HttpServer, ServeError>
-} = (...args: Given) => Layer.scoped(Platform.HttpServer, makeServer(given(args)))
+  <S>(evaluate: Evaluate<S>, options: Options): Layer.Layer<Platform.HttpServer, ServeError>
+} = (...args: Given) => Layer.scoped(Platform.HttpServer, makeFrom(args))
 
 /**
  * What applications need besides a server: files as responses, their ETags, and the services of Node.
@@ -264,8 +341,8 @@ export const layer: {
   /** Listens where the options say. */
   (options?: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
   /** The same, called as `NodeHttpServer.layer` is: an application moves by its import. */
-  (evaluate: Evaluate, options: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
-} = (...args: Given) => Layer.merge(layerServer(given(args)), layerContext)
+  <S>(evaluate: Evaluate<S>, options: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
+} = (...args: Given) => Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(args)), layerContext)
 
 type Wrapped = Config.Config.Wrap<Options>
 
@@ -289,13 +366,18 @@ export const layerConfig: {
   /** Listens where the configuration says. */
   (options: Wrapped): Layer.Layer<Platform.HttpServer | Context, ServeError | ConfigError.ConfigError>
   /** The same, called as `NodeHttpServer.layerConfig` is. */
-  (
-    evaluate: Evaluate,
+  <S>(
+    evaluate: Evaluate<S>,
     options: Wrapped
   ): Layer.Layer<Platform.HttpServer | Context, ServeError | ConfigError.ConfigError>
-} = (...[first, second]: readonly [Wrapped] | readonly [Evaluate, Wrapped]) => {
+} = (...[first, second]: readonly [Wrapped] | readonly [LazyArg<unknown>, Wrapped]) => {
+  const given = (options: Options): Given => (typeof first === "function" ? [first, options] : [options])
   const options = second ?? (first as Wrapped)
-  return Layer.unwrapEffect(Effect.map(Config.unwrap(options), (options) => layer(options)))
+  return Layer.unwrapEffect(
+    Effect.map(Config.unwrap(options), (options) =>
+      Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(given(options))), layerContext)
+    )
+  )
 }
 
 /**

@@ -75,6 +75,12 @@ export interface Limits {
    * last one; with `Infinity` nothing is announced.
    */
   readonly keepAliveTimeout: Duration.Duration
+  /**
+   * While a request is handled, without a byte in either direction; then the handler is interrupted and the connection
+   * destroyed. Unbounded unless it is given: a handler may take its time. It does not bound what was handed over to another
+   * protocol.
+   */
+  readonly inactivityTimeout: Duration.Duration
   /** Without progress while an answer waits for a client that does not read; then the connection is destroyed. 30 s. */
   readonly writeTimeout: Duration.Duration
   /**
@@ -117,6 +123,7 @@ export const defaults: Limits = {
   bufferedBodyTimeout: Duration.seconds(10),
   halfCloseTimeout: Duration.seconds(30),
   keepAliveTimeout: Duration.seconds(75),
+  inactivityTimeout: Duration.infinity,
   writeTimeout: Duration.seconds(30),
   lingerTimeout: Duration.seconds(1)
 }

@@ -15,7 +15,7 @@ import type { ValueError } from "./Errors.js"
 import type { HttpHeaders } from "./HttpHeaders.js"
 import type { HttpMethod } from "./HttpMethod.js"
 import type { HttpVersion } from "./HttpVersion.js"
-import type { Exchange, ExchangeKey } from "./internal/exchange.js"
+import { type Exchange, ExchangeKey } from "./internal/exchange.js"
 
 /**
  * The connection a request came by.
@@ -87,3 +87,35 @@ export interface Request extends Inspectable.Inspectable {
   /** How `Response` reaches the connection; nobody else's business. */
   readonly [ExchangeKey]: Exchange
 }
+
+/**
+ * Completes when the server that serves a request begins to close, or the `serve` that runs its handler to end; at once when it
+ * has.
+ *
+ * For a handler that would go on for as long as its client likes, as a stream of events does: one that ends by itself lets the
+ * server close without waiting for `drainTimeout`, and its client sees a whole response. It costs nothing to a handler that
+ * does not wait for it.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schedule, Stream } from "effect"
+ * import { Request, Response } from "effect-asynchttpserver"
+ *
+ * // Counts until the client leaves or the server closes.
+ * const counting: Response.Handler = (request) =>
+ *   Response.respondStream(
+ *     request,
+ *     200,
+ *     Stream.repeatEffectWithSchedule(Effect.succeed("tick\n"), Schedule.spaced("1 second")).pipe(
+ *       Stream.interruptWhen(Request.awaitShutdown(request)),
+ *       Stream.encodeText
+ *     )
+ *   )
+ * console.log(typeof counting)
+ * // function
+ * ```
+ *
+ * @since 0.1.0
+ * @category shutdown
+ */
+export const awaitShutdown = (request: Request): Effect.Effect<void> => request[ExchangeKey].awaitShutdown

@@ -29,6 +29,7 @@ import { GateLog } from "./internal/net/gate.js"
 import { type ConnectionEnd, makeHousehold, type Service } from "./internal/net/household.js"
 import { serviceOf } from "./internal/net/report.js"
 import type { CloseReport } from "./internal/net/roster.js"
+import { Shutdown } from "./internal/net/shutdown.js"
 import { watching } from "./internal/net/watching.js"
 import { isBacklog, limitsOf, said, senselessOf, senses } from "./internal/options.js"
 import { Turn } from "./internal/runtime.js"
@@ -198,6 +199,12 @@ export interface Server {
    * Closing what is closed does nothing; a closed server may listen again.
    */
   readonly close: Effect.Effect<CloseReport>
+  /**
+   * Completes when the server begins to close, at once while it is closed, and not before it has: for what would run for as
+   * long as the server does. Once the server listens again, it completes at the next close. A handler has
+   * `Request.awaitShutdown`, which completes as well when the `serve` that runs it ends.
+   */
+  readonly awaitShutdown: Effect.Effect<void>
   /** The descriptors this server counts: how many are held, their changes, and `reserve` for a handler's own. */
   readonly budget: DescriptorBudget.Budget
   /** The bytes of bodies that are read whole: how many are held, and their changes. */
@@ -222,10 +229,7 @@ const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN
 const firstPause = 10
 const longestPause = 1000
 
-interface Listening {
-  readonly bound: Listener.Bound
-  readonly scope: Scope.CloseableScope
-}
+type Listening = { readonly bound: Listener.Bound; readonly scope: Scope.CloseableScope }
 
 /**
  * Makes a server; nothing is opened yet. Closing the scope closes the server.
@@ -261,6 +265,7 @@ export const make = (
     const clock = yield* Effect.clock
     const gateLog = new GateLog(budget, clock)
     const turn = new Turn()
+    const shutdown = new Shutdown()
     let listening: Listening | undefined
 
     const whenListening = (syscall: string): Effect.Effect<Listener.Bound, OSError> =>
@@ -290,6 +295,7 @@ export const make = (
             Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
           )
         listening = { bound, scope: own }
+        shutdown.renew()
         return listening
       })
 
@@ -307,7 +313,7 @@ export const make = (
     })
 
     // A `serve` that was forked just before finds the server listening still, and does not listen anew behind the close.
-    const stopped = Effect.zipRight(Effect.yieldNow(), inTurn(stopListening))
+    const stopped = shutdown.begin.pipe(Effect.zipRight(Effect.yieldNow()), Effect.zipRight(inTurn(stopListening)))
 
     const close = Effect.zipRight(stopped, roster.close(patience))
 
@@ -316,7 +322,7 @@ export const make = (
       given?: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionEnd>, OSError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
-        const service = serviceOf(handler, given?.onFailure, runtime)
+        const service = serviceOf(handler, given?.onFailure, runtime, shutdown.whole)
         let fiber: Fiber.RuntimeFiber<ConnectionEnd> | undefined
         // Served in the turn in which it is taken: an interruption behind that would leave it to nobody.
         const serveOne = (connection: Listener.Connection): void => {
@@ -369,19 +375,20 @@ export const make = (
         const assumed = given.assumedDescriptorsPerRequest ?? -1
         if (Number.isNaN(assumed))
           return new ValueError({ reason: "Option", saw: said("assumedDescriptorsPerRequest", assumed) })
-        const service = serviceOf(handler, given.onFailure, runtime)
+        const ending = Effect.unsafeMakeLatch(false)
+        const service = serviceOf(handler, given.onFailure, runtime, ending)
         const isTold = [given.port, given.address, given.domain, given.backlog].some((each) => each !== undefined)
         // Told where to listen, it listens there or says why not; else it takes what is there.
         const opened = inTurn(
           Effect.suspend(() => (listening === undefined || isTold ? bind(given) : Effect.succeed(undefined)))
         )
         return Effect.acquireUseRelease(
-          opened,
+          shutdown.opening(ending, opened),
           () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop(bound, service, assumed)),
           (opened) => {
             // By now the server may have been closed, and may listen again: that is not what was opened here.
             const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void
-            return Effect.zipRight(stopped, roster.close(patience, service))
+            return shutdown.closing(ending, Effect.zipRight(stopped, roster.close(patience, service)))
           }
         )
       })
@@ -396,6 +403,7 @@ export const make = (
       acceptRequest,
       serve,
       close,
+      awaitShutdown: shutdown.await,
       budget,
       bodyBudget: household.bodies
     })
@@ -639,6 +647,29 @@ export const serve: {
  * @category accessors
  */
 export const close: Effect.Effect<CloseReport, never, Server> = Effect.flatMap(Server, (server) => server.close)
+
+/**
+ * Completes when the server in the context begins to close: see `Server`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Fiber } from "effect"
+ * import { Server } from "effect-asynchttpserver"
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Server.listen({ address: "127.0.0.1" })
+ *   const last = yield* Effect.fork(Effect.as(Server.awaitShutdown, "the server closes"))
+ *   yield* Server.close
+ *   return yield* Fiber.join(last)
+ * })
+ * console.log(await Effect.runPromise(Effect.provide(program, Server.layer())))
+ * // the server closes
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const awaitShutdown: Effect.Effect<void, never, Server> = Effect.flatMap(Server, (it) => it.awaitShutdown)
 
 /**
  * The descriptors that the server in the context counts.

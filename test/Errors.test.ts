@@ -38,6 +38,7 @@ const statuses: { readonly [reason in Errors.ValueErrorReason]: number } = {
   Port: 500,
   Address: 500,
   AlreadyListening: 500,
+  Setting: 500,
   Option: 500
 }
 

@@ -10,6 +10,7 @@ describe("defaults", () => {
       bufferedBodyTimeout,
       halfCloseTimeout,
       headerTimeout,
+      inactivityTimeout,
       keepAliveTimeout,
       lingerTimeout,
       writeTimeout,
@@ -38,9 +39,10 @@ describe("defaults", () => {
         halfCloseTimeout,
         keepAliveTimeout,
         writeTimeout,
-        lingerTimeout
+        lingerTimeout,
+        inactivityTimeout
       ].map(Duration.toSeconds)
-    ).toStrictEqual([10, 30, 300, 10, 30, 75, 30, 1])
+    ).toStrictEqual([10, 30, 300, 10, 30, 75, 30, 1, Number.POSITIVE_INFINITY])
   })
 })
 

@@ -7,6 +7,7 @@
  *
  * @internal
  */
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { ValueError } from "../Errors.js"
@@ -47,6 +48,9 @@ export interface Exchange {
   /** Answers CONNECT with `200`, and hands the connection over until `finish`. */
   readonly tunnel: (headers: HttpHeaders.Input | undefined) => Upgraded | ValueError
 
+  /** Completes when the server begins to close, at once when it has. */
+  readonly awaitShutdown: Effect.Effect<void>
+
   /** Whether the client has left so much unread that a writer should wait. */
   readonly mustWait: () => boolean
   /** Waits until the client has read on, or has gone. */
@@ -80,4 +84,6 @@ export interface Upgraded {
   readonly duplex: Duplex
   readonly line: ByteLine
   readonly finish: () => Responded
+  /** How long a peer that is told of the end may take to end its side. */
+  readonly lingerTimeout: Duration.Duration
 }

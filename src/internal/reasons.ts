@@ -59,7 +59,8 @@ export const reasons = {
   Port: refusal(500, "the port is not a whole number from 0 to 65535"),
   Address: refusal(500, "the address is not one of the chosen family"),
   AlreadyListening: refusal(500, "the server is listening already"),
-  Option: refusal(500, "an option makes no sense")
+  Option: refusal(500, "an option makes no sense"),
+  Setting: refusal(500, "this server cannot stand in for the one that was given")
 } as const satisfies Record<string, Refusal>
 
 /** @internal */

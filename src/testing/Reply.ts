@@ -20,7 +20,7 @@ import type { HttpCode } from "../HttpCode.js"
 import * as HttpHeaders from "../HttpHeaders.js"
 import type { ExtensionMethod, KnownMethod } from "../HttpMethod.js"
 import { ExchangeKey } from "../internal/exchange.js"
-import type { Request } from "../Request.js"
+import { awaitShutdown, type Request } from "../Request.js"
 import { type Handler, type Responded, respond, respondStream, sendHeaders } from "../Response.js"
 import { UnansweredError } from "./Failures.js"
 import { AddedHeaders } from "./internal/addedHeaders.js"
@@ -211,7 +211,8 @@ const eventText = ({ data, event, id, retry }: Event): string => {
 }
 
 /**
- * Answers with server-sent events, each as it comes; a text is an event's data. The client sees the head at once.
+ * Answers with server-sent events, each as it comes; a text is an event's data. The client sees the head at once. When the
+ * server begins to close, the stream ends, and the client sees a whole response.
  *
  * @example
  * ```ts
@@ -234,7 +235,8 @@ export const events =
     Effect.gen(function* () {
       const own = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" }
       const body = yield* sendHeaders(request, options.status ?? 200, headersOf(options, own))
-      const written = Stream.runForEach(content, (event) =>
+      const sent = Stream.interruptWhen(content, awaitShutdown(request))
+      const written = Stream.runForEach(sent, (event) =>
         Effect.suspend(() => body.write(eventText(typeof event === "string" ? { data: event } : event)))
       )
       if (request.method !== "HEAD") yield* written

@@ -92,6 +92,11 @@ export interface TestServer {
   readonly closeClientConnections: Effect.Effect<void>
   /** Stops listening, and ends every connection: who connects now is refused. */
   readonly down: Effect.Effect<void>
+  /**
+   * Completes when the server begins to close, by `down` or since its scope ends; at once while it is down. A handler has
+   * `Request.awaitShutdown`.
+   */
+  readonly awaitShutdown: Effect.Effect<void>
   /** Listens again, on the same port. `OSError` when somebody else has taken it meanwhile; `EADDRINUSE` when it is not down. */
   readonly up: Effect.Effect<void, OSError>
   /**
@@ -430,6 +435,17 @@ export const closeClientConnections: Effect.Effect<void, never, TestServer> = Ef
  * @category connections
  */
 export const down: Effect.Effect<void, never, TestServer> = Effect.flatMap(TestServer, (server) => server.down)
+
+/**
+ * Completes when the server begins to close, by `down` or since its scope ends; at once while it is down.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const awaitShutdown: Effect.Effect<void, never, TestServer> = Effect.flatMap(
+  TestServer,
+  (server) => server.awaitShutdown
+)
 
 /**
  * Listens again, on the same port.

@@ -60,7 +60,7 @@ describe("README.md", () => {
   it("has every reason of a ValueError with its status", () => {
     const rows = rowsOf(section("Errors")).filter(([first = ""]) => /^(\d{3}|never .*)$/.test(first))
     const said = new Map(rows.flatMap(([status = "", words = ""]) => names(words).map((name) => [name, status])))
-    const never = new Set(["Port", "Address", "AlreadyListening", "Option"])
+    const never = new Set(["Port", "Address", "AlreadyListening", "Option", "Setting"])
     const actual = Object.keys(reasons).map((name) => {
       const { status } = new Errors.ValueError({ reason: name as Errors.ValueErrorReason })
       return [name, never.has(name) ? "never on the wire" : String(status)]

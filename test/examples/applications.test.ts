@@ -239,7 +239,7 @@ describe.concurrent("examples/events.ts", () => {
       const cut = reading(await listen(first.url))
       await cut.until(/id: 2\n/)
       const { code, stderr } = await first.stop("SIGTERM")
-      expect([code, stderr, await cut.end()]).toStrictEqual([0, "", "Broken"])
+      expect([code, stderr, await cut.end()]).toStrictEqual([0, "", "Ended"])
       await withProgram("examples/events.ts", env, async (url) => {
         expect(url).toBe(first.url)
         await reading(await listen(url, { headers: { "last-event-id": "2" } })).until(/^retry: 500\n\nid: 3\n/)

@@ -4,6 +4,7 @@
  */
 import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import { fromWeb, HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Respondable from "@effect/platform/HttpServerRespondable"
@@ -65,6 +66,9 @@ type Wrap =
         | "catchAll"
         | "look"
         | "uninterruptible"
+        | "interrupted"
+        | "route"
+        | "uninterruptibleRoute"
     }
 
 interface Plan {
@@ -127,7 +131,10 @@ const wraps: fc.Arbitrary<Wrap> = fc.oneof(
       "scoped" as const,
       "catchAll" as const,
       "look" as const,
-      "uninterruptible" as const
+      "uninterruptible" as const,
+      "interrupted" as const,
+      "route" as const,
+      "uninterruptibleRoute" as const
     )
   })
 )
@@ -275,6 +282,14 @@ const wrapped = (app: App, wrap: Wrap, told: Told): App => {
       )
     case "uninterruptible":
       return Effect.uninterruptible(app)
+    case "interrupted":
+      return Effect.withFiberRuntime((fiber) => {
+        fiber.unsafeInterruptAsFork(FiberId.none)
+        return Effect.zipRight(tick, app)
+      })
+    case "route":
+    case "uninterruptibleRoute":
+      return HttpRouter.empty.pipe(HttpRouter.all("*", app, { uninterruptible: wrap.with === "uninterruptibleRoute" }))
   }
 }
 
@@ -463,6 +478,10 @@ class Kept implements Exchange {
   readonly read = never
   readonly keep = never
 
+  get awaitShutdown(): never {
+    return never()
+  }
+
   get canWrite(): never {
     return never()
   }
@@ -476,13 +495,13 @@ class Kept implements Exchange {
   }
 }
 
-const ours = async (given: Case): Promise<Outcome> => {
+const ours = async (given: Case, isInterruptible = false): Promise<Outcome> => {
   const told: Told = []
   const tracing = new Tracing()
   const exchange = new Kept()
   const app = appOf(given.plan, told)
   const middleware = middlewareOf(given.arounds, told)
-  const options = { isInterruptible: false }
+  const options = { isInterruptible }
   const handler = middleware === undefined ? toHandler(app, undefined, options) : toHandler(app, middleware, options)
   const nobody = { id: 1, local: Option.none(), remote: Option.none() }
   const head = {
@@ -516,6 +535,20 @@ const isEndless = ({ arounds, plan }: Case): boolean =>
   arounds.includes("twice") &&
   (arounds.includes("fork") || plan.wraps.some((wrap) => wrap.with === "fork"))
 
+/**
+ * Whether an application that is interruptible as a whole sends the same: nothing of it waits for an interruption, and none
+ * comes to a fiber that it has forked, to an application that is run again, or before a route that does not wait.
+ */
+const isAlikeInterruptible = ({ arounds, plan }: Case): boolean => {
+  const wraps = plan.wraps.map((wrap) => wrap.with)
+  return (
+    plan.leaf.is !== "wait" &&
+    !arounds.some((around) => around === "fork" || around === "twice") &&
+    !wraps.includes("fork") &&
+    !(wraps.includes("interrupted") && wraps.lastIndexOf("route") > wraps.indexOf("interrupted"))
+  )
+}
+
 const anyCase: fc.Arbitrary<Case> = fc.record({
   plan: plans,
   arounds,
@@ -542,6 +575,7 @@ describe("an application, served by us and by HttpApp.toHandled", () => {
           expect(here.written[0]!.status).toBeGreaterThanOrEqual(400)
         } else expect(here.written).toStrictEqual(upstream.written)
         expect(here.isAnswered).toBe(here.written.length === 1)
+        if (isAlikeInterruptible(given)) expect((await ours(given, true)).written).toStrictEqual(here.written)
       }),
       { numRuns: 1500 }
     )

@@ -1,7 +1,12 @@
 /** The exact types of the `HttpServer` entry. Compiled, never run. */
 // What must not compile is reported by the language service too.
 // @effect-diagnostics missingEffectContext:off missingEffectError:off floatingEffect:off
+import * as http from "node:http"
 import { createServer } from "node:http"
+import * as http2 from "node:http2"
+import * as https from "node:https"
+import * as net from "node:net"
+import * as tls from "node:tls"
 import type * as Etag from "@effect/platform/Etag"
 import type { HttpClient } from "@effect/platform/HttpClient"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
@@ -16,6 +21,7 @@ import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type { LazyArg } from "effect/Function"
 import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -45,6 +51,50 @@ export const layers = (): void => {
   equals<typeof made, Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>>()
   equals<typeof HttpServer.layerTest, Layer.Layer<HttpClient | Platform.HttpServer | Given, ServeError>>()
   equals<typeof HttpServer.layerContext, typeof NodeHttpServer.layerContext>()
+
+  const { port } = { port: 0 }
+  HttpServer.layer(() => http.createServer({ keepAliveTimeout: 1000 }), { port })
+  HttpServer.layer(() => http.createServer({ ServerResponse: http.ServerResponse }, () => {}), { port })
+  HttpServer.layer(
+    () => {
+      const server = createServer()
+      server.keepAliveTimeout = 1000
+      return server
+    },
+    { port }
+  )
+  HttpServer.layerServer(http.createServer, { port })
+  const annotated: LazyArg<http.Server> = () => createServer()
+  HttpServer.make(annotated, { port })
+  // biome-ignore lint/suspicious/noExplicitAny: what makes anything is taken, and looked at when it is made.
+  const anything: LazyArg<any> = () => createServer()
+  HttpServer.make(anything, { port })
+
+  // @ts-expect-error: TLS is not served by this version
+  HttpServer.layer(() => https.createServer({}), { port })
+  // @ts-expect-error: nor as the function itself
+  HttpServer.layer(https.createServer, { port })
+  // @ts-expect-error: nor as one of two
+  HttpServer.layerServer(() => (port === 0 ? createServer() : https.createServer({})), { port })
+  // @ts-expect-error: nor with an annotation that says so
+  HttpServer.make((): https.Server => https.createServer({}), { port })
+  // @ts-expect-error: nor any server of node:tls
+  HttpServer.make(() => tls.createServer(), { port })
+  // @ts-expect-error: HTTP/2 is not served by this version
+  HttpServer.layer(() => http2.createServer(), { port })
+  // @ts-expect-error: nor with TLS
+  HttpServer.layerConfig(() => http2.createSecureServer(), { port: Config.integer("PORT") })
+  // @ts-expect-error: a server of node:net is no server of HTTP
+  HttpServer.layer(() => net.createServer(), { port })
+  // @ts-expect-error: what makes a server is no promise of one
+  HttpServer.layer(async () => createServer(), { port })
+  // @ts-expect-error: nor nothing
+  HttpServer.layer(() => undefined, { port })
+  const unknown: LazyArg<unknown> = () => createServer()
+  // @ts-expect-error: nor what may be anything
+  HttpServer.make(unknown, { port })
+  // @ts-expect-error: a server is made when the layer is built
+  HttpServer.layer(createServer(), { port })
 
   // @ts-expect-error: there is no such option
   HttpServer.layer({ prot: 8080 })

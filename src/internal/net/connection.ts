@@ -139,7 +139,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
       return
     }
     this.phase = "Handling"
-    this.patience.rest()
+    this.patience.handling()
     this.requests++
     this.spend(costs.request)
     const exchange = (this.madeExchange = new ExchangeImpl(this, head))
@@ -369,12 +369,13 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   }
 
   onDue(now: number): void {
+    if (this.patience.isSilenceDue(now) && !this.exchange.isUpgraded)
+      this.interrupt(this.inbox.isEnded ? "Aborted" : "TimedOut")
     if (this.patience.isReadDue(now)) this.happened()
     if (this.patience.isWriteDue(now)) {
       this.reason ??= "TimedOut"
       cut(this, this.madeExchange)
     }
-    if (this.patience.isHalfClosedDue(now) && !this.exchange.isUpgraded) this.interrupt("Aborted")
   }
 
   /** Whether a request is being served or is about to be, or an answer waits for its client to read. */

@@ -198,6 +198,10 @@ export class ExchangeImpl implements Exchange, Giver {
     return this.evidence !== undefined && value === this.evidence
   }
 
+  get awaitShutdown(): Effect.Effect<void> {
+    return this.line.awaitShutdown
+  }
+
   read(most: number): Effect.Effect<Buffer, ValueError> {
     return Effect.suspend(() => this.body.readWhole(most))
   }
@@ -305,7 +309,7 @@ export class ExchangeImpl implements Exchange, Giver {
       return evidence
     }
     const upgrade = new Upgrade(line, this)
-    return { duplex: upgrade.duplex, line: upgrade, finish }
+    return { duplex: upgrade.duplex, line: upgrade, finish, lingerTimeout: line.limits.lingerTimeout }
   }
 
   expectEnd(): void {

@@ -58,6 +58,7 @@ export interface Timeouts {
   readonly bodyTotal: number
   readonly bufferedBody: number
   readonly halfClosed: number
+  readonly inactivity: number
   readonly write: number
 }
 
@@ -75,6 +76,7 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
   header: Duration.toMillis(limits.headerTimeout),
   body: Duration.toMillis(limits.bodyTimeout),
   halfClosed: Duration.toMillis(limits.halfCloseTimeout),
+  inactivity: Duration.toMillis(limits.inactivityTimeout),
   bodyTotal: Duration.toMillis(limits.bodyTotalTimeout),
   bufferedBody: Duration.toMillis(limits.bufferedBodyTimeout),
   write: Duration.toMillis(limits.writeTimeout)
@@ -83,6 +85,8 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
 /** What serves the requests of a connection. */
 export interface Service<E, R> {
   readonly fibers: RequestFibers
+  /** Opened when what it serves is to end. */
+  readonly shutdown: Effect.Latch
   readonly handler: Handler<E, R>
   /** Told of every failure that was answered 500, or that could not be answered. */
   readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>

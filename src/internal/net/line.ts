@@ -24,6 +24,7 @@ import { TurnShare } from "./turnShare.js"
 const longHandler = 1
 
 export abstract class Line extends TurnShare {
+  abstract readonly service: { readonly shutdown: Effect.Latch }
   readonly limits: Limits
   readonly writer: Writer
   readonly inbox: Inbox
@@ -63,6 +64,11 @@ export abstract class Line extends TurnShare {
     this.now = this.household.deadlines.now()
     this.dateOfTurn = undefined
     if (this.now - before >= longHandler) this.spendLong()
+  }
+
+  /** Completes when the server begins to close, or to end what serves this connection. */
+  get awaitShutdown(): Effect.Effect<void> {
+    return this.service.shutdown.await
   }
 
   get parser(): Parser {

@@ -27,9 +27,10 @@ export class Patience {
   private writeDue = never
   /** When the header section, a body, or what is skipped of one has to have ended: trickling does not move it. */
   private totalDue = never
-  /** When a handler whose client has sent FIN is given up. */
-  private halfClosedDue = never
-  private totalWhenHalfClosed = 0
+  /** When a handler that writes nothing is given up. */
+  private silenceDue = never
+  private isHalfClosed = false
+  private totalBefore = 0
   private unsent = 0
 
   constructor(
@@ -114,24 +115,37 @@ export class Patience {
    * A client that has gone for good sends the same FIN as one that waits for its answer. It is given time for that, and
    * more as long as something is written, which a client that has gone refuses sooner or later.
    */
-  halfClosed(now = this.household.deadlines.now()): void {
-    this.totalWhenHalfClosed = this.outbox.total
-    this.halfClosedDue = now + this.household.timeouts.halfClosed
-    this.household.deadlines.notBefore(this.halfClosedDue)
+  halfClosed(): void {
+    this.isHalfClosed = true
+    this.awaitWriting(this.household.deadlines.now())
+  }
+
+  /** A request is handed to its handler, which may be given a time in which something is to happen. */
+  handling(): void {
+    this.rest()
+    this.isHalfClosed = false
+    if (this.household.timeouts.inactivity !== never) this.awaitWriting(this.household.deadlines.now())
+  }
+
+  private awaitWriting(now: number): void {
+    const { halfClosed, inactivity } = this.household.timeouts
+    this.totalBefore = this.outbox.total
+    this.silenceDue = now + (this.isHalfClosed ? Math.min(halfClosed, inactivity) : inactivity)
+    this.household.deadlines.notBefore(this.silenceDue)
   }
 
   answered(): void {
-    this.halfClosedDue = never
+    this.silenceDue = never
   }
 
   /** Waits for nothing more. */
   end(): void {
     this.awaitsDrain = false
-    this.readDue = this.writeDue = this.halfClosedDue = never
+    this.readDue = this.writeDue = this.silenceDue = never
   }
 
   dueAt(): number {
-    return Math.min(this.readDue, this.writeDue, this.halfClosedDue)
+    return Math.min(this.readDue, this.writeDue, this.silenceDue)
   }
 
   /** Whether bytes should have come by now. */
@@ -152,13 +166,14 @@ export class Patience {
     return !isReading
   }
 
-  /** Whether nothing was written to a client that has closed its side. */
-  isHalfClosedDue(now: number): boolean {
-    if (this.halfClosedDue > now) return false
-    // While an answer waits for the client to read, it is `writeTimeout` that judges.
-    const isWriting = this.awaitsDrain || this.outbox.total !== this.totalWhenHalfClosed
-    if (isWriting) this.halfClosed(now)
-    else this.halfClosedDue = never
-    return !isWriting
+  /** Whether nothing was written to a client that has closed its side, or that is not kept waiting for ever. */
+  isSilenceDue(now: number): boolean {
+    if (this.silenceDue > now) return false
+    // While an answer waits for the client to read, or a body for the client to send, other timeouts judge.
+    const isWaiting = this.awaitsDrain || this.readDue !== never
+    const goesOn = isWaiting || this.outbox.total !== this.totalBefore
+    if (goesOn) this.awaitWriting(now)
+    else this.silenceDue = never
+    return !goesOn
   }
 }

@@ -12,35 +12,40 @@ import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
+import { isLogged } from "../hosted.js"
 import type { Service } from "./household.js"
 import { RequestFibers } from "./requestFibers.js"
 
-const about = (request: Request): Record<string, unknown> => ({
+export const about = (request: Request): Record<string, unknown> => ({
   method: request.method,
   url: request.url,
   client: request.client.id
 })
 
 /** The default report: an error in the log, with the request it is about. */
-const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
-  Effect.annotateLogs(Effect.logError("a handler failed", cause), about(request))
+const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> => {
+  const log = isLogged(cause) ? Effect.logDebug : Effect.logError
+  return Effect.annotateLogs(log("a handler failed", cause), about(request))
+}
 
 /** A client that left is nobody's failure: it is counted, and told to whoever looks for it. */
 const logAbort = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
   Effect.annotateLogs(Effect.logDebug("a client left before it was answered", cause), about(request))
 
 /** Whether lines of that level are written by anybody: to make one that is not costs a fiber. */
-const isLogged = ({ fiberRefs }: Runtime.Runtime<never>, level: LogLevel.LogLevel): boolean =>
+const isWritten = ({ fiberRefs }: Runtime.Runtime<never>, level: LogLevel.LogLevel): boolean =>
   LogLevel.lessThanEqual(FiberRefs.getOrDefault(fiberRefs, FiberRef.currentMinimumLogLevel), level)
 
 export const serviceOf = <E, R, R2>(
   handler: Handler<E, R>,
   onFailure: ((cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>) | undefined,
-  runtime: Runtime.Runtime<Exclude<R | R2, Scope.Scope>>
+  runtime: Runtime.Runtime<Exclude<R | R2, Scope.Scope>>,
+  shutdown: Effect.Latch
 ): Service<E, R | R2> => {
   const report = onFailure ?? logFailure
   return {
     handler,
+    shutdown,
     fibers: RequestFibers.make(runtime),
     report: (cause, request) =>
       Effect.catchAllCause(
@@ -48,6 +53,6 @@ export const serviceOf = <E, R, R2>(
         Effect.interruptible(Effect.suspend(() => report(cause, request))),
         (failure) => Effect.logError("reporting a failure failed", failure)
       ),
-    reportAbort: isLogged(runtime, LogLevel.Debug) ? logAbort : undefined
+    reportAbort: isWritten(runtime, LogLevel.Debug) ? logAbort : undefined
   }
 }

@@ -30,7 +30,7 @@ import { toAuthority } from "../../Address.js"
 import type { ValueError } from "../../Errors.js"
 import type { Client } from "../../Request.js"
 import type { Responded } from "../../Response.js"
-import type { Hosted } from "../hosted.js"
+import { type Hosted, hostedRefs } from "../hosted.js"
 import { microtaskScheduler } from "../scheduler.js"
 import { type TimeSource, timeSourceOf } from "../timeSource.js"
 
@@ -147,6 +147,7 @@ class Ground {
 interface Base {
   readonly context: Context.Context<never>
   readonly fiberRefs: FiberRefs.FiberRefs
+  readonly hostedRefs: FiberRefs.FiberRefs
   readonly interruptible: RuntimeFlags.RuntimeFlags
   readonly uninterruptible: RuntimeFlags.RuntimeFlags
   readonly services: Services
@@ -167,8 +168,10 @@ export class RequestFibers {
 
   static make({ context, fiberRefs, runtimeFlags }: Runtime.Runtime<never>): RequestFibers {
     const { Interruption } = RuntimeFlags
+    const refs = scheduled(fiberRefs)
     const base: Base = {
-      fiberRefs: scheduled(fiberRefs),
+      fiberRefs: refs,
+      hostedRefs: hostedRefs(refs),
       interruptible: RuntimeFlags.enable(runtimeFlags, Interruption),
       uninterruptible: RuntimeFlags.disable(runtimeFlags, Interruption),
       context,
@@ -195,11 +198,15 @@ export class RequestFibers {
 
   /** For work of another world, whose spans say what they say there, and no more. */
   private get hostedRefs(): FiberRefs.FiberRefs {
-    return (this.knownHostedRefs ??= this.annotated(this.base.fiberRefs, FiberRef.currentLogAnnotations))
+    return (this.knownHostedRefs ??= this.annotated(this.base.hostedRefs, FiberRef.currentLogAnnotations))
   }
 
   private get fiberRefs(): FiberRefs.FiberRefs {
-    return (this.knownRefs ??= this.annotated(this.hostedRefs, FiberRef.currentTracerSpanAnnotations))
+    const { fiberRefs } = this.base
+    return (this.knownRefs ??= this.annotated(
+      this.annotated(fiberRefs, FiberRef.currentLogAnnotations),
+      FiberRef.currentTracerSpanAnnotations
+    ))
   }
 
   private annotated(

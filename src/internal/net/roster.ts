@@ -105,6 +105,8 @@ export class Roster {
       const there = those()
       const busy = there.filter(({ isBusy }) => isBusy)
       for (const connection of there) connection.drain()
+      // Handlers that wait for the shutdown have the turn that they need to end, however short the drain.
+      if (busy.length > 0) yield* nextTurn
       yield* this.within(drain, isGone)
       const late = yield* interrupted
       // A `serve` that ends at the same time, or another close, may have interrupted others before.

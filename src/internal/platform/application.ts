@@ -9,7 +9,7 @@
  * @internal
  */
 import * as HttpApp from "@effect/platform/HttpApp"
-import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import { empty, type HttpServerResponse } from "@effect/platform/HttpServerResponse"
@@ -18,7 +18,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -26,6 +25,7 @@ import type { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
 import { isRequestScope } from "../net/requestFibers.js"
 import { Call } from "./call.js"
+import { brokenOff, logFailure } from "./failureLog.js"
 import { discardBody, write } from "./response.js"
 import type { ServerRequest } from "./serverRequest.js"
 import { endSpan } from "./span.js"
@@ -58,7 +58,7 @@ const written = (call: Call, response: HttpServerResponse): Effect.Effect<HttpSe
 const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse, HttpServerError.ResponseError> => {
   const fiber = running()
   const call = callOf(fiber)
-  call.letGo()
+  call.release()
   const handler = fiber.getFiberRef(HttpApp.currentPreResponseHandlers)
   if (handler._tag === "None") return written(call, response)
   return Effect.matchCauseEffect(handler.value(requestOf(fiber), response), {
@@ -74,20 +74,6 @@ const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse
 }
 
 /**
- * Logs a failure for which the client gets a 500: it does not say more, and no middleware but the logger is known to.
- */
-const logFailure = (call: Call, cause: Cause.Cause<unknown>, status: number): Effect.Effect<void> => {
-  if (status !== 500 || call.isDone) return Effect.void
-  const { method, url } = call.native
-  const logged = Effect.logError("an application failed, and its request is answered 500", cause)
-  const annotated = Effect.annotateLogs(logged, { method, url })
-  if (!call.house.hasLogger) return annotated
-  return Effect.flatMap(FiberRef.get(HttpMiddleware.loggerDisabled), (isDisabled) =>
-    isDisabled ? annotated : Effect.void
-  )
-}
-
-/**
  * Answers a failure by what the errors in it say, and goes on failing with what is left of it. If nothing is, it goes on
  * with their response: what its pre-response handlers make of that is sent, and told to nobody.
  */
@@ -95,10 +81,7 @@ const answerFailure = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> =>
   Effect.flatMap(HttpServerError.causeResponse(cause), ([response, left]) =>
-    logFailure(callOf(running()), cause, response.status).pipe(
-      Effect.zipRight(Effect.suspend(() => respond(response))),
-      Effect.zipRight(Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
-    )
+    Effect.zipRight(respond(response), Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
   )
 
 /**
@@ -115,18 +98,11 @@ const lastResort = (
     return undefined
   }
   if (Exit.isSuccess(exit)) return write(call, exit.value)
-  const answered = Effect.flatMap(HttpServerError.causeResponse(exit.cause), ([response]) =>
-    Effect.zipRight(
-      logFailure(call, exit.cause, response.status),
-      Effect.suspend(() => write(call, response) ?? Effect.void)
-    )
+  const answered = Effect.flatMap(
+    HttpServerError.causeResponse(exit.cause),
+    ([response]) => write(call, response) ?? Effect.void
   )
-  return Effect.catchAllCause(answered, (cause) =>
-    Effect.zipRight(
-      logFailure(call, cause, 500),
-      Effect.suspend(() => write(call, empty({ status: 500 })) ?? Effect.void)
-    )
-  )
+  return Effect.catchAllCause(answered, () => write(call, empty({ status: 500 })) ?? Effect.void)
 }
 
 /** Closes the request's scope, unless somebody has taken that over. */
@@ -138,26 +114,22 @@ const closeScope = (fiber: Running, exit: Exit.Exit<unknown, unknown>): Effect.E
   return scope.end(exit)
 }
 
-/** How the request ended, for its connection. */
+/** How the request ended, for its connection; what of its failure is left to the server is logged. */
 const evidenceOf = (call: Call, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Responded, ValueError> => {
-  if (call.upgraded !== undefined) return call.upgraded
-  if (call.evidence !== undefined) {
-    // Whoever wants to be told has a middleware that tells; this is what the runtime says of a fiber that fails.
-    return Exit.isSuccess(exit) ? Exit.succeed(call.evidence) : Effect.as(told(exit.cause), call.evidence)
+  const { evidence, upgraded } = call
+  const responded = upgraded ?? (evidence && Exit.succeed(evidence))
+  // Without a response there is no client any more, or a server that closes has broken the response off.
+  if (Exit.isSuccess(exit)) return responded ?? Effect.interrupt
+  if (responded !== undefined) return Effect.zipRight(logFailure(call, exit.cause), responded)
+  if (call.exchange.isDeserted || Cause.isInterrupted(exit.cause)) {
+    return Effect.zipRight(logFailure(call, exit.cause), Effect.interrupt)
   }
-  // Nobody is there to be answered, or a server that closes has broken the answer off.
-  if (Exit.isSuccess(exit) || call.exchange.isDeserted || Cause.isInterrupted(exit.cause)) return Effect.interrupt
-  // It broke off by itself, and so does the connection: the response in the cause is what was not sent whole.
-  const [, left] = HttpServerError.causeResponseStripped(exit.cause)
-  // Whatever the error is, it has no answer any more, and is nobody's to handle.
-  return Effect.failCause(Option.getOrElse(left, () => exit.cause) as Cause.Cause<never>)
+  // It broke off by itself, and so does the connection, which reports it: it is no typed error of the handler any more.
+  return Effect.failCause(brokenOff(call, exit.cause) as Cause.Cause<never>)
 }
 
-const told = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-  Effect.logDebug("an application answered by its failure", cause)
-
 export interface ApplicationOptions {
-  readonly middleware: HttpMiddleware.HttpMiddleware | undefined
+  readonly middleware: HttpMiddleware | undefined
   /** Whether a client that leaves interrupts the application, and not only the routes of a router. */
   readonly isInterruptible: boolean
 }
@@ -168,7 +140,8 @@ type Ended = Exit.Exit<HttpServerResponse, unknown>
 const conclude = (exit: Ended, scopeExit: Exit.Exit<unknown, unknown>): Effect.Effect<Responded, ValueError> => {
   const fiber = running()
   const call = callOf(fiber)
-  if (call.span !== undefined) endSpan(call.span, exit, fiber)
+  const { fiberRefs, span } = call
+  if (span !== undefined && fiberRefs !== undefined) endSpan(span, exit, fiberRefs)
   const written = lastResort(call, exit)
   const closed = written === undefined ? closeScope(fiber, scopeExit) : undefined
   if (written === undefined && closed === undefined) return evidenceOf(call, exit)

@@ -6,16 +6,15 @@
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
-import { RouteContext } from "@effect/platform/HttpRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Multipart from "@effect/platform/Multipart"
 import type * as Path from "@effect/platform/Path"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
-import type * as FiberId from "effect/FiberId"
 import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -23,9 +22,10 @@ import { isValueError, type ValueError } from "../../Errors.js"
 import type { Request } from "../../Request.js"
 import type { Responded } from "../../Response.js"
 import { type Exchange, ExchangeKey } from "../exchange.js"
-import { Hosted } from "../hosted.js"
+import { hostedKey } from "../hosted.js"
 import { RequestScope } from "../net/requestFibers.js"
 import { bodyError } from "./failures.js"
+import { InterruptibleCall } from "./interruption.js"
 import { unwrapped } from "./multipart.js"
 import { ServerRequest, urlOf } from "./serverRequest.js"
 import { beginSpan } from "./span.js"
@@ -35,8 +35,6 @@ import type { WebSockets } from "./webSocket.js"
 export interface House {
   /** Whether the application is interruptible, whatever it is. */
   readonly isInterruptible: boolean
-  /** Whether the application's middleware is `HttpMiddleware.logger`, which logs every failure. */
-  readonly hasLogger: boolean
   readonly work: Effect.Effect<Responded, ValueError>
   readonly webSockets: WebSockets
 }
@@ -50,18 +48,17 @@ export type Persisting = Effect.Effect<
   Scope.Scope | FileSystem.FileSystem | Path.Path
 >
 
-type Running = Fiber.RuntimeFiber<unknown, unknown>
-
 type BodyEffect<A> = Effect.Effect<A, ReturnType<typeof bodyError>>
 
-export class Call extends Hosted {
+export class Call extends InterruptibleCall {
   evidence: Responded | undefined
   span: Tracer.Span | undefined
+  /** Those that its fiber begins with. */
+  fiberRefs: FiberRefs.FiberRefs | undefined
   /** Waits until a connection that was upgraded has ended; gives the evidence. */
   upgraded: Effect.Effect<Responded> | undefined
-  /** Ends its WebSocket at once, with a word. */
-  hangUp: (() => void) | undefined
-  private heldBack: (() => void) | undefined
+  /** What was logged last, in its fibers, of anything wrong. */
+  lastLogged: { readonly cause: Cause.Cause<unknown>; readonly message: unknown } | undefined
   private knownBytes: Buffer | undefined
   private knownText: string | undefined
   private persisting: Persisting | undefined
@@ -73,15 +70,20 @@ export class Call extends Hosted {
     super()
   }
 
-  static readonly Tag: Context.Tag<Call, Call> = Context.GenericTag<Call>("effect-asynchttpserver/Call")
+  static readonly Tag: Context.Tag<Call, Call> = Context.GenericTag<Call>(hostedKey)
 
   get work(): Effect.Effect<Responded, ValueError> {
     return this.house.work
   }
 
+  get isInterruptible(): boolean {
+    return this.house.isInterruptible
+  }
+
   /** Within another effect it has a scope of its own, as it has everywhere: that one's goes on behind it. */
   override commit(): Effect.Effect<Responded, ValueError> {
     return Effect.suspend(() => {
+      this.isNested = true
       const scope = new RequestScope()
       return super.commit().pipe(
         Effect.provideService(Scope.Scope, scope),
@@ -92,31 +94,19 @@ export class Call extends Hosted {
 
   addServices(services: Map<string, unknown>, fiberRefs: FiberRefs.FiberRefs): void {
     const request = new ServerRequest(this, urlOf(this.native), undefined, undefined)
-    services.set(Call.Tag.key, this)
     services.set(HttpServerRequest.HttpServerRequest.key, request)
     if (!services.has(MaxBodySize.key)) services.set(MaxBodySize.key, maxBodySize)
+    this.fiberRefs = fiberRefs
     const span = (this.span = beginSpan(request, services, fiberRefs))
     if (span !== undefined) services.set(Tracer.ParentSpan.key, span)
+    // Last: a fiber that finds it here runs the application, which the one that made the span does not.
+    services.set(Call.Tag.key, this)
   }
 
-  /**
-   * A route that is uninterruptible goes on, though what is around it is not: an interruption comes to it when it has
-   * ended, as it would in `NodeHttpServer`. Its WebSocket ends, since the connection does. Where nothing is made
-   * interruptible around it, the fiber itself knows what may be interrupted.
-   */
-  override interrupt(fiber: Running, inNameOf: FiberId.FiberId | undefined): void {
-    const route = fiber.currentContext.unsafeMap.get(RouteContext.key)?.route
-    if (route?.uninterruptible === true && this.house.isInterruptible) {
-      this.heldBack ??= () => super.interrupt(fiber, inNameOf)
-      this.hangUp?.()
-    } else super.interrupt(fiber, inNameOf)
-  }
-
-  /** The application has ended: what was held back from it comes to whatever is left to be done. */
-  letGo(): void {
-    if (this.heldBack === undefined) return
-    this.heldBack()
-    this.heldBack = undefined
+  logged(cause: Cause.Cause<unknown>, message: unknown): void {
+    // Lines of text alone are about nothing that has failed.
+    const isText = Array.isArray(message) ? message.every(Predicate.isString) : Predicate.isString(message)
+    if (!(isText && Cause.isEmpty(cause))) this.lastLogged = { cause, message }
   }
 
   get exchange(): Exchange {

@@ -39,8 +39,30 @@ export const bodyError = (request: HttpServerRequest, error: ValueError): HttpSe
 export const decodeError = (request: HttpServerRequest, cause: unknown): HttpServerError.RequestError =>
   new HttpServerError.RequestError({ request, reason: "Decode", cause })
 
-export const notUpgradeable = (request: HttpServerRequest): HttpServerError.RequestError =>
-  new HttpServerError.RequestError({ request, reason: "Decode", description: "not an upgradeable ServerRequest" })
+/** A `RequestError` for a handshake that is the client's fault, whose response says what is wrong with it. */
+class HandshakeError extends HttpServerError.RequestError {
+  constructor(
+    request: HttpServerRequest,
+    private readonly refusal: HandshakeRefusal
+  ) {
+    super({ request, reason: "Decode", description: refusal.description })
+  }
+
+  override [Respondable.symbol]() {
+    const { headers, status } = this.refusal
+    return HttpServerResponse.empty({ status, headers })
+  }
+}
+
+/** Why a handshake is refused, and how. */
+export interface HandshakeRefusal {
+  readonly status: number
+  readonly description: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export const handshakeError = (request: HttpServerRequest, refusal: HandshakeRefusal): HttpServerError.RequestError =>
+  new HandshakeError(request, refusal)
 
 const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number => {
   switch (reason) {

@@ -18,7 +18,6 @@ import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import * as HashMap from "effect/HashMap"
@@ -72,12 +71,13 @@ class Ended {
 
 const nothing: Array<unknown> = []
 
-/** A span of the native tracer's, made as far as somebody looks at it. */
+/** A span of the native tracer, of which only what is read is made. */
 class QuietSpan implements Tracer.Span {
   readonly _tag = "Span"
   readonly sampled = true
   readonly kind = "server"
   status: Tracer.SpanStatus
+  private knownName: string | undefined
   private knownParent: Option.Option<Tracer.AnySpan> | undefined
   private knownTraceId: string | undefined
   private knownSpanId: string | undefined
@@ -99,7 +99,7 @@ class QuietSpan implements Tracer.Span {
   }
 
   get name(): string {
-    return nameOf(this.request, this.services)
+    return (this.knownName ??= nameOf(this.request, this.services))
   }
 
   get context(): Context.Context<never> {
@@ -126,10 +126,17 @@ class QuietSpan implements Tracer.Span {
   get attributes(): Map<string, unknown> {
     if (this.knownAttributes !== undefined) return this.knownAttributes
     const annotations = FiberRefs.getOrDefault(this.fiberRefs, FiberRef.currentTracerSpanAnnotations)
-    const attributes = new Map(HashMap.entries(annotations))
-    const { given } = this
+    const attributes = (this.knownAttributes = new Map(HashMap.entries(annotations)))
+    const { given, status } = this
+    describeRequest(this, this.request, redactedNames(this.fiberRefs))
     for (let i = 0; i < given.length; i += 2) attributes.set(String(given[i]), given[i + 1])
-    return (this.knownAttributes = attributes)
+    if (status._tag === "Ended") this.describeExit(status.exit)
+    return attributes
+  }
+
+  private describeExit(exit: Exit.Exit<unknown, unknown>): void {
+    // Its request is what it is about, so it ends with the response, or with what became of it.
+    describeResponse(this, exit as Exit.Exit<HttpServerResponse, unknown>, redactedNames(this.fiberRefs))
   }
 
   get links(): Array<Tracer.SpanLink> {
@@ -142,6 +149,7 @@ class QuietSpan implements Tracer.Span {
 
   end(endTime: bigint, exit: Exit.Exit<unknown, unknown>): void {
     this.status = new Ended(this.status.startTime, endTime, exit)
+    if (this.knownAttributes !== undefined) this.describeExit(exit)
   }
 
   attribute(key: string, value: unknown): void {
@@ -191,11 +199,14 @@ const tracedSpan = (
   const parent = Option.getOrUndefined(HttpTraceContext.fromHeaders(request.headers))
   const made = Effect.makeSpan(nameOf(request, services), { parent, kind: "server", captureStackTrace: false })
   const span = Runtime.runSync(runtime)(made)
-  describeRequest(span, request, FiberRefs.getOrDefault(fiberRefs, Headers.currentRedactedNames))
+  describeRequest(span, request, redactedNames(fiberRefs))
   return span
 }
 
 type RedactedNames = Parameters<typeof Headers.redact>[1]
+
+const redactedNames = (fiberRefs: FiberRefs.FiberRefs): RedactedNames =>
+  FiberRefs.getOrDefault(fiberRefs, Headers.currentRedactedNames)
 
 const describeHeaders = (
   span: Tracer.Span,
@@ -232,18 +243,25 @@ const describeRequest = (
   if (Option.isSome(request.remoteAddress)) span.attribute("client.address", request.remoteAddress.value)
 }
 
-/** Ends it, with the response that was sent, if anybody looks at it. */
+const describeResponse = (
+  span: Tracer.Span,
+  exit: Exit.Exit<HttpServerResponse, unknown>,
+  names: RedactedNames
+): void => {
+  const response = HttpServerError.exitResponse(exit)
+  span.attribute("http.response.status_code", response.status)
+  describeHeaders(span, "response", response.headers, names)
+}
+
+/** Ends a span with the response that was sent, as the request's first FiberRefs say. */
 export const endSpan = (
   span: Tracer.Span,
   exit: Exit.Exit<HttpServerResponse, unknown>,
-  fiber: Fiber.RuntimeFiber<unknown, unknown>
+  fiberRefs: FiberRefs.FiberRefs
 ): void => {
   if (span.status._tag === "Ended") return
-  if (!(span instanceof QuietSpan)) {
-    const response = HttpServerError.exitResponse(exit)
-    span.attribute("http.response.status_code", response.status)
-    describeHeaders(span, "response", response.headers, fiber.getFiberRef(Headers.currentRedactedNames))
-  }
-  const clock = Context.get(fiber.getFiberRef(DefaultServices.currentServices), Clock.Clock)
-  span.end(fiber.getFiberRef(FiberRef.currentTracerTimingEnabled) ? clock.unsafeCurrentTimeNanos() : 0n, exit)
+  if (!(span instanceof QuietSpan)) describeResponse(span, exit, redactedNames(fiberRefs))
+  const clock = Context.get(FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices), Clock.Clock)
+  const isTimed = FiberRefs.getOrDefault(fiberRefs, FiberRef.currentTracerTimingEnabled)
+  span.end(isTimed ? clock.unsafeCurrentTimeNanos() : 0n, exit)
 }

@@ -17,9 +17,10 @@ import { isValueError, ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
 import type { ByteLine, Upgraded } from "../exchange.js"
 import { make as makeHeaders } from "../headers.js"
-import { partsOf } from "../lists.js"
+import { unsafeInterrupt } from "../runtime.js"
 import type { Call } from "./call.js"
-import { notUpgradeable } from "./failures.js"
+import { handshakeError } from "./failures.js"
+import { handshakeFields, refusalOf } from "./handshake.js"
 
 /** `node:http`'s request, by the one name that it has here. */
 type Incoming = Parameters<WebSocketServer["handleUpgrade"]>[0]
@@ -115,9 +116,6 @@ class Handshake extends Duplex {
   }
 }
 
-const isOffered = ({ headers }: HttpServerRequest): boolean =>
-  headers.upgrade !== undefined && partsOf((headers.connection ?? "").toLowerCase()).includes("upgrade")
-
 const openError = (cause: unknown): Socket.SocketError => new Socket.SocketGenericError({ reason: "Open", cause })
 
 /** Messages wait for their first listener: a client may send some right behind its handshake. */
@@ -138,7 +136,8 @@ export class WebSockets {
   }
 
   upgrade(call: Call, request: HttpServerRequest): Effect.Effect<Socket.Socket, RequestError> {
-    if (!isOffered(request)) return Effect.fail(notUpgradeable(request))
+    const refusal = refusalOf(call.native, request)
+    if (refusal !== undefined) return Effect.fail(handshakeError(request, refusal))
     const webSocket = Effect.acquireRelease(this.open(call, request), (webSocket) =>
       Effect.sync(() => webSocket.close())
     )
@@ -148,19 +147,25 @@ export class WebSockets {
 
   private open(call: Call, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
     return Effect.async<WebSocket, Socket.SocketError>((resume) => {
+      let accepted: Upgraded | undefined
       const onSettled = (upgraded: Upgraded | ValueError): void => {
         if (isValueError(upgraded)) resume(Effect.fail(openError(upgraded)))
-        else call.upgraded = ended(handshake, upgraded)
+        else {
+          accepted = upgraded
+          call.upgraded = ended(handshake, upgraded)
+        }
       }
       const handshake = new Handshake(call, onSettled)
       handshake.once("close", () => resume(Effect.fail(openError(new Error("the connection has closed")))))
       // Of a request `ws` reads these three.
       const { headers, method, url } = request
-      const incoming = { headers, method, url } as unknown as Incoming
+      const incoming = { headers: handshakeFields(headers), method, url } as unknown as Incoming
       this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
-        if (call.upgraded === undefined) return
+        if (accepted === undefined) return
         holdMessages(webSocket)
-        call.hangUp = () => {
+        const closing = Effect.runFork(closedAtShutdown(call, webSocket, accepted))
+        handshake.once("close", () => unsafeInterrupt(closing))
+        call.closeWebSocket = () => {
           webSocket.close()
           handshake.destroy()
         }
@@ -169,6 +174,20 @@ export class WebSockets {
     })
   }
 }
+
+/** The endpoint is going away, as a server that goes down (RFC 6455 §7.4.1). */
+const goingAway = 1001
+
+/**
+ * Closes a WebSocket when its server begins to close, and cuts it off when its client does not answer the close frame. In real
+ * time, as everything that waits for a connection to end.
+ */
+const closedAtShutdown = ({ exchange }: Call, webSocket: WebSocket, { lingerTimeout }: Upgraded): Effect.Effect<void> =>
+  exchange.awaitShutdown.pipe(
+    Effect.zipRight(Effect.sync(() => webSocket.close(goingAway))),
+    Effect.zipRight(Effect.sleep(lingerTimeout)),
+    Effect.zipRight(Effect.sync(() => webSocket.terminate()))
+  )
 
 /** Waits until both sides have said goodbye, or nobody may wait any more. */
 const ended = (handshake: Handshake, { finish }: Upgraded): Effect.Effect<Responded> => {

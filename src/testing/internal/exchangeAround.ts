@@ -32,6 +32,10 @@ export class ExchangeAround implements Exchange {
 
   readonly keep: Exchange["keep"] = (bytes) => this.inner.keep(bytes)
 
+  get awaitShutdown(): Exchange["awaitShutdown"] {
+    return this.inner.awaitShutdown
+  }
+
   get canWrite(): Exchange["canWrite"] {
     return this.inner.canWrite
   }

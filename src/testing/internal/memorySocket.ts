@@ -30,7 +30,11 @@ class Way {
   ending: "Open" | "FIN" | "RST" = "Open"
 
   add(bytes: Buffer): void {
-    if (this.ending !== "Open" || bytes.length === 0) return
+    if (this.ending === "Open") this.put(bytes)
+  }
+
+  private put(bytes: Buffer): void {
+    if (bytes.length === 0) return
     this.parts.push(bytes)
     this.size += bytes.length
   }
@@ -46,7 +50,7 @@ class Way {
   /** What does not fit into the way never leaves. */
   cut(): void {
     const bytes = this.take()
-    this.add(bytes.subarray(0, capacity))
+    this.put(bytes.subarray(0, capacity))
   }
 
   get isFull(): boolean {

@@ -108,6 +108,10 @@ export class RecordingExchange implements Exchange {
 
   readonly mustWait: Exchange["mustWait"] = () => this.inner.mustWait()
 
+  get awaitShutdown(): Exchange["awaitShutdown"] {
+    return this.inner.awaitShutdown
+  }
+
   get canWrite(): Effect.Effect<void> {
     return this.inner.canWrite
   }

@@ -185,6 +185,7 @@ const opened = <E, R>(
             observation.isClosing = false
           })
       ).pipe(Effect.zipRight(settle)),
+      awaitShutdown: server.awaitShutdown,
       up: server.listen({ port: address.port }).pipe(
         // It is not down: the port is its own.
         Effect.catchTag("ValueError", () => new OSError({ code: "EADDRINUSE", syscall: "listen" })),

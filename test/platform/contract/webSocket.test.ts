@@ -276,7 +276,7 @@ describe("a client that leaves", () => {
 describe("a handshake that is refused", () => {
   for (const [what, sent, status, header] of [
     ["a key that is none", handshake().replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), 400, undefined],
-    ["a version that is not spoken", handshake().replace("Version: 13", "Version: 12"), 400, "13, 8"],
+    ["a version that is not spoken", handshake().replace("Version: 13", "Version: 12"), 426, "13, 8"],
     ["another method", handshake().replace("GET", "PUT"), 405, undefined],
     ["another protocol", handshake().replace("Upgrade: websocket", "Upgrade: h2c"), 400, undefined]
   ] as const) {
@@ -311,7 +311,7 @@ describe("a handshake that is refused", () => {
       const wire = yield* connect(yield* serving(echo()))
       const fields = handshake().split("\r\n").slice(2, -2)
       yield* wire.send(withBody("GET /", "body", fields))
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readAnswer()).status).toBe(400)
     })
   )
 
@@ -352,7 +352,7 @@ describe("a server that closes", () => {
         Effect.gen(function* () {
           const told = new Story<string>()
           const scope = yield* Scope.make()
-          const server = yield* Scope.extend(listening(), scope)
+          const server = yield* Scope.extend(listening({ drainTimeout: "1 hour" }), scope)
           const router = HttpRouter.empty.pipe(HttpRouter.get("/", echo(told), { uninterruptible }))
           yield* Scope.extend(server.serve(router), scope)
           const { story } = yield* open(portOf(server))
@@ -361,10 +361,9 @@ describe("a server that closes", () => {
             duration: "4 seconds",
             onTimeout: () => Cause.die("it hangs")
           })
-          // 1005 is a close frame without a code; 1006 would be none at all.
-          expect((yield* story.upTo(1))[0]).toMatch(/^closed 1005/)
-          const how = uninterruptible ? "Success" : "Failure"
-          expect((yield* told.upTo(3)).slice(1)).toStrictEqual([`run ${how}`, `scope ${how}`])
+          // 1001: the server goes away (RFC 6455 §7.4.1).
+          expect((yield* story.upTo(1))[0]).toMatch(/^closed 1001/)
+          expect((yield* told.upTo(3)).slice(1)).toStrictEqual(["run Failure", "scope Failure"])
         })
     )
   }

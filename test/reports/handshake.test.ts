@@ -1,0 +1,120 @@
+/** WebSocket handshakes that are the client's fault: what the client gets, and that its connection goes on. */
+import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Story, serving } from "../platform/harness.js"
+import { connect, requestText } from "../wire/raw.js"
+
+/** A WebSocket, but for one path. */
+const app = (story = new Story<string>()): HttpApp.Default<unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { upgrade, url } = yield* HttpServerRequest
+    if (url === "/plain") return HttpServerResponse.text("plain")
+    const socket = yield* Effect.tapError(upgrade, (error) => story.told(error.message))
+    yield* Effect.ignore(socket.runRaw(() => {}))
+    return HttpServerResponse.empty()
+  })
+
+const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+const version = "Sec-WebSocket-Version: 13"
+const connection = "Connection: Upgrade"
+const protocol = "Upgrade: websocket"
+const fields = [connection, protocol, key, version]
+
+/** A handshake with one field replaced. */
+const without = (field: string, ...others: ReadonlyArray<string>): string =>
+  requestText("GET /", [...fields.filter((each) => each !== field), ...others])
+
+const refused: Readonly<Record<string, readonly [sent: string, status: number, header?: readonly [string, string]]>> = {
+  "a version that is not supported": [
+    without(version, "Sec-WebSocket-Version: 12"),
+    426,
+    ["Sec-WebSocket-Version", "13, 8"]
+  ],
+  "a version that is no number": [without(version, "Sec-WebSocket-Version: x"), 426, ["Upgrade", "websocket"]],
+  "no version": [without(version), 400, ["Sec-WebSocket-Version", "13, 8"]],
+  "two versions": [requestText("GET /", [...fields, version]), 400],
+  "no key": [without(key), 400],
+  "a key that is too short": [without(key, "Sec-WebSocket-Key: short"), 400],
+  "a key that is no base64": [without(key, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ===="), 400],
+  "an empty key": [without(key, "Sec-WebSocket-Key: "), 400],
+  "two keys": [requestText("GET /", [...fields, key]), 400],
+  "no Connection": [without(connection), 400],
+  "another Connection": [without(connection, "Connection: keep-alive"), 400],
+  "no Upgrade": [without(protocol), 400],
+  "another protocol": [without(protocol, "Upgrade: h2c"), 400],
+  "a protocol of a similar name": [without(protocol, "Upgrade: websockets"), 400],
+  POST: [requestText("POST /", [...fields, "Content-Length: 0"]), 405, ["Allow", "GET"]],
+  PUT: [requestText("PUT /", fields), 405, ["Allow", "GET"]],
+  "a body": [requestText("GET /", [...fields, "Content-Length: 4"], "body"), 400],
+  "a chunked body": [requestText("GET /", [...fields, "Transfer-Encoding: chunked"], "4\r\nbody\r\n0\r\n\r\n"), 400],
+  "a list of protocols of its own that is malformed": [
+    requestText("GET /", [...fields, "Sec-WebSocket-Protocol: chat, chat"]),
+    400
+  ]
+}
+
+describe("a handshake that is refused", () => {
+  for (const [what, [sent, status, header]] of Object.entries(refused)) {
+    it.scopedLive(`has a response that says so, and its connection goes on: ${what}`, () =>
+      Effect.gen(function* () {
+        const wire = yield* connect(yield* serving(app()))
+        yield* wire.send(sent)
+        const answer = yield* wire.readAnswer()
+        expect(answer.status).toBe(status)
+        if (header !== undefined) expect(answer.header(header[0])).toBe(header[1])
+        if (status === 426) expect(answer.header("Connection")?.toLowerCase()).toContain("upgrade")
+        yield* wire.send(requestText("GET /plain"))
+        expect((yield* wire.readAnswer()).text).toBe("plain")
+      })
+    )
+  }
+
+  it.scopedLive("is one by HTTP/1.0, whose connection ends", () =>
+    Effect.gen(function* () {
+      const wire = yield* connect(yield* serving(app()))
+      yield* wire.send(requestText("GET /", fields).replace("HTTP/1.1", "HTTP/1.0"))
+      expect((yield* wire.readAnswer()).status).toBe(400)
+      expect((yield* wire.readToEnd).length).toBe(0)
+    })
+  )
+
+  it.scopedLive("has another response where the application sends one", () =>
+    Effect.gen(function* () {
+      const told = new Story<string>()
+      const caught = Effect.catchTag(
+        app(told) as HttpApp.Default<{ readonly _tag: "RequestError" }, Scope.Scope>,
+        "RequestError",
+        () => HttpServerResponse.text("no WebSocket here", { status: 404 })
+      )
+      const wire = yield* connect(yield* serving(caught, { middleware: HttpMiddleware.logger }))
+      yield* wire.send(without(version, "Sec-WebSocket-Version: 12"))
+      const answer = yield* wire.readAnswer()
+      expect([answer.status, answer.text]).toStrictEqual([404, "no WebSocket here"])
+      expect((yield* told.upTo(1))[0]).toContain("version")
+    })
+  )
+})
+
+describe("a handshake that is unusual", () => {
+  for (const [what, sent] of Object.entries({
+    "offers several protocols": without(protocol, "Upgrade: h2c, WebSocket"),
+    "offers them in two fields": requestText("GET /", ["Upgrade: h2c", ...fields]),
+    "has several options of its connection": without(connection, "Connection: keep-alive, Upgrade"),
+    "is of the last draft": without(version, "Sec-WebSocket-Version: 8"),
+    "has an empty body": requestText("GET /", [...fields, "Content-Length: 0"])
+  })) {
+    it.scopedLive(`opens a WebSocket all the same: it ${what}`, () =>
+      Effect.gen(function* () {
+        const wire = yield* connect(yield* serving(app()))
+        yield* wire.send(sent)
+        const answer = yield* wire.readAnswer()
+        expect([answer.status, answer.header("Upgrade")]).toStrictEqual([101, "websocket"])
+      })
+    )
+  }
+})

@@ -1,0 +1,437 @@
+/** What makes a server of `node:http` is given as to `NodeHttpServer`: its settings hold here, or are refused by name. */
+import * as http from "node:http"
+import * as http2 from "node:http2"
+import * as https from "node:https"
+import * as net from "node:net"
+import * as tls from "node:tls"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpServer from "@effect/platform/HttpServer"
+import { ServeError } from "@effect/platform/HttpServerError"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { describe, expect, it } from "@effect/vitest"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { ValueError } from "../../src/Errors.js"
+import { layer, layerConfig, layerServer, make, type Options } from "../../src/HttpServer.js"
+import { portOf, quiet, Story } from "../platform/harness.js"
+import { turns } from "../wire/facts.js"
+import { connect, get, requestText, withBody } from "../wire/raw.js"
+
+/** What makes anything: the types refuse most of what is refused here. */
+// biome-ignore lint/suspicious/noExplicitAny: what `any` makes is taken by the types, and looked at when it is made.
+type Maker = () => any
+
+const options: Options = { port: 0, host: "127.0.0.1", drainTimeout: 0 }
+
+const serviceOf = <E>(made: Layer.Layer<HttpServer.HttpServer, E>) =>
+  Effect.map(Layer.build(made), (context) => Context.get(context, HttpServer.HttpServer))
+
+const makers: Readonly<
+  Record<string, (maker: Maker, options: Options) => Effect.Effect<HttpServer.HttpServer, unknown, Scope.Scope>>
+> = {
+  make: (maker, options) => make(maker, options),
+  layerServer: (maker, options) => serviceOf(layerServer(maker, options)),
+  layer: (maker, options) => serviceOf(layer(maker, options)),
+  layerConfig: (maker, options) => serviceOf(layerConfig(maker, Config.succeed(options)))
+}
+
+/** Changes a server after it was made. */
+const changed =
+  (change: (server: http.Server) => unknown): Maker =>
+  () => {
+    const server = http.createServer()
+    change(server)
+    return server
+  }
+
+/** Why a server was refused. */
+const refusal = (maker: Maker, given: Options = options, how: keyof typeof makers = "make") =>
+  Effect.gen(function* () {
+    const error = yield* Effect.flip(makers[how]!(maker, given))
+    expect(error).toBeInstanceOf(ServeError)
+    const { cause } = error as ServeError
+    expect(cause).toBeInstanceOf(ValueError)
+    const { reason, saw } = cause as ValueError
+    expect(reason).toBe("Setting")
+    return saw
+  }).pipe(Effect.scoped)
+
+const served = (
+  maker: Maker,
+  app: HttpApp.Default<unknown, Scope.Scope> = HttpServerResponse.text("ok"),
+  given: Options = {}
+) =>
+  Effect.gen(function* () {
+    const server = yield* Effect.orDie(make(maker, { ...options, ...given }))
+    yield* Effect.provide(server.serve(app), quiet)
+    return portOf(server)
+  })
+
+class Incoming extends http.IncomingMessage {}
+class Outgoing extends http.ServerResponse {}
+class Own extends http.Server {}
+
+describe("a server that this one cannot stand in for is refused by name", () => {
+  const refused: Readonly<Record<string, readonly [maker: Maker, saw: string | RegExp]>> = {
+    "TLS of node:https": [() => https.createServer(), "a server with TLS"],
+    "TLS of node:tls": [() => tls.createServer(), "a server with TLS"],
+    "HTTP/2 with TLS": [() => http2.createSecureServer(), "a server with TLS"],
+    "HTTP/2": [() => http2.createServer(), "a server of HTTP/2"],
+    "node:net": [() => net.createServer(), "a server of node:net"],
+    "a class of its own": [() => new Own(), "a server of the class Own"],
+    "a proxy": [() => new Proxy(http.createServer(), {}), "a proxy of a server"],
+    "a promise": [async () => http.createServer(), "an object of Promise"],
+    nothing: [() => undefined, "a undefined"],
+    "a function": [() => () => {}, "a function"],
+    "a lenient parser": [() => http.createServer({ insecureHTTPParser: true }), "insecureHTTPParser: true"],
+    "duplicates that are joined": [
+      () => http.createServer({ joinDuplicateHeaders: true }),
+      "joinDuplicateHeaders: true"
+    ],
+    "requests without Host": [() => http.createServer({ requireHostHeader: false }), "requireHostHeader: false"],
+    "writes that throw": [
+      () => http.createServer({ rejectNonStandardBodyWrites: true }),
+      "rejectNonStandardBodyWrites: true"
+    ],
+    "requests of a class of their own": [
+      () => http.createServer({ IncomingMessage: Incoming }),
+      "IncomingMessage: Incoming"
+    ],
+    "responses of a class of their own": [
+      () => http.createServer({ ServerResponse: Outgoing }),
+      "ServerResponse: Outgoing"
+    ],
+    "headers that are unique": [() => http.createServer({ uniqueHeaders: ["x-one"] }), /^uniqueHeaders: .*x-one/],
+    "Nagle's algorithm": [() => http.createServer({ noDelay: false }), "noDelay: false"],
+    "keep-alive of sockets": [() => http.createServer({ keepAlive: true }), "keepAlive: true"],
+    "a highWaterMark": [() => http.createServer({ highWaterMark: 1024 }), "highWaterMark: 1024"],
+    "a listener for requests": [() => http.createServer(() => {}), "listener of request: a function"],
+    "a server that does not hold its process": [changed((server) => server.unref()), "_unref: true"],
+    "a method of its own": [changed((server) => Object.assign(server, { close: () => server })), "close: close"],
+    "a property of its own": [changed((server) => Object.assign(server, { terminate: 1 })), "terminate: 1"],
+    "a timeout that is none": [
+      changed((server) => Object.assign(server, { keepAliveTimeout: "5s" })),
+      "keepAliveTimeout: 5s"
+    ],
+    "no connections": [changed((server) => Object.assign(server, { maxConnections: 0 })), "maxConnections: 0"],
+    "no listener for connections": [
+      changed((server) => server.removeAllListeners("connection")),
+      "listener of connection: no listener"
+    ],
+    "a server that listens": [changed((server) => server.listen(0)), "listening: true"],
+    "a server that is about to listen": [changed((server) => server.listen(0, "127.0.0.1")), "listening: true"]
+  }
+
+  for (const [what, [maker, saw]] of Object.entries(refused)) {
+    it.live(what, () =>
+      Effect.gen(function* () {
+        const seen = yield* refusal(maker)
+        if (typeof saw === "string") expect(seen).toBe(saw)
+        else expect(seen).toMatch(saw)
+      })
+    )
+  }
+
+  for (const event of [
+    "upgrade",
+    "connect",
+    "checkContinue",
+    "clientError",
+    "connection",
+    "timeout",
+    "error",
+    "listening"
+  ]) {
+    it.live(`a listener for ${event}`, () =>
+      Effect.gen(function* () {
+        const handle = (): void => {}
+        expect(yield* refusal(changed((server) => server.on(event, handle)))).toBe(`listener of ${event}: handle`)
+      })
+    )
+  }
+
+  for (const how of Object.keys(makers)) {
+    it.live(`by ${how}, and what throws is the cause of a ServeError`, () =>
+      Effect.gen(function* () {
+        expect(yield* refusal(() => https.createServer(), options, how)).toBe("a server with TLS")
+        const thrown = new Error("thrown")
+        const error = yield* Effect.flip(
+          Effect.scoped(
+            makers[how]!(() => {
+              throw thrown
+            }, options)
+          )
+        )
+        expect(error).toBeInstanceOf(ServeError)
+        expect((error as ServeError).cause).toBe(thrown)
+      })
+    )
+  }
+
+  it.live("and nothing of it is left open", () =>
+    Effect.gen(function* () {
+      for (const host of [undefined, "127.0.0.1", "localhost"]) {
+        let server: http.Server | undefined
+        const maker = changed((made) => {
+          server = made.listen(0, host)
+        })
+        yield* refusal(maker)
+        yield* turns(10)
+        expect([server?.listening, server?.address()]).toStrictEqual([false, null])
+      }
+    })
+  )
+})
+
+describe("a server of node:http", () => {
+  for (const [how, made] of Object.entries(makers)) {
+    it.scopedLive(`is made when the server is, once, and never listens: ${how}`, () =>
+      Effect.gen(function* () {
+        const servers: Array<http.Server> = []
+        const making = made(() => {
+          const server = http.createServer()
+          servers.push(server)
+          return server
+        }, options)
+        expect(servers).toHaveLength(0)
+        const server = yield* Effect.orDie(making)
+        yield* server.serve(HttpServerResponse.text("ok"))
+        expect((yield* get(portOf(server))).text).toBe("ok")
+        expect(servers.map(({ listening }) => listening)).toStrictEqual([false])
+      })
+    )
+  }
+
+  it.scopedLive("may be set to what it is by default", () =>
+    Effect.gen(function* () {
+      const port = yield* served(() =>
+        Object.assign(
+          http.createServer({
+            insecureHTTPParser: false,
+            joinDuplicateHeaders: false,
+            requireHostHeader: true,
+            keepAlive: false,
+            noDelay: true,
+            connectionsCheckingInterval: 1000
+          }),
+          { maxHeadersCount: null, maxRequestsPerSocket: null, maxConnections: undefined }
+        )
+      )
+      expect((yield* get(port)).text).toBe("ok")
+    })
+  )
+})
+
+describe("a setting that holds here", () => {
+  const idle = "a connection between two requests ends"
+
+  for (const [what, maker] of [
+    [`keepAliveTimeout: ${idle}`, () => http.createServer({ keepAliveTimeout: 50 })],
+    [`keepAliveTimeout, set later: ${idle}`, changed((server) => Object.assign(server, { keepAliveTimeout: 50 }))],
+    [`timeout: ${idle}`, changed((server) => server.setTimeout(50))]
+  ] as const) {
+    it.scopedLive(what, () =>
+      Effect.gen(function* () {
+        const wire = yield* connect(yield* served(maker))
+        yield* wire.send(requestText("GET /"))
+        expect((yield* wire.readAnswer()).header("Connection")).toBeUndefined()
+        yield* wire.ending
+      })
+    )
+  }
+
+  for (const [what, maker] of [
+    ["headersTimeout", () => http.createServer({ headersTimeout: 50 })],
+    ["requestTimeout", () => http.createServer({ requestTimeout: 100 })],
+    ["timeout", changed((server) => server.setTimeout(50))]
+  ] as ReadonlyArray<readonly [string, Maker]>) {
+    it.scopedLive(`${what}: a head that does not end is answered 408`, () =>
+      Effect.gen(function* () {
+        const wire = yield* connect(yield* served(maker))
+        yield* wire.send("GET / HTTP/1.1\r\n")
+        expect((yield* wire.readAnswer()).status).toBe(408)
+      })
+    )
+  }
+
+  const reading = Effect.flatMap(HttpServerRequest, ({ text }) =>
+    Effect.map(text, (body) => HttpServerResponse.text(body))
+  )
+
+  for (const [what, maker] of [
+    ["requestTimeout", () => http.createServer({ requestTimeout: 100 })],
+    ["timeout", changed((server) => server.setTimeout(50))]
+  ] as ReadonlyArray<readonly [string, Maker]>) {
+    it.scopedLive(`${what}: a body that does not come is answered 408`, () =>
+      Effect.gen(function* () {
+        const wire = yield* connect(yield* served(maker, reading))
+        yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
+        expect((yield* wire.readAnswer()).status).toBe(408)
+      })
+    )
+  }
+
+  it.scopedLive("timeout: a handler that sends nothing is interrupted, and its connection destroyed", () =>
+    Effect.gen(function* () {
+      const told = new Story<string>()
+      const silent = Effect.onInterrupt(Effect.never, () => told.told("interrupted"))
+      const wire = yield* connect(
+        yield* served(
+          changed((server) => server.setTimeout(50)),
+          silent
+        )
+      )
+      yield* wire.send(requestText("GET /"))
+      yield* told.upTo(1)
+      expect((yield* wire.readToEnd).length).toBe(0)
+    })
+  )
+
+  it.scopedLive("timeout: a handler that goes on sending is not", () =>
+    Effect.gen(function* () {
+      const { Schedule, Stream } = yield* Effect.promise(() => import("effect"))
+      const pieces = Stream.range(1, 10).pipe(Stream.schedule(Schedule.spaced("20 millis")), Stream.map(String))
+      const port = yield* served(
+        changed((server) => server.setTimeout(150)),
+        Effect.succeed(HttpServerResponse.stream(Stream.encodeText(pieces)))
+      )
+      expect((yield* get(port)).text).toBe("12345678910")
+    })
+  )
+
+  const field = (length: number): string => `X: ${"x".repeat(length)}`
+  const statusOf = (port: number, line: string, fields: ReadonlyArray<string>) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const wire = yield* connect(port)
+        yield* wire.send(requestText(line, fields))
+        return (yield* wire.readAnswer()).status
+      })
+    )
+
+  it.scopedLive("maxHeaderSize: less is served, and more is answered 431, in a field, in the target, and in both", () =>
+    Effect.gen(function* () {
+      const port = yield* served(() => http.createServer({ maxHeaderSize: 2048 }))
+      expect(yield* statusOf(port, "GET /", [field(2000)])).toBe(200)
+      expect(yield* statusOf(port, "GET /", [field(2048)])).toBe(431)
+      expect(yield* statusOf(port, `GET /${"x".repeat(2000)}`, [])).toBe(200)
+      expect([414, 431]).toContain(yield* statusOf(port, `GET /${"x".repeat(2048)}`, []))
+      expect(yield* statusOf(port, `GET /${"x".repeat(1500)}`, [field(1500)])).toBe(431)
+    })
+  )
+
+  it.scopedLive("maxHeaderSize: one that is larger than the default is served", () =>
+    Effect.gen(function* () {
+      const port = yield* served(() => http.createServer({ maxHeaderSize: 64 * 1024 }))
+      expect(yield* statusOf(port, "GET /", [field(60_000)])).toBe(200)
+      expect(yield* statusOf(port, "GET /", [field(64 * 1024)])).toBe(431)
+    })
+  )
+
+  it.scopedLive("maxHeadersCount: what node:http leaves out is answered 431, and 0 is no bound", () =>
+    Effect.gen(function* () {
+      const fields = (count: number) => Array.from({ length: count }, (_, i) => `X-${i}: 1`)
+      const port = yield* served(changed((server) => Object.assign(server, { maxHeadersCount: 5 })))
+      expect(yield* statusOf(port, "GET /", fields(4))).toBe(200)
+      expect(yield* statusOf(port, "GET /", fields(5))).toBe(431)
+      const open = yield* served(changed((server) => Object.assign(server, { maxHeadersCount: 0 })))
+      expect(yield* statusOf(open, "GET /", fields(200))).toBe(200)
+    })
+  )
+
+  it.scopedLive("maxRequestsPerSocket: the last response of a connection says close", () =>
+    Effect.gen(function* () {
+      const wire = yield* connect(
+        yield* served(changed((server) => Object.assign(server, { maxRequestsPerSocket: 2 })))
+      )
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).header("Connection")).toBeUndefined()
+      yield* wire.send(requestText("GET /"))
+      expect((yield* wire.readAnswer()).header("Connection")).toBe("close")
+      yield* wire.ending
+    })
+  )
+
+  for (const most of [1, 3, 100]) {
+    it.scopedLive(`maxConnections: ${most} are served at once, and one more is not`, () =>
+      Effect.gen(function* () {
+        const port = yield* served(changed((server) => Object.assign(server, { maxConnections: most })))
+        const asked = Effect.gen(function* () {
+          const wire = yield* connect(port)
+          yield* wire.send(requestText("GET /"))
+          return (yield* wire.readAnswer()).status
+        })
+        expect(new Set(yield* Effect.replicateEffect(asked, most))).toStrictEqual(new Set([200]))
+        expect(yield* asked).toBe(503)
+      })
+    )
+  }
+
+  it.scopedLive("httpAllowHalfOpen: a client that has closed its side gets its response", () =>
+    Effect.gen(function* () {
+      const app = Effect.as(turns(5), HttpServerResponse.text("late"))
+      const port = yield* served(
+        changed((server) => Object.assign(server, { httpAllowHalfOpen: true })),
+        app
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* wire.halfClose
+      expect((yield* wire.readAnswer()).text).toBe("late")
+    })
+  )
+
+  it.scopedLive("0 of a timeout is none: a body may take its time", () =>
+    Effect.gen(function* () {
+      const port = yield* served(
+        () => http.createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }),
+        reading
+      )
+      const wire = yield* connect(port)
+      yield* wire.send(withBody("POST /", "whole"))
+      expect((yield* wire.readAnswer()).text).toBe("whole")
+    })
+  )
+})
+
+describe("an option beside a setting", () => {
+  const maker = () => http.createServer({ keepAliveTimeout: 5000, requestTimeout: 10_000 })
+
+  it.live("is refused where it is less strict", () =>
+    Effect.gen(function* () {
+      const limits = (given: Options["limits"]): Options => ({ ...options, limits: given })
+      expect(
+        yield* refusal(() => http.createServer({ keepAliveTimeout: 1000 }), limits({ keepAliveTimeout: "2 seconds" }))
+      ).toContain("limits.keepAliveTimeout")
+      expect(yield* refusal(maker, limits({ bodyTotalTimeout: "1 minute" }))).toContain("limits.bodyTotalTimeout")
+      expect(
+        yield* refusal(() => http.createServer({ maxHeaderSize: 1024 }), limits({ maxHeaderSection: 8192 }))
+      ).toContain("limits.maxHeaderSection")
+      const connections = changed((server) => Object.assign(server, { maxConnections: 1 }))
+      expect(yield* refusal(connections, { ...options, onFull: "wait" })).toBe("maxConnections: 1, and onFull: wait")
+      const halfOpen = changed((server) => Object.assign(server, { httpAllowHalfOpen: true }))
+      expect(yield* refusal(halfOpen, { ...options, onHalfClose: "interrupt" })).toContain("httpAllowHalfOpen: true")
+    })
+  )
+
+  it.scopedLive("wins where it is at least as strict", () =>
+    Effect.gen(function* () {
+      const port = yield* served(maker, undefined, { limits: { keepAliveTimeout: 50, bodyTimeout: "1 second" } })
+      const wire = yield* connect(port)
+      yield* wire.send(requestText("GET /"))
+      yield* wire.readAnswer()
+      yield* wire.ending
+    })
+  )
+
+  it.live("that makes no sense is refused as ever", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.scoped(make(maker, { ...options, limits: { maxHeaders: 1.5 } })))
+      expect(error.cause).toMatchObject({ reason: "Option", saw: "maxHeaders: 1.5" })
+    })
+  )
+})
