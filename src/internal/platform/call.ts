@@ -8,7 +8,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
 import { RouteContext } from "@effect/platform/HttpRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as Multipart from "@effect/platform/Multipart"
+import type * as Multipart from "@effect/platform/Multipart"
 import type * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -26,7 +26,8 @@ import { type Exchange, ExchangeKey } from "../exchange.js"
 import { Hosted } from "../hosted.js"
 import { RequestScope } from "../net/requestFibers.js"
 import { bodyError } from "./failures.js"
-import { unwrapped } from "./multipart.js"
+import type { Part } from "./formPart.js"
+import { persist } from "./persistedForm.js"
 import { ServerRequest } from "./serverRequest.js"
 import { beginSpan } from "./span.js"
 import type { WebSockets } from "./webSocket.js"
@@ -153,9 +154,9 @@ export class Call extends Hosted {
   }
 
   /** The form in the body, persisted once, whoever asks. */
-  persisted(parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>): Persisting {
+  persisted(parts: Stream.Stream<Part, Multipart.MultipartError>): Persisting {
     // `cached` makes no decision and does not wait: it only makes the place to remember in.
-    return (this.persisting ??= Effect.runSync(Effect.cached(Effect.mapError(Multipart.toPersisted(parts), unwrapped))))
+    return (this.persisting ??= Effect.runSync(Effect.cached(persist(parts))))
   }
 
   /** The head of an answer has left. */

@@ -20,6 +20,7 @@ import * as Stream from "effect/Stream"
 import { flatOf } from "../headers.js"
 import type { Call, Persisting } from "./call.js"
 import { bodyError, decodeError, multipartError } from "./failures.js"
+import type { Part } from "./formPart.js"
 import { partsOf } from "./multipart.js"
 import { headersOf } from "./requestHeaders.js"
 
@@ -99,7 +100,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
   }
 
   get urlParamsBody(): Effect.Effect<UrlParams.UrlParams, RequestError> {
-    return Effect.map(this.text, (text) => UrlParams.fromInput(new URLSearchParams(text)))
+    return Effect.map(this.text, (text) => UrlParams.fromInput(new URLSearchParams(`?${text}`)))
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, RequestError> {
@@ -118,7 +119,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
     return this.call.persisted(this.multipartStream)
   }
 
-  get multipartStream(): Stream.Stream<Multipart.Part, Multipart.MultipartError> {
+  get multipartStream(): Stream.Stream<Part, Multipart.MultipartError> {
     const bytes = Stream.mapError(this.call.stream, multipartError)
     return partsOf(bytes, this.headers)
   }
