@@ -11,7 +11,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../src/HttpServer.js"
 import { serving } from "../platform/harness.js"
@@ -183,6 +183,26 @@ describe("a file that is read in part", () => {
         })
       )
       expect(seen).toStrictEqual(["before", "large", "between", "small", "after"])
+    })
+  )
+
+  it.scopedLive("holds up no part, when the fiber that has begun it has ended and its stream is open", () =>
+    Effect.gen(function* () {
+      const keys = yield* read(mixed, (parts) =>
+        Effect.gen(function* () {
+          const scope = yield* Effect.scope
+          const begun = Stream.mapEffect(
+            parts,
+            (part) =>
+              Multipart.isField(part)
+                ? Effect.succeed(part.key)
+                : Effect.as(Effect.flatten(Scope.extend(Stream.toPull(part.content), scope)), part.key),
+            { concurrency: "unbounded" }
+          )
+          return Chunk.toReadonlyArray(yield* Stream.runCollect(begun))
+        })
+      )
+      expect(keys).toStrictEqual(["before", "large", "between", "small", "after"])
     })
   )
 

@@ -10,7 +10,7 @@
 import * as Multipart from "@effect/platform/Multipart"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import type * as FiberId from "effect/FiberId"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Signal } from "../runtime.js"
@@ -34,6 +34,8 @@ const maxPassedOver = 1024 * 1024
 /** Bytes that are gathered for one pull of a file's content. */
 const maxPull = 64 * 1024
 
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
 /** The value of a field, as it arrives. */
 class FieldContent {
   readonly bytes = new ByteBuffer()
@@ -48,8 +50,8 @@ class FileContent {
   held = 0
   size = 0
   isWhole = false
-  /** What reads it: the fiber that has asked for it last, as long as that may ask again. */
-  reader: FiberId.FiberId | undefined
+  /** What reads it: the fiber that has asked for it last, until its stream is closed. */
+  reader: AnyFiber | undefined
   /** Why nothing can read the rest. */
   loss: string | undefined
 
@@ -85,8 +87,7 @@ class Form {
   }
 
   /** The next parts: fields as far as they have arrived, up to the next file. */
-  readonly pullParts: Pull<Part> = Effect.withFiberRuntime((fiber) => {
-    const asker = fiber.id()
+  readonly pullParts: Pull<Part> = Effect.withFiberRuntime((asker) => {
     const next: Pull<Part> = Effect.suspend(() => {
       this.readParts(asker)
       const { parts } = this
@@ -96,7 +97,8 @@ class Form {
       }
       if (this.failure !== undefined) return Effect.fail(Option.some(this.failure))
       if (this.isWhole) return Effect.fail(Option.none())
-      return Effect.zipRight(this.mustWait(asker) ? this.changed.waitOrLeave() : this.readMore, next)
+      const reader = this.readerBefore(asker)
+      return Effect.zipRight(reader === undefined ? this.readMore : this.waitFor(reader), next)
     })
     // A fiber that was forked for the file before has its turn first, and is then seen to read it.
     return this.current === undefined ? next : Effect.zipRight(Effect.yieldNow(), next)
@@ -112,7 +114,7 @@ class Form {
 
   private pullContent(file: FileContent): Pull<Uint8Array> {
     return Effect.withFiberRuntime((fiber) => {
-      file.reader = fiber.id()
+      file.reader = fiber
       const next: Pull<Uint8Array> = Effect.suspend(() => {
         while (this.current === file && file.held < maxPull && this.failure === undefined && this.step(undefined)) {}
         if (file.held > 0) return Effect.succeed(Chunk.of(this.take(file)))
@@ -149,25 +151,40 @@ class Form {
     })
   }
 
-  /** Whether a file is read by another fiber than that which asks for the next part, and which would wait for itself. */
-  private isRead(file: FileContent, asker: FiberId.FiberId | undefined): boolean {
-    return file.reader !== undefined && file.reader !== asker
+  /**
+   * Whether a file is read by another fiber than that which asks for more of the form. The asker itself would wait forever
+   * for what it has left half read, as for a fiber that has ended without closing its stream.
+   */
+  private isRead({ reader }: FileContent, asker: AnyFiber | undefined): boolean {
+    return reader !== undefined && reader !== asker && reader.unsafePoll() === null
   }
 
-  /** The next part waits for a fiber that reads the file before it, and has not taken all that there is. */
-  private mustWait(asker: FiberId.FiberId): boolean {
+  /** The fiber that has bytes of a file to take, before the next part has its turn. */
+  private readerBefore(asker: AnyFiber): AnyFiber | undefined {
     const { current } = this
-    return current instanceof FileContent && this.isRead(current, asker) && current.held > 0
+    if (!(current instanceof FileContent) || current.held === 0) return undefined
+    return this.isRead(current, asker) ? current.reader : undefined
   }
 
-  private readParts(asker: FiberId.FiberId): void {
-    while (this.failure === undefined && !this.isWhole && !this.mustWait(asker)) {
+  /** Waits until a fiber may have read on, or has ended. */
+  private waitFor(reader: AnyFiber): Effect.Effect<void> {
+    const wait = this.changed.waitOrLeave()
+    const wake = () => this.changed.wake()
+    reader.addObserver(wake)
+    return Effect.ensuring(
+      wait,
+      Effect.sync(() => reader.removeObserver(wake))
+    )
+  }
+
+  private readParts(asker: AnyFiber): void {
+    while (this.failure === undefined && !this.isWhole && this.readerBefore(asker) === undefined) {
       if (this.parts[this.parts.length - 1] instanceof File || !this.step(asker)) return
     }
   }
 
   /** Goes on by one event of what has arrived; false if there is none. */
-  private step(asker: FiberId.FiberId | undefined): boolean {
+  private step(asker: AnyFiber | undefined): boolean {
     const event = this.parser.next()
     if (event === "NeedMore") {
       const piece = this.body.shift()
@@ -217,7 +234,7 @@ class Form {
     else this.fail(formError("FieldTooLarge", `the field ${JSON.stringify(info.name)} is over ${maxFieldSize} bytes`))
   }
 
-  private addToFile(file: FileContent, piece: Uint8Array, asker: FiberId.FiberId | undefined): void {
+  private addToFile(file: FileContent, piece: Uint8Array, asker: AnyFiber | undefined): void {
     const { maxPartSize: maxFileSize = Number.POSITIVE_INFINITY } = this.options.config
     file.size += piece.length
     if (file.size > maxFileSize) {
