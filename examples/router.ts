@@ -5,7 +5,14 @@
  * - `POST /people` with `{"name":"Ada","born":1815}` remembers a person, `GET /people/1` has her; a stranger is 404.
  * - What is not such a body, and an id that is no number, is 400 with what is wrong.
  */
-import { HttpMiddleware, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import {
+  HttpMiddleware,
+  HttpRouter,
+  HttpServer,
+  HttpServerRequest,
+  HttpServerRespondable,
+  HttpServerResponse
+} from "@effect/platform"
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Duration, Effect, Layer, ParseResult, Schema } from "effect"
 import { layerConfig } from "effect-asynchttpserver/HttpServer"
@@ -47,7 +54,9 @@ const app = HttpRouter.empty.pipe(
   HttpRouter.post("/people", remember),
   Effect.catchTags({
     ParseError: (error) => problem(400, ParseResult.TreeFormatter.formatErrorSync(error)),
-    RequestError: (error) => problem(400, error.message),
+    // 400 for what is no JSON, 413 for a body that is too large, 408 for one that does not arrive.
+    RequestError: (error) =>
+      Effect.map(HttpServerRespondable.toResponse(error), ({ status }) => problem(status, error.message)),
     RouteNotFound: ({ request }) => problem(404, `there is no ${request.method} ${request.url}`),
     Stranger: ({ id }) => problem(404, `there is no person ${id}`)
   }),

@@ -1,42 +1,63 @@
 /**
  * The files of a folder: `FOLDER`, the examples by default.
  *
- * - Types by extension, `index.html` for a folder, ETag and Last-Modified, and 304 for whoever has the file already.
- * - A part of a file by `Range` (206, or 416 for one that is not there), which is how players seek and downloads resume.
- * - Nothing outside of the folder, by `..` or by a link, and nothing whose name begins with a dot.
+ * - Types by extension, text as UTF-8, `index.html` for a folder; a folder's name without its slash is redirected.
+ * - ETag and Last-Modified, and the conditions of RFC 9110 §13: 304 for a client that has the file, 412 for one that asks for
+ *   another version of it.
+ * - A part of a file by `Range` (206, or 416 for one that does not exist), which is how players seek and downloads resume.
+ * - 404 for all that is outside of the folder, by `..` or by a link, for names that begin with a dot, and for what is no file.
  */
-import { Etag, FileSystem, HttpServer, HttpServerRequest, HttpServerResponse, Path } from "@effect/platform"
+import { type Error, Etag, FileSystem, HttpServer, HttpServerRequest, HttpServerResponse, Path } from "@effect/platform"
 import { runMain } from "@effect/platform-node/NodeRuntime"
-import { Config, Console, Data, Effect, Layer, Option } from "effect"
+import { Config, Console, Data, Effect, Layer, Option, Predicate } from "effect"
 import { layerConfig } from "effect-asynchttpserver/HttpServer"
+
+type Headers = Readonly<Record<string, string | undefined>>
 
 class Refused extends Data.TaggedError("Refused")<{
   readonly status: number
   readonly headers?: Record<string, string>
 }> {}
 
-/** The path that a target names; a target may be a whole URL (RFC 9112 §3.2.2). */
-const pathOf = (target: string) =>
-  Effect.try({
-    try: () => decodeURIComponent(target.replace(/^https?:\/\/[^/?]*/i, "").replace(/[?#].*$/s, "")),
+/** The names in a target's path, decoded, and its query. A target may be a whole URL (RFC 9112 §3.2.2). */
+const parse = (target: string) => {
+  const [, path = "", query = ""] = /^(?:https?:\/\/[^/?]*)?([^?]*)(.*)$/is.exec(target) ?? []
+  return Effect.try({
+    try: () => ({ names: path.split("/").map((name) => decodeURIComponent(name)), query }),
     catch: () => new Refused({ status: 400 })
   })
+}
 
-/** The real file behind a path: where links and `..` have led to counts, not how they are written. */
-const locate = (folder: string, path: string) =>
+/** The real file behind names: what counts is where links lead, not how they are written. */
+const locate = (folder: string, names: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { join, sep } = yield* Path.Path
-    if (path.includes("\0") || path.split(/[/\\]/).some((name) => name.startsWith("."))) {
-      return yield* new Refused({ status: 404 })
-    }
+    const isOrdinary = (name: string) => !name.startsWith(".") && !["/", sep, "\0"].some((mark) => name.includes(mark))
+    if (!names.every(isOrdinary)) return yield* new Refused({ status: 404 })
     const root = yield* fs.realPath(folder)
-    const file = yield* fs.realPath(join(root, path))
-    if (file !== root && !file.startsWith(root.endsWith(sep) ? root : root + sep)) {
-      return yield* new Refused({ status: 404 })
-    }
-    return file
+    const file = yield* fs.realPath(join(root, ...names))
+    const isWithin = file === root || file.startsWith(root.endsWith(sep) ? root : root + sep)
+    return isWithin ? file : yield* new Refused({ status: 404 })
   })
+
+const hasTag = (list: string, isTag: (tag: string) => boolean) =>
+  list.trim() === "*" || list.split(",").some((tag) => isTag(tag.trim()))
+
+/** The status that a request's conditions ask for instead of the file, in their order of precedence (RFC 9110 §13.2.2). */
+const conditional = (headers: Headers, etag: string, modified: Date): 304 | 412 | undefined => {
+  const { "if-match": match, "if-none-match": noneMatch } = headers
+  // A date that is none is no number, and compares with nothing.
+  const date = (name: string) => Date.parse(headers[name] ?? "")
+  // The headers have no fractions of a second.
+  const seconds = Math.floor(modified.getTime() / 1000) * 1000
+  if (match !== undefined ? !hasTag(match, (tag) => tag === etag) : seconds > date("if-unmodified-since")) return 412
+  const isKnown =
+    noneMatch !== undefined
+      ? hasTag(noneMatch, (tag) => tag.replace(/^W\//, "") === etag)
+      : seconds <= date("if-modified-since")
+  return isKnown ? 304 : undefined
+}
 
 type Part = { readonly offset: number; readonly bytesToRead: number }
 
@@ -54,21 +75,42 @@ const partOf = (range: string, size: number): Part | "Whole" | "Unsatisfiable" =
   return offset < end ? { offset, bytesToRead: end - offset } : "Unsatisfiable"
 }
 
-const withoutWeakness = (tag: string) => tag.trim().replace(/^W\//, "")
+/** Whether the part that a client asks for belongs to what it has (RFC 9110 §13.1.5). */
+const mayResume = ({ "if-range": condition }: Headers, etag: string, modified: Date): boolean =>
+  condition === undefined || condition === etag || condition === modified.toUTCString()
 
-/** Whether a client has the file as it is. Its dates count only where it says nothing of tags (RFC 9110 §13.2.2). */
-const isKnown = ({ headers }: HttpServerRequest.HttpServerRequest, etag: string, modified: Date): boolean => {
-  const tags = headers["if-none-match"]
-  if (tags !== undefined) return tags.trim() === "*" || tags.split(",").some((tag) => withoutWeakness(tag) === etag)
-  // The header has no fractions of a second.
-  return Math.floor(modified.getTime() / 1000) * 1000 <= Date.parse(headers["if-modified-since"] ?? "")
+/** Without a charset, browsers read text in an encoding that depends on the language of their users. */
+const asUtf8 = (response: HttpServerResponse.HttpServerResponse) => {
+  const type = response.headers["content-type"] ?? ""
+  const isText = type.startsWith("text/") || type === "application/javascript"
+  return isText ? HttpServerResponse.setHeader(response, "content-type", `${type}; charset=utf-8`) : response
 }
 
-/** Whether the part that a client asks for belongs to what it has. */
-const mayResume = ({ headers }: HttpServerRequest.HttpServerRequest, etag: string, modified: Date): boolean => {
-  const condition = headers["if-range"]
-  return condition === undefined || condition === etag || condition === modified.toUTCString()
-}
+const sendFile = (file: string, { headers, method }: HttpServerRequest.HttpServerRequest) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const info = yield* fs.stat(file)
+    if (info.type !== "File") return yield* new Refused({ status: 404 })
+    yield* fs.access(file, { readable: true })
+
+    const etag = Etag.toString(yield* (yield* Etag.Generator).fromFileInfo(info))
+    const modified = Option.getOrElse(info.mtime, () => new Date(0))
+    const own = { "accept-ranges": "bytes", "cache-control": "no-cache" }
+    const status = conditional(headers, etag, modified)
+    if (status !== undefined) {
+      return HttpServerResponse.empty({ status, headers: { ...own, etag, "last-modified": modified.toUTCString() } })
+    }
+    const size = Number(info.size)
+    const range = method === "GET" && mayResume(headers, etag, modified) ? headers.range : undefined
+    const part = range === undefined ? "Whole" : partOf(range, size)
+    if (part === "Whole") return asUtf8(yield* HttpServerResponse.file(file, { headers: own }))
+    if (part === "Unsatisfiable") {
+      return yield* new Refused({ status: 416, headers: { "content-range": `bytes */${size}` } })
+    }
+    const last = part.offset + part.bytesToRead - 1
+    const inPart = { ...own, "content-range": `bytes ${part.offset}-${last}/${size}` }
+    return asUtf8(yield* HttpServerResponse.file(file, { ...part, status: 206, headers: inPart }))
+  })
 
 const respond = (folder: string) =>
   Effect.gen(function* () {
@@ -77,44 +119,28 @@ const respond = (folder: string) =>
     if (request.method !== "GET" && request.method !== "HEAD") {
       return yield* new Refused({ status: 405, headers: { allow: "GET, HEAD" } })
     }
-    const path = yield* pathOf(request.url)
-    const found = yield* locate(folder, path)
+    const { names, query } = yield* parse(request.url)
+    const found = yield* locate(folder, names)
     const isFolder = (yield* fs.stat(found)).type === "Directory"
-    // The links of a page lead on from its folder, and that is what ends in a slash.
-    if (isFolder !== path.endsWith("/")) {
-      const location = isFolder ? `/${encodeURI(path.replace(/^\/+/, ""))}/` : undefined
-      return yield* new Refused(location === undefined ? { status: 404 } : { status: 308, headers: { location } })
-    }
-    const file = isFolder ? yield* locate(folder, `${path}index.html`) : found
-    const info = yield* fs.stat(file)
-    if (info.type !== "File") return yield* new Refused({ status: 404 })
-
-    const etag = Etag.toString(yield* (yield* Etag.Generator).fromFileInfo(info))
-    const modified = Option.getOrElse(info.mtime, () => new Date(0))
-    const headers = { "accept-ranges": "bytes", "cache-control": "no-cache" }
-    if (isKnown(request, etag, modified)) {
-      const known = { ...headers, etag, "last-modified": modified.toUTCString() }
-      return HttpServerResponse.empty({ status: 304, headers: known })
-    }
-    const size = Number(info.size)
-    const range = request.method === "GET" && mayResume(request, etag, modified) ? request.headers.range : undefined
-    const part = range === undefined ? "Whole" : partOf(range, size)
-    if (part === "Whole") return yield* HttpServerResponse.file(file, { headers })
-    if (part === "Unsatisfiable") {
-      return yield* new Refused({ status: 416, headers: { "content-range": `bytes */${size}` } })
-    }
-    const last = part.offset + part.bytesToRead - 1
-    const inPart = { ...headers, "content-range": `bytes ${part.offset}-${last}/${size}` }
-    return yield* HttpServerResponse.file(file, { ...part, status: 206, headers: inPart })
+    const endsInSlash = names[names.length - 1] === ""
+    if (!isFolder) return endsInSlash ? yield* new Refused({ status: 404 }) : yield* sendFile(found, request)
+    if (endsInSlash) return yield* sendFile(yield* locate(folder, [...names, "index.html"]), request)
+    // The links of a page lead on from its folder, whose path ends in a slash.
+    const path = names.filter((name) => name !== "").map((name) => `/${encodeURIComponent(name)}`)
+    return yield* new Refused({ status: 308, headers: { location: `${path.join("")}/${query}` } })
   })
+
+/** A name that is too long, leads through a file, or into a loop of links, names nothing. */
+const statusOf = ({ cause, reason }: Error.SystemError): number => {
+  if (reason === "PermissionDenied") return 403
+  const isTooLong = Predicate.hasProperty(cause, "code") && cause.code === "ENAMETOOLONG"
+  return reason === "NotFound" || reason === "BadResource" || isTooLong ? 404 : 500
+}
 
 const app = Effect.flatMap(Config.withDefault(Config.string("FOLDER"), "examples"), respond).pipe(
   Effect.catchTags({
     Refused: ({ headers, status }) => HttpServerResponse.text(`${status}\n`, { status, ...(headers && { headers }) }),
-    SystemError: ({ reason }) => {
-      const status = reason === "NotFound" ? 404 : reason === "PermissionDenied" ? 403 : 500
-      return HttpServerResponse.text(`${status}\n`, { status })
-    }
+    SystemError: (error) => HttpServerResponse.text(`${statusOf(error)}\n`, { status: statusOf(error) })
   })
 )
 

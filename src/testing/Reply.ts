@@ -20,8 +20,9 @@ import type { HttpCode } from "../HttpCode.js"
 import * as HttpHeaders from "../HttpHeaders.js"
 import type { ExtensionMethod, KnownMethod } from "../HttpMethod.js"
 import { ExchangeKey } from "../internal/exchange.js"
+import { respondStreamed } from "../internal/streaming.js"
 import { awaitShutdown, type Request } from "../Request.js"
-import { type Handler, type Responded, respond, respondStream, sendHeaders } from "../Response.js"
+import { type Handler, type Responded, respond, respondStream } from "../Response.js"
 import { UnansweredError } from "./Failures.js"
 import { AddedHeaders } from "./internal/addedHeaders.js"
 import { type CallSite, callSite, madeAt } from "./internal/callSite.js"
@@ -232,15 +233,15 @@ const eventText = ({ data, event, id, retry }: Event): string => {
 export const events =
   <E, R>(content: Stream.Stream<string | Event, E, R>, options: Options = {}): Handler<E | ValueError, R> =>
   (request) =>
-    Effect.gen(function* () {
-      const own = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" }
-      const body = yield* sendHeaders(request, options.status ?? 200, headersOf(options, own))
-      const sent = Stream.interruptWhen(content, awaitShutdown(request))
-      const written = Stream.runForEach(sent, (event) =>
-        Effect.suspend(() => body.write(eventText(typeof event === "string" ? { data: event } : event)))
-      )
-      if (request.method !== "HEAD") yield* written
-      return yield* body.end()
+    respondStreamed(request[ExchangeKey], {
+      code: options.status ?? 200,
+      headers: headersOf(options, { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" }),
+      stream: Stream.encodeText(
+        Stream.map(Stream.interruptWhen(content, awaitShutdown(request)), (event) =>
+          eventText(typeof event === "string" ? { data: event } : event)
+        )
+      ),
+      head: "AtOnce"
     })
 
 /**

@@ -286,7 +286,7 @@ describe.concurrent("examples/staticFolder.ts", () => {
           expect([whole.status, textOf(whole), whole.headers.get("content-type")]).toStrictEqual([
             200,
             content,
-            "text/plain"
+            "text/plain; charset=utf-8"
           ])
           expect(whole.headers.get("accept-ranges")).toBe("bytes")
           const etag = whole.headers.get("etag") ?? ""
@@ -361,7 +361,10 @@ describe.concurrent("examples/staticFolder.ts", () => {
           expect((await get("/empty.json", { range: "bytes=0-" })).status).toBe(416)
 
           const index = await get("/sub/")
-          expect([textOf(index), index.headers.get("content-type")]).toStrictEqual(["<p>sub</p>", "text/html"])
+          expect([textOf(index), index.headers.get("content-type")]).toStrictEqual([
+            "<p>sub</p>",
+            "text/html; charset=utf-8"
+          ])
           const slash = await get("/sub")
           expect([slash.status, slash.headers.get("location")]).toStrictEqual([308, "/sub/"])
           // It leads nowhere else: two slashes at the front would be a host.

@@ -34,8 +34,15 @@ export interface Program {
   readonly stop: (signal: "SIGINT" | "SIGTERM") => Promise<Ended>
 }
 
-const launch = (file: string, env: Readonly<Record<string, string>>) => {
+/** What a program runs as, where this process may choose: root may. */
+export interface User {
+  readonly uid: number
+  readonly gid: number
+}
+
+const launch = (file: string, env: Readonly<Record<string, string>>, user?: User) => {
   const child = spawn(process.execPath, [...flags, file], {
+    ...user,
     cwd: root,
     env: { ...process.env, PORT: "0", HOST: "127.0.0.1", NODE_OPTIONS: "", ...env },
     stdio: ["ignore", "pipe", "pipe"]
@@ -90,8 +97,12 @@ export const run = (file: string, env: Readonly<Record<string, string>> = {}): P
 }
 
 /** Starts a program, and gives it when it has said that it is ready. */
-export const start = async (file: string, env: Readonly<Record<string, string>> = {}): Promise<Program> => {
-  const { child, ended, ready, said } = launch(file, env)
+export const start = async (
+  file: string,
+  env: Readonly<Record<string, string>> = {},
+  user?: User
+): Promise<Program> => {
+  const { child, ended, ready, said } = launch(file, env, user)
   const early = ended.then(({ code }): never => {
     throw new Error(`${file} ended with ${code} before it was ready:\n${said()}`)
   })
@@ -111,9 +122,10 @@ export const start = async (file: string, env: Readonly<Record<string, string>> 
 export const withProgram = async (
   file: string,
   env: Readonly<Record<string, string>>,
-  call: (url: string, program: Program) => Promise<void>
+  call: (url: string, program: Program) => Promise<void>,
+  user?: User
 ): Promise<void> => {
-  const program = await start(file, env)
+  const program = await start(file, env, user)
   try {
     await within(call(program.url, program), { kill: (signal) => process.kill(program.pid, signal) }, "answered")
   } finally {

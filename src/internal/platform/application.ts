@@ -24,9 +24,10 @@ import * as Scope from "effect/Scope"
 import type { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
 import { isRequestScope } from "../net/requestFibers.js"
+import { discard, discardReplaced } from "./bodies.js"
 import { Call } from "./call.js"
 import { brokenOff, logFailure } from "./failureLog.js"
-import { discardBody, write } from "./response.js"
+import { write } from "./response.js"
 import type { ServerRequest } from "./serverRequest.js"
 import { endSpan } from "./span.js"
 
@@ -63,12 +64,16 @@ const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse
   if (handler._tag === "None") return written(call, response)
   return Effect.matchCauseEffect(handler.value(requestOf(fiber), response), {
     onFailure: (cause) => {
-      discardBody(response.body)
+      discard(response.body)
       return Effect.failCause(cause)
     },
     onSuccess: (prepared) => {
-      if (prepared.body !== response.body) discardBody(response.body)
-      return written(call, prepared)
+      if (prepared.body === response.body) return written(call, prepared)
+      // Not before: a body that was compressed is read from the one that it replaces.
+      return Effect.ensuring(
+        Effect.suspend(() => written(call, prepared)),
+        Effect.sync(() => discardReplaced(response.body, prepared.body))
+      )
     }
   })
 }
@@ -94,7 +99,7 @@ const lastResort = (
 ): Effect.Effect<unknown, never> | undefined => {
   if (call.isDone) {
     // Mostly what was written; what a middleware has put in its place is sent to nobody.
-    if (Exit.isSuccess(exit)) discardBody(exit.value.body)
+    if (Exit.isSuccess(exit)) discard(exit.value.body)
     return undefined
   }
   if (Exit.isSuccess(exit)) return write(call, exit.value)

@@ -1,35 +1,94 @@
 /**
- * Bodies that come from outside of Effect, as streams: files and other readables of Node, web streams, blobs, forms.
+ * The content of responses that comes from outside of Effect: streams of Node and of the web, `Response`s, blobs, forms.
+ *
+ * Whatever is given as content is closed: by its stream when that has run, and by `close` when it was not run. Objects are
+ * known by what they can do and not by their class: they may be of another realm, or of another package.
  *
  * @internal
  */
 import { Readable } from "node:stream"
+import { isAnyArrayBuffer } from "node:util/types"
+import type * as HttpBody from "@effect/platform/HttpBody"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { Signal } from "../runtime.js"
+import { Signal, unsafeInterrupt } from "../runtime.js"
 
-/** What a body is, once it is known how it is sent. */
+/** Content, once it is known how it is sent. */
 export type Content =
   | { readonly _tag: "Whole"; readonly bytes: string | Uint8Array }
-  | { readonly _tag: "Stream"; readonly stream: Stream.Stream<Uint8Array, unknown> }
+  | {
+      readonly _tag: "Stream"
+      readonly stream: Stream.Stream<Uint8Array, unknown>
+      /** Lets go of the source of a stream that was not run. */
+      readonly close: () => void
+    }
 
 const whole = (bytes: string | Uint8Array): Content => ({ _tag: "Whole", bytes })
 
-const streamed = (stream: Stream.Stream<Uint8Array, unknown>): Content => ({ _tag: "Stream", stream })
+const nothing = (): void => {}
 
-const identity = (cause: unknown): unknown => cause
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
-const fromWeb = (stream: ReadableStream<Uint8Array> | null): Content =>
-  stream === null ? whole("") : streamed(Stream.fromReadableStream(() => stream, identity))
+const canDo = <Name extends string>(value: object, name: Name): value is { readonly [_ in Name]: () => unknown } =>
+  name in value && typeof (value as { readonly [_ in Name]: unknown })[name] === "function"
 
 const encoder = new TextEncoder()
 
+/** Bytes as this realm has them; `undefined` for what is none. */
+const viewed = (value: unknown): Uint8Array | undefined => {
+  if (value instanceof Uint8Array) return value
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  return isAnyArrayBuffer(value) ? new Uint8Array(value) : undefined
+}
+
 const bytesOf = (chunk: unknown): Uint8Array => {
-  if (chunk instanceof Uint8Array) return chunk
   if (typeof chunk === "string") return encoder.encode(chunk)
-  throw new TypeError("a stream of a response gives strings and Uint8Arrays")
+  const bytes = viewed(chunk)
+  if (bytes === undefined) throw new TypeError("a stream of a response gives strings and Uint8Arrays")
+  return bytes
+}
+
+const isReadableStream = (value: object): value is ReadableStream<unknown> =>
+  canDo(value, "getReader") && canDo(value, "cancel")
+
+/** Cancels a stream that nothing reads. A cancellation that fails, or takes long, is the source's own affair. */
+const cancel = (stream: { readonly cancel: () => Promise<void> }): void => {
+  stream.cancel().catch(nothing)
+}
+
+/** Reads a stream of the web, and cancels it at the end, be that its own or not; what is at its end takes no notice. */
+const fromWeb = (open: () => ReadableStream<unknown>): Stream.Stream<Uint8Array, unknown> =>
+  Stream.unwrapScoped(
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => open().getReader()),
+        (reader) => Effect.sync(() => cancel(reader))
+      ),
+      (reader) =>
+        Stream.repeatEffectOption(
+          Effect.flatMap(Effect.tryPromise({ try: () => reader.read(), catch: Option.some }), ({ done, value }) =>
+            done ? Effect.fail(Option.none()) : Effect.sync(() => bytesOf(value))
+          )
+        )
+    )
+  )
+
+const webContent = (stream: ReadableStream<unknown>): Content => ({
+  _tag: "Stream",
+  stream: fromWeb(() => stream),
+  close: () => cancel(stream)
+})
+
+/** Anything with a `pipe` is a readable of Node, old or new, or is meant to be one. */
+const isReadable = (value: object): value is NodeJS.ReadableStream => canDo(value, "pipe")
+
+/** Ends a readable, by what it has for that: those of before Node 0.10, and what imitates them, may have `close` only. */
+const end = (readable: NodeJS.ReadableStream): void => {
+  readable.on("error", nothing)
+  if (canDo(readable, "destroy")) readable.destroy()
+  else if (canDo(readable, "close")) readable.close()
 }
 
 /** So many pieces are taken at once: one that always has more lets others have a turn. */
@@ -46,56 +105,110 @@ const take = (readable: Readable): ReadonlyArray<Uint8Array> => {
 }
 
 /**
- * Reads it as fast as it is asked for. It is listened to from now on, and no iterator of its own is asked: what one of
- * those waits for, nobody else can end.
+ * Reads it as fast as it is asked for, by its events: an iterator of its own would wait for what nothing else can end.
  */
-const fromReadable = (readable: Readable): Stream.Stream<Uint8Array, unknown> => {
-  const changed = new Signal()
-  for (const event of ["readable", "end", "error", "close"]) readable.on(event, () => changed.wake())
-  const next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> = Effect.suspend(() => {
-    const pieces = take(readable)
-    if (pieces.length > 0) return Effect.succeed(Chunk.unsafeFromArray(pieces))
-    if (readable.errored !== null) return Effect.fail(Option.some(readable.errored))
-    if (readable.readableEnded) return Effect.fail(Option.none())
-    if (readable.destroyed) return Effect.fail(Option.some(new Error("a stream was destroyed before its end")))
-    return Effect.zipRight(changed.waitOrLeave(), next)
+const fromReadable = (source: NodeJS.ReadableStream): Stream.Stream<Uint8Array, unknown> =>
+  Stream.suspend(() => {
+    const readable = source instanceof Readable ? source : new Readable().wrap(source)
+    const changed = new Signal()
+    for (const event of ["readable", "end", "error", "close"]) readable.on(event, () => changed.wake())
+    const next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> = Effect.suspend(() => {
+      const pieces = take(readable)
+      if (pieces.length > 0) return Effect.succeed(Chunk.unsafeFromArray(pieces))
+      if (readable.errored !== null) return Effect.fail(Option.some(readable.errored))
+      if (readable.readableEnded) return Effect.fail(Option.none())
+      if (readable.destroyed) return Effect.fail(Option.some(new Error("a stream was destroyed before its end")))
+      return Effect.zipRight(changed.waitOrLeave(), next)
+    })
+    const ended = Effect.sync(() => {
+      end(readable)
+      if (readable !== source) end(source)
+    })
+    return Stream.ensuring(Stream.repeatEffectChunkOption(next), ended)
   })
-  return Stream.repeatEffectChunkOption(next)
+
+interface BlobLike {
+  readonly stream: () => ReadableStream<unknown>
 }
 
-/** Anything with a `pipe` is a readable of Node's, old or new, or of somebody who means to be one. */
-const isReadable = (body: object): body is NodeJS.ReadableStream => "pipe" in body && typeof body.pipe === "function"
+const isBlob = (value: object): value is BlobLike => canDo(value, "stream") && canDo(value, "arrayBuffer")
 
-const asReadable = (body: NodeJS.ReadableStream): Readable =>
-  body instanceof Readable ? body : new Readable().wrap(body)
+interface ResponseLike {
+  readonly body: ReadableStream<unknown> | null
+}
+
+const isResponse = (value: object): value is ResponseLike => "body" in value && "bodyUsed" in value
+
+const knownContent = (body: unknown): Content | undefined => {
+  if (body === null || body === undefined) return whole("")
+  if (typeof body === "string") return whole(body)
+  const bytes = viewed(body)
+  if (bytes !== undefined) return whole(bytes)
+  if (!isObject(body)) return undefined
+  if (isReadableStream(body)) return webContent(body)
+  if (isReadable(body)) return { _tag: "Stream", stream: fromReadable(body), close: () => end(body) }
+  if (isResponse(body)) return body.body === null ? whole("") : webContent(body.body)
+  return isBlob(body) ? { _tag: "Stream", stream: fromWeb(() => body.stream()), close: nothing } : undefined
+}
 
 /** The body of `HttpServerResponse.raw`: a readable of Node, a web stream or `Response`, a blob, text, bytes. */
 export const rawContent = (body: unknown): Content => {
-  if (body === null || body === undefined) return whole("")
-  if (typeof body === "string" || body instanceof Uint8Array) return whole(body)
-  if (body instanceof ArrayBuffer) return whole(new Uint8Array(body))
-  if (body instanceof ReadableStream) return fromWeb(body)
-  if (body instanceof Response) return fromWeb(body.body)
-  if (body instanceof Blob) return fromWeb(body.stream())
-  if (typeof body === "object" && isReadable(body)) return streamed(fromReadable(asReadable(body)))
-  throw new TypeError("a raw response is a stream, a Response, a Blob, a string or bytes")
+  const content = knownContent(body)
+  if (content === undefined) throw new TypeError("a raw response is a stream, a Response, a Blob, a string or bytes")
+  return content
 }
 
 /** A form, and the type that names its boundary. */
 export const formContent = (form: FormData): { readonly content: Content; readonly contentType: string } => {
   const response = new Response(form)
-  return { content: fromWeb(response.body), contentType: response.headers.get("content-type") ?? "" }
+  return { content: rawContent(response), contentType: response.headers.get("content-type") ?? "" }
 }
 
-/** Lets go of what a body holds, if it is not to be sent: a file that was opened stays open otherwise. */
-export const discard = (body: unknown): void => {
-  if (typeof body !== "object" || body === null) return
-  if (body instanceof ReadableStream) body.cancel().catch(() => {})
-  else if (body instanceof Response) discard(body.body)
-  else if (isReadable(body))
-    asReadable(body)
-      .on("error", () => {})
-      .destroy()
+interface Shape {
+  readonly _tag: unknown
+  readonly left?: () => Shape
+  readonly value?: () => Shape
+}
+
+/**
+ * Whether a stream opens a scope before all else, as that of `HttpServerResponse.fromWeb` does. Effect has no question for
+ * that; this is how `Stream.unwrapScoped`, and what is piped from it, looks in version 3. Any other stream is left alone.
+ */
+const opensScope = (stream: Stream.Stream<Uint8Array, unknown>): boolean => {
+  // The type of a channel does not tell what it is made of.
+  let channel = Stream.toChannel(stream) as unknown as Shape
+  while (channel._tag === "PipeTo" && channel.left !== undefined) channel = channel.left()
+  return channel._tag === "ConcatAll" && channel.value?.()._tag === "Ensuring"
+}
+
+/** Begins a stream, and ends it at once. */
+const openAndClose = (stream: Stream.Stream<Uint8Array, unknown>): void => {
+  const opened = Effect.scoped(Effect.flatten(Stream.toPull(stream)))
+  unsafeInterrupt(Effect.runFork(Effect.catchAllCause(opened, () => Effect.void)))
+}
+
+/**
+ * A stream that is not run holds nothing, unless it was open before: the body of a fetched `Response` is, and can be
+ * reached by nothing but the scope of its stream.
+ */
+export const streamContent = (stream: Stream.Stream<Uint8Array, unknown>): Content => ({
+  _tag: "Stream",
+  stream,
+  close: () => {
+    if (opensScope(stream)) openAndClose(stream)
+  }
+})
+
+/** Lets go of what a body holds that is not sent. */
+export const discard = (body: HttpBody.HttpBody): void => {
+  const content =
+    body._tag === "Raw" ? knownContent(body.body) : body._tag === "Stream" ? streamContent(body.stream) : undefined
+  if (content?._tag === "Stream") content.close()
+}
+
+/** The same for a body that another was sent instead of. That one may have been made of its stream, and have run it. */
+export const discardReplaced = (body: HttpBody.HttpBody, sent: HttpBody.HttpBody): void => {
+  if (body._tag === "Raw" || sent._tag !== "Stream") discard(body)
 }
 
 /** So many bytes of a stream, and no more: what was announced is what is sent. */

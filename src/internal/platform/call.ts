@@ -7,7 +7,7 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as Multipart from "@effect/platform/Multipart"
+import type * as Multipart from "@effect/platform/Multipart"
 import type * as Path from "@effect/platform/Path"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -25,8 +25,9 @@ import { type Exchange, ExchangeKey } from "../exchange.js"
 import { hostedKey } from "../hosted.js"
 import { RequestScope } from "../net/requestFibers.js"
 import { bodyError } from "./failures.js"
+import type { Part } from "./formPart.js"
 import { InterruptibleCall } from "./interruption.js"
-import { unwrapped } from "./multipart.js"
+import { persist } from "./persistedForm.js"
 import { ServerRequest, urlOf } from "./serverRequest.js"
 import { beginSpan } from "./span.js"
 import type { WebSockets } from "./webSocket.js"
@@ -145,9 +146,9 @@ export class Call extends InterruptibleCall {
   }
 
   /** The form in the body, persisted once, whoever asks. */
-  persisted(parts: Stream.Stream<Multipart.Part, Multipart.MultipartError>): Persisting {
+  persisted(parts: Stream.Stream<Part, Multipart.MultipartError>): Persisting {
     // `cached` makes no decision and does not wait: it only makes the place to remember in.
-    return (this.persisting ??= Effect.runSync(Effect.cached(Effect.mapError(Multipart.toPersisted(parts), unwrapped))))
+    return (this.persisting ??= Effect.runSync(Effect.cached(persist(parts))))
   }
 
   /** The head of an answer has left. */

@@ -1,172 +1,331 @@
 /**
- * The parts of a form, as they come: `Multipart.makeChannel`, but for forms that are not whole.
+ * The parts of a form, as they arrive. A form is read only as far as something asks for more of it: the next part, or the
+ * content of a file. Asking for the next part passes over the file before it.
  *
- * With that one a file whose end never comes, because a limit was reached in it or the body has ended, is waited for by a
- * loop that ends with the request only, and a request that is waited for by its client has no reason to end. Here whoever
- * reads the file is told what has failed, and at once.
+ * Not by `Multipart.makeChannel`, which holds all of a file that nothing reads; and where a form breaks off in a file, it
+ * waits for the rest in a loop that ends with the request only.
  *
  * @internal
  */
 import * as Multipart from "@effect/platform/Multipart"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as Multipasta from "multipasta"
-import { answered } from "./failures.js"
+import { Signal } from "../runtime.js"
+import { ByteBuffer } from "./byteBuffer.js"
+import { Field, File, formError, lostError, type Part, type Pull } from "./formPart.js"
+import { parseContentType } from "./mediaParameters.js"
+import { isBoundary, MultipartParser } from "./multipartParser.js"
+import { describePart, FormCharset, type FormConfig, isFileByDefault, type PartInfo } from "./partInfo.js"
 
 type MultipartError = Multipart.MultipartError
 
-abstract class FormPart extends Inspectable.Class {
-  readonly [Multipart.TypeId]: Multipart.TypeId = Multipart.TypeId
+/** Parts that a form may have where nothing else is configured: as many as Go, Django, PHP and Werkzeug allow. */
+const maxPartsByDefault = 1000
+
+/**
+ * Bytes of files that were passed over, and are kept for whatever reads them later: what one read of the body brings at
+ * most. Small files can so be read after their form, or while it goes on; larger ones cannot.
+ */
+const maxPassedOver = 1024 * 1024
+
+/** Bytes that are gathered for one pull of a file's content. */
+const maxPull = 64 * 1024
+
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+/** The value of a field, as it arrives. */
+class FieldContent {
+  readonly bytes = new ByteBuffer()
+
+  constructor(readonly info: PartInfo) {}
 }
 
-class Field extends FormPart implements Multipart.Field {
-  readonly _tag = "Field"
+/** The content of a file, as it arrives, and as far as it has not been read. */
+class FileContent {
+  pieces: Array<Uint8Array> = []
+  /** Bytes in `pieces`. */
+  held = 0
+  size = 0
+  isWhole = false
+  /** What reads it: the fiber that has asked for it last, until its stream is closed. */
+  reader: AnyFiber | undefined
+  /** Why nothing can read the rest. */
+  loss: string | undefined
 
-  constructor(
-    readonly key: string,
-    readonly contentType: string,
-    readonly value: string
-  ) {
-    super()
-  }
-
-  toJSON(): unknown {
-    const { _tag, contentType, key, value } = this
-    return { _id: "@effect/platform/Multipart/Part", _tag, key, contentType, value }
-  }
+  constructor(readonly info: PartInfo) {}
 }
 
-class File extends FormPart implements Multipart.File {
-  readonly _tag = "File"
-  readonly key: string
-  readonly name: string
-  readonly contentType: string
-
-  constructor(
-    info: Multipasta.PartInfo,
-    readonly content: Stream.Stream<Uint8Array, MultipartError>
-  ) {
-    super()
-    this.key = info.name
-    this.name = info.filename ?? info.name
-    this.contentType = info.contentType
-  }
-
-  get contentEffect(): Effect.Effect<Uint8Array, MultipartError> {
-    return Effect.map(Stream.runCollect(this.content), (pieces) => new Uint8Array(Buffer.concat([...pieces])))
-  }
-
-  toJSON(): unknown {
-    const { _tag, contentType, key, name } = this
-    return { _id: "@effect/platform/Multipart/Part", _tag, key, name, contentType }
-  }
+interface FormOptions {
+  readonly config: FormConfig
+  readonly boundary: string
+  /** Every part of `multipart/form-data` has a name. */
+  readonly isFormData: boolean
+  readonly pull: Pull<Uint8Array>
 }
 
-const reasons = {
-  MaxParts: "TooManyParts",
-  MaxFieldSize: "FieldTooLarge",
-  MaxPartSize: "FileTooLarge",
-  MaxTotalSize: "BodyTooLarge"
-} as const
-
-const errorOf = (cause: Multipasta.MultipartError): MultipartError =>
-  new Multipart.MultipartError({ reason: cause._tag === "ReachedLimit" ? reasons[cause.limit] : "Parse", cause })
-
-/** What is there to be taken, and whether more comes behind it. */
-interface Inbox<A> {
-  items: Array<A>
-  isWhole: boolean
-}
-
-/** One form that is being read: whoever waits for something of it reads on, for all of it. */
 class Form {
-  readonly parts: Inbox<Multipart.Part> = { items: [], isWhole: false }
+  private readonly parser: MultipartParser
+  private readonly charset = new FormCharset()
+  /** Bytes of the body that the parser has not taken yet. */
+  private body: Array<Uint8Array> = []
+  private bodySize = 0
+  private parts: Array<Part> = []
+  private partCount = 0
+  private current: FieldContent | FileContent | undefined
+  /** Bytes of files that wait to be read. */
+  private held = 0
+  private isWhole = false
   private failure: MultipartError | undefined
-  private readonly parser: Multipasta.Parser
+  private isReading = false
+  private readonly changed = new Signal()
 
-  constructor(
-    // There it bounds a part with its headers; what is asked for is how large a file may be.
-    { maxPartSize: maxFileSize = Number.POSITIVE_INFINITY, ...config }: Multipasta.BaseConfig,
-    private readonly pull: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<MultipartError>>
-  ) {
-    this.parser = Multipasta.make({
-      ...config,
-      onField: ({ contentType, name, ...info }, value) => {
-        const text = Multipasta.decodeField({ ...info, contentType, name }, value)
-        this.parts.items.push(new Field(name, contentType, text))
-      },
-      onFile: (info) => {
-        const content: Inbox<Uint8Array> = { items: [], isWhole: false }
-        let size = 0
-        this.parts.items.push(new File(info, this.streamOf(content)))
-        return (bytes) => {
-          if (bytes === null) content.isWhole = true
-          else if ((size += bytes.length) > maxFileSize)
-            this.fail(errorOf({ _tag: "ReachedLimit", limit: "MaxPartSize" }))
-          else content.items.push(bytes)
-        }
-      },
-      onError: (cause) => this.fail(errorOf(cause)),
-      onDone: () => {
-        this.parts.isWhole = true
-      }
-    })
+  constructor(private readonly options: FormOptions) {
+    this.parser = new MultipartParser(options.boundary)
   }
 
-  streamOf<A>(inbox: Inbox<A>): Stream.Stream<A, MultipartError> {
-    const next: Effect.Effect<Chunk.Chunk<A>, Option.Option<MultipartError>> = Effect.suspend(() => {
-      const { items } = inbox
-      if (items.length > 0) {
-        inbox.items = []
-        return Effect.succeed(Chunk.unsafeFromArray(items))
+  /** The next parts: fields as far as they have arrived, up to the next file. */
+  readonly pullParts: Pull<Part> = Effect.withFiberRuntime((asker) => {
+    const next: Pull<Part> = Effect.suspend(() => {
+      this.readParts(asker)
+      const { parts } = this
+      if (parts.length > 0) {
+        this.parts = []
+        return Effect.succeed(Chunk.unsafeFromArray(parts))
       }
       if (this.failure !== undefined) return Effect.fail(Option.some(this.failure))
-      return inbox.isWhole ? Effect.fail(Option.none()) : Effect.zipRight(this.feed, next)
+      if (this.isWhole) return Effect.fail(Option.none())
+      const reader = this.readerBefore(asker)
+      return Effect.zipRight(reader === undefined ? this.readMore : this.waitFor(reader), next)
     })
-    return Stream.repeatEffectChunkOption(next)
+    // A fiber that was forked for the file before has its turn first, and is then seen to read it.
+    return this.current === undefined ? next : Effect.zipRight(Effect.yieldNow(), next)
+  })
+
+  /** What was not read to its end when the stream of parts ends. */
+  readonly close: Effect.Effect<void> = Effect.sync(() => {
+    if (this.current instanceof FileContent) this.lose(this.current, "was not read before the stream of parts ended")
+    this.current = undefined
+    this.body = []
+    this.changed.wake()
+  })
+
+  private pullContent(file: FileContent): Pull<Uint8Array> {
+    return Effect.withFiberRuntime((fiber) => {
+      file.reader = fiber
+      const next: Pull<Uint8Array> = Effect.suspend(() => {
+        while (this.current === file && file.held < maxPull && this.failure === undefined && this.step(undefined)) {}
+        if (file.held > 0) return Effect.succeed(Chunk.of(this.take(file)))
+        if (file.loss !== undefined) return Effect.fail(Option.some(lostError(file.info, file.loss)))
+        if (file.isWhole) return Effect.fail(Option.none())
+        if (this.failure !== undefined) return Effect.fail(Option.some(this.failure))
+        return Effect.zipRight(this.readMore, next)
+      })
+      return next
+    })
+  }
+
+  private take(file: FileContent): Uint8Array {
+    const { pieces } = file
+    this.held -= file.held
+    file.held = 0
+    file.pieces = []
+    this.changed.wake()
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+  }
+
+  private lose(file: FileContent, loss: string): void {
+    this.held -= file.held
+    file.held = 0
+    file.pieces = []
+    file.loss ??= loss
+  }
+
+  private release(file: FileContent): Effect.Effect<void> {
+    return Effect.sync(() => {
+      file.reader = undefined
+      this.lose(file, "has been read before")
+      this.changed.wake()
+    })
+  }
+
+  /**
+   * Whether a file is read by another fiber than that which asks for more of the form. The asker itself would wait forever
+   * for what it has left half read, as for a fiber that has ended without closing its stream.
+   */
+  private isRead({ reader }: FileContent, asker: AnyFiber | undefined): boolean {
+    return reader !== undefined && reader !== asker && reader.unsafePoll() === null
+  }
+
+  /** The fiber that has bytes of a file to take, before the next part has its turn. */
+  private readerBefore(asker: AnyFiber): AnyFiber | undefined {
+    const { current } = this
+    if (!(current instanceof FileContent) || current.held === 0) return undefined
+    return this.isRead(current, asker) ? current.reader : undefined
+  }
+
+  /** Waits until a fiber may have read on, or has ended. */
+  private waitFor(reader: AnyFiber): Effect.Effect<void> {
+    const wait = this.changed.waitOrLeave()
+    const wake = () => this.changed.wake()
+    reader.addObserver(wake)
+    return Effect.ensuring(
+      wait,
+      Effect.sync(() => reader.removeObserver(wake))
+    )
+  }
+
+  private readParts(asker: AnyFiber): void {
+    while (this.failure === undefined && !this.isWhole && this.readerBefore(asker) === undefined) {
+      if (this.parts[this.parts.length - 1] instanceof File || !this.step(asker)) return
+    }
+  }
+
+  /** Goes on by one event of what has arrived; false if there is none. */
+  private step(asker: AnyFiber | undefined): boolean {
+    const event = this.parser.next()
+    if (event === "NeedMore") {
+      const piece = this.body.shift()
+      if (piece !== undefined) this.parser.feed(piece)
+      return piece !== undefined
+    }
+    switch (event._tag) {
+      case "Part":
+        this.beginPart(describePart(event.fields, this.charset, this.options.isFormData))
+        break
+      case "Data":
+        if (this.current instanceof FieldContent) this.addToField(this.current, event.bytes)
+        else if (this.current !== undefined) this.addToFile(this.current, event.bytes, asker)
+        break
+      case "PartEnd":
+        this.endPart()
+        break
+      case "End":
+        this.isWhole = true
+        break
+      case "Malformed":
+        this.fail(formError(event.reason === "Syntax" ? "Parse" : "FieldTooLarge", event.message))
+    }
+    return true
   }
 
   private fail(error: MultipartError): void {
-    this.failure ??= answered(error)
+    this.failure ??= error
   }
 
-  private get feed(): Effect.Effect<void> {
-    return Effect.match(this.pull, {
-      onSuccess: (pieces) => this.read(pieces),
+  private beginPart(info: PartInfo | string): void {
+    const { isFile = isFileByDefault, maxParts = Number.POSITIVE_INFINITY } = this.options.config
+    if (++this.partCount > maxParts) {
+      this.fail(formError("TooManyParts", `the form has more than ${maxParts} parts`))
+    } else if (typeof info === "string") {
+      this.fail(formError("Parse", info))
+    } else if (isFile(info)) {
+      const content = new FileContent(info)
+      this.current = content
+      this.parts.push(new File(info, { pull: this.pullContent(content), release: this.release(content) }))
+    } else this.current = new FieldContent(info)
+  }
+
+  private addToField({ bytes, info }: FieldContent, piece: Uint8Array): void {
+    const { maxFieldSize = Number.POSITIVE_INFINITY } = this.options.config
+    if (bytes.length + piece.length <= maxFieldSize) bytes.add(piece)
+    else this.fail(formError("FieldTooLarge", `the field ${JSON.stringify(info.name)} is over ${maxFieldSize} bytes`))
+  }
+
+  private addToFile(file: FileContent, piece: Uint8Array, asker: AnyFiber | undefined): void {
+    const { maxPartSize: maxFileSize = Number.POSITIVE_INFINITY } = this.options.config
+    file.size += piece.length
+    if (file.size > maxFileSize) {
+      const name = JSON.stringify(file.info.filename ?? file.info.name)
+      this.fail(formError("FileTooLarge", `the file ${name} is over ${maxFileSize} bytes`))
+    } else if (this.isRead(file, asker)) this.hold(file, piece)
+    else if (this.held + piece.length > maxPassedOver) this.lose(file, "was passed over")
+    // What is kept for long does not keep the whole buffer that it arrived in.
+    else if (file.loss === undefined) this.hold(file, Uint8Array.from(piece))
+  }
+
+  private hold(file: FileContent, piece: Uint8Array): void {
+    file.pieces.push(piece)
+    file.held += piece.length
+    this.held += piece.length
+  }
+
+  private endPart(): void {
+    const { current } = this
+    this.current = undefined
+    if (current instanceof FileContent) current.isWhole = true
+    else if (current !== undefined) this.endField(current)
+  }
+
+  private endField({ bytes, info }: FieldContent): void {
+    const value = this.charset.decode(bytes.take(), info.contentTypeParameters.charset)
+    if (info.name === "_charset_") this.charset.setDefault(value)
+    this.parts.push(new Field(info.name, info.contentType, value))
+  }
+
+  /** Reads more of the body, one fiber at a time; any other waits for what that one brings. */
+  private readonly readMore: Effect.Effect<void> = Effect.acquireUseRelease(
+    Effect.sync(() => {
+      if (this.isReading) return this.changed.waitOrLeave()
+      this.isReading = true
+      return undefined
+    }),
+    (wait) => wait ?? this.readBody,
+    (wait) =>
+      Effect.sync(() => {
+        if (wait !== undefined) return
+        this.isReading = false
+        this.changed.wake()
+      })
+  )
+
+  private get readBody(): Effect.Effect<void> {
+    return Effect.match(this.options.pull, {
+      onSuccess: (pieces) => this.receive(pieces),
       onFailure: (end) => {
-        if (Option.isSome(end)) return this.fail(end.value)
-        this.parser.end()
-        this.fail(new Multipart.MultipartError({ reason: "Parse", cause: new Error("the form does not end") }))
+        const error = Option.getOrUndefined(end)
+        const breaksOff = error === undefined ? this.parser.end() : undefined
+        if (error !== undefined) this.fail(error)
+        else if (breaksOff !== undefined) this.fail(formError("Parse", breaksOff.message))
       }
     })
   }
 
-  private read(pieces: Chunk.Chunk<Uint8Array>): void {
-    try {
-      for (const piece of pieces) if (this.failure === undefined) this.parser.write(piece)
-    } catch (cause) {
-      // A name that cannot be decoded is thrown by whoever decodes it.
-      this.fail(new Multipart.MultipartError({ reason: "Parse", cause }))
+  private receive(pieces: Chunk.Chunk<Uint8Array>): void {
+    const { maxTotalSize = Number.POSITIVE_INFINITY } = this.options.config
+    for (const piece of pieces) {
+      this.bodySize += piece.length
+      this.body.push(piece)
     }
+    if (this.bodySize > maxTotalSize) this.fail(formError("BodyTooLarge", `the form is over ${maxTotalSize} bytes`))
   }
 }
+
+const withDefaults = (headers: Record<string, string>): Effect.Effect<FormConfig> =>
+  Effect.flatMap(Effect.context<never>(), ({ unsafeMap }) =>
+    Effect.map(Multipart.makeConfig(headers), (config) =>
+      unsafeMap.has(Multipart.MaxParts.key) ? config : { ...config, maxParts: maxPartsByDefault }
+    )
+  )
 
 /** The parts of the form that a body is, by the limits that are found in the context. */
 export const partsOf = (
   bytes: Stream.Stream<Uint8Array, MultipartError>,
   headers: Record<string, string>
-): Stream.Stream<Multipart.Part, MultipartError> =>
+): Stream.Stream<Part, MultipartError> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const config = yield* Multipart.makeConfig(headers)
-      const form = new Form(config, yield* Stream.toPull(bytes))
-      return form.streamOf(form.parts)
+      const type = parseContentType(headers["content-type"] ?? "")
+      const boundary = type?.parameters.get("boundary")
+      if (type?.value.startsWith("multipart/") !== true || !isBoundary(boundary)) {
+        return Stream.fail(formError("Parse", "the Content-Type is not multipart with a boundary"))
+      }
+      const config = yield* withDefaults(headers)
+      const pull = yield* Stream.toPull(bytes)
+      const form = new Form({ config, boundary, isFormData: type.value === "multipart/form-data", pull })
+      yield* Effect.addFinalizer(() => form.close)
+      return Stream.repeatEffectChunkOption(form.pullParts)
     })
   )
-
-/** What a file that was being written has failed of, which `Multipart.toPersisted` wraps in an error of its own. */
-export const unwrapped = (error: MultipartError): MultipartError =>
-  error.cause instanceof Multipart.MultipartError ? error.cause : error

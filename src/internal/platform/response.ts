@@ -7,7 +7,6 @@
  * @internal
  */
 import * as Cookies from "@effect/platform/Cookies"
-import type * as HttpBody from "@effect/platform/HttpBody"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -15,7 +14,7 @@ import * as Stream from "effect/Stream"
 import type { HttpHeaders } from "../../HttpHeaders.js"
 import { make as makeHeaders } from "../headers.js"
 import { respondStreamed } from "../streaming.js"
-import { type Content, discard, formContent, rawContent, upTo } from "./bodies.js"
+import { type Content, discard, formContent, rawContent, streamContent, upTo } from "./bodies.js"
 import type { Call } from "./call.js"
 
 /** About this connection alone, which the writer knows: a response that was fetched elsewhere brings its own. */
@@ -49,7 +48,7 @@ const isEventStream = ({ headers }: HttpServerResponse): boolean =>
 /** Writes a response; `undefined` when all of it is written. */
 export const write = (call: Call, response: HttpServerResponse): Effect.Effect<void> | undefined => {
   if (call.isDone) {
-    discardBody(response.body)
+    discard(response.body)
     return undefined
   }
   const { body } = response
@@ -59,13 +58,13 @@ export const write = (call: Call, response: HttpServerResponse): Effect.Effect<v
     case "Uint8Array":
       return writeWhole(call, response, body.body, true)
     case "Raw":
-      return writeContent(call, response, rawContent(body.body))
+      return writeContent(call, response, bounded(rawContent(body.body), response))
     case "FormData": {
       const { content, contentType } = formContent(body.formData)
-      return writeContent(call, response, content, contentType)
+      return writeContent(call, response, bounded(content, response), contentType)
     }
     case "Stream":
-      return writeStream(call, response, Stream.orDie(body.stream))
+      return writeContent(call, response, streamContent(body.stream))
   }
 }
 
@@ -77,6 +76,13 @@ const writeWhole = (
 ): Effect.Effect<void> | undefined =>
   call.answeredBy(call.exchange.respond(response.status, bytes, fieldsOf(response, undefined, isSized)))
 
+/** A source of Node or of the web gives what it has: no more of it is sent than the response announces. */
+const bounded = (content: Content, response: HttpServerResponse): Content => {
+  const length = lengthOf(response)
+  if (content._tag === "Whole" || length === undefined) return content
+  return { ...content, stream: upTo(content.stream, length) }
+}
+
 const writeContent = (
   call: Call,
   response: HttpServerResponse,
@@ -84,13 +90,17 @@ const writeContent = (
   contentType?: string
 ): Effect.Effect<void> | undefined => {
   if (content._tag === "Whole") return writeWhole(call, response, content.bytes, true)
-  const length = lengthOf(response)
-  const { stream } = content
-  const bounded = length === undefined ? stream : upTo(stream, length)
+  let isRun = false
+  const stream = Stream.suspend(() => {
+    isRun = true
+    return Stream.orDie(content.stream)
+  })
   return Effect.ensuring(
-    // The head is made within, too: one that cannot be made holds the body no longer than any other.
-    Effect.suspend(() => writeStream(call, response, Stream.orDie(bounded), contentType)),
-    Effect.sync(() => discardBody(response.body))
+    // The head is made within, too: the content of one that cannot be made is closed like any other.
+    Effect.suspend(() => writeStream(call, response, stream, contentType)),
+    Effect.sync(() => {
+      if (!isRun) content.close()
+    })
   )
 }
 
@@ -111,9 +121,4 @@ const writeStream = (
     onSuccess: (evidence) => call.answeredBy(evidence) ?? Effect.void,
     onFailure: (cause) => Effect.failCause(call.isBegun ? Cause.sequential(cause, Cause.die(response)) : cause)
   })
-}
-
-/** Lets go of what a response holds which is not sent. */
-export const discardBody = (body: HttpBody.HttpBody): void => {
-  if (body._tag === "Raw") discard(body.body)
 }

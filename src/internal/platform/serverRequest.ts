@@ -21,6 +21,7 @@ import type { Request } from "../../Request.js"
 import { flatOf } from "../headers.js"
 import type { Call, Persisting } from "./call.js"
 import { bodyError, decodeError, multipartError } from "./failures.js"
+import type { Part } from "./formPart.js"
 import { partsOf } from "./multipart.js"
 import { headersOf } from "./requestHeaders.js"
 
@@ -107,7 +108,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
   }
 
   get urlParamsBody(): Effect.Effect<UrlParams.UrlParams, RequestError> {
-    return Effect.map(this.text, (text) => UrlParams.fromInput(new URLSearchParams(text)))
+    return Effect.map(this.text, (text) => UrlParams.fromInput(new URLSearchParams(`?${text}`)))
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, RequestError> {
@@ -126,7 +127,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
     return this.call.persisted(this.multipartStream)
   }
 
-  get multipartStream(): Stream.Stream<Multipart.Part, Multipart.MultipartError> {
+  get multipartStream(): Stream.Stream<Part, Multipart.MultipartError> {
     const bytes = Stream.mapError(this.call.stream, multipartError)
     // A field is held by whatever has asked for it; a file is not, which goes on as it comes.
     return Stream.tap(partsOf(bytes, this.headers), (part) =>

@@ -61,7 +61,7 @@ describe.each(Object.entries(readings))("%s of a form", (_, reading) => {
     )
   }
 
-  it.scopedLive("that has a name which cannot be decoded is answered 400", () =>
+  it.scopedLive("that names its file by filename* alone is answered 400", () =>
     Effect.gen(function* () {
       const body = begun.replace('filename="a.txt"', "filename*=utf-8''%ff")
       expect(yield* statusOf(app, `${body}content\r\n--b--\r\n`)).toBe(400)

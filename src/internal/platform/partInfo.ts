@@ -1,0 +1,90 @@
+/**
+ * The description of a form's part: its name, the name of its file and its type, from its field lines (RFC 7578 §4).
+ *
+ * @internal
+ */
+
+import { TextDecoder } from "node:util"
+import type * as Multipart from "@effect/platform/Multipart"
+import type * as Effect from "effect/Effect"
+import { parseContentDisposition, parseContentType } from "./mediaParameters.js"
+import type { FieldLine } from "./multipartParser.js"
+
+export type FormConfig = Effect.Effect.Success<ReturnType<typeof Multipart.makeConfig>>
+
+/** What `@effect/platform` knows of a part, when it asks whether that is a file. */
+export type PartInfo = Parameters<NonNullable<FormConfig["isFile"]>>[0]
+
+/** A leading U+FEFF of a value is part of it. */
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
+
+/** The charset of a form: UTF-8, unless its field `_charset_` names another one (RFC 7578 §4.6). */
+export class FormCharset {
+  private default = utf8
+
+  /** Bytes that are no text in the charset become U+FFFD. A label that is no encoding's is that of UTF-8. */
+  decode(bytes: Uint8Array, label?: string): string {
+    return (label === undefined ? this.default : decoderOf(label)).decode(bytes)
+  }
+
+  /** UTF-16 is none that a browser encodes a form in (HTML, "selecting a form submission encoding"). */
+  setDefault(label: string): void {
+    const decoder = decoderOf(label.trim())
+    if (!decoder.encoding.startsWith("utf-16")) this.default = decoder
+  }
+}
+
+const decoderOf = (label: string): TextDecoder => {
+  if (/^utf-?8$/i.test(label)) return utf8
+  try {
+    return new TextDecoder(label, { ignoreBOM: true })
+  } catch {
+    return utf8
+  }
+}
+
+/** Pairs of text whose characters are bytes, as a record of text. */
+const decodedRecord = (entries: Iterable<FieldLine>, charset: FormCharset): Record<string, string> =>
+  Object.fromEntries(Array.from(entries, ([name, value]) => [name, charset.decode(Buffer.from(value, "latin1"))]))
+
+const typeOf = (text: string | undefined) => {
+  const type = text === undefined ? undefined : parseContentType(text)
+  return type?.value.includes("/") === true ? type : undefined
+}
+
+/**
+ * A part of `multipart/form-data` must have a name. `filename*` is not read (RFC 7578 §4.2 forbids it): beside `filename` it
+ * is ignored, and where it is alone the part is refused, since a file is not the text of a field.
+ */
+export const describePart = (
+  fields: ReadonlyArray<FieldLine>,
+  charset: FormCharset,
+  isFormData: boolean
+): PartInfo | string => {
+  const values = (name: string) => fields.filter((field) => field[0] === name).map(([, value]) => value)
+  const dispositions = values("content-disposition")
+  const disposition = dispositions.length === 1 ? parseContentDisposition(dispositions[0]!) : undefined
+  const parameters = decodedRecord(disposition?.parameters ?? [], charset)
+  const { filename, name } = parameters
+  if (isFormData && (disposition?.value !== "form-data" || name === undefined)) {
+    return "a part has no Content-Disposition of form-data with a name"
+  }
+  if (filename === undefined && disposition?.parameters.has("filename*")) return "a part has filename* and no filename"
+  const type = typeOf(values("content-type")[0])
+  return {
+    name: name ?? "",
+    filename,
+    contentType: type?.value ?? (filename === undefined ? "text/plain" : "application/octet-stream"),
+    contentTypeParameters: Object.fromEntries(type?.parameters ?? []),
+    contentDisposition: disposition?.value ?? "",
+    contentDispositionParameters: parameters,
+    /** Made if something asks: only an `isFile` of an application's own may. */
+    get headers() {
+      return decodedRecord(fields, charset)
+    }
+  }
+}
+
+/** The rule of `multipasta`, which holds where no other is configured. */
+export const isFileByDefault = ({ contentType, filename }: PartInfo): boolean =>
+  filename !== undefined || contentType === "application/octet-stream"
