@@ -12,6 +12,7 @@ import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import type { Answered } from "../../src/Errors.js"
+import * as host from "../../src/internal/host.js"
 import { type Handler, respond } from "../../src/Response.js"
 import { serving } from "../server/harness.js"
 import { type MemoryConnection, servingInMemory, settled } from "../server/memory.js"
@@ -186,7 +187,8 @@ describe("fibers, of which one starts in 1 µs and keeps 1 to 3 KB", () => {
 describe("timers, of which an Effect.timeout sets and clears one for 50 µs", () => {
   /** Those that somebody sets while the test goes on, but for those that end a test that waits for ever. */
   const timers = () => {
-    const set = [vi.spyOn(globalThis, "setTimeout"), vi.spyOn(globalThis, "setInterval")]
+    const hosts = [globalThis, host] as const
+    const set = hosts.flatMap((each) => [vi.spyOn(each, "setTimeout"), vi.spyOn(each, "setInterval")])
     return () =>
       set
         .flatMap(({ mock }) => mock.calls as ReadonlyArray<ReadonlyArray<unknown>>)

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { isValueError, ValueError } from "../../Errors.js"
+import { ValueError } from "../../Errors.js"
 import * as HttpHeaders from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import type { Responded } from "../../Response.js"
@@ -194,7 +194,7 @@ export class ExchangeImpl implements Exchange, Giver {
   }
 
   /** Whether this is the evidence that this very request was answered. */
-  isEvidence(value: Responded): boolean {
+  isEvidence(value: Responded | ValueError): boolean {
     return this.evidence !== undefined && value === this.evidence
   }
 
@@ -221,7 +221,7 @@ export class ExchangeImpl implements Exchange, Giver {
   respond(code: number, content: string | Uint8Array, headers: HttpHeaders.Input | undefined): Responded | ValueError {
     const length = byteLength(content)
     const written = this.compose(code, headers, length)
-    if (isValueError(written)) return written
+    if (written._tag === "ValueError") return written
     this.send(written)
     const isSent = written.framing._tag === "Length"
     if (isSent && length > 0) {
@@ -235,7 +235,7 @@ export class ExchangeImpl implements Exchange, Giver {
 
   begin(code: number, headers: HttpHeaders.Input | undefined): OpenAnswer | ValueError {
     const written = this.compose(code, headers, undefined)
-    if (isValueError(written)) return written
+    if (written._tag === "ValueError") return written
     return new OpenAnswerImpl(this.line, {
       status: code,
       framing: written.framing,
@@ -248,7 +248,7 @@ export class ExchangeImpl implements Exchange, Giver {
     // An answer in pieces may be made from the body, which cannot be asked for behind its head: it is asked for now.
     if (this.state === "Unanswered" && this.head.expectsContinue) this.body.sendContinue()
     const written = this.compose(code, headers, undefined)
-    if (isValueError(written)) return written
+    if (written._tag === "ValueError") return written
     this.send(written)
     this.state = "Open"
     return undefined

@@ -41,8 +41,9 @@ export const leftOf = <E, R>(
     // Types forbid to return nothing, but code without types does, and would find its client gone without a word.
     if (!(answer instanceof Answering)) return answer ?? Exit.failCause(notAnEffect())
     const evidence = answer.unsafeRun()
-    if (isValueError(evidence)) return evidence
-    return exchange.isEvidence(evidence) ? undefined : Exit.failCause(notEvidence())
+    // First what nearly every handler gives.
+    if (exchange.isEvidence(evidence)) return undefined
+    return isValueError(evidence) ? evidence : Exit.failCause(notEvidence())
   } catch (defect) {
     // A handler may throw before it has made an Effect: that is a defect like any other.
     return Exit.die(defect)

@@ -22,7 +22,7 @@ import * as tcp from "../../internal/net/tcp.js"
 import type { Listener } from "../../Listener.js"
 import type { Activity } from "./activity.js"
 import { ConnectionPool } from "./client/clientConnection.js"
-import { type Elsewhere, kitClient } from "./client/kitClient.js"
+import { type Elsewhere, kitClient, MissingPackage } from "./client/kitClient.js"
 import { SocketLink } from "./client/socketLink.js"
 import { Network } from "./network.js"
 import { type ClientSocket, RawSocket } from "./rawSocket.js"
@@ -121,8 +121,7 @@ const makeNodeClient = (node: typeof NodeHttpClient): Elsewhere =>
 const elsewhere: Elsewhere = Effect.flatMap(
   Effect.tryPromise({
     try: () => import("@effect/platform-node/NodeHttpClient"),
-    catch: (cause) =>
-      new Error("the client of a test server needs the package @effect/platform-node for URLs of HTTPS", { cause })
+    catch: (cause) => new MissingPackage({ cause })
   }),
   makeNodeClient
 )

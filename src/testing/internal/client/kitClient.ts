@@ -9,6 +9,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -128,8 +129,15 @@ const framedStream = (stream: Stream.Stream<Uint8Array, unknown>, isChunked: boo
   return Stream.concat(chunks, Stream.succeed(lastChunk))
 }
 
-/** Makes the client of other URLs, or says why it cannot. */
-export type Elsewhere = Effect.Effect<HttpClient.HttpClient, Error>
+/** The package of the client for other URLs, an optional peer, is not installed. */
+export class MissingPackage extends Data.TaggedError("MissingPackage")<{ readonly cause: unknown }> {
+  override get message(): string {
+    return "the client of a test server needs the package @effect/platform-node for URLs of HTTPS"
+  }
+}
+
+/** Makes the client of other URLs. */
+export type Elsewhere = Effect.Effect<HttpClient.HttpClient, MissingPackage>
 
 /** The client of the pool's server; URLs that it cannot reach are another's. */
 export const kitClient = (pool: ConnectionPool, elsewhere: Elsewhere): HttpClient.HttpClient =>
