@@ -6,6 +6,7 @@ import {
   checkCycles,
   checkFloors,
   checkHttp1,
+  checkKitClient,
   checkLength,
   checkNode,
   checkPlaces,
@@ -39,6 +40,7 @@ const checks: Readonly<Record<string, Check>> = {
   "imports go to the same floor or down": checkFloors,
   "sockets are imported only in internal/net, node:http nowhere, but for the test kit's clients": checkNode,
   "internal/http1 runs without effect": checkHttp1,
+  "the test kit's client shares no parser with the server": checkKitClient,
   "effect is imported by deep modules": checkBarrels,
   "no import cycles": checkCycles,
   [`every file has at most ${maxLines} lines of code`]: checkLength,
@@ -148,6 +150,41 @@ describe("each rule can fail", () => {
       },
       /internal\/http1\/m\.ts -> internal\/a\.ts -> Limits\.ts -> effect/
     ],
+    [
+      "the server's parser in the kit's client",
+      checkKitClient,
+      { "testing/internal/client/x.ts": `import { LF } from "../../../internal/http1/chars.js"` },
+      /client\/x\.ts:1 imports src\/internal\/http1\/chars\.ts: the test kit's client shares no code with the server/
+    ],
+    [
+      "a type of the server's parser in the kit's client",
+      checkKitClient,
+      { "testing/internal/client/x.ts": `import type { Input } from "../../../internal/http1/input.js"` },
+      /imports src\/internal\/http1\/input\.ts/
+    ],
+    [
+      "another internal module of the server in the kit's client",
+      checkKitClient,
+      { "testing/internal/client/x.ts": `import { partsOf } from "../../../internal/lists.js"` },
+      /imports src\/internal\/lists\.ts/
+    ],
+    [
+      "the server's writer in the kit's client",
+      checkKitClient,
+      { "testing/internal/client/x.ts": `import { make } from "../../../ResponseWriter.js"` },
+      /imports src\/ResponseWriter\.ts/
+    ],
+    [
+      "the server's parser reached from the kit's client",
+      checkKitClient,
+      {
+        "testing/internal/client/x.ts": `import { a } from "../a.js"`,
+        "testing/internal/a.ts": `import { b } from "../../internal/b.js"`,
+        "internal/b.ts": `import { LF } from "./http1/chars.js"`,
+        "internal/http1/chars.ts": ""
+      },
+      /client\/x\.ts reaches the server's codec: .*client\/x\.ts -> testing\/internal\/a\.ts -> internal\/b\.ts -> internal\/http1\/chars\.ts/
+    ],
     ["effect barrel", checkBarrels, { "Server.ts": `import { Effect } from "effect"` }, /the barrel "effect"/],
     ["platform barrel", checkBarrels, { "Server.ts": `import { HttpApp } from "@effect/platform"` }, /the barrel/],
     [
@@ -192,11 +229,16 @@ describe("each rule can pass", () => {
     "internal/net/open.ts": `import * as Net from "node:net"\nimport { scan } from "../http1/scan.js"\nscan(Net)`,
     "internal/http1/scan.ts": `import type { Limits } from "../../Limits.js"\nexport const scan = (_: unknown) => 0`,
     "testing/internal/client.ts": `import * as Http from "node:http"\nexport const get = Http.get`,
+    "testing/internal/client/x.ts": `import { Signal } from "../../../internal/runtime.js"\nimport "../client.js"`,
+    "internal/runtime.ts": `import * as Effect from "effect/Effect"`,
     "Limits.ts": `import * as Effect from "effect/Effect"\nimport type { E } from "./Errors.js"\nEffect.void`,
     "Errors.ts": `import { Limits } from "./Limits.js"\nexport type E = typeof Limits`
   })
 
-  it.each([checkPlaces, checkFloors, checkNode, checkHttp1, checkBarrels, checkCycles, checkLength])("%o", (check) => {
-    expect(check(good)).toEqual([])
-  })
+  it.each([checkPlaces, checkFloors, checkNode, checkHttp1, checkKitClient, checkBarrels, checkCycles, checkLength])(
+    "%o",
+    (check) => {
+      expect(check(good)).toEqual([])
+    }
+  )
 })

@@ -157,6 +157,26 @@ const valueEdges = (sources: ReadonlyArray<SourceText>): ReadonlyMap<string, Rea
   )
 }
 
+/** The shortest chain of value imports from a file to one that is asked for, itself included. */
+const chainTo = (
+  edges: ReadonlyMap<string, ReadonlyArray<string>>,
+  start: string,
+  isTarget: (path: string) => boolean
+): ReadonlyArray<string> | undefined => {
+  const chains: Array<ReadonlyArray<string>> = [[start]]
+  const seen = new Set([start])
+  for (let chain = chains.shift(); chain !== undefined; chain = chains.shift()) {
+    const last = chain[chain.length - 1] ?? start
+    if (isTarget(last)) return chain
+    for (const next of edges.get(last) ?? []) {
+      if (seen.has(next)) continue
+      seen.add(next)
+      chains.push([...chain, next])
+    }
+  }
+  return undefined
+}
+
 /** The octet machines of internal/http1 run without Effect, whether named there or reached by a value import. */
 export const checkHttp1 = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> => {
   const edges = valueEdges(sources)
@@ -165,24 +185,50 @@ export const checkHttp1 = (sources: ReadonlyArray<SourceText>): ReadonlyArray<st
       .filter((source) => importsOf(source).some((ref) => !ref.typeOnly && isEffect(ref.specifier)))
       .map(({ path }) => path)
   )
-  const problems: Array<string> = []
-  for (const { path: start } of sources.filter(({ path }) => path.startsWith("internal/http1/"))) {
-    const chains: Array<ReadonlyArray<string>> = [[start]]
-    const seen = new Set([start])
-    for (let chain = chains.shift(); chain !== undefined; chain = chains.shift()) {
-      const last = chain[chain.length - 1] ?? start
-      if (usesEffect.has(last)) {
-        problems.push(`src/${start} must run without effect, but imports it: ${[...chain, "effect"].join(" -> ")}`)
-        break
-      }
-      for (const next of edges.get(last) ?? []) {
-        if (seen.has(next)) continue
-        seen.add(next)
-        chains.push([...chain, next])
-      }
-    }
-  }
-  return problems
+  return sources
+    .filter(({ path }) => path.startsWith("internal/http1/"))
+    .flatMap(({ path }) => {
+      const chain = chainTo(edges, path, (each) => usesEffect.has(each))
+      return chain === undefined
+        ? []
+        : [`src/${path} must run without effect, but imports it: ${[...chain, "effect"].join(" -> ")}`]
+    })
+}
+
+const isKitClient = (path: string): boolean => path.startsWith("testing/internal/client/")
+
+/** What the server parses and writes messages by. */
+const isServerCodec = (path: string): boolean =>
+  path.startsWith("internal/http1/") ||
+  path === "internal/lists.ts" ||
+  /^(RequestParser|ResponseWriter)\.ts$/.test(path)
+
+/** Modules of the server that the test kit's client uses: its effects wait by one, its sockets are reset by the other. */
+const sharedWithKitClient = new Set(["internal/runtime.ts", "internal/net/reset.ts"])
+
+/**
+ * The test kit's client parses responses by code of its own: a fault of the server's parser or writer would be invisible
+ * to a client that shares it. So it imports no internal module of the server but the few that have nothing to do with
+ * messages, not even a type, and reaches the server's codec by no chain of value imports.
+ */
+export const checkKitClient = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> => {
+  const edges = valueEdges(sources)
+  return sources
+    .filter(({ path }) => isKitClient(path))
+    .flatMap((source) => {
+      const direct = importsOf(source).flatMap((ref) => {
+        const target = targetOf(source.path, ref.specifier)
+        const isForbidden =
+          isServerCodec(target) || (target.startsWith("internal/") && !sharedWithKitClient.has(target))
+        return isRelative(ref.specifier) && isForbidden
+          ? [`${at(source, ref)} imports src/${target}: the test kit's client shares no code with the server`]
+          : []
+      })
+      const chain = chainTo(edges, source.path, isServerCodec)
+      return chain === undefined || direct.length > 0
+        ? direct
+        : [`src/${source.path} reaches the server's codec: ${chain.join(" -> ")}`]
+    })
 }
 
 /** No file reaches itself by value imports. */

@@ -1,6 +1,9 @@
 /** What three clients of Node's say of an answer, in a few words. */
 import * as Http from "node:http"
 import { text } from "node:stream/consumers"
+import { HttpBody, HttpClientRequest } from "@effect/platform"
+import { Effect, Either } from "effect"
+import type { TestServer } from "effect-asynchttpserver/testing"
 import * as Undici from "undici"
 
 /** What was asked for, and how far the answer has come. */
@@ -44,11 +47,26 @@ const byNode: Client = (asking) =>
     request.end(asking.body)
   })
 
-export const clients: Readonly<Record<string, Client>> = {
+export const clients = {
   fetch: byFetch,
   "undici.request": byUndici,
   "node:http": byNode
-}
+} as const satisfies Readonly<Record<string, Client>>
+
+/** The kit's own client of a server. */
+export const kitClientOf =
+  ({ client }: TestServer.TestServer): Client =>
+  async ({ body, onStatus, signal }) => {
+    const request =
+      body === undefined ? HttpClientRequest.get("/") : HttpClientRequest.post("/", { body: HttpBody.uint8Array(body) })
+    const content = Effect.flatMap(client.execute(request), (response) => {
+      onStatus(response.status)
+      return response.text
+    })
+    const result = await Effect.runPromise(Effect.either(content), { signal })
+    if (Either.isLeft(result)) throw result.left
+    return result.right
+  }
 
 /** The code of an error or of what caused it, or else its name: what programs look at. */
 export const codeOf = (error: unknown): string => {

@@ -6,8 +6,10 @@ import { nextTurn } from "../../src/internal/runtime.js"
 import type { Connection } from "../../src/Listener.js"
 import { ConnectionPool } from "../../src/testing/internal/client/clientConnection.js"
 import { kitClient } from "../../src/testing/internal/client/kitClient.js"
-import { ResponseReader, type Step } from "../../src/testing/internal/client/responseReader.js"
+import type { RequestContext } from "../../src/testing/internal/client/responseHead.js"
 import { Network } from "../../src/testing/internal/network.js"
+import { codeOf } from "./clients.js"
+import { type Accepted, accepted, type Rejected, rejected, truncated } from "./responses.js"
 
 /** A connection, as the server that a test plays sees it. */
 interface Seen {
@@ -69,98 +71,14 @@ const later = Effect.repeatN(nextTurn, 10)
 const failureOf = (client: HttpClient.HttpClient) =>
   Effect.flip(Effect.flatMap(client.get(url), (response) => response.text))
 
-const responses = {
-  length: ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a:  2 \r\n\r\nHello", 200, "Hello"],
-  chunked: [
-    "HTTP/1.1 201 \r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nHel\r\n2\r\nlo\r\n0\r\nX-T: 1\r\n\r\n",
-    201,
-    "Hello"
-  ],
-  "without a body": ["HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204, ""],
-  "not modified": ["HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", 304, ""],
-  "without a reason": ["HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200, ""],
-  "behind interim ones": [
-    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-    200,
-    "hi"
-  ]
-} as const
+const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a:  2 \r\n\r\nHello"
 
-const stepsOf = (reader: ResponseReader, method: string): ReadonlyArray<Exclude<Step, "NeedMore">> => {
-  const steps: Array<Exclude<Step, "NeedMore">> = []
-  for (;;) {
-    const step = reader.next(method)
-    if (step === "NeedMore") return steps
-    steps.push(step)
-    if (step._tag === "End" || step._tag === "Broken") return steps
-  }
-}
-
-const read = (pieces: ReadonlyArray<string>, method = "GET") => {
-  const reader = new ResponseReader()
-  const steps = pieces.flatMap((piece) => {
-    reader.feed(Buffer.from(piece, "latin1"))
-    return stepsOf(reader, method)
-  })
-  return {
-    reader,
-    head: steps.find((step) => step._tag === "Head"),
-    body: steps.map((step) => (step._tag === "Body" ? step.bytes.toString("latin1") : "")).join(""),
-    last: steps.at(-1)
-  }
-}
-
-describe("a response is read", () => {
-  for (const [name, [text, status, body]] of Object.entries(responses)) {
-    it(`${name}, wherever it is split`, () => {
-      for (let at = 0; at <= text.length; at++) {
-        const { reader, ...seen } = read([text.slice(0, at), text.slice(at)])
-        expect([seen.head?.status, seen.body, seen.last?._tag, reader.hasRest]).toStrictEqual([
-          status,
-          body,
-          "End",
-          false
-        ])
-      }
-      expect(read(Array.from(text))).toMatchObject({ head: { status }, body, last: { _tag: "End" } })
-    })
-  }
-
-  it("with its headers in lower case, joined", () => {
-    expect(read([responses.length[0]]).head?.headers).toStrictEqual({ "content-length": "5", "x-a": "1, 2" })
-  })
-
-  it("to HEAD without the body it announces", () => {
-    expect(read(["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"], "HEAD").last?._tag).toBe("End")
-  })
-
-  it("and says whether another may follow", () => {
-    const isKept = (line: string, fields: string) => read([`HTTP/1.${line}\r\n${fields}\r\n`]).head?.isKept
-    expect(isKept("1 200 OK", "Content-Length: 0\r\n")).toBe(true)
-    expect(isKept("1 200 OK", "Content-Length: 0\r\nConnection: x, Close\r\n")).toBe(false)
-    expect(isKept("0 200 OK", "Content-Length: 0\r\n")).toBe(false)
-    expect(isKept("0 200 OK", "Content-Length: 0\r\nConnection: keep-alive\r\n")).toBe(true)
-    expect(isKept("1 200 OK", "")).toBe(false)
-  })
-
-  it.each([
-    ["garbage", "HPE_INVALID_CONSTANT"],
-    ["HTTP/1.1 2x0 OK\r\n", "HPE_INVALID_CONSTANT"],
-    ["HTTP/1.1 200 OK\r\nbad header: x\r\n\r\n", "HPE_INVALID_HEADER_TOKEN"],
-    ["HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "HPE_INVALID_CONTENT_LENGTH"],
-    ["HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "HPE_INVALID_CONTENT_LENGTH"],
-    ["HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "HPE_INVALID_CONTENT_LENGTH"],
-    ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HPE_INVALID_CHUNK_SIZE"],
-    [`HTTP/1.1 200 OK\r\nA: ${"x".repeat(70_000)}`, "HPE_HEADER_OVERFLOW"]
-  ])("and refused: %j", (text, code) => {
-    expect(read([text]).last).toMatchObject({ _tag: "Broken", code })
-  })
-})
+const chunkedHello = "HTTP/1.1 201 \r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nHel\r\n2\r\nlo\r\n0\r\nX-T: 1\r\n\r\n"
 
 describe("the client in memory", () => {
   it.scoped("says what Node's says", () =>
     Effect.gen(function* () {
-      const { all, client } = yield* answering(responses.length[0])
+      const { all, client } = yield* answering(hello)
       const requests = [
         HttpClientRequest.get(url, { headers: { "X-A": "1" } }),
         HttpClientRequest.post("http://a:b%20c@example/", {}),
@@ -186,7 +104,7 @@ describe("the client in memory", () => {
     Effect.gen(function* () {
       const ends = /(0\r\n\r\n|abcd|--\r\n)$/
       const { all, client } = yield* playing((seen) => {
-        if (ends.test(seen.text)) seen.connection.write([responses.length[0]])
+        if (ends.test(seen.text)) seen.connection.write([hello])
       })
       const stream = Stream.make("ab", "", "cd").pipe(Stream.encodeText)
       const send = (body: HttpBody.HttpBody) => client.execute(HttpClientRequest.post(url, { body }))
@@ -224,7 +142,7 @@ describe("the client in memory", () => {
 
   it.scoped("sends nothing that would be another field", () =>
     Effect.gen(function* () {
-      const { all, client } = yield* answering(responses.length[0])
+      const { all, client } = yield* answering(hello)
       const error = yield* Effect.flip(client.get(url, { headers: { "x-a": "1\r\nx-b: 2" } }))
       expect(error).toMatchObject({ reason: "Encode", cause: { code: "ERR_INVALID_CHAR" } })
       expect(all).toStrictEqual([])
@@ -273,7 +191,7 @@ describe("the client in memory", () => {
 
   it.scoped("takes a connection again, one for each request at a time, and none that has ended", () =>
     Effect.gen(function* () {
-      const { all, client } = yield* answering(responses.chunked[0])
+      const { all, client } = yield* answering(chunkedHello)
       const get = Effect.flatMap(client.get(url), (response) => response.text)
       yield* get
       yield* get
@@ -289,12 +207,60 @@ describe("the client in memory", () => {
     })
   )
 
-  it.scoped("does not go on with what it was not sent for", () =>
+  it.scoped.each(["GET", "HEAD"] as const)(
+    "fails a %s whose response is followed by data in the same event",
+    (method) =>
+      Effect.gen(function* () {
+        const { all, client } = yield* answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "Hello, World")
+        const error = yield* Effect.flip(client.execute(HttpClientRequest.make(method)(url)))
+        expect(error).toMatchObject({ reason: "Transport", cause: { code: "HPE_INVALID_CONSTANT" } })
+        yield* later
+        expect(all[0]?.end).toBe("Closed")
+      })
+  )
+
+  it.scoped("fails a stream at its end, if it is followed by data", () =>
     Effect.gen(function* () {
-      const { all, client } = yield* answering(`${responses.length[0]}HTTP/1.1 200 OK\r\n`)
-      expect(yield* Effect.flatMap(client.get(url), (response) => response.text)).toBe("Hello")
-      yield* later
-      expect(all[0]?.end).toBe("Closed")
+      const { all, client } = yield* answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHe")
+      const response = yield* client.get(url)
+      all[0]?.connection.write(["llo!"])
+      const seen: Array<string> = []
+      const error = yield* Effect.flip(
+        Stream.runForEach(response.stream, (bytes) => Effect.sync(() => seen.push(Buffer.from(bytes).toString())))
+      )
+      expect(seen.join("")).toBe("Hello")
+      expect(error).toMatchObject({ reason: "Decode", cause: { code: "HPE_INVALID_CONSTANT" } })
+    })
+  )
+
+  it.scoped(
+    "fails the next request, if data comes while none is pending, and the one after it has a new connection",
+    () =>
+      Effect.gen(function* () {
+        const { all, client } = yield* answering(hello)
+        yield* client.get(url)
+        all[0]?.connection.write(["HTTP/1.1 408 Request Timeout\r\n\r\n"])
+        yield* later
+        expect(all[0]?.end).toBe("Closed")
+        const error = yield* Effect.flip(client.get(url))
+        expect(error).toMatchObject({ reason: "Transport", cause: { code: "HPE_INVALID_CONSTANT" } })
+        expect(String(error.cause)).toBe(
+          'Error: Parse Error: Data that no request has asked for: "HTTP/1.1 408 Request Timeout\\r\\n\\r\\n"'
+        )
+        expect(all.length).toBe(1)
+        expect((yield* client.get(url)).status).toBe(200)
+      })
+  )
+
+  it.scoped("switches to a protocol that it has offered, and fails if it has not", () =>
+    Effect.gen(function* () {
+      const { client } = yield* playing(({ connection }) => {
+        connection.write(["HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nHello"])
+        connection.end()
+      })
+      const headers = { connection: "upgrade", upgrade: "echo" }
+      expect(yield* Effect.flatMap(client.get(url, { headers }), (response) => response.text)).toBe("Hello")
+      expect(yield* Effect.flip(client.get(url))).toMatchObject({ cause: { code: "HPE_INVALID_STATUS" } })
     })
   )
 
@@ -381,7 +347,7 @@ describe("the client in memory", () => {
   it.scoped("leaves with its pool", () =>
     Effect.gen(function* () {
       const { all, client, pool } = yield* playing(({ connection, text }) => {
-        if (!text.includes("silent")) connection.write([responses.length[0]])
+        if (!text.includes("silent")) connection.write([hello])
       })
       yield* client.get(url)
       const silent = yield* Effect.fork(Effect.flip(client.get("http://127.0.0.1:1/silent")))
@@ -391,5 +357,41 @@ describe("the client in memory", () => {
       yield* later
       expect(all.map(({ end }) => end)).toStrictEqual(["Closed"])
     })
+  )
+})
+
+/** What the client makes of a response after which its connection ends: its status and content, or the code of an error. */
+const verdictOf = (text: string, { method = "GET", upgrade }: Partial<RequestContext> = {}) =>
+  Effect.gen(function* () {
+    const { client } = yield* playing(({ connection }) => {
+      connection.write([text])
+      connection.end()
+    })
+    const headers = upgrade === undefined ? {} : { connection: "upgrade", upgrade }
+    const request = HttpClientRequest.make(method === "HEAD" ? "HEAD" : "GET")(url, { headers })
+    return yield* client.execute(request).pipe(
+      Effect.flatMap((response) =>
+        Effect.map(response.arrayBuffer, (bytes) => `${response.status} ${Buffer.from(bytes).toString("latin1")}`)
+      ),
+      Effect.catchAll(({ cause }) => Effect.succeed(codeOf(cause)))
+    )
+  })
+
+describe("the client in memory has the verdict of its parser", () => {
+  // CONNECT is no method of the platform's clients.
+  const isAsked = ({ request }: Accepted | Rejected): boolean => request?.method !== "CONNECT"
+
+  it.scoped.each(accepted.filter(isAsked))("$title", (row) =>
+    Effect.map(verdictOf(row.text, row.request), (verdict) =>
+      expect(verdict).toBe(`${row.status ?? 200} ${row.body ?? "Hello"}`)
+    )
+  )
+
+  it.scoped.each(rejected.filter(isAsked))("$title", ({ code, invalid, request, valid }) =>
+    Effect.map(verdictOf(valid + invalid, request), (verdict) => expect(verdict).toBe(code))
+  )
+
+  it.scoped.each(truncated)("$title", ({ text }) =>
+    Effect.map(verdictOf(text), (verdict) => expect(verdict).toBe("ECONNRESET"))
   )
 })

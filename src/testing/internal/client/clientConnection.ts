@@ -1,153 +1,177 @@
 /**
- * A client's connection, with one exchange at a time, and the pool in which it waits for the next one.
+ * A client's connection, with one request at a time, and the pool of a client's connections.
  *
  * @internal
  */
-import { Answer, type Source } from "./answer.js"
+import { systemError } from "../memorySocket.js"
 import type { ClientEnd, ClientLink } from "./clientLink.js"
-import { type Broken, ResponseReader } from "./responseReader.js"
+import type { ParseError } from "./parseError.js"
+import { ResponseBody, type ResponseSource } from "./responseBody.js"
+import type { RequestContext } from "./responseHead.js"
+import { ResponseParser } from "./responseParser.js"
 
-/** An error of Node's own, with the code that it gives. */
-const coded = (message: string, code: string): Error => Object.assign(new Error(message), { code })
+/** An error with the message and the code that Node's client gives it. */
+const nodeError = (message: string, code: string): Error => Object.assign(new Error(message), { code })
 
-const parseError = ({ code, saw }: Broken): Error => coded(`Parse Error: ${JSON.stringify(saw)}`, code)
+const parseFailure = ({ actual, code, reason }: ParseError): Error =>
+  Object.assign(nodeError(`Parse Error: ${reason}: ${JSON.stringify(actual)}`, code), { reason })
 
-const hungUp = (): Error => coded("socket hang up", "ECONNRESET")
+const hungUp = (): Error => nodeError("socket hang up", "ECONNRESET")
 
-const unasked = (): Error => new Error("the server sends what it was not asked for")
+const aborted = (): Error => nodeError("aborted", "ECONNRESET")
 
-/** Who waits for an answer. */
-export interface Asking {
-  readonly method: string
-  readonly onHead: (answer: Answer) => void
+/** A request whose response is awaited. */
+export interface PendingRequest extends RequestContext {
+  /** Called with the response once its head has been received. */
+  readonly onResponse: (response: ResponseBody) => void
+  /** Called instead if there is no response. */
   readonly onFailure: (error: Error) => void
-  /** Nothing more comes of it, and nothing more is read of what it sends. */
-  readonly onOver: () => void
+  /** Called last: neither side sends more of this exchange. */
+  readonly onEnd: () => void
 }
 
-export class ClientConnection implements ClientEnd, Source {
-  private readonly reader = new ResponseReader()
-  private asking: Asking | undefined
-  private answer: Answer | undefined
+export class ClientConnection implements ClientEnd, ResponseSource {
+  private readonly parser = new ResponseParser()
+  private pending: PendingRequest | undefined
+  private response: ResponseBody | undefined
+  private isHandedOver = false
   private isSending = false
-  private isKept = true
-  private isGone = false
+  private keepAlive = true
+  private isClosed = false
 
   constructor(
     private readonly link: ClientLink,
     private readonly pool: ConnectionPool
   ) {}
 
-  /** Whether it may be asked: its server has not ended it, though the word of that may be on its way. */
+  /** Whether it takes another request: the server has neither ended it nor sent anything unread. */
   get isUsable(): boolean {
-    return !this.isGone && this.link.ending === "Open" && this.link.unread === 0
+    return !this.isClosed && this.link.ending === "Open" && this.link.unread === 0
   }
 
   get remote(): ClientLink["local"] {
     return this.link.local
   }
 
-  /** Asks; `sent` says when all of it has been sent. */
-  ask(asking: Asking, isKept: boolean): void {
-    this.asking = asking
-    this.answer = undefined
-    this.isKept = isKept
+  /** Begins an exchange; `sent` ends its request. */
+  begin(pending: PendingRequest, keepAlive: boolean): void {
+    this.parser.begin(pending)
+    this.pending = pending
+    this.response = undefined
+    this.isHandedOver = false
+    this.keepAlive = keepAlive
     this.isSending = true
   }
 
   send(bytes: Buffer, done: () => void = () => {}): void {
-    if (this.isGone) done()
+    if (this.isClosed) done()
     else this.link.send(bytes, done)
   }
 
   sent(): void {
     this.isSending = false
-    if (this.asking === undefined) this.free()
+    if (this.pending === undefined) this.release()
   }
 
   deliver(): void {
     const { link } = this
-    if (this.isGone || this.answer?.isFull === true) return
+    if (this.isClosed || this.response?.isFull === true) return
     if (link.unread > 0) {
       this.received(link.take())
       if (link.ending !== "Open") link.look()
-    } else if (link.ending === "RST") this.fail(link.failure())
+    } else if (link.ending === "RST") this.lost(link.failure())
     else if (link.ending === "FIN") this.ended()
   }
 
-  readOn(): void {
+  resume(): void {
     if (this.link.unread > 0 || this.link.ending !== "Open") this.link.look()
   }
 
-  reset(why: () => Error): void {
-    this.gone("RST", why)
+  reset(cause: () => Error): void {
+    this.close("RST", cause)
   }
 
   private received(bytes: Buffer): void {
+    const { parser } = this
     this.pool.onDelivered()
-    this.reader.feed(bytes)
-    while (this.asking !== undefined) {
-      const step = this.reader.next(this.asking.method)
-      if (step === "NeedMore") return
+    parser.feed(bytes)
+    let isComplete = false
+    for (let step = parser.next(); step !== "NeedMore"; step = parser.next()) {
       switch (step._tag) {
         case "Head":
-          this.isKept &&= step.isKept
-          this.answer = new Answer(step, this)
-          this.asking.onHead(this.answer)
+          this.keepAlive &&= step.keepAlive
+          this.response = new ResponseBody(step, this)
           break
-        case "Body":
-          this.answer?.add(step.bytes)
+        case "Content":
+          this.response?.add(step.bytes)
           break
         case "End":
-          this.finish()
+          isComplete = true
           break
-        case "Broken":
-          this.fail(parseError(step))
+        case "ParseError":
+          this.rejected(step, isComplete)
+          return
       }
     }
-    // What nobody has asked for.
-    if (this.reader.hasRest) this.gone("RST", unasked)
+    this.handOver()
+    if (isComplete) this.complete()
   }
 
-  private finish(): void {
-    const { asking } = this
-    this.asking = undefined
-    this.answer?.finish("Whole")
-    this.answer = undefined
-    if (!this.isKept) this.gone("FIN", hungUp)
-    else if (!this.isSending) this.free()
-    asking?.onOver()
+  /**
+   * The response is handed over after all bytes that came with it: what follows a complete response fails its request,
+   * also where nothing reads the content, as after HEAD.
+   */
+  private rejected(error: ParseError, isComplete: boolean): void {
+    const cause = (): Error => parseFailure(error)
+    if (this.pending === undefined) this.pool.reject(cause())
+    else if (!isComplete) this.handOver()
+    this.close("RST", cause)
   }
 
-  private free(): void {
-    if (!this.isGone) this.pool.free(this)
+  private handOver(): void {
+    if (this.response === undefined || this.isHandedOver) return
+    this.isHandedOver = true
+    this.pending?.onResponse(this.response)
+  }
+
+  private complete(): void {
+    const { pending, response } = this
+    this.pending = undefined
+    this.response = undefined
+    response?.finish("Complete")
+    if (!this.keepAlive) this.close("FIN", hungUp)
+    else if (!this.isSending) this.release()
+    pending?.onEnd()
+  }
+
+  private release(): void {
+    if (!this.isClosed) this.pool.release(this)
   }
 
   /** The server has sent FIN. */
   private ended(): void {
-    if (this.asking === undefined) this.gone("FIN", hungUp)
-    else if (this.reader.isUntilClose) this.finish()
-    else this.fail(hungUp())
+    if (this.pending === undefined) this.close("FIN", hungUp)
+    else if (this.parser.finish() !== undefined) this.complete()
+    else this.lost(hungUp())
   }
 
-  private fail(error: Error): void {
-    // Behind a head Node says only that it was aborted, whatever has happened; but for what its parser refuses.
-    const isOwn = this.answer === undefined || error.message.startsWith("Parse")
-    this.gone("RST", () => (isOwn ? error : coded("aborted", "ECONNRESET")))
+  /** The connection has ended before the response: after its head, Node reports only that it was aborted. */
+  private lost(error: Error): void {
+    this.close("RST", () => (this.isHandedOver ? aborted() : error))
   }
 
-  /** An error costs a stack trace: it is made for whoever is told of it. */
-  private gone(how: "FIN" | "RST", why: () => Error): void {
-    if (this.isGone) return
-    this.isGone = true
+  /** The cause is made only if there is a request to fail: an error costs a stack trace. */
+  private close(how: "FIN" | "RST", cause: () => Error): void {
+    if (this.isClosed) return
+    this.isClosed = true
     this.link.clientGone(how)
     this.pool.forget(this)
-    const { answer, asking } = this
-    this.asking = undefined
-    if (asking === undefined) return
-    if (answer === undefined) asking.onFailure(why())
-    else answer.finish(why())
-    asking.onOver()
+    const { pending, response } = this
+    this.pending = undefined
+    if (pending === undefined) return
+    if (this.isHandedOver) response?.finish(cause())
+    else pending.onFailure(cause())
+    pending.onEnd()
   }
 }
 
@@ -155,16 +179,20 @@ export class ClientConnection implements ClientEnd, Source {
 export class ConnectionPool {
   private readonly open = new Set<ClientConnection>()
   private idle: Array<ClientConnection> = []
+  private rejected: Error | undefined
 
   constructor(
-    /** A connection with that end, unless nobody listens. */
+    /** Makes a connection for an end; false if nothing listens on the port. */
     private readonly dial: (endOf: (link: ClientLink) => ClientEnd) => boolean,
-    /** Told of bytes that have arrived. */
+    /** Called when bytes have arrived. */
     readonly onDelivered: () => void
   ) {}
 
-  /** One that is idle, else a new one; nothing, where nobody listens. */
-  take(): ClientConnection | undefined {
+  /** An idle connection, or a new one; an error if there can be none, or if a server has sent what was not asked for. */
+  take(): ClientConnection | Error {
+    const { rejected } = this
+    this.rejected = undefined
+    if (rejected !== undefined) return rejected
     for (let last = this.idle.pop(); last !== undefined; last = this.idle.pop()) {
       if (last.isUsable) return last
     }
@@ -174,11 +202,17 @@ export class ConnectionPool {
       this.open.add(made)
       return made
     })
-    return isOpen ? made : undefined
+    return isOpen && made !== undefined ? made : systemError("ECONNREFUSED", "connect")
   }
 
-  free(connection: ClientConnection): void {
+  /** Makes a connection available to the next request. */
+  release(connection: ClientConnection): void {
     this.idle.push(connection)
+  }
+
+  /** Fails the next request: data has arrived on a connection without one, which fails none otherwise. */
+  reject(error: Error): void {
+    this.rejected ??= error
   }
 
   forget(connection: ClientConnection): void {

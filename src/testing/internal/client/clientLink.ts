@@ -1,32 +1,32 @@
 /**
- * What a client's connection needs of whatever carries its bytes: a link in memory, or a socket.
+ * The transport of a client's connection: a link in memory, or a socket.
  *
  * @internal
  */
 import type * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"
 
-/** What takes the bytes at the client's end. */
+/** The client's end, which receives the bytes. */
 export interface ClientEnd {
-  /** Takes what the server has sent, as far as somebody reads. */
+  /** Takes what the server has sent, unless the reader of a response has to make room first. */
   readonly deliver: () => void
 }
 
 export interface ClientLink {
   /** The server's address. */
   readonly local: Option.Option<Address>
-  /** Bytes that have come and that nobody has taken. */
+  /** Bytes that have been received and not taken. */
   readonly unread: number
-  /** How it has ended, behind those bytes. */
+  /** How the server has ended it, after those bytes. */
   readonly ending: "Open" | "FIN" | "RST"
-  /** What it has ended by, other than FIN. */
+  /** The error of a connection that was reset. */
   readonly failure: () => Error
-  /** All that is unread, in one piece; the server may send on. */
+  /** Takes all unread bytes as one piece, after which the server may send more. */
   readonly take: () => Buffer
-  /** Delivers once more, in an event of its own. */
+  /** Calls `deliver` again, in a later turn of the event loop. */
   readonly look: () => void
-  /** `done` when more may be sent, also when nothing can be any more. */
+  /** Sends bytes; `done` is called when more may be sent, or when the connection has ended. */
   readonly send: (bytes: Buffer, done: () => void) => void
-  /** The client leaves: behind what it has sent, or at once. */
+  /** Ends the connection from the client's side: after what it has sent, or at once. */
   readonly clientGone: (how: "FIN" | "RST") => void
 }

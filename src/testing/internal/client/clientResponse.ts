@@ -1,5 +1,5 @@
 /**
- * An answer, as clients of `@effect/platform` see it.
+ * A response, as clients of `@effect/platform` see it.
  *
  * @internal
  */
@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Answer } from "./answer.js"
+import type { ResponseBody } from "./responseBody.js"
 
 type ResponseError = HttpClientError.ResponseError
 
@@ -23,25 +23,25 @@ export class ClientResponse extends Inspectable.Class implements HttpClientRespo
   readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly headers: Headers.Headers
-  private baked: Cookies.Cookies | undefined
+  private parsedCookies: Cookies.Cookies | undefined
 
   constructor(
     readonly request: HttpClientRequest.HttpClientRequest,
-    private readonly answer: Answer,
+    private readonly body: ResponseBody,
     readonly remoteAddress: Option.Option<string>
   ) {
     super()
-    // They are in lower case, and nobody else's.
-    this.headers = Headers.unsafeFromRecord(answer.head.headers)
+    // The names are in lower case, and nothing else has the record.
+    this.headers = Headers.unsafeFromRecord(body.head.headers)
   }
 
   get status(): number {
-    return this.answer.head.status
+    return this.body.head.status
   }
 
   get cookies(): Cookies.Cookies {
-    this.baked ??= Cookies.fromSetCookie(this.answer.head.setCookies)
-    return this.baked
+    this.parsedCookies ??= Cookies.fromSetCookie(this.body.head.setCookies)
+    return this.parsedCookies
   }
 
   private readonly failed = (cause: unknown): ResponseError =>
@@ -49,10 +49,7 @@ export class ClientResponse extends Inspectable.Class implements HttpClientRespo
 
   private get whole(): Effect.Effect<Buffer, ResponseError> {
     return Effect.flatMap(HttpIncomingMessage.MaxBodySize, (most) =>
-      Effect.mapError(
-        this.answer.whole(Option.isSome(most) ? Number(most.value) : Number.POSITIVE_INFINITY),
-        this.failed
-      )
+      Effect.mapError(this.body.whole(Option.isSome(most) ? Number(most.value) : Number.POSITIVE_INFINITY), this.failed)
     )
   }
 
@@ -86,14 +83,14 @@ export class ClientResponse extends Inspectable.Class implements HttpClientRespo
   }
 
   get stream(): Stream.Stream<Uint8Array, ResponseError> {
-    const pieces = Effect.matchEffect(this.answer.pieces, {
+    const pieces = Effect.matchEffect(this.body.nextPieces, {
       onFailure: (error) => Effect.fail(Option.some(this.failed(error))),
       onSuccess: (parts) =>
         parts.length === 0 ? Effect.fail(Option.none()) : Effect.succeed(Chunk.unsafeFromArray(parts))
     })
     return Stream.ensuring(
       Stream.repeatEffectChunkOption(pieces),
-      Effect.sync(() => this.answer.leave())
+      Effect.sync(() => this.body.cancel())
     )
   }
 

@@ -1,7 +1,7 @@
 /**
- * The client of a test server: requests as bytes into the connection, answers out of what comes back.
+ * The client of a test server: sends requests over the connections of a pool, and reads their responses.
  *
- * It says and reports what Node's client does, for less work, and is the same in memory and over loopback.
+ * It sends and reports what Node's client does, for less work, and is the same in memory and over loopback.
  *
  * @internal
  */
@@ -13,15 +13,14 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { partsOf } from "../../../internal/lists.js"
 import { isUint8Array } from "../../../internal/realm.js"
 import { Signal } from "../../../internal/runtime.js"
-import { systemError } from "../memorySocket.js"
-import type { Answer } from "./answer.js"
-import type { Asking, ClientConnection, ConnectionPool } from "./clientConnection.js"
+import type { ClientConnection, ConnectionPool, PendingRequest } from "./clientConnection.js"
 import { ClientResponse } from "./clientResponse.js"
 import { encodeForm } from "./formBody.js"
+import { listMembers } from "./grammar.js"
 import { headOf, type Length, unsendable } from "./requestHead.js"
+import type { ResponseBody } from "./responseBody.js"
 
 type Request = HttpClientRequest.HttpClientRequest
 type Headers = Readonly<Record<string, string>>
@@ -37,27 +36,28 @@ const failed = (request: Request, reason: RequestError["reason"], cause: unknown
 const aborted = (): Error =>
   Object.assign(new Error("The operation was aborted"), { name: "AbortError", code: "ABORT_ERR" })
 
-/** One request on its way, and who waits for its answer. */
-class Asked implements Asking {
-  private answer: Answer | undefined
+/** One request on a connection, and its response. */
+class ClientExchange implements PendingRequest {
+  private result: ResponseBody | undefined
   private failure: Error | undefined
-  private isOver = false
-  private resume: ((effect: Effect.Effect<Answer, Error>) => void) | undefined
-  private readonly over = new Signal()
+  private hasEnded = false
+  private resume: ((effect: Effect.Effect<ResponseBody, Error>) => void) | undefined
+  private readonly end = new Signal()
   private readonly onAbort = (): void => this.connection.reset(aborted)
 
   constructor(
     readonly method: string,
+    readonly upgrade: string | undefined,
     readonly connection: ClientConnection,
     private readonly signal: AbortSignal
   ) {
-    // Also behind the answer: who gives up its body says so by this signal.
+    // Until the end of the content: a caller that gives it up aborts by this signal too.
     signal.addEventListener("abort", this.onAbort)
   }
 
-  onHead(answer: Answer): void {
-    this.answer = answer
-    this.resume?.(Effect.succeed(answer))
+  onResponse(response: ResponseBody): void {
+    this.result = response
+    this.resume?.(Effect.succeed(response))
   }
 
   onFailure(error: Error): void {
@@ -65,23 +65,23 @@ class Asked implements Asking {
     this.resume?.(Effect.fail(error))
   }
 
-  onOver(): void {
-    this.isOver = true
+  onEnd(): void {
+    this.hasEnded = true
     this.signal.removeEventListener("abort", this.onAbort)
-    this.over.wake()
+    this.end.wake()
   }
 
-  /** The answer, once its head is there; who is interrupted meanwhile leaves the server. */
-  readonly answered: Effect.Effect<Answer, Error> = Effect.async<Answer, Error>((resume) => {
+  /** The response, once its head has been received. Interruption before resets the connection. */
+  readonly response: Effect.Effect<ResponseBody, Error> = Effect.async<ResponseBody, Error>((resume) => {
     if (this.failure !== undefined) resume(Effect.fail(this.failure))
-    else if (this.answer !== undefined) resume(Effect.succeed(this.answer))
+    else if (this.result !== undefined) resume(Effect.succeed(this.result))
     else this.resume = resume
     return Effect.sync(() => this.connection.reset(aborted))
   })
 
-  /** Nothing that is sent is read any more. */
+  /** Waits until the server reads nothing more of the request. */
   readonly ended: Effect.Effect<void> = Effect.suspend(() =>
-    this.isOver ? Effect.void : Effect.zipRight(this.over.waitOrLeave(), this.ended)
+    this.hasEnded ? Effect.void : Effect.zipRight(this.end.waitOrLeave(), this.ended)
   )
 
   send(bytes: Buffer): Effect.Effect<void> {
@@ -89,15 +89,15 @@ class Asked implements Asking {
   }
 }
 
-/** Sends a head, on a connection of the pool. */
-const begun = (
+/** Sends a head on a connection of the pool. */
+const beginExchange = (
   pool: ConnectionPool,
   request: Request,
   headers: Headers,
   url: URL,
   signal: AbortSignal,
   length: Length
-): Asked | RequestError => {
+): ClientExchange | RequestError => {
   const name = unsendable(headers)
   if (name !== undefined) {
     const cause = new TypeError(`Invalid character in header content [${JSON.stringify(name)}]`)
@@ -105,11 +105,11 @@ const begun = (
   }
   if (signal.aborted) return failed(request, "Transport", aborted())
   const connection = pool.take()
-  if (connection === undefined) return failed(request, "Transport", systemError("ECONNREFUSED", "connect"))
-  const asked = new Asked(request.method, connection, signal)
-  connection.ask(asked, !partsOf((headers.connection ?? "").toLowerCase()).includes("close"))
+  if (connection instanceof Error) return failed(request, "Transport", connection)
+  const exchange = new ClientExchange(request.method, headers.upgrade, connection, signal)
+  connection.begin(exchange, !listMembers(headers.connection).includes("close"))
   connection.send(Buffer.from(headOf(request, headers, url, length), "latin1"))
-  return asked
+  return exchange
 }
 
 const bytesOf = (body: unknown): Buffer | undefined => {
@@ -118,7 +118,7 @@ const bytesOf = (body: unknown): Buffer | undefined => {
   return undefined
 }
 
-/** What is streamed, in its framing. */
+/** A stream with the framing of its content. */
 const framedStream = (stream: Stream.Stream<Uint8Array, unknown>, isChunked: boolean): typeof stream => {
   if (!isChunked) return stream
   const chunks = Stream.filterMap(stream, (piece) =>
@@ -139,7 +139,7 @@ export class MissingPackage extends Data.TaggedError("MissingPackage")<{ readonl
 /** Makes the client of other URLs. */
 export type Elsewhere = Effect.Effect<HttpClient.HttpClient, MissingPackage>
 
-/** The client of the pool's server; URLs that it cannot reach are another's. */
+/** The client of the pool's server. URLs of other schemes than `http:` are requested by another client. */
 export const kitClient = (pool: ConnectionPool, elsewhere: Elsewhere): HttpClient.HttpClient =>
   HttpClient.make((request, url, signal) => {
     if (url.protocol !== "http:") {
@@ -151,22 +151,22 @@ export const kitClient = (pool: ConnectionPool, elsewhere: Elsewhere): HttpClien
         false
       )
     }
-    const responseOf = (asked: Asked): Effect.Effect<HttpClientResponse.HttpClientResponse, RequestError> =>
-      Effect.mapBoth(asked.answered, {
+    const responseOf = (exchange: ClientExchange): Effect.Effect<HttpClientResponse.HttpClientResponse, RequestError> =>
+      Effect.mapBoth(exchange.response, {
         onFailure: (cause) => failed(request, "Transport", cause),
-        onSuccess: (answer) =>
+        onSuccess: (body) =>
           new ClientResponse(
             request,
-            answer,
-            Option.map(asked.connection.remote, ({ hostname }) => hostname)
+            body,
+            Option.map(exchange.connection.remote, ({ hostname }) => hostname)
           )
       })
     const sendWhole = (headers: Headers, bytes: Buffer) => {
-      const asked = begun(pool, request, headers, url, signal, bytes.length)
-      if (HttpClientError.isHttpClientError(asked)) return Effect.fail(asked)
-      if (bytes.length > 0) asked.connection.send(bytes)
-      asked.connection.sent()
-      return responseOf(asked)
+      const exchange = beginExchange(pool, request, headers, url, signal, bytes.length)
+      if (HttpClientError.isHttpClientError(exchange)) return Effect.fail(exchange)
+      if (bytes.length > 0) exchange.connection.send(bytes)
+      exchange.connection.sent()
+      return responseOf(exchange)
     }
     const { body, headers } = request
     switch (body._tag) {
@@ -189,24 +189,24 @@ export const kitClient = (pool: ConnectionPool, elsewhere: Elsewhere): HttpClien
         )
       }
       case "Stream": {
-        const asked = begun(pool, request, headers, url, signal, body.contentLength ?? "Chunked")
-        if (HttpClientError.isHttpClientError(asked)) return Effect.fail(asked)
+        const exchange = beginExchange(pool, request, headers, url, signal, body.contentLength ?? "Chunked")
+        if (HttpClientError.isHttpClientError(exchange)) return Effect.fail(exchange)
         const isChunked = headers["content-length"] === undefined && body.contentLength === undefined
         const sent = Stream.runForEach(framedStream(body.stream, isChunked), (piece) =>
-          asked.send(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
+          exchange.send(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
         ).pipe(
           Effect.mapError((cause) => failed(request, "Encode", cause)),
-          // What has ended takes no more, and its answer may be there all the same.
-          Effect.raceFirst(asked.ended)
+          // An exchange that has ended takes no more; its response may have come nevertheless.
+          Effect.raceFirst(exchange.ended)
         )
         return Effect.zipRight(
           Effect.zipRight(
             sent,
-            Effect.sync(() => asked.connection.sent())
+            Effect.sync(() => exchange.connection.sent())
           ),
-          responseOf(asked),
+          responseOf(exchange),
           { concurrent: true }
-        ).pipe(Effect.onError(() => Effect.sync(() => asked.connection.reset(aborted))))
+        ).pipe(Effect.onError(() => Effect.sync(() => exchange.connection.reset(aborted))))
       }
     }
   })

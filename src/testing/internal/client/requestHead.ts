@@ -1,18 +1,18 @@
 /**
- * The head of a request as bytes, as Node's client writes it: what the application says, then `Host`, `Connection` and the
- * framing, each unless it has been said.
+ * The head of a request, as Node's client writes it: the application's fields, then `Host`, `Connection` and the framing,
+ * each unless the application has set it.
  *
  * @internal
  */
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 
-/** How many bytes a body has; a stream may not know it. */
+/** The length of a body, or how a stream of unknown length is framed. */
 export type Length = number | "Chunked"
 
-/** Methods of which a request without a body says nothing of its length. */
+/** Methods whose requests have no `Content-Length` if they have no body. */
 const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
 
-/** What no field may have in it: anything else would be another field, or another character. */
+/** Characters that no field value may have: they would begin another field, or be sent as other ones. */
 const forbidden = /[^\t\x20-\x7e\x80-\xff]/
 
 const basic = ({ password, username }: URL): string =>

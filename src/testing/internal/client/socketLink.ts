@@ -1,5 +1,5 @@
 /**
- * A client's connection over TCP. What is sent before it is connected waits in the socket.
+ * A client's connection over TCP. Bytes that are sent before it is connected wait in the socket.
  *
  * @internal
  */
@@ -37,7 +37,7 @@ export class SocketLink implements ClientLink {
       this.client.deliver()
     })
     socket.on("error", (error) => {
-      // Behind the server's end only what is sent fails, which it has already said that it does not read.
+      // After the server's FIN only writing fails, and what is written is not read any more.
       if (this.isEnded) return
       this.error ??= error
       this.client.deliver()
