@@ -1,7 +1,7 @@
 /**
  * The server: it listens, takes connections through the gate of the descriptor budget, and serves each in a fiber.
  *
- * The accept loop stands here in full. Making a server opens nothing; closing its scope stops accepting, ends idle
+ * Making a server opens nothing; closing its scope stops accepting, ends idle
  * connections, lets requests in flight finish for `drainTimeout`, interrupts the rest and destroys every socket. What a
  * connection says and does is not decided here.
  *
@@ -18,15 +18,15 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { type Address, type Domain, toUrl } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { type Answered, OSError, ValueError } from "./Errors.js"
 import type { EndReason } from "./internal/endReason.js"
+import { acceptLoop } from "./internal/net/acceptLoop.js"
 import { ServerConnection } from "./internal/net/connection.js"
 import { GateLog } from "./internal/net/gate.js"
-import { type ConnectionEnd, makeHousehold, type Service } from "./internal/net/household.js"
+import { type ConnectionEnd, makeHousehold } from "./internal/net/household.js"
 import { serviceOf } from "./internal/net/report.js"
 import type { CloseReport } from "./internal/net/roster.js"
 import { Shutdown } from "./internal/net/shutdown.js"
@@ -34,7 +34,6 @@ import { watching } from "./internal/net/watching.js"
 import { isBacklog, limitsOf, said, senselessOf, senses } from "./internal/options.js"
 import { Turn } from "./internal/runtime.js"
 import { timeSourceOf } from "./internal/timeSource.js"
-import { isTransient } from "./internal/transient.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
 import type { Request } from "./Request.js"
@@ -225,10 +224,6 @@ const defaultInterruptTimeout = Duration.seconds(5)
 
 const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
 
-/** Errors of the system that pass are waited out: 10 ms at first, twice as long each time, 1 s at most. */
-const firstPause = 10
-const longestPause = 1000
-
 type Listening = { readonly bound: Listener.Bound; readonly scope: Scope.CloseableScope }
 
 /**
@@ -263,7 +258,7 @@ export const make = (
       wrong === undefined ? options : {}
     const patience = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
     const clock = yield* Effect.clock
-    const gateLog = new GateLog(budget, clock)
+    const accepting = { budget, gateLog: new GateLog(budget, clock), roster, time: timeSourceOf(clock) }
     const turn = new Turn()
     const shutdown = new Shutdown()
     let listening: Listening | undefined
@@ -339,34 +334,6 @@ export const make = (
         )
       })
 
-    /**
-     * The accept loop: a stream of the gate's openings. Each waits until the budget has room, and lasts until it has
-     * none; who arrives meanwhile passes by one comparison, and his requests have fibers of their own, if they need one.
-     */
-    const acceptLoop = <E, R>(
-      bound: Listener.Bound,
-      service: Service<E, R>,
-      assumed: number
-    ): Effect.Effect<never, OSError> => {
-      // With nobody served there is nobody to wait for: whatever is assumed, one goes in.
-      const isOpen = (): boolean => budget.unsafeHasRoom(assumed) || roster.isEmpty
-      const room: Effect.Effect<void> = Effect.suspend(() =>
-        isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), roster.awaitEnd()), room)
-      )
-      const gate = Effect.suspend(() => (isOpen() ? Effect.void : gateLog.closedUntil(room)))
-      let pause = firstPause
-      const opening = bound.admit(isOpen, (connection) => {
-        pause = firstPause
-        new ServerConnection(connection, household, service).open()
-      })
-      const survived = Effect.catchIf(opening, isTransient, (error) => {
-        const waited = timeSourceOf(clock).sleep(pause)
-        pause = Math.min(2 * pause, longestPause)
-        return Effect.zipRight(Effect.logWarning("could not accept a connection", error), waited)
-      })
-      return Stream.repeatEffect(Effect.zipRight(gate, survived)).pipe(Stream.runDrain, Effect.zipRight(Effect.never))
-    }
-
     const serve = <E, R, R2>(
       handler: Handler<E, R>,
       given: ServeOptions & Partial<OnFailure<E, R2>> = {}
@@ -377,6 +344,8 @@ export const make = (
           return new ValueError({ reason: "Option", saw: said("assumedDescriptorsPerRequest", assumed) })
         const ending = Effect.unsafeMakeLatch(false)
         const service = serviceOf(handler, given.onFailure, runtime, ending)
+        const serve = (connection: Listener.Connection): void =>
+          new ServerConnection(connection, household, service).open()
         const isTold = [given.port, given.address, given.domain, given.backlog].some((each) => each !== undefined)
         // Told where to listen, it listens there or says why not; else it takes what is there.
         const opened = inTurn(
@@ -384,7 +353,7 @@ export const make = (
         )
         return Effect.acquireUseRelease(
           shutdown.opening(ending, opened),
-          () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop(bound, service, assumed)),
+          () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop({ ...accepting, bound, assumed, serve })),
           (opened) => {
             // By now the server may have been closed, and may listen again: that is not what was opened here.
             const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void

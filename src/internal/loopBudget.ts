@@ -13,8 +13,7 @@
  *
  * @internal
  */
-import { performance } from "node:perf_hooks"
-import { setImmediate } from "node:timers"
+import { monotonicNow, setImmediate } from "./host.js"
 
 /** Something that continues when the queue comes to it. */
 export interface Continuation {
@@ -86,13 +85,13 @@ class LoopBudget {
   private look(): void {
     this.cost = 0
     if (!this.isArmed) this.begin()
-    else if (performance.now() - this.startedAt >= turnTime) this.isSpent = true
+    else if (monotonicNow() - this.startedAt >= turnTime) this.isSpent = true
   }
 
   /** Measures from now on, and until the immediates of this turn. */
   private begin(): void {
     this.isArmed = true
-    this.startedAt = performance.now()
+    this.startedAt = monotonicNow()
     setImmediate(this.onTurn)
   }
 

@@ -23,7 +23,7 @@ export interface TimeSource {
 }
 
 /** Rounded up: a timer counts whole milliseconds, and cuts the rest off. More than it can count is waited for without end. */
-const hostSleep = (milliseconds: number): Effect.Effect<void> =>
+export const hostSleep = (milliseconds: number): Effect.Effect<void> =>
   Effect.async<void>((resume) => {
     if (milliseconds > maxTimer) return undefined
     const timer = setTimeout(() => resume(Effect.void), Math.ceil(milliseconds))

@@ -203,8 +203,13 @@ const isServerCodec = (path: string): boolean =>
   path === "internal/lists.ts" ||
   /^(RequestParser|ResponseWriter)\.ts$/.test(path)
 
-/** Modules of the server that the test kit's client uses: its effects wait by one, its sockets are reset by the other. */
-const sharedWithKitClient = new Set(["internal/runtime.ts", "internal/net/reset.ts"])
+/** Modules of the server that the test kit's client uses: what it takes of Effect and of the host, and how a socket is reset. */
+const sharedWithKitClient = new Set([
+  "internal/host.ts",
+  "internal/realm.ts",
+  "internal/runtime.ts",
+  "internal/net/reset.ts"
+])
 
 /**
  * The test kit's client parses responses by code of its own: a fault of the server's parser or writer would be invisible

@@ -11,12 +11,9 @@ const sources: ReadonlyArray<SourceText> = readdirSync(src, { recursive: true, e
   .filter((path) => path.endsWith(".ts"))
   .map((path) => ({ path, text: readFileSync(src + path, "utf8") }))
 
-/** They are rewritten elsewhere, and are under the rule from then on. */
-const pending = new Set(["internal/platform/bodies.ts", "internal/platform/multipart.ts"])
-
 describe("src", () => {
   it("asks no value for the class of one realm or of one instance of the package", () => {
-    expect(checkInstances(sources.filter(({ path }) => !pending.has(path))).join("\n")).toBe("")
+    expect(checkInstances(sources).join("\n")).toBe("")
   })
 
   it("takes timers and clocks from internal/host.ts alone", () => {

@@ -66,12 +66,26 @@ const problemsOf = (
     })
   })
 
+/** A class of the same file, for values that never leave it, or one of Node's modules, which every realm shares. */
+const isLocal = (right: ts.Expression, file: ts.SourceFile): boolean =>
+  file.statements.some((statement) => {
+    if (ts.isClassDeclaration(statement)) return statement.name?.text === right.getText()
+    if (!ts.isImportDeclaration(statement) || !ts.isStringLiteral(statement.moduleSpecifier)) return false
+    const bindings = statement.importClause?.namedBindings
+    const isNamed = bindings !== undefined && ts.isNamedImports(bindings)
+    return (
+      isNamed &&
+      statement.moduleSpecifier.text.startsWith("node:") &&
+      bindings.elements.some(({ name }) => name.text === right.getText())
+    )
+  })
+
 /** `instanceof` is asked of no class that there may be twice. */
 export const checkInstances = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> =>
   problemsOf(sources, (node) => {
     if (!ts.isBinaryExpression(node) || node.operatorToken.kind !== ts.SyntaxKind.InstanceOfKeyword) return undefined
     const right = node.right.getText()
-    return ownClasses.has(right)
+    return ownClasses.has(right) || isLocal(node.right, node.getSourceFile())
       ? undefined
       : `asks for "instanceof ${right}": another realm, or another instance of this package, has a class of its own; ` +
           "use a predicate of internal/realm.ts, or a tag"

@@ -4,7 +4,7 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import { OSError } from "../../Errors.js"
+import { isOSError, OSError } from "../../Errors.js"
 import { type Continuation, costs, loopBudget } from "../loopBudget.js"
 import { Signal } from "../runtime.js"
 import { tally } from "../tally.js"
@@ -41,7 +41,7 @@ class Admission<A> implements Continuation {
       }
       const next = this.arrivals.next()
       if (next === undefined) return
-      if (next instanceof OSError) {
+      if (isOSError(next)) {
         this.end(Effect.fail(next))
         return
       }

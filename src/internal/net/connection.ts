@@ -8,7 +8,6 @@
  *
  * @internal
  */
-import type { AsyncResource } from "node:async_hooks"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { ValueError } from "../../Errors.js"
@@ -20,7 +19,7 @@ import { costs } from "../loopBudget.js"
 import { RequestImpl } from "../request.js"
 import { Signal } from "../runtime.js"
 import { tally } from "../tally.js"
-import { connectionContext, requestContext } from "./asyncContext.js"
+import { requestContext } from "./asyncContext.js"
 import { ExchangeImpl } from "./exchange.js"
 import { cut, part } from "./farewell.js"
 import { Handling, leftOf } from "./handling.js"
@@ -40,8 +39,6 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   private isProceeding = false
   private skipped = 0
   private madeExchange: ExchangeImpl | undefined
-  /** The connection's own asynchronous context, kept when it is to go on in an event that may have another. */
-  private context: AsyncResource | undefined
   private handling: Handling<E, R> | undefined
   private madeFibers: RequestFibers | undefined
   /** A request that is served when its client has read the answers before it. */
@@ -89,7 +86,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
       this.interrupt("Broken")
     }
     this.isProceeding = false
-    if (this.phase === "Handling" || this.patience.awaitsDrain) this.context ??= connectionContext()
+    if (this.phase === "Handling" || this.patience.awaitsDrain) this.keepContext()
     if (this.phase === "Over") this.leave()
   }
 
@@ -170,10 +167,6 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     else this.inContext(this.afterHandler)
   }
 
-  private inContext(goOn: () => void): void {
-    ;(this.context ?? connectionContext()).runInAsyncScope(goOn, this)
-  }
-
   private afterHandler(): void {
     this.handling = undefined
     if (this.exchange.state !== "Answered" && isClients(this.reason)) tally.aborted()
@@ -248,13 +241,9 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     })
   }
 
-  private get isGone(): boolean {
-    return this.isLeft && this.isClosed
-  }
-
   /** Who has left, and whose connection has closed, is nobody's any more. */
   private forget(): void {
-    if (!this.isGone) return
+    if (!this.isLeft || !this.isClosed) return
     this.unlinger?.()
     this.depart()
   }

@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import type { AsyncResource } from "node:async_hooks"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ValueError } from "../../Errors.js"
@@ -13,6 +14,7 @@ import type { Writer } from "../../ResponseWriter.js"
 import { costs, loopBudget } from "../loopBudget.js"
 import { Signal } from "../runtime.js"
 import { tally } from "../tally.js"
+import { connectionContext } from "./asyncContext.js"
 import type { Household } from "./household.js"
 import { Inbox } from "./inbox.js"
 import { Outbox } from "./outbox.js"
@@ -39,6 +41,8 @@ export abstract class Line extends TurnShare {
   protected now = 0
   /** `Date` of this turn, made for its first response. */
   private dateOfTurn: string | undefined
+  /** The connection's own asynchronous context, kept when it is to go on in an event that may have another. */
+  private asyncContext: AsyncResource | undefined
   /** When the last answer was given. */
   protected answeredAt = Number.NEGATIVE_INFINITY
   private madeParser: Parser | undefined
@@ -64,6 +68,15 @@ export abstract class Line extends TurnShare {
     this.now = this.household.deadlines.now()
     this.dateOfTurn = undefined
     if (this.now - before >= longHandler) this.spendLong()
+  }
+
+  protected keepContext(): void {
+    this.asyncContext ??= connectionContext()
+  }
+
+  /** Runs a method of the connection in the connection's own asynchronous context. */
+  protected inContext(method: () => void): void {
+    ;(this.asyncContext ?? connectionContext()).runInAsyncScope(method, this)
   }
 
   /** Completes when the server begins to close, or to end what serves this connection. */

@@ -7,12 +7,12 @@
  * @internal
  */
 import { Readable } from "node:stream"
-import { isAnyArrayBuffer } from "node:util/types"
 import type * as HttpBody from "@effect/platform/HttpBody"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { isArrayBuffer, isUint8Array } from "../realm.js"
 import { Signal, unsafeInterrupt } from "../runtime.js"
 
 /** Content, once it is known how it is sent. */
@@ -38,9 +38,9 @@ const encoder = new TextEncoder()
 
 /** Bytes as this realm has them; `undefined` for what is none. */
 const viewed = (value: unknown): Uint8Array | undefined => {
-  if (value instanceof Uint8Array) return value
+  if (isUint8Array(value)) return value
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
-  return isAnyArrayBuffer(value) ? new Uint8Array(value) : undefined
+  return isArrayBuffer(value) ? new Uint8Array(value) : undefined
 }
 
 const bytesOf = (chunk: unknown): Uint8Array => {

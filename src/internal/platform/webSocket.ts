@@ -10,6 +10,7 @@ import { Duplex } from "node:stream"
 import type { RequestError } from "@effect/platform/HttpServerError"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Socket from "@effect/platform/Socket"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
@@ -18,6 +19,7 @@ import type { Responded } from "../../Response.js"
 import type { ByteLine, Upgraded } from "../exchange.js"
 import { make as makeHeaders } from "../headers.js"
 import { unsafeInterrupt } from "../runtime.js"
+import { hostSleep } from "../timeSource.js"
 import type { Call } from "./call.js"
 import { handshakeError } from "./failures.js"
 import { handshakeFields, refusalOf } from "./handshake.js"
@@ -126,6 +128,11 @@ const holdMessages = (webSocket: WebSocket): void => {
   })
 }
 
+/** What a client can send many of in a few bytes. */
+const countMessages = (webSocket: WebSocket, { line }: Upgraded): void => {
+  for (const event of ["message", "ping", "pong"]) webSocket.on(event, () => line.countMessage())
+}
+
 /** The handshakes of one server. */
 export class WebSockets {
   private made: WebSocketServer | undefined
@@ -162,6 +169,8 @@ export class WebSockets {
       const incoming = { headers: handshakeFields(headers), method, url } as unknown as Incoming
       this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
         if (accepted === undefined) return
+        // Before messages are held back until somebody listens for them.
+        countMessages(webSocket, accepted)
         holdMessages(webSocket)
         const closing = Effect.runFork(closedAtShutdown(call, webSocket, accepted))
         handshake.once("close", () => unsafeInterrupt(closing))
@@ -185,7 +194,7 @@ const goingAway = 1001
 const closedAtShutdown = ({ exchange }: Call, webSocket: WebSocket, { lingerTimeout }: Upgraded): Effect.Effect<void> =>
   exchange.awaitShutdown.pipe(
     Effect.zipRight(Effect.sync(() => webSocket.close(goingAway))),
-    Effect.zipRight(Effect.sleep(lingerTimeout)),
+    Effect.zipRight(hostSleep(Duration.toMillis(lingerTimeout))),
     Effect.zipRight(Effect.sync(() => webSocket.terminate()))
   )
 

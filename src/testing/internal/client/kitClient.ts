@@ -13,7 +13,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { isUint8Array } from "../../../internal/realm.js"
+import { isErrorLike, isUint8Array } from "../../../internal/realm.js"
 import { Signal } from "../../../internal/runtime.js"
 import type { ClientConnection, ConnectionPool, PendingRequest } from "./clientConnection.js"
 import { ClientResponse } from "./clientResponse.js"
@@ -105,7 +105,7 @@ const beginExchange = (
   }
   if (signal.aborted) return failed(request, "Transport", aborted())
   const connection = pool.take()
-  if (connection instanceof Error) return failed(request, "Transport", connection)
+  if (isErrorLike(connection)) return failed(request, "Transport", connection)
   const exchange = new ClientExchange(request.method, headers.upgrade, connection, signal)
   connection.begin(exchange, !listMembers(headers.connection).includes("close"))
   connection.send(Buffer.from(headOf(request, headers, url, length), "latin1"))
