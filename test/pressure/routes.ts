@@ -14,11 +14,14 @@
  * | `/throw`, `/die` | by a throw, by a defect |
  * | `/late` | a first piece, and then a defect |
  * | `/leak` | "ok", and leaves a child fiber behind that never ends |
+ * | `/application` | "ok", by an application of `@effect/platform` |
  * | `/upgrade` | 101, and sends back what the client sends |
  */
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ValueError } from "../../src/Errors.js"
+import { toHandler } from "../../src/HttpServer.js"
 import type { Request } from "../../src/Request.js"
 import { type Responded, respond, respondStream, sendHeaders, upgrade } from "../../src/Response.js"
 import { turn } from "../wire/facts.js"
@@ -54,6 +57,8 @@ const late = (request: Request) =>
     yield* body.write("begun")
     return yield* Effect.dieMessage("a handler that fails late")
   })
+
+const application = toHandler(HttpServerResponse.text("ok"))
 
 const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
   const size = Number(request.query)
@@ -102,6 +107,8 @@ export const handler = (request: Request): Effect.Effect<Responded, ValueError> 
       return respond(request, 200, "ok")
     case "/bytes":
       return respond(request, 200, sized(Number(request.query)))
+    case "/application":
+      return application(request)
     case "/throw":
       throw new Error("a handler that throws")
     default:
