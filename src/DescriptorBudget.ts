@@ -15,8 +15,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import { CountedRef } from "./internal/countedRef.js"
+import type * as Stream from "effect/Stream"
+import { CountedRef, changesOf } from "./internal/countedRef.js"
 import { openDescriptors as countOpen, systemLimit } from "./internal/descriptors.js"
 
 /**
@@ -184,7 +184,11 @@ const fromLimit = (limit: () => number): Budget => {
     },
     held,
     get changes() {
-      return Stream.unwrap(Effect.sync(() => statesOf(held, () => ({ held: held.unsafeCount, max }))))
+      return changesOf(
+        held,
+        () => ({ held: held.unsafeCount, max }),
+        (one, other) => one.held === other.held && one.max === other.max
+      )
     },
     reserve: (count) =>
       count === 0
@@ -203,20 +207,6 @@ const fromLimit = (limit: () => number): Budget => {
     unsafeTake: () => held.unsafeAdd(1),
     unsafeRelease: () => held.unsafeAdd(-1)
   }
-}
-
-/** The state now, and then whenever another one is found; it is looked for when it may have changed, and never polled. */
-const statesOf = (held: CountedRef, now: () => State): Stream.Stream<State> => {
-  let last: State | undefined
-  const next: Effect.Effect<State> = Effect.suspend(() => {
-    const state = now()
-    if (last !== undefined && last.held === state.held && last.max === state.max) {
-      return Effect.zipRight(held.changed.waitOrLeave(), next)
-    }
-    last = state
-    return Effect.succeed(state)
-  })
-  return Stream.repeatEffect(next)
 }
 
 /**

@@ -39,6 +39,11 @@ export interface Limits {
   readonly maxDrain: number
   /** Bytes read from the socket ahead of what the handler has asked for; beyond it the socket is paused. 64 KiB: one read. */
   readonly maxReadAhead: number
+  /**
+   * Bytes of all request bodies that are read whole, in sum; beyond it reading waits: see `BodyBudget`. 128 MiB: sixteen
+   * bodies of `maxBody`, and with the text or JSON that is made of them still a part of a process of 512 MiB.
+   */
+  readonly maxBufferedBodies: number
   /** Requests answered on one connection; the last one says `Connection: close`. Unbounded unless it is given. */
   readonly maxRequestsPerConnection: number
   /** From the first byte of a request to the end of its header section, in total; then 408. 10 s: no trickling. */
@@ -50,6 +55,11 @@ export interface Limits {
    * request, and 8 MiB at 28 KiB a second.
    */
   readonly bodyTotalTimeout: Duration.Duration
+  /**
+   * How long the reading of a body waits for others to be given back (`maxBufferedBodies`); then 503. No time of the
+   * client's runs meanwhile. 10 s: longer than most requests take, shorter than most clients wait.
+   */
+  readonly bufferedBodyTimeout: Duration.Duration
   /**
    * From a client's FIN on, how long its handler may go on without writing anything; then the handler is interrupted. A
    * client that has gone for good sends the same FIN as one that waits. 30 s: longer than who waits has patience.
@@ -94,10 +104,12 @@ export const defaults: Limits = {
   maxTrailers: 32,
   maxDrain: 256 * 1024,
   maxReadAhead: 64 * 1024,
+  maxBufferedBodies: 128 * 1024 * 1024,
   maxRequestsPerConnection: Number.POSITIVE_INFINITY,
   headerTimeout: Duration.seconds(10),
   bodyTimeout: Duration.seconds(30),
   bodyTotalTimeout: Duration.minutes(5),
+  bufferedBodyTimeout: Duration.seconds(10),
   halfCloseTimeout: Duration.seconds(30),
   keepAliveTimeout: Duration.seconds(60),
   writeTimeout: Duration.seconds(30),

@@ -136,6 +136,37 @@ export const handlerMilliseconds: Metric.Metric.Histogram<number> = Metric.histo
 )
 
 /**
+ * Bytes of request bodies that are in memory because they are read whole: what `BodyBudget` counts.
+ *
+ * @since 0.1.0
+ * @category bodies
+ */
+export const bodyBytesHeld: Metric.Metric.Gauge<number> = Metric.gauge("http_server_body_bytes_held", {
+  description: "Bytes of request bodies that are read whole"
+})
+
+/**
+ * Request bodies whose reading waits until others have been given back.
+ *
+ * @since 0.1.0
+ * @category bodies
+ */
+export const bodiesWaiting: Metric.Metric.Gauge<number> = Metric.gauge("http_server_bodies_waiting", {
+  description: "Request bodies whose reading waits for memory"
+})
+
+/**
+ * Request bodies that have waited for too long, and whose reading failed with `BodyBudget` (503).
+ *
+ * @since 0.1.0
+ * @category bodies
+ */
+export const bodiesRefused: Metric.Metric.Counter<number> = counter(
+  "http_server_bodies_refused_total",
+  "Request bodies that were not read for want of memory"
+)
+
+/**
  * Bytes that clients have sent, heads and framing among them.
  *
  * @since 0.1.0

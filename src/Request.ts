@@ -68,7 +68,7 @@ export interface Request extends Inspectable.Inspectable {
   /**
    * The whole body, at most `maxBody` bytes; empty when there is none. Read once, then kept: `bytes`, `text` and `json`
    * may be asked for again. `ValueError`: `BodyTooLarge` (413), `Chunk`, `IncompleteRequest` (400), `Timeout` (408),
-   * `BodyConsumed` (500) when `stream` has taken it.
+   * `BodyBudget` (503) when too many bodies are in memory, `BodyConsumed` (500) when `stream` has taken it.
    */
   readonly bytes: Effect.Effect<Uint8Array, ValueError>
   /** The whole body as UTF-8 text; fails as `bytes` does. */

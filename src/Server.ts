@@ -20,6 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Address, type Domain, toUrl } from "./Address.js"
+import type * as BodyBudget from "./BodyBudget.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { type Answered, OSError, ValueError } from "./Errors.js"
 import type { EndReason } from "./internal/endReason.js"
@@ -193,6 +194,8 @@ export interface Server {
   readonly close: Effect.Effect<CloseReport>
   /** The descriptors this server counts: how many are held, their changes, and `reserve` for a handler's own. */
   readonly budget: DescriptorBudget.Budget
+  /** The bytes of bodies that are read whole: how many are held, and their changes. */
+  readonly bodyBudget: BodyBudget.Budget
 }
 
 /**
@@ -385,7 +388,8 @@ export const make = (
       acceptRequest,
       serve,
       close,
-      budget
+      budget,
+      bodyBudget: household.bodies
     })
   })
 
@@ -638,6 +642,14 @@ export const budget: Effect.Effect<DescriptorBudget.Budget, never, Server> = Eff
   Server,
   (server) => server.budget
 )
+
+/**
+ * The bytes of request bodies that the server in the context holds because they are read whole.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const bodyBudget: Effect.Effect<BodyBudget.Budget, never, Server> = Effect.map(Server, (made) => made.bodyBudget)
 
 /**
  * Takes descriptors from the server's budget for what a handler opens itself, until its request ends: see

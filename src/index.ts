@@ -2,6 +2,7 @@
  * @since 0.1.0
  */
 export * as Address from "./Address.js"
+export * as BodyBudget from "./BodyBudget.js"
 export * as DescriptorBudget from "./DescriptorBudget.js"
 export * as Errors from "./Errors.js"
 export * as HttpCode from "./HttpCode.js"

@@ -23,6 +23,7 @@ const statuses: { readonly [reason in Errors.ValueErrorReason]: number } = {
   TrailersTooLarge: 431,
   MethodUnknown: 501,
   CodingUnknown: 501,
+  BodyBudget: 503,
   Version: 505,
   HeaderName: 500,
   HeaderValue: 500,

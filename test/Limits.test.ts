@@ -7,6 +7,7 @@ describe("defaults", () => {
     const {
       bodyTimeout,
       bodyTotalTimeout,
+      bufferedBodyTimeout,
       halfCloseTimeout,
       headerTimeout,
       keepAliveTimeout,
@@ -25,6 +26,7 @@ describe("defaults", () => {
       maxTrailers: 32,
       maxDrain: 262144,
       maxReadAhead: 65536,
+      maxBufferedBodies: 134217728,
       maxRequestsPerConnection: Number.POSITIVE_INFINITY
     })
     expect(
@@ -32,12 +34,13 @@ describe("defaults", () => {
         headerTimeout,
         bodyTimeout,
         bodyTotalTimeout,
+        bufferedBodyTimeout,
         halfCloseTimeout,
         keepAliveTimeout,
         writeTimeout,
         lingerTimeout
       ].map(Duration.toSeconds)
-    ).toStrictEqual([10, 30, 300, 30, 60, 30, 1])
+    ).toStrictEqual([10, 30, 300, 10, 30, 60, 30, 1])
   })
 })
 

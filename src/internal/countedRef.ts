@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Readable from "effect/Readable"
 import * as Ref from "effect/Ref"
+import * as Stream from "effect/Stream"
 import { Signal } from "./runtime.js"
 
 export class CountedRef extends Effectable.Class<number> implements Ref.Ref<number> {
@@ -49,3 +50,22 @@ export class CountedRef extends Effectable.Class<number> implements Ref.Ref<numb
     this.fell.wake()
   }
 }
+
+/** The state now, and then whenever another one is found; it is looked for when it may have changed, and never polled. */
+export const changesOf = <State>(
+  { changed }: CountedRef,
+  now: () => State,
+  isSame: (one: State, other: State) => boolean
+): Stream.Stream<State> =>
+  Stream.unwrap(
+    Effect.sync(() => {
+      let last: State | undefined
+      const next: Effect.Effect<State> = Effect.suspend(() => {
+        const state = now()
+        if (last !== undefined && isSame(last, state)) return Effect.zipRight(changed.waitOrLeave(), next)
+        last = state
+        return Effect.succeed(state)
+      })
+      return Stream.repeatEffect(next)
+    })
+  )

@@ -55,6 +55,8 @@ export interface Exchange {
   /** The whole body, of at most so many bytes; `ValueError` `BodyTooLarge` beyond them. */
   readonly read: (most: number) => Effect.Effect<Buffer, ValueError>
   readonly stream: Stream.Stream<Uint8Array, ValueError>
+  /** Counts bytes of a streamed body that are kept in memory until the request ends; negative when they no longer are. */
+  readonly keep: (bytes: number) => void
   readonly trailers: Effect.Effect<HttpHeaders.HttpHeaders, ValueError>
 }
 

@@ -38,6 +38,7 @@ export const reasons = {
   TrailersTooLarge: refusal(431, "the trailer section is larger than this server accepts"),
   MethodUnknown: refusal(501, "the method is not implemented"),
   CodingUnknown: refusal(501, "the transfer coding is not implemented"),
+  BodyBudget: refusal(503, "too many request bodies are in memory; try again later"),
   Version: refusal(505, "the major version of HTTP is not supported; HTTP/1.1 is"),
 
   // Writing a response: the handler's fault, answered 500.

@@ -5,6 +5,9 @@
  */
 import type * as MetricLabel from "effect/MetricLabel"
 import {
+  bodiesRefused,
+  bodiesWaiting,
+  bodyBytesHeld,
   bytesReceived,
   bytesSent,
   connectionsEnded,
@@ -32,6 +35,9 @@ export const tally = {
   answered: (status: number): void => classes[Math.floor(status / 100) - 1]?.unsafeUpdate(1, noTags),
   aborted: (): void => requestsAborted.unsafeUpdate(1, noTags),
   handled: (milliseconds: number): void => handlerMilliseconds.unsafeUpdate(milliseconds, noTags),
+  bodyBytes: (change: number): void => bodyBytesHeld.unsafeModify(change, noTags),
+  bodiesWaiting: (change: number): void => bodiesWaiting.unsafeModify(change, noTags),
+  bodyRefused: (): void => bodiesRefused.unsafeUpdate(1, noTags),
   received: (bytes: number): void => bytesReceived.unsafeUpdate(bytes, noTags),
   sent: (bytes: number): void => bytesSent.unsafeUpdate(bytes, noTags)
 }

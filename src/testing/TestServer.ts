@@ -34,7 +34,8 @@ import type * as Reply from "./Reply.js"
 /**
  * What a test server is made with: the server's own options, with other defaults. It listens on 127.0.0.1, on a port of
  * the system's choice; a client that closes its side has left (`onHalfClose` is `"interrupt"`); and it drains nothing
- * when it closes (`drainTimeout` is 0).
+ * when it closes (`drainTimeout` is 0). It keeps every request with its body until its scope ends, so bodies have no bound in
+ * sum (`limits.maxBufferedBodies` is `Infinity`): what a test sends is in memory as long as the test.
  *
  * @since 0.1.0
  * @category models

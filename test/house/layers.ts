@@ -31,7 +31,7 @@ const floors: ReadonlyArray<readonly [floor: number, pattern: RegExp]> = [
   [5, /^Server\.ts$/],
   [4, /^Listener\.ts$/],
   [4, /^internal\/net\/.+\.ts$/],
-  [3, /^(RequestParser|ResponseWriter|DescriptorBudget)\.ts$/],
+  [3, /^(RequestParser|ResponseWriter|DescriptorBudget|BodyBudget)\.ts$/],
   [2, /^internal\/http1\/.+\.ts$/],
   [1, /^(Address|Request|Response|HttpHeaders|HttpMethod|HttpCode|HttpVersion|Limits|Errors|Metrics)\.ts$/],
   [1, /^internal\/[^/]+\.ts$/]

@@ -461,6 +461,7 @@ class Kept implements Exchange {
   readonly tunnel = never
   readonly mustWait = never
   readonly read = never
+  readonly keep = never
 
   get canWrite(): never {
     return never()

@@ -205,6 +205,10 @@ export class ExchangeImpl implements Exchange, Giver {
     return Stream.unwrap(Effect.suspend(() => this.body.readPieces()))
   }
 
+  keep(bytes: number): void {
+    this.body.keep(bytes)
+  }
+
   get trailers(): Effect.Effect<HttpHeaders.HttpHeaders, ValueError> {
     return Effect.suspend(() => this.body.readTrailers())
   }

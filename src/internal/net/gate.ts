@@ -1,5 +1,6 @@
 /**
- * What is said of the gate in front of the fork: that it has closed, and that it is open again.
+ * What is said of a gate: that it has closed, and that it is open again. There are two, the one in front of the fork, and the
+ * one in front of bodies that are read whole.
  *
  * Under load it does both many times a second, so it is told at most once in a while.
  *
@@ -8,10 +9,32 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Budget } from "../../DescriptorBudget.js"
+import type * as Ref from "effect/Ref"
 
 /** Milliseconds of the clock between two reports. */
 const interval = 10_000
+
+/** What a gate is closed by. */
+interface Budget {
+  readonly held: Ref.Ref<number>
+  readonly max: number
+}
+
+/** What is logged of a gate. */
+interface Words {
+  readonly closed: string
+  readonly opened: string
+}
+
+const connectionWords: Words = {
+  closed: "no room for another connection: those that arrive wait, or are refused",
+  opened: "there is room for connections again"
+}
+
+export const bodyWords: Words = {
+  closed: "no memory for further request bodies: their reading waits, or is refused",
+  opened: "there is memory for request bodies again"
+}
 
 export class GateLog {
   private toldAt = Number.NEGATIVE_INFINITY
@@ -20,7 +43,8 @@ export class GateLog {
 
   constructor(
     private readonly budget: Budget,
-    private readonly clock: Clock.Clock
+    private readonly clock: Clock.Clock,
+    private readonly words: Words = connectionWords
   ) {}
 
   readonly closed: Effect.Effect<void> = Effect.suspend(() => {
@@ -32,13 +56,13 @@ export class GateLog {
     // That it is open again is told once for each time that this is, whoever of several accept loops finds it first.
     this.isTold = true
     this.toldAt = now
-    return this.annotated(Effect.logWarning("no room for another connection: those that arrive wait, or are refused"))
+    return this.annotated(Effect.logWarning(this.words.closed))
   })
 
   readonly opened: Effect.Effect<void> = Effect.suspend(() => {
     if (!this.isTold) return Effect.void
     this.isTold = false
-    return this.annotated(Effect.logInfo("there is room for connections again"))
+    return this.annotated(Effect.logInfo(this.words.opened))
   })
 
   /** Waits for room. A gate that has closed untold and stays so is told of as soon as it may be: the last word was another. */

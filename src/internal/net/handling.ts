@@ -21,7 +21,7 @@ import { clientGoneId, unsafeInterrupt } from "../runtime.js"
 import { tally } from "../tally.js"
 import type { ExchangeImpl } from "./exchange.js"
 import type { Service } from "./household.js"
-import { answeredBy, errorText, plainText } from "./ownAnswers.js"
+import { answeredBy, errorHeaders, errorText, plainText } from "./ownAnswers.js"
 import { type RequestFibers, RequestScope } from "./requestFibers.js"
 
 /** A handler may only return the evidence that its own request was answered. */
@@ -127,7 +127,7 @@ export class Handling<E, R> {
     const error = answeredBy(cause)
     const status = error?.status ?? 500
     const isAnswer = exchange.state === "Unanswered"
-    if (isAnswer) this.say(status, errorText(status, error), plainText)
+    if (isAnswer) this.say(status, errorText(status, error), errorHeaders(status))
     return isAnswer && status !== 500 ? this.concluded(Exit.failCause(cause)) : this.reported(cause)
   }
 

@@ -7,15 +7,18 @@ import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import type { Limits } from "../../Limits.js"
+import { BodyBudget, type Budget, make } from "../../BodyBudget.js"
+import { defaults, type Limits } from "../../Limits.js"
 import type { Request } from "../../Request.js"
 import { type Parser, RequestParser } from "../../RequestParser.js"
 import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import type { EndReason } from "../endReason.js"
 import { Deadlines } from "./deadlines.js"
+import { bodyWords, GateLog } from "./gate.js"
 import { Lingering } from "./lingering.js"
 import type { RequestFibers } from "./requestFibers.js"
 import { type Patience, Roster } from "./roster.js"
@@ -34,6 +37,9 @@ export interface Household {
   readonly roster: Roster
   readonly deadlines: Deadlines
   readonly lingering: Lingering
+  /** Counts the bodies that are read whole. */
+  readonly bodies: Budget
+  readonly bodyLog: GateLog
   readonly onHalfClose: "answer" | "interrupt"
   readonly onConnect: "refuse" | "handle"
   readonly timeouts: Timeouts
@@ -47,6 +53,7 @@ export interface Timeouts {
   readonly header: number
   readonly body: number
   readonly bodyTotal: number
+  readonly bufferedBody: number
   readonly halfClosed: number
   readonly write: number
 }
@@ -57,6 +64,7 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
   body: Duration.toMillis(limits.bodyTimeout),
   halfClosed: Duration.toMillis(limits.halfCloseTimeout),
   bodyTotal: Duration.toMillis(limits.bodyTotalTimeout),
+  bufferedBody: Duration.toMillis(limits.bufferedBodyTimeout),
   write: Duration.toMillis(limits.writeTimeout)
 })
 
@@ -92,6 +100,15 @@ export class Parsers {
   }
 }
 
+/** The budget of the context, unless the limit says otherwise; a server's own where there is none. */
+const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget> =>
+  Effect.flatMap(Effect.serviceOption(BodyBudget), (given) =>
+    Option.isSome(given) && max === defaults.maxBufferedBodies
+      ? Effect.succeed(given.value)
+      : // A limit that makes no sense has been found by now.
+        Effect.orDie(make({ max }))
+  )
+
 /** Makes what all connections share; the sweep of deadlines ends with the scope. */
 export const makeHousehold = (
   limits: Limits,
@@ -102,6 +119,7 @@ export const makeHousehold = (
     const writer = yield* ResponseWriter
     const clock = yield* Effect.clock
     const runtime = yield* Effect.runtime<never>()
+    const bodies = yield* bodyBudgetOf(limits)
     const roster = new Roster()
     const deadlines = new Deadlines(clock, runtime, roster)
     yield* Scope.addFinalizer(
@@ -116,6 +134,8 @@ export const makeHousehold = (
       deadlines,
       lingering: new Lingering(limits),
       ...choices,
+      bodies,
+      bodyLog: new GateLog(bodies, clock, bodyWords),
       timeouts: timeoutsOf(limits),
       closeLast: (patience) =>
         Effect.suspend(() => {

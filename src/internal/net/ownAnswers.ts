@@ -7,11 +7,16 @@ import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 import { KeyError, ValueError } from "../../Errors.js"
 import { toString as statusText } from "../../HttpCode.js"
+import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { Writer } from "../../ResponseWriter.js"
 import { reasons } from "../reasons.js"
 
 export const plainText = { "Content-Type": "text/plain; charset=utf-8" }
+
+/** The fields of an error's answer. A client that is told to come back is told when. */
+export const errorHeaders = (status: number): HttpHeaders.Input =>
+  status === 503 ? { ...plainText, "Retry-After": "1" } : plainText
 
 /** Its status, and for the client's mistakes the rule that was broken. No input in it. */
 export const errorText = (status: number, error: ValueError | KeyError | undefined): string => {

@@ -61,6 +61,17 @@ export class Patience {
     this.await(Math.min(this.totalDue, now + timeouts.body))
   }
 
+  /** Waits for something of the server's own; `excuse` has to follow. */
+  awaitServer(until: number): void {
+    this.await(until)
+  }
+
+  /** The client was not waited for: that time is none of the body's. */
+  excuse(milliseconds: number): void {
+    this.heard()
+    if (this.totalDue !== never) this.totalDue += milliseconds
+  }
+
   private await(until: number): void {
     this.readDue = until
     this.household.deadlines.notBefore(until)

@@ -7,11 +7,13 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import type { Holder } from "../../BodyBudget.js"
 import { ValueError } from "../../Errors.js"
 import type { HttpHeaders } from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import { fromRequest } from "../headers.js"
 import { costs } from "../loopBudget.js"
+import { tally } from "../tally.js"
 import type { Line } from "./line.js"
 
 const nothing = Buffer.alloc(0)
@@ -21,6 +23,16 @@ const maxPieces = 16
 
 /** Pieces from this length on stay where they arrived until the whole is asked for: each is a read of its own. */
 const keptPiece = 4 * 1024
+
+/**
+ * What a body is granted at once when it has to ask for memory, at most: one read of a socket. A sixteenth of a small budget,
+ * so that several bodies can be read beside each other.
+ */
+const maxGrant = 64 * 1024
+const grantsOfBudget = 16
+
+/** The most that every body may hold without asking. */
+const maxAllowance = 64 * 1024
 
 /** Smaller ones are copied together, so that a byte in a chunk of its own costs a byte, and not an object. */
 const blockSize = 16 * 1024
@@ -65,7 +77,9 @@ class Gathered {
   }
 }
 
-export class RequestBody {
+export class RequestBody implements Holder {
+  heldBytes = 0
+  order = 0
   /** The end of the body has been read. */
   isDone: boolean
   private asked: "Nobody" | "Whole" | "Pieces" = "Nobody"
@@ -74,6 +88,10 @@ export class RequestBody {
   private isOver = false
   private trailerFields: ReadonlyArray<string> = []
   private read = 0
+  /** Bytes that stay in memory until the request ends: all that has been read of a body that is read whole. */
+  private kept = 0
+  /** Fibers that wait for memory. */
+  private waiters = 0
   private continues: boolean
   private gathered = new Gathered()
   private pieces: Array<Buffer> = []
@@ -111,6 +129,7 @@ export class RequestBody {
     this.pieces = []
     this.continues = false
     this.isOver = true
+    if (this.order > 0 || this.heldBytes > 0) this.budget.unsafeRelease(this)
   }
 
   /** The whole, of at most so many bytes. A client that waits to be told is not told to send more than that. */
@@ -143,7 +162,9 @@ export class RequestBody {
   }
 
   private whole(most: number): Effect.Effect<Buffer, ValueError> {
+    if (!this.mayKeepMore()) return Effect.flatMap(this.memory, () => this.whole(most))
     this.look()
+    this.count()
     if (this.failure !== undefined) return this.failure
     if (this.size > most) return this.tooLarge()
     if (this.isDone) return Effect.succeed(this.gathered.take())
@@ -151,6 +172,7 @@ export class RequestBody {
   }
 
   private nextPieces(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ValueError>> {
+    if (!this.mayKeepMore()) return Effect.flatMap(Effect.mapError(this.memory, Option.some), () => this.nextPieces())
     this.look()
     if (this.pieces.length > 0) {
       this.line.spend(costs.piece)
@@ -166,6 +188,76 @@ export class RequestBody {
   /** Waits for what there is to read: for another share of the event loop, or for the client. */
   private get mayBeMore(): Effect.Effect<void> {
     return this.line.hasUsedShare ? this.line.nextShare : this.line.awaitBody()
+  }
+
+  // The memory that it takes.
+
+  private get budget() {
+    return this.line.household.bodies
+  }
+
+  /** Counts bytes of a body that is streamed, and that what reads it keeps, or no longer keeps if they are negative. */
+  keep(bytes: number): void {
+    if (this.isOver) return
+    this.kept += bytes
+    this.budget.unsafeHold(this, this.kept - this.heldBytes)
+  }
+
+  /** What has been granted beyond what came is given back when nothing more comes. */
+  private count(): void {
+    if (this.kept > this.heldBytes || this.isDone) this.budget.unsafeHold(this, this.kept - this.heldBytes)
+  }
+
+  get nextBytes(): number {
+    const grant = Math.max(1, Math.min(maxGrant, Math.floor(this.budget.max / grantsOfBudget)))
+    const { framing } = this.head
+    return framing._tag === "Length" ? Math.max(1, Math.min(grant, framing.length - this.read)) : grant
+  }
+
+  private mayKeepMore(): boolean {
+    if (this.isDone || this.isOver || this.failure !== undefined) return true
+    if (this.asked !== "Whole" && this.kept === 0) return true
+    const allowance = Math.min(maxAllowance, this.line.limits.maxReadAhead)
+    return this.kept <= allowance || this.kept < this.heldBytes || this.budget.unsafeAsk(this)
+  }
+
+  onGranted(): void {
+    this.line.wakeReader()
+  }
+
+  /** Waits for memory, at most `bufferedBodyTimeout`. The client is not waited for meanwhile: its socket is paused. */
+  private get memory(): Effect.Effect<void, ValueError> {
+    return Effect.suspend(() => {
+      const { bodyLog, deadlines, timeouts } = this.line.household
+      const since = deadlines.now()
+      const waited = Effect.sync(() => {
+        this.waiters--
+        if (this.isOver) return
+        if (this.waiters === 0) this.budget.unsafeLeave(this)
+        this.line.patience.excuse(deadlines.now() - since)
+      })
+      const opened = Effect.suspend(() => (this.budget.unsafeWaiting() === 0 ? bodyLog.opened : Effect.void))
+      this.waiters++
+      return bodyLog.closed.pipe(
+        Effect.zipRight(this.granted(since + timeouts.bufferedBody)),
+        Effect.ensuring(waited),
+        Effect.zipRight(opened)
+      )
+    })
+  }
+
+  private granted(until: number): Effect.Effect<void, ValueError> {
+    return Effect.suspend((): Effect.Effect<void, ValueError> => {
+      const { line } = this
+      if (this.mayKeepMore()) return Effect.void
+      if (line.household.deadlines.now() >= until) {
+        tally.bodyRefused()
+        return new ValueError({ reason: "BodyBudget" })
+      }
+      const woken = line.awaitBytes()
+      line.patience.awaitServer(until)
+      return Effect.zipRight(woken, this.granted(until))
+    })
   }
 
   private ask(how: "Whole" | "Pieces"): void {
@@ -199,8 +291,10 @@ export class RequestBody {
       if (step._tag === "Body") {
         this.read += step.bytes.length
         this.line.spend(costs.step)
-        if (this.asked === "Whole") this.gathered.add(step.bytes)
-        else this.pieces.push(step.bytes)
+        if (this.asked === "Whole") {
+          this.kept += step.bytes.length
+          this.gathered.add(step.bytes)
+        } else this.pieces.push(step.bytes)
       } else if (step._tag === "End") {
         this.trailerFields = step.trailers
         this.isDone = true

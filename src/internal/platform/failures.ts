@@ -10,18 +10,25 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Multipart from "@effect/platform/Multipart"
 import { ValueError } from "../../Errors.js"
 
+/** What has nothing to do with the content of a body. */
+const transportReasons: ReadonlySet<string> = new Set(["Timeout", "IncompleteRequest", "BodyBudget"])
+
+/** A client that is told to come back is told when. */
+const emptyResponse = (status: number): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.empty(status === 503 ? { status, headers: { "retry-after": "1" } } : { status })
+
 /** A `RequestError` whose answer is not always 400: 413 for a body that is too large, 408 for one that does not come. */
 class BodyError extends HttpServerError.RequestError {
   constructor(
     request: HttpServerRequest,
     private readonly error: ValueError
   ) {
-    const reason = error.reason === "Timeout" || error.reason === "IncompleteRequest" ? "Transport" : "Decode"
+    const reason = transportReasons.has(error.reason) ? "Transport" : "Decode"
     super({ request, reason, cause: error, description: error.message })
   }
 
   override [Respondable.symbol]() {
-    return HttpServerResponse.empty({ status: this.error.status })
+    return emptyResponse(this.error.status)
   }
 }
 
@@ -49,7 +56,7 @@ const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number =>
 /** `MultipartError` knows no answer, and would be 500 whatever the client did. */
 export const answered = (error: Multipart.MultipartError): Multipart.MultipartError => {
   const status = multipartStatus(error)
-  return Object.defineProperty(error, Respondable.symbol, { value: () => HttpServerResponse.empty({ status }) })
+  return Object.defineProperty(error, Respondable.symbol, { value: () => emptyResponse(status) })
 }
 
 export const multipartError = (cause: unknown): Multipart.MultipartError =>

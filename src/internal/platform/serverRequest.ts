@@ -120,7 +120,10 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
 
   get multipartStream(): Stream.Stream<Multipart.Part, Multipart.MultipartError> {
     const bytes = Stream.mapError(this.call.stream, multipartError)
-    return partsOf(bytes, this.headers)
+    // A field is held by whatever has asked for it; a file is not, which goes on as it comes.
+    return Stream.tap(partsOf(bytes, this.headers), (part) =>
+      Effect.sync(() => part._tag === "Field" && this.call.exchange.keep(Buffer.byteLength(part.value)))
+    )
   }
 
   get upgrade(): Effect.Effect<Socket.Socket, RequestError> {

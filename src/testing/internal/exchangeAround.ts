@@ -30,6 +30,8 @@ export class ExchangeAround implements Exchange {
 
   readonly read: Exchange["read"] = (most) => this.inner.read(most)
 
+  readonly keep: Exchange["keep"] = (bytes) => this.inner.keep(bytes)
+
   get canWrite(): Exchange["canWrite"] {
     return this.inner.canWrite
   }

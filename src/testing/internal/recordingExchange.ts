@@ -126,6 +126,8 @@ export class RecordingExchange implements Exchange {
       return this.readWhole(most)
     })
 
+  readonly keep: Exchange["keep"] = (bytes) => this.inner.keep(bytes)
+
   private get whole(): ReturnType<Exchange["read"]> {
     return this.readWhole(Number.POSITIVE_INFINITY)
   }

@@ -116,7 +116,9 @@ const opened = <E, R>(
       onHalfClose: "interrupt",
       drainTimeout: 0,
       interruptTimeout,
-      ...given
+      ...given,
+      // Requests are recorded with their bodies, which no budget gives back before the test ends.
+      limits: { maxBufferedBodies: Number.POSITIVE_INFINITY, ...given.limits }
     })
     const server = yield* Effect.provide(made, rooms)
     const address = yield* mistakesDie(server.listen())
