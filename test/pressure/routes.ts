@@ -5,6 +5,7 @@
  * |---|---|
  * | `/` | "ok" |
  * | `/echo` | the body, which is read whole |
+ * | `/length` | the length of the body, which is read whole; `/applicationLength` the same, by an application |
  * | `/bytes?N` | N bytes, with their length |
  * | `/stream?N` | N bytes in chunks |
  * | `/drip?N` | N bytes in chunks of one, one a turn of the event loop; `/dripLength?N` the same with their length |
@@ -17,6 +18,7 @@
  * | `/application` | "ok", by an application of `@effect/platform` |
  * | `/upgrade` | 101, and sends back what the client sends |
  */
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -60,11 +62,21 @@ const late = (request: Request) =>
 
 const application = toHandler(HttpServerResponse.text("ok"))
 
+const applicationLength = toHandler(
+  Effect.flatMap(HttpServerRequest, ({ arrayBuffer }) =>
+    Effect.map(arrayBuffer, ({ byteLength }) => HttpServerResponse.text(String(byteLength)))
+  )
+)
+
 const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
   const size = Number(request.query)
   switch (request.path) {
     case "/echo":
       return Effect.flatMap(request.bytes, (body) => respond(request, 200, body))
+    case "/length":
+      return Effect.flatMap(request.bytes, ({ length }) => respond(request, 200, String(length)))
+    case "/applicationLength":
+      return applicationLength(request)
     case "/stream":
       return respondStream(request, 200, pieces(size))
     case "/drip":
