@@ -64,6 +64,8 @@ export interface Exchange {
 export interface ByteLine {
   /** The next bytes, if there are any. */
   readonly read: () => Uint8Array | "Ended" | undefined
+  /** Counts a message that was made of what has been read: many small ones take long, however few their bytes are. */
+  readonly countMessage: () => void
   /** Calls, once, when there may be more. */
   readonly whenReadable: (go: () => void) => void
   /** Sends; false when the client has so much unread that a writer should wait. */

@@ -128,6 +128,11 @@ const holdMessages = (webSocket: WebSocket): void => {
   })
 }
 
+/** What a client can send many of in a few bytes. */
+const countMessages = (webSocket: WebSocket, { line }: Upgraded): void => {
+  for (const event of ["message", "ping", "pong"]) webSocket.on(event, () => line.countMessage())
+}
+
 /** The handshakes of one server. */
 export class WebSockets {
   private made: WebSocketServer | undefined
@@ -148,9 +153,13 @@ export class WebSockets {
 
   private open(call: Call, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
     return Effect.async<WebSocket, Socket.SocketError>((resume) => {
+      let opened: Upgraded | undefined
       const onSettled = (upgraded: Upgraded | ValueError): void => {
         if (upgraded instanceof ValueError) resume(Effect.fail(openError(upgraded)))
-        else call.upgraded = ended(handshake, upgraded)
+        else {
+          opened = upgraded
+          call.upgraded = ended(handshake, upgraded)
+        }
       }
       const handshake = new Handshake(call, onSettled)
       handshake.once("close", () => resume(Effect.fail(openError(new Error("the connection has closed")))))
@@ -158,7 +167,9 @@ export class WebSockets {
       const { headers, method, url } = request
       const incoming = { headers, method, url } as unknown as Incoming
       this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
-        if (call.upgraded === undefined) return
+        if (opened === undefined) return
+        // Before messages are held back until somebody listens for them.
+        countMessages(webSocket, opened)
         holdMessages(webSocket)
         call.hangUp = () => {
           webSocket.close()
