@@ -28,7 +28,7 @@ const parse = (target: string) => {
   })
 }
 
-/** The real file behind names: what counts is where links lead, not how they are written. */
+/** The real path that names lead to, with links followed. */
 const locate = (folder: string, names: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -1,7 +1,10 @@
 /** The parser of forms gives the same parts, in whatever pieces a form arrives, and takes no more time than its length. */
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { MultipartParser, maxFieldLines } from "../../src/internal/platform/multipartParser.js"
+import { testTimeout } from "../wire/facts.js"
 import { bodyOf, boundary, bytesOf, disposed, part } from "./form.js"
+
+vi.setConfig({ testTimeout })
 
 /** All events of a body, with the data of a part joined. */
 const read = (pieces: ReadonlyArray<Uint8Array>): ReadonlyArray<unknown> => {

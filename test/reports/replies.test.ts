@@ -1,9 +1,12 @@
 /** The replies of the test kit run no stream whose content is not sent. */
 import * as HttpClient from "@effect/platform/HttpClient"
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { Reply, TestServer } from "../../src/Testing.js"
+import { testTimeout } from "../wire/facts.js"
+
+vi.setConfig({ testTimeout })
 
 describe("an endless reply", () => {
   for (const [what, reply] of Object.entries({ events: Reply.events, stream: Reply.stream })) {

@@ -15,10 +15,13 @@ import { createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { byFetch, raw } from "../examples/client.js"
 import { type Program, start, withProgram } from "../examples/program.js"
+import { testTimeout } from "../wire/facts.js"
 import { connect } from "../wire/raw.js"
+
+vi.setConfig({ testTimeout })
 
 const timeout = 120_000
 

@@ -53,12 +53,12 @@ const bytesOf = (chunk: unknown): Uint8Array => {
 const isReadableStream = (value: object): value is ReadableStream<unknown> =>
   canDo(value, "getReader") && canDo(value, "cancel")
 
-/** Cancels a stream that nothing reads. A cancellation that fails, or takes long, is the source's own affair. */
+/** Cancels a stream. It is not waited for: a source whose cancellation never ends must not hold up the request. */
 const cancel = (stream: { readonly cancel: () => Promise<void> }): void => {
   stream.cancel().catch(nothing)
 }
 
-/** Reads a stream of the web, and cancels it at the end, be that its own or not; what is at its end takes no notice. */
+/** Reads a web stream, and cancels it when the reading ends. A stream that has ended already ignores that. */
 const fromWeb = (open: () => ReadableStream<unknown>): Stream.Stream<Uint8Array, unknown> =>
   Stream.unwrapScoped(
     Effect.map(
@@ -105,27 +105,28 @@ const take = (readable: Readable): ReadonlyArray<Uint8Array> => {
 }
 
 /**
- * Reads it as fast as it is asked for, by its events: an iterator of its own would wait for what nothing else can end.
+ * Reads it as fast as it is asked for, by its events: an iterator of its own would wait for what nothing else can end. It is
+ * listened to from now on, since an error that nothing listens for ends the process.
  */
-const fromReadable = (source: NodeJS.ReadableStream): Stream.Stream<Uint8Array, unknown> =>
-  Stream.suspend(() => {
-    const readable = source instanceof Readable ? source : new Readable().wrap(source)
-    const changed = new Signal()
-    for (const event of ["readable", "end", "error", "close"]) readable.on(event, () => changed.wake())
-    const next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> = Effect.suspend(() => {
-      const pieces = take(readable)
-      if (pieces.length > 0) return Effect.succeed(Chunk.unsafeFromArray(pieces))
-      if (readable.errored !== null) return Effect.fail(Option.some(readable.errored))
-      if (readable.readableEnded) return Effect.fail(Option.none())
-      if (readable.destroyed) return Effect.fail(Option.some(new Error("a stream was destroyed before its end")))
-      return Effect.zipRight(changed.waitOrLeave(), next)
-    })
-    const ended = Effect.sync(() => {
-      end(readable)
-      if (readable !== source) end(source)
-    })
-    return Stream.ensuring(Stream.repeatEffectChunkOption(next), ended)
+const readableContent = (source: NodeJS.ReadableStream): Content => {
+  const readable = source instanceof Readable ? source : new Readable().wrap(source)
+  const changed = new Signal()
+  for (const event of ["readable", "end", "error", "close"]) readable.on(event, () => changed.wake())
+  const next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>> = Effect.suspend(() => {
+    const pieces = take(readable)
+    if (pieces.length > 0) return Effect.succeed(Chunk.unsafeFromArray(pieces))
+    if (readable.errored !== null) return Effect.fail(Option.some(readable.errored))
+    if (readable.readableEnded) return Effect.fail(Option.none())
+    if (readable.destroyed) return Effect.fail(Option.some(new Error("a stream was destroyed before its end")))
+    return Effect.zipRight(changed.waitOrLeave(), next)
   })
+  const close = (): void => {
+    end(readable)
+    // What wraps a readable does not end it.
+    if (readable !== source) end(source)
+  }
+  return { _tag: "Stream", stream: Stream.ensuring(Stream.repeatEffectChunkOption(next), Effect.sync(close)), close }
+}
 
 interface BlobLike {
   readonly stream: () => ReadableStream<unknown>
@@ -139,23 +140,19 @@ interface ResponseLike {
 
 const isResponse = (value: object): value is ResponseLike => "body" in value && "bodyUsed" in value
 
-const knownContent = (body: unknown): Content | undefined => {
+/** The body of `HttpServerResponse.raw`: a readable of Node, a web stream or `Response`, a blob, text, bytes. */
+export const rawContent = (body: unknown): Content => {
   if (body === null || body === undefined) return whole("")
   if (typeof body === "string") return whole(body)
   const bytes = viewed(body)
   if (bytes !== undefined) return whole(bytes)
-  if (!isObject(body)) return undefined
-  if (isReadableStream(body)) return webContent(body)
-  if (isReadable(body)) return { _tag: "Stream", stream: fromReadable(body), close: () => end(body) }
-  if (isResponse(body)) return body.body === null ? whole("") : webContent(body.body)
-  return isBlob(body) ? { _tag: "Stream", stream: fromWeb(() => body.stream()), close: nothing } : undefined
-}
-
-/** The body of `HttpServerResponse.raw`: a readable of Node, a web stream or `Response`, a blob, text, bytes. */
-export const rawContent = (body: unknown): Content => {
-  const content = knownContent(body)
-  if (content === undefined) throw new TypeError("a raw response is a stream, a Response, a Blob, a string or bytes")
-  return content
+  if (isObject(body)) {
+    if (isReadableStream(body)) return webContent(body)
+    if (isReadable(body)) return readableContent(body)
+    if (isResponse(body)) return body.body === null ? whole("") : webContent(body.body)
+    if (isBlob(body)) return { _tag: "Stream", stream: fromWeb(() => body.stream()), close: nothing }
+  }
+  throw new TypeError("a raw response is a stream, a Response, a Blob, a string or bytes")
 }
 
 /** A form, and the type that names its boundary. */
@@ -171,8 +168,9 @@ interface Shape {
 }
 
 /**
- * Whether a stream opens a scope before all else, as that of `HttpServerResponse.fromWeb` does. Effect has no question for
- * that; this is how `Stream.unwrapScoped`, and what is piped from it, looks in version 3. Any other stream is left alone.
+ * Whether a stream opens a scope before all else, as that of `HttpServerResponse.fromWeb` does. Effect has no predicate for
+ * that: this is the structure of `Stream.unwrapScoped`, and of what is piped from it, in version 3. Any other stream is left
+ * alone.
  */
 const opensScope = (stream: Stream.Stream<Uint8Array, unknown>): boolean => {
   // The type of a channel does not tell what it is made of.
@@ -188,22 +186,30 @@ const openAndClose = (stream: Stream.Stream<Uint8Array, unknown>): void => {
 }
 
 /**
- * A stream that is not run holds nothing, unless it was open before: the body of a fetched `Response` is, and can be
- * reached by nothing but the scope of its stream.
+ * Closes what a stream that is not run may hold. That is nothing, unless it was open before: the body of a fetched
+ * `Response` is, and only the scope of its stream can reach it.
  */
+const closeStream = (stream: Stream.Stream<Uint8Array, unknown>): void => {
+  if (opensScope(stream)) openAndClose(stream)
+}
+
 export const streamContent = (stream: Stream.Stream<Uint8Array, unknown>): Content => ({
   _tag: "Stream",
   stream,
-  close: () => {
-    if (opensScope(stream)) openAndClose(stream)
-  }
+  close: () => closeStream(stream)
 })
+
+const closeSource = (body: unknown): void => {
+  if (!isObject(body)) return
+  if (isReadableStream(body)) cancel(body)
+  else if (isReadable(body)) end(body)
+  else if (isResponse(body)) closeSource(body.body)
+}
 
 /** Lets go of what a body holds that is not sent. */
 export const discard = (body: HttpBody.HttpBody): void => {
-  const content =
-    body._tag === "Raw" ? knownContent(body.body) : body._tag === "Stream" ? streamContent(body.stream) : undefined
-  if (content?._tag === "Stream") content.close()
+  if (body._tag === "Raw") closeSource(body.body)
+  else if (body._tag === "Stream") closeStream(body.stream)
 }
 
 /** The same for a body that another was sent instead of. That one may have been made of its stream, and have run it. */

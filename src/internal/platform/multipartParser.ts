@@ -42,7 +42,7 @@ const malformed = (message: string, reason: Malformed["reason"] = "Syntax"): Mal
   message
 })
 
-/** The least room for bytes that arrive one by one. */
+/** The least capacity for bytes that arrive one by one. */
 const minBuffer = 256
 
 const partEnd: MultipartEvent = { _tag: "PartEnd" }
@@ -112,7 +112,7 @@ export class MultipartParser {
     this.length += piece.length
   }
 
-  /** To a buffer that has room for as much again: bytes that were given out stay as they are. */
+  /** To a buffer of twice the capacity: bytes that were given out stay as they are. */
   private move(rest: number, more: number): void {
     const moved = Buffer.allocUnsafe(Math.max(rest + more, 2 * rest, minBuffer))
     this.bytes.copy(moved, 0, this.position, this.length)

@@ -53,7 +53,7 @@ const write = (file: File, first: Block, path: string) =>
     }
   }).pipe(Effect.scoped)
 
-/** The ending of a file's name, which says to many programs what it is; nothing else of the name is in the path. */
+/** The extension of a file's name, by which many programs know its type; nothing else of the name is in the path. */
 const extensionOf = (name: string): string => /\.[A-Za-z0-9]{1,16}$/.exec(name)?.[0] ?? ""
 
 /** `Persisted`, as it is filled. Its names are the client's: it has no prototype. */
