@@ -245,7 +245,7 @@ export const make = (
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
     const wrong = senselessOf(options, senses)
-    const household = yield* makeHousehold(Limits.make(wrong === undefined ? limitsOf(options) : {}), {
+    const household = yield* makeHousehold(Limits.make(wrong === undefined ? limitsOf(options) : {}), budget, {
       onConnect: options.onConnect ?? "refuse",
       onHalfClose: options.onHalfClose ?? "answer",
       unknownMethods: options.unknownMethods ?? "reject"
@@ -342,7 +342,10 @@ export const make = (
       const room: Effect.Effect<void> = Effect.suspend(() =>
         isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), roster.awaitEnd()), room)
       )
-      const gate = Effect.suspend(() => (isOpen() ? Effect.void : gateLog.closedUntil(room)))
+      const closed = Effect.suspend(() => (isOpen() ? Effect.void : gateLog.closedUntil(room)))
+      const gate = Effect.suspend(() =>
+        isOpen() ? Effect.void : Effect.zipRight(household.lingering.whileClosing(budget.awaitRoom(assumed)), closed)
+      )
       let pause = firstPause
       const opening = bound.admit(isOpen, (connection) => {
         pause = firstPause

@@ -11,6 +11,7 @@ describe("defaults", () => {
       headerTimeout,
       keepAliveTimeout,
       lingerTimeout,
+      lingerTotalTimeout,
       writeTimeout,
       ...sizes
     } = Limits.defaults
@@ -35,9 +36,10 @@ describe("defaults", () => {
         halfCloseTimeout,
         keepAliveTimeout,
         writeTimeout,
-        lingerTimeout
+        lingerTimeout,
+        lingerTotalTimeout
       ].map(Duration.toSeconds)
-    ).toStrictEqual([10, 30, 300, 30, 75, 30, 1])
+    ).toStrictEqual([10, 30, 300, 30, 75, 30, 5, 30])
   })
 })
 

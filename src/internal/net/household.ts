@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+import type { Budget } from "../../DescriptorBudget.js"
 import type { Limits } from "../../Limits.js"
 import type { Request } from "../../Request.js"
 import { type Parser, RequestParser } from "../../RequestParser.js"
@@ -107,6 +108,7 @@ export class Parsers {
 /** Makes what all connections share; the sweep of deadlines ends with the scope. */
 export const makeHousehold = (
   limits: Limits,
+  budget: Budget,
   choices: Pick<Household, "onConnect" | "onHalfClose" | "unknownMethods">
 ): Effect.Effect<Household, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
@@ -116,9 +118,14 @@ export const makeHousehold = (
     const runtime = yield* Effect.runtime<never>()
     const roster = new Roster()
     const deadlines = new Deadlines(clock, runtime, roster)
+    const lingering = new Lingering(limits)
+    const endReclaiming = budget.unsafeOnShortage((missing) => lingering.release(missing))
     yield* Scope.addFinalizer(
       yield* Effect.scope,
-      Effect.sync(() => deadlines.stop())
+      Effect.sync(() => {
+        deadlines.stop()
+        endReclaiming()
+      })
     )
     return {
       limits,
@@ -126,7 +133,7 @@ export const makeHousehold = (
       makeWriter: writer.make,
       roster,
       deadlines,
-      lingering: new Lingering(limits),
+      lingering,
       ...choices,
       timeouts: timeoutsOf(limits),
       keepAlive: keepAliveOf(limits),

@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Limits } from "../../Limits.js"
 import type { Connection } from "../../Listener.js"
@@ -15,6 +14,9 @@ import type { Household } from "./household.js"
 import { Inbox } from "./inbox.js"
 import { Outbox } from "./outbox.js"
 import { Patience } from "./patience.js"
+
+/** Milliseconds after which what was sent has reached a client that is there, or never will: several round trips. */
+const settledAfter = 1000
 
 export class Line {
   readonly limits: Limits
@@ -64,8 +66,7 @@ export class Line {
   /** Whether the server closes, and all that was sent has reached the client by now, or never will. */
   get isSettled(): boolean {
     if (!this.isDraining) return false
-    const linger = Duration.toMillis(this.limits.lingerTimeout)
-    return this.outbox.total === 0 || this.household.deadlines.now() - this.answeredAt >= linger
+    return this.outbox.total === 0 || this.household.deadlines.now() - this.answeredAt >= settledAfter
   }
 
   /** Gives the parser back, if nothing has come that it remembers. */
