@@ -98,6 +98,13 @@ export interface Budget {
   readonly unsafeHasRoom: (assumed: number) => boolean
   /** Whether one more may arrive at all: beyond it a connection is refused. */
   readonly unsafeCanArrive: () => boolean
+  /** Closes what can be closed for one more; whether anything is, so that one that arrives should wait for it. */
+  readonly unsafeMakeRoom: () => boolean
+  /**
+   * Calls `reclaim` whenever there is no room for what is asked for, with how many descriptors are missing: it closes
+   * what it can do without, and gives how many that will free. Gives what ends these calls.
+   */
+  readonly unsafeOnShortage: (reclaim: (missing: number) => number) => () => void
   /** Counts a descriptor that has been opened. */
   readonly unsafeTake: () => void
   /** Counts a descriptor that has been closed. */
@@ -147,21 +154,34 @@ const fromLimit = (limit: () => number): Budget => {
   const held = new CountedRef()
   let max = limit()
   const hasRoom = (needed: number): boolean => held.unsafeCount + needed < max
+  const reclaimers = new Set<(missing: number) => number>()
+  /** Has what can be closed for so many closed, and gives how many are; whoever waits is woken when they have been. */
+  const reclaimed = (missing: number): number => {
+    let left = missing
+    for (const reclaim of reclaimers) if (left > 0) left -= reclaim(left)
+    return missing - left
+  }
+  const makeRoom = (needed: number): number => reclaimed(held.unsafeCount + needed - max + 1)
   /** How many handlers wait for what they need. */
   let reserving = 0
   /** For another connection to be served, when no handler waits. */
   const hasRoomForOne = (assumed: number): boolean => reserving === 0 && hasRoom(Math.max(assumed, keptOf(max)))
   const awaitRoomForOne = (assumed: number): Effect.Effect<void> =>
-    Effect.suspend(() =>
-      hasRoomForOne(assumed) ? Effect.void : Effect.zipRight(held.fell.waitOrLeave(), awaitRoomForOne(assumed))
-    )
+    Effect.suspend(() => {
+      if (hasRoomForOne(assumed)) return Effect.void
+      makeRoom(Math.max(assumed, keptOf(max)))
+      return Effect.zipRight(held.fell.waitOrLeave(), awaitRoomForOne(assumed))
+    })
   // Only the wait is interruptible: what has been taken is somebody's.
   const take = (count: number, waiting: Waiting): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (!(Number.isInteger(count) && count >= 0 && count < max)) {
         return Effect.die(new RangeError(`${count} descriptors cannot be reserved of ${max}`))
       }
-      if (!hasRoom(count)) return Effect.zipRight(waiting(held.fell.waitOrLeave()), take(count, waiting))
+      if (!hasRoom(count)) {
+        makeRoom(count)
+        return Effect.zipRight(waiting(held.fell.waitOrLeave()), take(count, waiting))
+      }
       held.unsafeAdd(count)
       return Effect.void
     })
@@ -200,10 +220,25 @@ const fromLimit = (limit: () => number): Budget => {
       max = limit()
       held.reconsider()
     }),
-    hasRoom: (assumed) => Effect.sync(() => assumed < 0 || hasRoom(assumed)),
+    hasRoom: (assumed) =>
+      Effect.sync(() => {
+        const isThere = assumed < 0 || hasRoom(assumed)
+        // Whoever asks again and again never waits for it.
+        if (!isThere) makeRoom(assumed)
+        return isThere
+      }),
     awaitRoom: (assumed) => awaitRoomForOne(assumed),
     unsafeHasRoom: (assumed) => hasRoomForOne(assumed),
-    unsafeCanArrive: () => hasRoom(lastOf(max)),
+    unsafeCanArrive: () => {
+      const isThere = hasRoom(lastOf(max))
+      if (!isThere) makeRoom(lastOf(max))
+      return isThere
+    },
+    unsafeMakeRoom: () => reclaimed(1) > 0,
+    unsafeOnShortage: (reclaim) => {
+      reclaimers.add(reclaim)
+      return () => reclaimers.delete(reclaim)
+    },
     unsafeTake: () => held.unsafeAdd(1),
     unsafeRelease: () => held.unsafeAdd(-1)
   }

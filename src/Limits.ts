@@ -84,10 +84,16 @@ export interface Limits {
   /** Without progress while an answer waits for a client that does not read; then the connection is destroyed. 30 s. */
   readonly writeTimeout: Duration.Duration
   /**
-   * After the server has said its last word, how long it reads and discards so that the answer is not lost to a reset
-   * (RFC 9112 §9.6). Real time: a stopped test clock does not hold it. 1 s: several round trips.
+   * After the server has said its last word, how long a client may be silent while the server reads and discards what
+   * still comes, so that the answer is not lost to a reset (RFC 9112 §9.6). Real time: a stopped test clock does not hold
+   * it. 5 s: nginx's. When the descriptor budget has no room, those that linger longest are closed sooner.
    */
   readonly lingerTimeout: Duration.Duration
+  /**
+   * The same in all, whatever still comes. Real time. 30 s: nginx's; a client that sends for longer before it looks for
+   * an early answer finds a reset.
+   */
+  readonly lingerTotalTimeout: Duration.Duration
 }
 
 /**
@@ -125,7 +131,8 @@ export const defaults: Limits = {
   keepAliveTimeout: Duration.seconds(75),
   inactivityTimeout: Duration.infinity,
   writeTimeout: Duration.seconds(30),
-  lingerTimeout: Duration.seconds(1)
+  lingerTimeout: Duration.seconds(5),
+  lingerTotalTimeout: Duration.seconds(30)
 }
 
 /**

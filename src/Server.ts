@@ -248,17 +248,17 @@ export const make = (
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
     const wrong = senselessOf(options, senses)
-    const household = yield* makeHousehold(Limits.make(wrong === undefined ? limitsOf(options) : {}), {
+    const household = yield* makeHousehold(Limits.make(wrong === undefined ? limitsOf(options) : {}), budget, {
       onConnect: options.onConnect ?? "refuse",
       onHalfClose: options.onHalfClose ?? "answer",
       unknownMethods: options.unknownMethods ?? "reject"
     })
-    const { roster } = household
+    const { lingering, roster } = household
     const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } =
       wrong === undefined ? options : {}
     const patience = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
     const clock = yield* Effect.clock
-    const accepting = { budget, gateLog: new GateLog(budget, clock), roster, time: timeSourceOf(clock) }
+    const accepting = { budget, gateLog: new GateLog(budget, clock), lingering, roster, time: timeSourceOf(clock) }
     const turn = new Turn()
     const shutdown = new Shutdown()
     let listening: Listening | undefined

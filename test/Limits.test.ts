@@ -13,6 +13,7 @@ describe("defaults", () => {
       inactivityTimeout,
       keepAliveTimeout,
       lingerTimeout,
+      lingerTotalTimeout,
       writeTimeout,
       ...sizes
     } = Limits.defaults
@@ -40,9 +41,10 @@ describe("defaults", () => {
         keepAliveTimeout,
         writeTimeout,
         lingerTimeout,
-        inactivityTimeout
+        inactivityTimeout,
+        lingerTotalTimeout
       ].map(Duration.toSeconds)
-    ).toStrictEqual([10, 30, 300, 10, 30, 75, 30, 1, Number.POSITIVE_INFINITY])
+    ).toStrictEqual([10, 30, 300, 10, 30, 75, 30, 5, Number.POSITIVE_INFINITY, 30])
   })
 })
 

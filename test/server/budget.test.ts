@@ -273,6 +273,7 @@ describe("without room", () => {
       expect((yield* first.readAnswer()).status).toBe(200)
       const refused = yield* get(refusing.port)
       expect([refused.status, refused.header("Retry-After")]).toStrictEqual([503, "1"])
+      expect(refused.header("Date")).toMatch(/ GMT$/)
       yield* first.halfClose
       yield* heldBecomes(refusing, 1)
       expect((yield* get(refusing.port)).status).toBe(200)

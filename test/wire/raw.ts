@@ -130,12 +130,19 @@ class RawWire implements Wire {
   })
 }
 
-/** Connects to a port of this machine; the socket is destroyed with the scope. */
-export const connect = (port: number, host = "127.0.0.1"): Effect.Effect<Wire, never, Scope.Scope> =>
+/**
+ * Connects to a port of this machine; the socket is destroyed with the scope. It answers the server's FIN with its own,
+ * unless it stays half-open.
+ */
+export const connect = (
+  port: number,
+  host = "127.0.0.1",
+  { allowHalfOpen = false }: { readonly allowHalfOpen?: boolean } = {}
+): Effect.Effect<Wire, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.async<net.Socket>((resume) => {
-        const socket = net.connect({ host, port, noDelay: true })
+        const socket = net.connect({ host, port, noDelay: true, allowHalfOpen })
         const onError = (error: Error): void => resume(Effect.die(error))
         socket.once("error", onError)
         socket.once("connect", () => {

@@ -14,6 +14,7 @@ import type { Bound, Connection } from "../../Listener.js"
 import type { TimeSource } from "../timeSource.js"
 import { isTransient } from "../transient.js"
 import type { GateLog } from "./gate.js"
+import type { Lingering } from "./lingering.js"
 import type { Roster } from "./roster.js"
 
 /** Milliseconds of the pause after an error that passes: twice as long each time. */
@@ -24,6 +25,7 @@ export interface AcceptLoop {
   readonly bound: Bound
   readonly budget: Budget
   readonly gateLog: GateLog
+  readonly lingering: Lingering
   readonly roster: Roster
   readonly time: TimeSource
   /** Descriptors that one request is assumed to need. */
@@ -36,6 +38,7 @@ export const acceptLoop = ({
   bound,
   budget,
   gateLog,
+  lingering,
   roster,
   serve,
   time
@@ -45,7 +48,10 @@ export const acceptLoop = ({
   const room: Effect.Effect<void> = Effect.suspend(() =>
     isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), roster.awaitEnd()), room)
   )
-  const gate = Effect.suspend(() => (isOpen() ? Effect.void : gateLog.closedUntil(room)))
+  const closed = Effect.suspend(() => (isOpen() ? Effect.void : gateLog.closedUntil(room)))
+  const gate = Effect.suspend(() =>
+    isOpen() ? Effect.void : Effect.zipRight(lingering.whileClosing(budget.awaitRoom(assumed)), closed)
+  )
   let pause = firstPause
   const opening = bound.admit(isOpen, (connection) => {
     pause = firstPause

@@ -21,7 +21,7 @@ import { Signal } from "../runtime.js"
 import { tally } from "../tally.js"
 import { requestContext } from "./asyncContext.js"
 import { ExchangeImpl } from "./exchange.js"
-import { cut, part } from "./farewell.js"
+import { cut, type Farewell, part } from "./farewell.js"
 import { Handling, leftOf } from "./handling.js"
 import type { ConnectionEnd, Household, Service } from "./household.js"
 import { Line } from "./line.js"
@@ -44,7 +44,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   /** A request that is served when its client has read the answers before it. */
   private held: RequestHead | undefined
 
-  private unlinger: (() => void) | undefined
+  private farewell: Farewell | undefined
   /** It is to end at once, whatever is unsent. */
   private isCut = false
   /** The server has nothing more to say on it. */
@@ -228,7 +228,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.patience.end()
     this.outbox.flush()
     const how = this.reason === "Broken" ? "Broken" : this.isCut ? "Cut" : "Said"
-    this.unlinger = part(this, { how, exchange: this.madeExchange })
+    this.farewell = part(this, { how, exchange: this.madeExchange, isHurried: this.isDraining })
     this.rest()
     this.forget()
   }
@@ -244,7 +244,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   /** Who has left, and whose connection has closed, is nobody's any more. */
   private forget(): void {
     if (!this.isLeft || !this.isClosed) return
-    this.unlinger?.()
+    this.farewell?.remove()
     this.depart()
   }
 
@@ -303,6 +303,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   // Events: from the connection, from the sweep of deadlines, from the server that closes.
 
   onBytes(bytes: Buffer): void {
+    this.farewell?.received()
     if (this.phase === "Over") return
     tally.received(bytes.length)
     this.patience.heard()
@@ -375,6 +376,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
   /** Serves no further request; ends now if none is being served. */
   drain(): void {
     this.isDraining = true
+    this.farewell?.hurry()
     this.happened()
   }
 

@@ -5,6 +5,9 @@
  */
 import type { ExchangeImpl } from "./exchange.js"
 import type { Line } from "./line.js"
+import type { Farewell } from "./lingering.js"
+
+export type { Farewell }
 
 /** Bytes that a client receives without having confirmed any: less than the ten segments of RFC 6928. */
 const firstFlight = 8 * 1024
@@ -14,10 +17,12 @@ export interface Leaving {
   readonly how: "Broken" | "Cut" | "Said"
   /** The last request, if there was one. */
   readonly exchange: ExchangeImpl | undefined
+  /** The server closes. */
+  readonly isHurried: boolean
 }
 
-/** Ends a connection; gives what has to be done when it has closed, if anything. */
-export const part = (line: Line, { exchange, how }: Leaving): (() => void) | undefined => {
+/** Ends a connection; gives its farewell, if it lingers. */
+export const part = (line: Line, { exchange, how, isHurried }: Leaving): Farewell | undefined => {
   const { connection, household, inbox } = line
   if (how === "Broken" && exchange?.isUpgraded === true) connection.abort()
   else if (how !== "Said") cut(line, exchange)
@@ -25,7 +30,7 @@ export const part = (line: Line, { exchange, how }: Leaving): (() => void) | und
   else {
     inbox.discard()
     connection.end()
-    return household.lingering.add(connection)
+    return household.lingering.add(connection, isHurried)
   }
   return undefined
 }

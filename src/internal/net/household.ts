@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import { BodyBudget, type Budget, make } from "../../BodyBudget.js"
+import type { Budget as DescriptorBudget } from "../../DescriptorBudget.js"
 import { defaults, type Limits } from "../../Limits.js"
 import type { Request } from "../../Request.js"
 import { type Parser, RequestParser } from "../../RequestParser.js"
@@ -128,6 +129,7 @@ const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget>
 /** Makes what all connections share; the sweep of deadlines ends with the scope. */
 export const makeHousehold = (
   limits: Limits,
+  budget: DescriptorBudget,
   choices: Pick<Household, "onConnect" | "onHalfClose" | "unknownMethods">
 ): Effect.Effect<Household, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
@@ -138,9 +140,14 @@ export const makeHousehold = (
     const bodies = yield* bodyBudgetOf(limits)
     const roster = new Roster()
     const deadlines = new Deadlines(clock, runtime, roster)
+    const lingering = new Lingering(limits)
+    const endReclaiming = budget.unsafeOnShortage((missing) => lingering.release(missing))
     yield* Scope.addFinalizer(
       yield* Effect.scope,
-      Effect.sync(() => deadlines.stop())
+      Effect.sync(() => {
+        deadlines.stop()
+        endReclaiming()
+      })
     )
     return {
       limits,
@@ -148,7 +155,7 @@ export const makeHousehold = (
       makeWriter: writer.make,
       roster,
       deadlines,
-      lingering: new Lingering(limits),
+      lingering,
       ...choices,
       bodies,
       bodyLog: new GateLog(bodies, clock, bodyWords),

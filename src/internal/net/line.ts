@@ -4,7 +4,6 @@
  * @internal
  */
 import type { AsyncResource } from "node:async_hooks"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ValueError } from "../../Errors.js"
 import type { Limits } from "../../Limits.js"
@@ -21,6 +20,9 @@ import { Outbox } from "./outbox.js"
 import { lastWords } from "./ownAnswers.js"
 import { Patience } from "./patience.js"
 import { TurnShare } from "./turnShare.js"
+
+/** Milliseconds after which what was sent has reached a client that is there, or never will: several round trips. */
+const settledAfter = 1000
 
 /** Milliseconds of a handler after which the next request of its connection may have to wait for the others. */
 const longHandler = 1
@@ -118,8 +120,7 @@ export abstract class Line extends TurnShare {
   /** Whether the server closes, and all that was sent has reached the client by now, or never will. */
   get isSettled(): boolean {
     if (!this.isDraining) return false
-    const linger = Duration.toMillis(this.limits.lingerTimeout)
-    return this.outbox.total === 0 || this.household.deadlines.now() - this.answeredAt >= linger
+    return this.outbox.total === 0 || this.household.deadlines.now() - this.answeredAt >= settledAfter
   }
 
   /** Gives the parser back, if nothing has come that it remembers. */

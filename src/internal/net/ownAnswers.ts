@@ -10,6 +10,7 @@ import { toString as statusText } from "../../HttpCode.js"
 import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { Writer } from "../../ResponseWriter.js"
+import { dateOf } from "../http1/date.js"
 import { reasons } from "../reasons.js"
 
 export const plainText = { "Content-Type": "text/plain; charset=utf-8" }
@@ -53,6 +54,6 @@ export const lastWords = (
   return head.framing._tag === "None" ? head.text : head.text + text
 }
 
-/** To a client for whom there is no room, or nobody any more to serve him: he may try again. */
-export const refusal =
-  "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+/** The response to a client for which there is no room, or no server any more: it may try again. The gate has no clock. */
+export const refusal = (): string =>
+  `HTTP/1.1 503 Service Unavailable\r\nDate: ${dateOf(Date.now())}\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n`

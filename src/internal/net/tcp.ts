@@ -135,7 +135,7 @@ class Sockets implements Door {
       this.refuse(socket)
       return
     }
-    const mayWait = this.onFull === "wait" || this.arrivals.isAwaited
+    const mayWait = this.onFull === "wait" || this.arrivals.isAwaited || this.budget.unsafeMakeRoom()
     this.budget.unsafeTake()
     const connection = new SocketConnection(socket, this)
     this.unopened.add(connection)
@@ -146,7 +146,7 @@ class Sockets implements Door {
   private turnAway(connection: SocketConnection): void {
     this.refused++
     tally.refused()
-    connection.turnAway(refusal)
+    connection.turnAway(refusal())
   }
 
   onOpen(connection: SocketConnection): void {
@@ -164,13 +164,13 @@ class Sockets implements Door {
     this.refused++
     tally.refused()
     socket.on("error", () => {})
-    socket.write(refusal, "latin1")
+    socket.write(refusal(), "latin1")
     socket.destroy()
   }
 
   close(): void {
     this.arrivals.fail(closedListener)
-    for (const connection of this.unopened.values) connection.turnAway(refusal)
+    for (const connection of this.unopened.values) connection.turnAway(refusal())
   }
 }
 

@@ -52,7 +52,7 @@ class MemoryPort {
 }
 
 const turnAway = (connection: Connection): void => {
-  connection.write([refusal])
+  connection.write([refusal()])
   connection.close()
 }
 

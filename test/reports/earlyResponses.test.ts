@@ -1,0 +1,241 @@
+/** A report: an early 401 or 413 during a slow upload was lost to clients that send all before they read. */
+import { request as httpRequest } from "node:http"
+import { Readable } from "node:stream"
+import { HttpServerResponse } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { request as undiciRequest } from "undici"
+import { respond } from "../../src/Response.js"
+import { serving as servingApplication } from "../platform/harness.js"
+import { heldBecomes, serving } from "../server/harness.js"
+import { parseAnswers } from "../wire/answer.js"
+import { eventually } from "../wire/facts.js"
+import { connect, get, requestText, type Wire } from "../wire/raw.js"
+import { programs, type SlowClient, toEach, upload } from "./slowUploads.js"
+
+/** Sends a piece every so many milliseconds, so often. */
+const trickle = (wire: Wire, piece: string, times: number, pause: number): Effect.Effect<void> =>
+  Effect.repeatN(Effect.zipRight(wire.send(piece), Effect.sleep(pause)), times - 1)
+
+const unauthorized = () => serving((request) => respond(request, 401, "who are you?"), { maxBody: 1_000_000 })
+
+describe("an early response", () => {
+  const size = `Content-Length: ${upload.pieces * upload.bytes}`
+  const chunked = "Transfer-Encoding: chunked"
+
+  it.scopedLive("reaches a client that reads nothing before it has sent all, for as long as it sends", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving(
+        (request) =>
+          request.path === "/read"
+            ? Effect.flatMap(request.bytes, () => respond(request, 200))
+            : respond(request, 401, "who are you?"),
+        { maxBody: 1_000_000 }
+      )
+      const x = "x".repeat(10_000)
+      const kinds: ReadonlyArray<readonly [status: number, head: string, piece: string]> = [
+        [401, requestText("POST /unread", [size]), x],
+        [401, requestText("POST /unread", [size, "Expect: 100-continue"]), x],
+        [401, requestText("POST /unread", [chunked]), `40000\r\n${"x".repeat(0x40000)}\r\n`],
+        [413, requestText("POST /read", ["Content-Length: 1000001"]), x],
+        [413, requestText("POST /read", [chunked], "fffff\r\n"), x],
+        [417, requestText("POST /read", [size, "Expect: the-unexpected"]), x],
+        [501, requestText("CONNECT a:80"), x],
+        [501, requestText("POST /read", ["Transfer-Encoding: gzip, chunked"]), x],
+        [400, requestText("POST /read", [chunked], "1\r\nx\r\nnonsense\r\n"), x],
+        [400, "nonsense\r\n", x],
+        [431, `GET / HTTP/1.1\r\nA: ${"a".repeat(40_000)}`, x]
+      ]
+      const seen = yield* Effect.forEach(
+        kinds,
+        ([, head, piece]) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const wire = yield* connect(port)
+              yield* wire.stopReading
+              yield* wire.send(head)
+              yield* trickle(wire, piece, 8, 250)
+              yield* wire.goOnReading
+              const bytes = yield* wire.readToEnd
+              return [parseAnswers(bytes).map(({ status }) => status), yield* wire.ending]
+            })
+          ),
+        { concurrency: "unbounded" }
+      )
+      expect(seen).toStrictEqual(kinds.map(([status]) => [[status], "FIN"]))
+    })
+  )
+
+  const clients: ReadonlyArray<SlowClient> = [
+    ...programs,
+    {
+      name: "node:http",
+      isThere: true,
+      upload: toEach((port) =>
+        Effect.async<string>((resume) => {
+          const headers = { "Content-Length": upload.pieces * upload.bytes }
+          const request = httpRequest({ port, host: "127.0.0.1", method: "POST", headers }, (response) => {
+            let text = ""
+            response.on("data", (bytes) => (text += String(bytes)))
+            response.on("end", () => resume(Effect.succeed(`${response.statusCode} ${text}`)))
+          })
+          request.on("error", (error) => resume(Effect.succeed(String(error))))
+          let left = upload.pieces
+          const timer = setInterval(() => {
+            request.write(Buffer.alloc(upload.bytes))
+            if (--left > 0) return
+            clearInterval(timer)
+            request.end()
+          }, upload.pause)
+          return Effect.sync(() => clearInterval(timer))
+        })
+      )
+    },
+    {
+      name: "undici",
+      isThere: true,
+      upload: toEach((port) =>
+        Effect.promise(async () => {
+          const body = async function* () {
+            for (let i = 0; i < upload.pieces; i++) {
+              yield Buffer.alloc(upload.bytes)
+              await new Promise((resolve) => setTimeout(resolve, upload.pause))
+            }
+          }
+          const headers = { "Content-Length": String(upload.pieces * upload.bytes) }
+          const response = await undiciRequest(`http://127.0.0.1:${port}/`, {
+            method: "POST",
+            headers,
+            body: Readable.from(body())
+          })
+          return `${response.statusCode} ${await response.body.text()}`
+        })
+      )
+    }
+  ]
+
+  for (const { isThere, name, upload } of clients) {
+    if (!isThere) console.log(`${name} is not installed: what it makes of an early response is not tried`)
+    it.scopedLive.skipIf(!isThere)(`reaches ${name} during a slow upload: 401, and 413`, () =>
+      Effect.gen(function* () {
+        const { port: native } = yield* unauthorized()
+        const dropIn = yield* servingApplication(HttpServerResponse.text("who are you?", { status: 401 }))
+        const { port: small } = yield* serving((request) => respond(request, 200), { maxBody: 1000 })
+        const answers = yield* upload([native, dropIn, small])
+        expect(answers.map((answer) => answer.replaceAll(/\s+/g, " ").trim())).toStrictEqual([
+          expect.stringMatching(/^401( who are you\?)?$/),
+          expect.stringMatching(/^401( who are you\?)?$/),
+          "413 413 Content Too Large: the body is larger than this server accepts"
+        ])
+      })
+    )
+  }
+})
+
+/** An upload whose early response says close, and whose client sends no more, and does not end. */
+const lingerer = (port: number) =>
+  Effect.gen(function* () {
+    const wire = yield* connect(port, "127.0.0.1", { allowHalfOpen: true })
+    yield* wire.send(requestText("POST /", ["Content-Length: 900000"]))
+    expect((yield* wire.readAnswer()).status).toBe(401)
+    return wire
+  })
+
+describe("lingering", () => {
+  const patient = { lingerTimeout: "1 minute", lingerTotalTimeout: "1 minute" } as const
+
+  it.scopedLive("ends after lingerTimeout of silence, and not while something comes", () =>
+    Effect.gen(function* () {
+      const limits = { lingerTimeout: "600 millis", lingerTotalTimeout: "1 minute" } as const
+      const made = yield* serving((request) => respond(request, 401), { maxBody: 1_000_000, limits })
+      const wire = yield* lingerer(made.port)
+      yield* trickle(wire, "x", 12, 100)
+      expect(yield* made.budget.held).toBe(2)
+      const before = performance.now()
+      yield* heldBecomes(made, 1)
+      expect(performance.now() - before).toBeGreaterThan(300)
+    })
+  )
+
+  it.scopedLive("ends after lingerTotalTimeout, whatever comes", () =>
+    Effect.gen(function* () {
+      const limits = { lingerTimeout: "1 minute", lingerTotalTimeout: "1 second" } as const
+      const made = yield* serving((request) => respond(request, 401), { maxBody: 1_000_000, limits })
+      const wire = yield* lingerer(made.port)
+      const before = performance.now()
+      const sending = yield* Effect.fork(trickle(wire, "x", 100, 50))
+      yield* heldBecomes(made, 1)
+      expect(performance.now() - before).toBeGreaterThan(900)
+      yield* Fiber.interrupt(sending)
+    })
+  )
+
+  it.scopedLive("ends when the client ends", () =>
+    Effect.gen(function* () {
+      const made = yield* serving((request) => respond(request, 401), { maxBody: 1_000_000, limits: patient })
+      const wire = yield* lingerer(made.port)
+      yield* wire.halfClose
+      yield* heldBecomes(made, 1)
+      expect(yield* wire.ending).toBe("FIN")
+    })
+  )
+
+  it.scopedLive.each([{}, { onFull: "refuse" as const }])(
+    "closes no gate: the longest-lingering make room for who comes (%j)",
+    (options) =>
+      Effect.gen(function* () {
+        // One listens, a quarter is kept back: eight connections are served at once.
+        const given = { max: 12, maxBody: 1_000_000, limits: patient, ...options }
+        const made = yield* serving((request) => respond(request, request.method === "POST" ? 401 : 200), given)
+        const wires: Array<Wire> = []
+        for (let i = 0; i < 8; i++) wires.push(yield* lingerer(made.port))
+        for (let i = 0; i < 4; i++) {
+          const answer = yield* eventually(
+            get(made.port),
+            ({ status }) => options.onFull !== "refuse" || status !== 503,
+            "a request to be answered"
+          )
+          expect(answer.status).toBe(200)
+        }
+        // Those that have lingered longest have been closed, one for each that came, and the last of all has not.
+        expect(yield* wires[0]!.ending).toMatch(/FIN|RST/)
+        yield* wires[7]!.send("x")
+        expect(yield* made.budget.held).toBeGreaterThan(1)
+        expect(yield* made.budget.held).toBeLessThanOrEqual(12)
+      })
+  )
+
+  it.scopedLive("gives way to what a handler reserves, and to an accept loop of the user's own", () =>
+    Effect.gen(function* () {
+      const made = yield* serving((request) => respond(request, 401), { max: 12, maxBody: 1_000_000, limits: patient })
+      for (let i = 0; i < 7; i++) yield* lingerer(made.port)
+      expect(yield* made.budget.held).toBe(8)
+      yield* Effect.scoped(made.budget.reserve(8))
+      for (let i = 0; i < 4; i++) yield* lingerer(made.port)
+      yield* eventually(made.server.shouldAcceptRequest(8), (should) => should, "room for a request")
+    })
+  )
+
+  it.scopedLive("does not hold up a server that closes, beyond a second of silence and its own drainTimeout", () =>
+    Effect.gen(function* () {
+      for (const [drainTimeout, least, most] of [
+        ["1 minute", 900, 4000],
+        ["200 millis", 0, 900]
+      ] as const) {
+        const made = yield* serving((request) => respond(request, 401), {
+          maxBody: 1_000_000,
+          limits: patient,
+          drainTimeout
+        })
+        yield* lingerer(made.port)
+        const before = performance.now()
+        const report = yield* made.server.close
+        const passed = performance.now() - before
+        expect(report).toStrictEqual({ idle: 1, drained: 0, interrupted: 0, abandoned: 0 })
+        expect(passed).toBeGreaterThanOrEqual(least)
+        expect(passed).toBeLessThan(most)
+      }
+    })
+  )
+})
