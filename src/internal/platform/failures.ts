@@ -9,6 +9,7 @@ import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Multipart from "@effect/platform/Multipart"
 import { ValueError } from "../../Errors.js"
+import { makeVisible, visible } from "../visible.js"
 
 /** A `RequestError` whose answer is not always 400: 413 for a body that is too large, 408 for one that does not come. */
 class BodyError extends HttpServerError.RequestError {
@@ -28,9 +29,9 @@ class BodyError extends HttpServerError.RequestError {
 export const bodyError = (request: HttpServerRequest, error: ValueError): HttpServerError.RequestError =>
   new BodyError(request, error)
 
-/** The content is not what it says. */
+/** The content is not what it says; the cause may quote it. */
 export const decodeError = (request: HttpServerRequest, cause: unknown): HttpServerError.RequestError =>
-  new HttpServerError.RequestError({ request, reason: "Decode", cause })
+  new HttpServerError.RequestError({ request, reason: "Decode", cause: makeVisible(cause, visible) })
 
 /** A `RequestError` for a handshake that is the client's fault, whose response says what is wrong with it. */
 class HandshakeError extends HttpServerError.RequestError {
@@ -71,6 +72,8 @@ const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number =>
 /** `MultipartError` knows no answer, and would be 500 whatever the client did. */
 export const answered = (error: Multipart.MultipartError): Multipart.MultipartError => {
   const status = multipartStatus(error)
+  // A charset that is none is quoted by what fails of it.
+  makeVisible(error.cause, visible)
   return Object.defineProperty(error, Respondable.symbol, { value: () => HttpServerResponse.empty({ status }) })
 }
 

@@ -14,6 +14,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Multipasta from "multipasta"
+import { makeVisible, visible } from "../visible.js"
 import { answered } from "./failures.js"
 
 type MultipartError = Multipart.MultipartError
@@ -168,5 +169,9 @@ export const partsOf = (
   )
 
 /** What a file that was being written has failed of, which `Multipart.toPersisted` wraps in an error of its own. */
-export const unwrapped = (error: MultipartError): MultipartError =>
-  error.cause instanceof Multipart.MultipartError ? error.cause : error
+export const unwrapped = (error: MultipartError): MultipartError => {
+  if (error.cause instanceof Multipart.MultipartError) return error.cause
+  // The name of a file, which the client has chosen, is quoted by what the system refuses.
+  makeVisible(error.cause, visible)
+  return error
+}

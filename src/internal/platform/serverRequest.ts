@@ -18,6 +18,7 @@ import * as Option from "effect/Option"
 import type { ReadonlyRecord } from "effect/Record"
 import * as Stream from "effect/Stream"
 import { flatOf } from "../headers.js"
+import { visibleIn } from "../visible.js"
 import type { Call, Persisting } from "./call.js"
 import { bodyError, decodeError, multipartError } from "./failures.js"
 import { partsOf } from "./multipart.js"
@@ -138,9 +139,9 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
       _id: "@effect/platform/HttpServerRequest",
       method: this.method,
       url: this.originalUrl,
-      headers: Inspectable.redact(this.headers),
+      headers: visibleIn(Inspectable.redact(this.headers)),
       remoteAddress: this.remoteAddress.toJSON(),
-      ...(body === undefined ? {} : { body })
+      ...(body === undefined ? {} : { body: visibleIn(body) })
     }
   }
 

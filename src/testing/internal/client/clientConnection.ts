@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import { visible } from "../../../internal/visible.js"
 import { Answer, type Source } from "./answer.js"
 import type { ClientEnd, ClientLink } from "./clientLink.js"
 import { type Broken, ResponseReader } from "./responseReader.js"
@@ -10,7 +11,7 @@ import { type Broken, ResponseReader } from "./responseReader.js"
 /** An error of Node's own, with the code that it gives. */
 const coded = (message: string, code: string): Error => Object.assign(new Error(message), { code })
 
-const parseError = ({ code, saw }: Broken): Error => coded(`Parse Error: ${JSON.stringify(saw)}`, code)
+const parseError = ({ code, saw }: Broken): Error => coded(`Parse Error: ${visible(JSON.stringify(saw))}`, code)
 
 const hungUp = (): Error => coded("socket hang up", "ECONNRESET")
 
