@@ -265,7 +265,8 @@ const isMaking = (args: Given): args is readonly [evaluate: LazyArg<unknown>, op
   typeof args[0] === "function"
 
 const makeFrom = (args: Given): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope> =>
-  isMaking(args) ? Effect.flatMap(withNodeSettings(...args), makeServer) : makeServer(args[0] ?? {})
+  // Code without types may leave the options out.
+  isMaking(args) ? Effect.flatMap(withNodeSettings(args[0], args[1] ?? {}), makeServer) : makeServer(args[0] ?? {})
 
 /**
  * The service, listening: its address is known before anything is served, and who connects before waits. `ServeError`, with

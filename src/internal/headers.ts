@@ -7,6 +7,7 @@ import * as Inspectable from "effect/Inspectable"
 import { pipeArguments } from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
 import type { TypeId as HeadersTypeId, HttpHeaders, Input } from "../HttpHeaders.js"
+import { visible } from "./visible.js"
 
 // Declared by the public module, as a unique symbol; `Symbol.for` alone has the type of any symbol.
 export const TypeId: HeadersTypeId = Symbol.for("effect-asynchttpserver/HttpHeaders") as HeadersTypeId
@@ -53,7 +54,10 @@ class HeadersImpl implements HttpHeaders {
   }
 
   toJSON(): unknown {
-    const shown = Array.from(this, ([name, value]) => [name, secrets.has(name.toLowerCase()) ? "<redacted>" : value])
+    const shown = Array.from(this, ([name, value]) => [
+      name,
+      secrets.has(name.toLowerCase()) ? "<redacted>" : visible(value)
+    ])
     return { _id: "HttpHeaders", fields: shown }
   }
 

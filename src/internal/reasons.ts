@@ -7,6 +7,8 @@
  * @internal
  */
 
+import { visible } from "./visible.js"
+
 /** A refusal: the status that answers it, and a sentence fit for the client (it never quotes the input). */
 interface Refusal {
   readonly status: number
@@ -72,8 +74,6 @@ const excerptLength = 80
 /** What was seen, cut short and with control characters made visible, so that a log line stays one line. @internal */
 export const excerpt = (saw: string): string => {
   const cut = saw.length > excerptLength ? `${saw.slice(0, excerptLength)}…` : saw
-  // JSON leaves DEL, the C1 controls and the line separators as they are: a terminal would obey them.
-  return JSON.stringify(cut)
-    .slice(1, -1)
-    .replace(/[\x7f-\x9f\u2028\u2029]/g, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`)
+  // JSON leaves DEL, the C1 controls, line separators and marks of direction as they are.
+  return visible(JSON.stringify(cut).slice(1, -1))
 }

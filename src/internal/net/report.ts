@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
@@ -13,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
 import { isLogged } from "../hosted.js"
+import { makeVisible } from "../visible.js"
 import type { Service } from "./household.js"
 import { RequestFibers } from "./requestFibers.js"
 
@@ -22,8 +23,14 @@ export const about = (request: Request): Record<string, unknown> => ({
   client: request.client.id
 })
 
+/** Changes the errors of a cause so that they can be logged, whatever they quote of a request. */
+export const makeCauseVisible = (cause: Cause.Cause<unknown>): void => {
+  for (const error of [...Cause.failures(cause), ...Cause.defects(cause)]) makeVisible(error)
+}
+
 /** The default report: an error in the log, with the request it is about. */
 const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> => {
+  makeCauseVisible(cause)
   const log = isLogged(cause) ? Effect.logDebug : Effect.logError
   return Effect.annotateLogs(log("a handler failed", cause), about(request))
 }

@@ -23,6 +23,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
+import { makeCauseVisible } from "../net/report.js"
 import { isRequestScope } from "../net/requestFibers.js"
 import { discard, discardReplaced } from "./bodies.js"
 import { Call } from "./call.js"
@@ -84,10 +85,13 @@ const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse
  */
 const answerFailure = <E>(
   cause: Cause.Cause<E>
-): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> =>
-  Effect.flatMap(HttpServerError.causeResponse(cause), ([response, left]) =>
+): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> => {
+  // What a middleware logs of it is no longer what a client has made it.
+  makeCauseVisible(cause)
+  return Effect.flatMap(HttpServerError.causeResponse(cause), ([response, left]) =>
     Effect.zipRight(respond(response), Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
   )
+}
 
 /**
  * What is written if nothing was: the response of a middleware that has taken another way, or of a failure that no

@@ -9,6 +9,7 @@ import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Multipart from "@effect/platform/Multipart"
 import { isValueError, type ValueError } from "../../Errors.js"
+import { makeVisible, visible } from "../visible.js"
 
 /** What has nothing to do with the content of a body. */
 const transportReasons: ReadonlySet<string> = new Set(["Timeout", "IncompleteRequest", "BodyBudget"])
@@ -35,9 +36,9 @@ class BodyError extends HttpServerError.RequestError {
 export const bodyError = (request: HttpServerRequest, error: ValueError): HttpServerError.RequestError =>
   new BodyError(request, error)
 
-/** The content is not what it says. */
+/** The content is not what it says; the cause may quote it. */
 export const decodeError = (request: HttpServerRequest, cause: unknown): HttpServerError.RequestError =>
-  new HttpServerError.RequestError({ request, reason: "Decode", cause })
+  new HttpServerError.RequestError({ request, reason: "Decode", cause: makeVisible(cause, visible) })
 
 /** A `RequestError` for a handshake that is the client's fault, whose response says what is wrong with it. */
 class HandshakeError extends HttpServerError.RequestError {
@@ -78,6 +79,8 @@ const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number =>
 /** `MultipartError` knows no answer, and would be 500 whatever the client did. */
 export const answered = (error: Multipart.MultipartError): Multipart.MultipartError => {
   const status = multipartStatus(error)
+  // A charset that is none, or the name of a part, is quoted by what fails of it.
+  makeVisible(error.cause, visible)
   return Object.defineProperty(error, Respondable.symbol, { value: () => emptyResponse(status) })
 }
 

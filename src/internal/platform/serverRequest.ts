@@ -19,6 +19,7 @@ import type { ReadonlyRecord } from "effect/Record"
 import * as Stream from "effect/Stream"
 import type { Request } from "../../Request.js"
 import { flatOf } from "../headers.js"
+import { visibleIn } from "../visible.js"
 import type { Call, Persisting } from "./call.js"
 import { bodyError, decodeError, multipartError } from "./failures.js"
 import type { Part } from "./formPart.js"
@@ -150,9 +151,9 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
       _id: "@effect/platform/HttpServerRequest",
       method: this.method,
       url: this.originalUrl,
-      headers: Inspectable.redact(this.headers),
+      headers: visibleIn(Inspectable.redact(this.headers)),
       remoteAddress: this.remoteAddress.toJSON(),
-      ...(body === undefined ? {} : { body })
+      ...(body === undefined ? {} : { body: visibleIn(body) })
     }
   }
 

@@ -24,6 +24,7 @@ import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Tracer from "effect/Tracer"
+import { visible } from "../visible.js"
 
 /** What Effect traces with when it was given nothing: spans that nobody sees from outside. */
 const nativeTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
@@ -215,7 +216,7 @@ const describeHeaders = (
   names: RedactedNames
 ) => {
   const redacted: Record<string, unknown> = Headers.redact(headers, names)
-  for (const name in redacted) span.attribute(`http.${of}.header.${name}`, String(redacted[name]))
+  for (const name in redacted) span.attribute(`http.${of}.header.${name}`, visible(String(redacted[name])))
 }
 
 const describeUrl = (span: Tracer.Span, url: URL): void => {
@@ -238,7 +239,7 @@ const describeRequest = (
   const url = HttpServerRequest.toURL(request)
   if (Option.isSome(url)) describeUrl(span, url.value)
   const agent = request.headers["user-agent"]
-  if (agent !== undefined) span.attribute("user_agent.original", agent)
+  if (agent !== undefined) span.attribute("user_agent.original", visible(agent))
   describeHeaders(span, "request", request.headers, names)
   if (Option.isSome(request.remoteAddress)) span.attribute("client.address", request.remoteAddress.value)
 }

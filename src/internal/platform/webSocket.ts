@@ -20,6 +20,7 @@ import type { ByteLine, Upgraded } from "../exchange.js"
 import { make as makeHeaders } from "../headers.js"
 import { unsafeInterrupt } from "../runtime.js"
 import { hostSleep } from "../timeSource.js"
+import { makeVisible, visible } from "../visible.js"
 import type { Call } from "./call.js"
 import { handshakeError } from "./failures.js"
 import { handshakeFields, refusalOf } from "./handshake.js"
@@ -133,6 +134,16 @@ const countMessages = (webSocket: WebSocket, { line }: Upgraded): void => {
   for (const event of ["message", "ping", "pong"]) webSocket.on(event, () => line.countMessage())
 }
 
+/** The reason that a client closes for is a part of an error's message. */
+const visibleReason = <E>(error: E): E => (Socket.isSocketError(error) ? makeVisible(error, visible) : error)
+
+const withVisibleReasons = (socket: Socket.Socket): Socket.Socket =>
+  Socket.Socket.of({
+    ...socket,
+    run: (handler, options) => Effect.mapError(socket.run(handler, options), visibleReason),
+    runRaw: (handler, options) => Effect.mapError(socket.runRaw(handler, options), visibleReason)
+  })
+
 /** The handshakes of one server. */
 export class WebSockets {
   private made: WebSocketServer | undefined
@@ -149,7 +160,10 @@ export class WebSockets {
       Effect.sync(() => webSocket.close())
     )
     // `ws` keeps to the interface of browsers, as far as `Socket` asks for it; the types of both differ in details.
-    return Socket.fromWebSocket(webSocket as unknown as Effect.Effect<globalThis.WebSocket, never, Scope.Scope>)
+    return Effect.map(
+      Socket.fromWebSocket(webSocket as unknown as Effect.Effect<globalThis.WebSocket, never, Scope.Scope>),
+      withVisibleReasons
+    )
   }
 
   private open(call: Call, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import { visible } from "../../internal/visible.js"
 import { ExpectationError, type Matcher, type Times } from "../Expectation.js"
 import { type CallSite, madeAt } from "./callSite.js"
 import { besides } from "./failed.js"
@@ -73,7 +74,7 @@ const unmet = (recorder: Recorder, from: number, { matcher, site, times }: Expec
     `expected ${wanted(times)}, got ${met} of the ${all.length} that came`,
     // Beside a request that came each criterion stands anyway.
     ...(all.length === 0 ? described(matcher).map((criterion) => `  wanted: ${criterion}`) : []),
-    ...nearest.flatMap(({ request, verdicts }) => requestLines(request, verdicts))
+    ...nearest.flatMap(({ request, verdicts }) => requestLines(request, verdicts)).map(visible)
   ].join("\n")
   return madeAt(new ExpectationError({ matcher, times, requests: all.map(({ request }) => request), message }), site)
 }

@@ -7,6 +7,7 @@ import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import { OSError } from "../../Errors.js"
 import { Signal } from "../../internal/runtime.js"
+import { visible } from "../../internal/visible.js"
 import type { RawClient } from "../RawClient.js"
 
 /** What both transports give a client. */
@@ -58,7 +59,7 @@ export class RawSocket implements RawClient {
       const seen = this.seen.toString("latin1")
       if (isEnough(seen)) return Effect.succeed(this.take().toString("latin1"))
       if (this.end === undefined) return Effect.zipRight(this.changed.waitOrLeave(), this.readUntil(isEnough))
-      const cause = new Error(`the server has ended the connection; unread: ${JSON.stringify(seen)}`)
+      const cause = new Error(`the server has ended the connection; unread: ${visible(JSON.stringify(seen))}`)
       return new OSError({ code: this.end === "FIN" ? "EOF" : "ECONNRESET", syscall: "read", cause })
     })
 

@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import { visible } from "../../../internal/visible.js"
 import { systemError } from "../memorySocket.js"
 import type { ClientEnd, ClientLink } from "./clientLink.js"
 import type { ParseError } from "./parseError.js"
@@ -14,7 +15,7 @@ import { ResponseParser } from "./responseParser.js"
 const nodeError = (message: string, code: string): Error => Object.assign(new Error(message), { code })
 
 const parseFailure = ({ actual, code, reason }: ParseError): Error =>
-  Object.assign(nodeError(`Parse Error: ${reason}: ${JSON.stringify(actual)}`, code), { reason })
+  Object.assign(nodeError(`Parse Error: ${reason}: ${visible(JSON.stringify(actual))}`, code), { reason })
 
 const hungUp = (): Error => nodeError("socket hang up", "ECONNRESET")
 
