@@ -153,11 +153,11 @@ export class WebSockets {
 
   private open(call: Call, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
     return Effect.async<WebSocket, Socket.SocketError>((resume) => {
-      let opened: Upgraded | undefined
+      let accepted: Upgraded | undefined
       const onSettled = (upgraded: Upgraded | ValueError): void => {
         if (upgraded instanceof ValueError) resume(Effect.fail(openError(upgraded)))
         else {
-          opened = upgraded
+          accepted = upgraded
           call.upgraded = ended(handshake, upgraded)
         }
       }
@@ -167,9 +167,9 @@ export class WebSockets {
       const { headers, method, url } = request
       const incoming = { headers, method, url } as unknown as Incoming
       this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
-        if (opened === undefined) return
+        if (accepted === undefined) return
         // Before messages are held back until somebody listens for them.
-        countMessages(webSocket, opened)
+        countMessages(webSocket, accepted)
         holdMessages(webSocket)
         call.hangUp = () => {
           webSocket.close()
