@@ -5,7 +5,7 @@
  *     --seconds 180       how long the soak lasts; 10 with --quick
  *     --seed 1            what the soak does; from the clock by default, and printed
  *     --json FILE         the rows of the table
- *     --quick             less than a minute and a half in place of six
+ *     --quick             less than two minutes in place of seven
  *
  * It ends with a table of all figures beside their bounds, and with 1 if one of them is missed.
  */
