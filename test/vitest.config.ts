@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 import { testTimeout } from "./wire/facts.js"
@@ -18,6 +19,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     fileParallelism: true,
+    // Vitest leaves one processor to itself, and would run one file at a time on a machine that has two.
+    poolOptions: { forks: { maxForks: Math.max(2, availableParallelism()) } },
     testTimeout,
     hookTimeout: testTimeout,
     typecheck: { enabled: false }

@@ -18,3 +18,7 @@ export const isRegExp = (value: unknown): value is RegExp => types.isRegExp(valu
 /** Anything that says what went wrong: an `Error` of any realm, a `DOMException`, or what is thrown in their place. */
 export const isErrorLike = (value: unknown): value is { readonly message: string } =>
   typeof value === "object" && value !== null && "message" in value && typeof value.message === "string"
+
+/** An `Error` of any realm, or the `Proxy` in which Effect wraps one that fails in a span. Nothing of it is computed. */
+export const isError = (value: unknown): value is Error =>
+  typeof value === "object" && value !== null && "message" in value && "stack" in value

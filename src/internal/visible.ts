@@ -6,7 +6,7 @@
  *
  * @internal
  */
-import { types } from "node:util"
+import { isError } from "./realm.js"
 
 /** What is harmless between the lines of a text of several. */
 const controls = "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff"
@@ -56,7 +56,7 @@ const makeMessageVisible = (error: Error, show: (text: string) => string): void 
  */
 export const makeVisible = <E>(error: E, show: (text: string) => string = visibleLines): E => {
   let each: unknown = error
-  for (let depth = 0; depth < 8 && types.isNativeError(each); depth++) {
+  for (let depth = 0; depth < 8 && isError(each); depth++) {
     if (Object.isExtensible(each)) makeMessageVisible(each, show)
     each = each.cause
   }

@@ -135,9 +135,19 @@ export const differenceOf = (bytes: Buffer, parsed: Parsed = parse([bytes]), nod
   return difference
 }
 
+/** A request as a handler sees it: Host is the authority of a target in absolute-form (RFC 9112 §3.2.2). */
+const withTargetAuthority = (seen: Seen): Seen => {
+  const [, authority] = /^https?:\/\/([^/?]*)/i.exec(seen.target) ?? []
+  if (authority === undefined) return seen
+  const host = seen.fields.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === "host")
+  const fields =
+    host < 0 ? ["Host", authority, ...seen.fields] : seen.fields.map((each, i) => (i === host + 1 ? authority : each))
+  return { ...seen, fields }
+}
+
 /** What the server must have done, if it does what the parser says: the requests, and the statuses of the answers. */
 const served = ({ ending, requests }: View): Served => ({
-  requests: requests.map((each) => (each.ended ? each : { ...each, body: "" })),
+  requests: requests.map((each) => withTargetAuthority(each.ended ? each : { ...each, body: "" })),
   statuses: [
     ...requests.filter(({ ended }) => ended).map(() => 200),
     ...(ending._tag === "Refused" ? [ending.status] : []),

@@ -208,6 +208,7 @@ const sharedWithKitClient = new Set([
   "internal/host.ts",
   "internal/realm.ts",
   "internal/runtime.ts",
+  "internal/visible.ts",
   "internal/net/reset.ts"
 ])
 

@@ -124,9 +124,9 @@ export const scenarios: ReadonlyArray<Scenario> = [
     }
   },
   {
-    title: "a client that never closes its side is left after lingerTimeout",
+    title: "a client that never closes its side is left after lingerTotalTimeout",
     run: async (install) => {
-      const { end, port } = await serving({ limits: { lingerTimeout: 50, maxDrain: 1 } }, hello)
+      const { end, port } = await serving({ limits: { lingerTotalTimeout: 50, maxDrain: 1 } }, hello)
       install()
       const socket = await opened(port, true)
       socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")

@@ -1,7 +1,7 @@
 /** "A request was answered 500, and there was no line in the log." Every 500 of the server's own is logged, with its cause. */
 import { HttpApp, HttpMiddleware, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { it } from "@effect/vitest"
-import { Cause, Effect, type Layer, Logger, Stream } from "effect"
+import { Cause, Effect, Layer, Logger, LogLevel, Stream } from "effect"
 import { describe, expect } from "vitest"
 import { serving as servingApp } from "../platform/harness.js"
 import { Facts } from "../wire/facts.js"
@@ -20,10 +20,10 @@ class Errors {
     })
   )
 
-  readonly some = (text: string): Effect.Effect<string> =>
+  readonly some = (text: string, level = "ERROR"): Effect.Effect<string> =>
     this.facts.until(
-      () => this.all.find((line) => line.startsWith("ERROR") && line.includes(text)),
-      () => `an error with ${text}; there are ${JSON.stringify(this.all)}`
+      () => this.all.find((line) => line.startsWith(level) && line.includes(text)),
+      () => `${level} with ${text}; there are ${JSON.stringify(this.all)}`
     )
 }
 
@@ -44,7 +44,6 @@ const spoiled = HttpServerResponse.text("boom", { headers: { "x-boom": "a\nb" } 
 const apps: { readonly [name: string]: HttpApp.Default<unknown> } = {
   "that dies": Effect.die(boom),
   "that fails": Effect.fail(boom),
-  "that fails with what responds by 500": Effect.fail(new Broken()),
   "that throws": Effect.suspend(() => {
     throw boom
   }),
@@ -97,6 +96,16 @@ it.scopedLive("a middleware that dies is logged", () =>
     })
     expect((yield* get(port)).status).toBe(500)
     yield* errors.some("boom")
+  })
+)
+
+it.scopedLive("a failure that responds by 500 itself is logged at level Debug", () =>
+  Effect.gen(function* () {
+    const errors = new Errors()
+    const live = Layer.merge(errors.layer, Logger.minimumLogLevel(LogLevel.Debug))
+    const port = yield* servingApp(Effect.fail(new Broken()), { live })
+    expect((yield* get(port)).status).toBe(500)
+    yield* errors.some("boom", "DEBUG")
   })
 )
 

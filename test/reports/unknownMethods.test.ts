@@ -74,7 +74,7 @@ describe.each(servers)("methods beyond the nine, %s", (_, serve) => {
 
   it.scopedLive("bounds a method by the request line alone: 414 beyond it", () =>
     Effect.gen(function* () {
-      expectRefusal(yield* ask(yield* serve, "M".repeat(20_000)), 414)
+      expectRefusal(yield* ask(yield* serve, "M".repeat(100_000)), 414)
     })
   )
 

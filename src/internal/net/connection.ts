@@ -86,7 +86,7 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
       this.interrupt("Broken")
     }
     this.isProceeding = false
-    if (this.phase === "Handling" || this.patience.awaitsDrain) this.keepContext()
+    if (this.isBusy) this.keepContext()
     if (this.phase === "Over") this.leave()
   }
 
@@ -152,19 +152,14 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     this.outbox.leave()
     const handling = (this.handling = new Handling(this.service, request, exchange))
     if (this.reason !== undefined) this.interrupt(this.reason)
-    handling.run(left, this.fibers, () => this.handled())
+    // By a handler that has not waited for anything: the request loop is at work, in its own context.
+    handling.run(left, this.fibers, () => (this.isProceeding ? this.afterHandler() : this.inContext(this.afterHandler)))
     return false
   }
 
   /** Made for the first request that needs a fiber: to ask for the peer's address is a system call. */
   private get fibers(): RequestFibers {
     return (this.madeFibers ??= this.service.fibers.forClient(this.connection))
-  }
-
-  private handled(): void {
-    // By a handler that has not waited for anything: the request loop is at work, in its own context.
-    if (this.isProceeding) this.afterHandler()
-    else this.inContext(this.afterHandler)
   }
 
   private afterHandler(): void {
@@ -184,13 +179,9 @@ export class ServerConnection<E, R> extends Line implements ConnectionEvents, Se
     else if (exchange.isUpgraded) this.over("Upgraded")
     else if (!exchange.reuse) this.over("ClosedByServer")
     else this.read(exchange.isUnread ? "Skipping" : "Reading")
-    this.retire()
-  }
-
-  /** Whoever has kept the request finds it over, and does not wait for what is another's. */
-  private retire(): void {
     this.patience.answered()
-    if (this.exchange.close()) this.wakeReader()
+    // Whatever has kept the request finds it over, and does not wait for what is another's.
+    if (exchange.close()) this.wakeReader()
   }
 
   private read(phase: "Reading" | "Skipping" = "Reading"): void {

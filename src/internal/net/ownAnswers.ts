@@ -10,6 +10,7 @@ import { toString as statusText } from "../../HttpCode.js"
 import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { Writer } from "../../ResponseWriter.js"
+import { wallNow } from "../host.js"
 import { dateOf } from "../http1/date.js"
 import { reasons } from "../reasons.js"
 
@@ -56,4 +57,4 @@ export const lastWords = (
 
 /** The response to a client for which there is no room, or no server any more: it may try again. The gate has no clock. */
 export const refusal = (): string =>
-  `HTTP/1.1 503 Service Unavailable\r\nDate: ${dateOf(Date.now())}\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n`
+  `HTTP/1.1 503 Service Unavailable\r\nDate: ${dateOf(wallNow())}\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n`

@@ -6,6 +6,7 @@
  *
  * @internal
  */
+import { AsyncResource } from "node:async_hooks"
 import * as Effect from "effect/Effect"
 import { type Continuation, loopBudget, share } from "../loopBudget.js"
 
@@ -18,6 +19,9 @@ export abstract class TurnShare implements Continuation {
 
   /** Does what there is to do. */
   protected abstract proceed(): void
+
+  /** Runs a method in the asynchronous context of the connection: the queue resumes it in that of another. */
+  protected abstract inContext(method: () => void): void
 
   /** Counts work that has been done for the connection: see `costs`. */
   spend(cost: number): void {
@@ -48,7 +52,7 @@ export abstract class TurnShare implements Continuation {
 
   /** The same for code that is no fiber; gives what cancels it. */
   onceShared(go: () => void): () => void {
-    const continuation: Continuation = { resume: go }
+    const continuation: Continuation = { resume: AsyncResource.bind(go) }
     this.enqueue(continuation)
     return () => loopBudget.cancel(continuation)
   }
@@ -70,7 +74,7 @@ export abstract class TurnShare implements Continuation {
 
   resume(): void {
     this.isDeferred = false
-    this.proceed()
+    this.inContext(this.proceed)
   }
 
   /** Whether it was to continue in a later turn, which it does no more. */

@@ -179,7 +179,7 @@ class Form {
 
   private readParts(asker: AnyFiber): void {
     while (this.failure === undefined && !this.isWhole && this.readerBefore(asker) === undefined) {
-      if (this.parts[this.parts.length - 1] instanceof File || !this.step(asker)) return
+      if (this.parts[this.parts.length - 1]?._tag === "File" || !this.step(asker)) return
     }
   }
 

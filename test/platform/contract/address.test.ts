@@ -1,5 +1,5 @@
 /** `HttpServer.address`: known before anything is served, and fit to be asked for. */
-
+import { createServer, type Server } from "node:http"
 import * as HttpServer from "@effect/platform/HttpServer"
 import { ServeError } from "@effect/platform/HttpServerError"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -84,13 +84,16 @@ describe("address", () => {
 })
 
 describe("the constructors", () => {
-  const neverCalled = (): never => {
-    throw new Error("called")
-  }
-
-  it.scopedLive("take, and do not call, what makes a server of node:http", () =>
+  it.scopedLive("call once what makes a server of node:http, and leave nothing of it open", () =>
     Effect.gen(function* () {
-      const server = yield* Effect.orDie(make(neverCalled, { host: "127.0.0.1", drainTimeout: 0 }))
+      const made: Array<Server> = []
+      const makes = (): Server => {
+        const server = createServer()
+        made.push(server)
+        return server
+      }
+      const server = yield* Effect.orDie(make(makes, { host: "127.0.0.1", drainTimeout: 0 }))
+      expect(made.map(({ listening }) => listening)).toStrictEqual([false])
       yield* server.serve(HttpServerResponse.text("moved"))
       expect((yield* get(portOf(server))).text).toBe("moved")
     })
@@ -98,7 +101,7 @@ describe("the constructors", () => {
 
   it.live("give their errors through the layer", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Layer.launch(layerServer(neverCalled, { port: -1 })))
+      const error = yield* Effect.flip(Layer.launch(layerServer(createServer, { port: -1 })))
       expect(error._tag).toBe("ServeError")
     })
   )
@@ -120,7 +123,7 @@ describe("the constructors", () => {
       expect(address).toMatchObject({ _tag: "TcpAddress", hostname: "127.0.0.1" })
       const error = yield* Effect.flip(
         Effect.withConfigProvider(
-          Layer.launch(layerConfig(neverCalled, { port: Config.integer("PORT") })),
+          Layer.launch(layerConfig(createServer, { port: Config.integer("PORT") })),
           ConfigProvider.fromMap(new Map())
         )
       )
