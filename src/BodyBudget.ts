@@ -23,8 +23,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Ref from "effect/Ref"
 import type * as Stream from "effect/Stream"
-import { CountedRef, changesOf } from "./internal/countedRef.js"
-import { tally } from "./internal/tally.js"
+import { CountedRef, changesOf } from "./internal/budget/countedRef.js"
+import { recordMetrics } from "./internal/metrics.js"
 import { defaults } from "./Limits.js"
 
 /**
@@ -58,7 +58,7 @@ export interface State {
  * @since 0.1.0
  * @category models
  */
-export interface Holder {
+export interface BodyHolder {
   /** Bytes that are counted for it. The budget adds to them when it grants more. */
   heldBytes: number
   /** Its place among those that wait: the budget sets it when the body first asks. */
@@ -85,16 +85,16 @@ export interface Budget {
   /** How many bodies wait. */
   readonly unsafeWaiting: () => number
   /** Counts bytes that have arrived, or given back if they are negative. */
-  readonly unsafeHold: (holder: Holder, bytes: number) => void
+  readonly unsafeTake: (holder: BodyHolder, bytes: number) => void
   /**
    * Whether a body may hold its next bytes: they are counted then. If not it waits, and `onGranted` is called; asking again
    * keeps its place.
    */
-  readonly unsafeAsk: (holder: Holder) => boolean
+  readonly unsafeRequest: (holder: BodyHolder) => boolean
   /** It waits no longer, and holds what it has. */
-  readonly unsafeLeave: (holder: Holder) => void
+  readonly unsafeCancel: (holder: BodyHolder) => void
   /** It holds nothing any more. */
-  readonly unsafeRelease: (holder: Holder) => void
+  readonly unsafeRelease: (holder: BodyHolder) => void
 }
 
 /**
@@ -118,13 +118,13 @@ export interface Budget {
  */
 export class BodyBudget extends Context.Tag("effect-asynchttpserver/BodyBudget")<BodyBudget, Budget>() {}
 
-class Bodies implements Budget {
+class BodyBudgetImpl implements Budget {
   readonly held = new CountedRef()
   /** In the order in which they go on. */
-  private readonly waiting: Array<Holder> = []
+  private readonly waiting: Array<BodyHolder> = []
   /** The one body that may go on beyond `max`. */
-  private privileged: Holder | undefined
-  private asked = 0
+  private privileged: BodyHolder | undefined
+  private requests = 0
 
   constructor(readonly max: number) {}
 
@@ -138,16 +138,16 @@ class Bodies implements Budget {
 
   readonly unsafeWaiting = (): number => this.waiting.length
 
-  readonly unsafeHold = (holder: Holder, bytes: number): void => {
+  readonly unsafeTake = (holder: BodyHolder, bytes: number): void => {
     if (bytes === 0) return
     holder.heldBytes += bytes
     this.held.unsafeAdd(bytes)
-    tally.bodyBytes(bytes)
+    recordMetrics.bodyBytes(bytes)
     if (bytes < 0) this.grantWaiting()
   }
 
-  readonly unsafeAsk = (holder: Holder): boolean => {
-    if (holder.order === 0) holder.order = ++this.asked
+  readonly unsafeRequest = (holder: BodyHolder): boolean => {
+    if (holder.order === 0) holder.order = ++this.requests
     const first = this.waiting[0]
     // The privileged one waits for no other: that may wait for it.
     const isNext = first === undefined || holder === this.privileged || holder.order <= first.order
@@ -159,19 +159,19 @@ class Bodies implements Budget {
     return false
   }
 
-  readonly unsafeLeave = (holder: Holder): void => {
+  readonly unsafeCancel = (holder: BodyHolder): void => {
     if (this.remove(holder)) this.grantWaiting()
   }
 
-  readonly unsafeRelease = (holder: Holder): void => {
+  readonly unsafeRelease = (holder: BodyHolder): void => {
     this.remove(holder)
     if (this.privileged === holder) this.privileged = undefined
-    if (holder.heldBytes > 0) this.unsafeHold(holder, -holder.heldBytes)
+    if (holder.heldBytes > 0) this.unsafeTake(holder, -holder.heldBytes)
     else this.grantWaiting()
   }
 
   /** With nothing beyond `max`, the next body that finds no room may be the one. */
-  private mayGrant(holder: Holder): boolean {
+  private mayGrant(holder: BodyHolder): boolean {
     if (holder === this.privileged || this.hasRoom(holder)) return true
     if (this.held.unsafeCount <= this.max) this.privileged = undefined
     if (this.privileged !== undefined) return false
@@ -179,13 +179,13 @@ class Bodies implements Budget {
     return true
   }
 
-  private hasRoom({ nextBytes }: Holder): boolean {
+  private hasRoom({ nextBytes }: BodyHolder): boolean {
     return this.held.unsafeCount + nextBytes <= this.max
   }
 
-  private grant(holder: Holder): void {
+  private grant(holder: BodyHolder): void {
     this.remove(holder)
-    this.unsafeHold(holder, holder.nextBytes)
+    this.unsafeTake(holder, holder.nextBytes)
   }
 
   private grantWaiting(): void {
@@ -195,14 +195,14 @@ class Bodies implements Budget {
     }
   }
 
-  private enqueue(holder: Holder): void {
+  private enqueue(holder: BodyHolder): void {
     if (this.waiting.includes(holder)) return
     const after = this.waiting.findIndex(({ order }) => order > holder.order)
     this.waiting.splice(after < 0 ? this.waiting.length : after, 0, holder)
     this.waitingChanged(1)
   }
 
-  private remove(holder: Holder): boolean {
+  private remove(holder: BodyHolder): boolean {
     const index = this.waiting.indexOf(holder)
     if (index < 0) return false
     this.waiting.splice(index, 1)
@@ -211,7 +211,7 @@ class Bodies implements Budget {
   }
 
   private waitingChanged(by: number): void {
-    tally.bodiesWaiting(by)
+    recordMetrics.bodiesWaiting(by)
     this.held.changed.wake()
   }
 }
@@ -236,7 +236,7 @@ export const make = ({
   max = defaults.maxBufferedBodies
 }: Options = {}): Effect.Effect<Budget, ConfigError.ConfigError> =>
   Effect.suspend(() =>
-    max >= 0 ? Effect.succeed(new Bodies(max)) : Effect.fail(ConfigError.InvalidData(["max"], "bytes are 0 or more"))
+    max >= 0 ? Effect.succeed(new BodyBudgetImpl(max)) : Effect.fail(ConfigError.InvalidData(["max"], "bytes are 0 or more"))
   )
 
 /**

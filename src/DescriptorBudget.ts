@@ -16,8 +16,8 @@ import * as Layer from "effect/Layer"
 import type * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { CountedRef, changesOf } from "./internal/countedRef.js"
-import { openDescriptors as countOpen, systemLimit } from "./internal/descriptors.js"
+import { CountedRef, changesOf } from "./internal/budget/countedRef.js"
+import { openDescriptors as countOpen, systemLimit } from "./internal/budget/openFiles.js"
 
 /**
  * The maximum that is used when the system does not tell its own: `MAX_DESCRIPTORS_FALLBACK`, else 16000, as the
@@ -72,7 +72,7 @@ export interface Budget {
    * Descriptors kept back for files, name look-ups and logs, whatever is assumed; so many fewer connections are served.
    * Of these, three of four may be held by connections that wait.
    */
-  readonly kept: number
+  readonly headroom: number
   /**
    * Descriptors held now: listening sockets, connections that wait, connections that are served, and what was reserved.
    * `openDescriptors` is what the system counts: of both, the difference stays the same while only this server works.
@@ -89,7 +89,7 @@ export interface Budget {
    */
   readonly reserve: (count: number) => Effect.Effect<void, never, Scope.Scope>
   /** Reads the system's limit anew, unless `max` was given. A server does so when it listens. */
-  readonly measure: Effect.Effect<void>
+  readonly refreshLimit: Effect.Effect<void>
   /** The original's rule: `held + assumed < max`, and always true for a negative `assumed`. */
   readonly hasRoom: (assumed: number) => Effect.Effect<boolean>
   /** Waits, without using the processor, until there is room for `assumed`, and for the reserve in any case. */
@@ -142,12 +142,12 @@ export interface State {
 export const openDescriptors: Effect.Effect<number> = Effect.sync(countOpen)
 
 /** Enough for a handler's files and for the runtime; at most a quarter, so that a small limit still serves. */
-const keptOf = (max: number): number => Math.min(64, Math.floor(max / 4))
+const headroomOf = (max: number): number => Math.min(64, Math.floor(max / 4))
 
 /** Kept back from connections that only wait, too: the system closes those without a word that it has no descriptor for. */
-const lastOf = (max: number): number => Math.ceil(keptOf(max) / 4)
+const pendingHeadroomOf = (max: number): number => Math.ceil(headroomOf(max) / 4)
 
-type Waiting = (wait: Effect.Effect<void>) => Effect.Effect<void>
+type Waiter = (wait: Effect.Effect<void>) => Effect.Effect<void>
 
 /** `limit` gives the most that may be held, each time it is asked. */
 const fromLimit = (limit: () => number): Budget => {
@@ -165,33 +165,33 @@ const fromLimit = (limit: () => number): Budget => {
   /** How many handlers wait for what they need. */
   let reserving = 0
   /** For another connection to be served, when no handler waits. */
-  const hasRoomForOne = (assumed: number): boolean => reserving === 0 && hasRoom(Math.max(assumed, keptOf(max)))
+  const hasRoomForOne = (assumed: number): boolean => reserving === 0 && hasRoom(Math.max(assumed, headroomOf(max)))
   const awaitRoomForOne = (assumed: number): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (hasRoomForOne(assumed)) return Effect.void
-      makeRoom(Math.max(assumed, keptOf(max)))
-      return Effect.zipRight(held.fell.waitOrLeave(), awaitRoomForOne(assumed))
+      makeRoom(Math.max(assumed, headroomOf(max)))
+      return Effect.zipRight(held.onDecrease.waitOrLeave(), awaitRoomForOne(assumed))
     })
   // Only the wait is interruptible: what has been taken is somebody's.
-  const take = (count: number, waiting: Waiting): Effect.Effect<void> =>
+  const take = (count: number, waiting: Waiter): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (!(Number.isInteger(count) && count >= 0 && count < max)) {
         return Effect.die(new RangeError(`${count} descriptors cannot be reserved of ${max}`))
       }
       if (!hasRoom(count)) {
         makeRoom(count)
-        return Effect.zipRight(waiting(held.fell.waitOrLeave()), take(count, waiting))
+        return Effect.zipRight(waiting(held.onDecrease.waitOrLeave()), take(count, waiting))
       }
       held.unsafeAdd(count)
       return Effect.void
     })
-  const takeFirst = (count: number, waiting: Waiting): Effect.Effect<void> =>
+  const takeFirst = (count: number, waiting: Waiter): Effect.Effect<void> =>
     Effect.suspend(() => {
       reserving++
       const taken = Effect.sync(() => {
         reserving--
         // The gate was closed to others meanwhile: it looks again.
-        held.fell.wake()
+        held.onDecrease.wake()
       })
       return Effect.ensuring(take(count, waiting), taken)
     })
@@ -199,8 +199,8 @@ const fromLimit = (limit: () => number): Budget => {
     get max() {
       return max
     },
-    get kept() {
-      return keptOf(max)
+    get headroom() {
+      return headroomOf(max)
     },
     held,
     get changes() {
@@ -216,9 +216,9 @@ const fromLimit = (limit: () => number): Budget => {
         : Effect.uninterruptibleMask((restore) =>
             Effect.acquireRelease(takeFirst(count, restore), () => Effect.sync(() => held.unsafeAdd(-count)))
           ),
-    measure: Effect.sync(() => {
+    refreshLimit: Effect.sync(() => {
       max = limit()
-      held.reconsider()
+      held.recheck()
     }),
     hasRoom: (assumed) =>
       Effect.sync(() => {
@@ -230,8 +230,8 @@ const fromLimit = (limit: () => number): Budget => {
     awaitRoom: (assumed) => awaitRoomForOne(assumed),
     unsafeHasRoom: (assumed) => hasRoomForOne(assumed),
     unsafeCanArrive: () => {
-      const isThere = hasRoom(lastOf(max))
-      if (!isThere) makeRoom(lastOf(max))
+      const isThere = hasRoom(pendingHeadroomOf(max))
+      if (!isThere) makeRoom(pendingHeadroomOf(max))
       return isThere
     },
     unsafeMakeRoom: () => reclaimed(1) > 0,

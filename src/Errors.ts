@@ -10,8 +10,8 @@
  */
 import * as Data from "effect/Data"
 import { hasProperty } from "effect/Predicate"
-import { isErrorLike } from "./internal/realm.js"
-import { excerpt, type Reason, reasons } from "./internal/reasons.js"
+import { isErrorLike } from "./internal/host/realm.js"
+import { excerpt, type ErrorReason, errorReasons } from "./internal/errorReasons.js"
 
 /** What the errors of every instance of this package have, and nothing else: a package may be loaded twice. */
 const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/Errors")
@@ -26,7 +26,7 @@ const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/Errors")
  * @since 0.1.0
  * @category models
  */
-export type ValueErrorReason = Reason
+export type ValueErrorReason = ErrorReason
 
 /**
  * A value that cannot be right: a malformed request, a header that must not be written, a second answer, a bad port.
@@ -48,11 +48,11 @@ export type ValueErrorReason = Reason
  */
 export class ValueError extends Data.TaggedError("ValueError")<{
   readonly reason: ValueErrorReason
-  readonly saw: string
+  readonly actual: string
   readonly status: number
 }> {
   constructor(props: { readonly reason: ValueErrorReason; readonly saw?: string | undefined }) {
-    super({ reason: props.reason, saw: excerpt(props.saw ?? ""), status: reasons[props.reason].status })
+    super({ reason: props.reason, actual: excerpt(props.saw ?? ""), status: errorReasons[props.reason].status })
   }
 
   /** @internal */
@@ -61,8 +61,8 @@ export class ValueError extends Data.TaggedError("ValueError")<{
   }
 
   override get message(): string {
-    const text = reasons[this.reason].text
-    return this.saw === "" ? text : `${text}: ${this.saw}`
+    const text = errorReasons[this.reason].text
+    return this.actual === "" ? text : `${text}: ${this.actual}`
   }
 }
 
@@ -137,7 +137,7 @@ export class KeyError extends Data.TaggedError("KeyError")<{
  * @since 0.1.0
  * @category models
  */
-export type Answered = ValueError | KeyError
+export type RespondableError = ValueError | KeyError
 
 const isTagged = (value: unknown, tag: string): boolean => hasProperty(value, TypeId) && value[TypeId] === tag
 

@@ -14,9 +14,9 @@ import * as Option from "effect/Option"
 import type { Pipeable } from "effect/Pipeable"
 import { KeyError } from "./Errors.js"
 import * as internal from "./internal/headers.js"
-import { membersOf } from "./internal/lists.js"
+import { listMembers } from "./internal/http1/fieldList.js"
 
-const { flatOf, indexOf, isNamed, withFields } = internal
+const { rawFieldsOf: flatOf, indexOf, isNamed, withFields } = internal
 
 /**
  * @since 0.1.0
@@ -97,7 +97,7 @@ export const empty: HttpHeaders = internal.make([], "application")
  * @category constructors
  */
 export const make = (input: Input): HttpHeaders =>
-  isHttpHeaders(input) ? input : internal.make(internal.flatten(input), "application")
+  isHttpHeaders(input) ? input : internal.make(internal.toRawFields(input), "application")
 
 /**
  * The first value of a name; `KeyError` when it is not there (400 for a request's headers, 500 for others).
@@ -258,7 +258,7 @@ export const values: {
   (name: string): (self: HttpHeaders) => ReadonlyArray<string>
   /** The members of a list header. */
   (self: HttpHeaders, name: string): ReadonlyArray<string>
-} = dual(2, (self: HttpHeaders, name: string): ReadonlyArray<string> => getAll(self, name).flatMap(membersOf))
+} = dual(2, (self: HttpHeaders, name: string): ReadonlyArray<string> => getAll(self, name).flatMap(listMembers))
 
 /**
  * Tells whether a list header has a member, without regard to case: `"keep-alive" in headers["Connection"]`.

@@ -31,12 +31,12 @@ import type * as Scope from "effect/Scope"
 import type { Address } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { isOSError, type OSError, ValueError } from "./Errors.js"
-import { completed } from "./internal/options.js"
-import { workOf } from "./internal/platform/application.js"
-import { Call, type House } from "./internal/platform/call.js"
+import { withDefaults } from "./internal/server/validateOptions.js"
+import { makeProgram } from "./internal/platform/application.js"
+import { AppRequest, type AppConfig } from "./internal/platform/appRequest.js"
 import { type Bounds, descriptorsFor, headSize, withNodeSettings } from "./internal/platform/nodeSettings.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
-import { isRequest } from "./internal/request.js"
+import { isRequest } from "./internal/message/request.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
 import { awaitShutdown as awaitShutdownOf, type Request } from "./Request.js"
@@ -65,17 +65,17 @@ export interface Options extends Server.Options {
    * Whether a client that leaves interrupts the application, whatever it is: true by default. With false, only what
    * `HttpRouter` makes interruptible is interrupted, as `NodeHttpServer` has it.
    */
-  readonly isInterruptible?: boolean | undefined
+  readonly interruptOnDisconnect?: boolean | undefined
 }
 
 /** What `node:net` calls by other names, and the defaults that differ. */
-const optionsOf = ({ host, ipv6Only, isInterruptible: _, limits, ...options }: Options): Server.Options =>
-  completed(options, {
+const optionsOf = ({ host, ipv6Only, interruptOnDisconnect: _, limits, ...options }: Options): Server.Options =>
+  withDefaults(options, {
     onHalfClose: "interrupt",
     unknownMethods: "handle",
     address: host,
     domain: ipv6Only === true ? "IPv6" : "Dual",
-    limits: completed(limits, Limits.nodeHttp)
+    limits: withDefaults(limits, Limits.nodeHttp)
   } as const)
 
 /** An address whose URL can be asked for: `HttpServer.layerTestClient` and `logAddress` put it into one as it is. */
@@ -133,12 +133,12 @@ export const toHandler: {
 } = <E, R>(
   httpApp: HttpApp.Default<E, R>,
   middleware: HttpMiddleware | undefined,
-  { isInterruptible = true }: Choices = {}
+  { interruptOnDisconnect: isInterruptible = true }: Choices = {}
 ): Handler<ValueError, never> => {
-  const work = workOf(httpApp, { isInterruptible, middleware })
-  const house: House = { isInterruptible, work, webSockets: new WebSockets() }
+  const work = makeProgram(httpApp, { isInterruptible, middleware })
+  const house: AppConfig = { isInterruptible, program: work, webSockets: new WebSockets() }
   // Its `R` is the application's: a `Call` is run in the context of whoever serves it, with its own services added.
-  return (request) => new Call(request, house)
+  return (request) => new AppRequest(request, house)
 }
 
 /**
@@ -185,8 +185,8 @@ export const awaitShutdown: Effect.Effect<void, never, HttpServerRequest> = Effe
 const isClosed = (error: OSError | ValueError): boolean => isOSError(error) && error.code === "ECANCELED"
 
 /** The rooms of a server that has so many connections at most. */
-const roomsFor = (maxConnections: number | undefined): typeof Server.defaultRooms => {
-  if (maxConnections === undefined) return Server.defaultRooms
+const roomsFor = (maxConnections: number | undefined): typeof Server.layerDependencies => {
+  if (maxConnections === undefined) return Server.layerDependencies
   const limited = Effect.flatMap(DescriptorBudget.make(), ({ max }) =>
     DescriptorBudget.make({ max: Math.min(max, descriptorsFor(maxConnections)) })
   )
@@ -201,7 +201,7 @@ const bounded =
     headSize(request) < maxHeaderSize ? handler(request) : new ValueError({ reason: "HeadersTooLarge" })
 
 const makeServer = ({
-  isInterruptible,
+  interruptOnDisconnect: isInterruptible,
   maxConnections,
   maxHeaderSize,
   ...options
@@ -216,8 +216,8 @@ const makeServer = ({
       serve: (httpApp, middleware) => {
         const whole =
           middleware === undefined
-            ? toHandler(httpApp, undefined, { isInterruptible })
-            : toHandler(httpApp, middleware, { isInterruptible })
+            ? toHandler(httpApp, undefined, { interruptOnDisconnect: isInterruptible })
+            : toHandler(httpApp, middleware, { interruptOnDisconnect: isInterruptible })
         const handler = maxHeaderSize === undefined ? whole : bounded(whole, maxHeaderSize)
         const told = Effect.catchAll(server.serve(handler), (error) =>
           isClosed(error) ? Effect.void : Effect.logError("the server has stopped", error)

@@ -36,7 +36,7 @@ export interface Limits {
    * Bytes of a body which the handler left unread that are read and thrown away to keep the connection; a longer rest
    * closes it instead. 256 KiB: cheaper than a new connection, and Go's number.
    */
-  readonly maxDrain: number
+  readonly maxDiscardedBody: number
   /** Bytes read from the socket ahead of what the handler has asked for; beyond it the socket is paused. 64 KiB: one read. */
   readonly maxReadAhead: number
   /**
@@ -119,7 +119,7 @@ export const defaults: Limits = {
   maxChunkExtensions: 16 * 1024,
   maxTrailerSection: 8 * 1024,
   maxTrailers: 32,
-  maxDrain: 256 * 1024,
+  maxDiscardedBody: 256 * 1024,
   maxReadAhead: 64 * 1024,
   maxBufferedBodies: 128 * 1024 * 1024,
   maxRequestsPerConnection: Number.POSITIVE_INFINITY,

@@ -16,8 +16,8 @@ import type * as Scope from "effect/Scope"
 import type { Address, Domain } from "./Address.js"
 import { DescriptorBudget } from "./DescriptorBudget.js"
 import type { OSError, ValueError } from "./Errors.js"
-import * as tcp from "./internal/net/tcp.js"
-import { nextTurn } from "./internal/runtime.js"
+import * as tcp from "./internal/net/tcpListener.js"
+import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
 
 /**
  * What a connection tells who has opened it. Each is called on this object, outside of any fiber, and must not throw.
@@ -94,7 +94,7 @@ export interface ListenOptions {
  * @since 0.1.0
  * @category models
  */
-export interface Bound {
+export interface BoundListener {
   readonly address: Address
   /**
    * Takes the connection that has waited longest. Fails with `OSError` when the system refuses to accept, and with the
@@ -105,11 +105,11 @@ export interface Bound {
    * Takes those that wait, and then each as it arrives, outside of any fiber, as long as `isOpen` says so before each
    * one; ends when it no longer does, and fails as `accept` does. `admitBy` makes one of `accept`.
    */
-  readonly admit: (isOpen: () => boolean, take: (connection: Connection) => void) => Effect.Effect<void, OSError>
+  readonly acceptWhile: (isOpen: () => boolean, take: (connection: Connection) => void) => Effect.Effect<void, OSError>
   /** How many have arrived and have not been taken. */
-  readonly waiting: Effect.Effect<number>
+  readonly pending: Effect.Effect<number>
   /** How many were refused because there was no room for them to wait. */
-  readonly refused: Effect.Effect<number>
+  readonly rejected: Effect.Effect<number>
 }
 
 /** Connections admitted in one turn of the event loop, when as many wait. */
@@ -138,7 +138,7 @@ const admittedAtOnce = 64
  * @category constructors
  */
 export const admitBy =
-  (accept: Bound["accept"]): Bound["admit"] =>
+  (accept: BoundListener["accept"]): BoundListener["acceptWhile"] =>
   (isOpen, take) => {
     const some = Effect.suspend(() => {
       let left = admittedAtOnce
@@ -152,7 +152,7 @@ export const admitBy =
       })
     })
     const all: Effect.Effect<void, OSError> = Effect.flatMap(some, () =>
-      isOpen() ? Effect.zipRight(nextTurn, all) : Effect.void
+      isOpen() ? Effect.zipRight(yieldToEventLoop, all) : Effect.void
     )
     return all
   }
@@ -165,7 +165,7 @@ export const admitBy =
  */
 export class Listener extends Context.Tag("effect-asynchttpserver/Listener")<
   Listener,
-  { readonly listen: (options: ListenOptions) => Effect.Effect<Bound, OSError | ValueError, Scope.Scope> }
+  { readonly listen: (options: ListenOptions) => Effect.Effect<BoundListener, OSError | ValueError, Scope.Scope> }
 >() {}
 
 /**

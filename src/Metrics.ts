@@ -8,7 +8,7 @@
  */
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
-import type { EndReason } from "./internal/endReason.js"
+import type { CloseReason } from "./internal/closeReason.js"
 
 const counter = (name: string, description: string): Metric.Metric.Counter<number> =>
   Metric.counter(name, { description, incremental: true })
@@ -39,7 +39,7 @@ export const connectionsOpen: Metric.Metric.Gauge<number> = Metric.gauge("http_s
  * @since 0.1.0
  * @category connections
  */
-export const connectionsWaiting: Metric.Metric.Gauge<number> = Metric.gauge("http_server_connections_waiting", {
+export const connectionsPending: Metric.Metric.Gauge<number> = Metric.gauge("http_server_connections_waiting", {
   description: "Connections that wait to be taken"
 })
 
@@ -49,7 +49,7 @@ export const connectionsWaiting: Metric.Metric.Gauge<number> = Metric.gauge("htt
  * @since 0.1.0
  * @category connections
  */
-export const connectionsRefused: Metric.Metric.Counter<number> = counter(
+export const connectionsRejected: Metric.Metric.Counter<number> = counter(
   "http_server_connections_refused_total",
   "Connections that were answered 503 for want of room"
 )
@@ -60,9 +60,9 @@ export const connectionsRefused: Metric.Metric.Counter<number> = counter(
  * @since 0.1.0
  * @category connections
  */
-export const connectionsEnded: { readonly [Reason in EndReason]: Metric.Metric.Counter<number> } = (() => {
+export const connectionsClosed: { readonly [Reason in CloseReason]: Metric.Metric.Counter<number> } = (() => {
   const ended = counter("http_server_connections_ended_total", "Connections that have ended, by reason")
-  const by = (reason: EndReason) => Metric.tagged(ended, "reason", reason)
+  const by = (reason: CloseReason) => Metric.tagged(ended, "reason", reason)
   return {
     ClosedByClient: by("ClosedByClient"),
     ClosedByServer: by("ClosedByServer"),
@@ -129,7 +129,7 @@ export const requestsAborted: Metric.Metric.Counter<number> = counter(
  * @since 0.1.0
  * @category requests
  */
-export const handlerMilliseconds: Metric.Metric.Histogram<number> = Metric.histogram(
+export const requestDuration: Metric.Metric.Histogram<number> = Metric.histogram(
   "http_server_handler_milliseconds",
   MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 18 }),
   "How long handlers took, in milliseconds"

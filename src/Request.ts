@@ -15,7 +15,7 @@ import type { ValueError } from "./Errors.js"
 import type { HttpHeaders } from "./HttpHeaders.js"
 import type { HttpMethod } from "./HttpMethod.js"
 import type { HttpVersion } from "./HttpVersion.js"
-import { type Exchange, ExchangeKey } from "./internal/exchange.js"
+import { type Exchange, ExchangeKey } from "./internal/message/exchange.js"
 
 /**
  * The connection a request came by.

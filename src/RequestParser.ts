@@ -18,9 +18,9 @@ import {
   LengthDecoder
 } from "./internal/http1/bodyDecoder.js"
 import type { Framing } from "./internal/http1/framing.js"
-import { Input } from "./internal/http1/input.js"
-import { type RequestHead, RequestHeadMachine } from "./internal/http1/requestHead.js"
-import type { Malformed } from "./internal/http1/verdict.js"
+import { ParseBuffer } from "./internal/http1/parseBuffer.js"
+import { type RequestHead, RequestHeadParser } from "./internal/http1/requestHead.js"
+import type { Malformed } from "./internal/http1/parseResult.js"
 import type { Limits } from "./Limits.js"
 
 export type {
@@ -89,11 +89,11 @@ export interface Parser {
   /** True between requests: no byte of a further one has been seen. */
   readonly isIdle: () => boolean
   /** True when nothing has been fed, or nothing behind the end of a request: not even the empty line that may come there. */
-  readonly isAsNew: () => boolean
+  readonly isPristine: () => boolean
   /** The method of the request whose head is being read, once it has been: an answer to HEAD has no content. */
   readonly method: () => HttpMethod | undefined
   /** Takes the bytes nobody has looked at yet: what follows when the connection is handed over by an upgrade. */
-  readonly takeRest: () => Buffer
+  readonly takeTrailingData: () => Buffer
 }
 
 /**
@@ -122,9 +122,9 @@ export class RequestParser extends Context.Tag("effect-asynchttpserver/RequestPa
   { readonly make: (limits: Limits, options?: Options) => Parser }
 >() {}
 
-class Machine implements Parser {
-  private readonly input = new Input()
-  private readonly head: RequestHeadMachine
+class Http1Parser implements Parser {
+  private readonly input = new ParseBuffer()
+  private readonly head: RequestHeadParser
   private body: BodyDecoder | undefined
   private refused: Malformed | undefined
 
@@ -132,7 +132,7 @@ class Machine implements Parser {
     private readonly limits: Limits,
     { unknownMethods = "reject" }: Options
   ) {
-    this.head = new RequestHeadMachine(limits, unknownMethods)
+    this.head = new RequestHeadParser(limits, unknownMethods)
   }
 
   feed(bytes: Buffer): void {
@@ -153,19 +153,19 @@ class Machine implements Parser {
   }
 
   isIdle(): boolean {
-    return this.body === undefined && this.head.isUntouched && this.input.at === this.input.end
+    return this.body === undefined && this.head.isIdle && this.input.position === this.input.end
   }
 
-  isAsNew(): boolean {
-    return this.body === undefined && this.head.isAsNew && this.input.at === this.input.end
+  isPristine(): boolean {
+    return this.body === undefined && this.head.isPristine && this.input.position === this.input.end
   }
 
   method(): HttpMethod | undefined {
     return this.head.method
   }
 
-  takeRest(): Buffer {
-    return this.input.takeRest()
+  takeTrailingData(): Buffer {
+    return this.input.takeTrailingData()
   }
 
   private decoderOf(framing: Framing): BodyDecoder | undefined {
@@ -197,7 +197,7 @@ class Machine implements Parser {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (limits: Limits, options: Options = {}): Parser => new Machine(limits, options)
+export const make = (limits: Limits, options: Options = {}): Parser => new Http1Parser(limits, options)
 
 /**
  * The parser of RFC 9112, strict: see the table of the README for what it refuses.

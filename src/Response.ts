@@ -10,13 +10,13 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { type Answered, isValueError, type ValueError } from "./Errors.js"
+import { type RespondableError, isValueError, type ValueError } from "./Errors.js"
 import type { HttpCode } from "./HttpCode.js"
 import type * as HttpHeaders from "./HttpHeaders.js"
-import { Answering, settled } from "./internal/answering.js"
-import { type Exchange, ExchangeKey, type OpenAnswer, type Upgraded } from "./internal/exchange.js"
-import type { RespondedKey } from "./internal/responded.js"
-import { respondStreamed } from "./internal/streaming.js"
+import { RespondEffect, fromResult } from "./internal/message/respondEffect.js"
+import { type Exchange, ExchangeKey, type ResponseBodyWriter, type Upgraded } from "./internal/message/exchange.js"
+import type { RespondedKey } from "./internal/message/responded.js"
+import { streamResponse } from "./internal/message/streamResponse.js"
 import type { Request } from "./Request.js"
 
 /**
@@ -49,7 +49,7 @@ export interface Responded {
  * @since 0.1.0
  * @category models
  */
-export type Handler<E = Answered, R = Scope.Scope> = (request: Request) => Effect.Effect<Responded, E, R>
+export type Handler<E = RespondableError, R = Scope.Scope> = (request: Request) => Effect.Effect<Responded, E, R>
 
 /**
  * The content of an answer that is being written by hand.
@@ -117,16 +117,16 @@ export const respond = (
   code: HttpCode,
   content: string | Uint8Array = "",
   headers?: HttpHeaders.Input
-): Effect.Effect<Responded, ValueError> => new Answering(exchangeOf(request), code, content, headers)
+): Effect.Effect<Responded, ValueError> => new RespondEffect(exchangeOf(request), code, content, headers)
 
-const writerOf = (exchange: Exchange, answer: OpenAnswer): BodyWriter => ({
+const writerOf = (exchange: Exchange, answer: ResponseBodyWriter): BodyWriter => ({
   write: (content) =>
     Effect.suspend(() => {
       const refusal = answer.write(content)
       if (refusal !== undefined) return refusal
-      return exchange.mustWait() ? exchange.canWrite : Effect.void
+      return exchange.isBackpressured() ? exchange.awaitWritable : Effect.void
     }),
-  end: (trailers) => Effect.suspend(() => settled(answer.end(trailers)))
+  end: (trailers) => Effect.suspend(() => fromResult(answer.end(trailers)))
 })
 
 /**
@@ -161,9 +161,9 @@ export const sendHeaders = (
 ): Effect.Effect<BodyWriter, ValueError> =>
   Effect.suspend(() => {
     const exchange = exchangeOf(request)
-    const answer = exchange.begin(code, headers)
+    const answer = exchange.startResponse(code, headers)
     if (isValueError(answer)) return answer
-    return answer.start() ?? Effect.succeed(writerOf(exchange, answer))
+    return answer.sendHead() ?? Effect.succeed(writerOf(exchange, answer))
   })
 
 /**
@@ -195,7 +195,7 @@ export const respondStream = <E, R>(
   stream: Stream.Stream<Uint8Array, E, R>,
   headers?: HttpHeaders.Input
 ): Effect.Effect<Responded, E | ValueError, R> =>
-  respondStreamed(exchangeOf(request), { code, headers, stream, head: "WithFirstBytes" })
+  streamResponse(exchangeOf(request), { code, headers, stream, head: "WithFirstBytes" })
 
 /**
  * Sends an interim response before the final one: `102 Processing`, or `103 Early Hints` with its `Link` headers.
@@ -225,7 +225,7 @@ export const sendInformational = (
   code: 102 | 103,
   headers?: HttpHeaders.Input
 ): Effect.Effect<void, ValueError> =>
-  Effect.suspend((): Effect.Effect<void, ValueError> => exchangeOf(request).inform(code, headers) ?? Effect.void)
+  Effect.suspend((): Effect.Effect<void, ValueError> => exchangeOf(request).sendInformational(code, headers) ?? Effect.void)
 
 /**
  * Answers `101 Switching Protocols` and hands the connection over; when `use` is done, the connection ends.

@@ -13,10 +13,10 @@ import { isForbiddenTrailer } from "./internal/http1/bodyDecoder.js"
 import {
   type BodyFraming,
   fieldLine,
-  type Refused,
-  type ResponseOutline,
-  refusalOf,
-  refused,
+  type InvalidResponse,
+  type ResponseHeadInput,
+  invalidField,
+  invalidResponse,
   type WrittenHead,
   writeHead,
   writeInterim
@@ -36,14 +36,14 @@ export type {
    * @since 0.1.0
    * @category models
    */
-  Refused,
+  InvalidResponse as Refused,
   /**
    * What a head is made from.
    *
    * @since 0.1.0
    * @category models
    */
-  ResponseOutline,
+  ResponseHeadInput as ResponseOutline,
   /**
    * A head, ready to be sent, with the framing that was chosen.
    *
@@ -61,13 +61,13 @@ export type {
  */
 export interface Writer {
   /** The head of a final response, or the reason why there cannot be one like this. */
-  readonly head: (outline: ResponseOutline) => WrittenHead | Refused
+  readonly head: (outline: ResponseHeadInput) => WrittenHead | InvalidResponse
   /** The head of an interim response (`100`, `102`, `103`) or of `101`; fields are names and values in turn. */
-  readonly interim: (status: number, fields: ReadonlyArray<string>) => string | Refused
+  readonly interim: (status: number, fields: ReadonlyArray<string>) => string | InvalidResponse
   /** What goes in front of a chunk of so many bytes; the chunk is followed by CRLF. */
   readonly chunkHead: (bytes: number) => string
   /** What ends a chunked body, with its trailer fields. */
-  readonly lastChunk: (trailers: ReadonlyArray<string>) => string | Refused
+  readonly lastChunk: (trailers: ReadonlyArray<string>) => string | InvalidResponse
 }
 
 /**
@@ -81,13 +81,13 @@ export class ResponseWriter extends Context.Tag("effect-asynchttpserver/Response
   { readonly make: () => Writer }
 >() {}
 
-const lastChunk = (trailers: ReadonlyArray<string>): string | Refused => {
+const lastChunk = (trailers: ReadonlyArray<string>): string | InvalidResponse => {
   let text = "0\r\n"
   for (let i = 0; i < trailers.length; i += 2) {
     const name = trailers[i]!
-    const refusal = refusalOf(name, trailers[i + 1]!)
+    const refusal = invalidField(name, trailers[i + 1]!)
     if (refusal !== undefined) return refusal
-    if (isForbiddenTrailer(name)) return refused("HeaderForbidden", name)
+    if (isForbiddenTrailer(name)) return invalidResponse("HeaderForbidden", name)
     text += fieldLine(name, trailers[i + 1]!)
   }
   return `${text}\r\n`

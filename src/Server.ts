@@ -21,19 +21,19 @@ import * as Scope from "effect/Scope"
 import { type Address, type Domain, toUrl } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { type Answered, OSError, ValueError } from "./Errors.js"
-import type { EndReason } from "./internal/endReason.js"
-import { acceptLoop } from "./internal/net/acceptLoop.js"
-import { ServerConnection } from "./internal/net/connection.js"
-import { GateLog } from "./internal/net/gate.js"
-import { type ConnectionEnd, makeHousehold } from "./internal/net/household.js"
-import { serviceOf } from "./internal/net/report.js"
-import type { CloseReport } from "./internal/net/roster.js"
-import { Shutdown } from "./internal/net/shutdown.js"
-import { watching } from "./internal/net/watching.js"
-import { isBacklog, limitsOf, said, senselessOf, senses } from "./internal/options.js"
-import { Turn } from "./internal/runtime.js"
-import { timeSourceOf } from "./internal/timeSource.js"
+import { type RespondableError, OSError, ValueError } from "./Errors.js"
+import type { CloseReason } from "./internal/closeReason.js"
+import { acceptLoop } from "./internal/server/acceptLoop.js"
+import { HttpConnection } from "./internal/connection/httpConnection.js"
+import { AdmissionLog } from "./internal/server/admissionLog.js"
+import { type ConnectionSummary, makeConnectionContext } from "./internal/connection/context.js"
+import { makeRequestHandler } from "./internal/server/failureReport.js"
+import type { CloseReport } from "./internal/server/connectionRegistry.js"
+import { ShutdownSignal } from "./internal/server/shutdown.js"
+import { watching } from "./internal/server/connectionFiber.js"
+import { isBacklog, limitOptionsOf, describe, firstInvalid, validators } from "./internal/server/validateOptions.js"
+import { Turn } from "./internal/runtime/effectInterop.js"
+import { timeSourceOf } from "./internal/host/timeSource.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
 import type { Request } from "./Request.js"
@@ -55,14 +55,14 @@ export type {
    * @since 0.1.0
    * @category models
    */
-  ConnectionEnd,
+  ConnectionSummary as ConnectionEnd,
   /**
    * Why a connection ended.
    *
    * @since 0.1.0
    * @category models
    */
-  EndReason
+  CloseReason as EndReason
 }
 
 /**
@@ -97,9 +97,9 @@ export interface Options extends ListenOptions {
   readonly maxBody?: number | undefined
   readonly limits?: Limits.Options | undefined
   /** What a client's FIN means while its request is served: it still wants the `"answer"` (default), or has left. */
-  readonly onHalfClose?: "answer" | "interrupt" | undefined
+  readonly onClientEnd?: "answer" | "interrupt" | undefined
   /** What becomes of CONNECT: it is refused with 501 (default), or a handler may answer it, by `Response.tunnel`. */
-  readonly onConnect?: "refuse" | "handle" | undefined
+  readonly connectMethod?: "refuse" | "handle" | undefined
   /**
    * What becomes of a method beyond the nine of `HttpMethod.all`: it is rejected with 501 (default), or a handler gets the
    * request like any other, whatever token its method is (RFC 9110 §9.1).
@@ -175,11 +175,11 @@ export interface Server {
    * `onFailure`, or `Effect.catchTags` in the handler.
    */
   readonly acceptRequest: {
-    <E extends Answered, R>(handler: Handler<E, R>): Serving<R, Fiber.RuntimeFiber<ConnectionEnd>, OSError>
+    <E extends RespondableError, R>(handler: Handler<E, R>): Serving<R, Fiber.RuntimeFiber<ConnectionSummary>, OSError>
     <E, R, R2>(
       handler: Handler<E, R>,
       options: OnFailure<E, R2>
-    ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionEnd>, OSError>
+    ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError>
   }
   /**
    * Listens, unless the server does already, and serves every connection, until it is interrupted: then it closes
@@ -187,7 +187,7 @@ export interface Server {
    * where to listen and the server does already, with `OSError` `ECANCELED` when the server is closed meanwhile.
    */
   readonly serve: {
-    <E extends Answered, R>(handler: Handler<E, R>, options?: ServeOptions): Serving<R, never, OSError | ValueError>
+    <E extends RespondableError, R>(handler: Handler<E, R>, options?: ServeOptions): Serving<R, never, OSError | ValueError>
     <E, R, R2>(
       handler: Handler<E, R>,
       options: ServeOptions & OnFailure<E, R2>
@@ -224,7 +224,7 @@ const defaultInterruptTimeout = Duration.seconds(5)
 
 const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
 
-type Listening = { readonly bound: Listener.Bound; readonly scope: Scope.CloseableScope }
+type Listening = { readonly bound: Listener.BoundListener; readonly scope: Scope.CloseableScope }
 
 /**
  * Makes a server; nothing is opened yet. Closing the scope closes the server.
@@ -247,23 +247,23 @@ export const make = (
     const listener = yield* Listener.Listener
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
-    const wrong = senselessOf(options, senses)
-    const household = yield* makeHousehold(Limits.make(wrong === undefined ? limitsOf(options) : {}), budget, {
-      onConnect: options.onConnect ?? "refuse",
-      onHalfClose: options.onHalfClose ?? "answer",
+    const wrong = firstInvalid(options, validators)
+    const context = yield* makeConnectionContext(Limits.make(wrong === undefined ? limitOptionsOf(options) : {}), budget, {
+      connectMethod: options.connectMethod ?? "refuse",
+      onClientEnd: options.onClientEnd ?? "answer",
       unknownMethods: options.unknownMethods ?? "reject"
     })
-    const { lingering, roster } = household
+    const { lingering, registry: registry } = context
     const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } =
       wrong === undefined ? options : {}
-    const patience = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
+    const timeouts = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
     const clock = yield* Effect.clock
-    const accepting = { budget, gateLog: new GateLog(budget, clock), lingering, roster, time: timeSourceOf(clock) }
+    const accepting = { budget, gateLog: new AdmissionLog(budget, clock), lingering, roster: registry, time: timeSourceOf(clock) }
     const turn = new Turn()
-    const shutdown = new Shutdown()
+    const shutdown = new ShutdownSignal()
     let listening: Listening | undefined
 
-    const whenListening = (syscall: string): Effect.Effect<Listener.Bound, OSError> =>
+    const whenListening = (syscall: string): Effect.Effect<Listener.BoundListener, OSError> =>
       Effect.suspend(() => (listening === undefined ? notListening(syscall) : Effect.succeed(listening.bound)))
 
     const bind = (given: ListenOptions): Effect.Effect<Listening, OSError | ValueError> =>
@@ -272,7 +272,7 @@ export const make = (
           return yield* new ValueError({ reason: "AlreadyListening", saw: toUrl(listening.bound.address) })
         }
         const senseless =
-          given.backlog === undefined || isBacklog(given.backlog) ? wrong : said("backlog", given.backlog)
+          given.backlog === undefined || isBacklog(given.backlog) ? wrong : describe("backlog", given.backlog)
         if (senseless !== undefined) return yield* new ValueError({ reason: "Option", saw: senseless })
         const own = yield* Scope.fork(scope, sequential)
         const bound = yield* listener
@@ -310,24 +310,24 @@ export const make = (
     // A `serve` that was forked just before finds the server listening still, and does not listen anew behind the close.
     const stopped = shutdown.begin.pipe(Effect.zipRight(Effect.yieldNow()), Effect.zipRight(inTurn(stopListening)))
 
-    const close = Effect.zipRight(stopped, roster.close(patience))
+    const close = Effect.zipRight(stopped, registry.close(timeouts))
 
     const acceptRequest = <E, R, R2>(
       handler: Handler<E, R>,
       given?: OnFailure<E, R2>
-    ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionEnd>, OSError> =>
+    ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
-        const service = serviceOf(handler, given?.onFailure, runtime, shutdown.whole)
-        let fiber: Fiber.RuntimeFiber<ConnectionEnd> | undefined
+        const service = makeRequestHandler(handler, given?.onFailure, runtime, shutdown.serverLatch)
+        let fiber: Fiber.RuntimeFiber<ConnectionSummary> | undefined
         // Served in the turn in which it is taken: an interruption behind that would leave it to nobody.
         const serveOne = (connection: Listener.Connection): void => {
-          const served = new ServerConnection(connection, household, service)
-          fiber = service.fibers.forkUninterruptible(watching(served))
+          const served = new HttpConnection(connection, context, service)
+          fiber = service.runtime.forkUninterruptible(watching(served))
           served.open()
         }
         return Effect.flatMap(whenListening("accept"), (bound) =>
           Effect.map(
-            bound.admit(() => fiber === undefined, serveOne),
+            bound.acceptWhile(() => fiber === undefined, serveOne),
             // `admit` ends without an error when it has taken one.
             () => fiber!
           )
@@ -341,28 +341,28 @@ export const make = (
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
         const assumed = given.assumedDescriptorsPerRequest ?? -1
         if (Number.isNaN(assumed))
-          return new ValueError({ reason: "Option", saw: said("assumedDescriptorsPerRequest", assumed) })
+          return new ValueError({ reason: "Option", saw: describe("assumedDescriptorsPerRequest", assumed) })
         const ending = Effect.unsafeMakeLatch(false)
-        const service = serviceOf(handler, given.onFailure, runtime, ending)
+        const service = makeRequestHandler(handler, given.onFailure, runtime, ending)
         const serve = (connection: Listener.Connection): void =>
-          new ServerConnection(connection, household, service).open()
+          new HttpConnection(connection, context, service).open()
         const isTold = [given.port, given.address, given.domain, given.backlog].some((each) => each !== undefined)
         // Told where to listen, it listens there or says why not; else it takes what is there.
         const opened = inTurn(
           Effect.suspend(() => (listening === undefined || isTold ? bind(given) : Effect.succeed(undefined)))
         )
         return Effect.acquireUseRelease(
-          shutdown.opening(ending, opened),
-          () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop({ ...accepting, bound, assumed, serve })),
+          shutdown.register(ending, opened),
+          () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop({ ...accepting, bound, assumed, fork: serve })),
           (opened) => {
             // By now the server may have been closed, and may listen again: that is not what was opened here.
             const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void
-            return shutdown.closing(ending, Effect.zipRight(stopped, roster.close(patience, service)))
+            return shutdown.unregister(ending, Effect.zipRight(stopped, registry.close(timeouts, service)))
           }
         )
       })
 
-    yield* Scope.addFinalizer(scope, Effect.zipRight(stopped, household.closeLast(patience)))
+    yield* Scope.addFinalizer(scope, Effect.zipRight(stopped, context.shutdown(timeouts)))
 
     return Server.of({
       listen,
@@ -374,7 +374,7 @@ export const make = (
       close,
       awaitShutdown: shutdown.await,
       budget,
-      bodyBudget: household.bodies
+      bodyBudget: context.bodyBudget
     })
   })
 
@@ -433,7 +433,7 @@ export const layerWithoutDependencies = (
  * @since 0.1.0
  * @category layers
  */
-export const defaultRooms: Layer.Layer<
+export const layerDependencies: Layer.Layer<
   Listener.Listener | RequestParser.RequestParser | ResponseWriter.ResponseWriter | DescriptorBudget.DescriptorBudget
 > = Layer.provideMerge(
   Layer.mergeAll(Listener.layer, RequestParser.layer, ResponseWriter.layer),
@@ -463,7 +463,7 @@ export const defaultRooms: Layer.Layer<
  * @category layers
  */
 export const layer = (options: Options = {}): Layer.Layer<Server> =>
-  Layer.provide(layerWithoutDependencies(options), defaultRooms)
+  Layer.provide(layerWithoutDependencies(options), layerDependencies)
 
 /**
  * `layer`, with options that are read from a `ConfigProvider`.
@@ -545,19 +545,19 @@ export const shouldAcceptRequest = (assumedDescriptorsPerRequest?: number): Effe
  */
 export const acceptRequest: {
   /** Takes one connection and serves it in the background; gives its fiber. `OSError`: `ENOTCONN`, `ECANCELED`. */
-  <E extends Answered, R>(
+  <E extends RespondableError, R>(
     handler: Handler<E, R>
-  ): Effect.Effect<Fiber.RuntimeFiber<ConnectionEnd>, OSError, Server | Exclude<R, Scope.Scope>>
+  ): Effect.Effect<Fiber.RuntimeFiber<ConnectionSummary>, OSError, Server | Exclude<R, Scope.Scope>>
   /** The same, for a handler with errors of its own: `onFailure` is told of them, and they are answered 500. */
   <E, R, R2>(
     handler: Handler<E, R>,
     options: OnFailure<E, R2>
-  ): Effect.Effect<Fiber.RuntimeFiber<ConnectionEnd>, OSError, Server | Exclude<R | R2, Scope.Scope>>
+  ): Effect.Effect<Fiber.RuntimeFiber<ConnectionSummary>, OSError, Server | Exclude<R | R2, Scope.Scope>>
 } = <E, R, R2>(handler: Handler<E, R>, options?: OnFailure<E, R2>) =>
   Effect.flatMap(Server, (server) =>
     options === undefined
       ? // Without `onFailure` the first signature has made sure that E is answered.
-        server.acceptRequest(handler as Handler<Answered, R>)
+        server.acceptRequest(handler as Handler<RespondableError, R>)
       : server.acceptRequest(handler, options)
   )
 
@@ -592,7 +592,7 @@ export const serve: {
    * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: what the system refuses, and `ECANCELED`
    * when the server is closed meanwhile. A handler with errors of its own maps them, or is given `onFailure`.
    */
-  <E extends Answered, R>(
+  <E extends RespondableError, R>(
     handler: Handler<E, R>,
     options?: ServeOptions
   ): Effect.Effect<never, OSError | ValueError, Server | Exclude<R, Scope.Scope>>
@@ -605,7 +605,7 @@ export const serve: {
   Effect.flatMap(Server, (server) =>
     options.onFailure === undefined
       ? // Without `onFailure` the first signature has made sure that E is answered.
-        server.serve(handler as Handler<Answered, R>, options)
+        server.serve(handler as Handler<RespondableError, R>, options)
       : server.serve(handler, { ...options, onFailure: options.onFailure })
   )
 

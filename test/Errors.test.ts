@@ -47,7 +47,7 @@ describe("ValueError", () => {
     "%s is answered %i",
     (reason, status) => {
       const error = new Errors.ValueError({ reason })
-      expect([error._tag, error.reason, error.status, error.saw]).toStrictEqual(["ValueError", reason, status, ""])
+      expect([error._tag, error.reason, error.status, error.actual]).toStrictEqual(["ValueError", reason, status, ""])
       // A sentence: without what was seen it has nothing hanging from it.
       expect(error.message).toMatch(/^\S.*[a-zA-Z0-9)`]$/)
     }
@@ -60,14 +60,14 @@ describe("ValueError", () => {
   })
 
   it("quotes 80 characters at most", () => {
-    const sawOf = (saw: string): string => new Errors.ValueError({ reason: "Target", saw }).saw
+    const sawOf = (saw: string): string => new Errors.ValueError({ reason: "Target", saw }).actual
     expect(sawOf("a".repeat(80))).toBe("a".repeat(80))
     expect(sawOf("a".repeat(81))).toBe(`${"a".repeat(80)}…`)
   })
 
   it("stays one line in a log", () => {
     const error = new Errors.ValueError({ reason: "HeaderField", saw: "a\r\nb\0\x1b[2J\t" })
-    expect(error.saw).toBe("a\\r\\nb\\u0000\\u001b[2J\\t")
+    expect(error.actual).toBe("a\\r\\nb\\u0000\\u001b[2J\\t")
     expect(error.message).not.toMatch(/[\x00-\x1f]/)
   })
 
@@ -137,12 +137,12 @@ describe("all three", () => {
   )
 
   it("of them, a handler may fail with two without saying more", () => {
-    const answered: ReadonlyArray<Errors.Answered> = [
+    const answered: ReadonlyArray<Errors.RespondableError> = [
       new Errors.ValueError({ reason: "Json" }),
       new Errors.KeyError({ name: "a", status: 400 })
     ]
     expect(answered.map(({ status }) => status)).toStrictEqual([400, 400])
-    const isOther: Errors.OSError extends Errors.Answered ? true : false = false
+    const isOther: Errors.OSError extends Errors.RespondableError ? true : false = false
     expect(isOther).toBe(false)
   })
 })

@@ -90,7 +90,7 @@ describe("senseless", () => {
 
   it("is nothing for what can be meant", () => {
     expect(Limits.senseless({})).toBe(undefined)
-    expect(Limits.senseless({ maxDrain: 0, maxBody: Number.POSITIVE_INFINITY, writeTimeout: "1 second" })).toBe(
+    expect(Limits.senseless({ maxDiscardedBody: 0, maxBody: Number.POSITIVE_INFINITY, writeTimeout: "1 second" })).toBe(
       undefined
     )
   })
@@ -120,7 +120,7 @@ describe("make", () => {
   )
 
   it("leaves numbers numbers", () => {
-    expect(Limits.make({ maxDrain: 5000 }).maxDrain).toBe(5000)
+    expect(Limits.make({ maxDiscardedBody: 5000 }).maxDiscardedBody).toBe(5000)
   })
 
   it("takes nothing that is no limit", () => {

@@ -7,7 +7,7 @@ import * as Inspectable from "effect/Inspectable"
 import { pipeArguments } from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
 import type { TypeId as HeadersTypeId, HttpHeaders, Input } from "../HttpHeaders.js"
-import { visible } from "./visible.js"
+import { escapeControls } from "./host/escapeControls.js"
 
 // Declared by the public module, as a unique symbol; `Symbol.for` alone has the type of any symbol.
 export const TypeId: HeadersTypeId = Symbol.for("effect-asynchttpserver/HttpHeaders") as HeadersTypeId
@@ -56,7 +56,7 @@ class HeadersImpl implements HttpHeaders {
   toJSON(): unknown {
     const shown = Array.from(this, ([name, value]) => [
       name,
-      secrets.has(name.toLowerCase()) ? "<redacted>" : visible(value)
+      secrets.has(name.toLowerCase()) ? "<redacted>" : escapeControls(value)
     ])
     return { _id: "HttpHeaders", fields: shown }
   }
@@ -80,15 +80,15 @@ class HeadersImpl implements HttpHeaders {
 const implOf = (self: HttpHeaders): HeadersImpl => self as HeadersImpl
 
 /** Names and values in turn, without a copy. */
-export const flatOf = (self: HttpHeaders): Fields => implOf(self).flat
+export const rawFieldsOf = (self: HttpHeaders): Fields => implOf(self).flat
 
 export const isHttpHeaders = (u: unknown): u is HttpHeaders => Predicate.hasProperty(u, TypeId)
 
 const isPairs = (input: Input): input is Iterable<readonly [string, string]> => Symbol.iterator in input
 
 /** What may be given for headers, as names and values in turn. */
-export const flatten = (input: Input): Fields => {
-  if (isHttpHeaders(input)) return flatOf(input)
+export const toRawFields = (input: Input): Fields => {
+  if (isHttpHeaders(input)) return rawFieldsOf(input)
   const flat: Array<string> = []
   if (isPairs(input)) {
     for (const [name, value] of input) flat.push(name, value)

@@ -17,23 +17,23 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
-import { isUint8Array } from "../internal/realm.js"
+import { isUint8Array } from "../internal/host/realm.js"
 import { type Handler, respond } from "../Response.js"
-import { type Flow, instead, through } from "./internal/faulting.js"
-import { perServer } from "./internal/perServer.js"
+import { type FaultedExchange, replaceResponse, aroundResponse } from "./internal/faults/faultHandler.js"
+import { perServer } from "./internal/server/perServer.js"
 import {
   chunkedUpTo,
   discarded,
   endAfter,
   halfClosed,
-  informed,
+  withInterim,
   slowClose as slowlyClosed,
   slowHeaders as slowlyHeaded,
   stallAfter,
   throttled,
   truncated,
-  twice
-} from "./internal/valves.js"
+  duplicated
+} from "./internal/faults/faults.js"
 import { TestServer } from "./TestServer.js"
 
 /**
@@ -88,7 +88,7 @@ export const resetAtAccept = (times = 1): Effect.Effect<void, never, TestServer>
   Effect.flatMap(TestServer, (server) => server.endAtAccept("reset", times))
 
 const afterRequest = (how: "close" | "reset"): Handler<never, never> =>
-  instead((flow, request) => Effect.zipRight(Effect.ignore(request.bytes), flow.end(how)))
+  replaceResponse((flow, request) => Effect.zipRight(Effect.ignore(request.bytes), flow.end(how)))
 
 /**
  * Reads the request, and closes the connection without a word: a FIN, and never a reset, whatever the client still sends.
@@ -134,7 +134,7 @@ export const resetAfterRequest: Handler<never, never> = afterRequest("reset")
  */
 export const closeAfterBytes = (count: number): Decorator => {
   const valve = endAfter("close", countOf("closeAfterBytes", count, 0))
-  return (handler) => through(handler, valve)
+  return (handler) => aroundResponse(handler, valve)
 }
 
 /**
@@ -145,7 +145,7 @@ export const closeAfterBytes = (count: number): Decorator => {
  */
 export const resetAfterBytes = (count: number): Decorator => {
   const valve = endAfter("reset", countOf("resetAfterBytes", count, 0))
-  return (handler) => through(handler, valve)
+  return (handler) => aroundResponse(handler, valve)
 }
 
 /**
@@ -154,7 +154,7 @@ export const resetAfterBytes = (count: number): Decorator => {
  * @since 0.1.0
  * @category connections
  */
-export const halfClose: Decorator = (handler) => through(handler, halfClosed)
+export const halfClose: Decorator = (handler) => aroundResponse(handler, halfClosed)
 
 /**
  * Lets so much time pass between the answer and the end of the connection, which comes whatever the answer has said of it.
@@ -164,7 +164,7 @@ export const halfClose: Decorator = (handler) => through(handler, halfClosed)
  */
 export const slowClose = (duration: Duration.DurationInput): Decorator => {
   const valve = slowlyClosed(duration)
-  return (handler) => through(handler, valve)
+  return (handler) => aroundResponse(handler, valve)
 }
 
 /**
@@ -176,7 +176,7 @@ export const slowClose = (duration: Duration.DurationInput): Decorator => {
  */
 export const truncate = (missing: number): Decorator => {
   const valve = truncated(countOf("truncate", missing, 1))
-  return (handler) => through(handler, valve)
+  return (handler) => aroundResponse(handler, valve)
 }
 
 const noChunk = chunkedUpTo("this is no chunk size\r\n")
@@ -187,7 +187,7 @@ const noChunk = chunkedUpTo("this is no chunk size\r\n")
  * @since 0.1.0
  * @category framing
  */
-export const badChunk: Decorator = (handler) => through(handler, noChunk)
+export const badChunk: Decorator = (handler) => aroundResponse(handler, noChunk)
 
 const noLastChunk = chunkedUpTo("")
 
@@ -197,7 +197,7 @@ const noLastChunk = chunkedUpTo("")
  * @since 0.1.0
  * @category framing
  */
-export const missingLastChunk: Decorator = (handler) => through(handler, noLastChunk)
+export const missingLastChunk: Decorator = (handler) => aroundResponse(handler, noLastChunk)
 
 /**
  * What becomes of the connection behind bytes of one's own.
@@ -210,14 +210,14 @@ export interface RawOptions {
   readonly ending?: "close" | "reset" | "none" | undefined
 }
 
-const sendRaw = <E, R>(flow: Flow, bytes: Stream.Stream<Uint8Array, E, R>, ending: "close" | "reset" | "none") =>
+const sendRaw = <E, R>(flow: FaultedExchange, bytes: Stream.Stream<Uint8Array, E, R>, ending: "close" | "reset" | "none") =>
   Stream.runForEach(bytes, (piece) => flow.tap.send(piece)).pipe(
     // The test's own mistake; a client shall not wait for the rest.
     Effect.tapErrorCause(() => flow.end("reset")),
     Effect.zipRight(
       Effect.suspend(() => {
         if (ending !== "none") return flow.end(ending)
-        flow.conclude("raw")
+        flow.complete("raw")
         return Effect.as(discarded(flow.tap), "GoesOn" as const)
       })
     )
@@ -259,7 +259,7 @@ export const raw = <E = never, R = never>(
         ? Stream.make(bytes)
         : bytes
   // The server has to have an answer to go on from; the client never sees it.
-  return through(
+  return aroundResponse(
     (request) => Effect.orDie(respond(request, 200)),
     (flow) => sendRaw(flow, stream, ending)
   )
@@ -282,7 +282,7 @@ export const garbage: Handler<never, never> = raw(noise)
  * @since 0.1.0
  * @category framing
  */
-export const duplicate: Decorator = (handler) => through(handler, twice)
+export const duplicate: Decorator = (handler) => aroundResponse(handler, duplicated)
 
 const interimResponses = {
   102: "HTTP/1.1 102 Processing\r\n\r\n",
@@ -296,8 +296,8 @@ const interimResponses = {
  * @category framing
  */
 export const informational = (count: number, code: 102 | 103 = 103): Decorator => {
-  const valve = informed(interimResponses[code], countOf("informational", count, 0))
-  return (handler) => through(handler, valve)
+  const valve = withInterim(interimResponses[code], countOf("informational", count, 0))
+  return (handler) => aroundResponse(handler, valve)
 }
 
 /**
@@ -306,7 +306,7 @@ export const informational = (count: number, code: 102 | 103 = 103): Decorator =
  * @since 0.1.0
  * @category time
  */
-export const never: Handler<never, never> = instead((flow) => flow.stall)
+export const never: Handler<never, never> = replaceResponse((flow) => flow.stall)
 
 /**
  * Sends so many bytes of the answer, or the whole of a shorter one, and then nothing more; the connection stays open.
@@ -316,7 +316,7 @@ export const never: Handler<never, never> = instead((flow) => flow.stall)
  */
 export const stallAfterBytes = (count: number): Decorator => {
   const valve = stallAfter(countOf("stallAfterBytes", count, 0))
-  return (handler) => through(handler, valve)
+  return (handler) => aroundResponse(handler, valve)
 }
 
 /**
@@ -326,7 +326,7 @@ export const stallAfterBytes = (count: number): Decorator => {
  * @since 0.1.0
  * @category time
  */
-export const stopReading: Handler<never, never> = instead((flow) => {
+export const stopReading: Handler<never, never> = replaceResponse((flow) => {
   flow.connection.stopReading()
   return flow.stall
 })
@@ -395,7 +395,7 @@ export const latency = (options: LatencyOptions): Decorator => {
  */
 export const slowHeaders = (duration: Duration.DurationInput): Decorator => {
   const valve = slowlyHeaded(Duration.toMillis(duration))
-  return (handler) => through(handler, valve)
+  return (handler) => aroundResponse(handler, valve)
 }
 
 /**
@@ -437,5 +437,5 @@ export interface ThrottleOptions {
  */
 export const throttle = (options: ThrottleOptions): Decorator => {
   const valve = throttled(countOf("throttle", options.bytes, 1), Duration.toMillis(options.every))
-  return (handler) => through(handler, valve)
+  return (handler) => aroundResponse(handler, valve)
 }

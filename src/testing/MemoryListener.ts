@@ -12,7 +12,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Listener } from "../Listener.js"
-import { Network } from "./internal/network.js"
+import { MemoryNetworkImpl } from "./internal/memory/memoryNetwork.js"
 
 /**
  * What is served in memory, seen from its clients.
@@ -20,7 +20,7 @@ import { Network } from "./internal/network.js"
  * @since 0.1.0
  * @category models
  */
-export interface MemoryClients {
+export interface MemoryNetwork {
   /**
    * A connection to a port, as a stream of Node's that `http.request({ createConnection })` takes for a socket. Where
    * nobody listens it ends with the error `ECONNREFUSED`, as a socket does.
@@ -34,7 +34,7 @@ export interface MemoryClients {
  * @since 0.1.0
  * @category tags
  */
-export const MemoryClients: Context.Tag<MemoryClients, MemoryClients> = Context.GenericTag<MemoryClients>(
+export const MemoryNetwork: Context.Tag<MemoryNetwork, MemoryNetwork> = Context.GenericTag<MemoryNetwork>(
   "effect-asynchttpserver/testing/MemoryClients"
 )
 
@@ -71,11 +71,11 @@ export const MemoryClients: Context.Tag<MemoryClients, MemoryClients> = Context.
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Listener | MemoryClients> = Layer.effectContext(
+export const layer: Layer.Layer<Listener | MemoryNetwork> = Layer.effectContext(
   Effect.sync(() => {
-    const network = new Network()
+    const network = new MemoryNetworkImpl()
     return Context.make(Listener, { listen: (options) => network.listen(options) }).pipe(
-      Context.add(MemoryClients, { connect: (port) => network.connect(port) })
+      Context.add(MemoryNetwork, { connect: (port) => network.connect(port) })
     )
   })
 )

@@ -23,10 +23,10 @@ export interface RawClient {
   /** Waits for the end, and takes all that came before it. */
   readonly readToEnd: Effect.Effect<Buffer>
   /** Waits for the end, and tells how the server ended the connection. */
-  readonly ending: Effect.Effect<"FIN" | "RST">
+  readonly closedWith: Effect.Effect<"FIN" | "RST">
   /** Reads no more: what the server sends fills what is between, and then it has to wait. */
   readonly stopReading: Effect.Effect<void>
-  readonly goOnReading: Effect.Effect<void>
+  readonly resumeReading: Effect.Effect<void>
   /** Sends FIN, and goes on reading. */
   readonly halfClose: Effect.Effect<void>
   /** Ends at once by a reset. */

@@ -57,7 +57,7 @@ export interface RecordedRequest extends Inspectable.Inspectable {
   /** Which connection of the server it came by, from 0 in the order in which they came. */
   readonly connection: number
   /** Its place among the requests of that connection, from 0. */
-  readonly exchange: number
+  readonly exchangeIndex: number
   /**
    * The body, when it has come. What a handler reads is recorded as it reads it. What it leaves unread is read behind its
    * answer, as far as the server would have skipped it (`maxDrain`); while a handler reads nothing, to ask for it here reads
@@ -69,7 +69,7 @@ export interface RecordedRequest extends Inspectable.Inspectable {
   /** The same, as JSON; `ValueError` `Json` when it is none. */
   readonly json: Effect.Effect<unknown, ValueError>
   /** Whether `bytes` is all that was sent; waits as that does. */
-  readonly isWhole: Effect.Effect<boolean>
+  readonly isComplete: Effect.Effect<boolean>
   /** What became of it; waits until its handler has ended. */
   readonly outcome: Effect.Effect<Outcome>
 }

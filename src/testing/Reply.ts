@@ -15,21 +15,21 @@ import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Answered, ValueError } from "../Errors.js"
+import type { RespondableError, ValueError } from "../Errors.js"
 import type { HttpCode } from "../HttpCode.js"
 import * as HttpHeaders from "../HttpHeaders.js"
 import type { ExtensionMethod, KnownMethod } from "../HttpMethod.js"
-import { ExchangeKey } from "../internal/exchange.js"
-import { respondStreamed } from "../internal/streaming.js"
+import { ExchangeKey } from "../internal/message/exchange.js"
+import { streamResponse } from "../internal/message/streamResponse.js"
 import { awaitShutdown, type Request } from "../Request.js"
 import { type Handler, type Responded, respond, respondStream } from "../Response.js"
-import { UnansweredError } from "./Failures.js"
-import { AddedHeaders } from "./internal/addedHeaders.js"
-import { type CallSite, callSite, madeAt } from "./internal/callSite.js"
-import { perServer } from "./internal/perServer.js"
-import { withExchange } from "./internal/recordingExchange.js"
-import { Replies } from "./internal/replyQueue.js"
-import { described, methodsOf, routeOf, take } from "./internal/routes.js"
+import { UnmatchedRequestError } from "./Failures.js"
+import { AddedHeaders } from "./internal/server/addedHeaders.js"
+import { type CallSite, callSite, madeAt } from "./internal/recording/callSite.js"
+import { perServer } from "./internal/server/perServer.js"
+import { withExchange } from "./internal/recording/recordingExchange.js"
+import { ReplyQueue } from "./internal/server/replyQueue.js"
+import { described, methodsOf, routeOf, take } from "./internal/server/routes.js"
 
 /**
  * What an answer has besides its content.
@@ -54,7 +54,7 @@ const headersOf = ({ headers = HttpHeaders.empty }: Options, own: HttpHeaders.In
 }
 
 /** The content is made when it is asked for: what goes wrong there is the handler's. */
-const whole =
+const fixed =
   (content: () => string | Uint8Array, contentType: string, options: Options): Handler<ValueError, never> =>
   (request) =>
     Effect.suspend(() =>
@@ -80,7 +80,7 @@ const whole =
  * @category replies
  */
 export const text = (content: string, options: Options = {}): Handler<ValueError, never> =>
-  whole(() => content, "text/plain; charset=utf-8", options)
+  fixed(() => content, "text/plain; charset=utf-8", options)
 
 /**
  * Answers with a value as JSON, as `JSON.stringify` writes it; `undefined` is `null`.
@@ -101,7 +101,7 @@ export const text = (content: string, options: Options = {}): Handler<ValueError
  * @category replies
  */
 export const json = (value: unknown, options: Options = {}): Handler<ValueError, never> =>
-  whole(() => JSON.stringify(value) ?? "null", "application/json", options)
+  fixed(() => JSON.stringify(value) ?? "null", "application/json", options)
 
 /**
  * Answers with a value as the JSON that a Schema encodes. `ParseError` when it does not.
@@ -130,7 +130,7 @@ export const schemaJson = <A, I, R>(
   const encode = Schema.encode(Schema.parseJson(schema))
   return (value, options = {}) =>
     (request) =>
-      Effect.flatMap(encode(value), (content) => whole(() => content, "application/json", options)(request))
+      Effect.flatMap(encode(value), (content) => fixed(() => content, "application/json", options)(request))
 }
 
 /**
@@ -140,7 +140,7 @@ export const schemaJson = <A, I, R>(
  * @category replies
  */
 export const bytes = (content: Uint8Array, options: Options = {}): Handler<ValueError, never> =>
-  whole(() => content, "application/octet-stream", options)
+  fixed(() => content, "application/octet-stream", options)
 
 /**
  * Answers with a status, and no content.
@@ -233,7 +233,7 @@ const eventText = ({ data, event, id, retry }: Event): string => {
 export const events =
   <E, R>(content: Stream.Stream<string | Event, E, R>, options: Options = {}): Handler<E | ValueError, R> =>
   (request) =>
-    respondStreamed(request[ExchangeKey], {
+    streamResponse(request[ExchangeKey], {
       code: options.status ?? 200,
       headers: headersOf(options, { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" }),
       stream: Stream.encodeText(
@@ -330,13 +330,13 @@ export const withHeaders: {
  * @since 0.1.0
  * @category replies
  */
-export const unanswered = (expected = ""): Handler<never, never> => nobody(expected, callSite(unanswered))
+export const unmatched = (expected = ""): Handler<never, never> => unmatchedReply(expected, callSite(unmatched))
 
 /** What that says points at where the test has said that it is nobody's. */
-const nobody =
+const unmatchedReply =
   (expected: string, site: CallSite): Handler<never, never> =>
   ({ method, originalUrl }) =>
-    Effect.die(madeAt(new UnansweredError({ method, target: originalUrl, expected }), site))
+    Effect.die(madeAt(new UnmatchedRequestError({ method, target: originalUrl, expected }), site))
 
 /** Any handler at all: its errors and needs are taken from its type. */
 type AnyHandler = Handler<unknown, unknown>
@@ -395,7 +395,7 @@ export const sequence = <const Replies extends readonly [AnyHandler, ...Readonly
  * @since 0.1.0
  * @category models
  */
-export interface Queue<E = Answered, R = Scope.Scope> {
+export interface Queue<E = RespondableError, R = Scope.Scope> {
   /** Answers each request by the next reply. */
   readonly handler: Handler<E, R>
   /**
@@ -435,13 +435,13 @@ export interface Queue<E = Answered, R = Scope.Scope> {
  */
 export const queue = <E = never, R = never>(
   options: { readonly whenEmpty?: Handler<E, R> | undefined } = {}
-): Effect.Effect<Queue<E | Answered, R | Scope.Scope>> =>
+): Effect.Effect<Queue<E | RespondableError, R | Scope.Scope>> =>
   Effect.sync(() => {
-    const replies = new Replies()
-    const waiting: Handler<Answered, Scope.Scope> = (request) => Effect.flatMap(replies.take, (reply) => reply(request))
-    const whenEmpty: Handler<E | Answered, R | Scope.Scope> = options.whenEmpty ?? waiting
+    const replies = new ReplyQueue()
+    const waiting: Handler<RespondableError, Scope.Scope> = (request) => Effect.flatMap(replies.take, (reply) => reply(request))
+    const whenEmpty: Handler<E | RespondableError, R | Scope.Scope> = options.whenEmpty ?? waiting
     return {
-      handler: replies.before(whenEmpty),
+      handler: replies.withFallback(whenEmpty),
       enqueue: replies.enqueueAll,
       size: replies.size
     }
@@ -478,7 +478,7 @@ export type Params<R> = R extends `${RouteMethod} ${infer Path}`
     : never
 
 /** What a handler that is any route's gives. */
-type Answer = Effect.Effect<Responded, unknown, unknown>
+type RouteReply = Effect.Effect<Responded, unknown, unknown>
 
 /**
  * Answers by method and path. A handler has the parameters of its route as its second argument, decoded.
@@ -513,7 +513,7 @@ type Answer = Effect.Effect<Responded, unknown, unknown>
  * @since 0.1.0
  * @category combinators
  */
-export const byRoute = <Answers extends { readonly [Name in keyof Answers]: Answer }, E = never, R = never>(
+export const routes = <Answers extends { readonly [Name in keyof Answers]: RouteReply }, E = never, R = never>(
   routes: {
     readonly [Name in keyof Answers]: (request: Request, params: Params<Name>) => Answers[Name]
   } & { readonly [Name in Exclude<keyof Answers, Route>]: never },
@@ -528,13 +528,13 @@ export const byRoute = <Answers extends { readonly [Name in keyof Answers]: Answ
   // Each gives one of these, with the parameters that its name has; the compiler does not look through the union.
   const all = Object.entries(routes as Readonly<Record<string, Target>>).map(([name, target]) => routeOf(name, target))
   const { unanswered: policy = "fail" } = options
-  const site = callSite(byRoute)
+  const site = callSite(routes)
   return (request): Routed => {
     const { method, path } = request
     const taken = take(all, method, path)
     if (taken !== undefined) return taken.route.target(request, taken.params)
     if (typeof policy === "function") return policy(request)
-    if (policy === "fail") return nobody(described(all, method, path), site)(request)
+    if (policy === "fail") return unmatchedReply(described(all, method, path), site)(request)
     const allowed = methodsOf(all, path).join(", ")
     const refusal = allowed === "" ? status(404) : status(405, { headers: { Allow: allowed } })
     // Neither can be refused.

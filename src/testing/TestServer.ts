@@ -23,10 +23,10 @@ import type { Handler } from "../Response.js"
 import type * as Server from "../Server.js"
 import type { Matcher, Times } from "./Expectation.js"
 import type { HandlerFailure } from "./Failures.js"
-import { calledAt, callSite } from "./internal/callSite.js"
-import { serving } from "./internal/serving.js"
-import { started } from "./internal/starting.js"
-import { inMemory, loopback } from "./internal/transport.js"
+import { calledAt, callSite } from "./internal/recording/callSite.js"
+import { makeTestServer } from "./internal/server/makeTestServer.js"
+import { startServer } from "./internal/server/promiseServer.js"
+import { inMemory, loopback } from "./internal/server/transport.js"
 import type { RawClient } from "./RawClient.js"
 import type { RecordedRequest } from "./RecordedRequest.js"
 import type * as Reply from "./Reply.js"
@@ -158,7 +158,7 @@ export const TestServer: Context.Tag<TestServer, TestServer> = Context.GenericTa
 export const make = <E, R>(
   handler: Handler<E, R>,
   options: Options = {}
-): Effect.Effect<TestServer, OSError, Scope.Scope | Exclude<R, Scope.Scope>> => serving(handler, options, loopback)
+): Effect.Effect<TestServer, OSError, Scope.Scope | Exclude<R, Scope.Scope>> => makeTestServer(handler, options, loopback)
 
 /**
  * Serves in memory until the scope ends: the same bytes through the same parser and writer, without a descriptor.
@@ -188,7 +188,7 @@ export const makeMemory = <E, R>(
   options: Options = {}
 ): Effect.Effect<TestServer, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   // There is no system to refuse anything.
-  Effect.orDie(serving(handler, options, inMemory))
+  Effect.orDie(makeTestServer(handler, options, inMemory))
 
 const withClient = <E, R>(
   made: Effect.Effect<TestServer, E, R>
@@ -311,7 +311,7 @@ export type StartedRequest = {
  * @category constructors
  */
 export const start = <E>(handler: Handler<E, Scope.Scope>, options: Options = {}): Promise<StartedServer> =>
-  started(make(handler, options))
+  startServer(make(handler, options))
 
 /**
  * Every request from the first one on, as it comes; ends when the server is closed.

@@ -11,8 +11,8 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import type { Answered } from "../../src/Errors.js"
-import * as host from "../../src/internal/host.js"
+import type { RespondableError } from "../../src/Errors.js"
+import * as host from "../../src/internal/host/hostTimers.js"
 import { type Handler, respond } from "../../src/Response.js"
 import { serving } from "../server/harness.js"
 import { type MemoryConnection, servingInMemory, settled } from "../server/memory.js"
@@ -56,7 +56,7 @@ const oneByOne = (
   })
 
 /** A connection that has been served once, of a server at rest: what begins with the first of all is no other's. */
-const connected = <E extends Answered, R>(handler: Handler<E, R>) =>
+const connected = <E extends RespondableError, R>(handler: Handler<E, R>) =>
   Effect.gen(function* () {
     const made = yield* servingInMemory(handler)
     const connection = yield* made.connect

@@ -6,7 +6,7 @@ import * as Duration from "effect/Duration"
 import * as ts from "typescript"
 import { describe, expect, it } from "vitest"
 import * as Errors from "../../src/Errors.js"
-import { reasons } from "../../src/internal/reasons.js"
+import { errorReasons } from "../../src/internal/errorReasons.js"
 import * as Limits from "../../src/Limits.js"
 import { root } from "./blocks.js"
 
@@ -61,7 +61,7 @@ describe("README.md", () => {
     const rows = rowsOf(section("Errors")).filter(([first = ""]) => /^(\d{3}|never .*)$/.test(first))
     const said = new Map(rows.flatMap(([status = "", words = ""]) => names(words).map((name) => [name, status])))
     const never = new Set(["Port", "Address", "AlreadyListening", "Option", "Setting"])
-    const actual = Object.keys(reasons).map((name) => {
+    const actual = Object.keys(errorReasons).map((name) => {
       const { status } = new Errors.ValueError({ reason: name as Errors.ValueErrorReason })
       return [name, never.has(name) ? "never on the wire" : String(status)]
     })

@@ -312,8 +312,8 @@ describe("takeRest", () => {
     const parser = RequestParser.make(Limits.defaults)
     parser.feed(bytesOf(`${offer}\x81\x00 raw`))
     expect(parser.next()).toMatchObject({ offersUpgrade: true })
-    expect(parser.takeRest().toString("latin1")).toBe("\x81\x00 raw")
-    expect(parser.takeRest().length).toBe(0)
+    expect(parser.takeTrailingData().toString("latin1")).toBe("\x81\x00 raw")
+    expect(parser.takeTrailingData().length).toBe(0)
     expect(parser.next()).toBe("NeedMore")
     expect(parser.isIdle()).toBe(true)
   })
@@ -324,7 +324,7 @@ describe("takeRest", () => {
     expect(parser.next()).toBe("NeedMore")
     parser.feed(bytesOf(`${offer.slice(40)}rest`))
     expect(parser.next()).toMatchObject({ offersUpgrade: true })
-    expect(parser.takeRest().toString("latin1")).toBe("rest")
+    expect(parser.takeTrailingData().toString("latin1")).toBe("rest")
   })
 
   it("gives what came behind a body", () => {
@@ -335,7 +335,7 @@ describe("takeRest", () => {
       { _tag: "Body" },
       { _tag: "End" }
     ])
-    expect(parser.takeRest().toString("latin1")).toBe("rest")
+    expect(parser.takeTrailingData().toString("latin1")).toBe("rest")
   })
 })
 

@@ -17,13 +17,13 @@ const plain: ResponseWriter.ResponseOutline = {
   contentLength: undefined,
   method: "GET",
   minor: 1,
-  reuse: true,
+  keepAlive: true,
   date
 }
 
 const head = (outline: Partial<ResponseWriter.ResponseOutline>): ResponseWriter.WrittenHead => {
   const written = writer.head({ ...plain, ...outline })
-  if (written._tag === "Refused") throw new Error(`refused: ${written.reason}: ${written.saw}`)
+  if (written._tag === "Refused") throw new Error(`refused: ${written.reason}: ${written.actual}`)
   return written
 }
 
@@ -93,12 +93,12 @@ describe("the framing of an answer", () => {
     ],
     [
       "a connection that ends",
-      { contentLength: 5, reuse: false },
+      { contentLength: 5, keepAlive: false },
       ["Connection: close", "Content-Length: 5"],
       length(5),
       false
     ],
-    ["an unknown length on a connection that ends", { reuse: false }, ["Connection: close", Chunked], chunked, false],
+    ["an unknown length on a connection that ends", { keepAlive: false }, ["Connection: close", Chunked], chunked, false],
     ["a later minor version", { minor: 7 }, [Chunked], chunked, true],
 
     ["HEAD with GET's length", { method: "HEAD", contentLength: 5 }, ["Content-Length: 5"], noFraming, true],
@@ -165,7 +165,7 @@ describe("the framing of an answer", () => {
     ],
     [
       "HTTP/1.0 with a length, which ends",
-      { minor: 0, contentLength: 5, reuse: false },
+      { minor: 0, contentLength: 5, keepAlive: false },
       ["Connection: close", "Content-Length: 5"],
       length(5),
       false
@@ -180,7 +180,7 @@ describe("the framing of an answer", () => {
     ["HTTP/1.0 with an unknown length knows no chunks", { minor: 0 }, ["Connection: close"], untilClose, false],
     [
       "HTTP/1.0 with an unknown length, which ends",
-      { minor: 0, reuse: false },
+      { minor: 0, keepAlive: false },
       ["Connection: close"],
       untilClose,
       false
@@ -189,7 +189,7 @@ describe("the framing of an answer", () => {
     const written = head(outline)
     expect(linesOf(written.text)).toStrictEqual(lines)
     expect(written.framing).toStrictEqual(framing)
-    expect(written.reuse).toBe(reuse)
+    expect(written.keepAlive).toBe(reuse)
   })
 
   it.each<readonly [string, Partial<ResponseWriter.ResponseOutline>, string]>([
@@ -223,7 +223,7 @@ describe("the framing of an answer", () => {
 
 describe("Connection", () => {
   const connectionOf = (outline: Partial<ResponseWriter.ResponseOutline>, ...values: ReadonlyArray<string>) => {
-    const { reuse, text } = head({
+    const { keepAlive: reuse, text } = head({
       contentLength: 0,
       ...outline,
       fields: values.flatMap((value) => ["Connection", value])
@@ -248,8 +248,8 @@ describe("Connection", () => {
   })
 
   it("never says keep-alive on a connection that ends", () => {
-    expect(connectionOf({ reuse: false }, "keep-alive, a")).toStrictEqual([["Connection: close, a"], false])
-    expect(connectionOf({ minor: 0, reuse: false }, "keep-alive")).toStrictEqual([["Connection: close"], false])
+    expect(connectionOf({ keepAlive: false }, "keep-alive, a")).toStrictEqual([["Connection: close, a"], false])
+    expect(connectionOf({ minor: 0, keepAlive: false }, "keep-alive")).toStrictEqual([["Connection: close"], false])
   })
 
   it("echoes keep-alive to HTTP/1.0, once", () => {
@@ -281,7 +281,7 @@ describe("Keep-Alive", () => {
     ["is sent with HEAD", { method: "HEAD" }, [], ["Connection: keep-alive", hint]],
     ["is sent with a 204", { status: 204 }, [], ["Connection: keep-alive", hint]],
     ["is sent with chunks", { contentLength: undefined }, [], ["Connection: keep-alive", hint]],
-    ["is not sent with close", { reuse: false }, [], ["Connection: close"]],
+    ["is not sent with close", { keepAlive: false }, [], ["Connection: close"]],
     ["is not sent with the handler's close", {}, ["Connection", "close"], ["Connection: close"]],
     ["is not sent where the end ends the content", { contentLength: undefined, minor: 0 }, [], ["Connection: close"]],
     ["is not sent where there is none", { keepAlive: undefined }, [], []],
@@ -305,7 +305,7 @@ describe("Keep-Alive", () => {
     ],
     [
       "of the handler's own is not sent with close",
-      { reuse: false },
+      { keepAlive: false },
       ["Keep-Alive", "timeout=3"],
       ["Connection: close"]
     ],
@@ -390,7 +390,7 @@ describe("the status line and the fields", () => {
 
   it("takes names for no others that are as long", () => {
     const fields = ["Data", "1", "Connectioo", "close", "Content-Lengti", "x", "Transfer-Encodinh", "chunked"]
-    const { framing, reuse, text } = head({ fields, contentLength: 0 })
+    const { framing, keepAlive: reuse, text } = head({ fields, contentLength: 0 })
     expect(linesOf(text)).toStrictEqual([
       "Data: 1",
       "Connectioo: close",
@@ -645,8 +645,8 @@ describe("properties", () => {
           given.method === "HEAD" || given.status === 204 || given.status === 205 || given.status === 304
         expect(answer.framing._tag).toBe(isBodiless ? "None" : says)
         if (given.minor === 0) expect(says).not.toBe("Chunked")
-        expect(answer.reuse).toBe(count(/^connection: close(,|$)/i) === 0)
-        if (answer.framing._tag === "UntilClose" || !given.reuse) expect(answer.reuse).toBe(false)
+        expect(answer.keepAlive).toBe(count(/^connection: close(,|$)/i) === 0)
+        if (answer.framing._tag === "UntilClose" || !given.reuse) expect(answer.keepAlive).toBe(false)
       }),
       2000
     )

@@ -25,12 +25,12 @@ import { describe, expect, it } from "vitest"
 import type * as HttpHeaders from "../../src/HttpHeaders.js"
 import { toHandler } from "../../src/HttpServer.js"
 import * as HttpVersion from "../../src/HttpVersion.js"
-import type { Exchange } from "../../src/internal/exchange.js"
-import { flatten } from "../../src/internal/headers.js"
-import { Hosted } from "../../src/internal/hosted.js"
-import { RequestFibers, RequestScope } from "../../src/internal/net/requestFibers.js"
-import { RequestImpl } from "../../src/internal/request.js"
-import { responded } from "../../src/internal/responded.js"
+import type { Exchange } from "../../src/internal/message/exchange.js"
+import { toRawFields } from "../../src/internal/headers.js"
+import { AdapterEffect } from "../../src/internal/runtime/adapterEffect.js"
+import { RequestRuntime, LazyScope } from "../../src/internal/runtime/requestRuntime.js"
+import { RequestImpl } from "../../src/internal/message/request.js"
+import { responded } from "../../src/internal/message/responded.js"
 import type { Responded } from "../../src/Response.js"
 import { type Recorded, Tracing } from "./harness.js"
 
@@ -458,35 +458,35 @@ const never = (): never => {
 /** Keeps what is answered. */
 class Kept implements Exchange {
   state: Exchange["state"] = "Unanswered"
-  isDeserted = false
+  isClientGone = false
   readonly written: Array<Written> = []
   evidence: Responded | undefined
 
   respond(code: number, content: string | Uint8Array, headers: HttpHeaders.Input | undefined): Responded {
-    const flat = flatten(headers ?? {})
+    const flat = toRawFields(headers ?? {})
     const pairs = flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]!] as const] : []))
     this.written.push(writtenOf(code, content, pairs))
     this.state = "Answered"
     return (this.evidence = responded(code, content.length))
   }
 
-  readonly begin = never
-  readonly inform = never
+  readonly startResponse = never
+  readonly sendInformational = never
   readonly upgrade = never
   readonly tunnel = never
-  readonly mustWait = never
-  readonly read = never
+  readonly isBackpressured = never
+  readonly readBody = never
   readonly keep = never
 
   get awaitShutdown(): never {
     return never()
   }
 
-  get canWrite(): never {
+  get awaitWritable(): never {
     return never()
   }
 
-  get stream(): never {
+  get bodyStream(): never {
     return never()
   }
 
@@ -514,17 +514,17 @@ const ours = async (given: Case, isInterruptible = false): Promise<Outcome> => {
   } as const
   const request = new RequestImpl(head, nobody, exchange)
   const hosted = handler(request)
-  if (!(hosted instanceof Hosted)) throw new Error("not hosted")
-  const scope = new RequestScope()
+  if (!(hosted instanceof AdapterEffect)) throw new Error("not hosted")
+  const scope = new LazyScope()
   const runtime = await Effect.runPromise(runtimeOf(given, tracing))
-  const fiber = RequestFibers.make(runtime).host(hosted, scope)
+  const fiber = RequestRuntime.make(runtime).forkAdapter(hosted, scope)
   const result = await end(fiber, told, () => {
-    exchange.isDeserted = given.interrupter === "client"
+    exchange.isClientGone = given.interrupter === "client"
     hosted.interrupt(fiber, idOf(given.interrupter))
   })
   const isAnswered = Exit.isSuccess(result) && result.value === exchange.evidence
   // The connection ends what is left of it.
-  const rest = scope.end(result)
+  const rest = scope.closeUnlessEjected(result)
   if (rest !== undefined) await Effect.runPromise(rest)
   return { written: exchange.written, told, spans: tracing.ended.all.map(spanShape), isAnswered }
 }

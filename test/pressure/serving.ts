@@ -26,7 +26,7 @@ const isWatching = watching === "watchTimers"
 if (isWatching) watchTimers()
 
 // What handlers here fail with on purpose is not this run's log.
-const rooms = Layer.merge(Server.defaultRooms, Logger.remove(Logger.defaultLogger))
+const rooms = Layer.merge(Server.layerDependencies, Logger.remove(Logger.defaultLogger))
 
 type Rooms = Layer.Layer.Success<typeof rooms>
 

@@ -140,7 +140,7 @@ describe("the host of a request", () => {
           tunnel(request, {}, (duplex) =>
             duplex.write(JSON.stringify([request.host, HttpHeaders.getAll(request.headers, "Host")]))
           ),
-        { onConnect: "handle" }
+        { connectMethod: "handle" }
       )
       const wire = yield* connect(port)
       yield* wire.send("CONNECT b.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n")

@@ -216,7 +216,7 @@ describe("content that is not sent is closed", () => {
             Effect.sync(() => make(all))
           )
         )
-        const port = yield* serving(Effect.ensuring(app, story.told("made")), { isInterruptible: false })
+        const port = yield* serving(Effect.ensuring(app, story.told("made")), { interruptOnDisconnect: false })
         const wire = yield* connect(port)
         yield* wire.send(requestText("GET /"))
         yield* story.upTo(1)

@@ -426,7 +426,7 @@ describe("nothing is held any more", () => {
   it.scoped("when the server closes, whatever waits", () =>
     Effect.gen(function* () {
       const { budget, connection, server } = yield* waiting()
-      const { abandoned } = yield* server.close
+      const { timedOut: abandoned } = yield* server.close
       expect(abandoned).toBe(0)
       yield* nothingIsHeld(budget)
       expect(connection.ending).toBe("destroy")
@@ -547,7 +547,7 @@ describe("an application of @effect/platform", () => {
 })
 
 /** A body without a connection: it asks before each piece, as a request's does. */
-class Simulated implements BodyBudget.Holder {
+class Simulated implements BodyBudget.BodyHolder {
   heldBytes = 0
   order = 0
   read = 0
@@ -564,12 +564,12 @@ class Simulated implements BodyBudget.Holder {
 
   /** Reads its next bytes, if it may. */
   step(budget: BodyBudget.Budget): void {
-    if (this.heldBytes === this.read && !budget.unsafeAsk(this)) {
+    if (this.heldBytes === this.read && !budget.unsafeRequest(this)) {
       this.isWaiting = true
       return
     }
     this.read = Math.min(this.size, this.heldBytes)
-    if (this.read === this.size) budget.unsafeHold(this, this.read - this.heldBytes)
+    if (this.read === this.size) budget.unsafeTake(this, this.read - this.heldBytes)
   }
 }
 
@@ -631,7 +631,7 @@ describe("the budget", () => {
       const made = (options: Server.Options) =>
         Effect.provideService(Server.make(options), BodyBudget.BodyBudget, shared).pipe(
           Effect.map((server) => server.bodyBudget),
-          Effect.provide(Server.defaultRooms)
+          Effect.provide(Server.layerDependencies)
         )
       expect(yield* made({})).toBe(shared)
       expect(yield* made({ limits: { maxBody: 10 } })).toBe(shared)

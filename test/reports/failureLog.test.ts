@@ -176,7 +176,7 @@ describe("an application that fails and says nothing of it", () => {
         const app = Effect.die(new Error("defect"))
         const plain = middleware === undefined ? toHandler(app) : toHandler(app, middleware)
         const server = yield* Server.make({ address: "127.0.0.1", drainTimeout: 0 }).pipe(
-          Effect.provide(Server.defaultRooms)
+          Effect.provide(Server.layerDependencies)
         )
         const { port } = yield* server.listen()
         const serve = server.serve((request) =>

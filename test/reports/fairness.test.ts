@@ -12,7 +12,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { TestServer } from "effect-asynchttpserver/testing"
 import { toHandler } from "../../src/HttpServer.js"
-import { Arrivals } from "../../src/internal/net/arrivals.js"
+import { PendingConnections } from "../../src/internal/net/pendingConnections.js"
 import * as Listener from "../../src/Listener.js"
 import type { Request } from "../../src/Request.js"
 import { type Handler, respond, respondStream, sendHeaders, upgrade } from "../../src/Response.js"
@@ -408,11 +408,11 @@ describe("a thousand connections that wait to be accepted", () => {
 
   it.effect("are taken in several turns, in the order in which they came", () =>
     Effect.gen(function* () {
-      const arrivals = new Arrivals<number>()
+      const arrivals = new PendingConnections<number>()
       for (const each of thousand) arrivals.offer(each)
       const taken: Array<number> = []
       const loop = yield* Effect.fork(
-        arrivals.admit(
+        arrivals.acceptWhile(
           () => true,
           (each) => taken.push(each)
         )
@@ -422,7 +422,7 @@ describe("a thousand connections that wait to be accepted", () => {
       expect(taken.length).toBeLessThanOrEqual(64)
       // One that arrives meanwhile is not taken before those that wait.
       arrivals.offer(1000)
-      expect(arrivals.isAwaited).toBe(true)
+      expect(arrivals.hasTaker).toBe(true)
       yield* becomes(() => taken.length, 1001)
       expect(taken).toStrictEqual([...thousand, 1000])
       yield* Fiber.interrupt(loop)
@@ -431,11 +431,11 @@ describe("a thousand connections that wait to be accepted", () => {
 
   it.effect("by an accept loop that ends, no more are taken", () =>
     Effect.gen(function* () {
-      const arrivals = new Arrivals<number>()
+      const arrivals = new PendingConnections<number>()
       for (const each of thousand) arrivals.offer(each)
       const taken: Array<number> = []
       const loop = yield* Effect.fork(
-        arrivals.admit(
+        arrivals.acceptWhile(
           () => true,
           (each) => taken.push(each)
         )
@@ -476,7 +476,7 @@ describe("a thousand connections that wait to be accepted", () => {
         { concurrency: "unbounded" }
       )
       for (const wire of wires) yield* wire.send(requestText("GET /waited"))
-      yield* eventually(made.bounds[0]!.waiting, (waiting) => waiting === 200, "200")
+      yield* eventually(made.bounds[0]!.pending, (waiting) => waiting === 200, "200")
       yield* Effect.forkScoped(
         made.server.serve((request) => {
           order.push(request.path)
@@ -517,7 +517,7 @@ describe("a connection that continues in a later turn", () => {
 
   it.scoped("has left with its FIN, where that is what a FIN means", () =>
     Effect.gen(function* () {
-      const { connect } = yield* servingInMemory(ok, { onHalfClose: "interrupt" })
+      const { connect } = yield* servingInMemory(ok, { onClientEnd: "interrupt" })
       const one = yield* connect
       yield* settled
       one.send(requests("busy", 10 * most))
@@ -582,7 +582,7 @@ describe("a connection that continues in a later turn", () => {
         one.send(text)
         yield* turns(3)
       }
-      const { abandoned } = yield* server.close
+      const { timedOut: abandoned } = yield* server.close
       expect(abandoned).toBe(0)
       const { progress } = seen
       yield* turns(20)

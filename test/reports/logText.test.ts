@@ -18,7 +18,7 @@ import * as Scope from "effect/Scope"
 import { WebSocket } from "ws"
 import { KeyError, ValueError } from "../../src/Errors.js"
 import { toRequest } from "../../src/HttpServer.js"
-import { makeVisible, visible } from "../../src/internal/visible.js"
+import { escapeErrorControls, escapeControls } from "../../src/internal/host/escapeControls.js"
 import { respond } from "../../src/Response.js"
 import * as TestServer from "../../src/testing/TestServer.js"
 import { type Given, Story, serving, Tracing } from "../platform/harness.js"
@@ -215,20 +215,20 @@ describe("an error", () => {
         return `computed of ${name}`
       }
     }
-    const error = makeVisible(new Computed())
+    const error = escapeErrorControls(new Computed())
     name = `${controls}, later`
-    expect(error.message).toBe(`computed of ${visible(controls)}, later`)
-    expect(cause.message).toBe(`Unexpected ${visible(controls)}`)
+    expect(error.message).toBe(`computed of ${escapeControls(controls)}, later`)
+    expect(cause.message).toBe(`Unexpected ${escapeControls(controls)}`)
     expect(cause.stack).not.toMatch(unsafe)
   })
 
   it("is left as it is where it is frozen, or has nothing to be changed", () => {
     const plain = new Error("plain")
     const { stack } = plain
-    expect(makeVisible(plain)).toBe(plain)
+    expect(escapeErrorControls(plain)).toBe(plain)
     expect([plain.message, plain.stack]).toStrictEqual(["plain", stack])
-    expect(makeVisible(Object.freeze(new Error(controls))).message).toBe(controls)
-    expect(makeVisible(controls)).toBe(controls)
+    expect(escapeErrorControls(Object.freeze(new Error(controls))).message).toBe(controls)
+    expect(escapeErrorControls(controls)).toBe(controls)
   })
 })
 

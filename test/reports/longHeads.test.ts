@@ -121,7 +121,7 @@ describe("the limits of the drop-in and of the test kit", () => {
         host: "127.0.0.1",
         port: 0,
         limits,
-        onHalfClose: undefined,
+        onClientEnd: undefined,
         unknownMethods: undefined
       })
       yield* Effect.provide(server.serve(sizing), quiet)

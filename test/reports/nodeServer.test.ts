@@ -55,7 +55,7 @@ const refusal = (maker: Maker, given: Options = options, how: keyof typeof maker
     expect(error).toBeInstanceOf(ServeError)
     const { cause } = error as ServeError
     expect(cause).toBeInstanceOf(ValueError)
-    const { reason, saw } = cause as ValueError
+    const { reason, actual: saw } = cause as ValueError
     expect(reason).toBe("Setting")
     return saw
   }).pipe(Effect.scoped)
@@ -414,7 +414,7 @@ describe("an option beside a setting", () => {
       const connections = changed((server) => Object.assign(server, { maxConnections: 1 }))
       expect(yield* refusal(connections, { ...options, onFull: "wait" })).toBe("maxConnections: 1, and onFull: wait")
       const halfOpen = changed((server) => Object.assign(server, { httpAllowHalfOpen: true }))
-      expect(yield* refusal(halfOpen, { ...options, onHalfClose: "interrupt" })).toContain("httpAllowHalfOpen: true")
+      expect(yield* refusal(halfOpen, { ...options, onClientEnd: "interrupt" })).toContain("httpAllowHalfOpen: true")
     })
   )
 

@@ -1,17 +1,17 @@
 /** What a connection has sent and nothing has asked for yet costs its bytes, however it was cut. */
 import { describe, expect, it } from "@effect/vitest"
-import { Inbox } from "../../src/internal/net/inbox.js"
+import { ReceiveBuffer } from "../../src/internal/connection/receiveBuffer.js"
 import { MemoryConnection } from "../server/memory.js"
 
 const readAhead = 64 * 1024
 
 const made = () => {
   const connection = new MemoryConnection()
-  return { connection, inbox: new Inbox(connection, readAhead) }
+  return { connection, inbox: new ReceiveBuffer(connection, readAhead) }
 }
 
 /** Pulls all there is; how many buffers that were, and what was in them. */
-const pulled = (inbox: Inbox): { readonly count: number; readonly bytes: Buffer } => {
+const pulled = (inbox: ReceiveBuffer): { readonly count: number; readonly bytes: Buffer } => {
   const all: Array<Buffer> = []
   for (let next = inbox.pull(); next !== undefined; next = inbox.pull()) all.push(next)
   return { count: all.length, bytes: Buffer.concat(all) }

@@ -126,7 +126,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   {
     title: "a client that never closes its side is left after lingerTotalTimeout",
     run: async (install) => {
-      const { end, port } = await serving({ limits: { lingerTotalTimeout: 50, maxDrain: 1 } }, hello)
+      const { end, port } = await serving({ limits: { lingerTotalTimeout: 50, maxDiscardedBody: 1 } }, hello)
       install()
       const socket = await opened(port, true)
       socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
@@ -171,7 +171,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
                 Effect.suspend(() =>
                   asked++ < 3
                     ? Effect.fail(new Errors.OSError({ code: "EMFILE", syscall: "accept" }))
-                    : bound.admit(isOpen, take)
+                    : bound.acceptWhile(isOpen, take)
                 )
             }))
         })
@@ -180,7 +180,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
         Server.Server,
         Server.layerWithoutDependencies({ address: "127.0.0.1" }).pipe(
           Layer.provide(failing),
-          Layer.provide(Server.defaultRooms)
+          Layer.provide(Server.layerDependencies)
         )
       )
       const { port } = await Effect.runPromise(server.listen())

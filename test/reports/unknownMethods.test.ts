@@ -149,7 +149,7 @@ describe("methods beyond the nine", () => {
   it.scopedLive("are sent by the kit's client, taken by its routes, recorded, expected, and named by Allow", () =>
     Effect.gen(function* () {
       const server = yield* TestServer.makeMemory(
-        Reply.byRoute(
+        Reply.routes(
           { "PROPFIND /a/:name": (request, { name }) => respond(request, 207, name), "GET /a/b": Reply.text("got") },
           { unanswered: "refuse" }
         )
@@ -169,7 +169,7 @@ describe("methods beyond the nine", () => {
     Effect.gen(function* () {
       // Types name the methods that are registered, so that a slip of the pen is an error.
       const routes = { "BREW /pot": Reply.text("coffee") } as unknown as { readonly "GET /pot": Handler }
-      const server = yield* TestServer.makeMemory(Reply.byRoute(routes))
+      const server = yield* TestServer.makeMemory(Reply.routes(routes))
       const brew = HttpClientRequest.make("BREW" as PlatformMethod)("/pot")
       const response = yield* HttpClient.execute(brew).pipe(Effect.provideService(HttpClient.HttpClient, server.client))
       expect(yield* response.text).toBe("coffee")

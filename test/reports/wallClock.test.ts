@@ -120,7 +120,7 @@ it("Date is the wall clock's, whatever it is set to", () =>
 it("the time that a handler took is no hour when the clock was set meanwhile", () =>
   run(
     Effect.gen(function* () {
-      const most = (): Effect.Effect<number> => Effect.map(Metric.value(Metrics.handlerMilliseconds), ({ max }) => max)
+      const most = (): Effect.Effect<number> => Effect.map(Metric.value(Metrics.requestDuration), ({ max }) => max)
       const { port } = yield* serving((request) =>
         Effect.zipRight(
           Effect.sync(() => setClock(hour)),

@@ -11,7 +11,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
-import { GateLog } from "../../src/internal/net/gate.js"
+import { AdmissionLog } from "../../src/internal/server/admissionLog.js"
 import * as Metrics from "../../src/Metrics.js"
 import { respond, respondStream } from "../../src/Response.js"
 import { eventually, turns } from "../wire/facts.js"
@@ -154,10 +154,10 @@ describe("what can be seen of it", () => {
         aborted: count(Metrics.requestsAborted),
         received: count(Metrics.bytesReceived),
         sent: count(Metrics.bytesSent),
-        handled: Effect.map(Metric.value(Metrics.handlerMilliseconds), ({ count }) => count),
+        handled: Effect.map(Metric.value(Metrics.requestDuration), ({ count }) => count),
         open,
-        left: count(Metrics.connectionsEnded.ClosedByClient),
-        malformed: count(Metrics.connectionsEnded.Malformed)
+        left: count(Metrics.connectionsClosed.ClosedByClient),
+        malformed: count(Metrics.connectionsClosed.Malformed)
       })
       const entered = yield* Deferred.make<void>()
       const made = yield* serving((request) => {
@@ -222,11 +222,11 @@ describe("what can be seen of it", () => {
     Effect.gen(function* () {
       const lines = new Lines()
       const budget = yield* DescriptorBudget.make({ max: 10 })
-      const log = new GateLog(budget, yield* Effect.clock)
+      const log = new AdmissionLog(budget, yield* Effect.clock)
       const mayOpen = yield* Deferred.make<void>()
-      yield* Effect.provide(log.closedUntil(Effect.void), lines.layer)
+      yield* Effect.provide(log.awaitOpening(Effect.void), lines.layer)
       yield* TestClock.adjust("1 second")
-      const shut = yield* Effect.fork(Effect.provide(log.closedUntil(Deferred.await(mayOpen)), lines.layer))
+      const shut = yield* Effect.fork(Effect.provide(log.awaitOpening(Deferred.await(mayOpen)), lines.layer))
       yield* TestClock.adjust("8 seconds")
       expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([1, 1])
       yield* TestClock.adjust("1 second")
@@ -241,7 +241,7 @@ describe("what can be seen of it", () => {
     Effect.gen(function* () {
       const lines = new Lines()
       const budget = yield* DescriptorBudget.make({ max: 10 })
-      const { closed, opened } = new GateLog(budget, yield* Effect.clock)
+      const { logClosed: closed, logOpened: opened } = new AdmissionLog(budget, yield* Effect.clock)
       yield* Effect.provide(Effect.all([closed, closed, opened, opened]), lines.layer)
       expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([1, 1])
     })
@@ -251,8 +251,8 @@ describe("what can be seen of it", () => {
     Effect.gen(function* () {
       const lines = new Lines()
       const budget = yield* DescriptorBudget.make({ max: 10 })
-      const log = new GateLog(budget, yield* Effect.clock)
-      const once = Effect.zipRight(log.closed, log.opened)
+      const log = new AdmissionLog(budget, yield* Effect.clock)
+      const once = Effect.zipRight(log.logClosed, log.logOpened)
       yield* Effect.provide(Effect.repeatN(once, 4), lines.layer)
       expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([1, 1])
       yield* TestClock.adjust("10 seconds")

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
-import type { Answered, OSError, ValueError } from "../../src/Errors.js"
+import type { RespondableError, OSError, ValueError } from "../../src/Errors.js"
 import * as Listener from "../../src/Listener.js"
 import type { Request } from "../../src/Request.js"
 import * as RequestParser from "../../src/RequestParser.js"
@@ -24,7 +24,7 @@ export interface Made {
   readonly server: Server.Server
   readonly budget: DescriptorBudget.Budget
   /** What the listener gave: its counts are not the server's. */
-  readonly bounds: ReadonlyArray<Listener.Bound>
+  readonly bounds: ReadonlyArray<Listener.BoundListener>
 }
 
 /** A server on loopback that does not drain, unless told otherwise. */
@@ -33,7 +33,7 @@ export const make = (
   budget: DescriptorBudget.Options = {},
   writer = ResponseWriter.layer
 ): Effect.Effect<Made, never, Scope.Scope> => {
-  const bounds: Array<Listener.Bound> = []
+  const bounds: Array<Listener.BoundListener> = []
   const watched = Layer.map(Listener.layer, (context) => {
     const listener = Context.get(context, Listener.Listener)
     return Context.make(Listener.Listener, {
@@ -74,7 +74,7 @@ const listening = ({
   })
 
 /** Serves with a handler that fails with what the connection answers by itself, if at all. */
-export const serving = <E extends Answered, R>(
+export const serving = <E extends RespondableError, R>(
   handler: Handler<E, R>,
   given: Given = {}
 ): Effect.Effect<Serving, never, Scope.Scope | Exclude<R, Scope.Scope>> =>

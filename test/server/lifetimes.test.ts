@@ -282,7 +282,7 @@ describe("a client that leaves", () => {
     it.scoped(`${what}, before its request was read, begins no handler`, () =>
       Effect.gen(function* () {
         let begun = 0
-        const { connect, server } = yield* makeInMemory({ onHalfClose })
+        const { connect, server } = yield* makeInMemory({ onClientEnd: onHalfClose })
         yield* server.listen()
         const accepting = yield* Effect.fork(
           server.acceptRequest((request) => {
@@ -395,7 +395,7 @@ describe("a client that leaves", () => {
   it.scopedLive('half, interrupts its handler when onHalfClose is "interrupt"', () =>
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
-      const made = yield* serving(handler, { onHalfClose: "interrupt" })
+      const made = yield* serving(handler, { onClientEnd: "interrupt" })
       const wire = yield* connect(made.port)
       yield* wire.send(requestText("GET /"))
       yield* isRunning
@@ -601,7 +601,7 @@ describe("the end of a connection whose client has said close", () => {
 
   const endingOf = (text: string, handler: Handler = sized) =>
     Effect.gen(function* () {
-      const { connect } = yield* servingInMemory(handler, { onConnect: "handle" })
+      const { connect } = yield* servingInMemory(handler, { connectMethod: "handle" })
       const connection = yield* connect
       connection.send(text)
       return yield* connection.ended

@@ -15,7 +15,7 @@ import * as ResponseWriter from "../../src/ResponseWriter.js"
 import * as Server from "../../src/Server.js"
 
 let served = 0
-let bound: Listener.Bound | undefined
+let bound: Listener.BoundListener | undefined
 
 const watched = Layer.map(Listener.layer, (context) => {
   const listener = Context.get(context, Listener.Listener)
@@ -35,7 +35,7 @@ const program = Effect.gen(function* () {
   const budget = yield* DescriptorBudget.DescriptorBudget
   const { port } = yield* Server.listen()
   const counts = Effect.gen(function* () {
-    const refused = bound === undefined ? 0 : yield* bound.refused
+    const refused = bound === undefined ? 0 : yield* bound.rejected
     return JSON.stringify({ served, refused, held: yield* budget.held })
   })
   createInterface(process.stdin).on("line", () => console.log(Effect.runSync(counts)))

@@ -24,7 +24,7 @@ it.scopedLive("a limit that is raised is seen at once by who waits for room, and
     const seen = yield* Effect.forkScoped(Stream.runCollect(Stream.take(budget.changes, 2)))
     yield* turns(3)
     system.limit = 20
-    yield* budget.measure
+    yield* budget.refreshLimit
     yield* Fiber.join(waiting)
     expect(Chunk.toReadonlyArray(yield* Fiber.join(seen))).toStrictEqual([
       { held: 8, max: 10 },

@@ -3,7 +3,7 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import type { Answered } from "../../src/Errors.js"
+import type { RespondableError } from "../../src/Errors.js"
 import type { Handler } from "../../src/Response.js"
 import type * as Server from "../../src/Server.js"
 import { eventually, turns } from "../wire/facts.js"
@@ -12,7 +12,7 @@ import { type InMemory, type MemoryConnection, makeInMemory } from "./memoryConn
 
 export { type Ending, type InMemory, MemoryConnection, makeInMemory } from "./memoryConnection.js"
 
-export const servingInMemory = <E extends Answered, R>(
+export const servingInMemory = <E extends RespondableError, R>(
   handler: Handler<E, R>,
   options: Server.Options = {}
 ): Effect.Effect<InMemory, never, Scope.Scope | Exclude<R, Scope.Scope>> =>

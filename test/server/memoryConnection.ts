@@ -229,12 +229,12 @@ export interface InMemory {
 export const makeInMemory = (options: Server.Options = {}): Effect.Effect<InMemory, never, Scope.Scope> =>
   Effect.gen(function* () {
     const arrivals = yield* Queue.unbounded<Listener.Connection>()
-    const bound: Listener.Bound = {
+    const bound: Listener.BoundListener = {
       address: server,
       accept: Queue.take(arrivals),
-      admit: Listener.admitBy(Queue.take(arrivals)),
-      waiting: Queue.size(arrivals),
-      refused: Effect.succeed(0)
+      acceptWhile: Listener.admitBy(Queue.take(arrivals)),
+      pending: Queue.size(arrivals),
+      rejected: Effect.succeed(0)
     }
     const rooms = Layer.mergeAll(
       Layer.succeed(Listener.Listener, { listen: () => Effect.succeed(bound) }),

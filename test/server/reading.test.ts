@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Scope } from "effect/Scope"
-import { readingWith } from "../../src/internal/net/reading.js"
+import { makeReader } from "../../src/internal/net/socketReader.js"
 import { eventually } from "../wire/facts.js"
 
 interface Pair {
@@ -45,7 +45,7 @@ describe("what sockets have read", () => {
   it.scopedLive("stays as it was, when they bring little, much, and little again", () =>
     Effect.gen(function* () {
       const seen = new Map<Socket, Array<Buffer>>()
-      const read = readingWith(function (bytes) {
+      const read = makeReader(function (bytes) {
         seen.set(this, [...(seen.get(this) ?? []), bytes])
       })
       const pairs = yield* Effect.all([pair, pair, pair])
@@ -75,7 +75,7 @@ describe("what sockets have read", () => {
   it.scopedLive("leaves no more buffers with sockets that are idle than it may, whatever they have brought", () =>
     Effect.gen(function* () {
       let length = 0
-      const read = readingWith((bytes) => {
+      const read = makeReader((bytes) => {
         length += bytes.length
       }, 1)
       const pairs = yield* Effect.all([pair, pair, pair])
@@ -111,7 +111,7 @@ describe("what sockets have read", () => {
   it.scopedLive("ends with the client, and waits while the socket is paused", () =>
     Effect.gen(function* () {
       let length = 0
-      const read = readingWith((bytes) => {
+      const read = makeReader((bytes) => {
         length += bytes.length
       })
       const { accepted, client } = yield* pair
@@ -144,7 +144,7 @@ describe("what sockets have read", () => {
   it.live("is told by `data` where a socket has no such insides", () =>
     Effect.promise(async () => {
       vi.resetModules()
-      const { readingWith } = await import("../../src/internal/net/reading.js")
+      const { makeReader: readingWith } = await import("../../src/internal/net/socketReader.js")
       const told: Array<string> = []
       const other = new EventEmitter()
       // Of a socket only its events are looked at here.

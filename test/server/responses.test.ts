@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Answered, KeyError, ValueError } from "../../src/Errors.js"
+import { type RespondableError, KeyError, ValueError } from "../../src/Errors.js"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import {
   type Handler,
@@ -622,7 +622,7 @@ describe("tunnel", () => {
 
   it.scopedLive("answers CONNECT without a framing, and echoes what follows", () =>
     Effect.gen(function* () {
-      const made = yield* serving(dig, { onConnect: "handle" })
+      const made = yield* serving(dig, { connectMethod: "handle" })
       const wire = yield* connect(made.port)
       yield* wire.send(`${asked}GET / HTTP/1.1\r\n\r\n`)
       const head = yield* wire.readUntil((seen) => seen.includes("\r\n\r\n"))
@@ -638,7 +638,7 @@ describe("tunnel", () => {
       const refusing = yield* serving(dig)
       const refused = yield* ask(refusing.port, asked)
       expect([refused.status, refused.header("Connection")]).toStrictEqual([501, "close"])
-      const handling = yield* serving(dig, { onConnect: "handle" })
+      const handling = yield* serving(dig, { connectMethod: "handle" })
       const other = yield* ask(handling.port, asked.replaceAll("a.example", "b.example"))
       expect([other.status, other.header("Connection"), other.text]).toStrictEqual([403, "close", "not there"])
     })
@@ -654,7 +654,7 @@ describe("tunnel", () => {
             )
             return yield* respond(request, 400, reason)
           }),
-        { onConnect: "handle" }
+        { connectMethod: "handle" }
       )
       expect((yield* ask(port, asked)).text).toBe("StatusCode")
       expect((yield* get(port)).text).toBe("NotOffered")
@@ -817,7 +817,7 @@ describe("a handler that fails", () => {
   for (const [what, failing] of failures) {
     it.scopedLive(`and ${what} is answered 500 without its text, is reported once, and the others are served`, () =>
       Effect.gen(function* () {
-        const { port, reports } = yield* servingReported<Mine | Answered, Scope.Scope>((request) =>
+        const { port, reports } = yield* servingReported<Mine | RespondableError, Scope.Scope>((request) =>
           request.url === "/fails" ? failing() : respond(request, 200, "fine")
         )
         const wire = yield* connect(port)

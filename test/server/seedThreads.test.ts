@@ -99,7 +99,7 @@ describe("#18161, #15925, #15957: too many open files kills the server", () => {
         const made = yield* serving((request) => Effect.zipRight(Deferred.await(mayAnswer), hello(request)), {
           max: 20
         })
-        const { refused, waiting } = made.bounds[0]!
+        const { rejected: refused, pending: waiting } = made.bounds[0]!
         const asking = yield* Effect.fork(crowd(made.port, 200))
         const arrived = Effect.zipWith(made.budget.held, refused, (held, refused) => held - 1 + refused)
         yield* eventually(arrived, (count) => count === 200, "200 arrived")

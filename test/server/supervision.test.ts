@@ -25,17 +25,17 @@ import { MemoryConnection } from "./memory.js"
 /** A listener whose `accept` gives what a test has written down. */
 const scripted = (script: ReadonlyArray<string | MemoryConnection>) => {
   const left = [...script]
-  const accept: Listener.Bound["accept"] = Effect.suspend((): Effect.Effect<Listener.Connection, OSError> => {
+  const accept: Listener.BoundListener["accept"] = Effect.suspend((): Effect.Effect<Listener.Connection, OSError> => {
     const next = left.shift()
     if (next === undefined) return Effect.never
     return typeof next === "string" ? new OSError({ code: next, syscall: "accept" }) : Effect.succeed(next)
   })
-  const bound: Listener.Bound = {
+  const bound: Listener.BoundListener = {
     address: Address.tcp("192.0.2.1", 80, "IPv4"),
     accept,
-    admit: Listener.admitBy(accept),
-    waiting: Effect.succeed(0),
-    refused: Effect.succeed(0)
+    acceptWhile: Listener.admitBy(accept),
+    pending: Effect.succeed(0),
+    rejected: Effect.succeed(0)
   }
   return Layer.provide(
     Server.layerWithoutDependencies({ drainTimeout: 0 }),
@@ -241,7 +241,7 @@ describe("closing", () => {
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
       yield* Deferred.await(entered)
-      expect((yield* server.close).abandoned).toBe(1)
+      expect((yield* server.close).timedOut).toBe(1)
       expect(yield* Fiber.join(yield* Fiber.join(taking))).toStrictEqual({ reason: "Interrupted", requests: 1 })
       yield* Deferred.succeed(mayEnd, undefined)
     })

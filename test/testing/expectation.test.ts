@@ -78,7 +78,7 @@ overBoth(({ layer }) => {
         [
           { where: ({ connection }, text) => connection === 0 && text === body },
           {
-            where: function isSecond({ exchange }) {
+            where: function isSecond({ exchangeIndex: exchange }) {
               return exchange === 1_000
             }
           },

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "@effect/vitest"
 import { Cause, Data, Deferred, Effect, Exit, Fiber, Option } from "effect"
 import { Errors, Response } from "effect-asynchttpserver"
 import { Failures, Reply, TestServer } from "effect-asynchttpserver/testing"
-import { nextTurn } from "../../src/internal/runtime.js"
+import { yieldToEventLoop } from "../../src/internal/runtime/effectInterop.js"
 import { quiet } from "../server/harness.js"
 import { overBoth } from "./both.js"
 
@@ -174,7 +174,7 @@ overBoth(({ layer, make }) => {
     it.scoped("is told with what the server has seen besides: by the console, for a test's logger is often none", () =>
       Effect.gen(function* () {
         const errors = yield* told
-        const routes = layer(Reply.byRoute({ "GET /users/:id": Reply.text("x"), "GET /slow": () => Effect.never }))
+        const routes = layer(Reply.routes({ "GET /users/:id": Reply.text("x"), "GET /slow": () => Effect.never }))
         const test = Effect.gen(function* () {
           const server = yield* TestServer.TestServer
           yield* TestServer.expect({ path: "/users/1" })
@@ -205,7 +205,7 @@ overBoth(({ layer, make }) => {
             layer(() => Effect.never)
           )
         )
-        yield* Effect.repeatN(nextTurn, 50)
+        yield* Effect.repeatN(yieldToEventLoop, 50)
         yield* Fiber.interrupt(fiber)
         expect(errors()).toStrictEqual([
           "besides, the test server has seen:\na request that was not answered: GET /slow (connection 0, exchange 0)"

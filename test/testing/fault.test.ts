@@ -179,7 +179,7 @@ const ends = ({ layer }: Transport, row: Ended) =>
     const seen = (yield* client.readToEnd).toString("latin1")
     if (typeof row.seen === "string") expect(seen).toBe(row.seen)
     else expect(seen).toMatch(row.seen)
-    expect(yield* client.ending).toBe(row.ending)
+    expect(yield* client.closedWith).toBe(row.ending)
     expect(yield* outcome).toMatchObject(row.outcome)
     yield* isWellBehind
   }).pipe(TestServer.supervise, Effect.provide(layer(besides(row.handler))))
@@ -202,7 +202,7 @@ overBoth((transport) => {
         }
         const client = connected.right
         yield* client.send(get)
-        expect(yield* client.ending).toBe(how === "close" ? "FIN" : "RST")
+        expect(yield* client.closedWith).toBe(how === "close" ? "FIN" : "RST")
         expect((yield* client.readToEnd).length).toBe(0)
       }
       yield* server.settle
@@ -368,9 +368,9 @@ overBoth((transport) => {
       const client = yield* ask
       yield* TestServer.advance("9999 millis")
       expect(yield* seenBy(client)).toBe(answer)
-      expect(yield* Effect.fork(client.ending).pipe(Effect.flatMap((fiber) => fiber.poll))).toStrictEqual(Option.none())
+      expect(yield* Effect.fork(client.closedWith).pipe(Effect.flatMap((fiber) => fiber.poll))).toStrictEqual(Option.none())
       yield* TestServer.advance("1 millis")
-      expect(yield* client.ending).toBe("FIN")
+      expect(yield* client.closedWith).toBe("FIN")
       expect(yield* outcome).toStrictEqual({ _tag: "Answered", status: 200 })
       yield* isWellBehind
     }).pipe(Effect.provide(layer(besides(Fault.slowClose("10 seconds")(hello)))))
@@ -450,7 +450,7 @@ overBoth((transport) => {
       yield* client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5000000\r\n\r\n")
       yield* client.send(new Uint8Array(3_000_000))
       expect((yield* client.readToEnd).toString()).toBe("HTTP")
-      expect(yield* client.ending).toBe("FIN")
+      expect(yield* client.closedWith).toBe("FIN")
     }).pipe(Effect.provide(layer(Fault.closeAfterBytes(4)(hello))))
   )
 
@@ -461,7 +461,7 @@ overBoth((transport) => {
       const client = yield* server.connect
       yield* client.send(get)
       expect(yield* client.readToEnd).toHaveLength(3_000_000)
-      expect(yield* client.ending).toBe("RST")
+      expect(yield* client.closedWith).toBe("RST")
     })
   )
 
@@ -483,7 +483,7 @@ overBoth((transport) => {
       const client = yield* server.connect
       yield* client.send(get)
       expect(String(yield* client.readToEnd)).toBe("abc")
-      expect(yield* client.ending).toBe("RST")
+      expect(yield* client.closedWith).toBe("RST")
       expect(Cause.squash((yield* server.takeFailure).cause)).toBe("my mistake")
     })
   )
@@ -549,7 +549,7 @@ describe("a fault", () => {
       const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}`))
       expect(response.status).toBe(500)
       expect(causes.join()).toContain("a fault happens to connections of a TestServer")
-    }).pipe(Effect.provide(Server.defaultRooms))
+    }).pipe(Effect.provide(Server.layerDependencies))
   )
 
   it("is not made of what makes no sense", () => {

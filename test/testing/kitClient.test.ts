@@ -2,12 +2,12 @@
 import { Cookies, HttpBody, type HttpClient, HttpClientRequest } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Fiber, Option, Stream } from "effect"
-import { nextTurn } from "../../src/internal/runtime.js"
+import { yieldToEventLoop } from "../../src/internal/runtime/effectInterop.js"
 import type { Connection } from "../../src/Listener.js"
 import { ConnectionPool } from "../../src/testing/internal/client/clientConnection.js"
 import { kitClient } from "../../src/testing/internal/client/kitClient.js"
 import type { RequestContext } from "../../src/testing/internal/client/responseHead.js"
-import { Network } from "../../src/testing/internal/network.js"
+import { MemoryNetworkImpl } from "../../src/testing/internal/memory/memoryNetwork.js"
 import { codeOf } from "./clients.js"
 import { type Accepted, accepted, type Rejected, rejected, truncated } from "./responses.js"
 
@@ -23,7 +23,7 @@ const url = "http://127.0.0.1:1/path?q=1"
 /** A server that does what it is told to with each piece that comes. */
 const playing = (onText: (seen: Seen) => void) =>
   Effect.gen(function* () {
-    const network = new Network()
+    const network = new MemoryNetworkImpl()
     const bound = yield* network.listen({
       port: 1,
       address: "",
@@ -52,7 +52,7 @@ const playing = (onText: (seen: Seen) => void) =>
         }
       })
     }
-    yield* Effect.forkScoped(bound.admit(() => true, accept))
+    yield* Effect.forkScoped(bound.acceptWhile(() => true, accept))
     const pool = new ConnectionPool(
       (endOf) => network.dial(1, endOf),
       () => {}
@@ -66,7 +66,7 @@ const answering = (...parts: ReadonlyArray<string>) =>
     for (const part of parts) connection.write([part])
   })
 
-const later = Effect.repeatN(nextTurn, 10)
+const later = Effect.repeatN(yieldToEventLoop, 10)
 
 const failureOf = (client: HttpClient.HttpClient) =>
   Effect.flip(Effect.flatMap(client.get(url), (response) => response.text))

@@ -13,7 +13,7 @@ const createUser = (name: string) =>
     Effect.flatMap(HttpClientResponse.schemaBodyJson(User))
   )
 
-const users = Reply.byRoute({
+const users = Reply.routes({
   "GET /users/:id": (request, { id }) => Reply.json({ id: Number(id), name: "Ann" })(request),
   "POST /users": Reply.json({ id: 1, name: "Ann" }, { status: 201 })
 })

@@ -171,7 +171,7 @@ overBoth(({ layer, make }) => {
 
     it.scoped("has the services of who puts in, and fails the test by what nothing answers", () =>
       Effect.gen(function* () {
-        const replies = yield* Reply.queue({ whenEmpty: Reply.unanswered("a reply") })
+        const replies = yield* Reply.queue({ whenEmpty: Reply.unmatched("a reply") })
         const exit = yield* Effect.exit(
           Effect.scoped(
             Effect.gen(function* () {
@@ -200,7 +200,7 @@ overBoth(({ layer, make }) => {
   )
 
   describe("byRoute", () => {
-    const users = Reply.byRoute(
+    const users = Reply.routes(
       {
         "/files/*": (request, params) => Response.respond(request, 200, `${request.method} ${params["*"]}`),
         "GET /": (request) => Response.respond(request, 200, "root"),
@@ -242,7 +242,7 @@ overBoth(({ layer, make }) => {
 
     it.scoped("fails the test for what no route takes, and says so to the client, the nearest route first", () =>
       Effect.gen(function* () {
-        const routes = Reply.byRoute({ "POST /orders": Reply.status(201), "GET /users/:id": Reply.status(200) })
+        const routes = Reply.routes({ "POST /orders": Reply.status(201), "GET /users/:id": Reply.status(200) })
         let seen = ""
         const exit = yield* get("/user/17?x").pipe(
           Effect.tap((answer) => Effect.sync(() => (seen = answer))),
@@ -252,7 +252,7 @@ overBoth(({ layer, make }) => {
         const text = "nobody answers GET /user/17?x:\n  GET /users/:id (the nearest)\n  POST /orders"
         expect(seen).toBe(`501 text/plain; charset=utf-8 ${text}\n`)
         const [defect] = defectsOf(exit)
-        expect(defect).toBeInstanceOf(Failures.UnansweredError)
+        expect(defect).toBeInstanceOf(Failures.UnmatchedRequestError)
         expect(defect).toMatchObject({ method: "GET", target: "/user/17?x", message: text })
         // Of the test, which has said who answers what.
         const stack = String((defect as Error).stack).slice(`UnansweredError: ${text}\n`.length)
@@ -262,7 +262,7 @@ overBoth(({ layer, make }) => {
 
     it.scoped("leaves to a handler what no route takes", () =>
       Effect.map(get("/elsewhere"), (seen) => expect(seen).toMatch(/^200 .* other$/)).pipe(
-        Effect.provide(layer(Reply.byRoute({ "GET /": Reply.status(204) }, { unanswered: Reply.text("other") })))
+        Effect.provide(layer(Reply.routes({ "GET /": Reply.status(204) }, { unanswered: Reply.text("other") })))
       )
     )
   })
@@ -271,10 +271,10 @@ overBoth(({ layer, make }) => {
 describe("byRoute", () => {
   it("takes no route that is none", () => {
     // A query is no part of a path: no request would ever take it.
-    expect(() => Reply.byRoute({ "GET /a?b=c": Reply.status(200) })).toThrow("GET /a?b=c")
-    expect(() => Reply.byRoute({ "GET /a#b": Reply.status(200) })).toThrow("GET /a#b")
-    expect(() => Reply.byRoute({ "GET /users/:/keys": Reply.status(200) })).toThrow("GET /users/:/keys")
-    expect(() => Reply.byRoute({ "/a/*/b": Reply.status(200) })).toThrow("/a/*/b")
-    expect(() => Reply.byRoute({ "GET /a b": Reply.status(200) })).toThrow("GET /a b")
+    expect(() => Reply.routes({ "GET /a?b=c": Reply.status(200) })).toThrow("GET /a?b=c")
+    expect(() => Reply.routes({ "GET /a#b": Reply.status(200) })).toThrow("GET /a#b")
+    expect(() => Reply.routes({ "GET /users/:/keys": Reply.status(200) })).toThrow("GET /users/:/keys")
+    expect(() => Reply.routes({ "/a/*/b": Reply.status(200) })).toThrow("/a/*/b")
+    expect(() => Reply.routes({ "GET /a b": Reply.status(200) })).toThrow("GET /a b")
   })
 })

@@ -39,7 +39,7 @@ overBoth(({ layer, make }) => {
           ["Content-Length", "2"]
         ])
         expect(yield* request.text).toBe("hi")
-        expect(yield* request.isWhole).toBe(true)
+        expect(yield* request.isComplete).toBe(true)
         expect(yield* request.outcome).toStrictEqual({ _tag: "Answered", status: 200 })
       }).pipe(Effect.provide(layer(echo)))
     )
@@ -56,7 +56,7 @@ overBoth(({ layer, make }) => {
         yield* first.send(get)
         yield* server.settle
         const all = yield* Stream.runCollect(Stream.take(server.requests, 4))
-        const places = Array.from(all, ({ connection, exchange }) => `${connection}.${exchange}`)
+        const places = Array.from(all, ({ connection, exchangeIndex: exchange }) => `${connection}.${exchange}`)
         expect(places.sort()).toStrictEqual(["0.0", "0.1", "1.0", "1.1"])
       }).pipe(Effect.provide(layer(hello)))
     )
@@ -111,9 +111,9 @@ overBoth(({ layer, make }) => {
   })
 
   describe("a body", () => {
-    const bodyOf = (request: RecordedRequest.RecordedRequest) => Effect.all([request.text, request.isWhole] as const)
+    const bodyOf = (request: RecordedRequest.RecordedRequest) => Effect.all([request.text, request.isComplete] as const)
 
-    const posted = (handler: Response.Handler<Errors.Answered>, text = "a body") =>
+    const posted = (handler: Response.Handler<Errors.RespondableError>, text = "a body") =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const response = yield* HttpClient.post("/", { body: HttpBody.text(text) })
@@ -217,7 +217,7 @@ overBoth(({ layer, make }) => {
         yield* server.settle
         yield* server.closeClientConnections
         expect(yield* server.connections).toStrictEqual([])
-        expect(yield* client.ending).toBe("FIN")
+        expect(yield* client.closedWith).toBe("FIN")
         expect(yield* textOf("/")).toBe("Hello")
       }).pipe(Effect.provide(layer(hello)))
     )
@@ -262,7 +262,7 @@ overBoth(({ layer, make }) => {
         const client = yield* server.connect
         yield* client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         expect((yield* client.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*Hello$/)
-        expect(yield* client.ending).toBe("FIN")
+        expect(yield* client.closedWith).toBe("FIN")
         expect((yield* Effect.flip(client.readUntil(() => false))).code).toBe("EOF")
       }).pipe(Effect.provide(layer(hello)))
     )
@@ -284,7 +284,7 @@ overBoth(({ layer, make }) => {
         const before = written
         yield* server.settle
         expect(written).toBe(before)
-        yield* client.goOnReading
+        yield* client.resumeReading
         yield* client.readUntil((seen) => seen.length > (before + 4) * piece.length)
         expect(written).toBeGreaterThan(before)
         yield* client.reset
@@ -351,7 +351,7 @@ overBoth(({ layer, make }) => {
           return [silent, half, whole]
         })
       )
-      for (const client of clients) expect(["FIN", "RST"]).toContain(yield* client.ending)
+      for (const client of clients) expect(["FIN", "RST"]).toContain(yield* client.closedWith)
       expect(performance.now() - began).toBeLessThan(1000)
     })
   )

@@ -4,7 +4,7 @@ import { HttpBody, type HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Fiber, Option, Stream } from "effect"
 import { tcp } from "../../src/Address.js"
-import { nextTurn } from "../../src/internal/runtime.js"
+import { yieldToEventLoop } from "../../src/internal/runtime/effectInterop.js"
 import { ConnectionPool } from "../../src/testing/internal/client/clientConnection.js"
 import { kitClient } from "../../src/testing/internal/client/kitClient.js"
 import { SocketLink } from "../../src/testing/internal/client/socketLink.js"
@@ -65,7 +65,7 @@ const playing = (onText: (seen: Seen) => void, onSocket: (socket: Socket) => voi
   })
 
 const until = (isSo: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => (isSo() ? Effect.void : Effect.zipRight(nextTurn, until(isSo))))
+  Effect.suspend(() => (isSo() ? Effect.void : Effect.zipRight(yieldToEventLoop, until(isSo))))
 
 const textOf = (client: HttpClient.HttpClient, url: string) =>
   Effect.flatMap(client.get(url), (response) => response.text)
@@ -174,7 +174,7 @@ describe("the kit's client over a socket", () => {
       })
       const response = yield* client.get(url)
       yield* until(() => sockets[0]?.isPaused() === true)
-      yield* Effect.repeatN(nextTurn, 50)
+      yield* Effect.repeatN(yieldToEventLoop, 50)
       expect(sent).toBeLessThan(count)
       const size = yield* Stream.runFold(response.stream, 0, (sum, bytes) => sum + bytes.length)
       expect(size).toBe(count * mebibyte.length)
@@ -204,7 +204,7 @@ describe("the kit's client over a socket", () => {
       const body = HttpBody.stream(Stream.take(pieces, count))
       const asked = yield* Effect.fork(Effect.flatMap(client.post(url, { body }), (response) => response.text))
       yield* until(() => held.length === 1 && taken > 0)
-      yield* Effect.repeatN(nextTurn, 50)
+      yield* Effect.repeatN(yieldToEventLoop, 50)
       expect(taken).toBeLessThan(count)
       held[0]?.resume()
       expect(yield* Fiber.join(asked)).toBe("Hello")

@@ -5,7 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Cause, Clock, Duration, Effect, Exit, type Fiber, Option, Schedule, Stream, TestClock } from "effect"
 import { Response } from "effect-asynchttpserver"
 import { TestServer } from "effect-asynchttpserver/testing"
-import { nextTurn } from "../../src/internal/runtime.js"
+import { yieldToEventLoop } from "../../src/internal/runtime/effectInterop.js"
 import { overBoth } from "./both.js"
 
 const get = (path = "/") => Effect.flatMap(HttpClient.get(path), (response) => response.text)
@@ -41,7 +41,7 @@ overBoth(({ layer, make }) => {
       Effect.gen(function* () {
         yield* Effect.sleep("30 seconds")
         const text = yield* request.text
-        yield* Effect.repeatN(nextTurn, 40)
+        yield* Effect.repeatN(yieldToEventLoop, 40)
         yield* Effect.promise(() => readFile(import.meta.filename))
         const first = yield* now
         yield* Effect.sleep("20 seconds")
@@ -59,9 +59,9 @@ overBoth(({ layer, make }) => {
 
   it.scoped("hops before a sleep are waited for", () => {
     const handler: Response.Handler = (request) =>
-      Effect.zipRight(Effect.repeatN(nextTurn, 100), late("5 seconds")(request))
+      Effect.zipRight(Effect.repeatN(yieldToEventLoop, 100), late("5 seconds")(request))
     return Effect.gen(function* () {
-      const fiber = yield* Effect.fork(Effect.zipRight(Effect.repeatN(nextTurn, 2), get()))
+      const fiber = yield* Effect.fork(Effect.zipRight(Effect.repeatN(yieldToEventLoop, 2), get()))
       yield* TestServer.advance("5 seconds")
       expect(yield* ended(fiber)).toStrictEqual(Option.some("at 5"))
     }).pipe(Effect.provide(layer(handler)))
@@ -74,7 +74,7 @@ overBoth(({ layer, make }) => {
         const since = performance.now()
         while (performance.now() - since < 3);
       })
-      const busy = [Effect.repeatN(Effect.zipRight(work, nextTurn), 10), Effect.repeatN(Effect.yieldNow(), 50_000)]
+      const busy = [Effect.repeatN(Effect.zipRight(work, yieldToEventLoop), 10), Effect.repeatN(Effect.yieldNow(), 50_000)]
       return Effect.forEach(busy, (before) =>
         Effect.gen(function* () {
           const at = yield* now

@@ -123,7 +123,7 @@ export const handlers = (request: HttpServerRequest.HttpServerRequest): void => 
     (inner) => Effect.provideService(inner, Session, { user: "Ada" })
   )
   equals<typeof provided, Handler<ValueError, never>>()
-  const logged = HttpServer.toHandler(app, HttpMiddleware.logger, { isInterruptible: false })
+  const logged = HttpServer.toHandler(app, HttpMiddleware.logger, { interruptOnDisconnect: false })
   equals<typeof logged, Handler<ValueError, Users | Scope.Scope>>()
 
   const native = HttpServer.toRequest(request)

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Answered, ValueError } from "../../src/Errors.js"
+import type { RespondableError, ValueError } from "../../src/Errors.js"
 import { type Handler, respond } from "../../src/Response.js"
 import * as Server from "../../src/Server.js"
 import * as Reply from "../../src/testing/Reply.js"
@@ -16,7 +16,7 @@ const user = Reply.schemaJson(Schema.Struct({ id: Schema.NumberFromString }))
 const late = () => Effect.fail("late" as const)
 
 const sequence = Reply.sequence(Reply.text("a"), Reply.file("b"), late, (request) => respond(request, 200))
-const routes = Reply.byRoute({
+const routes = Reply.routes({
   "GET /users/:id": (request, params) => {
     equals<typeof params, { readonly id: string }>()
     return respond(request, 200, params.id)
@@ -44,27 +44,27 @@ export const inference = (): void => {
 }
 
 export const needs = Effect.gen(function* () {
-  const replies = yield* Reply.queue({ whenEmpty: Reply.unanswered() })
-  equals<typeof replies.handler, Handler<Answered, Scope.Scope>>()
+  const replies = yield* Reply.queue({ whenEmpty: Reply.unmatched() })
+  equals<typeof replies.handler, Handler<RespondableError, Scope.Scope>>()
   const put = replies.enqueue(Reply.text("a"), Reply.file("b"), () => Effect.scope.pipe(Effect.zipRight(late())))
   equals<typeof put, Effect.Effect<void, never, FileSystem>>()
 })
 
 export const whatCompiles = [
   Server.serve(Reply.text("a")),
-  Server.serve(Reply.byRoute({ "GET /a": Reply.text("a") }, { unanswered: "refuse" })),
-  Server.serve(Reply.withHeaders(Reply.unanswered(), { "X-A": "a" }))
+  Server.serve(Reply.routes({ "GET /a": Reply.text("a") }, { unanswered: "refuse" })),
+  Server.serve(Reply.withHeaders(Reply.unmatched(), { "X-A": "a" }))
 ]
 
 export const whatDoesNot = () => [
   // @ts-expect-error: no method
-  Reply.byRoute({ "GETT /a": Reply.text("a") }),
+  Reply.routes({ "GETT /a": Reply.text("a") }),
   // @ts-expect-error: no path
-  Reply.byRoute({ "GET a": Reply.text("a") }),
+  Reply.routes({ "GET a": Reply.text("a") }),
   // @ts-expect-error: no such parameter
-  Reply.byRoute({ "GET /:id": (request, { name }) => respond(request, 200, name) }),
+  Reply.routes({ "GET /:id": (request, { name }) => respond(request, 200, name) }),
   // @ts-expect-error: no answer
-  Reply.byRoute({ "GET /:id": () => Effect.void }),
+  Reply.routes({ "GET /:id": () => Effect.void }),
   // @ts-expect-error: not even one
   Reply.sequence(),
   // @ts-expect-error: what the schema does not encode

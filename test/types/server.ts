@@ -11,7 +11,7 @@ import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Address } from "../../src/Address.js"
 import type { DescriptorBudget } from "../../src/DescriptorBudget.js"
-import type { Answered, KeyError, OSError, ValueError } from "../../src/Errors.js"
+import type { RespondableError, KeyError, OSError, ValueError } from "../../src/Errors.js"
 import type { Listener } from "../../src/Listener.js"
 import type { Request } from "../../src/Request.js"
 import type { RequestParser } from "../../src/RequestParser.js"
@@ -130,5 +130,5 @@ export const ends = (end: Server.ConnectionEnd): string => {
 }
 
 export const answered = (): void => {
-  equals<Answered, ValueError | KeyError>()
+  equals<RespondableError, ValueError | KeyError>()
 }

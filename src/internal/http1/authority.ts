@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { HEX, HOST } from "./chars.js"
+import { HEX, HOST } from "./characters.js"
 
 const maxPort = 65535
 
@@ -41,7 +41,7 @@ const isRegName = (text: string): boolean => {
   return true
 }
 
-const judgeAuthority = (text: string): boolean => {
+const matchesAuthority = (text: string): boolean => {
   if (text === "") return true
   if (text.startsWith("[")) {
     const close = text.indexOf("]")
@@ -58,7 +58,7 @@ const judgeAuthority = (text: string): boolean => {
 }
 
 /** Nearly every connection asks for the same host as the one before it. */
-let lastGood = ""
+let lastValid = ""
 
 /**
  * Whether a text is `uri-host [":" port]`: no user info, no list, no open bracket, no broken percent-encoding.
@@ -68,9 +68,9 @@ let lastGood = ""
  * @internal
  */
 export const isAuthority = (text: string): boolean => {
-  if (text === lastGood) return true
-  const isGood = judgeAuthority(text)
-  if (isGood) lastGood = text
+  if (text === lastValid) return true
+  const isGood = matchesAuthority(text)
+  if (isGood) lastValid = text
   return isGood
 }
 
@@ -96,7 +96,7 @@ const absoluteForm = /^https?:\/\/([^/?]*)(.*)$/is
  *
  * @internal
  */
-export const targetOf = (method: string, target: string): Target | undefined => {
+export const parseTarget = (method: string, target: string): Target | undefined => {
   if (method === "CONNECT") {
     // Nothing can be reached at port 0 (RFC 9110 §9.3.6).
     return isAuthority(target) && /:0*[1-9][0-9]*$/.test(target) ? { authority: target, url: target } : undefined

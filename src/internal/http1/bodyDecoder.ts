@@ -7,11 +7,11 @@
  * @internal
  */
 import type { Limits } from "../../Limits.js"
-import { CR, HEX, LF, textOf } from "./chars.js"
+import { CR, HEX, LF, latin1Slice } from "./characters.js"
 import { Complete, ExtensionsEnd, MalformedExtension, nextExtensionState } from "./chunkExtensions.js"
-import { FieldLines } from "./fieldLines.js"
-import type { Input } from "./input.js"
-import { type Malformed, malformed } from "./verdict.js"
+import { HeaderFieldParser } from "./headerFields.js"
+import type { ParseBuffer } from "./parseBuffer.js"
+import { type Malformed, malformed } from "./parseResult.js"
 
 /** A piece of a body, as it arrived. @internal */
 export interface BodyBytes {
@@ -30,15 +30,15 @@ export type BodyStep = "NeedMore" | BodyBytes | BodyEnd | Malformed
 
 /** @internal */
 export interface BodyDecoder {
-  readonly next: (input: Input) => BodyStep
+  readonly next: (input: ParseBuffer) => BodyStep
 }
 
 const endWithoutTrailers: BodyEnd = { _tag: "End", trailers: [] }
 
-const takeBytes = (input: Input, most: number): BodyBytes => {
-  const from = input.at
+const takeBytes = (input: ParseBuffer, most: number): BodyBytes => {
+  const from = input.position
   const to = Math.min(input.end, from + most)
-  input.base = input.at = to
+  input.base = input.position = to
   return { _tag: "Body", bytes: input.buf.subarray(from, to) }
 }
 
@@ -46,9 +46,9 @@ const takeBytes = (input: Input, most: number): BodyBytes => {
 export class LengthDecoder implements BodyDecoder {
   constructor(private left: number) {}
 
-  next(input: Input): BodyStep {
+  next(input: ParseBuffer): BodyStep {
     if (this.left === 0) return endWithoutTrailers
-    if (input.at === input.end) return "NeedMore"
+    if (input.position === input.end) return "NeedMore"
     const step = takeBytes(input, this.left)
     this.left -= step.bytes.length
     return step
@@ -124,39 +124,39 @@ export class ChunkedDecoder implements BodyDecoder {
   private extension = Complete
   private extensionBytes = 0
   private readonly trailers: Array<string> = []
-  private readonly fieldLines: FieldLines
+  private readonly trailerParser: HeaderFieldParser
 
   constructor(private readonly limits: Limits) {
-    this.fieldLines = new FieldLines(
+    this.trailerParser = new HeaderFieldParser(
       {
         maxLine: limits.maxTrailerSection,
         maxSection: limits.maxTrailerSection,
         maxFields: limits.maxTrailers,
-        malformed: "Trailer",
-        tooLarge: "TrailersTooLarge"
+        malformedReason: "Trailer",
+        tooLargeReason: "TrailersTooLarge"
       },
       (buf, nameFrom, nameTo, from, to) => {
-        const name = textOf(buf, nameFrom, nameTo)
-        if (!isForbiddenTrailer(name)) this.trailers.push(name, textOf(buf, from, to))
+        const name = latin1Slice(buf, nameFrom, nameTo)
+        if (!isForbiddenTrailer(name)) this.trailers.push(name, latin1Slice(buf, from, to))
       }
     )
   }
 
-  next(input: Input): BodyStep {
+  next(input: ParseBuffer): BodyStep {
     while (this.state !== Trailers) {
-      if (input.at === input.end) return "NeedMore"
+      if (input.position === input.end) return "NeedMore"
       if (this.state === Data) return this.data(input)
-      const refused = this.framingByte(input.buf[input.at]!)
+      const refused = this.framingByte(input.buf[input.position]!)
       if (refused !== undefined) return refused
-      input.base = ++input.at
+      input.base = ++input.position
     }
-    const verdict = this.fieldLines.scan(input)
+    const verdict = this.trailerParser.scan(input)
     if (verdict !== "Done") return verdict
-    input.base = input.at
+    input.base = input.position
     return this.trailers.length === 0 ? endWithoutTrailers : { _tag: "End", trailers: this.trailers }
   }
 
-  private data(input: Input): BodyBytes {
+  private data(input: ParseBuffer): BodyBytes {
     const step = takeBytes(input, this.size)
     this.size -= step.bytes.length
     if (this.size === 0) this.state = DataCR

@@ -7,7 +7,7 @@
  *
  * @internal
  */
-import { CR, HTAB, SEMICOLON, SP, TOKEN, VALUE } from "./chars.js"
+import { CR, HTAB, SEMICOLON, SP, TOKEN, VALUE } from "./characters.js"
 
 /** The byte fits no state of the grammar. @internal */
 export const MalformedExtension = -1

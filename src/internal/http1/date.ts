@@ -7,7 +7,7 @@ let second = Number.NaN
 let text = ""
 
 /** The date of a time in milliseconds. */
-export const dateOf = (now: number): string => {
+export const formatDate = (now: number): string => {
   const nowSecond = Math.floor(now / 1000)
   if (nowSecond !== second) {
     second = nowSecond

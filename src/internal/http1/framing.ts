@@ -4,8 +4,8 @@
  *
  * @internal
  */
-import { partsOf } from "../lists.js"
-import { type Malformed, malformed } from "./verdict.js"
+import { splitList } from "./fieldList.js"
+import { type Malformed, malformed } from "./parseResult.js"
 
 /** @internal */
 export type Framing =
@@ -38,7 +38,7 @@ const isCoding = (text: string): boolean =>
 /** The framing of the transfer codings: `chunked` last and once, and before it nothing, since nothing else is known. */
 const byCodings = (value: string): Framing | Malformed => {
   // An empty member may be ignored (RFC 9110 §5.6.1.2), and is not: readers differ on whether `chunked,` is chunked.
-  const codings = [...partsOf(value)]
+  const codings = [...splitList(value)]
   const last = codings.pop()
   if (last?.toLowerCase() !== "chunked") return malformed("TransferEncoding", value)
   for (const coding of codings) {
@@ -56,7 +56,7 @@ export interface FramingFields {
 }
 
 /** @internal */
-export const framingOf = (fields: FramingFields, maxBody: number): Framing | Malformed => {
+export const bodyFraming = (fields: FramingFields, maxBody: number): Framing | Malformed => {
   const { contentLengths, transferEncodings } = fields
   if (transferEncodings.length > 0) {
     if (contentLengths.length > 0) return malformed("TransferEncoding", "Content-Length beside Transfer-Encoding")

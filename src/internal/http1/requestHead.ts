@@ -10,14 +10,14 @@
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
 import type { Limits } from "../../Limits.js"
-import { membersOf, partsOf } from "../lists.js"
-import { isAuthority, type Target, targetOf } from "./authority.js"
-import { isName, isToken, sameOrTextOf, textOf } from "./chars.js"
-import { FieldLines, fieldsOf } from "./fieldLines.js"
-import { type Framing, framingOf, noBody } from "./framing.js"
-import type { Input } from "./input.js"
-import { RequestLine, type UnknownMethods } from "./requestLine.js"
-import { type Malformed, malformed } from "./verdict.js"
+import { listMembers, splitList } from "./fieldList.js"
+import { isAuthority, type Target, parseTarget } from "./authority.js"
+import { nameEquals, isToken, cachedLatin1Slice, latin1Slice } from "./characters.js"
+import { HeaderFieldParser, splitFields } from "./headerFields.js"
+import { type Framing, bodyFraming, noBody } from "./framing.js"
+import type { ParseBuffer } from "./parseBuffer.js"
+import { RequestLineParser, type UnknownMethods } from "./requestLine.js"
+import { type Malformed, malformed } from "./parseResult.js"
 
 /** What a request's head says. @internal */
 export interface RequestHead {
@@ -88,7 +88,7 @@ const optionsOf = (values: ReadonlyArray<string>): ReadonlyArray<string> | undef
   const value = values.join(",")
   const usual = usualOptions.get(value)
   if (usual !== undefined) return usual
-  const options = partsOf(value.toLowerCase()).filter(notEmpty)
+  const options = splitList(value.toLowerCase()).filter(notEmpty)
   return options.every(isToken) ? options : undefined
 }
 
@@ -99,9 +99,9 @@ const isProtocol = (text: string): boolean => {
 }
 
 /** @internal */
-export class RequestHeadMachine {
-  private readonly line: RequestLine
-  private readonly fieldLines: FieldLines
+export class RequestHeadParser {
+  private readonly requestLine: RequestLineParser
+  private readonly fieldParser: HeaderFieldParser
   private inFields = false
 
   private hosts = 0
@@ -118,53 +118,53 @@ export class RequestHeadMachine {
     private readonly limits: Limits,
     unknownMethods: UnknownMethods
   ) {
-    this.line = new RequestLine(limits.maxRequestLine, unknownMethods)
-    this.fieldLines = new FieldLines(
+    this.requestLine = new RequestLineParser(limits.maxRequestLine, unknownMethods)
+    this.fieldParser = new HeaderFieldParser(
       {
         maxLine: limits.maxHeaderLine,
         maxSection: limits.maxHeaderSection,
         maxFields: limits.maxHeaders,
-        malformed: "HeaderField",
-        tooLarge: "HeadersTooLarge"
+        malformedReason: "HeaderField",
+        tooLargeReason: "HeadersTooLarge"
       },
       (buf, nameFrom, nameTo, from, to) => this.onField(buf, nameFrom, nameTo, from, to)
     )
   }
 
   /** Whether no byte of a request has been seen since the last one. */
-  get isUntouched(): boolean {
-    return !this.inFields && this.line.isUntouched
+  get isIdle(): boolean {
+    return !this.inFields && this.requestLine.isIdle
   }
 
   /** The same, and not even an empty line. */
-  get isAsNew(): boolean {
-    return !this.inFields && this.line.isAsNew
+  get isPristine(): boolean {
+    return !this.inFields && this.requestLine.isPristine
   }
 
   /** The method of the head that is being read, or that was refused. */
   get method(): HttpMethod | undefined {
-    return this.line.method
+    return this.requestLine.method
   }
 
-  next(input: Input): "NeedMore" | RequestHead | Malformed {
+  next(input: ParseBuffer): "NeedMore" | RequestHead | Malformed {
     if (!this.inFields) {
-      const verdict = this.line.scan(input)
+      const verdict = this.requestLine.scan(input)
       if (verdict !== "Done") return verdict
       this.inFields = true
     }
-    const verdict = this.fieldLines.scan(input)
+    const verdict = this.fieldParser.scan(input)
     if (verdict !== "Done") return verdict
     const { base, buf } = input
-    const end = (input.base = input.at)
-    const head = this.judge(() => fieldsOf(buf, base, end))
+    const end = (input.base = input.position)
+    const head = this.validate(() => splitFields(buf, base, end))
     if (head._tag === "Head") this.reset()
     return head
   }
 
   private reset(): void {
     this.inFields = false
-    this.line.reset()
-    this.fieldLines.reset()
+    this.requestLine.reset()
+    this.fieldParser.reset()
     this.hosts = 0
     this.host = ""
     this.contentLengths = this.transferEncodings = this.connections = this.upgrades = this.expectations = none
@@ -174,40 +174,40 @@ export class RequestHeadMachine {
   private onField(buf: Buffer, nameFrom: number, nameTo: number, from: number, to: number): void {
     switch (nameTo - nameFrom) {
       case 4:
-        if (isName(buf, nameFrom, nameTo, "host")) {
+        if (nameEquals(buf, nameFrom, nameTo, "host")) {
           this.hosts++
-          this.host = sameOrTextOf(this.trustedHost, buf, from, to)
+          this.host = cachedLatin1Slice(this.trustedHost, buf, from, to)
         }
         return
       case 6:
-        if (isName(buf, nameFrom, nameTo, "expect")) {
-          this.expectations = [...this.expectations, ...membersOf(textOf(buf, from, to))]
+        if (nameEquals(buf, nameFrom, nameTo, "expect")) {
+          this.expectations = [...this.expectations, ...listMembers(latin1Slice(buf, from, to))]
         }
         return
       case 7:
-        if (isName(buf, nameFrom, nameTo, "upgrade")) this.upgrades = [...this.upgrades, textOf(buf, from, to)]
+        if (nameEquals(buf, nameFrom, nameTo, "upgrade")) this.upgrades = [...this.upgrades, latin1Slice(buf, from, to)]
         return
       case 10:
-        if (isName(buf, nameFrom, nameTo, "connection")) {
-          this.connections = [...this.connections, textOf(buf, from, to)]
+        if (nameEquals(buf, nameFrom, nameTo, "connection")) {
+          this.connections = [...this.connections, latin1Slice(buf, from, to)]
         }
         return
       case 14:
-        if (isName(buf, nameFrom, nameTo, "content-length")) {
-          this.contentLengths = [...this.contentLengths, textOf(buf, from, to)]
+        if (nameEquals(buf, nameFrom, nameTo, "content-length")) {
+          this.contentLengths = [...this.contentLengths, latin1Slice(buf, from, to)]
         }
         return
       case 17:
-        if (isName(buf, nameFrom, nameTo, "transfer-encoding")) {
-          this.transferEncodings = [...this.transferEncodings, textOf(buf, from, to)]
+        if (nameEquals(buf, nameFrom, nameTo, "transfer-encoding")) {
+          this.transferEncodings = [...this.transferEncodings, latin1Slice(buf, from, to)]
         }
         return
     }
   }
 
   /** What can only be said of the whole head, in the order in which it must hold. */
-  private judge(fields: () => ReadonlyArray<string>): RequestHead | Malformed {
-    const { host, line } = this
+  private validate(fields: () => ReadonlyArray<string>): RequestHead | Malformed {
+    const { host, requestLine: line } = this
     const { minor } = line
     if (this.hosts > 1) return malformed("Host", "more than one")
     if (this.hosts === 0 && minor > 0) return malformed("Host", "missing")
@@ -219,7 +219,7 @@ export class RequestHeadMachine {
     const framing =
       this.contentLengths === none && this.transferEncodings === none
         ? noBody
-        : framingOf(
+        : bodyFraming(
             { contentLengths: this.contentLengths, transferEncodings: this.transferEncodings, minor },
             this.limits.maxBody
           )
@@ -230,7 +230,7 @@ export class RequestHeadMachine {
     const target: Target | undefined =
       line.target.charCodeAt(0) === 0x2f && method !== "CONNECT"
         ? { authority: undefined, url: line.target }
-        : targetOf(method, line.target)
+        : parseTarget(method, line.target)
     if (target === undefined) return malformed("Target", line.target)
 
     const expectsContinue = minor > 0 && this.expectations.length > 0
@@ -242,7 +242,7 @@ export class RequestHeadMachine {
     if (options === undefined) return malformed("HeaderField", `Connection: ${this.connections.join(", ")}`)
     const isOffer = minor > 0 && this.upgrades !== none && options.includes("upgrade")
     // A list without a member names no protocol (RFC 9110 §5.6.1.2, §7.8).
-    const protocols = isOffer ? partsOf(this.upgrades.join(",")).filter(notEmpty) : none
+    const protocols = isOffer ? splitList(this.upgrades.join(",")).filter(notEmpty) : none
     if (!protocols.every(isProtocol)) return malformed("HeaderField", `Upgrade: ${this.upgrades.join(", ")}`)
 
     const wantsClose = options.includes("close")

@@ -7,9 +7,9 @@
  * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
-import { CR, endOf, LF, SP, sameOrTextOf, TARGET, TOKEN, textOf } from "./chars.js"
-import type { Input } from "./input.js"
-import { type Malformed, malformed, type Verdict } from "./verdict.js"
+import { CR, scanWhile, LF, SP, cachedLatin1Slice, TARGET, TOKEN, latin1Slice } from "./characters.js"
+import type { ParseBuffer } from "./parseBuffer.js"
+import { type Malformed, malformed, type ParseResult } from "./parseResult.js"
 
 const Start = 0
 const StartLF = 1
@@ -48,7 +48,7 @@ const methodOf = (buf: Buffer, from: number, to: number): HttpMethod | undefined
 export type UnknownMethods = "reject" | "handle"
 
 /** @internal */
-export class RequestLine {
+export class RequestLineParser {
   /**
    * `undefined`: a token that is none of the nine, where only those are read. Refused when the rest of the head has been
    * found well-formed.
@@ -70,12 +70,12 @@ export class RequestLine {
   ) {}
 
   /** Whether nothing of a request has been seen: an empty line, as old clients send behind a body, is nothing. */
-  get isUntouched(): boolean {
+  get isIdle(): boolean {
     return this.state === Start
   }
 
   /** The same, and not even an empty line. */
-  get isAsNew(): boolean {
+  get isPristine(): boolean {
     return this.state === Start && this.emptyLines === 0
   }
 
@@ -86,18 +86,18 @@ export class RequestLine {
   }
 
   /** Reads on; on "Done" the input's base stands behind the line. */
-  scan(input: Input): Verdict {
+  scan(input: ParseBuffer): ParseResult {
     const { buf, end } = input
     for (;;) {
       const limit = input.base + this.maxLine + 2
       const bound = Math.min(end, limit)
       switch (this.state) {
         case Start: {
-          if (input.at === end) return "NeedMore"
-          const byte = buf[input.at]!
+          if (input.position === end) return "NeedMore"
+          const byte = buf[input.position]!
           if (byte === CR) {
             if (this.emptyLines === maxEmptyLines) return malformed("RequestLine", "a third empty line")
-            input.at++
+            input.position++
             this.state = StartLF
             continue
           }
@@ -106,63 +106,63 @@ export class RequestLine {
           continue
         }
         case StartLF: {
-          if (input.at === end) return "NeedMore"
-          if (buf[input.at] !== LF) return malformed("RequestLine", "a bare CR")
-          input.base = ++input.at
+          if (input.position === end) return "NeedMore"
+          if (buf[input.position] !== LF) return malformed("RequestLine", "a bare CR")
+          input.base = ++input.position
           this.emptyLines++
           this.state = Start
           continue
         }
         case Method: {
           const from = input.base
-          let at = input.at
+          let at = input.position
           while (at < bound && TOKEN[buf[at]!] === 1) at++
-          input.at = at
+          input.position = at
           if (at - from > maxKnownMethod && this.unknownMethods === "reject") {
-            return malformed("MethodUnknown", textOf(buf, from, from + maxKnownMethod))
+            return malformed("MethodUnknown", latin1Slice(buf, from, from + maxKnownMethod))
           }
           if (at === bound) return this.unfinished(input, limit)
           if (buf[at] !== SP) return this.refuse(input)
           this.method = methodOf(buf, from, at)
-          this.methodText = this.method ?? textOf(buf, from, at)
+          this.methodText = this.method ?? latin1Slice(buf, from, at)
           if (this.unknownMethods === "handle") this.method = this.methodText
-          input.at = at + 1
-          this.part = input.at - input.base
+          input.position = at + 1
+          this.part = input.position - input.base
           this.state = Target
           continue
         }
         case Target: {
           const from = input.base + this.part
-          const at = endOf(TARGET, buf, input.at, bound)
-          input.at = at
+          const at = scanWhile(TARGET, buf, input.position, bound)
+          input.position = at
           if (at === bound) return this.unfinished(input, limit)
           if (buf[at] !== SP || at === from) {
             return buf[at] === SP || buf[at] === CR || buf[at] === LF
               ? this.refuse(input)
-              : malformed("Target", textOf(buf, from, at + 1))
+              : malformed("Target", latin1Slice(buf, from, at + 1))
           }
-          this.target = sameOrTextOf(this.target, buf, from, at)
-          input.at = at + 1
-          this.part = input.at - input.base
+          this.target = cachedLatin1Slice(this.target, buf, from, at)
+          input.position = at + 1
+          this.part = input.position - input.base
           this.state = Version
           continue
         }
         case Version: {
           const from = input.base + this.part
-          while (input.at < bound && input.at - from < versionLength) {
-            if (!this.isVersionByte(buf[input.at]!, input.at - from)) return this.refuse(input)
-            input.at++
+          while (input.position < bound && input.position - from < versionLength) {
+            if (!this.isVersionByte(buf[input.position]!, input.position - from)) return this.refuse(input)
+            input.position++
           }
-          if (input.at === bound) return this.unfinished(input, limit)
-          if (buf[input.at] !== CR) return this.refuse(input)
-          input.at++
+          if (input.position === bound) return this.unfinished(input, limit)
+          if (buf[input.position] !== CR) return this.refuse(input)
+          input.position++
           this.state = EndLF
           continue
         }
         default: {
-          if (input.at === bound) return this.unfinished(input, limit)
-          if (buf[input.at] !== LF) return malformed("RequestLine", "a bare CR")
-          input.base = ++input.at
+          if (input.position === bound) return this.unfinished(input, limit)
+          if (buf[input.position] !== LF) return malformed("RequestLine", "a bare CR")
+          input.base = ++input.position
           return this.major === 1 ? "Done" : malformed("Version", `HTTP/${this.major}.${this.minor}`)
         }
       }
@@ -180,11 +180,11 @@ export class RequestLine {
     return true
   }
 
-  private unfinished(input: Input, limit: number): "NeedMore" | Malformed {
-    return input.at < limit ? "NeedMore" : malformed("TargetTooLong", textOf(input.buf, input.base, input.at))
+  private unfinished(input: ParseBuffer, limit: number): "NeedMore" | Malformed {
+    return input.position < limit ? "NeedMore" : malformed("TargetTooLong", latin1Slice(input.buf, input.base, input.position))
   }
 
-  private refuse(input: Input): Malformed {
-    return malformed("RequestLine", textOf(input.buf, input.base, input.at + 1))
+  private refuse(input: ParseBuffer): Malformed {
+    return malformed("RequestLine", latin1Slice(input.buf, input.base, input.position + 1))
   }
 }

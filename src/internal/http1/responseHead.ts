@@ -8,9 +8,9 @@
  * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
-import { partsOf, trimmed } from "../lists.js"
-import type { Reason } from "../reasons.js"
-import { HTAB, isToken, SP } from "./chars.js"
+import { splitList, trimOws } from "./fieldList.js"
+import type { ErrorReason } from "../errorReasons.js"
+import { HTAB, isToken, SP } from "./characters.js"
 
 /** How the bytes behind a head are delimited. @internal */
 export type BodyFraming =
@@ -20,14 +20,14 @@ export type BodyFraming =
   | { readonly _tag: "UntilClose" }
 
 /** A response that must not be written. @internal */
-export interface Refused {
+export interface InvalidResponse {
   readonly _tag: "Refused"
-  readonly reason: Reason
-  readonly saw: string
+  readonly reason: ErrorReason
+  readonly actual: string
 }
 
 /** What a head is made from. @internal */
-export interface ResponseOutline {
+export interface ResponseHeadInput {
   readonly status: number
   /** Names and values in turn. */
   readonly fields: ReadonlyArray<string>
@@ -38,7 +38,7 @@ export interface ResponseOutline {
   /** The minor version of the request: HTTP/1.0 knows neither chunks nor persistence by default. */
   readonly minor: number
   /** Whether the connection may go on after this answer. */
-  readonly reuse: boolean
+  readonly keepAlive: boolean
   /** The value of `Keep-Alive` where the connection goes on: how long it waits for a next request. None when left out. */
   readonly keepAlive?: string | undefined
   /** `Date`, ready to be sent. */
@@ -51,7 +51,7 @@ export interface WrittenHead {
   readonly text: string
   readonly framing: BodyFraming
   /** Whether the connection goes on: no, when nobody wanted it, or when only its end can end the content. */
-  readonly reuse: boolean
+  readonly keepAlive: boolean
 }
 
 const noContent: BodyFraming = { _tag: "None" }
@@ -59,7 +59,7 @@ const chunked: BodyFraming = { _tag: "Chunked" }
 const untilClose: BodyFraming = { _tag: "UntilClose" }
 
 /** @internal */
-export const refused = (reason: Reason, saw: string): Refused => ({ _tag: "Refused", reason, saw })
+export const invalidResponse = (reason: ErrorReason, saw: string): InvalidResponse => ({ _tag: "Refused", reason, actual: saw })
 
 const isValue = (value: string): boolean => {
   for (let i = 0; i < value.length; i++) {
@@ -74,15 +74,15 @@ const isBlank = (code: number): boolean => code === SP || code === HTAB
 /** A field's line; white space around a value is no part of it, and is not sent (RFC 9110 §5.5). @internal */
 export const fieldLine = (name: string, value: string): string =>
   isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))
-    ? `${name}: ${trimmed(value)}\r\n`
+    ? `${name}: ${trimOws(value)}\r\n`
     : `${name}: ${value}\r\n`
 
 /** Whether a field may be written; a CR or LF in it would be a second response (RFC 9110 §5.5). @internal */
-export const refusalOf = (name: string, value: string): Refused | undefined => {
+export const invalidField = (name: string, value: string): InvalidResponse | undefined => {
   // Types forbid it, but what came through `any` should be named, and not written as something else.
-  if (typeof name !== "string" || typeof value !== "string") return refused("HeaderValue", `${name}: ${typeof value}`)
-  if (!isToken(name)) return refused("HeaderName", name)
-  return isValue(value) ? undefined : refused("HeaderValue", `${name}: ${value}`)
+  if (typeof name !== "string" || typeof value !== "string") return invalidResponse("HeaderValue", `${name}: ${typeof value}`)
+  if (!isToken(name)) return invalidResponse("HeaderName", name)
+  return isValue(value) ? undefined : invalidResponse("HeaderValue", `${name}: ${value}`)
 }
 
 /** A status line for every code there is: `HTTP/1.1 299 ` with its space, for one without a phrase. */
@@ -97,7 +97,7 @@ export const hasContent = (status: number): boolean =>
   status >= 200 && status !== 204 && status !== 205 && status !== 304
 
 /** What the handler's own fields say about the connection and the content. */
-interface Declared {
+interface ParsedFields {
   text: string
   date: boolean
   close: boolean
@@ -114,8 +114,8 @@ interface Declared {
   contentLength: string | undefined
 }
 
-const readConnection = (declared: Declared, value: string): void => {
-  for (const option of partsOf(value)) {
+const readConnection = (declared: ParsedFields, value: string): void => {
+  for (const option of splitList(value)) {
     const lower = option.toLowerCase()
     if (lower === "close") declared.close = true
     else if (lower === "keep-alive") declared.keepsAlive = true
@@ -128,10 +128,10 @@ const readConnection = (declared: Declared, value: string): void => {
 }
 
 /** Whether the field is written by us, not as given; a refusal when it must not be given at all. */
-const takes = (declared: Declared, lower: string, value: string): boolean | Refused => {
+const consume = (declared: ParsedFields, lower: string, value: string): boolean | InvalidResponse => {
   switch (lower) {
     case "date":
-      if (declared.date) return refused("HeaderValue", "Date: twice")
+      if (declared.date) return invalidResponse("HeaderValue", "Date: twice")
       declared.date = true
       return false
     case "connection":
@@ -139,20 +139,20 @@ const takes = (declared: Declared, lower: string, value: string): boolean | Refu
       return true
     case "keep-alive":
       declared.keepAlive =
-        declared.keepAlive === undefined ? trimmed(value) : `${declared.keepAlive}, ${trimmed(value)}`
+        declared.keepAlive === undefined ? trimOws(value) : `${declared.keepAlive}, ${trimOws(value)}`
       return true
     case "upgrade":
-      if (value === "") return refused("HeaderValue", "Upgrade: no protocol")
+      if (value === "") return invalidResponse("HeaderValue", "Upgrade: no protocol")
       declared.upgrade = true
       return false
     case "content-length":
       if (declared.contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) {
-        return refused("HeaderValue", `Content-Length: ${value}`)
+        return invalidResponse("HeaderValue", `Content-Length: ${value}`)
       }
       declared.contentLength = value
       return true
     case "transfer-encoding":
-      return refused("HeaderForbidden", `Transfer-Encoding: ${value}`)
+      return invalidResponse("HeaderForbidden", `Transfer-Encoding: ${value}`)
     default:
       return false
   }
@@ -162,7 +162,7 @@ const takes = (declared: Declared, lower: string, value: string): boolean | Refu
 const isTakenLength = (length: number): boolean =>
   length === 4 || length === 7 || length === 10 || length === 14 || length === 17
 
-const declaring = (): Declared => ({
+const emptyFields = (): ParsedFields => ({
   text: "",
   date: false,
   close: false,
@@ -174,21 +174,21 @@ const declaring = (): Declared => ({
   contentLength: undefined
 })
 
-const declare = (fields: ReadonlyArray<string>): Declared | Refused => {
-  const declared = declaring()
+const parseFields = (fields: ReadonlyArray<string>): ParsedFields | InvalidResponse => {
+  const declared = emptyFields()
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!
     const value = fields[i + 1]!
-    const refusal = refusalOf(name, value)
+    const refusal = invalidField(name, value)
     if (refusal !== undefined) return refusal
-    const taken = isTakenLength(name.length) && takes(declared, name.toLowerCase(), value)
+    const taken = isTakenLength(name.length) && consume(declared, name.toLowerCase(), value)
     if (taken === false) declared.text += fieldLine(name, value)
     else if (taken !== true) return taken
   }
   return declared
 }
 
-const nothingDeclared = declaring()
+const noFields = emptyFields()
 
 const areSame = (some: ReadonlyArray<string>, others: ReadonlyArray<string>): boolean => {
   if (some.length !== others.length) return false
@@ -197,29 +197,29 @@ const areSame = (some: ReadonlyArray<string>, others: ReadonlyArray<string>): bo
 }
 
 let lastFields: ReadonlyArray<string> = []
-let lastDeclared = nothingDeclared
+let lastParsed = noFields
 
 /** Answers mostly have the fields of the one before: to compare them costs a fifth of looking at each character. */
-const declaredBy = (fields: ReadonlyArray<string>): Declared | Refused => {
-  if (areSame(fields, lastFields)) return lastDeclared
-  const declared = declare(fields)
+const cachedFields = (fields: ReadonlyArray<string>): ParsedFields | InvalidResponse => {
+  if (areSame(fields, lastFields)) return lastParsed
+  const declared = parseFields(fields)
   if ("_tag" in declared) return declared
   lastFields = [...fields]
-  lastDeclared = declared
+  lastParsed = declared
   return declared
 }
 
 /** The length that is announced, and the framing that is used: not the same for HEAD, 204 and 304. */
-const frame = (
-  outline: ResponseOutline,
+const chooseFraming = (
+  outline: ResponseHeadInput,
   own: string | undefined
-): { length: number | undefined; framing: BodyFraming } | Refused => {
+): { length: number | undefined; framing: BodyFraming } | InvalidResponse => {
   const { contentLength, method, minor, status } = outline
   const declared = own === undefined ? undefined : Number(own)
   // Content for HEAD, 204, 205 or 304 is left out, so it cannot disagree; only what leaves has to keep its word.
   const isLeftOut = !hasContent(status) || (method === "HEAD" && contentLength === 0)
   if (declared !== undefined && contentLength !== undefined && !isLeftOut && declared !== contentLength) {
-    return refused(
+    return invalidResponse(
       declared < contentLength ? "ContentTooLong" : "ContentTooShort",
       `${contentLength} of ${declared} bytes`
     )
@@ -237,7 +237,7 @@ const frame = (
  * `Connection`, and `Keep-Alive` as `node:http` has it: with the time that the server waits for a next request a client
  * can tell whether a connection is still there, and sends none into one that is being closed (RFC 9112 §9.3.1).
  */
-const connectionText = (close: boolean, minor: number, hint: string | undefined, declared: Declared): string => {
+const connectionText = (close: boolean, minor: number, hint: string | undefined, declared: ParsedFields): string => {
   const { hasOptions, keepAlive = hasOptions && !declared.keepsAlive ? undefined : hint, options, upgrade } = declared
   const isHinted = !close && keepAlive !== undefined
   const first = close ? "close" : minor === 0 || isHinted ? "keep-alive" : ""
@@ -248,71 +248,71 @@ const connectionText = (close: boolean, minor: number, hint: string | undefined,
 }
 
 /** All of a head but what its content decides. */
-interface Opening {
+interface CachedHead {
   readonly status: number
   readonly date: string
   readonly minor: number
   readonly close: boolean
   readonly keepAlive: string | undefined
-  readonly declared: Declared
+  readonly fields: ParsedFields
   readonly text: string
 }
 
-let lastOpening: Opening | undefined
+let lastHead: CachedHead | undefined
 
 /**
  * The last one is kept, as one piece: put together anew, its ten pieces would be copied one by one when they are sent,
  * which is a sixth of a pipelined request.
  */
-const openingOf = (
-  { date, keepAlive, minor, status }: ResponseOutline,
-  declared: Declared,
+const cachedHead = (
+  { date, keepAlive, minor, status }: ResponseHeadInput,
+  declared: ParsedFields,
   close: boolean,
   phrase: (status: number) => string | undefined
 ): string => {
-  const last = lastOpening
+  const last = lastHead
   const isSame =
     last !== undefined &&
-    last.declared === declared &&
+    last.fields === declared &&
     last.status === status &&
     last.close === close &&
     last.keepAlive === keepAlive &&
     last.minor === minor &&
     last.date === date
   if (isSame) return last.text
-  const text = inOnePiece(
+  const text = flatten(
     statusLine(status, phrase) +
       (declared.date ? "" : `Date: ${date}\r\n`) +
       connectionText(close, minor, keepAlive, declared) +
       declared.text
   )
-  lastOpening = { status, date, minor, close, keepAlive, declared, text }
+  lastHead = { status, date, minor, close, keepAlive, fields: declared, text }
   return text
 }
 
 /** The same text; V8 keeps what was added up as a tree until it has to be read. */
-const inOnePiece = (text: string): string => Buffer.from(text, "latin1").toString("latin1")
+const flatten = (text: string): string => Buffer.from(text, "latin1").toString("latin1")
 
 /** @internal */
 export const writeHead = (
-  outline: ResponseOutline,
+  outline: ResponseHeadInput,
   phrase: (status: number) => string | undefined
-): WrittenHead | Refused => {
+): WrittenHead | InvalidResponse => {
   const { fields } = outline
-  const declared = fields.length === 0 ? nothingDeclared : declaredBy(fields)
+  const declared = fields.length === 0 ? noFields : cachedFields(fields)
   if ("_tag" in declared) return declared
-  const framed = frame(outline, declared.contentLength)
+  const framed = chooseFraming(outline, declared.contentLength)
   if ("_tag" in framed) return framed
   const { framing, length } = framed
-  const close = declared.close || !outline.reuse || framing._tag === "UntilClose"
+  const close = declared.close || !outline.keepAlive || framing._tag === "UntilClose"
   const text =
-    openingOf(outline, declared, close, phrase) +
+    cachedHead(outline, declared, close, phrase) +
     (framing._tag === "Chunked"
       ? "Transfer-Encoding: chunked\r\n\r\n"
       : length === undefined
         ? "\r\n"
         : `Content-Length: ${length}\r\n\r\n`)
-  return { _tag: "Written", text, framing, reuse: !close }
+  return { _tag: "Written", text, framing, keepAlive: !close }
 }
 
 /** The head of an interim response, or of `101`: fields only, no `Date`, no framing (RFC 9110 §15.2). @internal */
@@ -320,17 +320,17 @@ export const writeInterim = (
   status: number,
   fields: ReadonlyArray<string>,
   phrase: (status: number) => string | undefined
-): string | Refused => {
+): string | InvalidResponse => {
   let text = statusLine(status, phrase)
   for (let i = 0; i < fields.length; i += 2) {
-    const refusal = refusalOf(fields[i]!, fields[i + 1]!) ?? framingRefusal(fields[i]!)
+    const refusal = invalidField(fields[i]!, fields[i + 1]!) ?? forbiddenFraming(fields[i]!)
     if (refusal !== undefined) return refusal
     text += fieldLine(fields[i]!, fields[i + 1]!)
   }
   return `${text}\r\n`
 }
 
-const framingRefusal = (name: string): Refused | undefined => {
+const forbiddenFraming = (name: string): InvalidResponse | undefined => {
   const lower = name.toLowerCase()
-  return lower === "content-length" || lower === "transfer-encoding" ? refused("HeaderForbidden", name) : undefined
+  return lower === "content-length" || lower === "transfer-encoding" ? invalidResponse("HeaderForbidden", name) : undefined
 }

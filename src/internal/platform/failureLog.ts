@@ -16,9 +16,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
-import { markLogged } from "../hosted.js"
-import { about, makeCauseVisible } from "../net/report.js"
-import type { Call } from "./call.js"
+import { markLogged } from "../runtime/adapterEffect.js"
+import { logAnnotations, escapeCauseControls } from "../server/failureReport.js"
+import type { AppRequest } from "./appRequest.js"
 
 const errorsOf = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> => [
   ...Cause.failures(cause),
@@ -33,12 +33,12 @@ const hasResponse = (error: unknown): boolean =>
   isServerResponse(error) || (Respondable.isRespondable(error) && !isResponseError(error))
 
 /** The status that was sent for a failure. */
-const statusOf = (call: Call, cause: Cause.Cause<unknown>): number => {
+const statusOf = (call: AppRequest, cause: Cause.Cause<unknown>): number => {
   const response = Array.from(Cause.defects(cause)).find(isServerResponse)
   return response?.status ?? call.evidence?.status ?? 500
 }
 
-const isUnexplained = (call: Call, cause: Cause.Cause<unknown>): boolean => {
+const needsAttention = (call: AppRequest, cause: Cause.Cause<unknown>): boolean => {
   const status = statusOf(call, cause)
   if (status >= 400 && status < 500) return false
   // The end of a WebSocket is an error to what runs it, and no failure to respond.
@@ -47,7 +47,7 @@ const isUnexplained = (call: Call, cause: Cause.Cause<unknown>): boolean => {
 }
 
 /** Whether all that is wrong has been in the last line of the log that was about anything wrong. */
-const wasLogged = ({ lastLogged }: Call, cause: Cause.Cause<unknown>): boolean => {
+const wasLogged = ({ lastLogged }: AppRequest, cause: Cause.Cause<unknown>): boolean => {
   if (lastLogged === undefined) return false
   const { cause: logged, message } = lastLogged
   const known = new Set([...errorsOf(logged), ...(Array.isArray(message) ? message : [message])])
@@ -59,14 +59,14 @@ const withoutResponse = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
   Option.getOrElse(HttpServerError.causeResponseStripped(cause)[1], () => cause)
 
 /** Logs the failure of an application: as an error if nothing has logged it and it needs attention, else at level Debug. */
-export const logFailure = (call: Call, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+export const logFailure = (call: AppRequest, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   // What has interrupted it is known, and a response that was thrown is one.
   if (errorsOf(cause).every(isServerResponse)) return Effect.void
   return Effect.suspend(() => {
-    const log = isUnexplained(call, cause) && !wasLogged(call, cause) ? Effect.logError : Effect.logDebug
-    makeCauseVisible(cause)
+    const log = needsAttention(call, cause) && !wasLogged(call, cause) ? Effect.logError : Effect.logDebug
+    escapeCauseControls(cause)
     return log("an application failed", withoutResponse(cause)).pipe(
-      Effect.annotateLogs(about(call.native)),
+      Effect.annotateLogs(logAnnotations(call.native)),
       // The span of the request has ended, and takes no more events.
       Effect.mapInputContext(Context.omit(Tracer.ParentSpan))
     )
@@ -74,9 +74,9 @@ export const logFailure = (call: Call, cause: Cause.Cause<unknown>): Effect.Effe
 }
 
 /** The cause of a response that broke off, for the connection to report: without the response, which was not sent whole. */
-export const brokenOff = (call: Call, cause: Cause.Cause<unknown>): Cause.Cause<unknown> => {
+export const failedResponseCause = (call: AppRequest, cause: Cause.Cause<unknown>): Cause.Cause<unknown> => {
   const left = withoutResponse(cause)
-  makeCauseVisible(left)
+  escapeCauseControls(left)
   if (wasLogged(call, left)) markLogged(left)
   return left
 }

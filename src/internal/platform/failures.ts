@@ -9,7 +9,7 @@ import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Multipart from "@effect/platform/Multipart"
 import { isValueError, type ValueError } from "../../Errors.js"
-import { makeVisible, visible } from "../visible.js"
+import { escapeErrorControls, escapeControls } from "../host/escapeControls.js"
 
 /** What has nothing to do with the content of a body. */
 const transportReasons: ReadonlySet<string> = new Set(["Timeout", "IncompleteRequest", "BodyBudget"])
@@ -38,7 +38,7 @@ export const bodyError = (request: HttpServerRequest, error: ValueError): HttpSe
 
 /** The content is not what it says; the cause may quote it. */
 export const decodeError = (request: HttpServerRequest, cause: unknown): HttpServerError.RequestError =>
-  new HttpServerError.RequestError({ request, reason: "Decode", cause: makeVisible(cause, visible) })
+  new HttpServerError.RequestError({ request, reason: "Decode", cause: escapeErrorControls(cause, escapeControls) })
 
 /** A `RequestError` for a handshake that is the client's fault, whose response says what is wrong with it. */
 class HandshakeError extends HttpServerError.RequestError {
@@ -77,10 +77,10 @@ const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number =>
 }
 
 /** `MultipartError` knows no answer, and would be 500 whatever the client did. */
-export const answered = (error: Multipart.MultipartError): Multipart.MultipartError => {
+export const respondable = (error: Multipart.MultipartError): Multipart.MultipartError => {
   const status = multipartStatus(error)
   // A charset that is none, or the name of a part, is quoted by what fails of it.
-  makeVisible(error.cause, visible)
+  escapeErrorControls(error.cause, escapeControls)
   return Object.defineProperty(error, Respondable.symbol, { value: () => emptyResponse(status) })
 }
 

@@ -10,7 +10,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { ByteBuffer } from "./byteBuffer.js"
-import { answered } from "./failures.js"
+import { respondable } from "./failures.js"
 import type { PartInfo } from "./partInfo.js"
 
 type MultipartError = Multipart.MultipartError
@@ -19,7 +19,7 @@ type MultipartError = Multipart.MultipartError
 export type Pull<A> = Effect.Effect<Chunk.Chunk<A>, Option.Option<MultipartError>>
 
 export const formError = (reason: MultipartError["reason"], message: string): MultipartError =>
-  answered(new Multipart.MultipartError({ reason, cause: new Error(message) }))
+  respondable(new Multipart.MultipartError({ reason, cause: new Error(message) }))
 
 /** Content that is asked for when there is none to give any more: the application's mistake. */
 export const lostError = ({ filename, name }: PartInfo, how: string): MultipartError =>

@@ -8,7 +8,7 @@
  */
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import type { Request } from "../../Request.js"
-import { partsOf } from "../lists.js"
+import { splitList } from "../http1/fieldList.js"
 import type { HandshakeRefusal } from "./failures.js"
 
 /** RFC 6455, and the last draft before it, which differs in the name of one field that is not looked at. */
@@ -20,7 +20,7 @@ const key = /^[+/0-9A-Za-z]{22}==$/
 type Headers = HttpServerRequest["headers"]
 
 const lists = (headers: Headers, name: string, wanted: string): boolean =>
-  partsOf((headers[name] ?? "").toLowerCase()).includes(wanted)
+  splitList((headers[name] ?? "").toLowerCase()).includes(wanted)
 
 const refusal = (
   description: string,

@@ -22,8 +22,8 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberStatus from "effect/FiberStatus"
 import * as RuntimeFlags from "effect/RuntimeFlags"
-import { Hosted } from "../hosted.js"
-import { clientGoneId } from "../runtime.js"
+import { AdapterEffect } from "../runtime/adapterEffect.js"
+import { clientAbortFiberId } from "../runtime/effectInterop.js"
 
 type Running = Fiber.RuntimeFiber<unknown, unknown>
 
@@ -45,17 +45,17 @@ const interruptNow = (fiber: Running, by: FiberId.FiberId): void => {
 const guardKey = Symbol("effect-asynchttpserver/guard")
 
 /** A fiber whose two methods of interruption are replaced: with functions that all fibers share, and a call of its own. */
-interface Guarded extends Running {
-  [guardKey]?: InterruptibleCall
+interface GuardedFiber extends Running {
+  [guardKey]?: InterruptibleRequest
   unsafeInterruptAsFork: Running["unsafeInterruptAsFork"]
   interruptAsFork: Running["interruptAsFork"]
 }
 
-function unsafeInterruptAsFork(this: Guarded, by: FiberId.FiberId): void {
+function unsafeInterruptAsFork(this: GuardedFiber, by: FiberId.FiberId): void {
   this[guardKey]?.interruptFromOutside(this, by)
 }
 
-function interruptAsFork(this: Guarded, by: FiberId.FiberId): Effect.Effect<void> {
+function interruptAsFork(this: GuardedFiber, by: FiberId.FiberId): Effect.Effect<void> {
   return Effect.sync(() => this.unsafeInterruptAsFork(by))
 }
 
@@ -63,13 +63,13 @@ const isInterruptible = (status: FiberStatus.FiberStatus): boolean =>
   FiberStatus.isDone(status) || RuntimeFlags.interruptible(status.runtimeFlags)
 
 /** An interruption that waits until a fiber, or any of a request's, is suspended where it is interruptible. */
-interface Waiting {
+interface PendingInterrupt {
   readonly of: Running | undefined
   readonly interrupt: () => void
 }
 
 /** A request to an application that may be interruptible as a whole. */
-export abstract class InterruptibleCall extends Hosted {
+export abstract class InterruptibleRequest extends AdapterEffect {
   /** Whether the application is interruptible, whatever it is. */
   abstract readonly isInterruptible: boolean
   /** Closes its WebSocket, if it has one. */
@@ -79,8 +79,8 @@ export abstract class InterruptibleCall extends Hosted {
   private root: Running | undefined
   /** Fibers that were forked in it, and have not ended. */
   private forked: Set<Running> | undefined
-  private heldBack: Array<() => void> | undefined
-  private waiting: Array<Waiting> | undefined
+  private deferredInterrupt: Array<() => void> | undefined
+  private waiting: Array<PendingInterrupt> | undefined
   private hasEnded = false
 
   fiberStarted(fiber: Running, services: ReadonlyMap<string, unknown>): void {
@@ -88,7 +88,7 @@ export abstract class InterruptibleCall extends Hosted {
     else this.addForked(fiber)
     // What a route forks is interrupted by the route as it likes.
     if (!this.isInterruptible || services.has(RouteContext.key)) return
-    const guarded: Guarded = fiber
+    const guarded: GuardedFiber = fiber
     guarded[guardKey] = this
     guarded.unsafeInterruptAsFork = unsafeInterruptAsFork
     guarded.interruptAsFork = interruptAsFork
@@ -101,7 +101,7 @@ export abstract class InterruptibleCall extends Hosted {
   }
 
   fiberSuspended(fiber: Running): void {
-    if (this.heldBack !== undefined && fiber === this.root && isInInterruptibleRoute(fiber)) this.interruptHeldBack()
+    if (this.deferredInterrupt !== undefined && fiber === this.root && isInInterruptibleRoute(fiber)) this.interruptDeferred()
     if (this.waiting?.some(({ of }) => of === undefined || of === fiber)) this.interruptWaiting(fiber)
   }
 
@@ -112,8 +112,8 @@ export abstract class InterruptibleCall extends Hosted {
     if (this.isInterruptible && !this.hasEnded && running.some(isInUninterruptibleRoute)) {
       // The connection ends in any case, and a WebSocket with it.
       this.closeWebSocket?.()
-      this.holdBack(interrupt)
-    } else if (by === clientGoneId) interrupt()
+      this.deferInterrupt(interrupt)
+    } else if (by === clientAbortFiberId) interrupt()
     else this.interruptBetweenRegions({ of: undefined, interrupt }, running)
   }
 
@@ -121,17 +121,17 @@ export abstract class InterruptibleCall extends Hosted {
   interruptFromOutside(fiber: Running, by: FiberId.FiberId): void {
     const interrupt = (): void => interruptNow(fiber, by)
     if (this.hasEnded || isInInterruptibleRoute(fiber)) interrupt()
-    else if (isInUninterruptibleRoute(fiber) || (fiber === this.root && !this.isNested)) this.holdBack(interrupt)
+    else if (isInUninterruptibleRoute(fiber) || (fiber === this.root && !this.isNested)) this.deferInterrupt(interrupt)
     else this.interruptBetweenRegions({ of: fiber, interrupt }, [fiber])
   }
 
-  private holdBack(interrupt: () => void): void {
-    if (this.heldBack === undefined) this.heldBack = [interrupt]
-    else this.heldBack.push(interrupt)
+  private deferInterrupt(interrupt: () => void): void {
+    if (this.deferredInterrupt === undefined) this.deferredInterrupt = [interrupt]
+    else this.deferredInterrupt.push(interrupt)
   }
 
   /** Interrupts at once where a fiber is interruptible, and else when one is suspended that has become so. */
-  private interruptBetweenRegions(waiting: Waiting, running: ReadonlyArray<Running>): void {
+  private interruptBetweenRegions(waiting: PendingInterrupt, running: ReadonlyArray<Running>): void {
     if (this.waiting === undefined) this.waiting = [waiting]
     else this.waiting.push(waiting)
     for (const fiber of running) this.interruptWaiting(fiber)
@@ -152,13 +152,13 @@ export abstract class InterruptibleCall extends Hosted {
     const { waiting = [] } = this
     this.hasEnded = true
     this.waiting = undefined
-    this.interruptHeldBack()
+    this.interruptDeferred()
     for (const { interrupt } of waiting) interrupt()
   }
 
-  private interruptHeldBack(): void {
-    const { heldBack = [] } = this
-    this.heldBack = undefined
+  private interruptDeferred(): void {
+    const { deferredInterrupt: heldBack = [] } = this
+    this.deferredInterrupt = undefined
     for (const interrupt of heldBack) interrupt()
   }
 }

@@ -13,9 +13,9 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { HttpHeaders } from "../../HttpHeaders.js"
 import { make as makeHeaders } from "../headers.js"
-import { respondStreamed } from "../streaming.js"
-import { type Content, discard, formContent, rawContent, streamContent, upTo } from "./bodies.js"
-import type { Call } from "./call.js"
+import { streamResponse } from "../message/streamResponse.js"
+import { type Content, discard, formContent, rawContent, streamContent, upTo } from "./responseBody.js"
+import type { AppRequest } from "./appRequest.js"
 
 /** About this connection alone, which the writer knows: a response that was fetched elsewhere brings its own. */
 const isOfConnection = (name: string): boolean => name === "transfer-encoding" || name === "keep-alive"
@@ -46,8 +46,8 @@ const isEventStream = ({ headers }: HttpServerResponse): boolean =>
   headers["content-type"]?.startsWith("text/event-stream") === true
 
 /** Writes a response; `undefined` when all of it is written. */
-export const write = (call: Call, response: HttpServerResponse): Effect.Effect<void> | undefined => {
-  if (call.isDone) {
+export const write = (call: AppRequest, response: HttpServerResponse): Effect.Effect<void> | undefined => {
+  if (call.isResponseSettled) {
     discard(response.body)
     return undefined
   }
@@ -69,12 +69,12 @@ export const write = (call: Call, response: HttpServerResponse): Effect.Effect<v
 }
 
 const writeWhole = (
-  call: Call,
+  call: AppRequest,
   response: HttpServerResponse,
   bytes: string | Uint8Array,
   isSized: boolean
 ): Effect.Effect<void> | undefined =>
-  call.answeredBy(call.exchange.respond(response.status, bytes, fieldsOf(response, undefined, isSized)))
+  call.completeWith(call.exchange.respond(response.status, bytes, fieldsOf(response, undefined, isSized)))
 
 /** A source of Node or of the web gives what it has: no more of it is sent than the response announces. */
 const bounded = (content: Content, response: HttpServerResponse): Content => {
@@ -84,7 +84,7 @@ const bounded = (content: Content, response: HttpServerResponse): Content => {
 }
 
 const writeContent = (
-  call: Call,
+  call: AppRequest,
   response: HttpServerResponse,
   content: Content,
   contentType?: string
@@ -105,12 +105,12 @@ const writeContent = (
 }
 
 const writeStream = (
-  call: Call,
+  call: AppRequest,
   response: HttpServerResponse,
   stream: Stream.Stream<Uint8Array>,
   contentType?: string
 ): Effect.Effect<void> => {
-  const streamed = respondStreamed(call.exchange, {
+  const streamed = streamResponse(call.exchange, {
     code: response.status,
     headers: fieldsOf(response, contentType, false),
     stream,
@@ -118,7 +118,7 @@ const writeStream = (
     head: isEventStream(response) ? "AtOnce" : "WithFirstBytes"
   })
   return Effect.matchCauseEffect(Effect.interruptible(Effect.orDie(streamed)), {
-    onSuccess: (evidence) => call.answeredBy(evidence) ?? Effect.void,
-    onFailure: (cause) => Effect.failCause(call.isBegun ? Cause.sequential(cause, Cause.die(response)) : cause)
+    onSuccess: (evidence) => call.completeWith(evidence) ?? Effect.void,
+    onFailure: (cause) => Effect.failCause(call.isResponseStarted ? Cause.sequential(cause, Cause.die(response)) : cause)
   })
 }

@@ -18,13 +18,13 @@ import * as Option from "effect/Option"
 import type { ReadonlyRecord } from "effect/Record"
 import * as Stream from "effect/Stream"
 import type { Request } from "../../Request.js"
-import { flatOf } from "../headers.js"
-import { visibleIn } from "../visible.js"
-import type { Call, Persisting } from "./call.js"
+import { rawFieldsOf } from "../headers.js"
+import { escapeControlsIn } from "../host/escapeControls.js"
+import type { AppRequest, PersistedEffect } from "./appRequest.js"
 import { bodyError, decodeError, multipartError } from "./failures.js"
 import type { Part } from "./formPart.js"
 import { partsOf } from "./multipart.js"
-import { headersOf } from "./requestHeaders.js"
+import { headersOf } from "./headers.js"
 
 type RequestError = HttpServerError.RequestError
 
@@ -42,7 +42,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
   private knownCookies: ReadonlyRecord<string, string> | undefined
 
   constructor(
-    readonly call: Call,
+    readonly call: AppRequest,
     readonly url: string,
     private ownHeaders: Headers.Headers | undefined,
     private readonly ownRemoteAddress: string | undefined
@@ -73,7 +73,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
   }
 
   get headers(): Headers.Headers {
-    return (this.ownHeaders ??= headersOf(flatOf(this.call.native.headers)))
+    return (this.ownHeaders ??= headersOf(rawFieldsOf(this.call.native.headers)))
   }
 
   get cookies(): ReadonlyRecord<string, string> {
@@ -124,7 +124,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
     return Stream.mapError(this.call.stream, (error) => bodyError(this, error))
   }
 
-  get multipart(): Persisting {
+  get multipart(): PersistedEffect {
     return this.call.persisted(this.multipartStream)
   }
 
@@ -151,9 +151,9 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
       _id: "@effect/platform/HttpServerRequest",
       method: this.method,
       url: this.originalUrl,
-      headers: visibleIn(Inspectable.redact(this.headers)),
+      headers: escapeControlsIn(Inspectable.redact(this.headers)),
       remoteAddress: this.remoteAddress.toJSON(),
-      ...(body === undefined ? {} : { body: visibleIn(body) })
+      ...(body === undefined ? {} : { body: escapeControlsIn(body) })
     }
   }
 

@@ -24,7 +24,7 @@ import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Tracer from "effect/Tracer"
-import { visible } from "../visible.js"
+import { escapeControls } from "../host/escapeControls.js"
 
 /** What Effect traces with when it was given nothing: spans that nobody sees from outside. */
 const nativeTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
@@ -73,7 +73,7 @@ class Ended {
 const nothing: Array<unknown> = []
 
 /** A span of the native tracer, of which only what is read is made. */
-class QuietSpan implements Tracer.Span {
+class LazySpan implements Tracer.Span {
   readonly _tag = "Span"
   readonly sampled = true
   readonly kind = "server"
@@ -184,7 +184,7 @@ export const beginSpan = (
   const around = Option.getOrUndefined(Context.getOption(contextOf(services), Tracer.ParentSpan))
   const clock = Context.get(defaults, Clock.Clock)
   const isTimed = FiberRefs.getOrDefault(fiberRefs, FiberRef.currentTracerTimingEnabled)
-  return new QuietSpan(request, services, around, fiberRefs, isTimed ? clock.unsafeCurrentTimeNanos() : 0n)
+  return new LazySpan(request, services, around, fiberRefs, isTimed ? clock.unsafeCurrentTimeNanos() : 0n)
 }
 
 const tracedSpan = (
@@ -216,7 +216,7 @@ const describeHeaders = (
   names: RedactedNames
 ) => {
   const redacted: Record<string, unknown> = Headers.redact(headers, names)
-  for (const name in redacted) span.attribute(`http.${of}.header.${name}`, visible(String(redacted[name])))
+  for (const name in redacted) span.attribute(`http.${of}.header.${name}`, escapeControls(String(redacted[name])))
 }
 
 const describeUrl = (span: Tracer.Span, url: URL): void => {
@@ -239,7 +239,7 @@ const describeRequest = (
   const url = HttpServerRequest.toURL(request)
   if (Option.isSome(url)) describeUrl(span, url.value)
   const agent = request.headers["user-agent"]
-  if (agent !== undefined) span.attribute("user_agent.original", visible(agent))
+  if (agent !== undefined) span.attribute("user_agent.original", escapeControls(agent))
   describeHeaders(span, "request", request.headers, names)
   if (Option.isSome(request.remoteAddress)) span.attribute("client.address", request.remoteAddress.value)
 }
@@ -261,7 +261,7 @@ export const endSpan = (
   fiberRefs: FiberRefs.FiberRefs
 ): void => {
   if (span.status._tag === "Ended") return
-  if (!(span instanceof QuietSpan)) describeResponse(span, exit, redactedNames(fiberRefs))
+  if (!(span instanceof LazySpan)) describeResponse(span, exit, redactedNames(fiberRefs))
   const clock = Context.get(FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices), Clock.Clock)
   const isTimed = FiberRefs.getOrDefault(fiberRefs, FiberRef.currentTracerTimingEnabled)
   span.end(isTimed ? clock.unsafeCurrentTimeNanos() : 0n, exit)

@@ -16,12 +16,12 @@ import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
 import { isValueError, ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
-import type { ByteLine, Upgraded } from "../exchange.js"
+import type { RawConnection, Upgraded } from "../message/exchange.js"
 import { make as makeHeaders } from "../headers.js"
-import { unsafeInterrupt } from "../runtime.js"
-import { hostSleep } from "../timeSource.js"
-import { makeVisible, visible } from "../visible.js"
-import type { Call } from "./call.js"
+import { interruptAsFork } from "../runtime/effectInterop.js"
+import { hostSleep } from "../host/timeSource.js"
+import { escapeErrorControls, escapeControls } from "../host/escapeControls.js"
+import type { AppRequest } from "./appRequest.js"
 import { handshakeError } from "./failures.js"
 import { handshakeFields, refusalOf } from "./handshake.js"
 
@@ -50,11 +50,11 @@ const without = (fields: ReadonlyArray<string>, isKept: (name: string) => boolea
 
 /** What `ws` takes for the socket of a request: first the request's answer is written through it, then frames. */
 class Handshake extends Duplex {
-  private line: ByteLine | undefined
+  private line: RawConnection | undefined
   private isAsking = false
 
   constructor(
-    private readonly call: Call,
+    private readonly call: AppRequest,
     /** Told what the handshake has come to. */
     private readonly settle: (upgraded: Upgraded | ValueError) => void
   ) {
@@ -71,7 +71,7 @@ class Handshake extends Duplex {
       const bytes = line.read()
       if (bytes === undefined) {
         this.isAsking = true
-        line.whenReadable(() => {
+        line.onceReadable(() => {
           this.isAsking = false
           this._read()
         })
@@ -85,7 +85,7 @@ class Handshake extends Duplex {
   override _write(bytes: Buffer, _: unknown, done: (error?: Error) => void): void {
     if (this.line === undefined) done(this.answer(bytes))
     else if (this.line.write(bytes)) done()
-    else this.line.whenWritable(() => done())
+    else this.line.onceWritable(() => done())
   }
 
   override _final(done: () => void): void {
@@ -113,7 +113,7 @@ class Handshake extends Duplex {
     const upgraded = exchange.upgrade(makeHeaders(fields, "application"))
     this.settle(upgraded)
     if (isValueError(upgraded)) return upgraded
-    this.line = upgraded.line
+    this.line = upgraded.raw
     this._read()
     return undefined
   }
@@ -130,12 +130,12 @@ const holdMessages = (webSocket: WebSocket): void => {
 }
 
 /** What a client can send many of in a few bytes. */
-const countMessages = (webSocket: WebSocket, { line }: Upgraded): void => {
+const countMessages = (webSocket: WebSocket, { raw: line }: Upgraded): void => {
   for (const event of ["message", "ping", "pong"]) webSocket.on(event, () => line.countMessage())
 }
 
 /** The reason that a client closes for is a part of an error's message. */
-const visibleReason = <E>(error: E): E => (Socket.isSocketError(error) ? makeVisible(error, visible) : error)
+const visibleReason = <E>(error: E): E => (Socket.isSocketError(error) ? escapeErrorControls(error, escapeControls) : error)
 
 const withVisibleReasons = (socket: Socket.Socket): Socket.Socket =>
   Socket.Socket.of({
@@ -153,7 +153,7 @@ export class WebSockets {
     return (this.made ??= new WebSocketServer({ noServer: true, clientTracking: false }))
   }
 
-  upgrade(call: Call, request: HttpServerRequest): Effect.Effect<Socket.Socket, RequestError> {
+  upgrade(call: AppRequest, request: HttpServerRequest): Effect.Effect<Socket.Socket, RequestError> {
     const refusal = refusalOf(call.native, request)
     if (refusal !== undefined) return Effect.fail(handshakeError(request, refusal))
     const webSocket = Effect.acquireRelease(this.open(call, request), (webSocket) =>
@@ -166,7 +166,7 @@ export class WebSockets {
     )
   }
 
-  private open(call: Call, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
+  private open(call: AppRequest, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
     return Effect.async<WebSocket, Socket.SocketError>((resume) => {
       let accepted: Upgraded | undefined
       const onSettled = (upgraded: Upgraded | ValueError): void => {
@@ -187,7 +187,7 @@ export class WebSockets {
         countMessages(webSocket, accepted)
         holdMessages(webSocket)
         const closing = Effect.runFork(closedAtShutdown(call, webSocket, accepted))
-        handshake.once("close", () => unsafeInterrupt(closing))
+        handshake.once("close", () => interruptAsFork(closing))
         call.closeWebSocket = () => {
           webSocket.close()
           handshake.destroy()
@@ -205,7 +205,7 @@ const goingAway = 1001
  * Closes a WebSocket when its server begins to close, and cuts it off when its client does not answer the close frame. In real
  * time, as everything that waits for a connection to end.
  */
-const closedAtShutdown = ({ exchange }: Call, webSocket: WebSocket, { lingerTimeout }: Upgraded): Effect.Effect<void> =>
+const closedAtShutdown = ({ exchange }: AppRequest, webSocket: WebSocket, { lingerTimeout }: Upgraded): Effect.Effect<void> =>
   exchange.awaitShutdown.pipe(
     Effect.zipRight(Effect.sync(() => webSocket.close(goingAway))),
     Effect.zipRight(hostSleep(Duration.toMillis(lingerTimeout))),

@@ -351,7 +351,7 @@ describe("a client that leaves", () => {
 
   it.scopedLive("by FIN still gets its answer where onHalfClose says so", () =>
     Effect.gen(function* () {
-      const { go, story, wire } = yield* waiting({ onHalfClose: "answer" })
+      const { go, story, wire } = yield* waiting({ onClientEnd: "answer" })
       yield* wire.halfClose
       yield* go
       expect((yield* wire.readAnswer()).text).toBe("answered")
@@ -361,7 +361,7 @@ describe("a client that leaves", () => {
 
   it.scopedLive("does not interrupt a plain application that is not interruptible", () =>
     Effect.gen(function* () {
-      const { go, seen, story, wire } = yield* waiting({ isInterruptible: false })
+      const { go, seen, story, wire } = yield* waiting({ interruptOnDisconnect: false })
       yield* wire.reset
       // Another connection's answer is behind the reset.
       yield* get(yield* serving(text("meanwhile")))
@@ -392,7 +392,7 @@ describe("a client that leaves", () => {
             )
           )
           const port = yield* serving(router, {
-            isInterruptible,
+            interruptOnDisconnect: isInterruptible,
             middleware: (app) => Effect.onExit(app, (exit) => Deferred.succeed(seen, exit))
           })
           const wire = yield* connect(port)
@@ -411,7 +411,7 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const { app, end, running } = yield* endless
       const router = HttpRouter.empty.pipe(HttpRouter.get("/", Effect.interruptible(app), { uninterruptible: true }))
-      const wire = yield* connect(yield* serving(router, { isInterruptible: false }))
+      const wire = yield* connect(yield* serving(router, { interruptOnDisconnect: false }))
       yield* wire.send(requestText("GET /"))
       yield* running
       yield* wire.reset

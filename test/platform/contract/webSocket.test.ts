@@ -245,7 +245,7 @@ describe("a client that leaves", () => {
       const seen = new Story<string>()
       const app = Deferred.succeed(asked, undefined).pipe(Effect.zipRight(Deferred.await(go)), Effect.zipRight(echo()))
       const port = yield* serving(app, {
-        isInterruptible: false,
+        interruptOnDisconnect: false,
         middleware: (app) => Effect.onExit(app, (exit) => seen.told(exit._tag))
       })
       const wire = yield* connect(port)

@@ -17,7 +17,7 @@ const items = Stream.paginateChunkEffect("/items", (url) =>
   )
 )
 
-const pages = Reply.byRoute({
+const pages = Reply.routes({
   "GET /items": (request) =>
     request.query === ""
       ? Reply.json({ items: ["a", "b"], next: "/items?from=c" })(request)

@@ -16,7 +16,7 @@ const ask: Effect.Effect<string, unknown, HttpClient.HttpClient> = Effect.flatMa
 const replies = Reply.sequence(
   Reply.status(429, { headers: { "Retry-After": "60" } }),
   Reply.text("Hello"),
-  Reply.unanswered("two requests")
+  Reply.unmatched("two requests")
 )
 
 it.scoped("comes back when it may", () =>

@@ -19,7 +19,7 @@ const upload = HttpClientRequest.put("/files/lines.txt").pipe(
 
 it.scoped("sends all lines, chunked", () =>
   Effect.gen(function* () {
-    const server = yield* TestServer.make(Reply.byRoute({ "PUT /files/:name": Reply.status(201) }))
+    const server = yield* TestServer.make(Reply.routes({ "PUT /files/:name": Reply.status(201) }))
     yield* server.expect({
       method: "PUT",
       path: "/files/lines.txt",

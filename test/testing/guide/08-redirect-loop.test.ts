@@ -8,7 +8,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Reply, TestServer } from "effect-asynchttpserver/testing"
 
-const loop = Reply.byRoute({
+const loop = Reply.routes({
   "GET /here": Reply.redirect("/there"),
   "GET /there": Reply.redirect("/here", { status: 307 })
 })

@@ -19,7 +19,7 @@ const create = (user: typeof NewUser.Type) =>
   )
 
 const ann = { name: "Ann", born: new Date("2001-02-03") }
-const users = Reply.byRoute({ "POST /users": Reply.schemaJson(User)({ id: 1, ...ann }, { status: 201 }) })
+const users = Reply.routes({ "POST /users": Reply.schemaJson(User)({ id: 1, ...ann }, { status: 201 }) })
 
 it.scoped("is kept by the client", () =>
   Effect.gen(function* () {

@@ -2,7 +2,7 @@
  * One connection as a state machine, written from the RFC and the design, knowing nothing of fibers, sockets or parsers:
  * what a client sends goes in as whole pieces, and after each command it says what must have been seen by then.
  */
-import { type Reason, reasons } from "../../../src/internal/reasons.js"
+import { type ErrorReason, errorReasons } from "../../../src/internal/errorReasons.js"
 import type { EndReason } from "../../../src/Server.js"
 import type { Ending } from "../../server/memoryConnection.js"
 import { type Asked, askedBy, Client, type Item, type Kind, type Sends } from "./client.js"
@@ -70,8 +70,8 @@ type Phase =
 
 const never = Number.POSITIVE_INFINITY
 
-const refusal = (status: string, reason: Reason | undefined): string => {
-  const text = reason === undefined ? `${status}\n` : `${status}: ${reasons[reason].text}\n`
+const refusal = (status: string, reason: ErrorReason | undefined): string => {
+  const text = reason === undefined ? `${status}\n` : `${status}: ${errorReasons[reason].text}\n`
   return `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${text.length}\r\n\r\n${text}`
 }
 
@@ -558,17 +558,17 @@ export class Model {
     this.written += `HTTP/1.1 ${status}\r\n${connection}`
   }
 
-  private error(status: string, reason: Reason | undefined, reuse: boolean): void {
+  private error(status: string, reason: ErrorReason | undefined, reuse: boolean): void {
     this.head(status, reuse)
     this.written += refusal(status, reason)
   }
 
-  private lastWords(status: string, reason: Reason, end: EndReason): void {
+  private lastWords(status: string, reason: ErrorReason, end: EndReason): void {
     this.error(status, reason, false)
     this.over(end)
   }
 
-  private fail(phase: Handling, status: string, reason: Reason | undefined): void {
+  private fail(phase: Handling, status: string, reason: ErrorReason | undefined): void {
     if (phase.answer === "Open") {
       this.break(phase)
       return
@@ -615,7 +615,7 @@ export class Model {
     }
   }
 
-  private cannotRead(phase: Handling, status: string, reason: Reason): void {
+  private cannotRead(phase: Handling, status: string, reason: ErrorReason): void {
     phase.isReading = false
     phase.failed = true
     this.fail(phase, status, reason)

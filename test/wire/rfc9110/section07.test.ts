@@ -141,7 +141,7 @@ for (const id of ["9110/7.6.1/listed", "9110/7.8/named"] as const) {
           expect(refused).toMatchObject({ _tag: "ValueError", reason: "HeaderForbidden", saw: "Upgrade" })
           return yield* respond(request, 403)
         })
-      const { port } = yield* serving(handler, { onConnect: "handle" })
+      const { port } = yield* serving(handler, { connectMethod: "handle" })
       for (const line of ["GET /", "CONNECT a:1"]) {
         const wire = yield* connect(port)
         yield* wire.send(requestText(line, ["Connection: close"]))

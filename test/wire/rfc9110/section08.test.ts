@@ -85,7 +85,7 @@ for (const id of ["9110/8.6/length-of-connect", "9110/9.3.6/framing"] as const) 
             }
             return yield* tunnel(request, { "X-A": "b" }, () => Effect.void)
           }),
-        { onConnect: "handle" }
+        { connectMethod: "handle" }
       )
       const wire = yield* connect(port)
       yield* wire.send("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -137,7 +137,7 @@ proves(
           }
           return yield* tunnel(request, {}, (duplex) => Stream.runForEach(duplex.stream, duplex.write))
         }),
-      { onConnect: "handle" }
+      { connectMethod: "handle" }
     )
     const wire = yield* connect(port)
     yield* wire.send("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\nhello")

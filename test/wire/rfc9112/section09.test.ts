@@ -114,7 +114,7 @@ for (const [what, text, says, goesOn] of [
   provesOfEach("9112/9.3/unread-body", `${what}, and none of it is a request`, (subject) =>
     Effect.gen(function* () {
       const { asked, kept } = keeping(path)
-      const port = yield* subject.serve(kept, { limits: { maxDrain: 100 } })
+      const port = yield* subject.serve(kept, { limits: { maxDiscardedBody: 100 } })
       const finals = finalsOf(Buffer.from(yield* allOf(port, text + get("/2", "Connection: close"))))
       expect(finals[0]?.header("Connection")).toBe(says)
       expect(finals.map((answer) => answer.text)).toStrictEqual(goesOn ? ["/1", "/2"] : ["/1"])

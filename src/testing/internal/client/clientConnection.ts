@@ -3,8 +3,8 @@
  *
  * @internal
  */
-import { visible } from "../../../internal/visible.js"
-import { systemError } from "../memorySocket.js"
+import { escapeControls } from "../../../internal/host/escapeControls.js"
+import { systemError } from "../memory/memoryConnection.js"
 import type { ClientEnd, ClientLink } from "./clientLink.js"
 import type { ParseError } from "./parseError.js"
 import { ResponseBody, type ResponseSource } from "./responseBody.js"
@@ -15,7 +15,7 @@ import { ResponseParser } from "./responseParser.js"
 const nodeError = (message: string, code: string): Error => Object.assign(new Error(message), { code })
 
 const parseFailure = ({ actual, code, reason }: ParseError): Error =>
-  Object.assign(nodeError(`Parse Error: ${reason}: ${visible(JSON.stringify(actual))}`, code), { reason })
+  Object.assign(nodeError(`Parse Error: ${reason}: ${escapeControls(JSON.stringify(actual))}`, code), { reason })
 
 const hungUp = (): Error => nodeError("socket hang up", "ECONNRESET")
 

@@ -4,7 +4,7 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import { Signal } from "../../../internal/runtime.js"
+import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { ResponseHead } from "./responseHead.js"
 
 /** Unread bytes at which reading from the connection stops, so that the server has to wait. */

@@ -6,7 +6,7 @@
 import type { Socket } from "node:net"
 import * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"
-import { setImmediate } from "../../../internal/host.js"
+import { setImmediate } from "../../../internal/host/hostTimers.js"
 import { reset } from "../../../internal/net/reset.js"
 import type { ClientEnd, ClientLink } from "./clientLink.js"
 

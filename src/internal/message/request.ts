@@ -1,0 +1,168 @@
+/**
+ * The one implementation of `Request`.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import { hasProperty } from "effect/Predicate"
+import { toAuthority } from "../../Address.js"
+import { ValueError } from "../../Errors.js"
+import type { HttpHeaders } from "../../HttpHeaders.js"
+import type { HttpMethod } from "../../HttpMethod.js"
+import type { HttpVersion } from "../../HttpVersion.js"
+import type { Client, Request } from "../../Request.js"
+import { type Exchange, ExchangeKey } from "./exchange.js"
+import { type Fields, fromRequest, indexOf } from "../headers.js"
+
+/** The parts of a request's head that a handler sees. */
+export interface VisibleHead {
+  readonly method: HttpMethod
+  readonly target: string
+  readonly url: string
+  readonly authority: string
+  readonly version: HttpVersion
+  readonly fields: () => ReadonlyArray<string>
+}
+
+/** Whether a target has an authority of its own: absolute-form, and the authority-form of CONNECT (RFC 9112 §3.2). */
+const hasAuthority = (target: string): boolean => !target.startsWith("/") && target !== "*"
+
+/**
+ * The fields of a request whose target has an authority of its own: a server ignores the Host that was sent, and uses
+ * that authority (RFC 9112 §3.2.2). An application that looks at Host then sees what the request is for.
+ */
+const withHost = (fields: Fields, authority: string): Fields => {
+  const at = indexOf(fields, "host")
+  return at < 0 ? ["Host", authority, ...fields] : fields.map((each, i) => (i === at + 1 ? authority : each))
+}
+
+const headersOf = ({ authority, fields, target }: VisibleHead): HttpHeaders =>
+  fromRequest(hasAuthority(target) ? () => withHost(fields(), authority) : fields)
+
+const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(JSON.parse(text))
+    } catch {
+      return new ValueError({ reason: "Json", saw: text })
+    }
+  })
+
+/** What a handler may know of a connection: three facts, which can be printed, and no way to the connection itself. */
+class ClientImpl extends Inspectable.Class implements Client {
+  readonly id: number
+
+  constructor(private readonly connection: () => Client) {
+    super()
+    this.id = connection().id
+  }
+
+  get local() {
+    return this.connection().local
+  }
+
+  get remote() {
+    return this.connection().remote
+  }
+
+  toJSON(): unknown {
+    const said = (address: Client["local"]): string | null =>
+      Option.match(address, { onNone: () => null, onSome: toAuthority })
+    return { _id: "Client", id: this.id, local: said(this.local), remote: said(this.remote) }
+  }
+}
+
+/** Whether it is a request of this package, of whichever instance of it. */
+export const isRequest = (value: unknown): value is Request => hasProperty(value, ExchangeKey)
+
+/** Everything but the exchange is read from the head on demand: a small handler looks at two or three things. */
+export class RequestImpl extends Inspectable.Class implements Request {
+  private madeHeaders: HttpHeaders | undefined
+  private madeClient: Client | undefined
+  readonly [ExchangeKey]: Exchange
+
+  constructor(
+    private readonly head: VisibleHead,
+    private readonly connection: Client,
+    exchange: Exchange
+  ) {
+    super()
+    this[ExchangeKey] = exchange
+  }
+
+  get method(): HttpMethod {
+    return this.head.method
+  }
+
+  get url(): string {
+    return this.head.url
+  }
+
+  get originalUrl(): string {
+    return this.head.target
+  }
+
+  get path(): string {
+    const mark = this.head.url.indexOf("?")
+    return mark < 0 ? this.head.url : this.head.url.slice(0, mark)
+  }
+
+  get query(): string {
+    const mark = this.head.url.indexOf("?")
+    return mark < 0 ? "" : this.head.url.slice(mark + 1)
+  }
+
+  get host(): string {
+    return this.head.authority
+  }
+
+  get version(): HttpVersion {
+    return this.head.version
+  }
+
+  get headers(): HttpHeaders {
+    return (this.madeHeaders ??= headersOf(this.head))
+  }
+
+  get client(): Client {
+    return (this.madeClient ??= new ClientImpl(() => this.connection))
+  }
+
+  get remoteAddress(): Option.Option<string> {
+    return Option.map(this.connection.remote, (address) => address.hostname)
+  }
+
+  get bytes(): Effect.Effect<Buffer, ValueError> {
+    // What is too much altogether is known to the parser.
+    return this[ExchangeKey].readBody(Number.POSITIVE_INFINITY)
+  }
+
+  get text(): Effect.Effect<string, ValueError> {
+    return Effect.map(this.bytes, (bytes) => bytes.toString("utf8"))
+  }
+
+  get json(): Effect.Effect<unknown, ValueError> {
+    return Effect.flatMap(this.text, parseJson)
+  }
+
+  get stream() {
+    return this[ExchangeKey].bodyStream
+  }
+
+  get trailers() {
+    return this[ExchangeKey].trailers
+  }
+
+  toJSON(): unknown {
+    return {
+      _id: "Request",
+      method: this.method,
+      url: this.url,
+      version: this.version.original,
+      headers: this.headers.toJSON(),
+      client: this.connection.id
+    }
+  }
+}

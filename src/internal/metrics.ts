@@ -1,0 +1,43 @@
+/**
+ * Counting from plain code: the metrics of `Metrics`, updated outside of any fiber.
+ *
+ * @internal
+ */
+import type * as MetricLabel from "effect/MetricLabel"
+import {
+  bodiesRefused,
+  bodiesWaiting,
+  bodyBytesHeld,
+  bytesReceived,
+  bytesSent,
+  connectionsClosed,
+  connectionsOpen,
+  connectionsRejected,
+  connectionsPending,
+  requestDuration,
+  requests,
+  requestsAborted
+} from "../Metrics.js"
+import type { CloseReason } from "./closeReason.js"
+
+const noTags: ReadonlyArray<MetricLabel.MetricLabel> = []
+
+const classes = [requests["1xx"], requests["2xx"], requests["3xx"], requests["4xx"], requests["5xx"]] as const
+
+export const recordMetrics = {
+  connectionOpened: (): void => connectionsOpen.unsafeModify(1, noTags),
+  connectionClosed: (reason: CloseReason): void => {
+    connectionsOpen.unsafeModify(-1, noTags)
+    connectionsClosed[reason].unsafeUpdate(1, noTags)
+  },
+  connectionsPending: (change: number): void => connectionsPending.unsafeModify(change, noTags),
+  connectionRejected: (): void => connectionsRejected.unsafeUpdate(1, noTags),
+  responseCompleted: (status: number): void => classes[Math.floor(status / 100) - 1]?.unsafeUpdate(1, noTags),
+  requestAborted: (): void => requestsAborted.unsafeUpdate(1, noTags),
+  requestHandled: (milliseconds: number): void => requestDuration.unsafeUpdate(milliseconds, noTags),
+  bodyBytes: (change: number): void => bodyBytesHeld.unsafeModify(change, noTags),
+  bodiesWaiting: (change: number): void => bodiesWaiting.unsafeModify(change, noTags),
+  bodyRefused: (): void => bodiesRefused.unsafeUpdate(1, noTags),
+  bytesReceived: (bytes: number): void => bytesReceived.unsafeUpdate(bytes, noTags),
+  bytesSent: (bytes: number): void => bytesSent.unsafeUpdate(bytes, noTags)
+}

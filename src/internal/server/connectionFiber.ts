@@ -1,0 +1,17 @@
+/**
+ * The fiber that `acceptRequest` gives: it lasts as long as its connection.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import type { HttpConnection } from "../connection/httpConnection.js"
+import type { ConnectionSummary } from "../connection/context.js"
+
+/** Lasts as long as a connection, and says how it ended; interrupted, it ends the connection first. */
+export const watching = <E, R>(connection: HttpConnection<E, R>): Effect.Effect<ConnectionSummary> =>
+  Effect.catchAllCause(Effect.interruptible(connection.awaitClosed), () =>
+    Effect.suspend(() => {
+      connection.interrupt("Interrupted")
+      return connection.awaitClosed
+    })
+  )

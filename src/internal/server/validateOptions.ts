@@ -1,0 +1,86 @@
+/**
+ * What the options of a server may be that come from a configuration, or from code without types.
+ *
+ * @internal
+ */
+import type * as Duration from "effect/Duration"
+import * as Inspectable from "effect/Inspectable"
+import { type Options as LimitOptions, senseless } from "../../Limits.js"
+
+type Validator = (given: unknown) => boolean
+
+export const isBacklog: Validator = (given) => Number.isInteger(given) && Number(given) >= 0
+
+/** Looked at when the server listens. */
+const isAny: Validator = () => true
+
+/** Any duration that a limit may be. */
+const isTimeout: Validator = (given) => senseless({ lingerTimeout: given as Duration.DurationInput }) === undefined
+
+const isOneOf =
+  (...values: ReadonlyArray<string>): Validator =>
+  (given) =>
+    values.some((value) => value === given)
+
+export const validators = {
+  port: isAny,
+  address: isAny,
+  domain: isOneOf("IPv4", "IPv6", "Dual"),
+  reuseAddr: isAny,
+  reusePort: isAny,
+  maxBody: isAny,
+  limits: isAny,
+  backlog: isBacklog,
+  drainTimeout: isTimeout,
+  interruptTimeout: isTimeout,
+  onFull: isOneOf("wait", "refuse"),
+  onHalfClose: isOneOf("answer", "interrupt"),
+  onConnect: isOneOf("refuse", "handle"),
+  unknownMethods: isOneOf("reject", "handle")
+} as const satisfies Record<string, Validator>
+
+/** Options completed with defaults: one that is `undefined`, as a configuration may have it, was not given. */
+export const withDefaults = <Given extends object, Defaults extends object>(
+  given: Given | undefined,
+  defaults: Defaults
+): Defaults & Given => {
+  const options = Object.entries(given ?? {}).filter(([, value]) => value !== undefined)
+  // What is left of each is of its own type.
+  return { ...defaults, ...Object.fromEntries(options) } as Defaults & Given
+}
+
+/** An option as its `ValueError` names it. */
+export const describe = (name: string, value: unknown): string => `${name}: ${Inspectable.toStringUnknown(value, 0)}`
+
+/** The first of the options that is not one, or makes no sense, as it is said. */
+const firstInvalidIn = <Options extends object>(
+  options: Options,
+  senses: { readonly [K in keyof Options]-?: Validator }
+): string | undefined => {
+  const isOne = (name: string): name is keyof Options & string => Object.hasOwn(senses, name)
+  const wrong = Object.entries(options).find(
+    ([name, value]) => value !== undefined && !(isOne(name) && senses[name](value))
+  )
+  if (wrong === undefined) return undefined
+  const [name, value] = wrong
+  return isOne(name) ? describe(name, value) : `${name}, which is none`
+}
+
+interface Bounded {
+  readonly limits?: LimitOptions | undefined
+  readonly maxBody?: number | undefined
+}
+
+/** `maxBody` is a limit that has a place of its own besides. */
+export const limitOptionsOf = ({ limits, maxBody }: Bounded): LimitOptions =>
+  maxBody === undefined ? { ...limits } : { ...limits, maxBody }
+
+/** The first option that makes no sense; the server is made with the defaults then, and refuses to listen. */
+export const firstInvalid = <Options extends Bounded>(
+  options: Options,
+  senses: { readonly [K in keyof Options]-?: Validator }
+): string | undefined => {
+  const limits = limitOptionsOf(options)
+  const wrong = senseless(limits)
+  return firstInvalidIn(options, senses) ?? (wrong && describe(wrong, limits[wrong as keyof LimitOptions]))
+}

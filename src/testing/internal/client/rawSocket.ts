@@ -1,0 +1,90 @@
+/**
+ * The client of bytes, on a socket or on what stands for one in memory.
+ *
+ * @internal
+ */
+import type { Duplex } from "node:stream"
+import * as Effect from "effect/Effect"
+import { OSError } from "../../../Errors.js"
+import { Signal } from "../../../internal/runtime/effectInterop.js"
+import { escapeControls } from "../../../internal/host/escapeControls.js"
+import type { RawClient } from "../../RawClient.js"
+
+/** What both transports give a client. */
+export interface ClientSocket extends Duplex {
+  readonly resetAndDestroy: () => unknown
+}
+
+export class RawSocket implements RawClient {
+  private readonly changed = new Signal()
+  private received: Buffer = Buffer.alloc(0)
+  private parts: Array<Buffer> = []
+  private end: "FIN" | "RST" | undefined
+
+  constructor(private readonly socket: ClientSocket) {
+    socket.on("data", (bytes: Buffer) => {
+      this.parts.push(bytes)
+      this.changed.wake()
+    })
+    socket.on("end", () => this.ended("FIN"))
+    socket.on("error", () => this.ended("RST"))
+    socket.on("close", () => this.ended("RST"))
+  }
+
+  private ended(how: "FIN" | "RST"): void {
+    this.end ??= how
+    this.changed.wake()
+  }
+
+  private get seen(): Buffer {
+    if (this.parts.length > 0) this.received = Buffer.concat([this.received, ...this.parts])
+    this.parts = []
+    return this.received
+  }
+
+  private take(): Buffer {
+    const { seen } = this
+    this.received = Buffer.alloc(0)
+    return seen
+  }
+
+  readonly send = (bytes: string | Uint8Array): Effect.Effect<void> =>
+    Effect.sync(() => {
+      if (typeof bytes === "string") this.socket.write(bytes, "latin1")
+      else this.socket.write(bytes)
+    })
+
+  readonly readUntil = (isEnough: (seen: string) => boolean): Effect.Effect<string, OSError> =>
+    Effect.suspend((): Effect.Effect<string, OSError> => {
+      const seen = this.seen.toString("latin1")
+      if (isEnough(seen)) return Effect.succeed(this.take().toString("latin1"))
+      if (this.end === undefined) return Effect.zipRight(this.changed.waitOrLeave(), this.readUntil(isEnough))
+      const cause = new Error(`the server has ended the connection; unread: ${escapeControls(JSON.stringify(seen))}`)
+      return new OSError({ code: this.end === "FIN" ? "EOF" : "ECONNRESET", syscall: "read", cause })
+    })
+
+  readonly closedWith: Effect.Effect<"FIN" | "RST"> = Effect.suspend(() =>
+    this.end === undefined ? Effect.zipRight(this.changed.waitOrLeave(), this.closedWith) : Effect.succeed(this.end)
+  )
+
+  readonly readToEnd: Effect.Effect<Buffer> = Effect.map(
+    Effect.suspend(() => this.closedWith),
+    () => this.take()
+  )
+
+  readonly stopReading: Effect.Effect<void> = Effect.sync(() => {
+    this.socket.pause()
+  })
+
+  readonly resumeReading: Effect.Effect<void> = Effect.sync(() => {
+    this.socket.resume()
+  })
+
+  readonly halfClose: Effect.Effect<void> = Effect.sync(() => {
+    this.socket.end()
+  })
+
+  readonly reset: Effect.Effect<void> = Effect.sync(() => {
+    this.socket.resetAndDestroy()
+  })
+}

@@ -1,0 +1,125 @@
+/**
+ * The ports of one memory: who listens on which, and connections to them.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import { type Address, tcp } from "../../../Address.js"
+import { OSError, ValueError } from "../../../Errors.js"
+import { PendingConnections, listenerClosed } from "../../../internal/net/pendingConnections.js"
+import { serviceUnavailable } from "../../../internal/connection/errorResponse.js"
+import type { BoundListener, Connection, ListenOptions } from "../../../Listener.js"
+import type { ClientEnd } from "../client/clientLink.js"
+import { MemoryConnection, MemorySocket, systemError } from "./memoryConnection.js"
+
+/** Where ephemeral ports of clients begin, as on Linux. */
+const firstClientPort = 32768
+
+const lastPort = 65535
+
+/** One port that is listened on. */
+class MemoryPort {
+  readonly arrivals = new PendingConnections<Connection>()
+  refused = 0
+
+  constructor(
+    readonly address: Address,
+    private readonly onFull: ListenOptions["onFull"]
+  ) {}
+
+  offer(connection: Connection): void {
+    const mayWait = this.onFull === "wait" || this.arrivals.hasTaker
+    this.arrivals.offer(connection)
+    if (mayWait || !this.arrivals.remove(connection)) return
+    this.refused++
+    rejectConnection(connection)
+  }
+
+  close(): void {
+    for (const connection of this.arrivals.close(listenerClosed)) rejectConnection(connection)
+  }
+
+  get bound(): BoundListener {
+    return {
+      address: this.address,
+      accept: this.arrivals.take,
+      acceptWhile: (isOpen, take) => this.arrivals.acceptWhile(isOpen, take),
+      pending: Effect.sync(() => this.arrivals.size),
+      rejected: Effect.sync(() => this.refused)
+    }
+  }
+}
+
+const rejectConnection = (connection: Connection): void => {
+  connection.write([serviceUnavailable()])
+  connection.close()
+}
+
+export class MemoryNetworkImpl {
+  private readonly ports = new Map<number, MemoryPort>()
+  /** Connections of which the server's end is open. */
+  readonly links = new Set<MemoryConnection>()
+  private clients = 0
+
+  listen(options: ListenOptions): Effect.Effect<BoundListener, OSError | ValueError, Scope.Scope> {
+    return Effect.flatMap(Effect.scope, (scope) =>
+      Effect.suspend((): Effect.Effect<BoundListener, OSError | ValueError> => {
+        const { port } = options
+        if (!Number.isInteger(port) || port < 0 || port > lastPort)
+          return new ValueError({ reason: "Port", saw: String(port) })
+        if (this.ports.has(port)) return new OSError({ code: "EADDRINUSE", syscall: "listen" })
+        const domain = options.domain === "IPv6" ? "IPv6" : "IPv4"
+        const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.free() : port, domain)
+        const bound = new MemoryPort(address, options.onFull)
+        this.ports.set(address.port, bound)
+        const closed = Effect.sync(() => {
+          this.ports.delete(address.port)
+          bound.close()
+        })
+        return Effect.as(Scope.addFinalizer(scope, closed), bound.bound)
+      })
+    ).pipe(Effect.uninterruptible)
+  }
+
+  private free(): number {
+    let port = 1
+    while (this.ports.has(port)) port++
+    return port
+  }
+
+  /** Connects that end to a port, if anybody listens there. */
+  dial(port: number, endOf: (link: MemoryConnection) => ClientEnd): boolean {
+    const bound = this.ports.get(port)
+    if (bound === undefined) return false
+    const link = this.linkTo(bound.address, endOf)
+    this.links.add(link)
+    bound.offer(link)
+    return true
+  }
+
+  /** A connection to a port, or one that is refused. */
+  connect(port: number): MemorySocket {
+    let socket: MemorySocket | undefined
+    const endOf = (link: MemoryConnection): MemorySocket => {
+      socket = new MemorySocket(link)
+      return socket
+    }
+    const isOpen = this.dial(port, endOf)
+    if (!isOpen) this.linkTo(tcp("127.0.0.1", port, "IPv4"), endOf)
+    // Either has made it.
+    const made = socket!
+    // Not in this turn: the caller has added no listener yet.
+    void Promise.resolve().then(() => {
+      if (isOpen) made.emit("connect")
+      else made.destroy(systemError("ECONNREFUSED", "connect"))
+    })
+    return made
+  }
+
+  private linkTo(local: Address, endOf: (link: MemoryConnection) => ClientEnd): MemoryConnection {
+    const clientPort = firstClientPort + (this.clients++ % (lastPort - firstClientPort))
+    const remote = tcp(local.hostname, clientPort, local.family)
+    return new MemoryConnection({ local, remote }, (gone) => this.links.delete(gone), endOf)
+  }
+}

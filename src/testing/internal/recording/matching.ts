@@ -1,0 +1,149 @@
+/**
+ * A request beside a matcher: of each criterion, whether it is met, and if not what was there instead.
+ *
+ * @internal
+ */
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as HttpHeaders from "../../../HttpHeaders.js"
+import { isRegExp } from "../../../internal/host/realm.js"
+import type { FieldMatcher, Matcher, TextMatcher } from "../../Expectation.js"
+import type { Recorded } from "./recorder.js"
+
+/** One criterion, and what of the request does not meet it: lines to be shown, of which there are none when it is met. */
+export interface Verdict {
+  readonly criterion: string
+  readonly differences: ReadonlyArray<string>
+}
+
+const shown = (value: unknown): string => (value === undefined ? "nothing" : (JSON.stringify(value) ?? String(value)))
+
+const describe = (matcher: TextMatcher): string =>
+  typeof matcher === "string"
+    ? shown(matcher)
+    : isRegExp(matcher)
+      ? String(matcher)
+      : `${matcher.name || "a predicate"}`
+
+const matches = (matcher: TextMatcher, text: string): boolean => {
+  if (typeof matcher === "string") return matcher === text
+  // One with a flag for "from here on" would remember the last text.
+  return isRegExp(matcher) ? new RegExp(matcher.source, matcher.flags.replace(/[gy]/g, "")).test(text) : matcher(text)
+}
+
+/** A predicate that throws, at a body that it was not made for, is not met: another request may be the one. */
+const differencesBy = (isMet: () => boolean, otherwise: () => string): ReadonlyArray<string> => {
+  try {
+    return isMet() ? [] : [otherwise()]
+  } catch (error) {
+    return [otherwise(), `it throws: ${String(error)}`]
+  }
+}
+
+/** What is asked of a request, in words, and what of one does not meet it. */
+interface Criterion {
+  readonly criterion: string
+  readonly differences: (request: Recorded, body: string) => ReadonlyArray<string>
+}
+
+type ValuesOf = (request: Recorded, body: string) => ReadonlyArray<string>
+
+const textCriterion = (name: string, matcher: TextMatcher, valuesOf: ValuesOf): Criterion => ({
+  criterion: `${name} ${describe(matcher)}`,
+  differences: (request, body) => {
+    const values = valuesOf(request, body)
+    return differencesBy(
+      () => values.some((value) => matches(matcher, value)),
+      () => `it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`
+    )
+  }
+})
+
+const fieldCriterion = (name: string, matcher: FieldMatcher, valuesOf: ValuesOf): Criterion =>
+  matcher === null
+    ? {
+        criterion: `${name} not sent`,
+        differences: (request, body) => {
+          const values = valuesOf(request, body)
+          return values.length === 0 ? [] : [`it was ${values.map(shown).join(", ")}`]
+        }
+      }
+    : textCriterion(name, matcher, valuesOf)
+
+type Fields = Readonly<Record<string, unknown>>
+
+const isRecord = (value: unknown): value is Fields => typeof value === "object" && value !== null
+
+/** Where two JSON values differ, by the path to it: `-` is what was expected, `+` what came. */
+export const jsonDifferences = (expected: unknown, actual: unknown, path = "$"): ReadonlyArray<string> => {
+  if (isRecord(expected) && isRecord(actual) && Array.isArray(expected) === Array.isArray(actual)) {
+    const names = [...new Set([...Object.keys(expected), ...Object.keys(actual)])]
+    const step = (name: string): string => (Array.isArray(expected) ? `${path}[${name}]` : `${path}.${name}`)
+    return names.flatMap((name) => jsonDifferences(expected[name], actual[name], step(name)))
+  }
+  return expected === actual ? [] : [`- ${path}: ${shown(expected)}`, `+ ${path}: ${shown(actual)}`]
+}
+
+const parsed = (text: string): Either.Either<unknown, string> =>
+  Either.try({ try: (): unknown => JSON.parse(text), catch: (error) => `it is no JSON: ${String(error)}` })
+
+const schemaDifferences = (schema: Schema.Schema.AnyNoContext, json: unknown): ReadonlyArray<string> =>
+  Either.match(Schema.decodeUnknownEither(schema, { errors: "all" })(json), {
+    onLeft: (error) => ParseResult.TreeFormatter.formatErrorSync(error).split("\n"),
+    onRight: () => []
+  })
+
+const jsonCriterion = (criterion: string, differences: (json: unknown) => ReadonlyArray<string>): Criterion => ({
+  criterion,
+  differences: (_, body) =>
+    body === "" ? ["no body was sent"] : Either.match(parsed(body), { onLeft: (no) => [no], onRight: differences })
+})
+
+/** What a JSON value is once it has been sent: without what is undefined, dates as text. */
+const asSent = (value: unknown): unknown => JSON.parse(JSON.stringify(value) ?? "null")
+
+const criteriaOf = (matcher: Matcher): ReadonlyArray<Criterion> => {
+  const criteria: Array<Criterion> = []
+  const { headers = {}, method, path, query = {}, schema, text, where } = matcher
+  if (method !== undefined) criteria.push(textCriterion("method", method, (request) => [request.method]))
+  if (path !== undefined) criteria.push(textCriterion("path", path, (request) => [request.path]))
+  for (const [name, each] of Object.entries(query)) {
+    criteria.push(fieldCriterion(`query ${name}`, each, (request) => request.query.getAll(name)))
+  }
+  for (const [name, each] of Object.entries(headers)) {
+    criteria.push(fieldCriterion(`header ${name}`, each, (request) => HttpHeaders.getAll(request.headers, name)))
+  }
+  if (text !== undefined) criteria.push(textCriterion("body", text, (_, body) => [body]))
+  if (matcher.json !== undefined) {
+    const expected = asSent(matcher.json)
+    criteria.push(jsonCriterion(`JSON ${shown(expected)}`, (json) => jsonDifferences(expected, json)))
+  }
+  if (schema !== undefined) {
+    criteria.push(jsonCriterion(`JSON by ${String(schema)}`, (json) => schemaDifferences(schema, json)))
+  }
+  if (where !== undefined) {
+    const differences = (request: Recorded, body: string): ReadonlyArray<string> =>
+      differencesBy(
+        () => where(request, body),
+        () => "it is not so"
+      )
+    criteria.push({ criterion: where.name || "where", differences })
+  }
+  return criteria
+}
+
+/** What is asked of a request, in words. */
+export const described = (matcher: Matcher): ReadonlyArray<string> =>
+  criteriaOf(matcher).map(({ criterion }) => criterion)
+
+export const verdictsOf = (matcher: Matcher, request: Recorded): ReadonlyArray<Verdict> => {
+  const body = request.exchanged.body.bytes.toString("utf8")
+  return criteriaOf(matcher).map(({ criterion, differences }) => ({
+    criterion,
+    differences: differences(request, body)
+  }))
+}
+
+export const isMet = (verdicts: ReadonlyArray<Verdict>): boolean =>
+  verdicts.every(({ differences }) => differences.length === 0)

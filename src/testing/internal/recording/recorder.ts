@@ -1,0 +1,143 @@
+/**
+ * Every request of one server, from the first one on, and who waits for the next.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { ValueError } from "../../../Errors.js"
+import type { HttpHeaders } from "../../../HttpHeaders.js"
+import type { HttpMethod } from "../../../HttpMethod.js"
+import type { HttpVersion } from "../../../HttpVersion.js"
+import { Signal } from "../../../internal/runtime/effectInterop.js"
+import type { Request } from "../../../Request.js"
+import type { Outcome, RecordedRequest } from "../../RecordedRequest.js"
+import type { TrackedConnection } from "./trackedListener.js"
+import type { RecordingExchange } from "./recordingExchange.js"
+
+const parsed = (text: string): Effect.Effect<unknown, ValueError> =>
+  Effect.try({ try: (): unknown => JSON.parse(text), catch: () => new ValueError({ reason: "Json", saw: text }) })
+
+export class Recorded extends Inspectable.Class implements RecordedRequest {
+  readonly method: HttpMethod
+  readonly url: string
+  readonly target: string
+  readonly path: string
+  readonly host: string
+  readonly version: HttpVersion
+  readonly headers: HttpHeaders
+  readonly connection: number
+  readonly exchangeIndex: number
+  /** What became of it, once that is known. */
+  known: Outcome | undefined
+  /** Its handler has ended. */
+  isOver = false
+  /** Its handler's failure is known, whatever became of the request before. */
+  hasFailed = false
+  private readonly concluded = new Signal()
+  private readonly search: string
+
+  constructor(
+    request: Request,
+    readonly by: TrackedConnection,
+    readonly exchanged: RecordingExchange
+  ) {
+    super()
+    this.method = request.method
+    this.url = request.url
+    this.target = request.originalUrl
+    this.path = request.path
+    this.host = request.host
+    this.search = request.query
+    this.version = request.version
+    this.headers = request.headers
+    this.connection = by.index
+    this.exchangeIndex = by.requests++
+  }
+
+  get query(): URLSearchParams {
+    return new URLSearchParams(this.search)
+  }
+
+  conclude(outcome: Outcome): void {
+    if (this.known !== undefined) return
+    this.known = outcome
+    this.concluded.wake()
+  }
+
+  readonly outcome: Effect.Effect<Outcome> = Effect.suspend(() =>
+    this.known === undefined ? Effect.zipRight(this.concluded.waitOrLeave(), this.outcome) : Effect.succeed(this.known)
+  )
+
+  readonly bytes: Effect.Effect<Buffer> = Effect.suspend(() =>
+    Effect.map(Effect.zipRight(this.exchanged.readInPlace, this.exchanged.body.ended), () => this.exchanged.body.bytes)
+  )
+
+  readonly text: Effect.Effect<string> = Effect.map(this.bytes, (bytes) => bytes.toString("utf8"))
+
+  readonly json: Effect.Effect<unknown, ValueError> = Effect.flatMap(this.text, parsed)
+
+  readonly isComplete: Effect.Effect<boolean> = Effect.map(this.bytes, () => this.exchanged.body.state === "Whole")
+
+  toJSON(): unknown {
+    return {
+      _id: "RecordedRequest",
+      method: this.method,
+      url: this.url,
+      headers: this.headers.toJSON(),
+      connection: this.connection,
+      exchange: this.exchangeIndex,
+      outcome: this.known?._tag ?? "Pending"
+    }
+  }
+}
+
+export class Recorder {
+  readonly all: Array<Recorded> = []
+  private untaken: Array<Recorded> = []
+  private readonly came = new Signal()
+  private isClosed = false
+
+  add(recorded: Recorded): void {
+    this.all.push(recorded)
+    this.untaken.push(recorded)
+    this.came.wake()
+  }
+
+  /** No more will come. */
+  close(): void {
+    this.isClosed = true
+    this.came.wake()
+  }
+
+  /** Takes the first that is such, waiting for it; who is interrupted while he waits has taken none. */
+  takeWhere(isSuch: (request: RecordedRequest) => boolean): Effect.Effect<RecordedRequest> {
+    return Effect.suspend(() => {
+      const found = this.untaken.find(isSuch)
+      if (found === undefined) return Effect.zipRight(this.came.waitOrLeave(), this.takeWhere(isSuch))
+      this.untaken = this.untaken.filter((each) => each !== found)
+      return Effect.succeed(found)
+    })
+  }
+
+  /** All that came and come, until the server is closed. */
+  get requests(): Stream.Stream<RecordedRequest> {
+    return Stream.unwrap(
+      Effect.sync(() => {
+        let next = 0
+        const following: Effect.Effect<RecordedRequest, Option.Option<never>> = Effect.suspend(() => {
+          const request = this.all[next]
+          if (request !== undefined) {
+            next++
+            return Effect.succeed(request)
+          }
+          if (this.isClosed) return Effect.fail(Option.none())
+          return Effect.zipRight(this.came.waitOrLeave(), following)
+        })
+        return Stream.repeatEffectOption(following)
+      })
+    )
+  }
+}
