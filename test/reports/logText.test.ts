@@ -131,6 +131,16 @@ describe("a line of the log has no control character of a request in it", () => 
       form(`Content-Disposition: form-data; name="a"`, hostile),
       400
     ],
+    "a failure that is text": [
+      Effect.flatMap(HttpServerRequest, ({ text }) => Effect.flatMap(text, (body) => Effect.fail(`not ${body}`))),
+      withBody("POST /", Buffer.from(controls).toString("latin1")),
+      500
+    ],
+    "a defect that is text": [
+      Effect.flatMap(HttpServerRequest, ({ text }) => Effect.flatMap(text, (body) => Effect.die(`not ${body}`))),
+      withBody("POST /", Buffer.from(controls).toString("latin1")),
+      500
+    ],
     "a file of a hostile name": [
       Effect.flatMap(HttpServerRequest, ({ multipart }) => Effect.as(multipart, HttpServerResponse.empty())),
       form(`Content-Disposition: form-data; name="a"; filename="${inField}%00%1b%0a"\r\nContent-Type: text/html`, "1"),
@@ -220,6 +230,13 @@ describe("an error", () => {
     expect(error.message).toBe(`computed of ${visible(controls)}, later`)
     expect(cause.message).toBe(`Unexpected ${visible(controls)}`)
     expect(cause.stack).not.toMatch(unsafe)
+  })
+
+  it("has no control character in a message that a class above its own computes, in its name, or in a cause of text", () => {
+    class Computed extends Schema.TaggedError<Computed>()("Computed", { text: Schema.String }) {}
+    expect(makeVisible(new Computed({ text: controls })).message.replaceAll("\n", "")).not.toMatch(unsafe)
+    expect(makeVisible(Object.assign(new Error("named"), { name: controls })).name).toBe(visible(controls))
+    expect(makeVisible(new Error("caused", { cause: controls })).cause).toBe(visible(controls))
   })
 
   it("is left as it is where it is frozen, or has nothing to be changed", () => {

@@ -23,7 +23,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
-import { makeCauseVisible } from "../net/report.js"
+import { visibleCause } from "../net/report.js"
 import { isRequestScope } from "../net/requestFibers.js"
 import { discard, discardReplaced } from "./bodies.js"
 import { Call } from "./call.js"
@@ -87,8 +87,7 @@ const answerFailure = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> => {
   // What a middleware logs of it is no longer what a client has made it.
-  makeCauseVisible(cause)
-  return Effect.flatMap(HttpServerError.causeResponse(cause), ([response, left]) =>
+  return Effect.flatMap(HttpServerError.causeResponse(visibleCause(cause)), ([response, left]) =>
     Effect.zipRight(respond(response), Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
   )
 }

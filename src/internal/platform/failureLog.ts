@@ -17,7 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import { markLogged } from "../hosted.js"
-import { about, makeCauseVisible } from "../net/report.js"
+import { about, visibleCause } from "../net/report.js"
 import type { Call } from "./call.js"
 
 const errorsOf = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> => [
@@ -64,8 +64,7 @@ export const logFailure = (call: Call, cause: Cause.Cause<unknown>): Effect.Effe
   if (errorsOf(cause).every(isServerResponse)) return Effect.void
   return Effect.suspend(() => {
     const log = isUnexplained(call, cause) && !wasLogged(call, cause) ? Effect.logError : Effect.logDebug
-    makeCauseVisible(cause)
-    return log("an application failed", withoutResponse(cause)).pipe(
+    return log("an application failed", visibleCause(withoutResponse(cause))).pipe(
       Effect.annotateLogs(about(call.native)),
       // The span of the request has ended, and takes no more events.
       Effect.mapInputContext(Context.omit(Tracer.ParentSpan))
@@ -76,7 +75,7 @@ export const logFailure = (call: Call, cause: Cause.Cause<unknown>): Effect.Effe
 /** The cause of a response that broke off, for the connection to report: without the response, which was not sent whole. */
 export const brokenOff = (call: Call, cause: Cause.Cause<unknown>): Cause.Cause<unknown> => {
   const left = withoutResponse(cause)
-  makeCauseVisible(left)
-  if (wasLogged(call, left)) markLogged(left)
-  return left
+  const shown = visibleCause(left)
+  if (wasLogged(call, left)) markLogged(shown)
+  return shown
 }
