@@ -7,7 +7,6 @@
  *
  * @internal
  */
-import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { ValueError } from "../Errors.js"
@@ -86,6 +85,6 @@ export interface Upgraded {
   readonly duplex: Duplex
   readonly line: ByteLine
   readonly finish: () => Responded
-  /** How long a peer that is told of the end may take to end its side. */
-  readonly lingerTimeout: Duration.Duration
+  /** Milliseconds that a client may take to end its side when the server closes. */
+  readonly closeTimeout: number
 }

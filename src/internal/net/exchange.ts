@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { ValueError } from "../../Errors.js"
@@ -17,6 +18,7 @@ import { isUint8Array } from "../realm.js"
 import { responded } from "../responded.js"
 import { tally } from "../tally.js"
 import type { Line } from "./line.js"
+import { hurried } from "./lingering.js"
 import { RequestBody } from "./requestBody.js"
 import { type Giver, Upgrade } from "./upgraded.js"
 
@@ -309,7 +311,8 @@ export class ExchangeImpl implements Exchange, Giver {
       return evidence
     }
     const upgrade = new Upgrade(line, this)
-    return { duplex: upgrade.duplex, line: upgrade, finish, lingerTimeout: line.limits.lingerTimeout }
+    const closeTimeout = hurried(Duration.toMillis(line.limits.lingerTimeout))
+    return { duplex: upgrade.duplex, line: upgrade, finish, closeTimeout }
   }
 
   expectEnd(): void {

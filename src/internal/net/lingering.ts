@@ -23,6 +23,9 @@ const interval = 100
  */
 const hurriedTimeout = 1000
 
+/** Milliseconds that a silent client is waited for when the server closes. */
+export const hurried = (lingerTimeout: number): number => Math.min(lingerTimeout, hurriedTimeout)
+
 /** One connection that lingers: a link of a list in which the longest-lingering is first. */
 export class Farewell {
   previous: Farewell | undefined
@@ -151,7 +154,7 @@ export class Lingering {
       if (silence >= this.writeTimeout) connection.abort()
       return
     }
-    const patience = farewell.isHurried ? Math.min(this.lingerTimeout, hurriedTimeout) : this.lingerTimeout
+    const patience = farewell.isHurried ? hurried(this.lingerTimeout) : this.lingerTimeout
     if (silence >= patience || now - farewell.sentAt >= this.totalTimeout) connection.destroy()
   }
 

@@ -10,7 +10,6 @@ import { Duplex } from "node:stream"
 import type { RequestError } from "@effect/platform/HttpServerError"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Socket from "@effect/platform/Socket"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
@@ -205,10 +204,10 @@ const goingAway = 1001
  * Closes a WebSocket when its server begins to close, and cuts it off when its client does not answer the close frame. In real
  * time, as everything that waits for a connection to end.
  */
-const closedAtShutdown = ({ exchange }: Call, webSocket: WebSocket, { lingerTimeout }: Upgraded): Effect.Effect<void> =>
+const closedAtShutdown = ({ exchange }: Call, webSocket: WebSocket, { closeTimeout }: Upgraded): Effect.Effect<void> =>
   exchange.awaitShutdown.pipe(
     Effect.zipRight(Effect.sync(() => webSocket.close(goingAway))),
-    Effect.zipRight(hostSleep(Duration.toMillis(lingerTimeout))),
+    Effect.zipRight(hostSleep(closeTimeout)),
     Effect.zipRight(Effect.sync(() => webSocket.terminate()))
   )
 
