@@ -44,11 +44,17 @@ const locate = (folder: string, names: ReadonlyArray<string>) =>
 const hasTag = (list: string, isTag: (tag: string) => boolean) =>
   list.trim() === "*" || list.split(",").some((tag) => isTag(tag.trim()))
 
+/**
+ * A date of HTTP in any of its three forms (RFC 9110 §5.6.7), which begin with a day and are in GMT whether they name it or
+ * not. `Date.parse` takes `0` for a date as well. What is none is NaN, which compares with nothing.
+ */
+const parseDate = (text = ""): number =>
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text) ? Date.parse(text.endsWith(" GMT") ? text : `${text} GMT`) : Number.NaN
+
 /** The status that a request's conditions ask for instead of the file, in their order of precedence (RFC 9110 §13.2.2). */
 const conditional = (headers: Headers, etag: string, modified: Date): 304 | 412 | undefined => {
   const { "if-match": match, "if-none-match": noneMatch } = headers
-  // A date that is none is no number, and compares with nothing.
-  const date = (name: string) => Date.parse(headers[name] ?? "")
+  const date = (name: string) => parseDate(headers[name])
   // The headers have no fractions of a second.
   const seconds = Math.floor(modified.getTime() / 1000) * 1000
   if (match !== undefined ? !hasTag(match, (tag) => tag === etag) : seconds > date("if-unmodified-since")) return 412

@@ -236,7 +236,9 @@ export const make = ({
   max = defaults.maxBufferedBodies
 }: Options = {}): Effect.Effect<Budget, ConfigError.ConfigError> =>
   Effect.suspend(() =>
-    max >= 0 ? Effect.succeed(new BodyBudgetImpl(max)) : Effect.fail(ConfigError.InvalidData(["max"], "bytes are 0 or more"))
+    max >= 0
+      ? Effect.succeed(new BodyBudgetImpl(max))
+      : Effect.fail(ConfigError.InvalidData(["max"], "bytes are 0 or more"))
   )
 
 /**

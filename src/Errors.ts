@@ -10,8 +10,8 @@
  */
 import * as Data from "effect/Data"
 import { hasProperty } from "effect/Predicate"
+import { type ErrorReason, errorReasons, excerpt } from "./internal/errorReasons.js"
 import { isErrorLike } from "./internal/host/realm.js"
-import { excerpt, type ErrorReason, errorReasons } from "./internal/errorReasons.js"
 
 /** What the errors of every instance of this package have, and nothing else: a package may be loaded twice. */
 const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/Errors")
@@ -20,7 +20,7 @@ const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/Errors")
  * Why a `ValueError` was made: one word, stable, to match on.
  *
  * Words about reading a request (`RequestLine`, `Host`, `BodyTooLarge` …) carry a 4xx status, or 501 and 505; words
- * about the handler's own answer (`HeaderValue`, `AlreadyAnswered` …) carry 500; words about setting a server up
+ * about the handler's own answer (`HeaderValue`, `AlreadyResponded` …) carry 500; words about setting a server up
  * (`Port`, `Address`, `AlreadyListening`, `Option`, `Setting`) never reach the wire.
  *
  * @since 0.1.0
@@ -31,14 +31,14 @@ export type ValueErrorReason = ErrorReason
 /**
  * A value that cannot be right: a malformed request, a header that must not be written, a second answer, a bad port.
  *
- * `reason` says which rule was broken, `saw` quotes what was seen (at most 80 characters, control characters
+ * `reason` says which rule was broken, `actual` quotes what was seen (at most 80 characters, control characters
  * escaped), and `status` is the answer when a handler fails with it.
  *
  * @example
  * ```ts
  * import { Errors } from "effect-asynchttpserver"
  *
- * const error = new Errors.ValueError({ reason: "ContentLength", saw: "1,2" })
+ * const error = new Errors.ValueError({ reason: "ContentLength", actual: "1,2" })
  * console.log(error.status, error.message)
  * // 400 Content-Length is not a single decimal number: 1,2
  * ```
@@ -51,8 +51,8 @@ export class ValueError extends Data.TaggedError("ValueError")<{
   readonly actual: string
   readonly status: number
 }> {
-  constructor(props: { readonly reason: ValueErrorReason; readonly saw?: string | undefined }) {
-    super({ reason: props.reason, actual: excerpt(props.saw ?? ""), status: errorReasons[props.reason].status })
+  constructor(props: { readonly reason: ValueErrorReason; readonly actual?: string | undefined }) {
+    super({ reason: props.reason, actual: excerpt(props.actual ?? ""), status: errorReasons[props.reason].status })
   }
 
   /** @internal */

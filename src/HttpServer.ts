@@ -31,12 +31,12 @@ import type * as Scope from "effect/Scope"
 import type { Address } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { isOSError, type OSError, ValueError } from "./Errors.js"
-import { withDefaults } from "./internal/server/validateOptions.js"
+import { isRequest } from "./internal/message/request.js"
 import { makeProgram } from "./internal/platform/application.js"
-import { AppRequest, type AppConfig } from "./internal/platform/appRequest.js"
+import { type AppConfig, AppRequest } from "./internal/platform/appRequest.js"
 import { type Bounds, descriptorsFor, headSize, withNodeSettings } from "./internal/platform/nodeSettings.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
-import { isRequest } from "./internal/message/request.js"
+import { withDefaults } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
 import { awaitShutdown as awaitShutdownOf, type Request } from "./Request.js"
@@ -49,7 +49,7 @@ import * as Server from "./Server.js"
  * What a server is made with: everything that `Server.Options` has, and the names that `node:net` has for some of it.
  *
  * These defaults differ from `Server`'s, as users of `NodeHttpServer` expect: every address of both families; a client's
- * FIN interrupts (`onHalfClose: "interrupt"`); methods of any name reach the application (`unknownMethods: "handle"`); and
+ * FIN interrupts (`onClientEnd: "interrupt"`); methods of any name reach the application (`unknownMethods: "handle"`); and
  * the limits are `Limits.nodeHttp`, which accept what `node:http` does. A body is bounded by
  * `HttpServerRequest.MaxBodySize` alone, whose default is 10 MiB here; `maxBody` is a bound that no application can raise.
  *
@@ -71,7 +71,7 @@ export interface Options extends Server.Options {
 /** What `node:net` calls by other names, and the defaults that differ. */
 const optionsOf = ({ host, ipv6Only, interruptOnDisconnect: _, limits, ...options }: Options): Server.Options =>
   withDefaults(options, {
-    onHalfClose: "interrupt",
+    onClientEnd: "interrupt",
     unknownMethods: "handle",
     address: host,
     domain: ipv6Only === true ? "IPv6" : "Dual",
@@ -86,7 +86,7 @@ const addressOf = ({ family, hostname, port }: Address): Platform.Address => ({
 })
 
 /** How a client that leaves is dealt with, besides what serves. */
-type Choices = Pick<Options, "isInterruptible">
+type Choices = Pick<Options, "interruptOnDisconnect">
 
 /**
  * An application as a handler of this package's own server: to be served beside other handlers, or by whoever accepts

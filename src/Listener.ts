@@ -85,7 +85,7 @@ export interface ListenOptions {
   /** Connections that the system keeps before they are accepted. */
   readonly backlog: number
   /** What becomes of a connection that nobody takes at once: it waits, while there is room for that, or is refused. */
-  readonly onFull: "wait" | "refuse"
+  readonly onFull: "queue" | "reject"
 }
 
 /**

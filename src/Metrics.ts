@@ -55,7 +55,7 @@ export const connectionsRejected: Metric.Metric.Counter<number> = counter(
 )
 
 /**
- * Connections that have ended, by `reason`: see `Server.EndReason`.
+ * Connections that have ended, by `reason`: see `Server.CloseReason`.
  *
  * @since 0.1.0
  * @category connections
@@ -66,10 +66,10 @@ export const connectionsClosed: { readonly [Reason in CloseReason]: Metric.Metri
   return {
     ClosedByClient: by("ClosedByClient"),
     ClosedByServer: by("ClosedByServer"),
-    Malformed: by("Malformed"),
+    BadRequest: by("BadRequest"),
     TimedOut: by("TimedOut"),
-    Aborted: by("Aborted"),
-    Broken: by("Broken"),
+    ClientAborted: by("ClientAborted"),
+    ResponseFailed: by("ResponseFailed"),
     Upgraded: by("Upgraded"),
     Interrupted: by("Interrupted")
   }

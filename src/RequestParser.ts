@@ -19,8 +19,8 @@ import {
 } from "./internal/http1/bodyDecoder.js"
 import type { Framing } from "./internal/http1/framing.js"
 import { ParseBuffer } from "./internal/http1/parseBuffer.js"
-import { type RequestHead, RequestHeadParser } from "./internal/http1/requestHead.js"
 import type { Malformed } from "./internal/http1/parseResult.js"
+import { type RequestHead, RequestHeadParser } from "./internal/http1/requestHead.js"
 import type { Limits } from "./Limits.js"
 
 export type {

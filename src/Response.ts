@@ -10,11 +10,11 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { type RespondableError, isValueError, type ValueError } from "./Errors.js"
+import { isValueError, type RespondableError, type ValueError } from "./Errors.js"
 import type { HttpCode } from "./HttpCode.js"
 import type * as HttpHeaders from "./HttpHeaders.js"
-import { RespondEffect, fromResult } from "./internal/message/respondEffect.js"
 import { type Exchange, ExchangeKey, type ResponseBodyWriter, type Upgraded } from "./internal/message/exchange.js"
+import { fromResult, RespondEffect } from "./internal/message/respondEffect.js"
 import type { RespondedKey } from "./internal/message/responded.js"
 import { streamResponse } from "./internal/message/streamResponse.js"
 import type { Request } from "./Request.js"
@@ -60,7 +60,7 @@ export type Handler<E = RespondableError, R = Scope.Scope> = (request: Request) 
 export interface BodyWriter {
   /**
    * Writes a piece, and waits while the client is slow to read. Text is written as UTF-8; bytes must not be changed
-   * afterwards. `ValueError` `ContentTooLong` when it is more than the `Content-Length` given, `AlreadyAnswered` after
+   * afterwards. `ValueError` `ContentTooLong` when it is more than the `Content-Length` given, `AlreadyResponded` after
    * `end`: then nothing of the piece leaves.
    */
   readonly write: (content: string | Uint8Array) => Effect.Effect<void, ValueError>
@@ -68,7 +68,7 @@ export interface BodyWriter {
    * Ends the content, with trailer fields when it is chunked. `ValueError` `ContentTooShort` when it is less than the
    * `Content-Length` given: the answer has not ended then, and a handler that gives up breaks the connection, since the
    * client must not take the content for whole. `HeaderName`, `HeaderValue` and `HeaderForbidden` for trailers, which are
-   * left out without chunks; `AlreadyAnswered` the second time.
+   * left out without chunks; `AlreadyResponded` the second time.
    */
   readonly end: (trailers?: HttpHeaders.Input) => Effect.Effect<Responded, ValueError>
 }
@@ -97,7 +97,7 @@ const exchangeOf = (request: Request): Exchange => request[ExchangeKey]
  * not copied: they must not be changed afterwards.
  *
  * Fails with `ValueError`, and has then written nothing: `HeaderName`, `HeaderValue`, `HeaderForbidden`, `StatusCode`,
- * `ContentTooLong`, `ContentTooShort`, `AlreadyAnswered`.
+ * `ContentTooLong`, `ContentTooShort`, `AlreadyResponded`.
  *
  * @example
  * ```ts
@@ -200,7 +200,7 @@ export const respondStream = <E, R>(
 /**
  * Sends an interim response before the final one: `102 Processing`, or `103 Early Hints` with its `Link` headers.
  *
- * Clients of HTTP/1.0 get none. Fails with `ValueError`: `StatusCode` for another code, `AlreadyAnswered`, and as
+ * Clients of HTTP/1.0 get none. Fails with `ValueError`: `StatusCode` for another code, `AlreadyResponded`, and as
  * `respond` for headers. `100` is sent by itself, when a body is first asked for.
  *
  * @example
@@ -225,14 +225,16 @@ export const sendInformational = (
   code: 102 | 103,
   headers?: HttpHeaders.Input
 ): Effect.Effect<void, ValueError> =>
-  Effect.suspend((): Effect.Effect<void, ValueError> => exchangeOf(request).sendInformational(code, headers) ?? Effect.void)
+  Effect.suspend(
+    (): Effect.Effect<void, ValueError> => exchangeOf(request).sendInformational(code, headers) ?? Effect.void
+  )
 
 /**
  * Answers `101 Switching Protocols` and hands the connection over; when `use` is done, the connection ends.
  *
  * `headers` name the protocol (`{ Upgrade: "websocket", … }`), or `HeaderValue`; `Connection: Upgrade` is set, whatever
  * `headers` say of it. Fails with `ValueError`: `NotOffered` (400) when the client did not offer that protocol,
- * `NotUpgradable` when its body has not been read, `AlreadyAnswered`, and as `respond` for headers. A failure of `use` is the handler's, and breaks the connection.
+ * `NotUpgradable` when its body has not been read, `AlreadyResponded`, and as `respond` for headers. A failure of `use` is the handler's, and breaks the connection.
  *
  * @example
  * ```ts
@@ -259,7 +261,7 @@ export const upgrade = <E, R>(
  * Answers CONNECT with `200` and hands the connection over; when `use` is done, the connection ends.
  *
  * `request.url` is the `host:port` that was asked for. CONNECT reaches a handler only when the server was made with
- * `onConnect: "handle"`; the server is no proxy, and answers it 501 otherwise. Fails as `upgrade` does.
+ * `connectMethod: "handle"`; the server is no proxy, and answers it 501 otherwise. Fails as `upgrade` does.
  *
  * @example
  * ```ts

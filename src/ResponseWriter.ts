@@ -14,9 +14,9 @@ import {
   type BodyFraming,
   fieldLine,
   type InvalidResponse,
-  type ResponseHeadInput,
   invalidField,
   invalidResponse,
+  type ResponseHeadInput,
   type WrittenHead,
   writeHead,
   writeInterim

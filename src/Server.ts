@@ -21,19 +21,19 @@ import * as Scope from "effect/Scope"
 import { type Address, type Domain, toUrl } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { type RespondableError, OSError, ValueError } from "./Errors.js"
+import { OSError, type RespondableError, ValueError } from "./Errors.js"
 import type { CloseReason } from "./internal/closeReason.js"
-import { acceptLoop } from "./internal/server/acceptLoop.js"
-import { HttpConnection } from "./internal/connection/httpConnection.js"
-import { AdmissionLog } from "./internal/server/admissionLog.js"
 import { type ConnectionSummary, makeConnectionContext } from "./internal/connection/context.js"
-import { makeRequestHandler } from "./internal/server/failureReport.js"
-import type { CloseReport } from "./internal/server/connectionRegistry.js"
-import { ShutdownSignal } from "./internal/server/shutdown.js"
-import { watching } from "./internal/server/connectionFiber.js"
-import { isBacklog, limitOptionsOf, describe, firstInvalid, validators } from "./internal/server/validateOptions.js"
-import { Turn } from "./internal/runtime/effectInterop.js"
+import { HttpConnection } from "./internal/connection/httpConnection.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
+import { Turn } from "./internal/runtime/effectInterop.js"
+import { acceptLoop } from "./internal/server/acceptLoop.js"
+import { AdmissionLog } from "./internal/server/admissionLog.js"
+import { watching } from "./internal/server/connectionFiber.js"
+import type { CloseReport } from "./internal/server/connectionRegistry.js"
+import { makeRequestHandler } from "./internal/server/failureReport.js"
+import { ShutdownSignal } from "./internal/server/shutdown.js"
+import { describe, firstInvalid, isBacklog, limitOptionsOf, validators } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
 import type { Request } from "./Request.js"
@@ -42,6 +42,13 @@ import type { Handler } from "./Response.js"
 import * as ResponseWriter from "./ResponseWriter.js"
 
 export type {
+  /**
+   * Why a connection ended.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  CloseReason,
   /**
    * What became of the connections that were there when a server was closed.
    *
@@ -55,14 +62,7 @@ export type {
    * @since 0.1.0
    * @category models
    */
-  ConnectionSummary as ConnectionEnd,
-  /**
-   * Why a connection ended.
-   *
-   * @since 0.1.0
-   * @category models
-   */
-  CloseReason as EndReason
+  ConnectionSummary
 }
 
 /**
@@ -97,9 +97,9 @@ export interface Options extends ListenOptions {
   readonly maxBody?: number | undefined
   readonly limits?: Limits.Options | undefined
   /** What a client's FIN means while its request is served: it still wants the `"answer"` (default), or has left. */
-  readonly onClientEnd?: "answer" | "interrupt" | undefined
+  readonly onClientEnd?: "continue" | "interrupt" | undefined
   /** What becomes of CONNECT: it is refused with 501 (default), or a handler may answer it, by `Response.tunnel`. */
-  readonly connectMethod?: "refuse" | "handle" | undefined
+  readonly connectMethod?: "reject" | "handle" | undefined
   /**
    * What becomes of a method beyond the nine of `HttpMethod.all`: it is rejected with 501 (default), or a handler gets the
    * request like any other, whatever token its method is (RFC 9110 §9.1).
@@ -109,7 +109,7 @@ export interface Options extends ListenOptions {
    * What becomes of a connection when there is no room for it: it waits (default) as long as the waiting room has a place,
    * or is refused at once, with 503 and `Retry-After`. Without a place it is refused in any case.
    */
-  readonly onFull?: "wait" | "refuse" | undefined
+  readonly onFull?: "queue" | "reject" | undefined
   /** How long requests in flight may go on when the server closes, in real time; 5 seconds by default. */
   readonly drainTimeout?: Duration.DurationInput | undefined
   /**
@@ -187,7 +187,10 @@ export interface Server {
    * where to listen and the server does already, with `OSError` `ECANCELED` when the server is closed meanwhile.
    */
   readonly serve: {
-    <E extends RespondableError, R>(handler: Handler<E, R>, options?: ServeOptions): Serving<R, never, OSError | ValueError>
+    <E extends RespondableError, R>(
+      handler: Handler<E, R>,
+      options?: ServeOptions
+    ): Serving<R, never, OSError | ValueError>
     <E, R, R2>(
       handler: Handler<E, R>,
       options: ServeOptions & OnFailure<E, R2>
@@ -248,17 +251,27 @@ export const make = (
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
     const wrong = firstInvalid(options, validators)
-    const context = yield* makeConnectionContext(Limits.make(wrong === undefined ? limitOptionsOf(options) : {}), budget, {
-      connectMethod: options.connectMethod ?? "refuse",
-      onClientEnd: options.onClientEnd ?? "answer",
-      unknownMethods: options.unknownMethods ?? "reject"
-    })
-    const { lingering, registry: registry } = context
+    const context = yield* makeConnectionContext(
+      Limits.make(wrong === undefined ? limitOptionsOf(options) : {}),
+      budget,
+      {
+        connectMethod: options.connectMethod ?? "reject",
+        onClientEnd: options.onClientEnd ?? "continue",
+        unknownMethods: options.unknownMethods ?? "reject"
+      }
+    )
+    const { lingering, registry } = context
     const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } =
       wrong === undefined ? options : {}
     const timeouts = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
     const clock = yield* Effect.clock
-    const accepting = { budget, gateLog: new AdmissionLog(budget, clock), lingering, roster: registry, time: timeSourceOf(clock) }
+    const accepting = {
+      budget,
+      admissionLog: new AdmissionLog(budget, clock),
+      lingering,
+      registry,
+      time: timeSourceOf(clock)
+    }
     const turn = new Turn()
     const shutdown = new ShutdownSignal()
     let listening: Listening | undefined
@@ -269,11 +282,11 @@ export const make = (
     const bind = (given: ListenOptions): Effect.Effect<Listening, OSError | ValueError> =>
       Effect.gen(function* () {
         if (listening !== undefined) {
-          return yield* new ValueError({ reason: "AlreadyListening", saw: toUrl(listening.bound.address) })
+          return yield* new ValueError({ reason: "AlreadyListening", actual: toUrl(listening.bound.address) })
         }
         const senseless =
           given.backlog === undefined || isBacklog(given.backlog) ? wrong : describe("backlog", given.backlog)
-        if (senseless !== undefined) return yield* new ValueError({ reason: "Option", saw: senseless })
+        if (senseless !== undefined) return yield* new ValueError({ reason: "Option", actual: senseless })
         const own = yield* Scope.fork(scope, sequential)
         const bound = yield* listener
           .listen({
@@ -283,7 +296,7 @@ export const make = (
             backlog: given.backlog ?? options.backlog ?? 511,
             reuseAddr: options.reuseAddr ?? true,
             reusePort: options.reusePort ?? false,
-            onFull: options.onFull ?? "wait"
+            onFull: options.onFull ?? "queue"
           })
           .pipe(
             Scope.extend(own),
@@ -341,11 +354,10 @@ export const make = (
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
         const assumed = given.assumedDescriptorsPerRequest ?? -1
         if (Number.isNaN(assumed))
-          return new ValueError({ reason: "Option", saw: describe("assumedDescriptorsPerRequest", assumed) })
+          return new ValueError({ reason: "Option", actual: describe("assumedDescriptorsPerRequest", assumed) })
         const ending = Effect.unsafeMakeLatch(false)
         const service = makeRequestHandler(handler, given.onFailure, runtime, ending)
-        const serve = (connection: Listener.Connection): void =>
-          new HttpConnection(connection, context, service).open()
+        const serve = (connection: Listener.Connection): void => new HttpConnection(connection, context, service).open()
         const isTold = [given.port, given.address, given.domain, given.backlog].some((each) => each !== undefined)
         // Told where to listen, it listens there or says why not; else it takes what is there.
         const opened = inTurn(
@@ -353,7 +365,10 @@ export const make = (
         )
         return Effect.acquireUseRelease(
           shutdown.register(ending, opened),
-          () => Effect.flatMap(whenListening("accept"), (bound) => acceptLoop({ ...accepting, bound, assumed, fork: serve })),
+          () =>
+            Effect.flatMap(whenListening("accept"), (bound) =>
+              acceptLoop({ ...accepting, bound, assumed, fork: serve })
+            ),
           (opened) => {
             // By now the server may have been closed, and may listen again: that is not what was opened here.
             const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void
@@ -426,7 +441,7 @@ export const layerWithoutDependencies = (
  *   const port = yield* two.port
  *   return yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text()))
  * })
- * console.log(await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Server.defaultRooms))))
+ * console.log(await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Server.layerDependencies))))
  * // two
  * ```
  *

@@ -31,7 +31,7 @@ const statuses: { readonly [reason in Errors.ValueErrorReason]: number } = {
   StatusCode: 500,
   ContentTooLong: 500,
   ContentTooShort: 500,
-  AlreadyAnswered: 500,
+  AlreadyResponded: 500,
   BodyConsumed: 500,
   NotUpgradable: 500,
   NotOffered: 400,
@@ -54,25 +54,25 @@ describe("ValueError", () => {
   )
 
   it("says the rule, and what was seen", () => {
-    const error = new Errors.ValueError({ reason: "ContentLength", saw: "1,2" })
+    const error = new Errors.ValueError({ reason: "ContentLength", actual: "1,2" })
     expect(error.message).toBe("Content-Length is not a single decimal number: 1,2")
     expect(String(error)).toContain("ValueError: Content-Length is not a single decimal number: 1,2")
   })
 
   it("quotes 80 characters at most", () => {
-    const sawOf = (saw: string): string => new Errors.ValueError({ reason: "Target", saw }).actual
+    const sawOf = (actual: string): string => new Errors.ValueError({ reason: "Target", actual }).actual
     expect(sawOf("a".repeat(80))).toBe("a".repeat(80))
     expect(sawOf("a".repeat(81))).toBe(`${"a".repeat(80)}…`)
   })
 
   it("stays one line in a log", () => {
-    const error = new Errors.ValueError({ reason: "HeaderField", saw: "a\r\nb\0\x1b[2J\t" })
+    const error = new Errors.ValueError({ reason: "HeaderField", actual: "a\r\nb\0\x1b[2J\t" })
     expect(error.actual).toBe("a\\r\\nb\\u0000\\u001b[2J\\t")
     expect(error.message).not.toMatch(/[\x00-\x1f]/)
   })
 
   it("takes what was seen as optional", () => {
-    expect(new Errors.ValueError({ reason: "Host", saw: undefined }).message).toBe(
+    expect(new Errors.ValueError({ reason: "Host", actual: undefined }).message).toBe(
       new Errors.ValueError({ reason: "Host" }).message
     )
   })

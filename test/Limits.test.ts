@@ -26,7 +26,7 @@ describe("defaults", () => {
       maxChunkExtensions: 16384,
       maxTrailerSection: 8192,
       maxTrailers: 32,
-      maxDrain: 262144,
+      maxDiscardedBody: 262144,
       maxReadAhead: 65536,
       maxBufferedBodies: 134217728,
       maxRequestsPerConnection: Number.POSITIVE_INFINITY

@@ -53,7 +53,7 @@ export const errorReasons = {
   StatusCode: reason(500, "a status code is out of the range that is allowed here"),
   ContentTooLong: reason(500, "the content is longer than the Content-Length that was given"),
   ContentTooShort: reason(500, "the content is shorter than the Content-Length that was given"),
-  AlreadyAnswered: reason(500, "the request has been answered already"),
+  AlreadyResponded: reason(500, "the request has been answered already"),
   BodyConsumed: reason(500, "the body can be read once, and only while its request is served"),
   NotUpgradable: reason(500, "the body of the request has to be read before its connection is handed over"),
 
@@ -72,8 +72,8 @@ export type ErrorReason = keyof typeof errorReasons
 const excerptLength = 80
 
 /** What was seen, cut short and with control characters made visible, so that a log line stays one line. @internal */
-export const excerpt = (saw: string): string => {
-  const cut = saw.length > excerptLength ? `${saw.slice(0, excerptLength)}…` : saw
+export const excerpt = (actual: string): string => {
+  const cut = actual.length > excerptLength ? `${actual.slice(0, excerptLength)}…` : actual
   // JSON leaves DEL, the C1 controls, line separators and marks of direction as they are.
   return escapeControls(JSON.stringify(cut).slice(1, -1))
 }

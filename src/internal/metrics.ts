@@ -12,8 +12,8 @@ import {
   bytesSent,
   connectionsClosed,
   connectionsOpen,
-  connectionsRejected,
   connectionsPending,
+  connectionsRejected,
   requestDuration,
   requests,
   requestsAborted

@@ -32,7 +32,7 @@ export class HandlerFailure extends Data.TaggedError("HandlerFailure")<{
  * @since 0.1.0
  * @category errors
  */
-export class UnmatchedRequestError extends Data.TaggedError("UnansweredError")<{
+export class UnmatchedRequestError extends Data.TaggedError("UnmatchedRequestError")<{
   readonly method: HttpMethod
   readonly target: string
   /** What would have been answered, line by line; "" when there is nothing to say. */

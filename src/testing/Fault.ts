@@ -19,21 +19,21 @@ import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { isUint8Array } from "../internal/host/realm.js"
 import { type Handler, respond } from "../Response.js"
-import { type FaultedExchange, replaceResponse, aroundResponse } from "./internal/faults/faultHandler.js"
-import { perServer } from "./internal/server/perServer.js"
+import { aroundResponse, type FaultedExchange, replaceResponse } from "./internal/faults/faultHandler.js"
 import {
   chunkedUpTo,
   discarded,
+  duplicated,
   endAfter,
   halfClosed,
-  withInterim,
   slowClose as slowlyClosed,
   slowHeaders as slowlyHeaded,
   stallAfter,
   throttled,
   truncated,
-  duplicated
+  withInterim
 } from "./internal/faults/faults.js"
+import { perServer } from "./internal/server/perServer.js"
 import { TestServer } from "./TestServer.js"
 
 /**
@@ -210,7 +210,11 @@ export interface RawOptions {
   readonly ending?: "close" | "reset" | "none" | undefined
 }
 
-const sendRaw = <E, R>(flow: FaultedExchange, bytes: Stream.Stream<Uint8Array, E, R>, ending: "close" | "reset" | "none") =>
+const sendRaw = <E, R>(
+  flow: FaultedExchange,
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  ending: "close" | "reset" | "none"
+) =>
   Stream.runForEach(bytes, (piece) => flow.tap.send(piece)).pipe(
     // The test's own mistake; a client shall not wait for the rest.
     Effect.tapErrorCause(() => flow.end("reset")),

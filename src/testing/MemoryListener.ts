@@ -59,7 +59,7 @@ export const MemoryNetwork: Context.Tag<MemoryNetwork, MemoryNetwork> = Context.
  * const program = Effect.gen(function*() {
  *   const { port } = yield* Server.listen()
  *   yield* Effect.fork(Server.serve((request) => Response.respond(request, 200, "Hello")))
- *   const client = (yield* MemoryListener.MemoryClients).connect(port)
+ *   const client = (yield* MemoryListener.MemoryNetwork).connect(port)
  *   client.write("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
  *   return (yield* Effect.promise(() => client.setEncoding("latin1").toArray())).join("").split("\r\n")
  * })

@@ -19,7 +19,7 @@ import type { HttpVersion } from "../HttpVersion.js"
  */
 export type Outcome =
   /** It was answered whole, with this status. */
-  | { readonly _tag: "Answered"; readonly status: number }
+  | { readonly _tag: "Responded"; readonly status: number }
   /** Its client left before that, or the server was closed: its handler was interrupted. */
   | { readonly _tag: "Aborted" }
   /**
@@ -60,7 +60,7 @@ export interface RecordedRequest extends Inspectable.Inspectable {
   readonly exchangeIndex: number
   /**
    * The body, when it has come. What a handler reads is recorded as it reads it. What it leaves unread is read behind its
-   * answer, as far as the server would have skipped it (`maxDrain`); while a handler reads nothing, to ask for it here reads
+   * answer, as far as the server would have skipped it (`maxDiscardedBody`); while a handler reads nothing, to ask for it here reads
    * it in his place, which he does not notice. What neither happens to is not there: see `isWhole`.
    */
   readonly bytes: Effect.Effect<Uint8Array>

@@ -24,10 +24,10 @@ import { streamResponse } from "../internal/message/streamResponse.js"
 import { awaitShutdown, type Request } from "../Request.js"
 import { type Handler, type Responded, respond, respondStream } from "../Response.js"
 import { UnmatchedRequestError } from "./Failures.js"
-import { AddedHeaders } from "./internal/server/addedHeaders.js"
 import { type CallSite, callSite, madeAt } from "./internal/recording/callSite.js"
-import { perServer } from "./internal/server/perServer.js"
 import { withExchange } from "./internal/recording/recordingExchange.js"
+import { AddedHeaders } from "./internal/server/addedHeaders.js"
+import { perServer } from "./internal/server/perServer.js"
 import { ReplyQueue } from "./internal/server/replyQueue.js"
 import { described, methodsOf, routeOf, take } from "./internal/server/routes.js"
 
@@ -309,7 +309,7 @@ export const withHeaders: {
 )
 
 /**
- * Answers nothing: the test fails with an `UnansweredError`, and the client sees why, by a 501. What is expected instead, if
+ * Answers nothing: the test fails with an `UnmatchedRequestError`, and the client sees why, by a 501. What is expected instead, if
  * that can be said, is a part of the message.
  *
  * @example
@@ -319,11 +319,11 @@ export const withHeaders: {
  * import { Reply, TestServer } from "effect-asynchttpserver/testing"
  *
  * // Two attempts are enough.
- * const replies = Reply.sequence(Reply.status(503), Reply.text("Hello"), Reply.unanswered("two requests"))
+ * const replies = Reply.sequence(Reply.status(503), Reply.text("Hello"), Reply.unmatched("two requests"))
  * const test = Effect.repeatN(HttpClient.get("/"), 2)
  * const cause = await Effect.runPromise(Effect.flip(Effect.sandbox(Effect.provide(test, TestServer.layerMemory(replies)))))
  * console.log(String(Cause.squash(cause)))
- * // UnansweredError: nobody answers GET /:
+ * // UnmatchedRequestError: nobody answers GET /:
  * //   two requests
  * ```
  *
@@ -438,7 +438,8 @@ export const queue = <E = never, R = never>(
 ): Effect.Effect<Queue<E | RespondableError, R | Scope.Scope>> =>
   Effect.sync(() => {
     const replies = new ReplyQueue()
-    const waiting: Handler<RespondableError, Scope.Scope> = (request) => Effect.flatMap(replies.take, (reply) => reply(request))
+    const waiting: Handler<RespondableError, Scope.Scope> = (request) =>
+      Effect.flatMap(replies.take, (reply) => reply(request))
     const whenEmpty: Handler<E | RespondableError, R | Scope.Scope> = options.whenEmpty ?? waiting
     return {
       handler: replies.withFallback(whenEmpty),
@@ -484,7 +485,7 @@ type RouteReply = Effect.Effect<Responded, unknown, unknown>
  * Answers by method and path. A handler has the parameters of its route as its second argument, decoded.
  *
  * What is written out goes before `:name`, and that before `*`, in whatever order the routes are; GET answers HEAD too. A
- * request that no route takes is nobody's, by default: the test fails with an `UnansweredError` that names every route, the
+ * request that no route takes is nobody's, by default: the test fails with an `UnmatchedRequestError` that names every route, the
  * nearest first. Or it is refused as a server would do it, by 404, and by 405 with `Allow` where another method would be
  * taken; or it is answered by a handler.
  *
@@ -495,13 +496,13 @@ type RouteReply = Effect.Effect<Responded, unknown, unknown>
  * import { Response } from "effect-asynchttpserver"
  * import { Reply, TestServer } from "effect-asynchttpserver/testing"
  *
- * const users = Reply.byRoute(
+ * const users = Reply.routes(
  *   {
  *     "GET /users/:id": (request, { id }) => Response.respond(request, 200, `user ${id}`),
  *     "GET /users/me": Reply.text("you"),
  *     "POST /users": Reply.status(201)
  *   },
- *   { unanswered: "refuse" }
+ *   { unmatched: "reject" }
  * )
  * const get = (path: string) =>
  *   Effect.flatMap(HttpClient.get(path), (response) => Effect.map(response.text, (text) => `${response.status} ${text}`))
@@ -514,10 +515,10 @@ type RouteReply = Effect.Effect<Responded, unknown, unknown>
  * @category combinators
  */
 export const routes = <Answers extends { readonly [Name in keyof Answers]: RouteReply }, E = never, R = never>(
-  routes: {
+  table: {
     readonly [Name in keyof Answers]: (request: Request, params: Params<Name>) => Answers[Name]
   } & { readonly [Name in Exclude<keyof Answers, Route>]: never },
-  options: { readonly unanswered?: "fail" | "refuse" | Handler<E, R> | undefined } = {}
+  options: { readonly unmatched?: "fail" | "reject" | Handler<E, R> | undefined } = {}
 ): Handler<Effect.Effect.Error<Answers[keyof Answers]> | E, Effect.Effect.Context<Answers[keyof Answers]> | R> => {
   type Routed = Effect.Effect<
     Responded,
@@ -526,8 +527,8 @@ export const routes = <Answers extends { readonly [Name in keyof Answers]: Route
   >
   type Target = (request: Request, params: Readonly<Record<string, string>>) => Routed
   // Each gives one of these, with the parameters that its name has; the compiler does not look through the union.
-  const all = Object.entries(routes as Readonly<Record<string, Target>>).map(([name, target]) => routeOf(name, target))
-  const { unanswered: policy = "fail" } = options
+  const all = Object.entries(table as Readonly<Record<string, Target>>).map(([name, target]) => routeOf(name, target))
+  const { unmatched: policy = "fail" } = options
   const site = callSite(routes)
   return (request): Routed => {
     const { method, path } = request

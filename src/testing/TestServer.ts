@@ -33,7 +33,7 @@ import type * as Reply from "./Reply.js"
 
 /**
  * What a test server is made with: the server's own options, with other defaults. It listens on 127.0.0.1, on a port of
- * the system's choice; a client that closes its side has left (`onHalfClose` is `"interrupt"`); and it drains nothing
+ * the system's choice; a client that closes its side has left (`onClientEnd` is `"interrupt"`); and it drains nothing
  * when it closes (`drainTimeout` is 0). It keeps every request with its body until its scope ends, so bodies have no bound in
  * sum (`limits.maxBufferedBodies` is `Infinity`): what a test sends is in memory as long as the test.
  *
@@ -158,7 +158,8 @@ export const TestServer: Context.Tag<TestServer, TestServer> = Context.GenericTa
 export const make = <E, R>(
   handler: Handler<E, R>,
   options: Options = {}
-): Effect.Effect<TestServer, OSError, Scope.Scope | Exclude<R, Scope.Scope>> => makeTestServer(handler, options, loopback)
+): Effect.Effect<TestServer, OSError, Scope.Scope | Exclude<R, Scope.Scope>> =>
+  makeTestServer(handler, options, loopback)
 
 /**
  * Serves in memory until the scope ends: the same bytes through the same parser and writer, without a descriptor.

@@ -54,7 +54,7 @@ const writeAll = ({ ResponseWriter }: Machines): Repeat => {
     contentLength: 2,
     method: "GET",
     minor: 1,
-    reuse: true,
+    keepAlive: true,
     date: "Sun, 06 Nov 1994 08:49:37 GMT"
   } as const
   return (times) => {

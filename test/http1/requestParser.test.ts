@@ -70,7 +70,7 @@ describe.each<readonly [string, ReadonlyArray<Malformed>]>([
   it.each(rows)("$title", (row) => {
     const whole = converse([row.bytes], row.limits)
     check(whole, row)
-    // The same to the letter, `saw` included, however the bytes were cut, and whatever comes behind them.
+    // The same to the letter, `actual` included, however the bytes were cut, and whatever comes behind them.
     const both = Buffer.concat([row.bytes, nextBytes])
     expect(meant(converse([both], row.limits))).toStrictEqual(meant(whole))
     for (const pieces of everyCut(both)) expect(meant(converse(pieces, row.limits))).toStrictEqual(meant(whole))

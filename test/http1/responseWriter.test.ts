@@ -55,7 +55,7 @@ describe("the framing of an answer", () => {
       Partial<ResponseWriter.ResponseOutline>,
       ReadonlyArray<string>,
       ResponseWriter.BodyFraming,
-      reuse: boolean
+      keepAlive: boolean
     ]
   >([
     ["a known length", { contentLength: 5 }, ["Content-Length: 5"], length(5), true],
@@ -98,7 +98,13 @@ describe("the framing of an answer", () => {
       length(5),
       false
     ],
-    ["an unknown length on a connection that ends", { keepAlive: false }, ["Connection: close", Chunked], chunked, false],
+    [
+      "an unknown length on a connection that ends",
+      { keepAlive: false },
+      ["Connection: close", Chunked],
+      chunked,
+      false
+    ],
     ["a later minor version", { minor: 7 }, [Chunked], chunked, true],
 
     ["HEAD with GET's length", { method: "HEAD", contentLength: 5 }, ["Content-Length: 5"], noFraming, true],
@@ -268,9 +274,9 @@ describe("Connection", () => {
 })
 
 describe("Keep-Alive", () => {
-  const keepAlive = "timeout=75, max=100"
+  const keepAliveHint = "timeout=75, max=100"
   const hintOf = (outline: Partial<ResponseWriter.ResponseOutline>, ...fields: ReadonlyArray<string>) => {
-    const { text } = head({ contentLength: 0, keepAlive, ...outline, fields })
+    const { text } = head({ contentLength: 0, keepAliveHint, ...outline, fields })
     return linesOf(text).filter((line) => /^(connection|keep-alive):/i.test(line))
   }
   const hint = "Keep-Alive: timeout=75, max=100"
@@ -284,7 +290,7 @@ describe("Keep-Alive", () => {
     ["is not sent with close", { keepAlive: false }, [], ["Connection: close"]],
     ["is not sent with the handler's close", {}, ["Connection", "close"], ["Connection: close"]],
     ["is not sent where the end ends the content", { contentLength: undefined, minor: 0 }, [], ["Connection: close"]],
-    ["is not sent where there is none", { keepAlive: undefined }, [], []],
+    ["is not sent where there is none", { keepAliveHint: undefined }, [], []],
     [
       "gives way to the handler's own",
       {},
@@ -299,7 +305,7 @@ describe("Keep-Alive", () => {
     ],
     [
       "of the handler's own is sent where the server has none",
-      { keepAlive: undefined },
+      { keepAliveHint: undefined },
       ["Keep-Alive", "timeout=3"],
       ["Connection: keep-alive", "Keep-Alive: timeout=3"]
     ],
@@ -325,14 +331,14 @@ describe("Keep-Alive", () => {
 
   it("is that of each response, whatever the one before it had", () => {
     for (const each of ["timeout=1", "timeout=2", undefined, "timeout=1"]) {
-      expect(hintOf({ keepAlive: each })).toStrictEqual(
+      expect(hintOf({ keepAliveHint: each })).toStrictEqual(
         each === undefined ? [] : ["Connection: keep-alive", `Keep-Alive: ${each}`]
       )
     }
   })
 
   it("is not written when it cannot be, and is that of one field", () => {
-    const refused = (...fields: ReadonlyArray<string>) => writer.head({ ...plain, keepAlive, fields })
+    const refused = (...fields: ReadonlyArray<string>) => writer.head({ ...plain, keepAliveHint, fields })
     expect(refused("Keep-Alive", "a\r\nb")).toMatchObject({ _tag: "Refused", reason: "HeaderValue" })
     expect(hintOf({}, "Keep-Alive", "timeout=3", "keep-alive", "max=5")).toStrictEqual([
       "Connection: keep-alive",
@@ -369,7 +375,7 @@ describe("the status line and the fields", () => {
 
   it("has one Date at most", () => {
     const fields = ["Date", date, "date", date]
-    expect(writer.head({ ...plain, fields })).toMatchObject({ reason: "HeaderValue", saw: "Date: twice" })
+    expect(writer.head({ ...plain, fields })).toMatchObject({ reason: "HeaderValue", actual: "Date: twice" })
   })
 
   it("sends no white space around a value", () => {
@@ -472,9 +478,9 @@ describe("fields that must not be written", () => {
     expect(writer.head({ ...plain, fields: ["A", "b\r\nC: d"] })).toStrictEqual({
       _tag: "Refused",
       reason: "HeaderValue",
-      saw: "A: b\r\nC: d"
+      actual: "A: b\r\nC: d"
     })
-    expect(writer.lastChunk(["A B", "c"])).toStrictEqual({ _tag: "Refused", reason: "HeaderName", saw: "A B" })
+    expect(writer.lastChunk(["A B", "c"])).toStrictEqual({ _tag: "Refused", reason: "HeaderName", actual: "A B" })
   })
 })
 
@@ -490,7 +496,7 @@ describe("interim answers", () => {
   })
 
   it.each(["Content-Length", "content-LENGTH", "Transfer-Encoding", "transfer-encodinG"])("refuse %s", (name) => {
-    expect(writer.interim(103, [name, "0"])).toStrictEqual({ _tag: "Refused", reason: "HeaderForbidden", saw: name })
+    expect(writer.interim(103, [name, "0"])).toStrictEqual({ _tag: "Refused", reason: "HeaderForbidden", actual: name })
   })
 })
 
@@ -538,7 +544,7 @@ describe("chunks", () => {
     expect(writer.lastChunk(["X-Sum", "abc", name, "1"])).toStrictEqual({
       _tag: "Refused",
       reason: "HeaderForbidden",
-      saw: name
+      actual: name
     })
   })
 })
@@ -605,7 +611,7 @@ describe("properties", () => {
     contentLength: FastCheck.option(FastCheck.constantFrom(0, 5), { nil: undefined }),
     method: FastCheck.constantFrom("GET" as const, "HEAD" as const, "POST" as const),
     minor: FastCheck.constantFrom(0, 1),
-    reuse: FastCheck.boolean()
+    keepAlive: FastCheck.boolean()
   })
 
   /** A field on the wire: without the white space around its value. */
@@ -646,7 +652,7 @@ describe("properties", () => {
         expect(answer.framing._tag).toBe(isBodiless ? "None" : says)
         if (given.minor === 0) expect(says).not.toBe("Chunked")
         expect(answer.keepAlive).toBe(count(/^connection: close(,|$)/i) === 0)
-        if (answer.framing._tag === "UntilClose" || !given.reuse) expect(answer.keepAlive).toBe(false)
+        if (answer.framing._tag === "UntilClose" || !given.keepAlive) expect(answer.keepAlive).toBe(false)
       }),
       2000
     )

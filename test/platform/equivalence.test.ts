@@ -25,12 +25,12 @@ import { describe, expect, it } from "vitest"
 import type * as HttpHeaders from "../../src/HttpHeaders.js"
 import { toHandler } from "../../src/HttpServer.js"
 import * as HttpVersion from "../../src/HttpVersion.js"
-import type { Exchange } from "../../src/internal/message/exchange.js"
 import { toRawFields } from "../../src/internal/headers.js"
-import { AdapterEffect } from "../../src/internal/runtime/adapterEffect.js"
-import { RequestRuntime, LazyScope } from "../../src/internal/runtime/requestRuntime.js"
+import type { Exchange } from "../../src/internal/message/exchange.js"
 import { RequestImpl } from "../../src/internal/message/request.js"
 import { responded } from "../../src/internal/message/responded.js"
+import { AdapterEffect } from "../../src/internal/runtime/adapterEffect.js"
+import { LazyScope, RequestRuntime } from "../../src/internal/runtime/requestRuntime.js"
 import type { Responded } from "../../src/Response.js"
 import { type Recorded, Tracing } from "./harness.js"
 
@@ -457,7 +457,7 @@ const never = (): never => {
 
 /** Keeps what is answered. */
 class Kept implements Exchange {
-  state: Exchange["state"] = "Unanswered"
+  state: Exchange["state"] = "NotStarted"
   isClientGone = false
   readonly written: Array<Written> = []
   evidence: Responded | undefined
@@ -466,7 +466,7 @@ class Kept implements Exchange {
     const flat = toRawFields(headers ?? {})
     const pairs = flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]!] as const] : []))
     this.written.push(writtenOf(code, content, pairs))
-    this.state = "Answered"
+    this.state = "Complete"
     return (this.evidence = responded(code, content.length))
   }
 
@@ -501,7 +501,7 @@ const ours = async (given: Case, isInterruptible = false): Promise<Outcome> => {
   const exchange = new Kept()
   const app = appOf(given.plan, told)
   const middleware = middlewareOf(given.arounds, told)
-  const options = { isInterruptible }
+  const options = { interruptOnDisconnect: isInterruptible }
   const handler = middleware === undefined ? toHandler(app, undefined, options) : toHandler(app, middleware, options)
   const nobody = { id: 1, local: Option.none(), remote: Option.none() }
   const head = {

@@ -130,7 +130,7 @@ export class Client {
     return this
   }
 
-  goOnReading(): this {
+  resumeReading(): this {
     this.socket.resume()
     return this
   }

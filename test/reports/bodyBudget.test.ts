@@ -544,6 +544,40 @@ describe("an application of @effect/platform", () => {
       yield* nothingIsHeld(server.bodyBudget)
     })
   )
+
+  it.scoped("holds a file of a form by it that is read whole", () =>
+    Effect.gen(function* () {
+      const read = yield* Deferred.make<void>()
+      const mayEnd = yield* Deferred.make<void>()
+      const app = toHandler(
+        Effect.gen(function* () {
+          const { multipartStream } = yield* HttpServerRequest
+          const sizes = yield* Stream.runCollect(
+            Stream.mapEffect(multipartStream, (part) =>
+              part._tag === "Field" ? Effect.succeed(0) : Effect.map(part.contentEffect, ({ length }) => length)
+            )
+          )
+          yield* Deferred.succeed(read, undefined)
+          yield* Deferred.await(mayEnd)
+          return HttpServerResponse.text(Chunk.join(Chunk.map(sizes, String), ","))
+        })
+      )
+      const { connect, server } = yield* servingInMemory(app)
+      const form = [
+        `--b\r\nContent-Disposition: form-data; name="f"; filename="file"\r\n\r\n${"x".repeat(1000)}\r\n`,
+        "--b--\r\n"
+      ].join("")
+      const connection = yield* connect
+      connection.send(
+        requestText("POST /", ["Content-Type: multipart/form-data; boundary=b", `Content-Length: ${form.length}`], form)
+      )
+      yield* Deferred.await(read)
+      expect(yield* Ref.get(server.bodyBudget.held)).toBe(1000)
+      yield* Deferred.succeed(mayEnd, undefined)
+      expect((yield* connection.answer()).text).toBe("1000")
+      yield* nothingIsHeld(server.bodyBudget)
+    })
+  )
 })
 
 /** A body without a connection: it asks before each piece, as a request's does. */

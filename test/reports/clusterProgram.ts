@@ -23,7 +23,9 @@ const native = async () => {
     port: Number(process.env.TEST_PORT ?? 0),
     reusePort: reusePort === "reusePort"
   }
-  const server = await Effect.runPromise(Scope.extend(Effect.provide(Server.make(options), Server.layerDependencies), scope))
+  const server = await Effect.runPromise(
+    Scope.extend(Effect.provide(Server.make(options), Server.layerDependencies), scope)
+  )
   const address = await Effect.runPromise(server.listen())
   Effect.runFork(Effect.ignore(server.serve((request) => Response.respond(request, 200, name))))
   const again = async () => {

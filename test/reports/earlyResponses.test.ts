@@ -56,7 +56,7 @@ describe("an early response", () => {
               yield* wire.stopReading
               yield* wire.send(head)
               yield* trickle(wire, piece, 8, 250)
-              yield* wire.goOnReading
+              yield* wire.resumeReading
               const bytes = yield* wire.readToEnd
               return [parseAnswers(bytes).map(({ status }) => status), yield* wire.ending]
             })
@@ -181,7 +181,7 @@ describe("lingering", () => {
     })
   )
 
-  it.scopedLive.each([{}, { onFull: "refuse" as const }])(
+  it.scopedLive.each([{}, { onFull: "reject" as const }])(
     "closes no gate: the longest-lingering make room for who comes (%j)",
     (options) =>
       Effect.gen(function* () {
@@ -193,7 +193,7 @@ describe("lingering", () => {
         for (let i = 0; i < 4; i++) {
           const answer = yield* eventually(
             get(made.port),
-            ({ status }) => options.onFull !== "refuse" || status !== 503,
+            ({ status }) => options.onFull !== "reject" || status !== 503,
             "a request to be answered"
           )
           expect(answer.status).toBe(200)

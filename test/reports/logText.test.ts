@@ -18,7 +18,7 @@ import * as Scope from "effect/Scope"
 import { WebSocket } from "ws"
 import { KeyError, ValueError } from "../../src/Errors.js"
 import { toRequest } from "../../src/HttpServer.js"
-import { escapeErrorControls, escapeControls } from "../../src/internal/host/escapeControls.js"
+import { escapeControls, escapeErrorControls } from "../../src/internal/host/escapeControls.js"
 import { respond } from "../../src/Response.js"
 import * as TestServer from "../../src/testing/TestServer.js"
 import { type Given, Story, serving, Tracing } from "../platform/harness.js"
@@ -131,6 +131,16 @@ describe("a line of the log has no control character of a request in it", () => 
       form(`Content-Disposition: form-data; name="a"`, hostile),
       400
     ],
+    "a failure that is text": [
+      Effect.flatMap(HttpServerRequest, ({ text }) => Effect.flatMap(text, (body) => Effect.fail(`not ${body}`))),
+      withBody("POST /", Buffer.from(controls).toString("latin1")),
+      500
+    ],
+    "a defect that is text": [
+      Effect.flatMap(HttpServerRequest, ({ text }) => Effect.flatMap(text, (body) => Effect.die(`not ${body}`))),
+      withBody("POST /", Buffer.from(controls).toString("latin1")),
+      500
+    ],
     "a file of a hostile name": [
       Effect.flatMap(HttpServerRequest, ({ multipart }) => Effect.as(multipart, HttpServerResponse.empty())),
       form(`Content-Disposition: form-data; name="a"; filename="${inField}%00%1b%0a"\r\nContent-Type: text/html`, "1"),
@@ -198,7 +208,7 @@ describe("a line of the log has no control character of a request in it", () => 
 describe("an error", () => {
   it("quotes what it saw without control characters", () => {
     for (const error of [
-      new ValueError({ reason: "Json", saw: `${controls}${forged}` }),
+      new ValueError({ reason: "Json", actual: `${controls}${forged}` }),
       new KeyError({ name: controls, status: 400 })
     ]) {
       expect(error.message).not.toMatch(unsafe)
@@ -220,6 +230,15 @@ describe("an error", () => {
     expect(error.message).toBe(`computed of ${escapeControls(controls)}, later`)
     expect(cause.message).toBe(`Unexpected ${escapeControls(controls)}`)
     expect(cause.stack).not.toMatch(unsafe)
+  })
+
+  it("has no control character in a message that a class above its own computes, in its name, or in a cause of text", () => {
+    class Computed extends Schema.TaggedError<Computed>()("Computed", { text: Schema.String }) {}
+    expect(escapeErrorControls(new Computed({ text: controls })).message.replaceAll("\n", "")).not.toMatch(unsafe)
+    expect(escapeErrorControls(Object.assign(new Error("named"), { name: controls })).name).toBe(
+      escapeControls(controls)
+    )
+    expect(escapeErrorControls(new Error("caused", { cause: controls })).cause).toBe(escapeControls(controls))
   })
 
   it("is left as it is where it is frozen, or has nothing to be changed", () => {

@@ -76,7 +76,7 @@ class Outgoing extends http.ServerResponse {}
 class Own extends http.Server {}
 
 describe("a server that this one cannot stand in for is refused by name", () => {
-  const refused: Readonly<Record<string, readonly [maker: Maker, saw: string | RegExp]>> = {
+  const refused: Readonly<Record<string, readonly [maker: Maker, actual: string | RegExp]>> = {
     "TLS of node:https": [() => https.createServer(), "a server with TLS"],
     "TLS of node:tls": [() => tls.createServer(), "a server with TLS"],
     "HTTP/2 with TLS": [() => http2.createSecureServer(), "a server with TLS"],
@@ -412,7 +412,7 @@ describe("an option beside a setting", () => {
         yield* refusal(() => http.createServer({ maxHeaderSize: 1024 }), limits({ maxHeaderSection: 8192 }))
       ).toContain("limits.maxHeaderSection")
       const connections = changed((server) => Object.assign(server, { maxConnections: 1 }))
-      expect(yield* refusal(connections, { ...options, onFull: "wait" })).toBe("maxConnections: 1, and onFull: wait")
+      expect(yield* refusal(connections, { ...options, onFull: "queue" })).toBe("maxConnections: 1, and onFull: queue")
       const halfOpen = changed((server) => Object.assign(server, { httpAllowHalfOpen: true }))
       expect(yield* refusal(halfOpen, { ...options, onClientEnd: "interrupt" })).toContain("httpAllowHalfOpen: true")
     })
@@ -431,7 +431,7 @@ describe("an option beside a setting", () => {
   it.live("that makes no sense is refused as ever", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(make(maker, { ...options, limits: { maxHeaders: 1.5 } })))
-      expect(error.cause).toMatchObject({ reason: "Option", saw: "maxHeaders: 1.5" })
+      expect(error.cause).toMatchObject({ reason: "Option", actual: "maxHeaders: 1.5" })
     })
   )
 })

@@ -167,7 +167,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
           listen: (options) =>
             Effect.map(listen(options), (bound) => ({
               ...bound,
-              admit: (isOpen, take) =>
+              acceptWhile: (isOpen, take) =>
                 Effect.suspend(() =>
                   asked++ < 3
                     ? Effect.fail(new Errors.OSError({ code: "EMFILE", syscall: "accept" }))

@@ -120,6 +120,17 @@ describe("a WebSocket whose server closes", () => {
     })
   )
 
+  it.scopedLive("is cut off in time when its client does not answer, however long others may linger", () =>
+    Effect.gen(function* () {
+      const { close, port } = yield* served(socketApp(), { limits: { lingerTimeout: "1 hour" } })
+      const wire = yield* connect(port)
+      yield* wire.send(handshake)
+      yield* wire.readAnswer()
+      yield* close
+      expect((yield* wire.readToEnd).toString("latin1")).toBe(goingAway)
+    })
+  )
+
   it.scopedLive("is cut off when its client does not read", () =>
     Effect.gen(function* () {
       const full = yield* Deferred.make<void>()

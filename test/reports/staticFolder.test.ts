@@ -128,6 +128,12 @@ describe("examples/staticFolder.ts", () => {
     [{ "if-unmodified-since": later }, 200],
     [{ "if-unmodified-since": earlier }, 412],
     [{ "if-unmodified-since": "yesterday" }, 200],
+    // What JavaScript takes for a date is not always one of HTTP (§13.1.3, §13.1.4); the obsolete forms are (§5.6.7).
+    [{ "if-unmodified-since": "0" }, 200],
+    [{ "if-modified-since": "2100" }, 200],
+    [{ "if-unmodified-since": "Sunday, 06-Nov-94 08:49:37 GMT" }, 412],
+    [{ "if-modified-since": "Fri Jan  2 03:04:05 2026" }, 304],
+    [{ "if-modified-since": "Fri Jan  2 03:04:04 2026" }, 200],
     // If-Match takes precedence.
     [{ "if-match": "ETAG", "if-unmodified-since": earlier }, 200],
     [{ "if-match": '"other"', "if-unmodified-since": later }, 412],
@@ -276,7 +282,7 @@ describe("examples/staticFolder.ts", () => {
           const begun = yield* wire.readUntil((seen) => seen.length > 1000)
           yield* wire.stopReading
           meanwhile()
-          yield* wire.goOnReading
+          yield* wire.resumeReading
           const rest = yield* wire.readToEnd
           return begun.slice(begun.indexOf("\r\n\r\n") + 4) + rest.toString("latin1")
         }).pipe(Effect.scoped, Effect.runPromise)

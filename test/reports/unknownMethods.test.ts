@@ -151,7 +151,7 @@ describe("methods beyond the nine", () => {
       const server = yield* TestServer.makeMemory(
         Reply.routes(
           { "PROPFIND /a/:name": (request, { name }) => respond(request, 207, name), "GET /a/b": Reply.text("got") },
-          { unanswered: "refuse" }
+          { unmatched: "reject" }
         )
       )
       yield* server.expect({ method: "PROPFIND", path: "/a/b" })

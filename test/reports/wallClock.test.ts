@@ -117,6 +117,29 @@ it("Date is the wall clock's, whatever it is set to", () =>
     })
   ))
 
+it.each([
+  ["nothing (a mock that was reset)", undefined],
+  ["NaN", Number.NaN],
+  ["a time that no Date can have", 9e15],
+  ["a year that no IMF-fixdate can have", Date.UTC(12_000, 0)],
+  ["a year before the first", -1e14]
+])("Date is the real time where Date.now gives %s", (_, now) =>
+  run(
+    Effect.gen(function* () {
+      const { port } = yield* serving(echo)
+      const wire = yield* connect(port)
+      const real = Date.now()
+      vi.spyOn(Date, "now").mockReturnValue(now as number)
+      for (let count = 0; count < 2; count++) {
+        yield* wire.send(requestText("GET /"))
+        const date = (yield* wire.readAnswer()).header("Date") ?? ""
+        expect(date).toMatch(/^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/)
+        expect(Math.abs(Date.parse(date) - real)).toBeLessThan(60_000)
+      }
+    })
+  )
+)
+
 it("the time that a handler took is no hour when the clock was set meanwhile", () =>
   run(
     Effect.gen(function* () {

@@ -157,7 +157,7 @@ describe("what can be seen of it", () => {
         handled: Effect.map(Metric.value(Metrics.requestDuration), ({ count }) => count),
         open,
         left: count(Metrics.connectionsClosed.ClosedByClient),
-        malformed: count(Metrics.connectionsClosed.Malformed)
+        malformed: count(Metrics.connectionsClosed.BadRequest)
       })
       const entered = yield* Deferred.make<void>()
       const made = yield* serving((request) => {
@@ -267,7 +267,7 @@ describe("without room", () => {
   it.scopedLive("a connection waits, or is refused at once where onFull says so", () =>
     Effect.gen(function* () {
       // One is taken whatever is assumed; beside it there is no room for five more.
-      const refusing = yield* serving(hello, { max: 8, assumed: 6, onFull: "refuse" })
+      const refusing = yield* serving(hello, { max: 8, assumed: 6, onFull: "reject" })
       const first = yield* connect(refusing.port)
       yield* first.send(requestText("GET /"))
       expect((yield* first.readAnswer()).status).toBe(200)
@@ -292,7 +292,7 @@ describe("without room", () => {
 
   it.scopedLive("who takes connections one by one refuses nobody he waits for", () =>
     Effect.gen(function* () {
-      const { server } = yield* make({ onFull: "refuse" })
+      const { server } = yield* make({ onFull: "reject" })
       const { port } = yield* server.listen()
       const taking = yield* Effect.fork(server.acceptRequest(hello))
       yield* turns(3)

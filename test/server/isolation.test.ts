@@ -93,7 +93,7 @@ describe("a request that was kept", () => {
       )
       expect((yield* get(port)).text).toBe("once")
       const request = yield* Deferred.await(kept)
-      expect((yield* refusal(respond(request, 200, "twice"))).reason).toBe("AlreadyAnswered")
+      expect((yield* refusal(respond(request, 200, "twice"))).reason).toBe("AlreadyResponded")
     })
   )
 })

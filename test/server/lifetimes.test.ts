@@ -10,7 +10,7 @@ import * as FiberRef from "effect/FiberRef"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream, tunnel, upgrade } from "../../src/Response.js"
-import type { EndReason } from "../../src/Server.js"
+import type { CloseReason } from "../../src/Server.js"
 import { parseAnswers } from "../wire/answer.js"
 import { eventually, turn } from "../wire/facts.js"
 import { connect, requestText, type Wire, withBody } from "../wire/raw.js"
@@ -276,7 +276,7 @@ describe("a client that leaves", () => {
   )
 
   for (const [what, onHalfClose, leave] of [
-    ["by a reset", "answer", (connection: MemoryConnection) => connection.reset()],
+    ["by a reset", "continue", (connection: MemoryConnection) => connection.reset()],
     ["half, when that interrupts", "interrupt", (connection: MemoryConnection) => connection.halfClose()]
   ] as const) {
     it.scoped(`${what}, before its request was read, begins no handler`, () =>
@@ -421,14 +421,14 @@ describe("a client that leaves", () => {
 })
 
 describe("how a connection ended", () => {
-  const stories: ReadonlyArray<readonly [EndReason, number, (wire: Wire) => Effect.Effect<unknown>]> = [
+  const stories: ReadonlyArray<readonly [CloseReason, number, (wire: Wire) => Effect.Effect<unknown>]> = [
     ["ClosedByClient", 0, (wire) => wire.halfClose],
     ["ClosedByClient", 0, (wire) => wire.reset],
     ["ClosedByClient", 2, (wire) => Effect.zipRight(wire.send(requestText("GET /").repeat(2)), wire.halfClose)],
     ["ClosedByServer", 1, (wire) => wire.send(requestText("GET /", ["Connection: close"]))],
-    ["Malformed", 1, (wire) => wire.send(`${requestText("GET /")}nonsense\r\n\r\n`)],
-    ["Aborted", 0, (wire) => Effect.zipRight(wire.send("GET / HT"), wire.halfClose)],
-    ["Broken", 1, (wire) => wire.send(requestText("GET /breaks"))],
+    ["BadRequest", 1, (wire) => wire.send(`${requestText("GET /")}nonsense\r\n\r\n`)],
+    ["ClientAborted", 0, (wire) => Effect.zipRight(wire.send("GET / HT"), wire.halfClose)],
+    ["ResponseFailed", 1, (wire) => wire.send(requestText("GET /breaks"))],
     ["Upgraded", 1, (wire) => wire.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: x"]))]
   ]
   for (const [i, [reason, requests, act]] of stories.entries()) {
@@ -519,7 +519,7 @@ describe("closing the scope, under a clock that stands still", () => {
         wire.stopReading.pipe(
           Effect.zipRight(wire.send(requestText("GET /"))),
           Effect.zipRight(isRunning),
-          Effect.ensuring(Effect.fork(Effect.zipRight(settled, wire.goOnReading)))
+          Effect.ensuring(Effect.fork(Effect.zipRight(settled, wire.resumeReading)))
         )
     )
   )

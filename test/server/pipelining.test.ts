@@ -242,7 +242,7 @@ describe("a writeTimeout without end", () => {
       yield* wire.stopReading
       yield* wire.send(gets(400))
       yield* turns(20)
-      yield* wire.goOnReading
+      yield* wire.resumeReading
       for (let i = 0; i < 400; i++) expect((yield* wire.readAnswer()).body.length).toBe(content.length)
     })
   )
@@ -299,7 +299,7 @@ describe("the farewell", () => {
     })
   )
 
-  it.scopedLive("a body of up to maxDrain is read and thrown away, and the connection goes on", () =>
+  it.scopedLive("a body of up to maxDiscardedBody is read and thrown away, and the connection goes on", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path)
       const wire = yield* connect(port)
@@ -343,7 +343,7 @@ describe("the farewell", () => {
       yield* wire.stopReading
       yield* wire.send(requestText("GET /", ["Connection: close"]))
       yield* turns(50)
-      yield* wire.goOnReading
+      yield* wire.resumeReading
       expect((yield* wire.readAnswer()).body.equals(content)).toBe(true)
       expect(yield* wire.ending).toBe("FIN")
     })

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type RespondableError, KeyError, ValueError } from "../../src/Errors.js"
+import { KeyError, type RespondableError, ValueError } from "../../src/Errors.js"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import {
   type Handler,
@@ -175,7 +175,7 @@ describe("respond", () => {
             sendInformational(request, 103),
             Effect.asVoid(upgrade(request, { Upgrade: "x" }, () => Effect.void))
           ]) {
-            expect((yield* refusal(second)).reason).toBe("AlreadyAnswered")
+            expect((yield* refusal(second)).reason).toBe("AlreadyResponded")
           }
           return evidence
         })
@@ -196,7 +196,7 @@ describe("respond", () => {
       yield* wire.send(requestText("GET /") + requestText("GET /", ["Connection: close"]))
       const answers = parseAnswers(yield* wire.readToEnd)
       expect(answers.map(({ text }) => text)).toStrictEqual(["first", "first"])
-      expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { reason: "AlreadyAnswered" } })
+      expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { reason: "AlreadyResponded" } })
       expect(reports.all).toHaveLength(2)
     })
   )
@@ -470,7 +470,7 @@ describe("respondStream", () => {
         "standing still"
       )
       expect(pulled).toBeLessThan(count)
-      yield* wire.goOnReading
+      yield* wire.resumeReading
       yield* eventually(
         Effect.sync(() => pulled),
         (now) => now === count,
@@ -514,8 +514,8 @@ describe("sendHeaders", () => {
           yield* body.write("two")
           const evidence = yield* body.end()
           expect([evidence.status, evidence.bodyBytes]).toStrictEqual([200, 6])
-          expect((yield* refusal(body.write("x"))).reason).toBe("AlreadyAnswered")
-          expect((yield* refusal(body.end())).reason).toBe("AlreadyAnswered")
+          expect((yield* refusal(body.write("x"))).reason).toBe("AlreadyResponded")
+          expect((yield* refusal(body.end())).reason).toBe("AlreadyResponded")
           return evidence
         })
       )
@@ -771,7 +771,7 @@ describe("a handler that fails", () => {
   it.scopedLive("with a ValueError is answered with its status, and keeps the connection", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) =>
-        request.url === "/" ? respond(request, 200) : new ValueError({ reason: "Json", saw: "secret-input" })
+        request.url === "/" ? respond(request, 200) : new ValueError({ reason: "Json", actual: "secret-input" })
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /fails"))
@@ -812,7 +812,7 @@ describe("a handler that fails", () => {
     ["interrupts itself", () => Effect.interrupt],
     // Code without types can forget to return.
     ["returns nothing", () => undefined as never],
-    ["dies with a ValueError", () => Effect.die(new ValueError({ reason: "Json", saw: "secret-detail" }))]
+    ["dies with a ValueError", () => Effect.die(new ValueError({ reason: "Json", actual: "secret-detail" }))]
   ]
   for (const [what, failing] of failures) {
     it.scopedLive(`and ${what} is answered 500 without its text, is reported once, and the others are served`, () =>

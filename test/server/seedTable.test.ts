@@ -101,7 +101,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
   it.scopedLive("an option that makes no sense is a ValueError at listen", () =>
     Effect.gen(function* () {
       // As a configuration or code without types gives them.
-      const senseless: ReadonlyArray<readonly [saw: string, options: object]> = [
+      const senseless: ReadonlyArray<readonly [actual: string, options: object]> = [
         ["maxBody: -1", { maxBody: -1 }],
         ["maxBody: NaN", { maxBody: Number.NaN }],
         ["maxHeaders: -1", { limits: { maxHeaders: -1 } }],
@@ -114,12 +114,15 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
         ["interruptTimeout: -1", { interruptTimeout: -1 }],
         ["maxbody, which is none", { maxbody: 10 }]
       ]
-      for (const [saw, options] of senseless) {
+      for (const [actual, options] of senseless) {
         const { server } = yield* make(options)
-        expect(yield* Effect.flip(server.listen())).toMatchObject({ reason: "Option", saw })
+        expect(yield* Effect.flip(server.listen())).toMatchObject({ reason: "Option", actual })
       }
       const { server } = yield* make()
-      expect(yield* Effect.flip(server.listen({ backlog: -1 }))).toMatchObject({ reason: "Option", saw: "backlog: -1" })
+      expect(yield* Effect.flip(server.listen({ backlog: -1 }))).toMatchObject({
+        reason: "Option",
+        actual: "backlog: -1"
+      })
       const none = yield* serving(hello, { maxBody: 0 })
       expect((yield* get(none.port)).status).toBe(200)
       expect((yield* ask(none.port, withBody("POST /", "x"))).status).toBe(413)
@@ -224,7 +227,7 @@ describe("listen(server, port, address, domain)", () => {
         const { server } = yield* make()
         const error = yield* Effect.flip(server.listen({ port }))
         expect(error).toBeInstanceOf(ValueError)
-        expect(error).toMatchObject({ reason: "Port", saw: String(port) })
+        expect(error).toMatchObject({ reason: "Port", actual: String(port) })
       })
     )
   }
@@ -242,7 +245,7 @@ describe("listen(server, port, address, domain)", () => {
     Effect.gen(function* () {
       const { server } = yield* make()
       const error = yield* Effect.flip(server.listen({ address: "127.0.0.1", domain: "IPv6" }))
-      expect(error).toMatchObject({ _tag: "ValueError", reason: "Address", saw: "127.0.0.1" })
+      expect(error).toMatchObject({ _tag: "ValueError", reason: "Address", actual: "127.0.0.1" })
     })
   )
 

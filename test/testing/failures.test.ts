@@ -7,7 +7,7 @@ import { yieldToEventLoop } from "../../src/internal/runtime/effectInterop.js"
 import { quiet } from "../server/harness.js"
 import { overBoth } from "./both.js"
 
-class Unmapped extends Data.TaggedError("Unmapped")<{ readonly saw: string }> {}
+class Unmapped extends Data.TaggedError("Unmapped")<{ readonly actual: string }> {}
 
 const boom = new Error("boom")
 
@@ -53,7 +53,7 @@ overBoth(({ layer, make }) => {
 
     it.scoped("by an assertion, by a throw and by an error that nobody has mapped is one", () =>
       Effect.gen(function* () {
-        const unmapped = new Unmapped({ saw: "it" })
+        const unmapped = new Unmapped({ actual: "it" })
         const asserts: Response.Handler = () =>
           Effect.zipRight(
             Effect.sync(() => expect(1).toBe(2)),
@@ -80,7 +80,7 @@ overBoth(({ layer, make }) => {
         const server = yield* TestServer.TestServer
         expect((yield* asked()).status).toBe(400)
         const request = yield* server.takeRequest
-        expect(yield* request.outcome).toStrictEqual({ _tag: "Answered", status: 400 })
+        expect(yield* request.outcome).toStrictEqual({ _tag: "Responded", status: 400 })
       }).pipe(Effect.provide(layer(() => new Errors.KeyError({ name: "authorization", status: 400 }))))
     )
 
@@ -186,7 +186,7 @@ overBoth(({ layer, make }) => {
         expect(yield* Effect.exit(Effect.scoped(Effect.provide(test, routes)))).toStrictEqual(Exit.fail("mine"))
         const [server, expectation, ...others] = errors()
         expect(server).toMatch(
-          /^besides, the test server has seen:\nthe handler of GET \/user failed: UnansweredError: nobody answers GET \/user:\n {2}GET/
+          /^besides, the test server has seen:\nthe handler of GET \/user failed: UnmatchedRequestError: nobody answers GET \/user:\n {2}GET/
         )
         expect(server).toContain("\na request that was not answered: GET /slow (connection 0, exchange 0)")
         expect(expectation).toMatch(

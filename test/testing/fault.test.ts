@@ -163,7 +163,7 @@ const rows: Readonly<Record<string, Ended>> = {
     handler: Fault.halfClose(hello),
     seen: answer,
     ending: "FIN",
-    outcome: { _tag: "Answered", status: 200 }
+    outcome: { _tag: "Responded", status: 200 }
   },
   "one around another": {
     handler: pipe(hello, Fault.resetAfterBytes(15), Fault.duplicate, Fault.latency({ mean: 0 })),
@@ -277,7 +277,7 @@ overBoth((transport) => {
       expect(yield* seenBy(client)).toBe(head.slice(0, -1))
       yield* TestServer.advance(1)
       expect(yield* seenBy(client)).toBe(`${head.slice(-1)}Hello World`)
-      expect(yield* outcome).toStrictEqual({ _tag: "Answered", status: 200 })
+      expect(yield* outcome).toStrictEqual({ _tag: "Responded", status: 200 })
     }).pipe(Effect.provide(layer(Fault.slowHeaders(head.length * 100)(hello))))
   )
 
@@ -368,10 +368,12 @@ overBoth((transport) => {
       const client = yield* ask
       yield* TestServer.advance("9999 millis")
       expect(yield* seenBy(client)).toBe(answer)
-      expect(yield* Effect.fork(client.closedWith).pipe(Effect.flatMap((fiber) => fiber.poll))).toStrictEqual(Option.none())
+      expect(yield* Effect.fork(client.closedWith).pipe(Effect.flatMap((fiber) => fiber.poll))).toStrictEqual(
+        Option.none()
+      )
       yield* TestServer.advance("1 millis")
       expect(yield* client.closedWith).toBe("FIN")
-      expect(yield* outcome).toStrictEqual({ _tag: "Answered", status: 200 })
+      expect(yield* outcome).toStrictEqual({ _tag: "Responded", status: 200 })
       yield* isWellBehind
     }).pipe(Effect.provide(layer(besides(Fault.slowClose("10 seconds")(hello)))))
   )
@@ -399,7 +401,7 @@ overBoth((transport) => {
       expect(seen.endsWith(answer)).toBe(true)
       const response = yield* HttpClient.get("/")
       expect(yield* response.text).toBe("Hello World")
-      expect(yield* outcome).toStrictEqual({ _tag: "Answered", status: 200 })
+      expect(yield* outcome).toStrictEqual({ _tag: "Responded", status: 200 })
     }).pipe(Effect.provide(layer(Fault.informational(50)(hello))))
   )
 

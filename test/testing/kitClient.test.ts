@@ -31,7 +31,7 @@ const playing = (onText: (seen: Seen) => void) =>
       backlog: 1,
       reuseAddr: true,
       reusePort: false,
-      onFull: "wait"
+      onFull: "queue"
     })
     const all: Array<Seen> = []
     const accept = (connection: Connection): void => {

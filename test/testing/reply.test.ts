@@ -185,7 +185,7 @@ overBoth(({ layer, make }) => {
             })
           )
         )
-        expect(defectsOf(exit)).toMatchObject([{ reason: "NotFound" }, { _tag: "UnansweredError" }])
+        expect(defectsOf(exit)).toMatchObject([{ reason: "NotFound" }, { _tag: "UnmatchedRequestError" }])
       })
     )
   })
@@ -209,7 +209,7 @@ overBoth(({ layer, make }) => {
         "HEAD /users/me": Reply.status(204),
         "PUT /users/:user/keys/:key": (request, { key, user }) => Response.respond(request, 200, `${user}: ${key}`)
       },
-      { unanswered: "refuse" }
+      { unmatched: "reject" }
     )
 
     const rows: ReadonlyArray<readonly [method: "GET" | "HEAD" | "PUT", path: string, seen: string]> = [
@@ -255,14 +255,14 @@ overBoth(({ layer, make }) => {
         expect(defect).toBeInstanceOf(Failures.UnmatchedRequestError)
         expect(defect).toMatchObject({ method: "GET", target: "/user/17?x", message: text })
         // Of the test, which has said who answers what.
-        const stack = String((defect as Error).stack).slice(`UnansweredError: ${text}\n`.length)
+        const stack = String((defect as Error).stack).slice(`UnmatchedRequestError: ${text}\n`.length)
         expect(stack.split("\n")[0]).toContain("reply.test.ts:")
       })
     )
 
     it.scoped("leaves to a handler what no route takes", () =>
       Effect.map(get("/elsewhere"), (seen) => expect(seen).toMatch(/^200 .* other$/)).pipe(
-        Effect.provide(layer(Reply.routes({ "GET /": Reply.status(204) }, { unanswered: Reply.text("other") })))
+        Effect.provide(layer(Reply.routes({ "GET /": Reply.status(204) }, { unmatched: Reply.text("other") })))
       )
     )
   })

@@ -40,7 +40,7 @@ overBoth(({ layer, make }) => {
         ])
         expect(yield* request.text).toBe("hi")
         expect(yield* request.isComplete).toBe(true)
-        expect(yield* request.outcome).toStrictEqual({ _tag: "Answered", status: 200 })
+        expect(yield* request.outcome).toStrictEqual({ _tag: "Responded", status: 200 })
       }).pipe(Effect.provide(layer(echo)))
     )
 
@@ -309,7 +309,7 @@ overBoth(({ layer, make }) => {
   it.scoped("takes the server's options: who is not awaited is refused, when that is what is wished", () =>
     Effect.gen(function* () {
       const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-      const server = yield* make(hello, { onFull: "refuse", limits: { maxRequestsPerConnection: 1 } })
+      const server = yield* make(hello, { onFull: "reject", limits: { maxRequestsPerConnection: 1 } })
       const clients = yield* Effect.all([server.connect, server.connect, server.connect])
       for (const client of clients) yield* client.send(get)
       for (const client of clients) expect((yield* client.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)

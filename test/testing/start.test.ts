@@ -12,7 +12,7 @@ it("serves, records, and closes", async () => {
   const request = await asked
   expect(request.path).toBe("/things")
   expect(await request.json()).toStrictEqual({ a: 1 })
-  expect(await request.outcome()).toStrictEqual({ _tag: "Answered", status: 201 })
+  expect(await request.outcome()).toStrictEqual({ _tag: "Responded", status: 201 })
   expect(server.requests()).toStrictEqual([request])
   await server.close()
   await server.close()

@@ -74,7 +74,10 @@ overBoth(({ layer, make }) => {
         const since = performance.now()
         while (performance.now() - since < 3);
       })
-      const busy = [Effect.repeatN(Effect.zipRight(work, yieldToEventLoop), 10), Effect.repeatN(Effect.yieldNow(), 50_000)]
+      const busy = [
+        Effect.repeatN(Effect.zipRight(work, yieldToEventLoop), 10),
+        Effect.repeatN(Effect.yieldNow(), 50_000)
+      ]
       return Effect.forEach(busy, (before) =>
         Effect.gen(function* () {
           const at = yield* now

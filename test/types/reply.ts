@@ -52,7 +52,7 @@ export const needs = Effect.gen(function* () {
 
 export const whatCompiles = [
   Server.serve(Reply.text("a")),
-  Server.serve(Reply.routes({ "GET /a": Reply.text("a") }, { unanswered: "refuse" })),
+  Server.serve(Reply.routes({ "GET /a": Reply.text("a") }, { unmatched: "reject" })),
   Server.serve(Reply.withHeaders(Reply.unmatched(), { "X-A": "a" }))
 ]
 

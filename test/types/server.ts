@@ -11,7 +11,7 @@ import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Address } from "../../src/Address.js"
 import type { DescriptorBudget } from "../../src/DescriptorBudget.js"
-import type { RespondableError, KeyError, OSError, ValueError } from "../../src/Errors.js"
+import type { KeyError, OSError, RespondableError, ValueError } from "../../src/Errors.js"
 import type { Listener } from "../../src/Listener.js"
 import type { Request } from "../../src/Request.js"
 import type { RequestParser } from "../../src/RequestParser.js"
@@ -75,9 +75,9 @@ export const ofTheService = (server: Server.Server): void => {
   equals<typeof servedFailing, Effect.Effect<never, OSError | ValueError, Reports>>()
 
   const accepted = server.acceptRequest(scoped)
-  equals<typeof accepted, Effect.Effect<Fiber.RuntimeFiber<Server.ConnectionEnd>, OSError, Users>>()
+  equals<typeof accepted, Effect.Effect<Fiber.RuntimeFiber<Server.ConnectionSummary>, OSError, Users>>()
   const acceptedFailing = server.acceptRequest(failing, reporting)
-  equals<typeof acceptedFailing, Effect.Effect<Fiber.RuntimeFiber<Server.ConnectionEnd>, OSError, Reports>>()
+  equals<typeof acceptedFailing, Effect.Effect<Fiber.RuntimeFiber<Server.ConnectionSummary>, OSError, Reports>>()
 }
 
 export const ofTheModule = (): void => {
@@ -94,7 +94,7 @@ export const ofTheModule = (): void => {
   const servedReporting = Server.serve(failing, reporting)
   equals<typeof servedReporting, Effect.Effect<never, OSError | ValueError, Server.Server | Reports>>()
   const accepted = Server.acceptRequest(scoped)
-  equals<typeof accepted, Effect.Effect<Fiber.RuntimeFiber<Server.ConnectionEnd>, OSError, Server.Server | Users>>()
+  equals<typeof accepted, Effect.Effect<Fiber.RuntimeFiber<Server.ConnectionSummary>, OSError, Server.Server | Users>>()
 }
 
 export const whatOnFailureSees = (server: Server.Server): ReadonlyArray<unknown> => [
@@ -112,15 +112,15 @@ export const whatOnFailureSees = (server: Server.Server): ReadonlyArray<unknown>
   Effect.runFork(server.serve(plain))
 ]
 
-export const ends = (end: Server.ConnectionEnd): string => {
+export const ends = (end: Server.ConnectionSummary): string => {
   // Every reason has a branch: one that is added must be looked at by who matches on it.
   switch (end.reason) {
     case "ClosedByClient":
     case "ClosedByServer":
-    case "Malformed":
+    case "BadRequest":
     case "TimedOut":
-    case "Aborted":
-    case "Broken":
+    case "ClientAborted":
+    case "ResponseFailed":
     case "Upgraded":
     case "Interrupted":
       return end.reason

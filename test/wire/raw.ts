@@ -26,7 +26,7 @@ export interface Wire {
   readonly ending: Effect.Effect<"FIN" | "RST">
   /** Reads no more: the system's buffers fill, and the server's answers wait. */
   readonly stopReading: Effect.Effect<void>
-  readonly goOnReading: Effect.Effect<void>
+  readonly resumeReading: Effect.Effect<void>
   /** Sends FIN, and goes on reading. */
   readonly halfClose: Effect.Effect<void>
   /** Ends at once with RST. */
@@ -117,7 +117,7 @@ class RawWire implements Wire {
     this.socket.pause()
   })
 
-  readonly goOnReading = Effect.sync(() => {
+  readonly resumeReading = Effect.sync(() => {
     this.socket.resume()
   })
 

@@ -134,7 +134,7 @@ const application = (app: App) =>
 
 /** What the drop-in would choose by itself, where that differs from the native server. */
 const nativeOptions = (options: Server.Options = {}): Server.Options => ({
-  onClientEnd: "answer",
+  onClientEnd: "continue",
   unknownMethods: "reject",
   ...options,
   limits: { ...Limits.defaults, ...options.limits }

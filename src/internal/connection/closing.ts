@@ -3,8 +3,9 @@
  *
  * @internal
  */
-import type { ExchangeImpl } from "./exchange.js"
+
 import type { ConnectionBase } from "./connectionBase.js"
+import type { ExchangeImpl } from "./exchange.js"
 import type { LingeringConnection } from "./lingeringClose.js"
 
 export type { LingeringConnection }
@@ -14,7 +15,7 @@ const initialWindow = 8 * 1024
 
 export interface CloseRequest {
   /** The handler has failed behind the head of its answer, or has been cut off: at once, whatever is unsent. */
-  readonly mode: "Broken" | "Cut" | "Said"
+  readonly mode: "Failed" | "Immediate" | "Graceful"
   /** The last request, if there was one. */
   readonly exchange: ExchangeImpl | undefined
   /** The server closes. */
@@ -22,10 +23,13 @@ export interface CloseRequest {
 }
 
 /** Ends a connection; gives its farewell, if it lingers. */
-export const closeGracefully = (line: ConnectionBase, { exchange, mode: how, isShuttingDown: isHurried }: CloseRequest): LingeringConnection | undefined => {
-  const { connection, context: context, receiveBuffer: receiveBuffer } = line
-  if (how === "Broken" && exchange?.isUpgraded === true) connection.abort()
-  else if (how !== "Said") closeNow(line, exchange)
+export const closeGracefully = (
+  line: ConnectionBase,
+  { exchange, mode: how, isShuttingDown: isHurried }: CloseRequest
+): LingeringConnection | undefined => {
+  const { connection, context, receiveBuffer } = line
+  if (how === "Failed" && exchange?.isUpgraded === true) connection.abort()
+  else if (how !== "Graceful") closeNow(line, exchange)
   else if (canCloseWithoutReset(line, exchange) && connection.unsent() === 0) connection.close()
   else {
     receiveBuffer.discard()
@@ -50,7 +54,10 @@ export const closeNow = ({ connection }: ConnectionBase, exchange: ExchangeImpl 
  * server closes and all was read, or it has ended too, or it has said that it will send nothing more, and all that it
  * was sent fits into a first flight.
  */
-const canCloseWithoutReset = ({ receiveBuffer: receiveBuffer, isBetweenRequests: isBetween, isDrained: isSettled, writeBuffer: writeBuffer }: ConnectionBase, exchange: ExchangeImpl | undefined): boolean => {
+const canCloseWithoutReset = (
+  { receiveBuffer, isBetweenRequests: isBetween, isDrained: isSettled, writeBuffer }: ConnectionBase,
+  exchange: ExchangeImpl | undefined
+): boolean => {
   if (receiveBuffer.isEnded || isSettled) return true
   const isAnswered = exchange?.clientSentClose === true && !exchange.hasUnreadBody
   return isAnswered && receiveBuffer.isEmpty && isBetween && writeBuffer.totalBytes <= initialWindow

@@ -11,15 +11,15 @@ import type { Connection } from "../../Listener.js"
 import type { Parser } from "../../RequestParser.js"
 import type { Writer } from "../../ResponseWriter.js"
 import { costs, loopBudget } from "../host/eventLoopBudget.js"
-import { Signal } from "../runtime/effectInterop.js"
 import { recordMetrics } from "../metrics.js"
+import { Signal } from "../runtime/effectInterop.js"
 import { connectionContext } from "./asyncContext.js"
 import type { ConnectionContext } from "./context.js"
-import { ReceiveBuffer } from "./receiveBuffer.js"
-import { WriteBuffer } from "./writeBuffer.js"
 import { errorResponse } from "./errorResponse.js"
+import { ReceiveBuffer } from "./receiveBuffer.js"
 import { ConnectionTimeouts } from "./timeouts.js"
 import { TurnShare } from "./turnShare.js"
+import { WriteBuffer } from "./writeBuffer.js"
 
 /** Milliseconds after which what was sent has reached a client that is there, or never will: several round trips. */
 const settledAfter = 1000
@@ -28,7 +28,7 @@ const settledAfter = 1000
 const longHandler = 1
 
 export abstract class ConnectionBase extends TurnShare {
-  abstract readonly service: { readonly shutdown: Effect.Latch }
+  abstract readonly handler: { readonly shutdownLatch: Effect.Latch }
   readonly limits: Limits
   readonly writer: Writer
   readonly receiveBuffer: ReceiveBuffer
@@ -83,7 +83,7 @@ export abstract class ConnectionBase extends TurnShare {
 
   /** Completes when the server begins to close, or to end what serves this connection. */
   get awaitShutdown(): Effect.Effect<void> {
-    return this.service.shutdown.await
+    return this.handler.shutdownLatch.await
   }
 
   get parser(): Parser {

@@ -18,11 +18,11 @@ import { type Parser, RequestParser } from "../../RequestParser.js"
 import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import type { CloseReason } from "../closeReason.js"
-import { DeadlineTimer } from "./deadlineTimer.js"
-import { bodyMessages, AdmissionLog } from "../server/admissionLog.js"
-import { LingeringConnections } from "./lingeringClose.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
-import { type ShutdownTimeouts, ConnectionRegistry } from "../server/connectionRegistry.js"
+import { AdmissionLog, bodyMessages } from "../server/admissionLog.js"
+import { ConnectionRegistry, type ShutdownTimeouts } from "../server/connectionRegistry.js"
+import { DeadlineTimer } from "./deadlineTimer.js"
+import { LingeringConnections } from "./lingeringClose.js"
 
 /** How a connection ended, and how many requests it had brought. */
 export interface ConnectionSummary {
@@ -41,12 +41,12 @@ export interface ConnectionContext {
   /** Counts the bodies that are read whole. */
   readonly bodyBudget: Budget
   readonly bodyAdmissionLog: AdmissionLog
-  readonly onClientEnd: "answer" | "interrupt"
-  readonly connectMethod: "refuse" | "handle"
+  readonly onClientEnd: "continue" | "interrupt"
+  readonly connectMethod: "reject" | "handle"
   readonly unknownMethods: "reject" | "handle"
   readonly timeouts: Timeouts
   /** The value of `Keep-Alive` on connections that go on; none where they go on without end. */
-  readonly keepAlive: string | undefined
+  readonly keepAliveHint: string | undefined
   /** Ends what connections there are; what is logged of them is, as everything else, where the server was made. */
   readonly shutdown: (timeouts: ShutdownTimeouts) => Effect.Effect<void>
 }
@@ -64,7 +64,7 @@ export interface Timeouts {
 }
 
 /** `timeout` in whole seconds, rounded down, and `max` where connections end by their number of requests. */
-const keepAliveOf = ({ keepAliveTimeout, maxRequestsPerConnection }: Limits): string | undefined => {
+const keepAliveHintOf = ({ keepAliveTimeout, maxRequestsPerConnection }: Limits): string | undefined => {
   const seconds = Math.floor(Duration.toSeconds(keepAliveTimeout))
   if (seconds === Number.POSITIVE_INFINITY) return undefined
   return maxRequestsPerConnection === Number.POSITIVE_INFINITY
@@ -130,22 +130,22 @@ const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget>
 export const makeConnectionContext = (
   limits: Limits,
   budget: DescriptorBudget,
-  choices: Pick<ConnectionContext, "onConnect" | "onHalfClose" | "unknownMethods">
+  choices: Pick<ConnectionContext, "connectMethod" | "onClientEnd" | "unknownMethods">
 ): Effect.Effect<ConnectionContext, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
     const parser = yield* RequestParser
     const writer = yield* ResponseWriter
     const clock = yield* Effect.clock
     const runtime = yield* Effect.runtime<never>()
-    const bodies = yield* bodyBudgetOf(limits)
+    const bodyBudget = yield* bodyBudgetOf(limits)
     const registry = new ConnectionRegistry()
-    const deadlines = new DeadlineTimer(clock, runtime, registry)
+    const timer = new DeadlineTimer(clock, runtime, registry)
     const lingering = new LingeringConnections(limits)
     const endReclaiming = budget.unsafeOnShortage((missing) => lingering.reclaim(missing))
     yield* Scope.addFinalizer(
       yield* Effect.scope,
       Effect.sync(() => {
-        deadlines.stop()
+        timer.stop()
         endReclaiming()
       })
     )
@@ -153,15 +153,15 @@ export const makeConnectionContext = (
       limits,
       parsers: new ParserPool(() => parser.make(limits, choices)),
       makeWriter: writer.make,
-      roster: registry,
-      deadlines,
+      registry,
+      timer,
       lingering,
       ...choices,
-      bodies,
-      bodyLog: new AdmissionLog(bodies, clock, bodyMessages),
+      bodyBudget,
+      bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyMessages),
       timeouts: timeoutsOf(limits),
-      keepAlive: keepAliveOf(limits),
-      closeLast: (timeouts) =>
+      keepAliveHint: keepAliveHintOf(limits),
+      shutdown: (timeouts) =>
         Effect.suspend(() => {
           // Of a finalizer with the FiberRefs of now it costs more to restore them than all else: for nobody, nothing is.
           if (registry.isEmpty) return Effect.void

@@ -11,9 +11,9 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
 import { maxTimer } from "../host/hostTimers.js"
+import { type TimeSource, timeSourceOf } from "../host/timeSource.js"
 import { formatDate } from "../http1/date.js"
 import { interruptAsFork } from "../runtime/effectInterop.js"
-import { type TimeSource, timeSourceOf } from "../host/timeSource.js"
 
 /** Something that is due at a time, in milliseconds of the time source; `Infinity` when it is not. */
 export interface HasDeadline {

@@ -10,9 +10,9 @@ import { toString as statusText } from "../../HttpCode.js"
 import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { Writer } from "../../ResponseWriter.js"
+import { errorReasons } from "../errorReasons.js"
 import { wallNow } from "../host/hostTimers.js"
 import { formatDate } from "../http1/date.js"
-import { errorReasons } from "../errorReasons.js"
 
 export const plainTextHeaders = { "Content-Type": "text/plain; charset=utf-8" }
 

@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { ValueError } from "../../Errors.js"
@@ -10,13 +11,14 @@ import * as HttpHeaders from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import type { Responded } from "../../Response.js"
 import type { BodyFraming, Refused, WrittenHead } from "../../ResponseWriter.js"
-import type { Exchange, ResponseBodyWriter, Upgraded } from "../message/exchange.js"
-import { rawFieldsOf, toRawFields, fromRequest } from "../headers.js"
+import { fromRequest, rawFieldsOf, toRawFields } from "../headers.js"
 import { costs } from "../host/eventLoopBudget.js"
 import { isUint8Array } from "../host/realm.js"
+import type { Exchange, ResponseBodyWriter, Upgraded } from "../message/exchange.js"
 import { responded } from "../message/responded.js"
 import { recordMetrics } from "../metrics.js"
 import type { ConnectionBase } from "./connectionBase.js"
+import { shutdownTimeoutOf } from "./lingeringClose.js"
 import { RequestBody } from "./requestBody.js"
 import { type HandoverOwner, UpgradedConnection } from "./upgradedConnection.js"
 
@@ -42,7 +44,7 @@ const forbiddenConnectionField = (headers: HttpHeaders.Input | undefined): Value
   if (headers === undefined) return undefined
   const given = HttpHeaders.make(headers)
   const forbidden = ["Connection", "Upgrade"].find((name) => HttpHeaders.has(given, name))
-  return forbidden === undefined ? undefined : new ValueError({ reason: "HeaderForbidden", saw: forbidden })
+  return forbidden === undefined ? undefined : new ValueError({ reason: "HeaderForbidden", actual: forbidden })
 }
 
 /** What an open answer needs of its exchange. */
@@ -80,10 +82,10 @@ class ResponseBodyWriterImpl implements ResponseBodyWriter {
   }
 
   write(content: string | Uint8Array): ValueError | undefined {
-    if (this.isEnded) return new ValueError({ reason: "AlreadyAnswered", saw: "a write behind the end" })
+    if (this.isEnded) return new ValueError({ reason: "AlreadyResponded", actual: "a write behind the end" })
     const {
       framing,
-      line: { writeBuffer: writeBuffer, writer }
+      line: { writeBuffer, writer }
     } = this
     const length = byteLength(content)
     // An empty piece too: a stream may give them without end.
@@ -91,7 +93,7 @@ class ResponseBodyWriterImpl implements ResponseBodyWriter {
     const refusal = this.sendHead()
     if (refusal !== undefined || length === 0 || framing._tag === "None") return refusal
     if (framing._tag === "Length" && this.sent + length > framing.length) {
-      return new ValueError({ reason: "ContentTooLong", saw: `${this.sent + length} of ${framing.length} bytes` })
+      return new ValueError({ reason: "ContentTooLong", actual: `${this.sent + length} of ${framing.length} bytes` })
     }
     this.sent += length
     if (framing._tag === "Chunked") writeBuffer.pushText(writer.chunkHead(length))
@@ -101,13 +103,13 @@ class ResponseBodyWriterImpl implements ResponseBodyWriter {
   }
 
   end(trailers: HttpHeaders.Input | undefined): Responded | ValueError {
-    if (this.isEnded) return new ValueError({ reason: "AlreadyAnswered", saw: "a second end" })
+    if (this.isEnded) return new ValueError({ reason: "AlreadyResponded", actual: "a second end" })
     const {
       framing,
-      line: { writeBuffer: writeBuffer, writer }
+      line: { writeBuffer, writer }
     } = this
     if (framing._tag === "Length" && this.sent < framing.length) {
-      return new ValueError({ reason: "ContentTooShort", saw: `${this.sent} of ${framing.length} bytes` })
+      return new ValueError({ reason: "ContentTooShort", actual: `${this.sent} of ${framing.length} bytes` })
     }
     const refusal = this.sendHead()
     if (refusal !== undefined) return refusal
@@ -124,8 +126,8 @@ class ResponseBodyWriterImpl implements ResponseBodyWriter {
 }
 
 export class ExchangeImpl implements Exchange, HandoverOwner {
-  /** How far the answer is. Only "Unanswered" can still become an error's answer. */
-  state: "Unanswered" | "Open" | "Answered" = "Unanswered"
+  /** How far the answer is. Only "NotStarted" can still become an error's answer. */
+  state: "NotStarted" | "Streaming" | "Complete" = "NotStarted"
   /** Whether the connection goes on behind this answer, as its head has told the client. */
   keepAlive = true
   /** Whether the answer is `101`, and HTTP is over. */
@@ -161,7 +163,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
    */
   close(): boolean {
     this.isOver = true
-    this.state = "Answered"
+    this.state = "Complete"
     const { requestBody: madeBody } = this
     if (madeBody === undefined) return false
     this.isRead = madeBody.isDone
@@ -246,17 +248,17 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
 
   private start(code: number, headers: HttpHeaders.Input | undefined): ValueError | undefined {
     // An answer in pieces may be made from the body, which cannot be asked for behind its head: it is asked for now.
-    if (this.state === "Unanswered" && this.head.expectsContinue) this.body.sendContinue()
+    if (this.state === "NotStarted" && this.head.expectsContinue) this.body.sendContinue()
     const written = this.compose(code, headers, undefined)
     if (written._tag === "ValueError") return written
     this.send(written)
-    this.state = "Open"
+    this.state = "Streaming"
     return undefined
   }
 
   sendInformational(code: number, headers: HttpHeaders.Input | undefined): ValueError | undefined {
-    if (this.state !== "Unanswered") return new ValueError({ reason: "AlreadyAnswered", saw: String(code) })
-    if (code !== 102 && code !== 103) return new ValueError({ reason: "StatusCode", saw: String(code) })
+    if (this.state !== "NotStarted") return new ValueError({ reason: "AlreadyResponded", actual: String(code) })
+    if (code !== 102 && code !== 103) return new ValueError({ reason: "StatusCode", actual: String(code) })
     const refusal = forbiddenConnectionField(headers)
     if (refusal !== undefined) return refusal
     const interim = this.line.writer.interim(code, fieldsOf(headers))
@@ -269,7 +271,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     const given = HttpHeaders.make(headers ?? {})
     // A 101 names the protocol, and lists no other option of the connection (RFC 9110 §7.8).
     const chosen = HttpHeaders.values(given, "Upgrade")
-    if (chosen.length === 0) return new ValueError({ reason: "HeaderValue", saw: "Upgrade: missing" })
+    if (chosen.length === 0) return new ValueError({ reason: "HeaderValue", actual: "Upgrade: missing" })
     const fields = rawFieldsOf(HttpHeaders.remove(given, "Connection"))
     return this.switchProtocol(101, this.isOffered(chosen), ["Connection", "Upgrade", ...fields])
   }
@@ -290,17 +292,17 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
 
   /** Neither head has a framing: what follows it is not HTTP (RFC 9110 §7.8, §9.3.6). */
   private switchProtocol(status: 101 | 200, isAskedFor: boolean, fields: ReadonlyArray<string>): Upgraded | ValueError {
-    if (this.state !== "Unanswered") return new ValueError({ reason: "AlreadyAnswered", saw: String(status) })
+    if (this.state !== "NotStarted") return new ValueError({ reason: "AlreadyResponded", actual: String(status) })
     const { line } = this
     const head = line.writer.interim(status, fields)
     if (typeof head !== "string") return valueErrorOf(head)
     if (!isAskedFor)
       return new ValueError({
         reason: "NotOffered",
-        saw: HttpHeaders.getAll(fromRequest(this.head.fields), "Upgrade").join(", ")
+        actual: HttpHeaders.getAll(fromRequest(this.head.fields), "Upgrade").join(", ")
       })
     if (this.hasUnreadBody) return new ValueError({ reason: "NotUpgradable" })
-    this.state = "Open"
+    this.state = "Streaming"
     this.isUpgraded = true
     line.writeBuffer.pushText(head)
     const finish = (): Responded => {
@@ -309,7 +311,8 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
       return evidence
     }
     const upgrade = new UpgradedConnection(line, this)
-    return { duplex: upgrade.duplex, raw: upgrade, finish, lingerTimeout: line.limits.lingerTimeout }
+    const closeTimeout = shutdownTimeoutOf(Duration.toMillis(line.limits.lingerTimeout))
+    return { duplex: upgrade.duplex, raw: upgrade, finish, closeTimeout }
   }
 
   expectEnd(): void {
@@ -335,13 +338,13 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     headers: HttpHeaders.Input | undefined,
     length: number | undefined
   ): WrittenHead | ValueError {
-    if (this.state !== "Unanswered") return new ValueError({ reason: "AlreadyAnswered", saw: String(code) })
+    if (this.state !== "NotStarted") return new ValueError({ reason: "AlreadyResponded", actual: String(code) })
     if (!(code >= 200 && code <= 599) || !Number.isInteger(code))
-      return new ValueError({ reason: "StatusCode", saw: String(code) })
+      return new ValueError({ reason: "StatusCode", actual: String(code) })
     const { head, line } = this
     const isConnect = head.method === "CONNECT"
     // A successful answer to CONNECT is a tunnel, without content and without framing (RFC 9110 §9.3.6).
-    if (isConnect && code < 300) return new ValueError({ reason: "StatusCode", saw: `${code} to CONNECT` })
+    if (isConnect && code < 300) return new ValueError({ reason: "StatusCode", actual: `${code} to CONNECT` })
     const written = line.writer.head({
       status: code,
       fields: fieldsOf(headers),
@@ -349,7 +352,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
       method: head.method,
       minor: head.version.minor,
       keepAlive: head.keepAlive && !isConnect && line.mayKeepAlive() && this.canReuseAfter(length === undefined),
-      keepAlive: line.context.keepAlive,
+      keepAliveHint: line.context.keepAliveHint,
       date: line.date()
     })
     return written._tag === "Refused" ? valueErrorOf(written) : written
@@ -364,7 +367,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
 
   private complete(evidence: Responded): void {
     recordMetrics.responseCompleted(evidence.status)
-    this.state = "Answered"
+    this.state = "Complete"
     this.responded = evidence
   }
 }

@@ -16,13 +16,13 @@ import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
 import { RespondEffect } from "../message/respondEffect.js"
+import { recordMetrics } from "../metrics.js"
 import { AdapterEffect } from "../runtime/adapterEffect.js"
 import { clientAbortFiberId, interruptAsFork } from "../runtime/effectInterop.js"
-import { recordMetrics } from "../metrics.js"
-import type { ExchangeImpl } from "./exchange.js"
+import { LazyScope, type RequestRuntime } from "../runtime/requestRuntime.js"
 import type { RequestHandler } from "./context.js"
-import { respondableError, errorHeaders, errorBody, plainTextHeaders } from "./errorResponse.js"
-import { type RequestRuntime, LazyScope } from "../runtime/requestRuntime.js"
+import { errorBody, errorHeaders, plainTextHeaders, respondableError } from "./errorResponse.js"
+import type { ExchangeImpl } from "./exchange.js"
 
 /** A handler may only return the evidence that its own request was answered. */
 const notResponded = (): Cause.Cause<never> =>
@@ -127,13 +127,13 @@ export class HandlerFiber<E, R> {
     if (this.interruptReason !== undefined && Cause.isInterrupted(cause)) return this.onInterrupt(cause)
     const error = respondableError(cause)
     const status = error?.status ?? 500
-    const isAnswer = exchange.state === "Unanswered"
+    const isAnswer = exchange.state === "NotStarted"
     if (isAnswer) this.respondWithError(status, errorBody(status, error), errorHeaders(status))
     return isAnswer && status !== 500 ? this.closeScope(Exit.failCause(cause)) : this.reportAndClose(cause)
   }
 
   private onInterrupt(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> | undefined {
-    if (this.interruptReason === "ServerCloses" && this.exchange.state === "Unanswered") {
+    if (this.interruptReason === "ServerCloses" && this.exchange.state === "NotStarted") {
       // The client should try again elsewhere.
       this.respondWithError(503, errorBody(503, undefined), { ...plainTextHeaders, Connection: "close" })
     }

@@ -14,22 +14,22 @@ import { ValueError } from "../../Errors.js"
 import type { Connection, ConnectionEvents } from "../../Listener.js"
 import type { Malformed, RequestHead } from "../../RequestParser.js"
 import type { CloseReason } from "../closeReason.js"
-import { malformed } from "../http1/parseResult.js"
 import { costs } from "../host/eventLoopBudget.js"
+import { malformed } from "../http1/parseResult.js"
 import { RequestImpl } from "../message/request.js"
-import { Signal } from "../runtime/effectInterop.js"
 import { recordMetrics } from "../metrics.js"
-import { requestContext } from "./asyncContext.js"
-import { ExchangeImpl } from "./exchange.js"
-import { closeNow, type LingeringConnection, closeGracefully } from "./closing.js"
-import { HandlerFiber, runSynchronously } from "./handlerFiber.js"
-import type { ConnectionSummary, ConnectionContext, RequestHandler } from "./context.js"
-import { ConnectionBase } from "./connectionBase.js"
+import { Signal } from "../runtime/effectInterop.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import type { TrackedConnection } from "../server/connectionRegistry.js"
+import { requestContext } from "./asyncContext.js"
+import { closeGracefully, closeNow, type LingeringConnection } from "./closing.js"
+import { ConnectionBase } from "./connectionBase.js"
+import type { ConnectionContext, ConnectionSummary, RequestHandler } from "./context.js"
+import { ExchangeImpl } from "./exchange.js"
+import { HandlerFiber, runSynchronously } from "./handlerFiber.js"
 
 /** Whether it is the client who has left, or who is no longer waited for. */
-const isClientReason = (reason: CloseReason | undefined): boolean => reason === "Aborted" || reason === "TimedOut"
+const isClientReason = (reason: CloseReason | undefined): boolean => reason === "ClientAborted" || reason === "TimedOut"
 
 export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEvents, TrackedConnection {
   index = -1
@@ -83,7 +83,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     } catch (defect) {
       // A room of somebody else's has thrown: a parser, a writer, a transport.
       this.handler.runtime.forkUninterruptible(Effect.logError("a connection failed", Cause.die(defect)))
-      this.interrupt("Broken")
+      this.interrupt("ResponseFailed")
     }
     this.isRunning = false
     if (this.isBusy) this.keepContext()
@@ -99,7 +99,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     if (step === "NeedMore") {
       if (!this.feedParser()) return this.awaitInput()
     } else if (step._tag === "Head") {
-      if (step.method === "CONNECT" && this.context.connectMethod === "refuse") {
+      if (step.method === "CONNECT" && this.context.connectMethod === "reject") {
         // It asks for a tunnel, and nobody here digs one; what follows it is not HTTP (RFC 9110 §9.3.6).
         this.rejectMalformed(malformed("MethodUnknown", "CONNECT"))
       } else if (this.writeBuffer.isFull()) this.pendingHead = step
@@ -117,7 +117,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   /** Serves a request when the client has read the answers before it, which may take any time. */
   private servePending(head: RequestHead): "GoOn" | "Wait" {
     this.writeBuffer.flush()
-    if (this.isClosed) this.closeWith("Aborted")
+    if (this.isClosed) this.closeWith("ClientAborted")
     else if (this.writeBuffer.isFull()) {
       this.timeouts.startWrite()
       this.writeBuffer.uncork()
@@ -132,7 +132,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private handle(head: RequestHead): void {
     // A client that left before its request was read: a handler begun now would never be told of it.
     if (this.isClosed || (this.receiveBuffer.isEnded && this.context.onClientEnd === "interrupt")) {
-      this.closeWith("Aborted")
+      this.closeWith("ClientAborted")
       return
     }
     this.phase = "Handling"
@@ -164,7 +164,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   private onHandlerEnd(): void {
     this.handlerFiber = undefined
-    if (this.exchange.state !== "Answered" && isClientReason(this.closeReason)) recordMetrics.requestAborted()
+    if (this.exchange.state !== "Complete" && isClientReason(this.closeReason)) recordMetrics.requestAborted()
     this.startTurn()
     this.afterResponse()
     this.run()
@@ -175,7 +175,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     const { exchange } = this
     this.respondedAt = this.now
     if (this.closeReason !== undefined) this.closeWith(this.closeReason)
-    else if (exchange.state !== "Answered") this.closeWith("Broken")
+    else if (exchange.state !== "Complete") this.closeWith("ResponseFailed")
     else if (exchange.isUpgraded) this.closeWith("Upgraded")
     else if (!exchange.keepAlive) this.closeWith("ClosedByServer")
     else this.startReading(exchange.hasUnreadBody ? "Skipping" : "Reading")
@@ -200,7 +200,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   /** Nothing on this connection can be trusted any more: one answer, unless this request has had its own. */
   private rejectMalformed(step: Malformed): void {
     if (this.phase === "Reading") this.sayLast(new ValueError(step))
-    this.closeWith("Malformed")
+    this.closeWith("BadRequest")
   }
 
   private closeWith(reason: CloseReason): void {
@@ -218,8 +218,12 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.pendingHead = undefined
     this.timeouts.clearAll()
     this.writeBuffer.flush()
-    const how = this.closeReason === "Broken" ? "Broken" : this.mustCloseNow ? "Cut" : "Said"
-    this.lingering = closeGracefully(this, { mode: how, exchange: this.currentExchange, isShuttingDown: this.isDraining })
+    const how = this.closeReason === "ResponseFailed" ? "Failed" : this.mustCloseNow ? "Immediate" : "Graceful"
+    this.lingering = closeGracefully(this, {
+      mode: how,
+      exchange: this.currentExchange,
+      isShuttingDown: this.isDraining
+    })
     this.releaseIdle()
     this.unregisterIfClosed()
   }
@@ -241,7 +245,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** Nobody waits for it any more. */
   private unregister(): void {
-    const { timer: deadlines, registry: registry } = this.context
+    const { timer: deadlines, registry } = this.context
     registry.remove(this, this.closeReason ?? "Interrupted")
     if (registry.isEmpty) deadlines.stop()
     this.ended?.wake()
@@ -283,7 +287,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private onInputEnd(isIdle: boolean): void {
     if (this.phase === "Reading" && !isIdle && !this.isClosed)
       this.sayLast(new ValueError({ reason: "IncompleteRequest" }))
-    this.closeWith(isIdle ? "ClosedByClient" : "Aborted")
+    this.closeWith(isIdle ? "ClosedByClient" : "ClientAborted")
   }
 
   private onReadTimeout(isIdle: boolean): void {
@@ -299,11 +303,11 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     recordMetrics.bytesReceived(bytes.length)
     this.timeouts.clearRead()
     this.receiveBuffer.push(bytes)
-    this.resume()
+    this.onInput()
   }
 
   /** Something has happened: the handler that waits for it looks, or else the story goes on. */
-  private resume(): void {
+  private onInput(): void {
     if (this.phase === "Handling") this.wakeReader()
     else this.run()
   }
@@ -311,9 +315,9 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   onEnd(): void {
     this.receiveBuffer.isEnded = true
     const isServing = this.phase === "Handling" && !this.exchange.isUpgraded
-    if (isServing && this.context.onClientEnd === "interrupt") this.interrupt("Aborted")
+    if (isServing && this.context.onClientEnd === "interrupt") this.interrupt("ClientAborted")
     else if (isServing) this.onHalfClose()
-    this.resume()
+    this.onInput()
   }
 
   /**
@@ -336,9 +340,9 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.isClosed = true
     this.receiveBuffer.isEnded = true
     this.timeouts.clearWrite()
-    if (this.phase === "Handling" && !this.exchange.isEndExpected) this.interrupt("Aborted")
-    if (this.cancelDeferred()) this.closeWith("Aborted")
-    this.resume()
+    if (this.phase === "Handling" && !this.exchange.isEndExpected) this.interrupt("ClientAborted")
+    if (this.cancelDeferred()) this.closeWith("ClientAborted")
+    this.onInput()
     // Whoever was left behind by a handler that has ended learns it here.
     this.wakeReader()
     this.wakeWriter()
@@ -351,8 +355,8 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   onDeadline(now: number): void {
     if (this.timeouts.expireInactivity(now) && !this.exchange.isUpgraded)
-      this.interrupt(this.receiveBuffer.isEnded ? "Aborted" : "TimedOut")
-    if (this.timeouts.expireRead(now)) this.resume()
+      this.interrupt(this.receiveBuffer.isEnded ? "ClientAborted" : "TimedOut")
+    if (this.timeouts.expireRead(now)) this.onInput()
     if (this.timeouts.expireWrite(now)) {
       this.closeReason ??= "TimedOut"
       closeNow(this, this.currentExchange)
@@ -368,7 +372,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   drain(): void {
     this.isDraining = true
     this.lingering?.shorten()
-    this.resume()
+    this.onInput()
   }
 
   /** Ends the handler, and the connection with it. */

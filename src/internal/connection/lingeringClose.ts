@@ -23,6 +23,9 @@ const interval = 100
  */
 const shutdownLingerTimeout = 1000
 
+/** Milliseconds that a silent client is waited for when the server closes. */
+export const shutdownTimeoutOf = (lingerTimeout: number): number => Math.min(lingerTimeout, shutdownLingerTimeout)
+
 /** One connection that lingers: a link of a list in which the longest-lingering is first. */
 export class LingeringConnection {
   previous: LingeringConnection | undefined
@@ -78,8 +81,8 @@ export class LingeringConnections {
   }
 
   /** The timer finds out by itself that nobody is left: most farewells are over long before it looks. */
-  add(connection: Connection, isHurried: boolean): LingeringConnection {
-    const farewell = new LingeringConnection(connection, this, isHurried)
+  add(connection: Connection, isShuttingDown: boolean): LingeringConnection {
+    const farewell = new LingeringConnection(connection, this, isShuttingDown)
     farewell.previous = this.last
     if (this.last === undefined) this.first = farewell
     else this.last.next = farewell
@@ -120,7 +123,9 @@ export class LingeringConnections {
    */
   whileClosing(room: Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.first === undefined ? Effect.void : Effect.raceFirst(room, Effect.zipRight(yieldToEventLoop, yieldToEventLoop))
+      this.first === undefined
+        ? Effect.void
+        : Effect.raceFirst(room, Effect.zipRight(yieldToEventLoop, yieldToEventLoop))
     )
   }
 
@@ -151,8 +156,8 @@ export class LingeringConnections {
       if (silence >= this.writeTimeout) connection.abort()
       return
     }
-    const timeouts = farewell.isShuttingDown ? Math.min(this.lingerTimeout, shutdownLingerTimeout) : this.lingerTimeout
-    if (silence >= timeouts || now - farewell.sentAt >= this.totalTimeout) connection.destroy()
+    const timeout = farewell.isShuttingDown ? shutdownTimeoutOf(this.lingerTimeout) : this.lingerTimeout
+    if (silence >= timeout || now - farewell.sentAt >= this.totalTimeout) connection.destroy()
   }
 
   private stop(): void {

@@ -110,7 +110,9 @@ export class RequestBody implements BodyHolder {
    */
   get canBeDiscarded(): boolean {
     const { framing } = this.head
-    return this.canBeRead && (framing._tag !== "Length" || framing.length - this.read <= this.line.limits.maxDiscardedBody)
+    return (
+      this.canBeRead && (framing._tag !== "Length" || framing.length - this.read <= this.line.limits.maxDiscardedBody)
+    )
   }
 
   /** Whether the rest will come, and can be understood: all that is known while an answer is still being made from it. */
@@ -147,7 +149,7 @@ export class RequestBody implements BodyHolder {
 
   /** Of one reader, not of the body: what is left of it may still be skipped, or read by who takes more. */
   private tooLarge(): ValueError {
-    return new ValueError({ reason: "BodyTooLarge", saw: `${this.size} bytes` })
+    return new ValueError({ reason: "BodyTooLarge", actual: `${this.size} bytes` })
   }
 
   readPieces(): Effect.Effect<Stream.Stream<Uint8Array, ValueError>, ValueError> {
@@ -172,7 +174,8 @@ export class RequestBody implements BodyHolder {
   }
 
   private nextPieces(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ValueError>> {
-    if (!this.mayKeepMore()) return Effect.flatMap(Effect.mapError(this.awaitMemory, Option.some), () => this.nextPieces())
+    if (!this.mayKeepMore())
+      return Effect.flatMap(Effect.mapError(this.awaitMemory, Option.some), () => this.nextPieces())
     this.readAvailable()
     if (this.pieces.length > 0) {
       this.line.spend(costs.piece)
@@ -276,10 +279,10 @@ export class RequestBody implements BodyHolder {
   /** Takes in what has arrived, as far as the connection's share of the event loop goes. */
   private readAvailable(): void {
     if (this.isOver) {
-      this.failure ??= new ValueError({ reason: "BodyConsumed", saw: "the request is over" })
+      this.failure ??= new ValueError({ reason: "BodyConsumed", actual: "the request is over" })
       return
     }
-    const { receiveBuffer: receiveBuffer, parser } = this.line
+    const { receiveBuffer, parser } = this.line
     while (!this.isDone && this.failure === undefined && !this.line.hasUsedShare) {
       const step = parser.next()
       if (step === "NeedMore") {

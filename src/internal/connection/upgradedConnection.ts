@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Duplex } from "../../Response.js"
-import type { RawConnection } from "../message/exchange.js"
 import { costs, loopBudget, share } from "../host/eventLoopBudget.js"
+import type { RawConnection } from "../message/exchange.js"
 import type { ConnectionBase } from "./connectionBase.js"
 
 /**
@@ -25,8 +25,8 @@ const manyMessages = 8
 
 /** What is asked of whoever hands over: the wait for a client that is slow to read is an answer's. */
 export interface HandoverOwner {
-  readonly mustWait: () => boolean
-  readonly canWrite: Effect.Effect<void>
+  readonly isBackpressured: () => boolean
+  readonly awaitWritable: Effect.Effect<void>
   /** From now on the end of the connection is no surprise, and interrupts nobody. */
   readonly expectEnd: () => void
 }
@@ -53,7 +53,7 @@ export class UpgradedConnection implements RawConnection {
       write: (content) =>
         Effect.suspend(() => {
           this.push(content)
-          return giver.mustWait() ? giver.canWrite : Effect.void
+          return giver.isBackpressured() ? giver.awaitWritable : Effect.void
         })
     }
   }
@@ -69,7 +69,7 @@ export class UpgradedConnection implements RawConnection {
   })
 
   private pull(): Uint8Array | "Ended" | undefined {
-    const { receiveBuffer: receiveBuffer } = this.line
+    const { receiveBuffer } = this.line
     const bytes = this.trailingData ?? receiveBuffer.pull()
     this.trailingData = undefined
     return bytes ?? (receiveBuffer.isEnded ? "Ended" : undefined)

@@ -37,17 +37,36 @@ const define = (error: Error, name: "message" | "stack", descriptor: PropertyDes
   Object.defineProperty(error, name, { configurable: true, enumerable: false, ...descriptor })
 }
 
+/** What a class computes a property by: its own accessor, or that of a class above it. */
+const accessorOf = (error: Error, name: "message"): (() => unknown) | undefined => {
+  let prototype: unknown = Object.getPrototypeOf(error)
+  while (typeof prototype === "object" && prototype !== null) {
+    const descriptor = Object.getOwnPropertyDescriptor(prototype, name)
+    if (descriptor !== undefined) return descriptor.get
+    prototype = Object.getPrototypeOf(prototype)
+  }
+  return undefined
+}
+
 const escapeMessage = (error: Error, show: (text: string) => string): void => {
   const own = Object.getOwnPropertyDescriptor(error, "message")
   if (own === undefined) {
     // A message that is computed is computed for those alone that read it.
-    const computed = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(error), "message")?.get
+    const computed = accessorOf(error, "message")
     if (computed !== undefined) define(error, "message", { get: () => show(String(computed.call(error))) })
   } else if (own.configurable === true && typeof own.value === "string" && show(own.value) !== own.value) {
     const { message, stack = "" } = error
     define(error, "message", { value: show(message), writable: true })
     define(error, "stack", { value: escapeControlsInLines(stack.replace(message, show(message))), writable: true })
   }
+}
+
+/** A name, or a cause that is text, which is printed beside the message. */
+const escapeText = (error: Error, name: "name" | "cause", show: (text: string) => string): void => {
+  const own = Object.getOwnPropertyDescriptor(error, name)
+  if (own?.configurable !== true || typeof own.value !== "string") return
+  const shown = show(own.value)
+  if (shown !== own.value) Object.defineProperty(error, name, { ...own, value: shown })
 }
 
 /**
@@ -57,7 +76,11 @@ const escapeMessage = (error: Error, show: (text: string) => string): void => {
 export const escapeErrorControls = <E>(error: E, show: (text: string) => string = escapeControlsInLines): E => {
   let each: unknown = error
   for (let depth = 0; depth < 8 && isError(each); depth++) {
-    if (Object.isExtensible(each)) escapeMessage(each, show)
+    if (Object.isExtensible(each)) {
+      escapeMessage(each, show)
+      escapeText(each, "name", escapeControls)
+      escapeText(each, "cause", show)
+    }
     each = each.cause
   }
   return error

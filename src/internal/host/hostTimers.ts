@@ -34,8 +34,13 @@ export const clearImmediate: typeof timers.clearImmediate = original("clearImmed
 /** Milliseconds since this process began; never set back or forward, as the wall clock is. */
 export const monotonicNow: () => number = performance.now.bind(performance)
 
+const { timeOrigin } = performance
+
 /** The wall clock, by which `Date` goes where there is no `Clock`: as whatever sets it has set it. */
 export const wallNow = (): number => Date.now()
+
+/** The wall clock as it was set when this process began, whatever has been set since: for where a mocked one has no date. */
+export const processNow = (): number => timeOrigin + monotonicNow()
 
 /** The longest time that a timer of Node can wait, in milliseconds; a longer one fires at once. */
 export const maxTimer = 2 ** 31 - 1

@@ -3,12 +3,21 @@
  *
  * @internal
  */
+import { processNow } from "../host/hostTimers.js"
+
 let second = Number.NaN
 let text = ""
 
-/** The date of a time in milliseconds. */
+/** Milliseconds from the first day of the year 0 to the end of 9999: an IMF-fixdate has four digits for the year. */
+const earliest = Date.parse("0000-01-01T00:00:00Z")
+const latest = Date.parse("9999-12-31T23:59:59.999Z")
+
+/** Of a mocked clock any value can come, `undefined` from one that was reset. */
+const canBeDate = (now: number): boolean => now >= earliest && now <= latest
+
+/** The date of a time in milliseconds; the real time's where that has no date. */
 export const formatDate = (now: number): string => {
-  const nowSecond = Math.floor(now / 1000)
+  const nowSecond = Math.floor((canBeDate(now) ? now : processNow()) / 1000)
   if (nowSecond !== second) {
     second = nowSecond
     text = new Date(nowSecond * 1000).toUTCString()

@@ -7,9 +7,10 @@
  *
  * @internal
  */
-import { trimOws } from "./fieldList.js"
+
 import type { ErrorReason } from "../errorReasons.js"
-import { COLON, CR, scanWhile, HTAB, LF, SP, TOKEN, latin1Slice, VALUE } from "./characters.js"
+import { COLON, CR, HTAB, LF, latin1Slice, SP, scanWhile, TOKEN, VALUE } from "./characters.js"
+import { trimOws } from "./fieldList.js"
 import type { ParseBuffer } from "./parseBuffer.js"
 import { type Malformed, malformed, type ParseResult } from "./parseResult.js"
 

@@ -19,9 +19,9 @@ export interface Malformed {
 export type ParseResult = "NeedMore" | "Done" | Malformed
 
 /** @internal */
-export const malformed = (reason: ErrorReason, saw = ""): Malformed => ({
+export const malformed = (reason: ErrorReason, actual = ""): Malformed => ({
   _tag: "Malformed",
   reason,
   status: errorReasons[reason].status,
-  actual: saw
+  actual: actual
 })

@@ -10,14 +10,14 @@
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
 import type { Limits } from "../../Limits.js"
+import { isAuthority, parseTarget, type Target } from "./authority.js"
+import { cachedLatin1Slice, isToken, latin1Slice, nameEquals } from "./characters.js"
 import { listMembers, splitList } from "./fieldList.js"
-import { isAuthority, type Target, parseTarget } from "./authority.js"
-import { nameEquals, isToken, cachedLatin1Slice, latin1Slice } from "./characters.js"
+import { bodyFraming, type Framing, noBody } from "./framing.js"
 import { HeaderFieldParser, splitFields } from "./headerFields.js"
-import { type Framing, bodyFraming, noBody } from "./framing.js"
 import type { ParseBuffer } from "./parseBuffer.js"
-import { RequestLineParser, type UnknownMethods } from "./requestLine.js"
 import { type Malformed, malformed } from "./parseResult.js"
+import { RequestLineParser, type UnknownMethods } from "./requestLine.js"
 
 /** What a request's head says. @internal */
 export interface RequestHead {

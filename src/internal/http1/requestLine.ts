@@ -7,7 +7,7 @@
  * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
-import { CR, scanWhile, LF, SP, cachedLatin1Slice, TARGET, TOKEN, latin1Slice } from "./characters.js"
+import { CR, cachedLatin1Slice, LF, latin1Slice, SP, scanWhile, TARGET, TOKEN } from "./characters.js"
 import type { ParseBuffer } from "./parseBuffer.js"
 import { type Malformed, malformed, type ParseResult } from "./parseResult.js"
 
@@ -181,7 +181,9 @@ export class RequestLineParser {
   }
 
   private unfinished(input: ParseBuffer, limit: number): "NeedMore" | Malformed {
-    return input.position < limit ? "NeedMore" : malformed("TargetTooLong", latin1Slice(input.buf, input.base, input.position))
+    return input.position < limit
+      ? "NeedMore"
+      : malformed("TargetTooLong", latin1Slice(input.buf, input.base, input.position))
   }
 
   private refuse(input: ParseBuffer): Malformed {

@@ -8,9 +8,9 @@
  * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
-import { splitList, trimOws } from "./fieldList.js"
 import type { ErrorReason } from "../errorReasons.js"
 import { HTAB, isToken, SP } from "./characters.js"
+import { splitList, trimOws } from "./fieldList.js"
 
 /** How the bytes behind a head are delimited. @internal */
 export type BodyFraming =
@@ -40,7 +40,7 @@ export interface ResponseHeadInput {
   /** Whether the connection may go on after this answer. */
   readonly keepAlive: boolean
   /** The value of `Keep-Alive` where the connection goes on: how long it waits for a next request. None when left out. */
-  readonly keepAlive?: string | undefined
+  readonly keepAliveHint?: string | undefined
   /** `Date`, ready to be sent. */
   readonly date: string
 }
@@ -59,7 +59,11 @@ const chunked: BodyFraming = { _tag: "Chunked" }
 const untilClose: BodyFraming = { _tag: "UntilClose" }
 
 /** @internal */
-export const invalidResponse = (reason: ErrorReason, saw: string): InvalidResponse => ({ _tag: "Refused", reason, actual: saw })
+export const invalidResponse = (reason: ErrorReason, actual: string): InvalidResponse => ({
+  _tag: "Refused",
+  reason,
+  actual: actual
+})
 
 const isValue = (value: string): boolean => {
   for (let i = 0; i < value.length; i++) {
@@ -80,7 +84,8 @@ export const fieldLine = (name: string, value: string): string =>
 /** Whether a field may be written; a CR or LF in it would be a second response (RFC 9110 §5.5). @internal */
 export const invalidField = (name: string, value: string): InvalidResponse | undefined => {
   // Types forbid it, but what came through `any` should be named, and not written as something else.
-  if (typeof name !== "string" || typeof value !== "string") return invalidResponse("HeaderValue", `${name}: ${typeof value}`)
+  if (typeof name !== "string" || typeof value !== "string")
+    return invalidResponse("HeaderValue", `${name}: ${typeof value}`)
   if (!isToken(name)) return invalidResponse("HeaderName", name)
   return isValue(value) ? undefined : invalidResponse("HeaderValue", `${name}: ${value}`)
 }
@@ -253,7 +258,7 @@ interface CachedHead {
   readonly date: string
   readonly minor: number
   readonly close: boolean
-  readonly keepAlive: string | undefined
+  readonly keepAliveHint: string | undefined
   readonly fields: ParsedFields
   readonly text: string
 }
@@ -265,7 +270,7 @@ let lastHead: CachedHead | undefined
  * which is a sixth of a pipelined request.
  */
 const cachedHead = (
-  { date, keepAlive, minor, status }: ResponseHeadInput,
+  { date, keepAliveHint, minor, status }: ResponseHeadInput,
   declared: ParsedFields,
   close: boolean,
   phrase: (status: number) => string | undefined
@@ -276,17 +281,17 @@ const cachedHead = (
     last.fields === declared &&
     last.status === status &&
     last.close === close &&
-    last.keepAlive === keepAlive &&
+    last.keepAliveHint === keepAliveHint &&
     last.minor === minor &&
     last.date === date
   if (isSame) return last.text
   const text = flatten(
     statusLine(status, phrase) +
       (declared.date ? "" : `Date: ${date}\r\n`) +
-      connectionText(close, minor, keepAlive, declared) +
+      connectionText(close, minor, keepAliveHint, declared) +
       declared.text
   )
-  lastHead = { status, date, minor, close, keepAlive, fields: declared, text }
+  lastHead = { status, date, minor, close, keepAliveHint, fields: declared, text }
   return text
 }
 
@@ -332,5 +337,7 @@ export const writeInterim = (
 
 const forbiddenFraming = (name: string): InvalidResponse | undefined => {
   const lower = name.toLowerCase()
-  return lower === "content-length" || lower === "transfer-encoding" ? invalidResponse("HeaderForbidden", name) : undefined
+  return lower === "content-length" || lower === "transfer-encoding"
+    ? invalidResponse("HeaderForbidden", name)
+    : undefined
 }

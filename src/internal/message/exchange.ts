@@ -7,7 +7,6 @@
  *
  * @internal
  */
-import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { ValueError } from "../../Errors.js"
@@ -30,7 +29,7 @@ export interface ResponseBodyWriter {
 
 export interface Exchange {
   /** How far the answer is. */
-  readonly state: "Unanswered" | "Open" | "Answered"
+  readonly state: "NotStarted" | "Streaming" | "Complete"
   /** The client has left: what would be answered now is for nobody. */
   readonly isClientGone: boolean
   /** A whole answer. A refused one is no answer: there may be another. */
@@ -86,6 +85,6 @@ export interface Upgraded {
   readonly duplex: Duplex
   readonly raw: RawConnection
   readonly finish: () => Responded
-  /** How long a peer that is told of the end may take to end its side. */
-  readonly lingerTimeout: Duration.Duration
+  /** Milliseconds that a client may take to end its side when the server closes. */
+  readonly closeTimeout: number
 }

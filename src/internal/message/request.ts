@@ -13,8 +13,8 @@ import type { HttpHeaders } from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
 import type { Client, Request } from "../../Request.js"
-import { type Exchange, ExchangeKey } from "./exchange.js"
 import { type Fields, fromRequest, indexOf } from "../headers.js"
+import { type Exchange, ExchangeKey } from "./exchange.js"
 
 /** The parts of a request's head that a handler sees. */
 export interface VisibleHead {
@@ -46,7 +46,7 @@ const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
     try {
       return Effect.succeed(JSON.parse(text))
     } catch {
-      return new ValueError({ reason: "Json", saw: text })
+      return new ValueError({ reason: "Json", actual: text })
     }
   })
 

@@ -9,8 +9,8 @@ import * as Stream from "effect/Stream"
 import { isValueError, type ValueError } from "../../Errors.js"
 import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { Responded } from "../../Response.js"
-import { fromResult } from "./respondEffect.js"
 import type { Exchange, ResponseBodyWriter } from "./exchange.js"
+import { fromResult } from "./respondEffect.js"
 
 /** Writes what a stream gives at once in one turn, as long as nobody has to wait. */
 const writeChunk = (

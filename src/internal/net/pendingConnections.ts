@@ -6,8 +6,8 @@
 import * as Effect from "effect/Effect"
 import { isOSError, OSError } from "../../Errors.js"
 import { type Continuation, costs, loopBudget } from "../host/eventLoopBudget.js"
-import { Signal } from "../runtime/effectInterop.js"
 import { recordMetrics } from "../metrics.js"
+import { Signal } from "../runtime/effectInterop.js"
 
 /** What takers fail with when their listener is closed. One for all: to make one costs two stack traces. */
 export const listenerClosed = new OSError({

@@ -9,8 +9,8 @@ import { type Address, tcp } from "../../Address.js"
 import type { Connection, ConnectionEvents } from "../../Listener.js"
 import { setImmediate } from "../host/hostTimers.js"
 import { nextConnectionId } from "./connectionId.js"
-import { makeReader } from "./socketReader.js"
 import { reset } from "./reset.js"
+import { makeReader } from "./socketReader.js"
 
 /** An IPv4 address as a socket of both families tells it (RFC 4291 §2.5.5.2). */
 const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
@@ -60,7 +60,7 @@ function onClose(this: ObservedSocket): void {
 }
 
 export class TcpConnection implements Connection {
-  at = -1
+  index = -1
   readonly id = nextConnectionId()
   private events: ConnectionEvents | undefined
   private knownLocal: Option.Option<Address> = Option.none()

@@ -12,12 +12,12 @@ import { type Address, tcp } from "../../Address.js"
 import { assumedDescriptorsPerRequest, type Budget } from "../../DescriptorBudget.js"
 import { OSError, ValueError } from "../../Errors.js"
 import type { BoundListener, ListenOptions } from "../../Listener.js"
-import { SwapRemoveSet } from "../swapRemoveSet.js"
-import { recordMetrics } from "../metrics.js"
-import { isTransient } from "./transientAcceptErrors.js"
-import { PendingConnections, listenerClosed } from "./pendingConnections.js"
 import { serviceUnavailable } from "../connection/errorResponse.js"
+import { recordMetrics } from "../metrics.js"
+import { SwapRemoveSet } from "../swapRemoveSet.js"
+import { listenerClosed, PendingConnections } from "./pendingConnections.js"
 import { type ConnectionObserver, TcpConnection } from "./tcpConnection.js"
+import { isTransient } from "./transientAcceptErrors.js"
 
 /** What a socket buffers before it says that it is full: one read's worth, and all that a small answer needs. */
 const highWaterMark = 64 * 1024
@@ -40,12 +40,13 @@ const hasReusePort = (): boolean => {
 /** What can be known to be wrong before the system is asked. */
 const validate = (options: ListenOptions): Effect.Effect<void, OSError | ValueError> => {
   const { address, domain, port } = options
-  if (!Number.isInteger(port) || port < 0 || port > 65535) return new ValueError({ reason: "Port", saw: String(port) })
+  if (!Number.isInteger(port) || port < 0 || port > 65535)
+    return new ValueError({ reason: "Port", actual: String(port) })
   const version = isIP(address)
   if (version !== 0 && domain !== "Dual" && version !== (domain === "IPv4" ? 4 : 6))
-    return new ValueError({ reason: "Address", saw: address })
+    return new ValueError({ reason: "Address", actual: address })
   // Neither an address nor a name: no look-up could find it.
-  if (version === 0 && /^[0-9.]+$|[\s/:\0]/.test(address)) return new ValueError({ reason: "Address", saw: address })
+  if (version === 0 && /^[0-9.]+$|[\s/:\0]/.test(address)) return new ValueError({ reason: "Address", actual: address })
   if (!options.reuseAddr)
     return new OSError({
       code: "ENOTSUP",
@@ -123,7 +124,7 @@ class AcceptedSockets implements ConnectionObserver {
 
   constructor(
     private readonly budget: Budget,
-    private readonly onFull: "wait" | "refuse"
+    private readonly onFull: "queue" | "reject"
   ) {
     const roomForAnother = budget.max - assumedDescriptorsPerRequest - 2
     this.maxPending = Math.max(1, Math.min(Math.floor(budget.max * maxPendingShare), roomForAnother))
@@ -135,7 +136,7 @@ class AcceptedSockets implements ConnectionObserver {
       this.reject(socket)
       return
     }
-    const mayWait = this.onFull === "wait" || this.pending.hasTaker || this.budget.unsafeMakeRoom()
+    const mayWait = this.onFull === "queue" || this.pending.hasTaker || this.budget.unsafeMakeRoom()
     this.budget.unsafeTake()
     const connection = new TcpConnection(socket, this)
     this.unopened.add(connection)
@@ -206,8 +207,8 @@ export const listen = (
     return {
       address: addressOf(server),
       accept: sockets.pending.take,
-      admit: (isOpen, take) => sockets.pending.acceptWhile(isOpen, take),
-      waiting: Effect.sync(() => sockets.pending.size),
-      refused: Effect.sync(() => sockets.rejected)
+      acceptWhile: (isOpen, take) => sockets.pending.acceptWhile(isOpen, take),
+      pending: Effect.sync(() => sockets.pending.size),
+      rejected: Effect.sync(() => sockets.rejected)
     }
   })

@@ -153,7 +153,7 @@ export class AppRequest extends InterruptibleRequest {
 
   /** The head of an answer has left. */
   get isResponseStarted(): boolean {
-    return this.exchange.state !== "Unanswered"
+    return this.exchange.state !== "NotStarted"
   }
 
   /** Nothing more is to be written: it has been, or another protocol has the connection, or nobody is there. */

@@ -23,12 +23,12 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
-import { escapeCauseControls } from "../server/failureReport.js"
 import { isRequestScope } from "../runtime/requestRuntime.js"
-import { discard, discardReplaced } from "./responseBody.js"
+import { escapeCauseControls } from "../server/failureReport.js"
 import { AppRequest } from "./appRequest.js"
 import { failedResponseCause, logFailure } from "./failureLog.js"
 import { write } from "./response.js"
+import { discard, discardReplaced } from "./responseBody.js"
 import type { ServerRequest } from "./serverRequest.js"
 import { endSpan } from "./span.js"
 
@@ -40,7 +40,8 @@ const requestOf = (fiber: RunningFiber): HttpServerRequest.HttpServerRequest =>
 
 /** A middleware may run the application in a context of its own making, where there is no more than the request. */
 const appRequestOf = (fiber: RunningFiber): AppRequest =>
-  (fiber.currentContext.unsafeMap.get(AppRequest.Tag.key) as AppRequest | undefined) ?? (requestOf(fiber) as ServerRequest).call
+  (fiber.currentContext.unsafeMap.get(AppRequest.Tag.key) as AppRequest | undefined) ??
+  (requestOf(fiber) as ServerRequest).call
 
 /**
  * The scopes that `HttpApp.ejectDefaultScopeClose` leaves to whoever called it. The set is not exported; it is found by its
@@ -87,8 +88,7 @@ const respondToFailure = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> => {
   // What a middleware logs of it is no longer what a client has made it.
-  escapeCauseControls(cause)
-  return Effect.flatMap(HttpServerError.causeResponse(cause), ([response, left]) =>
+  return Effect.flatMap(HttpServerError.causeResponse(escapeCauseControls(cause)), ([response, left]) =>
     Effect.zipRight(respond(response), Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
   )
 }

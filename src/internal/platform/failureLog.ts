@@ -17,7 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import { markLogged } from "../runtime/adapterEffect.js"
-import { logAnnotations, escapeCauseControls } from "../server/failureReport.js"
+import { escapeCauseControls, logAnnotations } from "../server/failureReport.js"
 import type { AppRequest } from "./appRequest.js"
 
 const errorsOf = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> => [
@@ -64,8 +64,7 @@ export const logFailure = (call: AppRequest, cause: Cause.Cause<unknown>): Effec
   if (errorsOf(cause).every(isServerResponse)) return Effect.void
   return Effect.suspend(() => {
     const log = needsAttention(call, cause) && !wasLogged(call, cause) ? Effect.logError : Effect.logDebug
-    escapeCauseControls(cause)
-    return log("an application failed", withoutResponse(cause)).pipe(
+    return log("an application failed", escapeCauseControls(withoutResponse(cause))).pipe(
       Effect.annotateLogs(logAnnotations(call.native)),
       // The span of the request has ended, and takes no more events.
       Effect.mapInputContext(Context.omit(Tracer.ParentSpan))
@@ -76,7 +75,7 @@ export const logFailure = (call: AppRequest, cause: Cause.Cause<unknown>): Effec
 /** The cause of a response that broke off, for the connection to report: without the response, which was not sent whole. */
 export const failedResponseCause = (call: AppRequest, cause: Cause.Cause<unknown>): Cause.Cause<unknown> => {
   const left = withoutResponse(cause)
-  escapeCauseControls(left)
-  if (wasLogged(call, left)) markLogged(left)
-  return left
+  const shown = escapeCauseControls(left)
+  if (wasLogged(call, left)) markLogged(shown)
+  return shown
 }

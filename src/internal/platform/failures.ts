@@ -9,7 +9,7 @@ import * as Respondable from "@effect/platform/HttpServerRespondable"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Multipart from "@effect/platform/Multipart"
 import { isValueError, type ValueError } from "../../Errors.js"
-import { escapeErrorControls, escapeControls } from "../host/escapeControls.js"
+import { escapeControls, escapeErrorControls } from "../host/escapeControls.js"
 
 /** What has nothing to do with the content of a body. */
 const transportReasons: ReadonlySet<string> = new Set(["Timeout", "IncompleteRequest", "BodyBudget"])

@@ -51,6 +51,8 @@ export interface FileSource {
   readonly pull: Pull<Uint8Array>
   /** Nothing more of it is read. */
   readonly release: Effect.Effect<void>
+  /** Counts bytes that whatever reads it whole keeps. */
+  readonly keep: (bytes: number) => void
 }
 
 /** Consecutive bytes of a file. */
@@ -89,21 +91,24 @@ export class File extends FormPart implements Multipart.File {
     return Effect.suspend(() => {
       if (!this.begin()) return Effect.fail(this.readBefore)
       return Effect.ensuring(
-        Effect.map(this.read(Number.POSITIVE_INFINITY), ({ bytes }) => bytes),
+        Effect.map(this.read(Number.POSITIVE_INFINITY, this.source.keep), ({ bytes }) => bytes),
         this.source.release
       )
     })
   }
 
   /** The next bytes: so many at least, unless they are the last. */
-  read(least: number): Effect.Effect<Block, MultipartError> {
+  read(least: number, keep: FileSource["keep"] = () => {}): Effect.Effect<Block, MultipartError> {
     return Effect.suspend(() => {
       const bytes = new ByteBuffer()
       const next: Effect.Effect<Block, MultipartError> = Effect.matchEffect(this.source.pull, {
         onFailure: (end) =>
           Option.isSome(end) ? Effect.fail(end.value) : Effect.sync(() => ({ bytes: bytes.take(), isLast: true })),
         onSuccess: (pieces) => {
-          for (const piece of pieces) bytes.add(piece)
+          for (const piece of pieces) {
+            bytes.add(piece)
+            keep(piece.length)
+          }
           return bytes.length < least ? next : Effect.sync(() => ({ bytes: bytes.take(), isLast: false }))
         }
       })

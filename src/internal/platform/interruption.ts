@@ -101,7 +101,8 @@ export abstract class InterruptibleRequest extends AdapterEffect {
   }
 
   fiberSuspended(fiber: Running): void {
-    if (this.deferredInterrupt !== undefined && fiber === this.root && isInInterruptibleRoute(fiber)) this.interruptDeferred()
+    if (this.deferredInterrupt !== undefined && fiber === this.root && isInInterruptibleRoute(fiber))
+      this.interruptDeferred()
     if (this.waiting?.some(({ of }) => of === undefined || of === fiber)) this.interruptWaiting(fiber)
   }
 

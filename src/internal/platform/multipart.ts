@@ -15,7 +15,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Signal } from "../runtime/effectInterop.js"
 import { ByteBuffer } from "./byteBuffer.js"
-import { Field, File, formError, lostError, type Part, type Pull } from "./formPart.js"
+import { Field, File, type FileSource, formError, lostError, type Part, type Pull } from "./formPart.js"
 import { parseContentType } from "./mediaParameters.js"
 import { isBoundary, MultipartParser } from "./multipartParser.js"
 import { describePart, FormCharset, type FormConfig, isFileByDefault, type PartInfo } from "./partInfo.js"
@@ -64,6 +64,7 @@ interface FormOptions {
   /** Every part of `multipart/form-data` has a name. */
   readonly isFormData: boolean
   readonly pull: Pull<Uint8Array>
+  readonly keep: FileSource["keep"]
 }
 
 class Form {
@@ -224,7 +225,8 @@ class Form {
     } else if (isFile(info)) {
       const content = new FileContent(info)
       this.current = content
-      this.parts.push(new File(info, { pull: this.pullContent(content), release: this.release(content) }))
+      const { keep } = this.options
+      this.parts.push(new File(info, { pull: this.pullContent(content), release: this.release(content), keep }))
     } else this.current = new FieldContent(info)
   }
 
@@ -310,10 +312,14 @@ const withDefaults = (headers: Record<string, string>): Effect.Effect<FormConfig
     )
   )
 
-/** The parts of the form that a body is, by the limits that are found in the context. */
+/**
+ * The parts of the form that a body is, by the limits that are found in the context. What is read whole of files is counted
+ * by `keep`.
+ */
 export const partsOf = (
   bytes: Stream.Stream<Uint8Array, MultipartError>,
-  headers: Record<string, string>
+  headers: Record<string, string>,
+  keep: FileSource["keep"]
 ): Stream.Stream<Part, MultipartError> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
@@ -324,7 +330,7 @@ export const partsOf = (
       }
       const config = yield* withDefaults(headers)
       const pull = yield* Stream.toPull(bytes)
-      const form = new Form({ config, boundary, isFormData: type.value === "multipart/form-data", pull })
+      const form = new Form({ config, boundary, isFormData: type.value === "multipart/form-data", pull, keep })
       yield* Effect.addFinalizer(() => form.close)
       return Stream.repeatEffectChunkOption(form.pullParts)
     })

@@ -129,7 +129,7 @@ const shown = (value: unknown): string => {
   )
 }
 
-const refusal = (saw: string): ServeError => new ServeError({ cause: new ValueError({ reason: "Setting", saw }) })
+const refusal = (actual: string): ServeError => new ServeError({ cause: new ValueError({ reason: "Setting", actual }) })
 
 const isHalfOpen = ({ name, value }: Setting): boolean => name === "httpAllowHalfOpen" && value === true
 
@@ -165,8 +165,8 @@ const made = (evaluate: LazyArg<unknown>): Effect.Effect<NodeSettings, ServeErro
 /** Options that settings of a server of `node:http` have a counterpart among. */
 interface Options {
   readonly limits?: Limits.Options | undefined
-  readonly onHalfClose?: "answer" | "interrupt" | undefined
-  readonly onFull?: "wait" | "refuse" | undefined
+  readonly onClientEnd?: "continue" | "interrupt" | undefined
+  readonly onFull?: "queue" | "reject" | undefined
 }
 
 /** What is asked for that no option says. */
@@ -179,9 +179,9 @@ const numberOf = (limit: number | Duration.Duration): number =>
   Duration.isDuration(limit) ? Duration.toMillis(limit) : limit
 
 /** The first option that is less strict than the server of `node:http`, if there is one. */
-const conflictOf = ({ limits = {}, onFull, onHalfClose }: Options, settings: NodeSettings): string | undefined => {
-  if (settings.isHalfOpen && onHalfClose === "interrupt") return "httpAllowHalfOpen: true, and onHalfClose: interrupt"
-  if (settings.maxConnections !== undefined && onFull === "wait")
+const conflictOf = ({ limits = {}, onClientEnd, onFull }: Options, settings: NodeSettings): string | undefined => {
+  if (settings.isHalfOpen && onClientEnd === "interrupt") return "httpAllowHalfOpen: true, and onClientEnd: interrupt"
+  if (settings.maxConnections !== undefined && onFull === "queue")
     return `maxConnections: ${settings.maxConnections}, and onFull: wait`
   // What is no limit, or no bound, is refused when the server listens.
   if (Limits.senseless(limits) !== undefined) return undefined
@@ -207,8 +207,8 @@ export const withNodeSettings = <O extends Options>(
     return Effect.succeed({
       ...options,
       limits: { ...settings.limits, ...options.limits },
-      ...(isHalfOpen ? { onHalfClose: "answer" } : {}),
-      ...(maxConnections === undefined ? {} : { onFull: "refuse" }),
+      ...(isHalfOpen ? { onClientEnd: "continue" } : {}),
+      ...(maxConnections === undefined ? {} : { onFull: "reject" }),
       maxConnections,
       maxHeaderSize
     })

@@ -14,8 +14,8 @@ import * as Stream from "effect/Stream"
 import type { HttpHeaders } from "../../HttpHeaders.js"
 import { make as makeHeaders } from "../headers.js"
 import { streamResponse } from "../message/streamResponse.js"
-import { type Content, discard, formContent, rawContent, streamContent, upTo } from "./responseBody.js"
 import type { AppRequest } from "./appRequest.js"
+import { type Content, discard, formContent, rawContent, streamContent, upTo } from "./responseBody.js"
 
 /** About this connection alone, which the writer knows: a response that was fetched elsewhere brings its own. */
 const isOfConnection = (name: string): boolean => name === "transfer-encoding" || name === "keep-alive"
@@ -119,6 +119,7 @@ const writeStream = (
   })
   return Effect.matchCauseEffect(Effect.interruptible(Effect.orDie(streamed)), {
     onSuccess: (evidence) => call.completeWith(evidence) ?? Effect.void,
-    onFailure: (cause) => Effect.failCause(call.isResponseStarted ? Cause.sequential(cause, Cause.die(response)) : cause)
+    onFailure: (cause) =>
+      Effect.failCause(call.isResponseStarted ? Cause.sequential(cause, Cause.die(response)) : cause)
   })
 }

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { isArrayBuffer, isUint8Array } from "../host/realm.js"
-import { Signal, interruptAsFork } from "../runtime/effectInterop.js"
+import { interruptAsFork, Signal } from "../runtime/effectInterop.js"
 
 /** Content, once it is known how it is sent. */
 export type Content =

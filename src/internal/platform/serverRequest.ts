@@ -23,8 +23,8 @@ import { escapeControlsIn } from "../host/escapeControls.js"
 import type { AppRequest, PersistedEffect } from "./appRequest.js"
 import { bodyError, decodeError, multipartError } from "./failures.js"
 import type { Part } from "./formPart.js"
-import { partsOf } from "./multipart.js"
 import { headersOf } from "./headers.js"
+import { partsOf } from "./multipart.js"
 
 type RequestError = HttpServerError.RequestError
 
@@ -130,9 +130,10 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
 
   get multipartStream(): Stream.Stream<Part, Multipart.MultipartError> {
     const bytes = Stream.mapError(this.call.stream, multipartError)
-    // A field is held by whatever has asked for it; a file is not, which goes on as it comes.
-    return Stream.tap(partsOf(bytes, this.headers), (part) =>
-      Effect.sync(() => part._tag === "Field" && this.call.exchange.keep(Buffer.byteLength(part.value)))
+    const keep = (length: number) => this.call.exchange.keep(length)
+    // A field is held by whatever has asked for it, as a file is that is read whole; any other goes on as it comes.
+    return Stream.tap(partsOf(bytes, this.headers, keep), (part) =>
+      Effect.sync(() => part._tag === "Field" && keep(Buffer.byteLength(part.value)))
     )
   }
 

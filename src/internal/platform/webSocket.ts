@@ -10,17 +10,16 @@ import { Duplex } from "node:stream"
 import type { RequestError } from "@effect/platform/HttpServerError"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Socket from "@effect/platform/Socket"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
 import { isValueError, ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
-import type { RawConnection, Upgraded } from "../message/exchange.js"
 import { make as makeHeaders } from "../headers.js"
-import { interruptAsFork } from "../runtime/effectInterop.js"
+import { escapeControls, escapeErrorControls } from "../host/escapeControls.js"
 import { hostSleep } from "../host/timeSource.js"
-import { escapeErrorControls, escapeControls } from "../host/escapeControls.js"
+import type { RawConnection, Upgraded } from "../message/exchange.js"
+import { interruptAsFork } from "../runtime/effectInterop.js"
 import type { AppRequest } from "./appRequest.js"
 import { handshakeError } from "./failures.js"
 import { handshakeFields, refusalOf } from "./handshake.js"
@@ -107,7 +106,7 @@ class Handshake extends Duplex {
       const headers = makeHeaders(without(fields, isOfMessage), "application")
       const evidence = exchange.respond(status, text.slice(end + endOfHead.length), headers)
       if (!isValueError(evidence)) this.call.evidence = evidence
-      this.settle(new ValueError({ reason: "NotOffered", saw: `a handshake that was answered ${status}` }))
+      this.settle(new ValueError({ reason: "NotOffered", actual: `a handshake that was answered ${status}` }))
       return undefined
     }
     const upgraded = exchange.upgrade(makeHeaders(fields, "application"))
@@ -135,7 +134,8 @@ const countMessages = (webSocket: WebSocket, { raw: line }: Upgraded): void => {
 }
 
 /** The reason that a client closes for is a part of an error's message. */
-const visibleReason = <E>(error: E): E => (Socket.isSocketError(error) ? escapeErrorControls(error, escapeControls) : error)
+const visibleReason = <E>(error: E): E =>
+  Socket.isSocketError(error) ? escapeErrorControls(error, escapeControls) : error
 
 const withVisibleReasons = (socket: Socket.Socket): Socket.Socket =>
   Socket.Socket.of({
@@ -205,10 +205,14 @@ const goingAway = 1001
  * Closes a WebSocket when its server begins to close, and cuts it off when its client does not answer the close frame. In real
  * time, as everything that waits for a connection to end.
  */
-const closedAtShutdown = ({ exchange }: AppRequest, webSocket: WebSocket, { lingerTimeout }: Upgraded): Effect.Effect<void> =>
+const closedAtShutdown = (
+  { exchange }: AppRequest,
+  webSocket: WebSocket,
+  { closeTimeout }: Upgraded
+): Effect.Effect<void> =>
   exchange.awaitShutdown.pipe(
     Effect.zipRight(Effect.sync(() => webSocket.close(goingAway))),
-    Effect.zipRight(hostSleep(Duration.toMillis(lingerTimeout))),
+    Effect.zipRight(hostSleep(closeTimeout)),
     Effect.zipRight(Effect.sync(() => webSocket.terminate()))
   )
 

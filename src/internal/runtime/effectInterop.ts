@@ -102,8 +102,9 @@ export const yieldToEventLoop: Effect.Effect<void> = Effect.async<void>((resume)
  * global name instead of by an import: applications of `@effect/platform` tell a client that left from a server that stops
  * by this very object.
  */
-export const clientAbortFiberId: FiberId.FiberId = globalValue("@effect/platform/HttpServerError/clientAbortFiberId", () =>
-  FiberId.runtime(-499, 0)
+export const clientAbortFiberId: FiberId.FiberId = globalValue(
+  "@effect/platform/HttpServerError/clientAbortFiberId",
+  () => FiberId.runtime(-499, 0)
 )
 
 /** Asks a fiber to end, from outside of any fiber, and does not wait for it. */

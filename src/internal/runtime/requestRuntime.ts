@@ -30,9 +30,9 @@ import { toAuthority } from "../../Address.js"
 import type { ValueError } from "../../Errors.js"
 import type { Client } from "../../Request.js"
 import type { Responded } from "../../Response.js"
+import { type TimeSource, timeSourceOf } from "../host/timeSource.js"
 import { type AdapterEffect, hostedRefs } from "./adapterEffect.js"
 import { microtaskScheduler } from "./microtaskScheduler.js"
-import { type TimeSource, timeSourceOf } from "../host/timeSource.js"
 
 const RequestScopeKey: unique symbol = Symbol.for("effect-asynchttpserver/RequestScope")
 

@@ -11,10 +11,10 @@ import * as Stream from "effect/Stream"
 import type { Budget } from "../../DescriptorBudget.js"
 import type { OSError } from "../../Errors.js"
 import type { BoundListener, Connection } from "../../Listener.js"
+import type { LingeringConnections } from "../connection/lingeringClose.js"
 import type { TimeSource } from "../host/timeSource.js"
 import { isTransient } from "../net/transientAcceptErrors.js"
 import type { AdmissionLog } from "./admissionLog.js"
-import type { LingeringConnections } from "../connection/lingeringClose.js"
 import type { ConnectionRegistry } from "./connectionRegistry.js"
 
 /** Milliseconds of the pause after an error that passes: twice as long each time. */
@@ -39,7 +39,7 @@ export const acceptLoop = ({
   budget,
   admissionLog: gateLog,
   lingering,
-  registry: registry,
+  registry,
   fork: serve,
   time
 }: AcceptLoop): Effect.Effect<never, OSError> => {

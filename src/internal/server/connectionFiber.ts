@@ -4,8 +4,8 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type { HttpConnection } from "../connection/httpConnection.js"
 import type { ConnectionSummary } from "../connection/context.js"
+import type { HttpConnection } from "../connection/httpConnection.js"
 
 /** Lasts as long as a connection, and says how it ended; interrupted, it ends the connection first. */
 export const watching = <E, R>(connection: HttpConnection<E, R>): Effect.Effect<ConnectionSummary> =>

@@ -5,11 +5,11 @@
  */
 import * as Effect from "effect/Effect"
 import type { CloseReason } from "../closeReason.js"
-import { clearTimeout, maxTimer, monotonicNow, setTimeout } from "../host/hostTimers.js"
-import { type Indexed, SwapRemoveSet } from "../swapRemoveSet.js"
-import { yieldToEventLoop, Signal } from "../runtime/effectInterop.js"
-import { recordMetrics } from "../metrics.js"
 import type { HasDeadline } from "../connection/deadlineTimer.js"
+import { clearTimeout, maxTimer, monotonicNow, setTimeout } from "../host/hostTimers.js"
+import { recordMetrics } from "../metrics.js"
+import { Signal, yieldToEventLoop } from "../runtime/effectInterop.js"
+import { type Indexed, SwapRemoveSet } from "../swapRemoveSet.js"
 
 /** A connection, as far as ending it goes. */
 export interface TrackedConnection extends Indexed, HasDeadline {
@@ -91,7 +91,7 @@ export class ConnectionRegistry {
       // Who ends when he is interrupted has the turn that it takes, however short the patience.
       return Effect.as(Effect.zipRight(yieldToEventLoop, this.within(interrupt, isGone)), serving)
     })
-    const abandoned = Effect.suspend(() => {
+    const timedOut = Effect.suspend(() => {
       const left = those()
       // Of the others nothing is left but the system's word that they have closed.
       const count = countBusy(left)
@@ -115,7 +115,7 @@ export class ConnectionRegistry {
         idle: there.length - busy.length,
         drained: busy.length - cut,
         interrupted: cut,
-        abandoned: yield* abandoned
+        timedOut: yield* timedOut
       }
     })
     return Effect.suspend(() => (isGone() ? Effect.succeed(noConnections) : ended))

@@ -12,9 +12,9 @@ import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
-import { isLogged } from "../runtime/adapterEffect.js"
-import { escapeErrorControls } from "../host/escapeControls.js"
 import type { RequestHandler } from "../connection/context.js"
+import { escapeControlsInLines, escapeErrorControls } from "../host/escapeControls.js"
+import { isLogged } from "../runtime/adapterEffect.js"
 import { RequestRuntime } from "../runtime/requestRuntime.js"
 
 export const logAnnotations = (request: Request): Record<string, unknown> => ({
@@ -23,24 +23,42 @@ export const logAnnotations = (request: Request): Record<string, unknown> => ({
   client: request.client.id
 })
 
-/** Changes the errors of a cause so that they can be logged, whatever they quote of a request. */
-export const escapeCauseControls = (cause: Cause.Cause<unknown>): void => {
-  for (const error of [...Cause.failures(cause), ...Cause.defects(cause)]) escapeErrorControls(error)
+const escapeFailureControls = <E>(failure: E): E =>
+  // Text stays text, and one of a literal type has nothing to be shown.
+  typeof failure === "string" ? (escapeControlsInLines(failure) as E & string) : escapeErrorControls(failure)
+
+/**
+ * A cause that can be logged, whatever its failures quote of a request: errors are changed, and text is replaced. It is the
+ * same one unless text had to be.
+ */
+export const escapeCauseControls = <E>(cause: Cause.Cause<E>): Cause.Cause<E> => {
+  const failures: ReadonlyArray<unknown> = [...Cause.failures(cause), ...Cause.defects(cause)]
+  if (failures.filter((failure) => escapeFailureControls(failure) !== failure).length === 0) return cause
+  return Cause.match(cause, {
+    onEmpty: Cause.empty as Cause.Cause<E>,
+    onFail: (error) => Cause.fail(escapeFailureControls(error)),
+    onDie: (defect) => Cause.die(escapeFailureControls(defect)),
+    onInterrupt: (fiber) => Cause.interrupt(fiber),
+    onSequential: (left, right) => Cause.sequential(left, right),
+    onParallel: (left, right) => Cause.parallel(left, right)
+  })
 }
 
 /** The default report: an error in the log, with the request it is about. */
 const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> => {
-  escapeCauseControls(cause)
   const log = isLogged(cause) ? Effect.logDebug : Effect.logError
-  return Effect.annotateLogs(log("a handler failed", cause), logAnnotations(request))
+  return Effect.annotateLogs(log("a handler failed", escapeCauseControls(cause)), logAnnotations(request))
 }
 
 /** A client that left is nobody's failure: it is counted, and told to whoever looks for it. */
 const logAbort = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
-  Effect.annotateLogs(Effect.logDebug("a client left before it was answered", cause), logAnnotations(request))
+  Effect.annotateLogs(
+    Effect.logDebug("a client left before it was answered", escapeCauseControls(cause)),
+    logAnnotations(request)
+  )
 
 /** Whether lines of that level are written by anybody: to make one that is not costs a fiber. */
-const hasResponse = ({ fiberRefs }: Runtime.Runtime<never>, level: LogLevel.LogLevel): boolean =>
+const isLevelLogged = ({ fiberRefs }: Runtime.Runtime<never>, level: LogLevel.LogLevel): boolean =>
   LogLevel.lessThanEqual(FiberRefs.getOrDefault(fiberRefs, FiberRef.currentMinimumLogLevel), level)
 
 export const makeRequestHandler = <E, R, R2>(
@@ -58,8 +76,8 @@ export const makeRequestHandler = <E, R, R2>(
       Effect.catchAllCause(
         // What it races or times out can be interrupted, and itself by a server that closes; finalizers cannot.
         Effect.interruptible(Effect.suspend(() => report(cause, request))),
-        (failure) => Effect.logError("reporting a failure failed", failure)
+        (failure) => Effect.logError("reporting a failure failed", escapeCauseControls(failure))
       ),
-    reportAbort: hasResponse(runtime, LogLevel.Debug) ? logAbort : undefined
+    reportAbort: isLevelLogged(runtime, LogLevel.Debug) ? logAbort : undefined
   }
 }

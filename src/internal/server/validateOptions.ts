@@ -33,9 +33,9 @@ export const validators = {
   backlog: isBacklog,
   drainTimeout: isTimeout,
   interruptTimeout: isTimeout,
-  onFull: isOneOf("wait", "refuse"),
-  onHalfClose: isOneOf("answer", "interrupt"),
-  onConnect: isOneOf("refuse", "handle"),
+  onFull: isOneOf("queue", "reject"),
+  onClientEnd: isOneOf("continue", "interrupt"),
+  connectMethod: isOneOf("reject", "handle"),
   unknownMethods: isOneOf("reject", "handle")
 } as const satisfies Record<string, Validator>
 

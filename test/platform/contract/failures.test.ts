@@ -351,7 +351,7 @@ describe("a client that leaves", () => {
 
   it.scopedLive("by FIN still gets its answer where onHalfClose says so", () =>
     Effect.gen(function* () {
-      const { go, story, wire } = yield* waiting({ onClientEnd: "answer" })
+      const { go, story, wire } = yield* waiting({ onClientEnd: "continue" })
       yield* wire.halfClose
       yield* go
       expect((yield* wire.readAnswer()).text).toBe("answered")

@@ -141,7 +141,7 @@ describe("stream", () => {
     Effect.gen(function* () {
       const port = yield* reading(
         (request) => Effect.catchAll(collected(request), ({ _tag, reason }) => Effect.succeed([_tag, reason])),
-        { onClientEnd: "answer" }
+        { onClientEnd: "continue" }
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", ["Content-Length: 6"], "one"))

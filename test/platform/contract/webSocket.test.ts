@@ -202,7 +202,7 @@ describe("a WebSocket", () => {
       const wire = yield* connect(yield* serving(app))
       yield* wire.stopReading
       yield* wire.send(handshake())
-      yield* wire.goOnReading
+      yield* wire.resumeReading
       yield* wire.readUntil((seen) => seen.length >= 64 * (64 * 1024 + 10))
       yield* wire.send(closeFrame(1000))
       yield* wire.ending

@@ -25,7 +25,7 @@ const settling = 300
 
 /** Every client has seen its end. */
 const allEnd = async (trial: Trial, clients: ReadonlyArray<Client>, how: string): Promise<void> => {
-  for (const client of clients) client.goOnReading()
+  for (const client of clients) client.resumeReading()
   const isOpen = ({ ending }: Client): boolean => ending === undefined
   const open = await eventually(
     async () => clients.filter(isOpen).length,

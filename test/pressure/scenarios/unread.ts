@@ -44,7 +44,7 @@ const warmUp = async (port: number): Promise<void> => {
 }
 
 const readAll = async (trial: Trial, clients: ReadonlyArray<Client>, expected: number, how: string): Promise<void> => {
-  for (const client of clients) client.goOnReading()
+  for (const client of clients) client.resumeReading()
   await Promise.all(clients.map((client) => client.bytes(expected, 120_000)))
   await setTimeout(200)
   const missing = clients.reduce((sum, { read }) => sum + Math.abs(expected - read), 0)

@@ -162,7 +162,7 @@ describe("response splitting", () => {
           (request): Effect.Effect<Responded, ValueError | KeyError> =>
             request.path === "/key"
               ? Effect.fail(new KeyError({ name: text, status: 400 }))
-              : Effect.fail(new ValueError({ reason: "Json", saw: text }))
+              : Effect.fail(new ValueError({ reason: "Json", actual: text }))
         )
         const wire = yield* connect(port)
         yield* wire.send(requestText("GET /key") + requestText("GET /value", ["Connection: close"]))

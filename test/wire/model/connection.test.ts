@@ -145,7 +145,7 @@ const run = (choices: Choices, positions: ReadonlyArray<number>) => {
     connection.endsToo = false
     const fiber = yield* Effect.orDie(Fiber.join(accepting))
 
-    const story: Array<string> = [choices.onHalfClose, choices.onConnect]
+    const story: Array<string> = [choices.onClientEnd, choices.connectMethod]
     const compare = Effect.zipRight(
       settled,
       Effect.sync(() => {
@@ -266,8 +266,8 @@ const commandAt = (model: Model, position: number): Command => {
 }
 
 const choices: FastCheck.Arbitrary<Choices> = FastCheck.record({
-  onHalfClose: FastCheck.constantFrom("answer" as const, "interrupt" as const),
-  onConnect: FastCheck.constantFrom("handle" as const, "handle" as const, "refuse" as const)
+  onClientEnd: FastCheck.constantFrom("continue" as const, "interrupt" as const),
+  connectMethod: FastCheck.constantFrom("handle" as const, "handle" as const, "reject" as const)
 })
 
 describe("one connection, and its model", () => {

@@ -3,7 +3,7 @@
  * what a client sends goes in as whole pieces, and after each command it says what must have been seen by then.
  */
 import { type ErrorReason, errorReasons } from "../../../src/internal/errorReasons.js"
-import type { EndReason } from "../../../src/Server.js"
+import type { CloseReason } from "../../../src/Server.js"
 import type { Ending } from "../../server/memoryConnection.js"
 import { type Asked, askedBy, Client, type Item, type Kind, type Sends } from "./client.js"
 
@@ -19,11 +19,11 @@ export type Command =
 
 /** What a server can be made to do otherwise. */
 export interface Choices {
-  readonly onHalfClose: "answer" | "interrupt"
-  readonly onConnect: "refuse" | "handle"
+  readonly onClientEnd: "continue" | "interrupt"
+  readonly connectMethod: "reject" | "handle"
 }
 
-export const limits = { maxDrain: 100 }
+export const limits = { maxDiscardedBody: 100 }
 const seconds = {
   header: 10,
   body: 30,
@@ -84,7 +84,7 @@ export class Model {
   requests = 0
   /** How the server ended the connection. */
   ending: Ending | undefined
-  reason: EndReason | undefined
+  reason: CloseReason | undefined
   /** Whether the client was the first to break the connection: how the server ends it then, nobody sees. */
   isReset = false
 
@@ -233,7 +233,7 @@ export class Model {
     this.client.fallSilent()
     this.isEnded = true
     if (this.phase._tag === "Handling") {
-      if (this.choices.onHalfClose === "interrupt") this.interrupt("Aborted")
+      if (this.choices.onClientEnd === "interrupt") this.interrupt("ClientAborted")
       else this.halfClosed()
     }
     this.go()
@@ -294,7 +294,7 @@ export class Model {
 
   private stillHalfClosed(): void {
     if (this.written !== this.writtenBefore || this.writeDue !== never) this.halfClosed()
-    else this.interrupt("Aborted")
+    else this.interrupt("ClientAborted")
   }
 
   // How it ends.
@@ -303,23 +303,23 @@ export class Model {
   private gone(): void {
     this.isClosed = true
     this.isStalled = false
-    if (this.handler !== undefined) this.interrupt("Aborted")
+    if (this.handler !== undefined) this.interrupt("ClientAborted")
     this.go()
     this.phase = { _tag: "Closed" }
   }
 
   /** The handler, if there is one, has no time to answer; a client that waits for it still is told. */
-  private interrupt(reason: EndReason): void {
+  private interrupt(reason: CloseReason): void {
     const { handler } = this
     if (handler !== undefined) this.log.push("interrupted")
-    if (reason !== "Aborted" && handler?._tag === "Handling" && handler.answer === "None") {
+    if (reason !== "ClientAborted" && handler?._tag === "Handling" && handler.answer === "None") {
       this.error("503 Service Unavailable", undefined, false)
     }
     this.end(reason, this.cut)
     this.phase = { _tag: "Closed" }
   }
 
-  private over(reason: EndReason): void {
+  private over(reason: CloseReason): void {
     // All that a model's connection writes is little; what is much is looked at elsewhere.
     if (reason === "Upgraded") this.answeredAt = this.now
     const isSettled = this.isDraining && (this.written === "" || this.now - this.answeredAt >= seconds.linger)
@@ -335,11 +335,11 @@ export class Model {
   }
 
   private break(phase: Handling | HandedOver): void {
-    this.end("Broken", phase._tag === "HandedOver" ? "abort" : this.cut)
+    this.end("ResponseFailed", phase._tag === "HandedOver" ? "abort" : this.cut)
     this.phase = { _tag: "Closed" }
   }
 
-  private end(reason: EndReason, ending: Ending): void {
+  private end(reason: CloseReason, ending: Ending): void {
     this.reason ??= reason
     this.ending ??= ending
     this.readDue = this.writeDue = this.halfClosedDue = never
@@ -373,7 +373,7 @@ export class Model {
 
   private take(phase: Exclude<Phase, Handling | HandedOver>, item: Item): void {
     const isRefused =
-      item._tag === "Head" && askedBy(item.kind).method === "CONNECT" && this.choices.onConnect === "refuse"
+      item._tag === "Head" && askedBy(item.kind).method === "CONNECT" && this.choices.connectMethod === "reject"
     if (item._tag === "Head" && !isRefused && this.isFull && !this.isClosed) {
       this.isStalled = true
       this.stall()
@@ -381,9 +381,9 @@ export class Model {
     }
     this.stream.shift()
     if (phase._tag === "Skipping") this.skip(phase, item)
-    else if (isRefused) this.lastWords("501 Not Implemented", "MethodUnknown", "Malformed")
+    else if (isRefused) this.lastWords("501 Not Implemented", "MethodUnknown", "BadRequest")
     else if (item._tag === "Head") this.handle(item.kind, item.target)
-    else this.lastWords("400 Bad Request", "RequestLine", "Malformed")
+    else this.lastWords("400 Bad Request", "RequestLine", "BadRequest")
   }
 
   private awaitMore(isInHead: boolean): void {
@@ -391,8 +391,9 @@ export class Model {
     if (!isSkipping) this.phase = { _tag: isInHead ? "ReadingHead" : "Idle" }
     const isIdle = this.phase._tag === "Idle"
     if (this.isEnded || this.isClosed) {
-      if (isInHead && !isSkipping && !this.isClosed) this.lastWords("400 Bad Request", "IncompleteRequest", "Aborted")
-      else this.over(isIdle ? "ClosedByClient" : "Aborted")
+      if (isInHead && !isSkipping && !this.isClosed)
+        this.lastWords("400 Bad Request", "IncompleteRequest", "ClientAborted")
+      else this.over(isIdle ? "ClosedByClient" : "ClientAborted")
     } else if (this.overdue) {
       if (isInHead && !isSkipping) this.lastWords("408 Request Timeout", "Timeout", "TimedOut")
       else this.over("TimedOut")
@@ -419,9 +420,9 @@ export class Model {
   private skip(phase: { skipped: number }, item: Item): void {
     if (item._tag === "Data") {
       phase.skipped += item.length
-      if (phase.skipped > limits.maxDrain) this.over("ClosedByServer")
+      if (phase.skipped > limits.maxDiscardedBody) this.over("ClosedByServer")
     } else if (item._tag === "End") this.next({ _tag: "Idle" })
-    else this.over("Malformed")
+    else this.over("BadRequest")
   }
 
   private next(phase: Phase): void {
@@ -431,8 +432,8 @@ export class Model {
   }
 
   private handle(kind: Kind, target: string): void {
-    if (this.isClosed || (this.isEnded && this.choices.onHalfClose === "interrupt")) {
-      this.over("Aborted")
+    if (this.isClosed || (this.isEnded && this.choices.onClientEnd === "interrupt")) {
+      this.over("ClientAborted")
       return
     }
     const asked = askedBy(kind)
@@ -544,7 +545,7 @@ export class Model {
     const { asked } = phase
     const canBeRead = phase.isDone || (!phase.failed && !phase.continues)
     const left = (asked.length ?? 0) - phase.read
-    const isUnhindered = canBeRead && (isStreamed || phase.isDone || left <= limits.maxDrain)
+    const isUnhindered = canBeRead && (isStreamed || phase.isDone || left <= limits.maxDiscardedBody)
     // In HTTP/1.0 only the end of a connection ends a content whose length is not known.
     const hasEnd = !isStreamed || asked.minor > 0
     phase.reuse = asked.keepsAlive && asked.method !== "CONNECT" && hasEnd && !this.isDraining && isUnhindered
@@ -563,7 +564,7 @@ export class Model {
     this.written += refusal(status, reason)
   }
 
-  private lastWords(status: string, reason: ErrorReason, end: EndReason): void {
+  private lastWords(status: string, reason: ErrorReason, end: CloseReason): void {
     this.error(status, reason, false)
     this.over(end)
   }

@@ -138,7 +138,7 @@ for (const id of ["9110/7.6.1/listed", "9110/7.8/named"] as const) {
             request.method === "CONNECT"
               ? yield* refusal(tunnel(request, { Upgrade: "x" }, () => Effect.void))
               : yield* refusal(sendInformational(request, 103, { Upgrade: "x" }))
-          expect(refused).toMatchObject({ _tag: "ValueError", reason: "HeaderForbidden", saw: "Upgrade" })
+          expect(refused).toMatchObject({ _tag: "ValueError", reason: "HeaderForbidden", actual: "Upgrade" })
           return yield* respond(request, 403)
         })
       const { port } = yield* serving(handler, { connectMethod: "handle" })

@@ -6,8 +6,8 @@
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import { OSError } from "../../../Errors.js"
-import { Signal } from "../../../internal/runtime/effectInterop.js"
 import { escapeControls } from "../../../internal/host/escapeControls.js"
+import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { RawClient } from "../../RawClient.js"
 
 /** What both transports give a client. */

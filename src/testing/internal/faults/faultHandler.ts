@@ -10,10 +10,10 @@ import { type Exchange, ExchangeKey } from "../../../internal/message/exchange.j
 import type { Request } from "../../../Request.js"
 import type { Handler, Responded } from "../../../Response.js"
 import type { Outcome } from "../../RecordedRequest.js"
-import { DelegatingExchange } from "../server/delegatingExchange.js"
-import type { TrackedConnection } from "../recording/trackedListener.js"
 import type { Recorded } from "../recording/recorder.js"
 import { withExchange } from "../recording/recordingExchange.js"
+import type { TrackedConnection } from "../recording/trackedListener.js"
+import { DelegatingExchange } from "../server/delegatingExchange.js"
 import { type Ending, FaultSink } from "./responseSink.js"
 
 const FaultyKey: unique symbol = Symbol.for("effect-asynchttpserver/testing/Faulty")
@@ -42,7 +42,8 @@ class TappedExchange extends DelegatingExchange {
     super(inner)
   }
 
-  override readonly isBackpressured: Exchange["isBackpressured"] = () => this.tap.isFull() || this.inner.isBackpressured()
+  override readonly isBackpressured: Exchange["isBackpressured"] = () =>
+    this.tap.isFull() || this.inner.isBackpressured()
 
   override get awaitWritable(): Exchange["awaitWritable"] {
     return Effect.suspend(() => (this.tap.isFull() ? this.tap.hasRoom : this.inner.awaitWritable))
@@ -76,7 +77,7 @@ export class FaultedExchange {
   /** Ends the connection behind the whole answer, with which nothing is wrong. */
   endAfter(how: Ending): Effect.Effect<"IsOver"> {
     return Effect.suspend(() => {
-      if (this.status !== undefined) this.recorded.conclude({ _tag: "Answered", status: this.status })
+      if (this.status !== undefined) this.recorded.conclude({ _tag: "Responded", status: this.status })
       return Effect.as(this.tap.endBelow(how), "IsOver" as const)
     })
   }

@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { type Address, tcp } from "../../../Address.js"
 import { OSError, ValueError } from "../../../Errors.js"
-import { PendingConnections, listenerClosed } from "../../../internal/net/pendingConnections.js"
 import { serviceUnavailable } from "../../../internal/connection/errorResponse.js"
+import { listenerClosed, PendingConnections } from "../../../internal/net/pendingConnections.js"
 import type { BoundListener, Connection, ListenOptions } from "../../../Listener.js"
 import type { ClientEnd } from "../client/clientLink.js"
 import { MemoryConnection, MemorySocket, systemError } from "./memoryConnection.js"
@@ -29,7 +29,7 @@ class MemoryPort {
   ) {}
 
   offer(connection: Connection): void {
-    const mayWait = this.onFull === "wait" || this.arrivals.hasTaker
+    const mayWait = this.onFull === "queue" || this.arrivals.hasTaker
     this.arrivals.offer(connection)
     if (mayWait || !this.arrivals.remove(connection)) return
     this.refused++
@@ -67,7 +67,7 @@ export class MemoryNetworkImpl {
       Effect.suspend((): Effect.Effect<BoundListener, OSError | ValueError> => {
         const { port } = options
         if (!Number.isInteger(port) || port < 0 || port > lastPort)
-          return new ValueError({ reason: "Port", saw: String(port) })
+          return new ValueError({ reason: "Port", actual: String(port) })
         if (this.ports.has(port)) return new OSError({ code: "EADDRINUSE", syscall: "listen" })
         const domain = options.domain === "IPv6" ? "IPv6" : "IPv4"
         const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.free() : port, domain)

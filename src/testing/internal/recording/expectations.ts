@@ -35,7 +35,11 @@ const expectedCount = (times: Times): string => {
 }
 
 const outcomeText = ({ known }: Recorded): string =>
-  known === undefined ? "not answered yet" : known._tag === "Answered" ? String(known.status) : known._tag.toLowerCase()
+  known === undefined
+    ? "not answered yet"
+    : known._tag === "Responded"
+      ? String(known.status)
+      : known._tag.toLowerCase()
 
 const bodyLines = ({ exchanged: { body } }: Recorded): ReadonlyArray<string> => {
   if (body.size === 0 && body.state === "Whole") return []
@@ -97,7 +101,9 @@ export const makeExpectations = (
           )
     )
     // A test that was interrupted is not to wait for what never settles.
-    const told = Effect.flatMap(error, (still) => (still === undefined ? Effect.void : attachAlsoRecorded([String(still)]))).pipe(
+    const told = Effect.flatMap(error, (still) =>
+      still === undefined ? Effect.void : attachAlsoRecorded([String(still)])
+    ).pipe(
       // A matcher that cannot be looked at would take the place of the test's own failure.
       Effect.catchAllDefect((defect) => attachAlsoRecorded([String(defect)]))
     )

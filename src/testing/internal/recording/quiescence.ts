@@ -11,7 +11,13 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Scheduler } from "effect/Scheduler"
-import { clearImmediate, clearTimeout, monotonicNow, setImmediate, setTimeout } from "../../../internal/host/hostTimers.js"
+import {
+  clearImmediate,
+  clearTimeout,
+  monotonicNow,
+  setImmediate,
+  setTimeout
+} from "../../../internal/host/hostTimers.js"
 import { microtaskScheduler } from "../../../internal/runtime/microtaskScheduler.js"
 import { isTestClock } from "../server/testClock.js"
 

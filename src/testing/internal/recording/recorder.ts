@@ -14,11 +14,11 @@ import type { HttpVersion } from "../../../HttpVersion.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { Request } from "../../../Request.js"
 import type { Outcome, RecordedRequest } from "../../RecordedRequest.js"
-import type { TrackedConnection } from "./trackedListener.js"
 import type { RecordingExchange } from "./recordingExchange.js"
+import type { TrackedConnection } from "./trackedListener.js"
 
 const parsed = (text: string): Effect.Effect<unknown, ValueError> =>
-  Effect.try({ try: (): unknown => JSON.parse(text), catch: () => new ValueError({ reason: "Json", saw: text }) })
+  Effect.try({ try: (): unknown => JSON.parse(text), catch: () => new ValueError({ reason: "Json", actual: text }) })
 
 export class Recorded extends Inspectable.Class implements RecordedRequest {
   readonly method: HttpMethod

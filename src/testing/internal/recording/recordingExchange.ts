@@ -100,7 +100,8 @@ export class RecordingExchange implements Exchange {
     return open
   }
 
-  readonly sendInformational: Exchange["sendInformational"] = (code, headers) => this.inner.sendInformational(code, headers)
+  readonly sendInformational: Exchange["sendInformational"] = (code, headers) =>
+    this.inner.sendInformational(code, headers)
 
   readonly upgrade: Exchange["upgrade"] = (headers) => this.begun(this.inner.upgrade(headers))
 
@@ -182,14 +183,16 @@ export class RecordingExchange implements Exchange {
   })
 
   /** Reads what a handler has left, as far as the server would throw it away to reach the next request. */
-  readRest(maxDrain: number): Effect.Effect<void> {
+  readRest(maxDiscardedBody: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       const isAnybodysWish = this.asked !== "Nobody" || this.isReadInPlace
       // Who waits to be told to go on has not been.
       if (this.body.state !== "Coming" || (!isAnybodysWish && has(this.request, "Expect"))) return Effect.void
       if (this.asked === "Whole" || this.isReadInPlace) return Effect.ignore(this.whole)
       const rest =
-        this.pull === undefined ? Effect.zipRight(this.pieces, this.pullAll(maxDrain)) : this.pullAll(maxDrain)
+        this.pull === undefined
+          ? Effect.zipRight(this.pieces, this.pullAll(maxDiscardedBody))
+          : this.pullAll(maxDiscardedBody)
       return Effect.ignore(rest)
     })
   }

@@ -9,23 +9,23 @@ import * as Exit from "effect/Exit"
 import { isTagged } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import { isValueError, type ValueError } from "../../../Errors.js"
-import { respondableError, plainTextHeaders } from "../../../internal/connection/errorResponse.js"
+import { plainTextHeaders, respondableError } from "../../../internal/connection/errorResponse.js"
 import type { Request } from "../../../Request.js"
 import type { Handler, Responded } from "../../../Response.js"
 import { HandlerFailure, type UnmatchedRequestError } from "../../Failures.js"
-import type { HandlerFailures } from "./handlerFailures.js"
 import { makeFaultHandler } from "../faults/faultHandler.js"
-import type { TrackedConnections } from "./trackedListener.js"
 import { ofServer } from "../server/perServer.js"
+import type { HandlerFailures } from "./handlerFailures.js"
 import { Recorded, type Recorder } from "./recorder.js"
 import { RecordingExchange, withExchange } from "./recordingExchange.js"
+import type { TrackedConnections } from "./trackedListener.js"
 
 /** What the handlers of one server share. */
 export interface ServerRecording {
   readonly connections: TrackedConnections
   readonly recorder: Recorder
   readonly failed: HandlerFailures
-  readonly maxDrain: number
+  readonly maxDiscardedBody: number
   /** The server closes: whoever is interrupted now is by the end of his test. */
   isClosing: boolean
 }
@@ -55,7 +55,7 @@ const isAborted = (observation: ServerRecording, { by }: Recorded, cause: Cause.
   Cause.isInterruptedOnly(cause) && (by.hasLeft || observation.isClosing)
 
 /** By its tag: the reply may be of another instance of this package. */
-const isUnanswered = (defect: unknown): defect is UnmatchedRequestError => isTagged(defect, "UnansweredError")
+const isUnanswered = (defect: unknown): defect is UnmatchedRequestError => isTagged(defect, "UnmatchedRequestError")
 
 /** Tells a client why it is not answered: whoever looks at it is a developer. */
 const explain = (
@@ -77,13 +77,13 @@ const settledOutcome = <E>(
 ): Effect.Effect<Responded, E> => {
   const { exchanged } = request
   if (Exit.isSuccess(exit)) {
-    request.conclude({ _tag: "Answered", status: exit.value.status })
+    request.conclude({ _tag: "Responded", status: exit.value.status })
     return exit
   }
   const { cause } = exit
   const refusal = refusalOf(cause, exchanged)
   if (isAborted(observation, request, cause)) request.conclude({ _tag: "Aborted" })
-  else if (refusal !== undefined) request.conclude({ _tag: "Answered", status: refusal })
+  else if (refusal !== undefined) request.conclude({ _tag: "Responded", status: refusal })
   else {
     fail(observation, request, cause)
     const told = exchanged.hasBegun ? undefined : explain(exchanged, request, cause)
@@ -111,7 +111,7 @@ export const recordHandler =
             const ended = settledOutcome(observation, recorded, exit)
             if (exchange.body.state !== "Coming") return ended
             return ended.pipe(
-              Effect.zipLeft(restore(exchange.readRest(observation.maxDrain))),
+              Effect.zipLeft(restore(exchange.readRest(observation.maxDiscardedBody))),
               Effect.ensuring(Effect.sync(() => exchange.body.end("Partial")))
             )
           }),

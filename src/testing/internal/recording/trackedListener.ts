@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"
 import type { BoundListener, Connection, ConnectionEvents, Listener } from "../../../Listener.js"
-import type { Quiescence } from "./quiescence.js"
 import { type Ending, type FaultSink, SocketSink } from "../faults/responseSink.js"
+import type { Quiescence } from "./quiescence.js"
 
 /** How connections are ended as they come, and how many of them still are. */
 interface AcceptFault {

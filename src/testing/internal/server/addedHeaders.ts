@@ -24,5 +24,6 @@ export class AddedHeaders extends DelegatingExchange {
   override readonly respond: Exchange["respond"] = (code, content, headers) =>
     this.inner.respond(code, content, this.with(headers))
 
-  override readonly startResponse: Exchange["startResponse"] = (code, headers) => this.inner.startResponse(code, this.with(headers))
+  override readonly startResponse: Exchange["startResponse"] = (code, headers) =>
+    this.inner.startResponse(code, this.with(headers))
 }

@@ -20,7 +20,8 @@ export class DelegatingExchange implements Exchange {
 
   readonly startResponse: Exchange["startResponse"] = (code, headers) => this.inner.startResponse(code, headers)
 
-  readonly sendInformational: Exchange["sendInformational"] = (code, headers) => this.inner.sendInformational(code, headers)
+  readonly sendInformational: Exchange["sendInformational"] = (code, headers) =>
+    this.inner.sendInformational(code, headers)
 
   readonly upgrade: Exchange["upgrade"] = (headers) => this.inner.upgrade(headers)
 

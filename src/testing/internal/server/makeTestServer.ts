@@ -13,8 +13,8 @@ import * as Scope from "effect/Scope"
 import { toUrl } from "../../../Address.js"
 import * as DescriptorBudget from "../../../DescriptorBudget.js"
 import { OSError, type ValueError } from "../../../Errors.js"
-import { withDefaults, limitOptionsOf } from "../../../internal/server/validateOptions.js"
 import { yieldToEventLoop } from "../../../internal/runtime/effectInterop.js"
+import { limitOptionsOf, withDefaults } from "../../../internal/server/validateOptions.js"
 import * as Limits from "../../../Limits.js"
 import * as Listener from "../../../Listener.js"
 import * as RequestParser from "../../../RequestParser.js"
@@ -23,15 +23,15 @@ import * as ResponseWriter from "../../../ResponseWriter.js"
 import * as Server from "../../../Server.js"
 import { LeakError } from "../../Failures.js"
 import type { ConnectionInfo, Options, TestServer } from "../../TestServer.js"
-import { type Quiescence, quiescenceOf } from "../recording/quiescence.js"
-import { advanceClock } from "./testClock.js"
 import { callerOr, callSite } from "../recording/callSite.js"
 import { makeExpectations } from "../recording/expectations.js"
-import { attachAlsoRecorded, HandlerFailures, combine } from "../recording/handlerFailures.js"
-import { type ServerRecording, recordHandler, reporting } from "../recording/recordingHandler.js"
-import { TrackedConnections } from "../recording/trackedListener.js"
+import { attachAlsoRecorded, combine, HandlerFailures } from "../recording/handlerFailures.js"
+import { type Quiescence, quiescenceOf } from "../recording/quiescence.js"
 import { type Recorded, Recorder } from "../recording/recorder.js"
+import { recordHandler, reporting, type ServerRecording } from "../recording/recordingHandler.js"
+import { TrackedConnections } from "../recording/trackedListener.js"
 import { ReplyQueue } from "./replyQueue.js"
+import { advanceClock } from "./testClock.js"
 import { connectRaw, type Transport } from "./transport.js"
 
 /** More than a test opens, and less than a process has: a server that a test forgot does not starve the others. */
@@ -106,7 +106,7 @@ const opened = <E, R>(
       connections,
       recorder,
       failed,
-      maxDrain: Limits.make(Limits.senseless(limits) === undefined ? limits : {}).maxDiscardedBody,
+      maxDiscardedBody: Limits.make(Limits.senseless(limits) === undefined ? limits : {}).maxDiscardedBody,
       isClosing: false
     }
     const rooms = Context.make(Listener.Listener, connections.observing(transport.listener)).pipe(
@@ -132,7 +132,7 @@ const opened = <E, R>(
     // One by one, behind the same gate, since the stream that `serve` is costs a quarter of a fixture in memory. Where
     // whoever is not awaited is refused, somebody has to wait at any moment, which is what `serve` does.
     const accepting =
-      given.onFull === "refuse"
+      given.onFull === "reject"
         ? server.serve(observed, told)
         : Effect.forever(Effect.zipRight(budget.awaitRoom(-1), server.acceptRequest(observed, told)))
     const serving = accepting.pipe(
@@ -143,7 +143,7 @@ const opened = <E, R>(
     )
     yield* serving
     // Whoever connects at once is awaited by then.
-    if (given.onFull === "refuse") yield* yieldToEventLoop
+    if (given.onFull === "reject") yield* yieldToEventLoop
     const { client, end } = yield* transport.client(url, address.port, activity)
     const unwatch = activity.watch(() => connections.unsent() + transport.delivered())
     const endClients = (): void => {
@@ -155,7 +155,9 @@ const opened = <E, R>(
 
     const expect: TestServer["expect"] = (matcher, times = 1) => {
       const site = callSite(expect)
-      return Effect.flatMap(callerOr(site), (caller) => makeExpectations(recorder, settle, { matcher, times, site: caller }))
+      return Effect.flatMap(callerOr(site), (caller) =>
+        makeExpectations(recorder, settle, { matcher, times, site: caller })
+      )
     }
 
     const testServer: TestServer = {

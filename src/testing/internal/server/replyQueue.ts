@@ -6,7 +6,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type RespondableError, isKeyError, isValueError } from "../../../Errors.js"
+import { isKeyError, isValueError, type RespondableError } from "../../../Errors.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { Handler, Responded } from "../../../Response.js"
 import type { Queue } from "../../Reply.js"

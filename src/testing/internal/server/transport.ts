@@ -20,12 +20,12 @@ import { OSError } from "../../../Errors.js"
 import { reset } from "../../../internal/net/reset.js"
 import * as tcp from "../../../internal/net/tcpListener.js"
 import type { Listener } from "../../../Listener.js"
-import type { Quiescence } from "../recording/quiescence.js"
 import { ConnectionPool } from "../client/clientConnection.js"
 import { type Elsewhere, kitClient, MissingPackage } from "../client/kitClient.js"
+import { type ClientSocket, RawSocket } from "../client/rawSocket.js"
 import { SocketLink } from "../client/socketLink.js"
 import { MemoryNetworkImpl } from "../memory/memoryNetwork.js"
-import { type ClientSocket, RawSocket } from "../client/rawSocket.js"
+import type { Quiescence } from "../recording/quiescence.js"
 
 export interface Transport {
   readonly listener: typeof Listener.Service

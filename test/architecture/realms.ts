@@ -9,10 +9,10 @@ import type { SourceText } from "./layers.js"
  * Classes that may be asked for by `instanceof`: what another instance of this package has made of them is an ordinary
  * Effect or span, and treated as one.
  */
-const ownClasses = new Set(["Answering", "Hosted", "QuietSpan"])
+const ownClasses = new Set(["RespondEffect", "AdapterEffect", "LazySpan"])
 
 /** The one module that looks the host's timers up, once. */
-const hostModule = "internal/host.ts"
+const hostModule = "internal/host/hostTimers.ts"
 
 const timers = new Set([
   "setTimeout",
@@ -35,7 +35,7 @@ const members = new Map([
 ])
 
 /** What a fault of the test kit waits for goes by the `Clock` of the test, which may well be its fake timers. */
-const byClock = new Set(["testing/Fault.ts", "testing/internal/valves.ts"])
+const byClock = new Set(["testing/Fault.ts", "testing/internal/faults/faults.ts"])
 
 const modules = new Set(["timers", "timers/promises", "perf_hooks"])
 
@@ -88,7 +88,7 @@ export const checkInstances = (sources: ReadonlyArray<SourceText>): ReadonlyArra
     return ownClasses.has(right) || isLocal(node.right, node.getSourceFile())
       ? undefined
       : `asks for "instanceof ${right}": another realm, or another instance of this package, has a class of its own; ` +
-          "use a predicate of internal/realm.ts, or a tag"
+          "use a predicate of internal/host/realm.ts, or a tag"
   })
 
 /** The names that a file imports, which are not the globals. */
@@ -119,7 +119,7 @@ const isValue = (node: ts.Identifier): boolean => {
   return !isDeclared
 }
 
-/** Timers and clocks of the host come from `internal/host.ts`, which has taken them before any test replaces them. */
+/** Timers and clocks of the host come from `internal/host/hostTimers.ts`, which has taken them before any test replaces them. */
 export const checkTimers = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> =>
   sources
     .filter(({ path }) => path !== hostModule)
@@ -135,10 +135,10 @@ export const checkTimers = (sources: ReadonlyArray<SourceText>): ReadonlyArray<s
           const isForbidden =
             members.get(owner)?.has(node.name.text) === true || (owner === "globalThis" && timers.has(node.name.text))
           if (!isForbidden || (byClock.has(path) && owner === "Effect")) return undefined
-          return `uses ${node.getText()}: take time from internal/timeSource.ts or internal/host.ts`
+          return `uses ${node.getText()}: take time from internal/host/timeSource.ts or internal/host/hostTimers.ts`
         }
         return ts.isIdentifier(node) && timers.has(node.text) && isValue(node) && !imported.has(node.text)
-          ? `uses the global ${node.text}: take it from internal/host.ts`
+          ? `uses the global ${node.text}: take it from internal/host/hostTimers.ts`
           : undefined
       })
     })

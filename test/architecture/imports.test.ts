@@ -4,15 +4,15 @@ import { describe, expect, it } from "vitest"
 import {
   checkBarrels,
   checkCycles,
-  checkFloors,
   checkHttp1,
   checkKitClient,
+  checkLayers,
   checkLength,
   checkNode,
   checkPlaces,
   checkPublic,
-  floorOf,
   importsOf,
+  layerOf,
   maxLines,
   type SourceText
 } from "./layers.js"
@@ -36,8 +36,8 @@ const tree = (files: Readonly<Record<string, string>>): ReadonlyArray<SourceText
 type Check = (sources: ReadonlyArray<SourceText>) => ReadonlyArray<string>
 
 const checks: Readonly<Record<string, Check>> = {
-  "every file has a floor": checkPlaces,
-  "imports go to the same floor or down": checkFloors,
+  "every file has a layer": checkPlaces,
+  "imports go to the same layer or a lower one": checkLayers,
   "sockets are imported only in internal/net, node:http nowhere, but for the test kit's clients": checkNode,
   "internal/http1 runs without effect": checkHttp1,
   "the test kit's client shares no parser with the server": checkKitClient,
@@ -61,22 +61,25 @@ describe("src", () => {
   }
 })
 
-describe("floorOf", () => {
+describe("layerOf", () => {
   it.each([
-    ["index.ts", 6],
-    ["testing/Client.ts", 6],
-    ["HttpServer.ts", 6],
-    ["Server.ts", 5],
+    ["index.ts", 8],
+    ["testing/Client.ts", 8],
+    ["HttpServer.ts", 8],
+    ["Server.ts", 7],
+    ["internal/connection/exchange.ts", 6],
+    ["internal/net/tcpConnection.ts", 5],
     ["Listener.ts", 4],
-    ["internal/net/socket.ts", 4],
-    ["RequestParser.ts", 3],
+    ["internal/runtime/effectInterop.ts", 4],
+    ["RequestParser.ts", 4],
+    ["internal/message/request.ts", 3],
     ["internal/http1/machine.ts", 2],
     ["Limits.ts", 1],
     ["internal/octets.ts", 1],
     ["internal/other/x.ts", undefined],
     ["Router.ts", undefined]
   ])("%s -> %s", (path, floor) => {
-    expect(floorOf(path)).toBe(floor)
+    expect(layerOf(path)).toBe(floor)
   })
 })
 
@@ -107,29 +110,29 @@ describe("each rule can fail", () => {
   const rows: ReadonlyArray<
     readonly [name: string, check: Check, files: Readonly<Record<string, string>>, message: RegExp]
   > = [
-    ["unknown file", checkPlaces, { "Router.ts": "" }, /src\/Router\.ts has no floor/],
-    ["unknown internal folder", checkPlaces, { "internal/other/x.ts": "" }, /internal\/other\/x\.ts has no floor/],
+    ["unknown file", checkPlaces, { "Router.ts": "" }, /src\/Router\.ts has no layer/],
+    ["unknown internal folder", checkPlaces, { "internal/other/x.ts": "" }, /internal\/other\/x\.ts has no layer/],
     [
       "upward import",
-      checkFloors,
+      checkLayers,
       { "Limits.ts": `import * as S from "./Server.js"`, "Server.ts": "" },
-      /src\/Limits\.ts:1 \(floor 1\) imports src\/Server\.ts \(floor 5\)/
+      /src\/Limits\.ts:1 \(layer 1\) imports src\/Server\.ts \(layer 7\)/
     ],
     [
       "upward type import",
-      checkFloors,
+      checkLayers,
       { "internal/http1/m.ts": `\nimport type { S } from "../../RequestParser.js"`, "RequestParser.ts": "" },
-      /internal\/http1\/m\.ts:2 \(floor 2\) imports src\/RequestParser\.ts \(floor 3\)/
+      /internal\/http1\/m\.ts:2 \(layer 2\) imports src\/RequestParser\.ts \(layer 4\)/
     ],
     [
       "upward dynamic import",
-      checkFloors,
+      checkLayers,
       { "Server.ts": `export const f = () => import("./index.js")`, "index.ts": "" },
-      /floor 5.*floor 6/
+      /layer 7.*layer 8/
     ],
-    ["missing file", checkFloors, { "Server.ts": `import "./Gone.js"` }, /"\.\/Gone\.js", which is no file/],
-    ["wrong ending", checkFloors, { "Server.ts": `import "./Limits.ts"`, "Limits.ts": "" }, /named with \.js/],
-    ["own package by name", checkFloors, { "Server.ts": `import "effect-asynchttpserver/Limits"` }, /own package/],
+    ["missing file", checkLayers, { "Server.ts": `import "./Gone.js"` }, /"\.\/Gone\.js", which is no file/],
+    ["wrong ending", checkLayers, { "Server.ts": `import "./Limits.ts"`, "Limits.ts": "" }, /named with \.js/],
+    ["own package by name", checkLayers, { "Server.ts": `import "effect-asynchttpserver/Limits"` }, /own package/],
     ["node:net above", checkNode, { "Listener.ts": `import * as Net from "node:net"` }, /only src\/internal\/net may/],
     ["bare tls", checkNode, { "Server.ts": `import type { TLSSocket } from "tls"` }, /imports "tls"/],
     ["node:http in the kit", checkNode, { "testing/TestServer.ts": `import "node:http"` }, /no file may import it/],
@@ -153,20 +156,20 @@ describe("each rule can fail", () => {
     [
       "the server's parser in the kit's client",
       checkKitClient,
-      { "testing/internal/client/x.ts": `import { LF } from "../../../internal/http1/chars.js"` },
-      /client\/x\.ts:1 imports src\/internal\/http1\/chars\.ts: the test kit's client shares no code with the server/
+      { "testing/internal/client/x.ts": `import { LF } from "../../../internal/http1/characters.js"` },
+      /client\/x\.ts:1 imports src\/internal\/http1\/characters\.ts: the test kit's client shares no code with the server/
     ],
     [
       "a type of the server's parser in the kit's client",
       checkKitClient,
-      { "testing/internal/client/x.ts": `import type { Input } from "../../../internal/http1/input.js"` },
-      /imports src\/internal\/http1\/input\.ts/
+      { "testing/internal/client/x.ts": `import type { ParseBuffer } from "../../../internal/http1/parseBuffer.js"` },
+      /imports src\/internal\/http1\/parseBuffer\.ts/
     ],
     [
       "another internal module of the server in the kit's client",
       checkKitClient,
-      { "testing/internal/client/x.ts": `import { partsOf } from "../../../internal/lists.js"` },
-      /imports src\/internal\/lists\.ts/
+      { "testing/internal/client/x.ts": `import { trimOws } from "../../../internal/http1/fieldList.js"` },
+      /imports src\/internal\/http1\/fieldList\.ts/
     ],
     [
       "the server's writer in the kit's client",
@@ -180,10 +183,10 @@ describe("each rule can fail", () => {
       {
         "testing/internal/client/x.ts": `import { a } from "../a.js"`,
         "testing/internal/a.ts": `import { b } from "../../internal/b.js"`,
-        "internal/b.ts": `import { LF } from "./http1/chars.js"`,
-        "internal/http1/chars.ts": ""
+        "internal/b.ts": `import { LF } from "./http1/characters.js"`,
+        "internal/http1/characters.ts": ""
       },
-      /client\/x\.ts reaches the server's codec: .*client\/x\.ts -> testing\/internal\/a\.ts -> internal\/b\.ts -> internal\/http1\/chars\.ts/
+      /client\/x\.ts reaches the server's codec: .*client\/x\.ts -> testing\/internal\/a\.ts -> internal\/b\.ts -> internal\/http1\/characters\.ts/
     ],
     ["effect barrel", checkBarrels, { "Server.ts": `import { Effect } from "effect"` }, /the barrel "effect"/],
     ["platform barrel", checkBarrels, { "Server.ts": `import { HttpApp } from "@effect/platform"` }, /the barrel/],
@@ -229,13 +232,13 @@ describe("each rule can pass", () => {
     "internal/net/open.ts": `import * as Net from "node:net"\nimport { scan } from "../http1/scan.js"\nscan(Net)`,
     "internal/http1/scan.ts": `import type { Limits } from "../../Limits.js"\nexport const scan = (_: unknown) => 0`,
     "testing/internal/client.ts": `import * as Http from "node:http"\nexport const get = Http.get`,
-    "testing/internal/client/x.ts": `import { Signal } from "../../../internal/runtime.js"\nimport "../client.js"`,
-    "internal/runtime.ts": `import * as Effect from "effect/Effect"`,
+    "testing/internal/client/x.ts": `import { Signal } from "../../../internal/runtime/effectInterop.js"\nimport "../client.js"`,
+    "internal/runtime/effectInterop.ts": `import * as Effect from "effect/Effect"`,
     "Limits.ts": `import * as Effect from "effect/Effect"\nimport type { E } from "./Errors.js"\nEffect.void`,
     "Errors.ts": `import { Limits } from "./Limits.js"\nexport type E = typeof Limits`
   })
 
-  it.each([checkPlaces, checkFloors, checkNode, checkHttp1, checkKitClient, checkBarrels, checkCycles, checkLength])(
+  it.each([checkPlaces, checkLayers, checkNode, checkHttp1, checkKitClient, checkBarrels, checkCycles, checkLength])(
     "%o",
     (check) => {
       expect(check(good)).toEqual([])

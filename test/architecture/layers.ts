@@ -1,5 +1,5 @@
 /**
- * The house rules of src as plain functions over `{ path, text }`; imports.test.ts runs them over the real tree and
+ * The architecture of src as rules: as plain functions over `{ path, text }`; imports.test.ts runs them over the real tree and
  * over bad trees made in memory. Paths are relative to src, with forward slashes.
  */
 import { posix } from "node:path"
@@ -24,20 +24,26 @@ const sourceCondition = "effect-asynchttpserver-source"
 
 const packageName = "effect-asynchttpserver"
 
-const floors: ReadonlyArray<readonly [floor: number, pattern: RegExp]> = [
-  [6, /^(index|Testing|HttpServer)\.ts$/],
-  [6, /^testing\/.+\.ts$/],
-  [6, /^internal\/platform\/.+\.ts$/],
-  [5, /^Server\.ts$/],
-  [4, /^Listener\.ts$/],
-  [4, /^internal\/net\/.+\.ts$/],
-  [3, /^(RequestParser|ResponseWriter|DescriptorBudget|BodyBudget)\.ts$/],
+/** The layers, the lowest last; src/README.md says what each is for. */
+const layers: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
+  [8, /^(index|Testing|HttpServer)\.ts$/],
+  [8, /^testing\/.+\.ts$/],
+  [8, /^internal\/platform\/.+\.ts$/],
+  [7, /^Server\.ts$/],
+  [7, /^internal\/server\/.+\.ts$/],
+  [6, /^internal\/connection\/.+\.ts$/],
+  [5, /^TcpListener\.ts$/],
+  [5, /^internal\/net\/.+\.ts$/],
+  [4, /^(Listener|RequestParser|ResponseWriter|DescriptorBudget|BodyBudget)\.ts$/],
+  [4, /^internal\/(budget|runtime)\/.+\.ts$/],
+  [3, /^(Request|Response)\.ts$/],
+  [3, /^internal\/message\/.+\.ts$/],
   [2, /^internal\/http1\/.+\.ts$/],
-  [1, /^(Address|Request|Response|HttpHeaders|HttpMethod|HttpCode|HttpVersion|Limits|Errors|Metrics)\.ts$/],
-  [1, /^internal\/[^/]+\.ts$/]
+  [1, /^(Address|Connection|Errors|HttpCode|HttpHeaders|HttpMethod|HttpVersion|Limits|Metrics)\.ts$/],
+  [1, /^internal\/(host\/)?[^/]+\.ts$/]
 ]
 
-export const floorOf = (path: string): number | undefined => floors.find(([, pattern]) => pattern.test(path))?.[0]
+export const layerOf = (path: string): number | undefined => layers.find(([, pattern]) => pattern.test(path))?.[0]
 
 const literalText = (node: ts.Node | undefined): string | undefined =>
   node !== undefined && ts.isStringLiteralLike(node) ? node.text : undefined
@@ -84,14 +90,14 @@ const targetOf = (from: string, specifier: string): string =>
 
 const at = (source: SourceText, ref: ImportRef): string => `src/${source.path}:${ref.line}`
 
-/** Every file has a floor, so a new file is placed on purpose. */
+/** Every file has a layer, so a new file is placed on purpose. */
 export const checkPlaces = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> =>
   sources
-    .filter(({ path }) => floorOf(path) === undefined)
-    .map(({ path }) => `src/${path} has no floor: add it to the floors in test/house/layers.ts`)
+    .filter(({ path }) => layerOf(path) === undefined)
+    .map(({ path }) => `src/${path} has no layer: add it to the layers in test/architecture/layers.ts`)
 
-/** A file imports from its own floor or from one below, by a relative `.js` specifier of a file that is there. */
-export const checkFloors = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> => {
+/** A file imports from its own layer or from a lower one, by a relative `.js` specifier of a file that is there. */
+export const checkLayers = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> => {
   const paths = new Set(sources.map(({ path }) => path))
   const problems: Array<string> = []
   for (const source of sources) {
@@ -105,9 +111,9 @@ export const checkFloors = (sources: ReadonlyArray<SourceText>): ReadonlyArray<s
         problems.push(`${at(source, ref)} imports "${ref.specifier}", which is no file of src named with .js`)
         continue
       }
-      const [from, to] = [floorOf(source.path), floorOf(target)]
+      const [from, to] = [layerOf(source.path), layerOf(target)]
       if (from !== undefined && to !== undefined && to > from) {
-        problems.push(`${at(source, ref)} (floor ${from}) imports src/${target} (floor ${to}), which is above it`)
+        problems.push(`${at(source, ref)} (layer ${from}) imports src/${target} (layer ${to}), which is higher`)
       }
     }
   }
@@ -199,16 +205,14 @@ const isKitClient = (path: string): boolean => path.startsWith("testing/internal
 
 /** What the server parses and writes messages by. */
 const isServerCodec = (path: string): boolean =>
-  path.startsWith("internal/http1/") ||
-  path === "internal/lists.ts" ||
-  /^(RequestParser|ResponseWriter)\.ts$/.test(path)
+  path.startsWith("internal/http1/") || /^(RequestParser|ResponseWriter)\.ts$/.test(path)
 
 /** Modules of the server that the test kit's client uses: what it takes of Effect and of the host, and how a socket is reset. */
 const sharedWithKitClient = new Set([
-  "internal/host.ts",
-  "internal/realm.ts",
-  "internal/runtime.ts",
-  "internal/visible.ts",
+  "internal/host/escapeControls.ts",
+  "internal/host/hostTimers.ts",
+  "internal/host/realm.ts",
+  "internal/runtime/effectInterop.ts",
   "internal/net/reset.ts"
 ])
 
