@@ -9,12 +9,11 @@
  */
 import * as Either from "effect/Either"
 import { dual } from "effect/Function"
-import type * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
-import type { Pipeable } from "effect/Pipeable"
 import { KeyError } from "./Errors.js"
 import * as internal from "./internal/headers.js"
-import { listMembers } from "./internal/http1/fieldList.js"
+import type { HttpHeaders, Input } from "./internal/headers.js"
+import { listMembers } from "./internal/fieldList.js"
 
 const { rawFieldsOf: flatOf, indexOf, isNamed, withFields } = internal
 
@@ -22,40 +21,31 @@ const { rawFieldsOf: flatOf, indexOf, isNamed, withFields } = internal
  * @since 0.1.0
  * @category type ids
  */
-export const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/HttpHeaders")
+export const TypeId: internal.TypeId = internal.TypeId
 
 /**
  * @since 0.1.0
  * @category type ids
  */
-export type TypeId = typeof TypeId
+export type TypeId = internal.TypeId
 
-/**
- * Header fields, in order. Iterating gives `[name, value]` pairs as they were sent.
- *
- * @since 0.1.0
- * @category models
- */
-export interface HttpHeaders
-  extends Iterable<readonly [name: string, value: string]>,
-    Pipeable,
-    Inspectable.Inspectable {
-  readonly [TypeId]: TypeId
-  /** How many fields there are; a name that was sent twice counts twice. */
-  readonly size: number
-}
-
-/**
- * What is accepted wherever headers are given: headers, a record (an array gives a field for each of its values), or
- * pairs.
- *
- * @since 0.1.0
- * @category models
- */
-export type Input =
-  | HttpHeaders
-  | { readonly [name: string]: string | ReadonlyArray<string> }
-  | Iterable<readonly [name: string, value: string]>
+export type {
+  /**
+   * Header fields, in order. Iterating gives `[name, value]` pairs as they were sent.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  HttpHeaders,
+  /**
+   * What is accepted wherever headers are given: headers, a record (an array gives a field for each of its values), or
+   * pairs.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Input
+} from "./internal/headers.js"
 
 /**
  * Tells whether a value is an `HttpHeaders`.

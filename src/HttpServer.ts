@@ -38,7 +38,7 @@ import { type Bounds, descriptorsFor, headSize, withNodeSettings } from "./inter
 import { WebSockets } from "./internal/platform/webSocket.js"
 import { withDefaults } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
-import * as Listener from "./Listener.js"
+import * as TcpListener from "./TcpListener.js"
 import { awaitShutdown as awaitShutdownOf, type Request } from "./Request.js"
 import * as RequestParser from "./RequestParser.js"
 import type { Handler } from "./Response.js"
@@ -191,7 +191,7 @@ const roomsFor = (maxConnections: number | undefined): typeof Server.layerDepend
     DescriptorBudget.make({ max: Math.min(max, descriptorsFor(maxConnections)) })
   )
   const budget = Layer.effect(DescriptorBudget.DescriptorBudget, Effect.orDie(limited))
-  return Layer.provideMerge(Layer.mergeAll(Listener.layer, RequestParser.layer, ResponseWriter.layer), budget)
+  return Layer.provideMerge(Layer.mergeAll(TcpListener.layer, RequestParser.layer, ResponseWriter.layer), budget)
 }
 
 /** Refuses a head that is larger than a server of `node:http` would take. */

@@ -10,62 +10,27 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Address, Domain } from "./Address.js"
-import { DescriptorBudget } from "./DescriptorBudget.js"
+import type { Connection } from "./Connection.js"
 import type { OSError, ValueError } from "./Errors.js"
-import * as tcp from "./internal/net/tcpListener.js"
+export type {
+  /**
+   * One connection, plain and synchronous.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Connection,
+  /**
+   * The events of a connection.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  ConnectionEvents
+} from "./Connection.js"
 import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
-
-/**
- * What a connection tells who has opened it. Each is called on this object, outside of any fiber, and must not throw.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ConnectionEvents {
-  /** Bytes that the client has sent; they are not changed afterwards. */
-  onBytes(bytes: Buffer): void
-  /** The client will send nothing more (FIN). */
-  onEnd(): void
-  /** What had been written has left, after `write` had said no. */
-  onDrain(): void
-  /** The last event: the connection is gone, and its descriptor given back. */
-  onClose(): void
-}
-
-/**
- * One connection, plain and synchronous.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Connection {
-  /** Counts the connections of this process, from 1. */
-  readonly id: number
-  readonly local: Option.Option<Address>
-  readonly remote: Option.Option<Address>
-  /** Starts reading. Once only; a connection that has closed by then says so in the next turn. */
-  readonly open: (events: ConnectionEvents) => void
-  readonly pause: () => void
-  readonly resume: () => void
-  /** Sends parts in order, in one write where that is possible; text is latin1, bytes must not be changed afterwards. */
-  readonly write: (parts: ReadonlyArray<string | Uint8Array>) => void
-  /** Whether what has been written waits for the client; `onDrain` says when it no longer does. */
-  readonly isFull: () => boolean
-  /** 0 when all that was written has been handed to the system; else a number that falls as the client reads. */
-  readonly unsent: () => number
-  /** Sends FIN behind what has been written; goes on reading. */
-  readonly end: () => void
-  /** The same, and closes behind it without waiting for the client's FIN: for one that will send nothing more. */
-  readonly close: () => void
-  /** Ends at once by a reset, so that nobody takes what has arrived for whole. */
-  readonly abort: () => void
-  /** Ends at once, whatever is unsent. */
-  readonly destroy: () => void
-}
 
 /**
  * What `listen` is given.
@@ -167,14 +132,3 @@ export class Listener extends Context.Tag("effect-asynchttpserver/Listener")<
   Listener,
   { readonly listen: (options: ListenOptions) => Effect.Effect<BoundListener, OSError | ValueError, Scope.Scope> }
 >() {}
-
-/**
- * TCP, by `node:net`.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layer: Layer.Layer<Listener, never, DescriptorBudget> = Layer.effect(
-  Listener,
-  Effect.map(DescriptorBudget, (budget) => ({ listen: (options) => tcp.listen(options, budget) }))
-)

@@ -8,7 +8,7 @@
  */
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
-import type { CloseReason } from "./internal/closeReason.js"
+import type { CloseReason } from "./Connection.js"
 
 const counter = (name: string, description: string): Metric.Metric.Counter<number> =>
   Metric.counter(name, { description, incremental: true })

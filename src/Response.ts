@@ -13,25 +13,32 @@ import type * as Stream from "effect/Stream"
 import { isValueError, type RespondableError, type ValueError } from "./Errors.js"
 import type { HttpCode } from "./HttpCode.js"
 import type * as HttpHeaders from "./HttpHeaders.js"
-import { type Exchange, ExchangeKey, type ResponseBodyWriter, type Upgraded } from "./internal/message/exchange.js"
+import { type Exchange, ExchangeKey, type Duplex, type ResponseBodyWriter, type Upgraded } from "./internal/message/exchange.js"
 import { fromResult, RespondEffect } from "./internal/message/respondEffect.js"
-import type { RespondedKey } from "./internal/message/responded.js"
+import type { Responded } from "./internal/message/responded.js"
 import { streamResponse } from "./internal/message/streamResponse.js"
 import type { Request } from "./Request.js"
 
-/**
- * The evidence that a request was answered. Only the functions of this module make one; a handler that has none to
- * return does not compile, and one for another request is a defect.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Responded {
-  readonly [RespondedKey]: typeof RespondedKey
-  readonly status: HttpCode
-  /** Bytes of content that were sent, without framing; 0 for HEAD. */
-  readonly bodyBytes: number
-}
+export type {
+  /**
+   * The evidence that a request was answered. Only the functions of this module make one; a handler that has none to
+   * return does not compile, and one for another request is a defect.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Responded
+} from "./internal/message/responded.js"
+
+export type {
+  /**
+   * A connection that has been handed over: bytes in both directions, without HTTP.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Duplex
+} from "./internal/message/exchange.js"
 
 /**
  * What a server runs for each request. `E` is what it fails with: by default what is answered without saying more. `R` is
@@ -71,19 +78,6 @@ export interface BodyWriter {
    * left out without chunks; `AlreadyResponded` the second time.
    */
   readonly end: (trailers?: HttpHeaders.Input) => Effect.Effect<Responded, ValueError>
-}
-
-/**
- * A connection that has been handed over: bytes in both directions, without HTTP.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Duplex {
-  /** What the client sends, those bytes first that came behind the request; ends when the client ends. Once only. */
-  readonly stream: Stream.Stream<Uint8Array>
-  /** Sends bytes, and waits while the client is slow to read. Text is written as UTF-8. */
-  readonly write: (content: string | Uint8Array) => Effect.Effect<void>
 }
 
 const exchangeOf = (request: Request): Exchange => request[ExchangeKey]

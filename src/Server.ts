@@ -22,20 +22,21 @@ import { type Address, type Domain, toUrl } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { OSError, type RespondableError, ValueError } from "./Errors.js"
-import type { CloseReason } from "./internal/closeReason.js"
-import { type ConnectionSummary, makeConnectionContext } from "./internal/connection/context.js"
+import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
+import { makeConnectionContext } from "./internal/connection/context.js"
 import { HttpConnection } from "./internal/connection/httpConnection.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
 import { Turn } from "./internal/runtime/effectInterop.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
-import { AdmissionLog } from "./internal/server/admissionLog.js"
+import { AdmissionLog } from "./internal/budget/admissionLog.js"
 import { watching } from "./internal/server/connectionFiber.js"
-import type { CloseReport } from "./internal/server/connectionRegistry.js"
+import type { CloseReport } from "./internal/connection/connectionRegistry.js"
 import { makeRequestHandler } from "./internal/server/failureReport.js"
 import { ShutdownSignal } from "./internal/server/shutdown.js"
 import { describe, firstInvalid, isBacklog, limitOptionsOf, validators } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
+import * as TcpListener from "./TcpListener.js"
 import type { Request } from "./Request.js"
 import * as RequestParser from "./RequestParser.js"
 import type { Handler } from "./Response.js"
@@ -400,11 +401,11 @@ export const make = (
  * @example
  * ```ts
  * import { Effect, Layer } from "effect"
- * import { DescriptorBudget, Listener, RequestParser, ResponseWriter, Server } from "effect-asynchttpserver"
+ * import { DescriptorBudget, RequestParser, ResponseWriter, Server, TcpListener } from "effect-asynchttpserver"
  *
  * // A server with a budget of its own.
  * const live = Server.layerWithoutDependencies().pipe(
- *   Layer.provide([Listener.layer, RequestParser.layer, ResponseWriter.layer]),
+ *   Layer.provide([TcpListener.layer, RequestParser.layer, ResponseWriter.layer]),
  *   Layer.provide(DescriptorBudget.layer({ max: 10 }))
  * )
  * console.log(await Effect.runPromise(Effect.provide(Server.shouldAcceptRequest(10), live)))
@@ -451,7 +452,7 @@ export const layerWithoutDependencies = (
 export const layerDependencies: Layer.Layer<
   Listener.Listener | RequestParser.RequestParser | ResponseWriter.ResponseWriter | DescriptorBudget.DescriptorBudget
 > = Layer.provideMerge(
-  Layer.mergeAll(Listener.layer, RequestParser.layer, ResponseWriter.layer),
+  Layer.mergeAll(TcpListener.layer, RequestParser.layer, ResponseWriter.layer),
   DescriptorBudget.layer()
 )
 

@@ -4,13 +4,29 @@
  * @internal
  */
 import * as Inspectable from "effect/Inspectable"
-import { pipeArguments } from "effect/Pipeable"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
-import type { TypeId as HeadersTypeId, HttpHeaders, Input } from "../HttpHeaders.js"
 import { escapeControls } from "./host/escapeControls.js"
 
-// Declared by the public module, as a unique symbol; `Symbol.for` alone has the type of any symbol.
-export const TypeId: HeadersTypeId = Symbol.for("effect-asynchttpserver/HttpHeaders") as HeadersTypeId
+export const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/HttpHeaders")
+
+export type TypeId = typeof TypeId
+
+/** Header fields, in order; documented in `HttpHeaders`. */
+export interface HttpHeaders
+  extends Iterable<readonly [name: string, value: string]>,
+    Pipeable,
+    Inspectable.Inspectable {
+  readonly [TypeId]: TypeId
+  /** How many fields there are; a name that was sent twice counts twice. */
+  readonly size: number
+}
+
+/** Whatever headers can be made from. */
+export type Input =
+  | HttpHeaders
+  | { readonly [name: string]: string | ReadonlyArray<string> }
+  | Iterable<readonly [name: string, value: string]>
 
 /** Where headers came from decides the status of a `KeyError`: the client left it out (400), or we did (500). */
 export type Origin = "request" | "application"
@@ -28,7 +44,7 @@ const secrets: ReadonlySet<string> = new Set([
 ])
 
 class HeadersImpl implements HttpHeaders {
-  readonly [TypeId]: HeadersTypeId = TypeId
+  readonly [TypeId]: TypeId = TypeId
   private fields: Fields | (() => Fields)
 
   constructor(

@@ -18,7 +18,7 @@ import {
   requests,
   requestsAborted
 } from "../Metrics.js"
-import type { CloseReason } from "./closeReason.js"
+import type { CloseReason } from "../Connection.js"
 
 const noTags: ReadonlyArray<MetricLabel.MetricLabel> = []
 

@@ -11,6 +11,7 @@ import { MessageChannel } from "node:worker_threads"
 import { HttpClient, HttpServerRequest, HttpServerResponse, HttpServer as Platform } from "@effect/platform"
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { Errors, Listener, Response, Server } from "effect-asynchttpserver"
+import * as TcpListener from "effect-asynchttpserver/TcpListener"
 import * as HttpServer from "effect-asynchttpserver/HttpServer"
 import { Reply, TestServer } from "effect-asynchttpserver/testing"
 
@@ -161,7 +162,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     title: "a listener that is short of descriptors is asked again",
     run: async (install) => {
       let asked = 0
-      const failing = Layer.map(Listener.layer, (context) => {
+      const failing = Layer.map(TcpListener.layer, (context) => {
         const { listen } = Context.get(context, Listener.Listener)
         return Context.make(Listener.Listener, {
           listen: (options) =>

@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import type { OSError, RespondableError, ValueError } from "../../src/Errors.js"
 import * as Listener from "../../src/Listener.js"
+import * as TcpListener from "../../src/TcpListener.js"
 import type { Request } from "../../src/Request.js"
 import * as RequestParser from "../../src/RequestParser.js"
 import type { Handler } from "../../src/Response.js"
@@ -34,7 +35,7 @@ export const make = (
   writer = ResponseWriter.layer
 ): Effect.Effect<Made, never, Scope.Scope> => {
   const bounds: Array<Listener.BoundListener> = []
-  const watched = Layer.map(Listener.layer, (context) => {
+  const watched = Layer.map(TcpListener.layer, (context) => {
     const listener = Context.get(context, Listener.Listener)
     return Context.make(Listener.Listener, {
       listen: (options) => Effect.tap(listener.listen(options), (bound) => Effect.sync(() => bounds.push(bound)))

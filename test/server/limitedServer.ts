@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import * as Listener from "../../src/Listener.js"
+import * as TcpListener from "../../src/TcpListener.js"
 import * as RequestParser from "../../src/RequestParser.js"
 import { respond } from "../../src/Response.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
@@ -17,7 +18,7 @@ import * as Server from "../../src/Server.js"
 let served = 0
 let bound: Listener.BoundListener | undefined
 
-const watched = Layer.map(Listener.layer, (context) => {
+const watched = Layer.map(TcpListener.layer, (context) => {
   const listener = Context.get(context, Listener.Listener)
   return Context.make(Listener.Listener, {
     listen: (options) => Effect.tap(listener.listen(options), (each) => Effect.sync(() => (bound = each)))

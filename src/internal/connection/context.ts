@@ -17,18 +17,11 @@ import type { Request } from "../../Request.js"
 import { type Parser, RequestParser } from "../../RequestParser.js"
 import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
-import type { CloseReason } from "../closeReason.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
-import { AdmissionLog, bodyMessages } from "../server/admissionLog.js"
-import { ConnectionRegistry, type ShutdownTimeouts } from "../server/connectionRegistry.js"
+import { AdmissionLog, bodyMessages } from "../budget/admissionLog.js"
+import { ConnectionRegistry, type ShutdownTimeouts } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
 import { LingeringConnections } from "./lingeringClose.js"
-
-/** How a connection ended, and how many requests it had brought. */
-export interface ConnectionSummary {
-  readonly reason: CloseReason
-  readonly requests: number
-}
 
 /** What all connections of a server have in common. */
 export interface ConnectionContext {

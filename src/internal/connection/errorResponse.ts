@@ -11,8 +11,6 @@ import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { Writer } from "../../ResponseWriter.js"
 import { errorReasons } from "../errorReasons.js"
-import { wallNow } from "../host/hostTimers.js"
-import { formatDate } from "../http1/date.js"
 
 export const plainTextHeaders = { "Content-Type": "text/plain; charset=utf-8" }
 
@@ -54,7 +52,3 @@ export const errorResponse = (
   if (head._tag !== "Written") return ""
   return head.framing._tag === "None" ? head.text : head.text + text
 }
-
-/** The response to a client for which there is no room, or no server any more: it may try again. The gate has no clock. */
-export const serviceUnavailable = (): string =>
-  `HTTP/1.1 503 Service Unavailable\r\nDate: ${formatDate(wallNow())}\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n`

@@ -10,7 +10,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Limits } from "../../Limits.js"
-import type { Connection } from "../../Listener.js"
+import type { Connection } from "../../Connection.js"
 import { clearInterval, monotonicNow, setInterval } from "../host/hostTimers.js"
 import { yieldToEventLoop } from "../runtime/effectInterop.js"
 

@@ -6,7 +6,7 @@
  *
  * @internal
  */
-import type { Connection } from "../../Listener.js"
+import type { Connection } from "../../Connection.js"
 
 /**
  * Pieces up to this length are copied together while they wait: each is an object of some 100 bytes, and a client that

@@ -6,7 +6,7 @@
  *
  * @internal
  */
-import type { Connection } from "../../Listener.js"
+import type { Connection } from "../../Connection.js"
 import type { ConnectionContext } from "./context.js"
 import type { WriteBuffer } from "./writeBuffer.js"
 

@@ -7,7 +7,7 @@
  *
  * @internal
  */
-import type { Connection } from "../../Listener.js"
+import type { Connection } from "../../Connection.js"
 import { recordMetrics } from "../metrics.js"
 
 /** Beyond it nothing more is gathered: a batch this large gains nothing, and memory is the client's to spend. */

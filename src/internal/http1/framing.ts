@@ -4,7 +4,7 @@
  *
  * @internal
  */
-import { splitList } from "./fieldList.js"
+import { splitList } from "../fieldList.js"
 import { type Malformed, malformed } from "./parseResult.js"
 
 /** @internal */

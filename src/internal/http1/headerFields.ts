@@ -10,7 +10,7 @@
 
 import type { ErrorReason } from "../errorReasons.js"
 import { COLON, CR, HTAB, LF, latin1Slice, SP, scanWhile, TOKEN, VALUE } from "./characters.js"
-import { trimOws } from "./fieldList.js"
+import { trimOws } from "../fieldList.js"
 import type { ParseBuffer } from "./parseBuffer.js"
 import { type Malformed, malformed, type ParseResult } from "./parseResult.js"
 

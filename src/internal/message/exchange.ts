@@ -11,7 +11,7 @@ import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { ValueError } from "../../Errors.js"
 import type * as HttpHeaders from "../../HttpHeaders.js"
-import type { Duplex, Responded } from "../../Response.js"
+import type { Responded } from "./responded.js"
 
 export const ExchangeKey: unique symbol = Symbol.for("effect-asynchttpserver/Exchange")
 
@@ -79,6 +79,14 @@ export interface RawConnection {
   readonly end: () => void
   /** Ends the connection at once, whatever is unsent. */
   readonly destroy: () => void
+}
+
+/** A connection that has been handed over; documented in `Response`. */
+export interface Duplex {
+  /** What the client sends, those bytes first that came behind the request; ends when the client ends. Once only. */
+  readonly stream: Stream.Stream<Uint8Array>
+  /** Sends bytes, and waits while the client is slow to read. Text is written as UTF-8. */
+  readonly write: (content: string | Uint8Array) => Effect.Effect<void>
 }
 
 export interface Upgraded {

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import { isValueError, type ValueError } from "../../Errors.js"
 import type { Input } from "../../HttpHeaders.js"
-import type { Responded } from "../../Response.js"
+import type { Responded } from "./responded.js"
 import type { Exchange } from "./exchange.js"
 
 export class RespondEffect extends Effectable.Class<Responded, ValueError> {

@@ -3,9 +3,17 @@
  *
  * @internal
  */
-import type { Responded } from "../../Response.js"
+import type { HttpCode } from "../../HttpCode.js"
 
 export const RespondedKey: unique symbol = Symbol.for("effect-asynchttpserver/Responded")
+
+/** The evidence that a request was responded to; documented in `Response`. */
+export interface Responded {
+  readonly [RespondedKey]: typeof RespondedKey
+  readonly status: HttpCode
+  /** Bytes of content that were sent, without framing; 0 for HEAD. */
+  readonly bodyBytes: number
+}
 
 /** A class, as is whatever is made for each request: see `http1/requestHead.ts`. */
 class RespondedImpl implements Responded {

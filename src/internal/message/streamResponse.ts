@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { isValueError, type ValueError } from "../../Errors.js"
 import type * as HttpHeaders from "../../HttpHeaders.js"
-import type { Responded } from "../../Response.js"
+import type { Responded } from "./responded.js"
 import type { Exchange, ResponseBodyWriter } from "./exchange.js"
 import { fromResult } from "./respondEffect.js"
 

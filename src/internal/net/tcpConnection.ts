@@ -6,7 +6,7 @@
 import type { Socket } from "node:net"
 import * as Option from "effect/Option"
 import { type Address, tcp } from "../../Address.js"
-import type { Connection, ConnectionEvents } from "../../Listener.js"
+import type { Connection, ConnectionEvents } from "../../Connection.js"
 import { setImmediate } from "../host/hostTimers.js"
 import { nextConnectionId } from "./connectionId.js"
 import { reset } from "./reset.js"

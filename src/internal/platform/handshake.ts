@@ -8,7 +8,7 @@
  */
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import type { Request } from "../../Request.js"
-import { splitList } from "../http1/fieldList.js"
+import { splitList } from "../fieldList.js"
 import type { HandshakeRefusal } from "./failures.js"
 
 /** RFC 6455, and the last draft before it, which differs in the name of one field that is not looked at. */

@@ -15,7 +15,7 @@ import * as Predicate from "effect/Predicate"
 import { ValueError } from "../../Errors.js"
 import * as Limits from "../../Limits.js"
 import type { Request } from "../../Request.js"
-import { release, type Setting, settingsOf } from "./nodeServer.js"
+import { release, type Setting, settingsOf } from "../net/nodeServer.js"
 
 /** What is asked for, in words of this server. */
 interface NodeSettings {

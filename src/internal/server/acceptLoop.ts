@@ -10,12 +10,13 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Budget } from "../../DescriptorBudget.js"
 import type { OSError } from "../../Errors.js"
-import type { BoundListener, Connection } from "../../Listener.js"
+import type { Connection } from "../../Connection.js"
+import type { BoundListener } from "../../Listener.js"
 import type { LingeringConnections } from "../connection/lingeringClose.js"
 import type { TimeSource } from "../host/timeSource.js"
 import { isTransient } from "../net/transientAcceptErrors.js"
-import type { AdmissionLog } from "./admissionLog.js"
-import type { ConnectionRegistry } from "./connectionRegistry.js"
+import type { AdmissionLog } from "../budget/admissionLog.js"
+import type { ConnectionRegistry } from "../connection/connectionRegistry.js"
 
 /** Milliseconds of the pause after an error that passes: twice as long each time. */
 const firstPause = 10

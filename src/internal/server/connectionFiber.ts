@@ -4,7 +4,7 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type { ConnectionSummary } from "../connection/context.js"
+import type { ConnectionSummary } from "../../Connection.js"
 import type { HttpConnection } from "../connection/httpConnection.js"
 
 /** Lasts as long as a connection, and says how it ended; interrupted, it ends the connection first. */

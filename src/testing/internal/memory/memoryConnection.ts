@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"
 import { setImmediate } from "../../../internal/host/hostTimers.js"
 import { nextConnectionId } from "../../../internal/net/connectionId.js"
-import type { Connection, ConnectionEvents } from "../../../Listener.js"
+import type { Connection, ConnectionEvents } from "../../../Connection.js"
 import type { ClientEnd, ClientLink } from "../client/clientLink.js"
 
 /** Bytes on their way in one direction that nobody waits for: as much as `node:net` reads at once. */

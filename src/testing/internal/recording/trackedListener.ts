@@ -6,7 +6,8 @@
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"
-import type { BoundListener, Connection, ConnectionEvents, Listener } from "../../../Listener.js"
+import type { Connection, ConnectionEvents } from "../../../Connection.js"
+import type { BoundListener, Listener } from "../../../Listener.js"
 import { type Ending, type FaultSink, SocketSink } from "../faults/responseSink.js"
 import type { Quiescence } from "./quiescence.js"
 

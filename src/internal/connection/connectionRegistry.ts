@@ -4,12 +4,12 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type { CloseReason } from "../closeReason.js"
-import type { HasDeadline } from "../connection/deadlineTimer.js"
+import type { CloseReason } from "../../Connection.js"
+import type { HasDeadline } from "./deadlineTimer.js"
 import { clearTimeout, maxTimer, monotonicNow, setTimeout } from "../host/hostTimers.js"
 import { recordMetrics } from "../metrics.js"
 import { Signal, yieldToEventLoop } from "../runtime/effectInterop.js"
-import { type Indexed, SwapRemoveSet } from "../swapRemoveSet.js"
+import { type Indexed, SwapRemoveSet } from "../runtime/swapRemoveSet.js"
 
 /** A connection, as far as ending it goes. */
 export interface TrackedConnection extends Indexed, HasDeadline {
