@@ -11,9 +11,9 @@ import * as Either from "effect/Either"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import { KeyError } from "./Errors.js"
-import * as internal from "./internal/headers.js"
-import type { HttpHeaders, Input } from "./internal/headers.js"
 import { listMembers } from "./internal/fieldList.js"
+import type { HttpHeaders, Input } from "./internal/headers.js"
+import * as internal from "./internal/headers.js"
 
 const { rawFieldsOf: flatOf, indexOf, isNamed, withFields } = internal
 

@@ -38,12 +38,12 @@ import { type Bounds, descriptorsFor, headSize, withNodeSettings } from "./inter
 import { WebSockets } from "./internal/platform/webSocket.js"
 import { withDefaults } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
-import * as TcpListener from "./TcpListener.js"
 import { awaitShutdown as awaitShutdownOf, type Request } from "./Request.js"
 import * as RequestParser from "./RequestParser.js"
 import type { Handler } from "./Response.js"
 import * as ResponseWriter from "./ResponseWriter.js"
 import * as Server from "./Server.js"
+import * as TcpListener from "./TcpListener.js"
 
 /**
  * What a server is made with: everything that `Server.Options` has, and the names that `node:net` has for some of it.

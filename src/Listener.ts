@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import type { Address, Domain } from "./Address.js"
 import type { Connection } from "./Connection.js"
 import type { OSError, ValueError } from "./Errors.js"
+
 export type {
   /**
    * One connection, plain and synchronous.
@@ -30,6 +31,7 @@ export type {
    */
   ConnectionEvents
 } from "./Connection.js"
+
 import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
 
 /**

@@ -13,22 +13,17 @@ import type * as Stream from "effect/Stream"
 import { isValueError, type RespondableError, type ValueError } from "./Errors.js"
 import type { HttpCode } from "./HttpCode.js"
 import type * as HttpHeaders from "./HttpHeaders.js"
-import { type Exchange, ExchangeKey, type Duplex, type ResponseBodyWriter, type Upgraded } from "./internal/message/exchange.js"
+import {
+  type Duplex,
+  type Exchange,
+  ExchangeKey,
+  type ResponseBodyWriter,
+  type Upgraded
+} from "./internal/message/exchange.js"
 import { fromResult, RespondEffect } from "./internal/message/respondEffect.js"
 import type { Responded } from "./internal/message/responded.js"
 import { streamResponse } from "./internal/message/streamResponse.js"
 import type { Request } from "./Request.js"
-
-export type {
-  /**
-   * The evidence that a request was answered. Only the functions of this module make one; a handler that has none to
-   * return does not compile, and one for another request is a defect.
-   *
-   * @since 0.1.0
-   * @category models
-   */
-  Responded
-} from "./internal/message/responded.js"
 
 export type {
   /**
@@ -39,6 +34,16 @@ export type {
    */
   Duplex
 } from "./internal/message/exchange.js"
+export type {
+  /**
+   * The evidence that a request was answered. Only the functions of this module make one; a handler that has none to
+   * return does not compile, and one for another request is a defect.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Responded
+} from "./internal/message/responded.js"
 
 /**
  * What a server runs for each request. `E` is what it fails with: by default what is answered without saying more. `R` is

@@ -15,32 +15,31 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { sequential } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import { type Address, type Domain, toUrl } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
+import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { OSError, type RespondableError, ValueError } from "./Errors.js"
-import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
-import { makeConnectionContext } from "./internal/connection/context.js"
-import { HttpConnection } from "./internal/connection/httpConnection.js"
-import { timeSourceOf } from "./internal/host/timeSource.js"
-import { Turn } from "./internal/runtime/effectInterop.js"
-import { acceptLoop } from "./internal/server/acceptLoop.js"
 import { AdmissionLog } from "./internal/budget/admissionLog.js"
-import { watching } from "./internal/server/connectionFiber.js"
-import type { CloseReport } from "./internal/connection/connectionRegistry.js"
+import { makeConnectionContext } from "./internal/connection/context.js"
+import { timeSourceOf } from "./internal/host/timeSource.js"
+import { acceptLoop } from "./internal/server/acceptLoop.js"
+import { forkConnection } from "./internal/server/connectionFiber.js"
 import { makeRequestHandler } from "./internal/server/failureReport.js"
-import { ShutdownSignal } from "./internal/server/shutdown.js"
+import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
+import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
 import { describe, firstInvalid, isBacklog, limitOptionsOf, validators } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
-import * as TcpListener from "./TcpListener.js"
 import type { Request } from "./Request.js"
 import * as RequestParser from "./RequestParser.js"
 import type { Handler } from "./Response.js"
 import * as ResponseWriter from "./ResponseWriter.js"
+import * as TcpListener from "./TcpListener.js"
 
 export type {
   /**
@@ -115,7 +114,7 @@ export interface Options extends ListenOptions {
   readonly drainTimeout?: Duration.DurationInput | undefined
   /**
    * How long handlers that were interrupted then may take to end, finalizers included, in real time; 5 seconds by default.
-   * Those that take longer are left to themselves, without a connection, and counted as `abandoned`.
+   * Those that take longer are left to themselves, without a connection, and counted as `timedOut`.
    */
   readonly interruptTimeout?: Duration.DurationInput | undefined
 }
@@ -273,7 +272,8 @@ export const make = (
       registry,
       time: timeSourceOf(clock)
     }
-    const turn = new Turn()
+    // Used uninterruptibly alone: an interruption between the permit and its release would lose it (effect 3.22).
+    const mutex = Effect.unsafeMakeSemaphore(1)
     const shutdown = new ShutdownSignal()
     let listening: Listening | undefined
 
@@ -308,11 +308,12 @@ export const make = (
         return listening
       })
 
-    /** One at a time, and uninterruptible from the bind to its record: a socket that listens is always somebody's. */
-    const inTurn = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => turn.take(effect)
+    /** One at a time, and uninterruptible from the bind to its record: a socket that listens is never lost. */
+    const exclusively = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      Effect.uninterruptible(mutex.withPermits(1)(effect))
 
     const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
-      Effect.map(inTurn(bind(given)), ({ bound }) => bound.address)
+      Effect.map(exclusively(bind(given)), ({ bound }) => bound.address)
 
     const stopListening = Effect.suspend(() => {
       if (listening === undefined) return Effect.void
@@ -322,27 +323,24 @@ export const make = (
     })
 
     // A `serve` that was forked just before finds the server listening still, and does not listen anew behind the close.
-    const stopped = shutdown.begin.pipe(Effect.zipRight(Effect.yieldNow()), Effect.zipRight(inTurn(stopListening)))
+    const stopped = shutdown.begin.pipe(Effect.zipRight(Effect.yieldNow()), Effect.zipRight(exclusively(stopListening)))
 
-    const close = Effect.zipRight(stopped, registry.close(timeouts))
+    const close = Effect.zipRight(stopped, closeConnections(registry, timeouts))
 
     const acceptRequest = <E, R, R2>(
       handler: Handler<E, R>,
       given?: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
-        const service = makeRequestHandler(handler, given?.onFailure, runtime, shutdown.serverLatch)
+        const requestHandler = makeRequestHandler(handler, given?.onFailure, runtime, shutdown.serverLatch)
         let fiber: Fiber.RuntimeFiber<ConnectionSummary> | undefined
-        // Served in the turn in which it is taken: an interruption behind that would leave it to nobody.
-        const serveOne = (connection: Listener.Connection): void => {
-          const served = new HttpConnection(connection, context, service)
-          fiber = service.runtime.forkUninterruptible(watching(served))
-          served.open()
+        const fork = (connection: Connection): void => {
+          fiber = forkConnection(connection, context, requestHandler)
         }
         return Effect.flatMap(whenListening("accept"), (bound) =>
           Effect.map(
-            bound.acceptWhile(() => fiber === undefined, serveOne),
-            // `admit` ends without an error when it has taken one.
+            bound.acceptWhile(() => fiber === undefined, fork),
+            // `acceptWhile` succeeds when it has accepted one.
             () => fiber!
           )
         )
@@ -356,29 +354,37 @@ export const make = (
         const assumed = given.assumedDescriptorsPerRequest ?? -1
         if (Number.isNaN(assumed))
           return new ValueError({ reason: "Option", actual: describe("assumedDescriptorsPerRequest", assumed) })
-        const ending = Effect.unsafeMakeLatch(false)
-        const service = makeRequestHandler(handler, given.onFailure, runtime, ending)
-        const serve = (connection: Listener.Connection): void => new HttpConnection(connection, context, service).open()
-        const isTold = [given.port, given.address, given.domain, given.backlog].some((each) => each !== undefined)
-        // Told where to listen, it listens there or says why not; else it takes what is there.
-        const opened = inTurn(
-          Effect.suspend(() => (listening === undefined || isTold ? bind(given) : Effect.succeed(undefined)))
+        const latch = Effect.unsafeMakeLatch(false)
+        const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch)
+        const fork = (connection: Connection): void => void forkConnection(connection, context, requestHandler)
+        const isAddressGiven = [given.port, given.address, given.domain, given.backlog].some(
+          (each) => each !== undefined
+        )
+        // With an address it listens there or fails; without one it accepts from the listener that there is.
+        const opened = exclusively(
+          Effect.suspend(() => (listening === undefined || isAddressGiven ? bind(given) : Effect.succeed(undefined)))
         )
         return Effect.acquireUseRelease(
-          shutdown.register(ending, opened),
+          shutdown.register(latch, opened),
           () =>
-            Effect.flatMap(whenListening("accept"), (bound) =>
-              acceptLoop({ ...accepting, bound, assumed, fork: serve })
+            Effect.flatMap(whenListening("accept"), (listener) =>
+              acceptLoop({ ...accepting, listener, assumed, fork })
             ),
           (opened) => {
-            // By now the server may have been closed, and may listen again: that is not what was opened here.
+            // The server may have been closed by now, and may listen again: that listener is not this one's to close.
             const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void
-            return shutdown.unregister(ending, Effect.zipRight(stopped, registry.close(timeouts, service)))
+            const closed = closeConnections(registry, timeouts, requestHandler)
+            return shutdown.unregister(latch, Effect.zipRight(stopped, closed))
           }
         )
       })
 
-    yield* Scope.addFinalizer(scope, Effect.zipRight(stopped, context.shutdown(timeouts)))
+    // Logged where the server was made. With no connection there is nothing to restore its FiberRefs for, which costs most.
+    const serverRuntime = yield* Effect.runtime<never>()
+    const closeAll = Effect.suspend(() =>
+      registry.isEmpty ? Effect.void : Fiber.join(Runtime.runFork(serverRuntime)(closeConnections(registry, timeouts)))
+    )
+    yield* Scope.addFinalizer(scope, Effect.zipRight(stopped, closeAll))
 
     return Server.of({
       listen,

@@ -4,6 +4,7 @@
  * @internal
  */
 import type * as MetricLabel from "effect/MetricLabel"
+import type { CloseReason } from "../Connection.js"
 import {
   bodiesRefused,
   bodiesWaiting,
@@ -18,7 +19,6 @@ import {
   requests,
   requestsAborted
 } from "../Metrics.js"
-import type { CloseReason } from "../Connection.js"
 
 const noTags: ReadonlyArray<MetricLabel.MetricLabel> = []
 

@@ -11,8 +11,8 @@ import { MessageChannel } from "node:worker_threads"
 import { HttpClient, HttpServerRequest, HttpServerResponse, HttpServer as Platform } from "@effect/platform"
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { Errors, Listener, Response, Server } from "effect-asynchttpserver"
-import * as TcpListener from "effect-asynchttpserver/TcpListener"
 import * as HttpServer from "effect-asynchttpserver/HttpServer"
+import * as TcpListener from "effect-asynchttpserver/TcpListener"
 import { Reply, TestServer } from "effect-asynchttpserver/testing"
 
 export interface Scenario {

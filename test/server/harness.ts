@@ -10,12 +10,12 @@ import type * as Scope from "effect/Scope"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import type { OSError, RespondableError, ValueError } from "../../src/Errors.js"
 import * as Listener from "../../src/Listener.js"
-import * as TcpListener from "../../src/TcpListener.js"
 import type { Request } from "../../src/Request.js"
 import * as RequestParser from "../../src/RequestParser.js"
 import type { Handler } from "../../src/Response.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
 import * as Server from "../../src/Server.js"
+import * as TcpListener from "../../src/TcpListener.js"
 import { eventually, Facts } from "../wire/facts.js"
 
 /** The log of a server under test: what is expected to be logged is not the test run's. */

@@ -9,6 +9,7 @@ import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Supervisor from "effect/Supervisor"
 import { type Handler, respond, respondStream, tunnel, upgrade } from "../../src/Response.js"
 import type { CloseReason } from "../../src/Server.js"
 import { parseAnswers } from "../wire/answer.js"
@@ -41,6 +42,22 @@ const endless = Effect.gen(function* () {
     )
   return { handler, isRunning: Deferred.await(isRunning), end: Deferred.await(end) }
 })
+
+/** A connection of a server whose `serve` is supervised, and the fiber that it has. */
+const connectionFiber = (
+  supervisor: Supervisor.Supervisor<Array<Fiber.RuntimeFiber<unknown, unknown>>>,
+  connect: Effect.Effect<MemoryConnection>
+) =>
+  Effect.gen(function* () {
+    yield* settled
+    const before = new Set(yield* supervisor.value)
+    const connection = yield* connect
+    yield* settled
+    const [fiber, ...others] = (yield* supervisor.value).filter((each) => !before.has(each))
+    expect(others).toStrictEqual([])
+    if (fiber === undefined) return yield* Effect.die("a connection without a fiber")
+    return { connection, fiber }
+  })
 
 describe("the scope of a request", () => {
   it.scopedLive("ends with the request, before the next one of the connection is handled", () =>
@@ -275,14 +292,14 @@ describe("a client that leaves", () => {
     })
   )
 
-  for (const [what, onHalfClose, leave] of [
+  for (const [what, onClientEnd, leave] of [
     ["by a reset", "continue", (connection: MemoryConnection) => connection.reset()],
     ["half, when that interrupts", "interrupt", (connection: MemoryConnection) => connection.halfClose()]
   ] as const) {
     it.scoped(`${what}, before its request was read, begins no handler`, () =>
       Effect.gen(function* () {
         let begun = 0
-        const { connect, server } = yield* makeInMemory({ onClientEnd: onHalfClose })
+        const { connect, server } = yield* makeInMemory({ onClientEnd: onClientEnd })
         yield* server.listen()
         const accepting = yield* Effect.fork(
           server.acceptRequest((request) => {
@@ -301,7 +318,7 @@ describe("a client that leaves", () => {
         leave(connection)
         yield* settled
         connection.setFull(false)
-        expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "Aborted", requests: 1 })
+        expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "ClientAborted", requests: 1 })
         expect(begun).toBe(1)
       })
     )
@@ -392,7 +409,7 @@ describe("a client that leaves", () => {
     })
   )
 
-  it.scopedLive('half, interrupts its handler when onHalfClose is "interrupt"', () =>
+  it.scopedLive('half, interrupts its handler when onClientEnd is "interrupt"', () =>
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
       const made = yield* serving(handler, { onClientEnd: "interrupt" })
@@ -556,7 +573,7 @@ describe("closing the scope, under a clock that stands still", () => {
       expect(connection.ending).toBe(undefined)
       yield* Deferred.succeed(latch, undefined)
       expect(yield* connection.answer()).toMatchObject({ status: 200, text: "late" })
-      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, abandoned: 0 })
+      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, timedOut: 0 })
     })
   )
 
@@ -574,7 +591,7 @@ describe("closing the scope, under a clock that stands still", () => {
       connection.setFull(false)
       const answer = yield* connection.answer()
       expect(answer.header("Connection")).toBe("close")
-      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, abandoned: 0 })
+      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, timedOut: 0 })
     })
   )
 
@@ -629,7 +646,39 @@ describe("the end of a connection whose client has said close", () => {
 })
 
 describe("an idle connection", () => {
-  it.scoped("has no fiber; each request that needs one has one of its own", () =>
+  it.scoped("has a fiber, which a Supervisor sees, whose result says how it ended", () =>
+    Effect.gen(function* () {
+      const supervisor = yield* Supervisor.track
+      const { connect, server } = yield* makeInMemory()
+      yield* Effect.forkScoped(Effect.supervised(server.serve(hello), supervisor))
+      const { connection, fiber } = yield* connectionFiber(supervisor, connect)
+      connection.send(requestText("GET /"))
+      expect((yield* connection.answer()).status).toBe(200)
+      expect((yield* Fiber.status(fiber))._tag).toBe("Suspended")
+      connection.halfClose()
+      expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "ClosedByClient", requests: 1 })
+    })
+  )
+
+  it.scoped("ends when its fiber is interrupted, which completes when it has closed", () =>
+    Effect.gen(function* () {
+      const supervisor = yield* Supervisor.track
+      const { connect, server } = yield* makeInMemory()
+      const interrupted = yield* Deferred.make<void>()
+      const entered = yield* Deferred.make<void>()
+      const hanging = Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
+      const handler = () => Effect.onInterrupt(hanging, () => Deferred.succeed(interrupted, undefined))
+      yield* Effect.forkScoped(Effect.supervised(server.serve(handler), supervisor))
+      const { connection, fiber } = yield* connectionFiber(supervisor, connect)
+      connection.send(requestText("GET /"))
+      yield* Deferred.await(entered)
+      expect(yield* Fiber.interrupt(fiber)).toStrictEqual(Exit.succeed({ reason: "Interrupted", requests: 1 }))
+      yield* Deferred.await(interrupted)
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 0, timedOut: 0 })
+    })
+  )
+
+  it.scoped("has a fiber of its own for each request that needs one", () =>
     Effect.gen(function* () {
       const fibers = new Set<number>()
       const { connect, server } = yield* servingInMemory((request) =>
@@ -644,7 +693,7 @@ describe("an idle connection", () => {
         expect((yield* connection.answer()).text).toBe(path)
       }
       expect(fibers.size).toBe(3)
-      expect(yield* server.close).toStrictEqual({ idle: 1, drained: 0, interrupted: 0, abandoned: 0 })
+      expect(yield* server.close).toStrictEqual({ idle: 1, drained: 0, interrupted: 0, timedOut: 0 })
       expect(connection.ending).toBe("end")
     })
   )

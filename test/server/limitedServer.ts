@@ -9,11 +9,11 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import * as Listener from "../../src/Listener.js"
-import * as TcpListener from "../../src/TcpListener.js"
 import * as RequestParser from "../../src/RequestParser.js"
 import { respond } from "../../src/Response.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
 import * as Server from "../../src/Server.js"
+import * as TcpListener from "../../src/TcpListener.js"
 
 let served = 0
 let bound: Listener.BoundListener | undefined

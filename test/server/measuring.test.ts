@@ -11,7 +11,7 @@ import { turns } from "../wire/facts.js"
 
 const system = vi.hoisted(() => ({ limit: 10 }))
 
-vi.mock("../../src/internal/descriptors.js", () => ({
+vi.mock("../../src/internal/budget/openFiles.js", () => ({
   openDescriptors: () => 0,
   systemLimit: () => system.limit
 }))

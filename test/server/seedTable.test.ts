@@ -55,7 +55,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
       const connection = yield* Fiber.join(accepting)
       expect(yield* Fiber.join(connection)).toStrictEqual({ reason: "ClosedByClient", requests: 1 })
       expect(yield* Server.shouldAcceptRequest()).toBe(true)
-      expect(yield* Server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 0, abandoned: 0 })
+      expect(yield* Server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 0, timedOut: 0 })
     }).pipe(Effect.provide(Server.layer()))
   )
 
@@ -108,8 +108,8 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
         ["maxHeader: 10", { limits: { maxHeader: 10 } }],
         ["backlog: 1.5", { backlog: 1.5 }],
         ["drainTimeout: soon", { drainTimeout: "soon" }],
-        ["onHalfClose: wait", { onHalfClose: "wait" }],
-        ["onConnect: true", { onConnect: true }],
+        ["onClientEnd: wait", { onClientEnd: "wait" }],
+        ["connectMethod: true", { connectMethod: true }],
         ["onFull: drop", { onFull: "drop" }],
         ["interruptTimeout: -1", { interruptTimeout: -1 }],
         ["maxbody, which is none", { maxbody: 10 }]
@@ -688,7 +688,7 @@ describe("close(server)", () => {
       expect(answer.text).toBe("slow")
       expect(answer.header("Connection")).toBe("close")
       expect(yield* busy.readToEnd).toHaveLength(0)
-      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 1, drained: 1, interrupted: 0, abandoned: 0 })
+      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 1, drained: 1, interrupted: 0, timedOut: 0 })
     })
   )
 
@@ -706,7 +706,7 @@ describe("close(server)", () => {
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
       yield* Deferred.await(isAsked)
-      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, timedOut: 0 })
       expect(yield* Deferred.isDone(isInterrupted)).toBe(true)
       expect(parseAnswers(yield* wire.readToEnd).map(({ status }) => status)).toStrictEqual([503])
     })
@@ -715,7 +715,7 @@ describe("close(server)", () => {
   it.scopedLive("twice is the same as once, and before listen it does nothing", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
-      const nothing = { idle: 0, drained: 0, interrupted: 0, abandoned: 0 }
+      const nothing = { idle: 0, drained: 0, interrupted: 0, timedOut: 0 }
       expect(yield* server.close).toStrictEqual(nothing)
       yield* server.listen()
       expect(yield* server.close).toStrictEqual(nothing)

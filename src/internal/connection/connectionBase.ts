@@ -5,9 +5,9 @@
  */
 import type { AsyncResource } from "node:async_hooks"
 import * as Effect from "effect/Effect"
+import type { Connection } from "../../Connection.js"
 import type { ValueError } from "../../Errors.js"
 import type { Limits } from "../../Limits.js"
-import type { Connection } from "../../Connection.js"
 import type { Parser } from "../../RequestParser.js"
 import type { Writer } from "../../ResponseWriter.js"
 import { costs, loopBudget } from "../host/eventLoopBudget.js"

@@ -6,9 +6,7 @@
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import { BodyBudget, type Budget, make } from "../../BodyBudget.js"
 import type { Budget as DescriptorBudget } from "../../DescriptorBudget.js"
@@ -17,9 +15,9 @@ import type { Request } from "../../Request.js"
 import { type Parser, RequestParser } from "../../RequestParser.js"
 import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
-import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { AdmissionLog, bodyMessages } from "../budget/admissionLog.js"
-import { ConnectionRegistry, type ShutdownTimeouts } from "./connectionRegistry.js"
+import type { RequestRuntime } from "../runtime/requestRuntime.js"
+import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
 import { LingeringConnections } from "./lingeringClose.js"
 
@@ -40,8 +38,6 @@ export interface ConnectionContext {
   readonly timeouts: Timeouts
   /** The value of `Keep-Alive` on connections that go on; none where they go on without end. */
   readonly keepAliveHint: string | undefined
-  /** Ends what connections there are; what is logged of them is, as everything else, where the server was made. */
-  readonly shutdown: (timeouts: ShutdownTimeouts) => Effect.Effect<void>
 }
 
 /** The deadlines of `Limits`, in milliseconds. */
@@ -153,12 +149,6 @@ export const makeConnectionContext = (
       bodyBudget,
       bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyMessages),
       timeouts: timeoutsOf(limits),
-      keepAliveHint: keepAliveHintOf(limits),
-      shutdown: (timeouts) =>
-        Effect.suspend(() => {
-          // Of a finalizer with the FiberRefs of now it costs more to restore them than all else: for nobody, nothing is.
-          if (registry.isEmpty) return Effect.void
-          return Effect.asVoid(Fiber.join(Runtime.runFork(runtime)(registry.close(timeouts))))
-        })
+      keepAliveHint: keepAliveHintOf(limits)
     }
   })

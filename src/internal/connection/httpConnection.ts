@@ -10,19 +10,19 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { ValueError } from "../../Errors.js"
+import * as Exit from "effect/Exit"
 import type { CloseReason, Connection, ConnectionEvents, ConnectionSummary } from "../../Connection.js"
+import { ValueError } from "../../Errors.js"
 import type { Malformed, RequestHead } from "../../RequestParser.js"
 import { costs } from "../host/eventLoopBudget.js"
 import { malformed } from "../http1/parseResult.js"
 import { RequestImpl } from "../message/request.js"
 import { recordMetrics } from "../metrics.js"
-import { Signal } from "../runtime/effectInterop.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
-import type { TrackedConnection } from "./connectionRegistry.js"
 import { requestContext } from "./asyncContext.js"
 import { closeGracefully, closeNow, type LingeringConnection } from "./closing.js"
 import { ConnectionBase } from "./connectionBase.js"
+import type { TrackedConnection } from "./connectionRegistry.js"
 import type { ConnectionContext, RequestHandler } from "./context.js"
 import { ExchangeImpl } from "./exchange.js"
 import { HandlerFiber, runSynchronously } from "./handlerFiber.js"
@@ -48,7 +48,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private mustCloseNow = false
   /** The server has nothing more to say on it. */
   private isFinished = false
-  private ended: Signal | undefined
+  private onClosed: ((summary: Effect.Effect<ConnectionSummary>) => void) | undefined
 
   constructor(
     connection: Connection,
@@ -227,12 +227,16 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.unregisterIfClosed()
   }
 
-  /** Waits until nothing of it is left, and tells how it ended. */
+  /** Completes when the connection has closed, with how it ended: for its fiber, and no other. */
   get awaitClosed(): Effect.Effect<ConnectionSummary> {
-    return Effect.suspend(() => {
-      if (this.index < 0) return Effect.succeed({ reason: this.closeReason ?? "Interrupted", requests: this.requests })
-      return Effect.flatMap((this.ended ??= new Signal()).wait(), () => this.awaitClosed)
+    return Effect.async((resume) => {
+      if (this.index < 0) resume(this.summary)
+      else this.onClosed = resume
     })
+  }
+
+  private get summary(): Effect.Effect<ConnectionSummary> {
+    return Exit.succeed({ reason: this.closeReason ?? "Interrupted", requests: this.requests })
   }
 
   /** Who has left, and whose connection has closed, is nobody's any more. */
@@ -247,7 +251,10 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     const { timer: deadlines, registry } = this.context
     registry.remove(this, this.closeReason ?? "Interrupted")
     if (registry.isEmpty) deadlines.stop()
-    this.ended?.wake()
+    // The fiber lets go of the connection, and the connection of its fiber, whichever the garbage collector finds first.
+    const { onClosed } = this
+    this.onClosed = undefined
+    onClosed?.(this.summary)
   }
 
   // Waiting: for the next request, for a body, for a client that is slow to read.

@@ -9,8 +9,8 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Limits } from "../../Limits.js"
 import type { Connection } from "../../Connection.js"
+import type { Limits } from "../../Limits.js"
 import { clearInterval, monotonicNow, setInterval } from "../host/hostTimers.js"
 import { yieldToEventLoop } from "../runtime/effectInterop.js"
 

@@ -16,6 +16,8 @@ import * as FiberRefs from "effect/FiberRefs"
 import { clearTimeout, maxTimer, monotonicNow, setTimeout } from "./hostTimers.js"
 
 export interface TimeSource {
+  /** The same time for what Effect itself schedules, with the wall clock of the fiber. */
+  readonly clock: Clock.Clock
   /** Milliseconds since some moment, never set back or forward; 70 ns under the live clock, as `Date.now`. */
   readonly now: () => number
   /** Waits for so many milliseconds. */
@@ -30,8 +32,6 @@ export const hostSleep = (milliseconds: number): Effect.Effect<void> =>
     return Effect.sync(() => clearTimeout(timer))
   })
 
-const host: TimeSource = { now: monotonicNow, sleep: hostSleep }
-
 const clockOf = (services: Context.Context<Clock.Clock>): Clock.Clock => Context.get(services, Clock.Clock)
 
 /**
@@ -43,13 +43,24 @@ const liveClocks: ReadonlyArray<unknown> = [
   clockOf(FiberRefs.getOrDefault(FiberRefs.empty(), DefaultServices.currentServices))
 ].map((clock) => Object.getPrototypeOf(clock))
 
+/** An Effect clock over the host's timers. */
+const hostClock = (live: Clock.Clock): Clock.Clock => ({
+  [Clock.ClockTypeId]: Clock.ClockTypeId,
+  unsafeCurrentTimeMillis: () => live.unsafeCurrentTimeMillis(),
+  unsafeCurrentTimeNanos: () => live.unsafeCurrentTimeNanos(),
+  currentTimeMillis: live.currentTimeMillis,
+  currentTimeNanos: live.currentTimeNanos,
+  sleep: (duration) => hostSleep(Duration.toMillis(duration))
+})
+
 /** Whether `Clock.make` has made it. */
 const isLive = (clock: Clock.Clock): boolean => liveClocks.includes(Object.getPrototypeOf(clock))
 
 export const timeSourceOf = (clock: Clock.Clock): TimeSource =>
   isLive(clock)
-    ? host
+    ? { clock: hostClock(clock), now: monotonicNow, sleep: hostSleep }
     : {
+        clock,
         now: () => Number(clock.unsafeCurrentTimeNanos()) / 1e6,
         sleep: (milliseconds) => clock.sleep(Duration.millis(milliseconds))
       }

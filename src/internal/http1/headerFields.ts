@@ -9,8 +9,8 @@
  */
 
 import type { ErrorReason } from "../errorReasons.js"
-import { COLON, CR, HTAB, LF, latin1Slice, SP, scanWhile, TOKEN, VALUE } from "./characters.js"
 import { trimOws } from "../fieldList.js"
+import { COLON, CR, HTAB, LF, latin1Slice, SP, scanWhile, TOKEN, VALUE } from "./characters.js"
 import type { ParseBuffer } from "./parseBuffer.js"
 import { type Malformed, malformed, type ParseResult } from "./parseResult.js"
 

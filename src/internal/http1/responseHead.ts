@@ -9,8 +9,8 @@
  */
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { ErrorReason } from "../errorReasons.js"
-import { HTAB, isToken, SP } from "./characters.js"
 import { splitList, trimOws } from "../fieldList.js"
+import { HTAB, isToken, SP } from "./characters.js"
 
 /** How the bytes behind a head are delimited. @internal */
 export type BodyFraming =

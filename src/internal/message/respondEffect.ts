@@ -11,8 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import { isValueError, type ValueError } from "../../Errors.js"
 import type { Input } from "../../HttpHeaders.js"
-import type { Responded } from "./responded.js"
 import type { Exchange } from "./exchange.js"
+import type { Responded } from "./responded.js"
 
 export class RespondEffect extends Effectable.Class<Responded, ValueError> {
   constructor(

@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { isValueError, type ValueError } from "../../Errors.js"
 import type * as HttpHeaders from "../../HttpHeaders.js"
-import type { Responded } from "./responded.js"
 import type { Exchange, ResponseBodyWriter } from "./exchange.js"
 import { fromResult } from "./respondEffect.js"
+import type { Responded } from "./responded.js"
 
 /** Writes what a stream gives at once in one turn, as long as nobody has to wait. */
 const writeChunk = (

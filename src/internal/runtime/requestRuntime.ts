@@ -143,6 +143,35 @@ class ForkTemplate {
   }
 }
 
+/**
+ * A runtime from which a fiber is forked for each connection.
+ *
+ * All of them share one `FiberRefs`: such a fiber only waits and sets none, and a `FiberRefs` is never changed in place. A copy
+ * for each would be a map and its entries, half of what an idle connection keeps in memory.
+ */
+class ConnectionTemplate {
+  private readonly runtime: Runtime.Runtime<never>
+  private readonly options: Runtime.RunForkOptions
+
+  constructor(
+    context: Context.Context<never>,
+    fiberRefs: FiberRefs.FiberRefs,
+    runtimeFlags: RuntimeFlags.RuntimeFlags
+  ) {
+    const shared = FiberRefs.updateAs(FiberRefs.forkAs(fiberRefs, FiberId.none), {
+      fiberId: FiberId.none,
+      fiberRef: FiberRef.currentContext,
+      value: context
+    })
+    this.runtime = Runtime.make({ context, fiberRefs: FiberRefs.empty(), runtimeFlags })
+    this.options = { updateRefs: () => shared }
+  }
+
+  fork<A>(effect: Effect.Effect<A>): Fiber.RuntimeFiber<A> {
+    return Runtime.runFork(this.runtime, effect, this.options)
+  }
+}
+
 /** What all connections of one caller have in common. */
 interface ServerRuntime {
   readonly context: Context.Context<never>
@@ -151,6 +180,7 @@ interface ServerRuntime {
   readonly interruptible: RuntimeFlags.RuntimeFlags
   readonly uninterruptible: RuntimeFlags.RuntimeFlags
   readonly services: ContextTemplate
+  readonly connections: ConnectionTemplate
   readonly time: TimeSource
 }
 
@@ -176,6 +206,7 @@ export class RequestRuntime {
       uninterruptible: RuntimeFlags.disable(runtimeFlags, Interruption),
       context,
       services: new ContextTemplate(context),
+      connections: new ConnectionTemplate(context, refs, RuntimeFlags.disable(runtimeFlags, Interruption)),
       time: timeSourceOf(Context.get(FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices), Clock.Clock))
     }
     return new RequestRuntime(base, undefined)
@@ -236,6 +267,11 @@ export class RequestRuntime {
     this.adapterTemplate ??= new ForkTemplate(this.adapterRefs, uninterruptible)
     const own = services.with(scope)
     return this.adapterTemplate.fork(own, withServices(hosted, own, this.adapterRefs))
+  }
+
+  /** Forks the fiber of a connection, uninterruptible but where the effect says otherwise. */
+  forkConnection<A>(effect: Effect.Effect<A>): Fiber.RuntimeFiber<A> {
+    return this.base.connections.fork(effect)
   }
 
   /** Starts a fiber that is born uninterruptible: an interruption would take the place of its result. */

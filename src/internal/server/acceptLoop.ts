@@ -1,29 +1,33 @@
 /**
- * The accept loop: takes connections while the descriptor budget has room, and serves each.
+ * The accept loop: a stream that gates on the descriptor budget, and forks a fiber for each connection.
  *
- * A stream of the gate's openings. Each element waits until the budget has room, and lasts until it has none; connections
- * that arrive meanwhile pass by one comparison. Errors of the system that pass are logged and waited out.
+ * One element of the stream is one opening of the gate: it is suspended until the budget has room, then accepts
+ * connections until there is none. A connection that arrives meanwhile passes by one comparison, and not through the
+ * stream, where it would cost twice as much as to serve it. Transient errors of the system are logged and retried.
  *
  * @internal
  */
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import type { Connection } from "../../Connection.js"
 import type { Budget } from "../../DescriptorBudget.js"
 import type { OSError } from "../../Errors.js"
-import type { Connection } from "../../Connection.js"
 import type { BoundListener } from "../../Listener.js"
+import type { AdmissionLog } from "../budget/admissionLog.js"
+import type { ConnectionRegistry } from "../connection/connectionRegistry.js"
 import type { LingeringConnections } from "../connection/lingeringClose.js"
 import type { TimeSource } from "../host/timeSource.js"
 import { isTransient } from "../net/transientAcceptErrors.js"
-import type { AdmissionLog } from "../budget/admissionLog.js"
-import type { ConnectionRegistry } from "../connection/connectionRegistry.js"
 
-/** Milliseconds of the pause after an error that passes: twice as long each time. */
-const firstPause = 10
-const longestPause = 1000
+/** 10 ms, doubled up to 1 s. */
+const backOff = Schedule.union(Schedule.exponential("10 millis"), Schedule.spaced("1 second"))
+
+const logTransient = (error: OSError): Effect.Effect<void> =>
+  isTransient(error) ? Effect.logWarning("could not accept a connection", error) : Effect.void
 
 export interface AcceptLoop {
-  readonly bound: BoundListener
+  readonly listener: BoundListener
   readonly budget: Budget
   readonly admissionLog: AdmissionLog
   readonly lingering: LingeringConnections
@@ -31,37 +35,40 @@ export interface AcceptLoop {
   readonly time: TimeSource
   /** Descriptors that one request is assumed to need. */
   readonly assumed: number
+  /** Forks the fiber of a connection, in the event-loop turn in which it is accepted. */
   readonly fork: (connection: Connection) => void
 }
 
-export const acceptLoop = ({
-  assumed,
-  bound,
-  budget,
-  admissionLog: gateLog,
-  lingering,
-  registry,
-  fork: serve,
-  time
-}: AcceptLoop): Effect.Effect<never, OSError> => {
-  // Without a connection to wait for, one goes in whatever is assumed.
+export const acceptLoop = (loop: AcceptLoop): Effect.Effect<never, OSError> => {
+  const { admissionLog, assumed, budget, fork, lingering, listener, registry, time } = loop
+  // With no connection to wait for, one is accepted whatever is assumed: the gate would never open.
   const isOpen = (): boolean => budget.unsafeHasRoom(assumed) || registry.isEmpty
   const room: Effect.Effect<void> = Effect.suspend(() =>
     isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), registry.awaitEnd()), room)
   )
-  const closed = Effect.suspend(() => (isOpen() ? Effect.void : gateLog.awaitOpening(room)))
+  const closed = Effect.suspend(() => (isOpen() ? Effect.void : admissionLog.awaitOpening(room)))
   const gate = Effect.suspend(() =>
     isOpen() ? Effect.void : Effect.zipRight(lingering.whileClosing(budget.awaitRoom(assumed)), closed)
   )
-  let pause = firstPause
-  const opening = bound.acceptWhile(isOpen, (connection) => {
-    pause = firstPause
-    serve(connection)
+  let hasAccepted = false
+  const accept = listener.acceptWhile(isOpen, (connection) => {
+    hasAccepted = true
+    fork(connection)
   })
-  const survived = Effect.catchIf(opening, isTransient, (error) => {
-    const waited = time.sleep(pause)
-    pause = Math.min(2 * pause, longestPause)
-    return Effect.zipRight(Effect.logWarning("could not accept a connection", error), waited)
-  })
-  return Stream.repeatEffect(Effect.zipRight(gate, survived)).pipe(Stream.runDrain, Effect.zipRight(Effect.never))
+  const retries = backOff.pipe(
+    Schedule.resetWhen(() => {
+      const isReset = hasAccepted
+      hasAccepted = false
+      return isReset
+    }),
+    Schedule.whileInput(isTransient)
+  )
+  return Stream.repeatEffect(gate).pipe(
+    Stream.mapEffect(() => Effect.tapError(accept, logTransient)),
+    Stream.retry(retries),
+    Stream.runDrain,
+    Effect.zipRight(Effect.never),
+    // Its delays are real time where `Clock` is: they would stop with the fake timers of a test runner.
+    Effect.withClock(time.clock)
+  )
 }

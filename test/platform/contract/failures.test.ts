@@ -349,7 +349,7 @@ describe("a client that leaves", () => {
     )
   }
 
-  it.scopedLive("by FIN still gets its answer where onHalfClose says so", () =>
+  it.scopedLive("by FIN still gets its answer where onClientEnd says so", () =>
     Effect.gen(function* () {
       const { go, story, wire } = yield* waiting({ onClientEnd: "continue" })
       yield* wire.halfClose

@@ -7,10 +7,10 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import type { Connection } from "../../../Connection.js"
 import { clearTimeout, setImmediate, setTimeout } from "../../../internal/host/hostTimers.js"
 import { timeSource } from "../../../internal/host/timeSource.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
-import type { Connection } from "../../../Connection.js"
 
 /** How a fault ends a connection: by a FIN, by a reset, or only its own side of it. */
 export type Ending = "close" | "reset" | "halfClose"

@@ -10,9 +10,9 @@ import { AsyncResource } from "node:async_hooks"
 import { Duplex } from "node:stream"
 import * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"
+import type { Connection, ConnectionEvents } from "../../../Connection.js"
 import { setImmediate } from "../../../internal/host/hostTimers.js"
 import { nextConnectionId } from "../../../internal/net/connectionId.js"
-import type { Connection, ConnectionEvents } from "../../../Connection.js"
 import type { ClientEnd, ClientLink } from "../client/clientLink.js"
 
 /** Bytes on their way in one direction that nobody waits for: as much as `node:net` reads at once. */
