@@ -13,7 +13,7 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { sequential } from "effect/ExecutionStrategy"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -32,7 +32,14 @@ import { forkConnection } from "./internal/server/connectionFiber.js"
 import { makeRequestHandler } from "./internal/server/failureReport.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
-import { describe, firstInvalid, isBacklog, limitOptionsOf, validators } from "./internal/server/validateOptions.js"
+import {
+  describe,
+  firstInvalid,
+  isBacklog,
+  limitOptionsOf,
+  listenOptionsOf,
+  validators
+} from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
 import * as Listener from "./Listener.js"
 import type { Request } from "./Request.js"
@@ -261,8 +268,7 @@ export const make = (
       }
     )
     const { lingering, registry } = context
-    const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } =
-      wrong === undefined ? options : {}
+    const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } = wrong ? {} : options
     const timeouts = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
     const clock = yield* Effect.clock
     const accepting = {
@@ -285,24 +291,14 @@ export const make = (
         if (listening !== undefined) {
           return yield* new ValueError({ reason: "AlreadyListening", actual: toUrl(listening.bound.address) })
         }
-        const senseless =
+        const invalid =
           given.backlog === undefined || isBacklog(given.backlog) ? wrong : describe("backlog", given.backlog)
-        if (senseless !== undefined) return yield* new ValueError({ reason: "Option", actual: senseless })
-        const own = yield* Scope.fork(scope, sequential)
-        const bound = yield* listener
-          .listen({
-            port: given.port ?? options.port ?? 0,
-            address: given.address ?? options.address ?? "",
-            domain: given.domain ?? options.domain ?? "IPv4",
-            backlog: given.backlog ?? options.backlog ?? 511,
-            reuseAddr: options.reuseAddr ?? true,
-            reusePort: options.reusePort ?? false,
-            onFull: options.onFull ?? "queue"
-          })
-          .pipe(
-            Scope.extend(own),
-            Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
-          )
+        if (invalid !== undefined) return yield* new ValueError({ reason: "Option", actual: invalid })
+        const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+        const bound = yield* listener.listen(listenOptionsOf(given, options)).pipe(
+          Scope.extend(own),
+          Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
+        )
         listening = { bound, scope: own }
         shutdown.renew()
         return listening

@@ -227,8 +227,8 @@ describe("each rule can fail", () => {
 
 describe("each rule can pass", () => {
   const good = tree({
-    "index.ts": `export * as Limits from "./Limits.js"\nexport * as Listener from "./Listener.js"`,
-    "Listener.ts": `import { open } from "./internal/net/open.js"\nexport const listen = open`,
+    "index.ts": `export * as Limits from "./Limits.js"\nexport * as TcpListener from "./TcpListener.js"`,
+    "TcpListener.ts": `import { open } from "./internal/net/open.js"\nexport const listen = open`,
     "internal/net/open.ts": `import * as Net from "node:net"\nimport { scan } from "../http1/scan.js"\nscan(Net)`,
     "internal/http1/scan.ts": `import type { Limits } from "../../Limits.js"\nexport const scan = (_: unknown) => 0`,
     "testing/internal/client.ts": `import * as Http from "node:http"\nexport const get = Http.get`,

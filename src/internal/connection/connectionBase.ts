@@ -183,7 +183,7 @@ export abstract class ConnectionBase extends TurnShare {
   }
 
   /** Answers what is no request by an error, as the last thing that the server sends. */
-  protected sayLast(error: ValueError): void {
+  protected sendErrorResponse(error: ValueError): void {
     recordMetrics.responseCompleted(error.status)
     this.writeBuffer.pushText(errorResponse(error, this.writer, { method: this.parser.method(), date: this.date() }))
   }

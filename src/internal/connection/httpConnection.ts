@@ -1,10 +1,10 @@
 /**
- * One connection's story: bytes in, requests, handlers, answers, and how it ends. The only request loop there is.
+ * State machine of one HTTP/1.x server connection: feeds the parser, runs the handler, writes responses, decides
+ * keep-alive. This is the only request loop.
  *
- * `proceed` tells it: ask the parser; feed it, or wait; have the request handled; go on. It is plain code that runs in the
- * event that brought something, as far as what has come allows, and is entered once a wait, never once a byte. A handler
- * that only responds is answered in that very turn; any other runs in a fiber of its own (`handling.ts`), and at its end
- * the story goes on.
+ * `run` is plain code: it is called by the event that brought input, runs as far as the input reaches, and is entered once
+ * per wait, never once per byte. A handler that only responds is run synchronously; any other runs in a fiber of its own
+ * (`handlerFiber.ts`), at whose end the loop continues.
  *
  * @internal
  */
@@ -27,27 +27,31 @@ import type { ConnectionContext, RequestHandler } from "./context.js"
 import { ExchangeImpl } from "./exchange.js"
 import { HandlerFiber, runSynchronously } from "./handlerFiber.js"
 
-/** Whether it is the client who has left, or who is no longer waited for. */
+/** True if the connection ends because of the client: a disconnect or a timeout. */
 const isClientReason = (reason: CloseReason | undefined): boolean => reason === "ClientAborted" || reason === "TimedOut"
+
+/**
+ * What the connection does: reads heads, has a request handled, reads what a handler left of a body to reach the next
+ * request, is about to close, or has closed its side.
+ */
+type Phase = "Reading" | "Handling" | "Discarding" | "Closing" | "Closed"
 
 export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEvents, TrackedConnection {
   index = -1
-  private phase: "Reading" | "Handling" | "Skipping" | "Over" = "Reading"
+  private phase: Phase = "Reading"
   closeReason: CloseReason | undefined
-  /** The story is being told in this very turn: what comes meanwhile is found by it. */
+  /** `run` is on the stack: it finds what arrives meanwhile. */
   private isRunning = false
   private discardedBytes = 0
   private currentExchange: ExchangeImpl | undefined
   private handlerFiber: HandlerFiber<E, R> | undefined
   private runtimeCache: RequestRuntime | undefined
-  /** A request that is served when its client has read the answers before it. */
+  /** A request that is suspended until the client has read the responses before it. */
   private pendingHead: RequestHead | undefined
-
   private lingering: LingeringConnection | undefined
-  /** It is to end at once, whatever is unsent. */
+  /** Closes at once, whatever is unsent. */
   private mustCloseNow = false
-  /** The server has nothing more to say on it. */
-  private isFinished = false
+  /** Resumes the fiber of the connection. */
   private onClosed: ((summary: Effect.Effect<ConnectionSummary>) => void) | undefined
 
   constructor(
@@ -64,33 +68,33 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     return this.currentExchange!
   }
 
-  // The story, in order.
+  // The request loop.
 
-  /** Begins to read. */
+  /** Starts reading. */
   open(): void {
     this.timeouts.startFirstRequest()
     this.connection.open(this)
   }
 
-  /** Goes on in this very turn, as far as what has come allows. */
+  /** Runs as far as the received input reaches. */
   protected run(): void {
     if (this.isRunning || this.isDeferred) return
     this.isRunning = true
     try {
       this.startTurn()
-      while (this.phase === "Reading" || this.phase === "Skipping") if (this.step() === "Wait") break
+      while (this.phase === "Reading" || this.phase === "Discarding") if (this.step() === "Wait") break
     } catch (defect) {
-      // A room of somebody else's has thrown: a parser, a writer, a transport.
+      // A parser, a writer or a transport of an application has thrown.
       this.handler.runtime.forkUninterruptible(Effect.logError("a connection failed", Cause.die(defect)))
       this.interrupt("ResponseFailed")
     }
     this.isRunning = false
     if (this.isBusy) this.keepContext()
-    if (this.phase === "Over") this.finish()
+    if (this.phase === "Closing") this.finish()
   }
 
-  private step(): "GoOn" | "Wait" {
-    // Who does not read what it has asked for is not listened to.
+  private step(): "Continue" | "Wait" {
+    // Backpressure: parse no further request while the write buffer waits for `drain`.
     if (this.timeouts.isWaitingForDrain) return "Wait"
     if (this.hasUsedShare && (this.pendingHead !== undefined || this.hasUnread)) return this.continueLater()
     if (this.pendingHead !== undefined) return this.servePending(this.pendingHead)
@@ -99,7 +103,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
       if (!this.feedParser()) return this.awaitInput()
     } else if (step._tag === "Head") {
       if (step.method === "CONNECT" && this.context.connectMethod === "reject") {
-        // It asks for a tunnel, and nobody here digs one; what follows it is not HTTP (RFC 9110 §9.3.6).
+        // CONNECT is not supported. Bytes after it are not HTTP (RFC 9110 §9.3.6): respond 501 and close.
         this.rejectMalformed(malformed("MethodUnknown", "CONNECT"))
       } else if (this.writeBuffer.isFull()) this.pendingHead = step
       else this.handle(step)
@@ -110,11 +114,11 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     } else {
       this.rejectMalformed(step)
     }
-    return "GoOn"
+    return "Continue"
   }
 
-  /** Serves a request when the client has read the answers before it, which may take any time. */
-  private servePending(head: RequestHead): "GoOn" | "Wait" {
+  /** Serves a request once the client has read the responses before it, which may take any time. */
+  private servePending(head: RequestHead): "Continue" | "Wait" {
     this.writeBuffer.flush()
     if (this.isClosed) this.closeWith("ClientAborted")
     else if (this.writeBuffer.isFull()) {
@@ -125,11 +129,11 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
       this.pendingHead = undefined
       this.handle(head)
     }
-    return "GoOn"
+    return "Continue"
   }
 
   private handle(head: RequestHead): void {
-    // A client that left before its request was read: a handler begun now would never be told of it.
+    // The client left before its request was read: a handler started now would not be interrupted.
     if (this.isClosed || (this.receiveBuffer.isEnded && this.context.onClientEnd === "interrupt")) {
       this.closeWith("ClientAborted")
       return
@@ -143,7 +147,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     if (requestContext().runInAsyncScope(this.runHandler, this, request, exchange)) this.afterResponse()
   }
 
-  /** Runs the handler as far as it goes without waiting; whether it did no more than respond. */
+  /** Runs the handler as far as it gets without suspending; true if it did no more than respond. */
   private runHandler(request: RequestImpl, exchange: ExchangeImpl): boolean {
     const left = runSynchronously(this.handler.handler, request, exchange)
     if (left === undefined) return true
@@ -151,12 +155,12 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.writeBuffer.uncork()
     const handling = (this.handlerFiber = new HandlerFiber(this.handler, request, exchange))
     if (this.closeReason !== undefined) this.interrupt(this.closeReason)
-    // By a handler that has not waited for anything: the request loop is at work, in its own context.
+    // A handler that ends without having suspended is called back within `run`, in the connection's own context.
     handling.run(left, this.runtime, () => (this.isRunning ? this.onHandlerEnd() : this.inContext(this.onHandlerEnd)))
     return false
   }
 
-  /** Made for the first request that needs a fiber: to ask for the peer's address is a system call. */
+  /** Made for the first request that needs a fiber: the peer's address, an annotation of its logs, is a system call. */
   private get runtime(): RequestRuntime {
     return (this.runtimeCache ??= this.handler.runtime.forClient(this.connection))
   }
@@ -169,7 +173,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.run()
   }
 
-  /** Behind an answer, or what became of it: to the next request, or to the end. */
+  /** After a response, or its failure: continues with the next request, or closes. */
   private afterResponse(): void {
     const { exchange } = this
     this.respondedAt = this.now
@@ -177,57 +181,53 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     else if (exchange.state !== "Complete") this.closeWith("ResponseFailed")
     else if (exchange.isUpgraded) this.closeWith("Upgraded")
     else if (!exchange.keepAlive) this.closeWith("ClosedByServer")
-    else this.startReading(exchange.hasUnreadBody ? "Skipping" : "Reading")
+    else this.startReading(exchange.hasUnreadBody ? "Discarding" : "Reading")
     this.timeouts.clearHalfClose()
-    // Whatever has kept the request finds it over, and does not wait for what is another's.
+    // A reader that still holds the request fails now, instead of waiting for bytes of the next one.
     if (exchange.close()) this.wakeReader()
   }
 
-  private startReading(phase: "Reading" | "Skipping" = "Reading"): void {
+  private startReading(phase: "Reading" | "Discarding" = "Reading"): void {
     this.phase = phase
     this.discardedBytes = 0
     this.timeouts.reset()
   }
 
-  /** What a handler left of a body, thrown away to reach the next request. */
+  /** Discards what a handler left of a body, to reach the next request. */
   private discard(bytes: number): void {
     this.spend(costs.step)
     this.discardedBytes += bytes
     if (this.discardedBytes > this.limits.maxDiscardedBody) this.closeWith("ClosedByServer")
   }
 
-  /** Nothing on this connection can be trusted any more: one answer, unless this request has had its own. */
+  /** The rest of the input cannot be framed: one error response, unless this request has had its response; then close. */
   private rejectMalformed(step: Malformed): void {
-    if (this.phase === "Reading") this.sayLast(new ValueError(step))
+    if (this.phase === "Reading") this.sendErrorResponse(new ValueError(step))
     this.closeWith("BadRequest")
   }
 
   private closeWith(reason: CloseReason): void {
-    this.phase = "Over"
+    if (this.phase !== "Closed") this.phase = "Closing"
     this.closeReason ??= reason
   }
 
-  // The end.
+  // Closing.
 
-  /** Ends what is left; the descriptor is given back when the client has had its last word. */
+  /** Closes the server's side. The connection is unregistered when the socket has closed. */
   private finish(): void {
-    if (this.isFinished) return
-    this.isFinished = true
+    if (this.phase === "Closed") return
+    this.phase = "Closed"
     this.cancelDeferred()
     this.pendingHead = undefined
     this.timeouts.clearAll()
     this.writeBuffer.flush()
-    const how = this.closeReason === "ResponseFailed" ? "Failed" : this.mustCloseNow ? "Immediate" : "Graceful"
-    this.lingering = closeGracefully(this, {
-      mode: how,
-      exchange: this.currentExchange,
-      isShuttingDown: this.isDraining
-    })
+    const mode = this.closeReason === "ResponseFailed" ? "Failed" : this.mustCloseNow ? "Immediate" : "Graceful"
+    this.lingering = closeGracefully(this, { mode, exchange: this.currentExchange, isShuttingDown: this.isDraining })
     this.releaseIdle()
     this.unregisterIfClosed()
   }
 
-  /** Completes when the connection has closed, with how it ended: for its fiber, and no other. */
+  /** Completes when the connection has closed. At most one fiber waits for it: the connection's own. */
   get awaitClosed(): Effect.Effect<ConnectionSummary> {
     return Effect.async((resume) => {
       if (this.index < 0) resume(this.summary)
@@ -239,19 +239,18 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     return Exit.succeed({ reason: this.closeReason ?? "Interrupted", requests: this.requests })
   }
 
-  /** Who has left, and whose connection has closed, is nobody's any more. */
+  /** Unregisters once the final response was sent and the socket has closed. */
   private unregisterIfClosed(): void {
-    if (!this.isFinished || !this.isClosed) return
+    if (this.phase !== "Closed" || !this.isClosed) return
     this.lingering?.remove()
     this.unregister()
   }
 
-  /** Nobody waits for it any more. */
   private unregister(): void {
-    const { timer: deadlines, registry } = this.context
+    const { registry, timer } = this.context
     registry.remove(this, this.closeReason ?? "Interrupted")
-    if (registry.isEmpty) deadlines.stop()
-    // The fiber lets go of the connection, and the connection of its fiber, whichever the garbage collector finds first.
+    if (registry.isEmpty) timer.stop()
+    // The connection drops its fiber: a dead object in the old generation keeps alive whatever it refers to.
     const { onClosed } = this
     this.onClosed = undefined
     onClosed?.(this.summary)
@@ -259,13 +258,13 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   // Waiting: for the next request, for a body, for a client that is slow to read.
 
-  /** All that has come has been read: waits for more, with a deadline, unless this is the end. */
-  private awaitInput(): "GoOn" | "Wait" {
+  /** All input has been read: suspends until more arrives, with a deadline, or closes. */
+  private awaitInput(): "Continue" | "Wait" {
     this.renewShare()
     this.writeBuffer.flush()
     this.writeBuffer.uncork()
-    // The client may have answered within the write.
-    if (!this.receiveBuffer.isEmpty) return "GoOn"
+    // A client in memory may have sent more within the write.
+    if (!this.receiveBuffer.isEmpty) return "Continue"
     const isIdle = this.phase === "Reading" && this.isBetweenRequests
     if (this.isClosed || this.receiveBuffer.isEnded) this.onInputEnd(isIdle)
     else if (this.timeouts.isReadExpired) this.onReadTimeout(isIdle)
@@ -273,13 +272,13 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     else if (this.writeBuffer.isFull()) this.timeouts.startWrite()
     else this.startReadTimeout(isIdle)
     if (isIdle) this.releaseIdle()
-    // What is due already may have been swept in this very turn.
-    return this.timeouts.isReadExpired ? "GoOn" : "Wait"
+    // The deadline may have passed in this event-loop turn already.
+    return this.timeouts.isReadExpired ? "Continue" : "Wait"
   }
 
-  /** Lets go of all that only a request needs. */
+  /** Drops what only a request needs. */
   private releaseIdle(): void {
-    if (this.phase !== "Over") this.currentExchange = undefined
+    if (this.phase !== "Closing" && this.phase !== "Closed") this.currentExchange = undefined
     this.releaseParser()
   }
 
@@ -289,30 +288,30 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     else this.timeouts.startKeepAlive(this.now)
   }
 
-  /** FIN, or a reset: in the middle of a head the former gets an answer (RFC 9112 §8), the latter cannot. */
+  /** FIN, or a reset. In the middle of a head, 400 is sent after a FIN (RFC 9112 §8). */
   private onInputEnd(isIdle: boolean): void {
     if (this.phase === "Reading" && !isIdle && !this.isClosed)
-      this.sayLast(new ValueError({ reason: "IncompleteRequest" }))
+      this.sendErrorResponse(new ValueError({ reason: "IncompleteRequest" }))
     this.closeWith(isIdle ? "ClosedByClient" : "ClientAborted")
   }
 
   private onReadTimeout(isIdle: boolean): void {
-    if (this.phase === "Reading" && !isIdle) this.sayLast(new ValueError({ reason: "Timeout" }))
+    if (this.phase === "Reading" && !isIdle) this.sendErrorResponse(new ValueError({ reason: "Timeout" }))
     this.closeWith("TimedOut")
   }
 
-  // Events: from the connection, from the sweep of deadlines, from the server that closes.
+  // Events: of the socket, of the deadline timer, of the shutdown.
 
   onBytes(bytes: Buffer): void {
     this.lingering?.onReceived()
-    if (this.phase === "Over") return
+    if (this.phase === "Closing" || this.phase === "Closed") return
     recordMetrics.bytesReceived(bytes.length)
     this.timeouts.clearRead()
     this.receiveBuffer.push(bytes)
     this.onInput()
   }
 
-  /** Something has happened: the handler that waits for it looks, or else the story goes on. */
+  /** Input, or its end: for the handler that waits for it, or else for the request loop. */
   private onInput(): void {
     if (this.phase === "Handling") this.wakeReader()
     else this.run()
@@ -327,8 +326,8 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   /**
-   * libuv tells a reset that comes with the last bytes as a FIN. A connection that was reset refuses to take even
-   * nothing, and closes; one that was half-closed does not notice.
+   * libuv reports a reset that arrives with the last bytes as a FIN. An empty write distinguishes them: it fails on a
+   * connection that was reset, which then closes, and has no effect on one that is half-closed.
    */
   private onHalfClose(): void {
     this.connection.write([""])
@@ -349,7 +348,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     if (this.phase === "Handling" && !this.exchange.isEndExpected) this.interrupt("ClientAborted")
     if (this.cancelDeferred()) this.closeWith("ClientAborted")
     this.onInput()
-    // Whoever was left behind by a handler that has ended learns it here.
+    // Fibers that outlive the handler and still wait for the connection continue, and fail.
     this.wakeReader()
     this.wakeWriter()
     this.unregisterIfClosed()
@@ -369,29 +368,28 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     }
   }
 
-  /** Whether a request is being served or is about to be, or an answer waits for its client to read. */
+  /** True while a request is served or is about to be, or while a response waits for its client to read. */
   get isBusy(): boolean {
     return this.phase === "Handling" || this.isDeferred || this.timeouts.isWaitingForDrain
   }
 
-  /** Serves no further request; ends now if none is being served. */
+  /** Serves no further request; closes now if none is being served. */
   drain(): void {
     this.isDraining = true
     this.lingering?.shorten()
     this.onInput()
   }
 
-  /** Ends the handler, and the connection with it. */
+  /** Interrupts the handler, and closes the connection. */
   interrupt(reason: CloseReason): void {
     this.closeReason ??= reason
     this.mustCloseNow = true
-    if (this.phase === "Handling") {
-      this.handlerFiber?.interrupt(isClientReason(reason) ? "ClientGone" : "ServerCloses")
-      return
+    if (this.phase === "Handling") this.handlerFiber?.interrupt(isClientReason(reason) ? "ClientGone" : "ServerCloses")
+    else {
+      this.closeWith(reason)
+      closeNow(this, this.currentExchange)
+      this.finish()
     }
-    this.closeWith(reason)
-    closeNow(this, this.currentExchange)
-    this.finish()
   }
 
   giveUp(): void {

@@ -6,6 +6,7 @@
 import type * as Duration from "effect/Duration"
 import * as Inspectable from "effect/Inspectable"
 import { type Options as LimitOptions, senseless } from "../../Limits.js"
+import type { ListenOptions } from "../../Listener.js"
 
 type Validator = (given: unknown) => boolean
 
@@ -84,3 +85,28 @@ export const firstInvalid = <Options extends Bounded>(
   const wrong = senseless(limits)
   return firstInvalidIn(options, senses) ?? (wrong && describe(wrong, limits[wrong as keyof LimitOptions]))
 }
+
+/** Where to listen, as a server and its `serve` may both be given it. */
+interface Place {
+  readonly port?: number | undefined
+  readonly address?: string | undefined
+  readonly domain?: ListenOptions["domain"] | undefined
+  readonly backlog?: number | undefined
+}
+
+interface Listening extends Place {
+  readonly reuseAddr?: boolean | undefined
+  readonly reusePort?: boolean | undefined
+  readonly onFull?: ListenOptions["onFull"] | undefined
+}
+
+/** The options of a listener: what was given, completed by the options of the server and by defaults. */
+export const listenOptionsOf = (given: Place, options: Listening): ListenOptions => ({
+  port: given.port ?? options.port ?? 0,
+  address: given.address ?? options.address ?? "",
+  domain: given.domain ?? options.domain ?? "IPv4",
+  backlog: given.backlog ?? options.backlog ?? 511,
+  reuseAddr: options.reuseAddr ?? true,
+  reusePort: options.reusePort ?? false,
+  onFull: options.onFull ?? "queue"
+})

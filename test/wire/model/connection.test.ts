@@ -314,12 +314,12 @@ describe("one connection, and its model", () => {
       "Skipping, stalled"
     ])
     expect([...met.ends].sort()).toStrictEqual([
-      "Aborted",
-      "Broken",
+      "BadRequest",
+      "ClientAborted",
       "ClosedByClient",
       "ClosedByServer",
       "Interrupted",
-      "Malformed",
+      "ResponseFailed",
       "TimedOut",
       "Upgraded"
     ])
