@@ -22,7 +22,7 @@ import { type Handler, respond } from "../Response.js"
 import { aroundResponse, type FaultedExchange, replaceResponse } from "./internal/faults/faultHandler.js"
 import {
   chunkedUpTo,
-  discarded,
+  discard,
   duplicated,
   endAfter,
   halfClosed,
@@ -88,7 +88,7 @@ export const resetAtAccept = (times = 1): Effect.Effect<void, never, TestServer>
   Effect.flatMap(TestServer, (server) => server.endAtAccept("reset", times))
 
 const afterRequest = (how: "close" | "reset"): Handler<never, never> =>
-  replaceResponse((flow, request) => Effect.zipRight(Effect.ignore(request.bytes), flow.end(how)))
+  replaceResponse((exchange, request) => Effect.zipRight(Effect.ignore(request.bytes), exchange.end(how)))
 
 /**
  * Reads the request, and closes the connection without a word: a FIN, and never a reset, whatever the client still sends.
@@ -133,8 +133,8 @@ export const resetAfterRequest: Handler<never, never> = afterRequest("reset")
  * @category connections
  */
 export const closeAfterBytes = (count: number): Decorator => {
-  const valve = endAfter("close", countOf("closeAfterBytes", count, 0))
-  return (handler) => aroundResponse(handler, valve)
+  const program = endAfter("close", countOf("closeAfterBytes", count, 0))
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
@@ -144,8 +144,8 @@ export const closeAfterBytes = (count: number): Decorator => {
  * @category connections
  */
 export const resetAfterBytes = (count: number): Decorator => {
-  const valve = endAfter("reset", countOf("resetAfterBytes", count, 0))
-  return (handler) => aroundResponse(handler, valve)
+  const program = endAfter("reset", countOf("resetAfterBytes", count, 0))
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
@@ -163,8 +163,8 @@ export const halfClose: Decorator = (handler) => aroundResponse(handler, halfClo
  * @category connections
  */
 export const slowClose = (duration: Duration.DurationInput): Decorator => {
-  const valve = slowlyClosed(duration)
-  return (handler) => aroundResponse(handler, valve)
+  const program = slowlyClosed(duration)
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
@@ -175,8 +175,8 @@ export const slowClose = (duration: Duration.DurationInput): Decorator => {
  * @category framing
  */
 export const truncate = (missing: number): Decorator => {
-  const valve = truncated(countOf("truncate", missing, 1))
-  return (handler) => aroundResponse(handler, valve)
+  const program = truncated(countOf("truncate", missing, 1))
+  return (handler) => aroundResponse(handler, program)
 }
 
 const noChunk = chunkedUpTo("this is no chunk size\r\n")
@@ -211,18 +211,18 @@ export interface RawOptions {
 }
 
 const sendRaw = <E, R>(
-  flow: FaultedExchange,
+  exchange: FaultedExchange,
   bytes: Stream.Stream<Uint8Array, E, R>,
   ending: "close" | "reset" | "none"
 ) =>
-  Stream.runForEach(bytes, (piece) => flow.tap.send(piece)).pipe(
+  Stream.runForEach(bytes, (piece) => exchange.sink.send(piece)).pipe(
     // The test's own mistake; a client shall not wait for the rest.
-    Effect.tapErrorCause(() => flow.end("reset")),
+    Effect.tapErrorCause(() => exchange.end("reset")),
     Effect.zipRight(
       Effect.suspend(() => {
-        if (ending !== "none") return flow.end(ending)
-        flow.complete("raw")
-        return Effect.as(discarded(flow.tap), "GoesOn" as const)
+        if (ending !== "none") return exchange.end(ending)
+        exchange.recordFault("raw")
+        return Effect.as(discard(exchange.sink), "Continue" as const)
       })
     )
   )
@@ -265,7 +265,7 @@ export const raw = <E = never, R = never>(
   // The server has to have an answer to go on from; the client never sees it.
   return aroundResponse(
     (request) => Effect.orDie(respond(request, 200)),
-    (flow) => sendRaw(flow, stream, ending)
+    (exchange) => sendRaw(exchange, stream, ending)
   )
 }
 
@@ -300,8 +300,8 @@ const interimResponses = {
  * @category framing
  */
 export const informational = (count: number, code: 102 | 103 = 103): Decorator => {
-  const valve = withInterim(interimResponses[code], countOf("informational", count, 0))
-  return (handler) => aroundResponse(handler, valve)
+  const program = withInterim(interimResponses[code], countOf("informational", count, 0))
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
@@ -310,7 +310,7 @@ export const informational = (count: number, code: 102 | 103 = 103): Decorator =
  * @since 0.1.0
  * @category time
  */
-export const never: Handler<never, never> = replaceResponse((flow) => flow.stall)
+export const never: Handler<never, never> = replaceResponse((exchange) => exchange.stall)
 
 /**
  * Sends so many bytes of the answer, or the whole of a shorter one, and then nothing more; the connection stays open.
@@ -319,8 +319,8 @@ export const never: Handler<never, never> = replaceResponse((flow) => flow.stall
  * @category time
  */
 export const stallAfterBytes = (count: number): Decorator => {
-  const valve = stallAfter(countOf("stallAfterBytes", count, 0))
-  return (handler) => aroundResponse(handler, valve)
+  const program = stallAfter(countOf("stallAfterBytes", count, 0))
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
@@ -330,9 +330,9 @@ export const stallAfterBytes = (count: number): Decorator => {
  * @since 0.1.0
  * @category time
  */
-export const stopReading: Handler<never, never> = replaceResponse((flow) => {
-  flow.connection.stopReading()
-  return flow.stall
+export const stopReading: Handler<never, never> = replaceResponse((exchange) => {
+  exchange.connection.stopReading()
+  return exchange.stall
 })
 
 /**
@@ -398,8 +398,8 @@ export const latency = (options: LatencyOptions): Decorator => {
  * @category time
  */
 export const slowHeaders = (duration: Duration.DurationInput): Decorator => {
-  const valve = slowlyHeaded(Duration.toMillis(duration))
-  return (handler) => aroundResponse(handler, valve)
+  const program = slowlyHeaded(Duration.toMillis(duration))
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
@@ -440,6 +440,6 @@ export interface ThrottleOptions {
  * @category time
  */
 export const throttle = (options: ThrottleOptions): Decorator => {
-  const valve = throttled(countOf("throttle", options.bytes, 1), Duration.toMillis(options.every))
-  return (handler) => aroundResponse(handler, valve)
+  const program = throttled(countOf("throttle", options.bytes, 1), Duration.toMillis(options.every))
+  return (handler) => aroundResponse(handler, program)
 }

@@ -19,7 +19,7 @@ export interface RawClient {
    * Waits until what has arrived and was not read yet is enough, and takes all of it, as latin1. `OSError` `EOF` when the
    * server has sent FIN before that, `ECONNRESET` when it has reset the connection: what came is still there to be read.
    */
-  readonly readUntil: (isEnough: (seen: string) => boolean) => Effect.Effect<string, OSError>
+  readonly readUntil: (predicate: (seen: string) => boolean) => Effect.Effect<string, OSError>
   /** Waits for the end, and takes all that came before it. */
   readonly readToEnd: Effect.Effect<Buffer>
   /** Waits for the end, and tells how the server ended the connection. */

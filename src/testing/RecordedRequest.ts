@@ -26,7 +26,7 @@ export type Outcome =
    * A `Fault` took the place of its answer, or of the rest of it, when so many bytes of it had been sent: it ended the
    * connection, it says nothing more, or it has sent bytes of its own.
    */
-  | { readonly _tag: "Faulted"; readonly by: "close" | "reset" | "stall" | "raw"; readonly sent: number }
+  | { readonly _tag: "Faulted"; readonly fault: "close" | "reset" | "stall" | "raw"; readonly sent: number }
   /** Its handler failed, whatever the client has seen. */
   | { readonly _tag: "Failed"; readonly cause: Cause.Cause<unknown> }
 

@@ -24,12 +24,36 @@ import { streamResponse } from "../internal/message/streamResponse.js"
 import { awaitShutdown, type Request } from "../Request.js"
 import { type Handler, type Responded, respond, respondStream } from "../Response.js"
 import { UnmatchedRequestError } from "./Failures.js"
-import { type CallSite, callSite, madeAt } from "./internal/recording/callSite.js"
+import { type CallSite, callSite, withCallSiteStack } from "./internal/recording/callSite.js"
 import { withExchange } from "./internal/recording/recordingExchange.js"
-import { AddedHeaders } from "./internal/server/addedHeaders.js"
+import { HeaderAddingExchange } from "./internal/server/addedHeaders.js"
 import { perServer } from "./internal/server/perServer.js"
-import { ReplyQueue } from "./internal/server/replyQueue.js"
-import { described, methodsOf, routeOf, take } from "./internal/server/routes.js"
+import { type AnyHandler, type ContextOf, type ErrorOf, type Queue, ReplyQueue } from "./internal/server/replyQueue.js"
+import { describeRoutes, allowedMethods, parseRoute, matchRoute } from "./internal/server/routes.js"
+
+export type {
+  /**
+   * The context that a handler requires.
+   *
+   * @since 0.1.0
+   * @category type utils
+   */
+  ContextOf,
+  /**
+   * The errors of a handler.
+   *
+   * @since 0.1.0
+   * @category type utils
+   */
+  ErrorOf,
+  /**
+   * A queue of replies that a test fills while it runs.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Queue
+} from "./internal/server/replyQueue.js"
 
 /**
  * What an answer has besides its content.
@@ -305,7 +329,7 @@ export const withHeaders: {
   2,
   <E, R>(handler: Handler<E, R>, headers: HttpHeaders.Input): Handler<E, R> =>
     (request) =>
-      handler(withExchange(request, new AddedHeaders(request[ExchangeKey], headers)))
+      handler(withExchange(request, new HeaderAddingExchange(request[ExchangeKey], headers)))
 )
 
 /**
@@ -336,26 +360,7 @@ export const unmatched = (expected = ""): Handler<never, never> => unmatchedRepl
 const unmatchedReply =
   (expected: string, site: CallSite): Handler<never, never> =>
   ({ method, originalUrl }) =>
-    Effect.die(madeAt(new UnmatchedRequestError({ method, target: originalUrl, expected }), site))
-
-/** Any handler at all: its errors and needs are taken from its type. */
-type AnyHandler = Handler<unknown, unknown>
-
-/**
- * What a handler fails with.
- *
- * @since 0.1.0
- * @category type utils
- */
-export type ErrorOf<H extends AnyHandler> = Effect.Effect.Error<ReturnType<H>>
-
-/**
- * What a handler needs.
- *
- * @since 0.1.0
- * @category type utils
- */
-export type ContextOf<H extends AnyHandler> = Effect.Effect.Context<ReturnType<H>>
+    Effect.die(withCallSiteStack(new UnmatchedRequestError({ method, target: originalUrl, expected }), site))
 
 /**
  * Answers each request by the next of these, and behind the last by the last again: put `unanswered()` there where more
@@ -387,26 +392,6 @@ export const sequence = <const Replies extends readonly [AnyHandler, ...Readonly
       // Any of them is one of these; the compiler does not look through the union.
       return reply(request) as Effect.Effect<Responded, ErrorOf<Replies[number]>, ContextOf<Replies[number]>>
     })
-}
-
-/**
- * Replies that are put in while the test goes on.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Queue<E = RespondableError, R = Scope.Scope> {
-  /** Answers each request by the next reply. */
-  readonly handler: Handler<E, R>
-  /**
-   * Puts replies in, in this order. What they need is what there is here; errors of theirs that no status answers become
-   * defects.
-   */
-  readonly enqueue: <const Replies extends ReadonlyArray<AnyHandler>>(
-    ...replies: Replies
-  ) => Effect.Effect<void, never, Exclude<ContextOf<Replies[number]>, Scope.Scope>>
-  /** How many have not been taken. */
-  readonly size: Effect.Effect<number>
 }
 
 /**
@@ -527,16 +512,16 @@ export const routes = <Answers extends { readonly [Name in keyof Answers]: Route
   >
   type Target = (request: Request, params: Readonly<Record<string, string>>) => Routed
   // Each gives one of these, with the parameters that its name has; the compiler does not look through the union.
-  const all = Object.entries(table as Readonly<Record<string, Target>>).map(([name, target]) => routeOf(name, target))
+  const all = Object.entries(table as Readonly<Record<string, Target>>).map(([name, target]) => parseRoute(name, target))
   const { unmatched: policy = "fail" } = options
   const site = callSite(routes)
   return (request): Routed => {
     const { method, path } = request
-    const taken = take(all, method, path)
+    const taken = matchRoute(all, method, path)
     if (taken !== undefined) return taken.route.target(request, taken.params)
     if (typeof policy === "function") return policy(request)
-    if (policy === "fail") return unmatchedReply(described(all, method, path), site)(request)
-    const allowed = methodsOf(all, path).join(", ")
+    if (policy === "fail") return unmatchedReply(describeRoutes(all, method, path), site)(request)
+    const allowed = allowedMethods(all, path).join(", ")
     const refusal = allowed === "" ? status(404) : status(405, { headers: { Allow: allowed } })
     // Neither can be refused.
     return Effect.orDie(refusal(request))

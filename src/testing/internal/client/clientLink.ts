@@ -24,9 +24,9 @@ export interface ClientLink {
   /** Takes all unread bytes as one piece, after which the server may send more. */
   readonly take: () => Buffer
   /** Calls `deliver` again, in a later turn of the event loop. */
-  readonly look: () => void
+  readonly scheduleDelivery: () => void
   /** Sends bytes; `done` is called when more may be sent, or when the connection has ended. */
   readonly send: (bytes: Buffer, done: () => void) => void
   /** Ends the connection from the client's side: after what it has sent, or at once. */
-  readonly clientGone: (how: "FIN" | "RST") => void
+  readonly endByClient: (how: "FIN" | "RST") => void
 }

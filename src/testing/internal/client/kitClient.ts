@@ -137,15 +137,15 @@ export class MissingPackage extends Data.TaggedError("MissingPackage")<{ readonl
 }
 
 /** Makes the client of other URLs. */
-export type Elsewhere = Effect.Effect<HttpClient.HttpClient, MissingPackage>
+export type FallbackClient = Effect.Effect<HttpClient.HttpClient, MissingPackage>
 
 /** The client of the pool's server. URLs of other schemes than `http:` are requested by another client. */
-export const kitClient = (pool: ConnectionPool, elsewhere: Elsewhere): HttpClient.HttpClient =>
+export const kitClient = (pool: ConnectionPool, fallback: FallbackClient): HttpClient.HttpClient =>
   HttpClient.make((request, url, signal) => {
     if (url.protocol !== "http:") {
       return Effect.withTracerEnabled(
         Effect.flatMap(
-          Effect.mapError(elsewhere, (cause) => failed(request, "Transport", cause)),
+          Effect.mapError(fallback, (cause) => failed(request, "Transport", cause)),
           (client) => client.execute(request)
         ),
         false

@@ -54,11 +54,11 @@ export class RawSocket implements RawClient {
       else this.socket.write(bytes)
     })
 
-  readonly readUntil = (isEnough: (seen: string) => boolean): Effect.Effect<string, OSError> =>
+  readonly readUntil = (predicate: (seen: string) => boolean): Effect.Effect<string, OSError> =>
     Effect.suspend((): Effect.Effect<string, OSError> => {
       const seen = this.seen.toString("latin1")
-      if (isEnough(seen)) return Effect.succeed(this.take().toString("latin1"))
-      if (this.end === undefined) return Effect.zipRight(this.changed.waitOrLeave(), this.readUntil(isEnough))
+      if (predicate(seen)) return Effect.succeed(this.take().toString("latin1"))
+      if (this.end === undefined) return Effect.zipRight(this.changed.waitOrLeave(), this.readUntil(predicate))
       const cause = new Error(`the server has ended the connection; unread: ${escapeControls(JSON.stringify(seen))}`)
       return new OSError({ code: this.end === "FIN" ? "EOF" : "ECONNRESET", syscall: "read", cause })
     })

@@ -19,7 +19,7 @@ export type Ending = "close" | "reset" | "halfClose"
 export interface ResponseSink {
   readonly write: (bytes: Uint8Array) => void
   /** An interim response, which is no part of the answer. */
-  readonly inform: (bytes: Uint8Array) => void
+  readonly writeInterim: (bytes: Uint8Array) => void
   readonly isFull: () => boolean
   /** Waits until it is not full. */
   readonly hasRoom: Effect.Effect<void>
@@ -31,7 +31,7 @@ export interface ResponseSink {
 const capacity = 64 * 1024
 
 /** Milliseconds that a client which was sent a FIN has to end too: as long as the server waits for one by default. */
-const linger = 1000
+const lingerMillis = 1000
 
 /** A turn of the event loop's with a timer of Node's shortest kind: between two of them it has looked for bytes. */
 const drainPause: Effect.Effect<void> = Effect.async<void>((resume) => {
@@ -54,36 +54,36 @@ export class SocketSink implements ResponseSink {
   private readonly drained = new Signal()
   private written = 0
   /** Bytes that were written in this turn of the event loop. */
-  private inTurn = 0
+  private writtenInTurn = 0
 
   constructor(
     private readonly connection: Connection,
     /** Something happens, or is about to. */
-    private readonly happened: () => void,
+    private readonly onActivity: () => void,
     /** Whether bytes go by way of the system. */
-    private readonly isSystems: boolean
+    private readonly usesSockets: boolean
   ) {}
 
   write(bytes: Uint8Array): void {
     this.written += bytes.length
-    this.happened()
-    if (this.inTurn === 0) {
+    this.onActivity()
+    if (this.writtenInTurn === 0) {
       setImmediate(() => {
-        this.inTurn = 0
+        this.writtenInTurn = 0
         this.drained.wake()
       })
     }
-    this.inTurn += bytes.length
+    this.writtenInTurn += bytes.length
     this.connection.write([bytes])
   }
 
-  inform(bytes: Uint8Array): void {
+  writeInterim(bytes: Uint8Array): void {
     this.write(bytes)
   }
 
   /** A client that has left takes all, and in the next turn it is known to have: whoever has no end is to wait for that. */
   isFull(): boolean {
-    return this.inTurn > capacity || this.connection.isFull()
+    return this.writtenInTurn > capacity || this.connection.isFull()
   }
 
   onDrain(): void {
@@ -98,17 +98,17 @@ export class SocketSink implements ResponseSink {
    * A reset takes with it what has not arrived, and libuv tells one that comes with the last bytes as a FIN. Of neither is there
    * an event, so a client has its moments to read what was sent before.
    */
-  private hasArrived(moments: number): Effect.Effect<void> {
+  private awaitDelivery(moments: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.connection.unsent() === 0 && moments <= 0) return Effect.void
       // A client that does not read is nothing that happens.
-      if (moments > 0) this.happened()
-      return Effect.zipRight(drainPause, this.hasArrived(moments - 1))
+      if (moments > 0) this.onActivity()
+      return Effect.zipRight(drainPause, this.awaitDelivery(moments - 1))
     })
   }
 
-  private get moments(): number {
-    return this.isSystems && this.written > 0
+  private get drainPauses(): number {
+    return this.usesSockets && this.written > 0
       ? Math.min(maxDrainPauses, minDrainPauses + Math.ceil(this.written / readSize))
       : 0
   }
@@ -116,19 +116,19 @@ export class SocketSink implements ResponseSink {
   end(how: Ending): Effect.Effect<void> {
     if (how === "reset") {
       return Effect.zipRight(
-        Effect.suspend(() => this.hasArrived(this.moments)),
+        Effect.suspend(() => this.awaitDelivery(this.drainPauses)),
         Effect.sync(() => this.connection.abort())
       )
     }
     if (how === "halfClose") return Effect.sync(() => this.connection.end())
-    return Effect.sync(() => this.part()).pipe(
-      Effect.zipRight(Effect.flatMap(timeSource, ({ sleep }) => sleep(linger))),
+    return Effect.sync(() => this.endDiscardingInput()).pipe(
+      Effect.zipRight(Effect.flatMap(timeSource, ({ sleep }) => sleep(lingerMillis))),
       Effect.zipRight(Effect.sync(() => this.connection.destroy()))
     )
   }
 
   /** What the client sends is read on and thrown away: unread, it would be answered by a reset. */
-  part(): void {
+  endDiscardingInput(): void {
     this.ignoresInput = true
     this.connection.resume()
     this.connection.end()
@@ -137,50 +137,50 @@ export class SocketSink implements ResponseSink {
 
 /** One fault at work on one answer: the bytes that it has been given and has not passed on. */
 export class FaultSink implements ResponseSink {
-  private held: Buffer = Buffer.alloc(0)
-  private isFinal = false
-  private isOver = false
+  private buffered: Buffer = Buffer.alloc(0)
+  private hasFinalResponse = false
+  private isResponseComplete = false
   private ending: Ending | undefined
   private readonly changed = new Signal()
-  private readonly eased = new Signal()
+  private readonly drained = new Signal()
   /** Nothing more leaves by it. */
-  isShut = false
+  isClosed = false
   /** Bytes that it has passed on. */
   sent = 0
 
-  constructor(private readonly below: ResponseSink) {}
+  constructor(private readonly outer: ResponseSink) {}
 
   // What comes from above: the server, or another fault.
 
   /** Bytes of the server: an interim response is always a write of its own, or stands in front of the answer. */
   receive(bytes: Buffer): void {
     let rest = bytes
-    while (!this.isFinal && isInterim(rest)) {
+    while (!this.hasFinalResponse && isInterim(rest)) {
       const end = rest.indexOf("\r\n\r\n") + 4
-      if (!this.isShut) this.below.inform(rest.subarray(0, end))
+      if (!this.isClosed) this.outer.writeInterim(rest.subarray(0, end))
       rest = rest.subarray(end)
     }
     if (rest.length === 0) return
-    this.isFinal = true
+    this.hasFinalResponse = true
     this.write(rest)
   }
 
   write(bytes: Uint8Array): void {
-    if (this.isShut || this.isOver) return
-    this.held = Buffer.concat([this.held, bytes])
+    if (this.isClosed || this.isResponseComplete) return
+    this.buffered = Buffer.concat([this.buffered, bytes])
     this.changed.wake()
   }
 
-  inform(bytes: Uint8Array): void {
-    if (!this.isShut) this.below.inform(bytes)
+  writeInterim(bytes: Uint8Array): void {
+    if (!this.isClosed) this.outer.writeInterim(bytes)
   }
 
   isFull(): boolean {
-    return this.isShut || this.held.length > capacity
+    return this.isClosed || this.buffered.length > capacity
   }
 
   readonly hasRoom: Effect.Effect<void> = Effect.suspend(() =>
-    this.isFull() ? Effect.zipRight(this.eased.waitOrLeave(), this.hasRoom) : Effect.void
+    this.isFull() ? Effect.zipRight(this.drained.waitOrLeave(), this.hasRoom) : Effect.void
   )
 
   end(how: Ending): Effect.Effect<void> {
@@ -192,7 +192,7 @@ export class FaultSink implements ResponseSink {
 
   /** That was the answer. */
   finish(): void {
-    this.isOver = true
+    this.isResponseComplete = true
     this.changed.wake()
   }
 
@@ -201,22 +201,22 @@ export class FaultSink implements ResponseSink {
   /** The next bytes up to a mark, when it has come, or as many as there are when the answer is over without it. */
   takeThrough(mark: string): Effect.Effect<Buffer | undefined> {
     return Effect.suspend(() => {
-      const at = this.held.indexOf(mark)
+      const at = this.buffered.indexOf(mark)
       if (at >= 0) return this.take(at + mark.length)
-      return this.isOver ? this.take() : Effect.zipRight(this.changed.waitOrLeave(), this.takeThrough(mark))
+      return this.isResponseComplete ? this.take() : Effect.zipRight(this.changed.waitOrLeave(), this.takeThrough(mark))
     })
   }
 
   /** At most so many of the next bytes, as soon as there are any; undefined behind the last. */
   take(max = Number.POSITIVE_INFINITY): Effect.Effect<Buffer | undefined> {
     return Effect.suspend(() => {
-      const { held } = this
-      if (held.length === 0) {
-        return this.isOver ? Effect.succeed(undefined) : Effect.zipRight(this.changed.waitOrLeave(), this.take(max))
+      const { buffered } = this
+      if (buffered.length === 0) {
+        return this.isResponseComplete ? Effect.succeed(undefined) : Effect.zipRight(this.changed.waitOrLeave(), this.take(max))
       }
-      const bytes = held.subarray(0, max)
-      this.held = held.subarray(bytes.length)
-      if (!this.isFull()) this.eased.wake()
+      const bytes = buffered.subarray(0, max)
+      this.buffered = buffered.subarray(bytes.length)
+      if (!this.isFull()) this.drained.wake()
       return Effect.succeed(bytes)
     })
   }
@@ -226,8 +226,8 @@ export class FaultSink implements ResponseSink {
     return Effect.suspend(() => {
       const sent = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes
       this.sent += sent.length
-      this.below.write(sent)
-      return this.below.isFull() ? this.below.hasRoom : Effect.void
+      this.outer.write(sent)
+      return this.outer.isFull() ? this.outer.hasRoom : Effect.void
     })
   }
 
@@ -250,28 +250,28 @@ export class FaultSink implements ResponseSink {
   }
 
   /** Passes nothing on any more; what is still given to it is thrown away. */
-  shut(): void {
-    this.isShut = true
-    this.held = Buffer.alloc(0)
+  close(): void {
+    this.isClosed = true
+    this.buffered = Buffer.alloc(0)
   }
 
   /** Ends the connection; whatever the handler still says is thrown away. */
-  endBelow(how: Ending): Effect.Effect<void> {
+  endConnection(how: Ending): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.shut()
-      return this.below.end(how)
+      this.close()
+      return this.outer.end(how)
     })
   }
 
   /** Whoever is behind this fault may have ended the connection, which is passed on behind the bytes. */
-  readonly endAsTold: Effect.Effect<boolean> = Effect.suspend(() =>
-    this.ending === undefined ? Effect.succeed(false) : Effect.as(this.endBelow(this.ending), true)
+  readonly forwardEnd: Effect.Effect<boolean> = Effect.suspend(() =>
+    this.ending === undefined ? Effect.succeed(false) : Effect.as(this.endConnection(this.ending), true)
   )
 
   /** Gives all that it holds out of hand. */
-  passOn(): void {
-    const { held } = this
-    this.held = Buffer.alloc(0)
-    if (held.length > 0 && !this.isShut) this.below.write(held)
+  flush(): void {
+    const { buffered } = this
+    this.buffered = Buffer.alloc(0)
+    if (buffered.length > 0 && !this.isClosed) this.outer.write(buffered)
   }
 }

@@ -30,10 +30,10 @@ class Pipe {
   ending: "Open" | "FIN" | "RST" = "Open"
 
   add(bytes: Buffer): void {
-    if (this.ending === "Open") this.put(bytes)
+    if (this.ending === "Open") this.append(bytes)
   }
 
-  private put(bytes: Buffer): void {
+  private append(bytes: Buffer): void {
     if (bytes.length === 0) return
     this.parts.push(bytes)
     this.size += bytes.length
@@ -48,9 +48,9 @@ class Pipe {
   }
 
   /** What does not fit into the way never leaves. */
-  cut(): void {
+  truncate(): void {
     const bytes = this.take()
-    this.put(bytes.subarray(0, capacity))
+    this.append(bytes.subarray(0, capacity))
   }
 
   get isFull(): boolean {
@@ -60,31 +60,31 @@ class Pipe {
 
 /** The client's end as a stream. Has what clients call on a `net.Socket`, as far as it means anything here. */
 export class MemorySocket extends Duplex implements ClientEnd {
-  private wants = false
+  private needsData = false
 
   constructor(private readonly link: MemoryConnection) {
     super({ allowHalfOpen: false })
   }
 
   deliver(): void {
-    const { down } = this.link
-    if (!this.wants || this.destroyed) return
-    if (down.size > 0) {
-      this.wants = this.push(this.link.take())
+    const { toClient } = this.link
+    if (!this.needsData || this.destroyed) return
+    if (toClient.size > 0) {
+      this.needsData = this.push(this.link.take())
       // The end is an event of its own, as it is on a socket: who has just been told of an answer listens for it.
-      if (this.wants && down.ending !== "Open") this.link.look()
+      if (this.needsData && toClient.ending !== "Open") this.link.scheduleDelivery()
       return
     }
-    if (down.ending === "RST") this.destroy(this.link.failure())
-    else if (down.ending === "FIN") {
-      this.wants = false
+    if (toClient.ending === "RST") this.destroy(this.link.failure())
+    else if (toClient.ending === "FIN") {
+      this.needsData = false
       this.push(null)
     }
   }
 
   override _read(): void {
-    this.wants = true
-    this.link.look()
+    this.needsData = true
+    this.link.scheduleDelivery()
   }
 
   override _write(bytes: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -92,19 +92,19 @@ export class MemorySocket extends Duplex implements ClientEnd {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.link.endUp("FIN")
+    this.link.endToServer("FIN")
     done()
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     // Who leaves bytes unread resets, as the system does for him.
-    this.link.clientGone(this.readableLength + this.link.down.size > 0 ? "RST" : "FIN")
+    this.link.endByClient(this.readableLength + this.link.toClient.size > 0 ? "RST" : "FIN")
     done(error)
   }
 
   /** Ends at once by a reset. */
   resetAndDestroy(): this {
-    this.link.clientGone("RST")
+    this.link.endByClient("RST")
     return this.destroy()
   }
 
@@ -137,26 +137,26 @@ export class MemoryConnection implements Connection, ClientLink {
   readonly local: Option.Option<Address>
   readonly remote: Option.Option<Address>
   private readonly client: ClientEnd
-  readonly up = new Pipe()
-  readonly down = new Pipe()
+  readonly toServer = new Pipe()
+  readonly toClient = new Pipe()
   private events: ConnectionEvents | undefined
   /** What the server receives is an event of this connection, whatever a client or a handler has sent it in. */
   private readonly context = new AsyncResource("MEMORYCONNECTION")
   private isPaused = false
-  private isFinSeen = false
+  private isFinReceived = false
   private isClosed = false
-  private hasSaidFull = false
-  private isLooking = false
+  private needsDrain = false
+  private isDeliveryScheduled = false
   private isClientGone = false
   /** The client's writer, while the way is full. */
-  private sender: ((error?: Error | null) => void) | undefined
+  private pendingWrite: ((error?: Error | null) => void) | undefined
 
   constructor(
     addresses: { readonly local: Address; readonly remote: Address },
-    private readonly onGone: (link: MemoryConnection) => void,
-    endOf: (link: MemoryConnection) => ClientEnd
+    private readonly onClosed: (link: MemoryConnection) => void,
+    makeEnd: (link: MemoryConnection) => ClientEnd
   ) {
-    this.client = endOf(this)
+    this.client = makeEnd(this)
     this.local = Option.some(addresses.local)
     this.remote = Option.some(addresses.remote)
   }
@@ -165,11 +165,11 @@ export class MemoryConnection implements Connection, ClientLink {
    * Whatever is to be delivered is, in the event loop's next turn: clients listen for an answer behind having asked, and
    * no socket's could come before they do.
    */
-  look(): void {
-    if (this.isLooking) return
-    this.isLooking = true
+  scheduleDelivery(): void {
+    if (this.isDeliveryScheduled) return
+    this.isDeliveryScheduled = true
     setImmediate(() => {
-      this.isLooking = false
+      this.isDeliveryScheduled = false
       this.client.deliver()
       this.context.runInAsyncScope(this.receive, this)
     })
@@ -177,20 +177,20 @@ export class MemoryConnection implements Connection, ClientLink {
 
   private receive(): void {
     if (this.events === undefined || this.isPaused || this.isClosed) return
-    if (this.up.size > 0) {
-      const bytes = this.up.take()
-      const { sender } = this
-      this.sender = undefined
-      sender?.()
+    if (this.toServer.size > 0) {
+      const bytes = this.toServer.take()
+      const { pendingWrite } = this
+      this.pendingWrite = undefined
+      pendingWrite?.()
       this.events.onBytes(bytes)
-      this.look()
+      this.scheduleDelivery()
       return
     }
-    if (this.up.ending === "RST") this.gone()
-    else if (this.up.ending === "FIN" && !this.isFinSeen) {
-      this.isFinSeen = true
+    if (this.toServer.ending === "RST") this.markClosed()
+    else if (this.toServer.ending === "FIN" && !this.isFinReceived) {
+      this.isFinReceived = true
       this.events.onEnd()
-      if (this.down.ending !== "Open") this.gone()
+      if (this.toClient.ending !== "Open") this.markClosed()
     }
   }
 
@@ -199,33 +199,33 @@ export class MemoryConnection implements Connection, ClientLink {
   send(bytes: Buffer, done: (error?: Error | null) => void): void {
     if (this.isClosed) {
       // It leaves, and comes back as a reset, behind what is still to be read.
-      this.down.ending = "RST"
-      this.look()
+      this.toClient.ending = "RST"
+      this.scheduleDelivery()
       done()
       return
     }
-    this.up.add(bytes)
-    this.look()
-    if (this.up.isFull) this.sender = done
+    this.toServer.add(bytes)
+    this.scheduleDelivery()
+    if (this.toServer.isFull) this.pendingWrite = done
     else done()
   }
 
-  endUp(how: "FIN" | "RST"): void {
-    if (this.up.ending !== "RST") this.up.ending = how
-    this.look()
+  endToServer(how: "FIN" | "RST"): void {
+    if (this.toServer.ending !== "RST") this.toServer.ending = how
+    this.scheduleDelivery()
   }
 
-  clientGone(how: "FIN" | "RST"): void {
+  endByClient(how: "FIN" | "RST"): void {
     this.isClientGone = true
-    this.endUp(this.up.ending === "FIN" && how === "FIN" ? "FIN" : how)
+    this.endToServer(this.toServer.ending === "FIN" && how === "FIN" ? "FIN" : how)
   }
 
   get unread(): number {
-    return this.down.size
+    return this.toClient.size
   }
 
   get ending(): ClientLink["ending"] {
-    return this.down.ending
+    return this.toClient.ending
   }
 
   failure(): Error {
@@ -233,9 +233,9 @@ export class MemoryConnection implements Connection, ClientLink {
   }
 
   take(): Buffer {
-    const bytes = this.down.take()
-    if (this.hasSaidFull) {
-      this.hasSaidFull = false
+    const bytes = this.toClient.take()
+    if (this.needsDrain) {
+      this.needsDrain = false
       this.events?.onDrain()
     }
     return bytes
@@ -249,7 +249,7 @@ export class MemoryConnection implements Connection, ClientLink {
       return
     }
     this.events = events
-    this.look()
+    this.scheduleDelivery()
   }
 
   pause(): void {
@@ -258,69 +258,69 @@ export class MemoryConnection implements Connection, ClientLink {
 
   resume(): void {
     this.isPaused = false
-    this.look()
+    this.scheduleDelivery()
   }
 
   write(parts: ReadonlyArray<string | Uint8Array>): void {
-    if (this.isClosed || this.down.ending !== "Open") return
+    if (this.isClosed || this.toClient.ending !== "Open") return
     if (this.isClientGone) {
       // What is written to a client that has gone comes back as a reset; nothing at all does not leave.
-      if (parts.some((part) => part.length > 0)) this.endUp("RST")
+      if (parts.some((part) => part.length > 0)) this.endToServer("RST")
       return
     }
     for (const part of parts) {
-      this.down.add(
+      this.toClient.add(
         typeof part === "string"
           ? Buffer.from(part, "latin1")
           : Buffer.from(part.buffer, part.byteOffset, part.byteLength)
       )
     }
-    if (this.down.isFull) this.hasSaidFull = true
-    this.look()
+    if (this.toClient.isFull) this.needsDrain = true
+    this.scheduleDelivery()
   }
 
   isFull(): boolean {
-    return this.down.isFull
+    return this.toClient.isFull
   }
 
   unsent(): number {
-    return Math.max(0, this.down.size - capacity)
+    return Math.max(0, this.toClient.size - capacity)
   }
 
   end(): void {
-    if (this.down.ending === "Open") this.down.ending = "FIN"
-    this.look()
-    if (this.isFinSeen || this.isClientGone) this.gone()
+    if (this.toClient.ending === "Open") this.toClient.ending = "FIN"
+    this.scheduleDelivery()
+    if (this.isFinReceived || this.isClientGone) this.markClosed()
   }
 
   close(): void {
-    this.leave(this.up.size > 0 ? "RST" : "FIN")
+    this.closeWith(this.toServer.size > 0 ? "RST" : "FIN")
   }
 
   abort(): void {
-    this.down.cut()
-    this.leave("RST")
+    this.toClient.truncate()
+    this.closeWith("RST")
   }
 
   destroy(): void {
-    this.down.cut()
-    this.leave(this.up.size > 0 ? "RST" : "FIN")
+    this.toClient.truncate()
+    this.closeWith(this.toServer.size > 0 ? "RST" : "FIN")
   }
 
-  private leave(how: "FIN" | "RST"): void {
-    if (this.down.ending !== "RST") this.down.ending = how
-    this.look()
-    this.gone()
+  private closeWith(how: "FIN" | "RST"): void {
+    if (this.toClient.ending !== "RST") this.toClient.ending = how
+    this.scheduleDelivery()
+    this.markClosed()
   }
 
   /** Closed, which its owner learns in an event of its own. */
-  private gone(): void {
+  private markClosed(): void {
     if (this.isClosed) return
     this.isClosed = true
-    const { sender } = this
-    this.sender = undefined
-    sender?.(systemError("ECONNRESET", "write"))
-    this.onGone(this)
+    const { pendingWrite } = this
+    this.pendingWrite = undefined
+    pendingWrite?.(systemError("ECONNRESET", "write"))
+    this.onClosed(this)
     setImmediate(() => this.events?.onClose())
   }
 }

@@ -20,8 +20,8 @@ const lastPort = 65535
 
 /** One port that is listened on. */
 class MemoryPort {
-  readonly arrivals = new PendingConnections<Connection>()
-  refused = 0
+  readonly pending = new PendingConnections<Connection>()
+  rejected = 0
 
   constructor(
     readonly address: Address,
@@ -29,24 +29,24 @@ class MemoryPort {
   ) {}
 
   offer(connection: Connection): void {
-    const mayWait = this.onFull === "queue" || this.arrivals.hasTaker
-    this.arrivals.offer(connection)
-    if (mayWait || !this.arrivals.remove(connection)) return
-    this.refused++
+    const mayWait = this.onFull === "queue" || this.pending.hasTaker
+    this.pending.offer(connection)
+    if (mayWait || !this.pending.remove(connection)) return
+    this.rejected++
     rejectConnection(connection)
   }
 
   close(): void {
-    for (const connection of this.arrivals.close(listenerClosed)) rejectConnection(connection)
+    for (const connection of this.pending.close(listenerClosed)) rejectConnection(connection)
   }
 
   get bound(): BoundListener {
     return {
       address: this.address,
-      accept: this.arrivals.take,
-      acceptWhile: (isOpen, take) => this.arrivals.acceptWhile(isOpen, take),
-      pending: Effect.sync(() => this.arrivals.size),
-      rejected: Effect.sync(() => this.refused)
+      accept: this.pending.take,
+      acceptWhile: (isOpen, take) => this.pending.acceptWhile(isOpen, take),
+      pending: Effect.sync(() => this.pending.size),
+      rejected: Effect.sync(() => this.rejected)
     }
   }
 }
@@ -70,7 +70,7 @@ export class MemoryNetworkImpl {
           return new ValueError({ reason: "Port", actual: String(port) })
         if (this.ports.has(port)) return new OSError({ code: "EADDRINUSE", syscall: "listen" })
         const domain = options.domain === "IPv6" ? "IPv6" : "IPv4"
-        const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.free() : port, domain)
+        const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.freePort() : port, domain)
         const bound = new MemoryPort(address, options.onFull)
         this.ports.set(address.port, bound)
         const closed = Effect.sync(() => {
@@ -82,17 +82,17 @@ export class MemoryNetworkImpl {
     ).pipe(Effect.uninterruptible)
   }
 
-  private free(): number {
+  private freePort(): number {
     let port = 1
     while (this.ports.has(port)) port++
     return port
   }
 
   /** Connects that end to a port, if anybody listens there. */
-  dial(port: number, endOf: (link: MemoryConnection) => ClientEnd): boolean {
+  dial(port: number, makeEnd: (link: MemoryConnection) => ClientEnd): boolean {
     const bound = this.ports.get(port)
     if (bound === undefined) return false
-    const link = this.linkTo(bound.address, endOf)
+    const link = this.makeConnection(bound.address, makeEnd)
     this.links.add(link)
     bound.offer(link)
     return true
@@ -101,12 +101,12 @@ export class MemoryNetworkImpl {
   /** A connection to a port, or one that is refused. */
   connect(port: number): MemorySocket {
     let socket: MemorySocket | undefined
-    const endOf = (link: MemoryConnection): MemorySocket => {
+    const makeEnd = (link: MemoryConnection): MemorySocket => {
       socket = new MemorySocket(link)
       return socket
     }
-    const isOpen = this.dial(port, endOf)
-    if (!isOpen) this.linkTo(tcp("127.0.0.1", port, "IPv4"), endOf)
+    const isOpen = this.dial(port, makeEnd)
+    if (!isOpen) this.makeConnection(tcp("127.0.0.1", port, "IPv4"), makeEnd)
     // Either has made it.
     const made = socket!
     // Not in this turn: the caller has added no listener yet.
@@ -117,9 +117,9 @@ export class MemoryNetworkImpl {
     return made
   }
 
-  private linkTo(local: Address, endOf: (link: MemoryConnection) => ClientEnd): MemoryConnection {
+  private makeConnection(local: Address, makeEnd: (link: MemoryConnection) => ClientEnd): MemoryConnection {
     const clientPort = firstClientPort + (this.clients++ % (lastPort - firstClientPort))
     const remote = tcp(local.hostname, clientPort, local.family)
-    return new MemoryConnection({ local, remote }, (gone) => this.links.delete(gone), endOf)
+    return new MemoryConnection({ local, remote }, (gone) => this.links.delete(gone), makeEnd)
   }
 }

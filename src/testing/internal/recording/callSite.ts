@@ -21,7 +21,7 @@ export const callSite = (callee: (...args: ReadonlyArray<never>) => unknown): Ca
 }
 
 /** The error, as if it had been made there. */
-export const madeAt = <E extends Error>(error: E, { stack = "" }: CallSite): E => {
+export const withCallSiteStack = <E extends Error>(error: E, { stack = "" }: CallSite): E => {
   const value = `${error.name}: ${error.message}\n${stack.slice(stack.indexOf("\n    at ") + 1)}`
   return Object.defineProperty(error, "stack", { value, configurable: true, writable: true })
 }
@@ -32,11 +32,11 @@ const currentCaller: FiberRef.FiberRef<Option.Option<CallSite>> = globalValue(
   () => FiberRef.unsafeMake<Option.Option<CallSite>>(Option.none())
 )
 
-export const calledAt =
+export const withCaller =
   (site: CallSite) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.locally(effect, currentCaller, Option.some(site))
 
 /** The caller that was told, or else this one. */
-export const callerOr = (site: CallSite): Effect.Effect<CallSite> =>
+export const callerOrElse = (site: CallSite): Effect.Effect<CallSite> =>
   Effect.map(FiberRef.get(currentCaller), (told) => Option.getOrElse(told, () => site))

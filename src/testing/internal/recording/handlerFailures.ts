@@ -22,7 +22,7 @@ export const combine = (failures: ReadonlyArray<HandlerFailure>): Cause.Cause<ne
  * Tells what there is besides the failure of the test, whose place nothing takes. By the console, since a test's logger is
  * often none, and a runner shows the console beside the test.
  */
-export const attachAlsoRecorded = (seen: ReadonlyArray<string>): Effect.Effect<void> =>
+export const reportOnConsole = (seen: ReadonlyArray<string>): Effect.Effect<void> =>
   seen.length === 0 ? Effect.void : Console.error(["besides, the test server has seen:", ...seen].join("\n"))
 
 const messagesOf = (failures: ReadonlyArray<HandlerFailure>): ReadonlyArray<string> =>
@@ -64,11 +64,11 @@ export class HandlerFailures {
   })
 
   /** Fails with the next ones for which nobody waits. */
-  private next(before: ReadonlySet<HandlerFailure>): Effect.Effect<never> {
+  private failOnNext(before: ReadonlySet<HandlerFailure>): Effect.Effect<never> {
     return Effect.suspend(() => {
       const claimed = this.unreported.length > this.takers ? this.claim(before) : []
       return claimed.length === 0
-        ? Effect.zipRight(this.changed.waitOrLeave(), this.next(before))
+        ? Effect.zipRight(this.changed.waitOrLeave(), this.failOnNext(before))
         : Effect.failCause(combine(claimed))
     })
   }
@@ -82,9 +82,9 @@ export class HandlerFailures {
         const claimed = this.claim(before)
         return claimed.length === 0 ? Effect.void : Effect.failCause(combine(claimed))
       })
-      return Effect.raceFirst(effect, this.next(before)).pipe(
+      return Effect.raceFirst(effect, this.failOnNext(before)).pipe(
         Effect.zipLeft(check),
-        Effect.onError(() => Effect.suspend(() => attachAlsoRecorded(messagesOf(this.claim(before)))))
+        Effect.onError(() => Effect.suspend(() => reportOnConsole(messagesOf(this.claim(before)))))
       )
     })
   }

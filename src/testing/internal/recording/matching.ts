@@ -12,16 +12,16 @@ import type { FieldMatcher, Matcher, TextMatcher } from "../../Expectation.js"
 import type { Recorded } from "./recorder.js"
 
 /** One criterion, and what of the request does not meet it: lines to be shown, of which there are none when it is met. */
-export interface Verdict {
+export interface CriterionResult {
   readonly criterion: string
   readonly differences: ReadonlyArray<string>
 }
 
-const shown = (value: unknown): string => (value === undefined ? "nothing" : (JSON.stringify(value) ?? String(value)))
+const format = (value: unknown): string => (value === undefined ? "nothing" : (JSON.stringify(value) ?? String(value)))
 
 const describe = (matcher: TextMatcher): string =>
   typeof matcher === "string"
-    ? shown(matcher)
+    ? format(matcher)
     : isRegExp(matcher)
       ? String(matcher)
       : `${matcher.name || "a predicate"}`
@@ -55,7 +55,7 @@ const textCriterion = (name: string, matcher: TextMatcher, valuesOf: ValuesOf): 
     const values = valuesOf(request, body)
     return differencesBy(
       () => values.some((value) => matches(matcher, value)),
-      () => `it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`
+      () => `it was ${values.length === 0 ? "not sent" : values.map(format).join(", ")}`
     )
   }
 })
@@ -66,7 +66,7 @@ const fieldCriterion = (name: string, matcher: FieldMatcher, valuesOf: ValuesOf)
         criterion: `${name} not sent`,
         differences: (request, body) => {
           const values = valuesOf(request, body)
-          return values.length === 0 ? [] : [`it was ${values.map(shown).join(", ")}`]
+          return values.length === 0 ? [] : [`it was ${values.map(format).join(", ")}`]
         }
       }
     : textCriterion(name, matcher, valuesOf)
@@ -82,7 +82,7 @@ export const jsonDifferences = (expected: unknown, actual: unknown, path = "$"):
     const step = (name: string): string => (Array.isArray(expected) ? `${path}[${name}]` : `${path}.${name}`)
     return names.flatMap((name) => jsonDifferences(expected[name], actual[name], step(name)))
   }
-  return expected === actual ? [] : [`- ${path}: ${shown(expected)}`, `+ ${path}: ${shown(actual)}`]
+  return expected === actual ? [] : [`- ${path}: ${format(expected)}`, `+ ${path}: ${format(actual)}`]
 }
 
 const parsed = (text: string): Either.Either<unknown, string> =>
@@ -117,7 +117,7 @@ const criteriaOf = (matcher: Matcher): ReadonlyArray<Criterion> => {
   if (text !== undefined) criteria.push(textCriterion("body", text, (_, body) => [body]))
   if (matcher.json !== undefined) {
     const expected = asSent(matcher.json)
-    criteria.push(jsonCriterion(`JSON ${shown(expected)}`, (json) => jsonDifferences(expected, json)))
+    criteria.push(jsonCriterion(`JSON ${format(expected)}`, (json) => jsonDifferences(expected, json)))
   }
   if (schema !== undefined) {
     criteria.push(jsonCriterion(`JSON by ${String(schema)}`, (json) => schemaDifferences(schema, json)))
@@ -134,16 +134,16 @@ const criteriaOf = (matcher: Matcher): ReadonlyArray<Criterion> => {
 }
 
 /** What is asked of a request, in words. */
-export const described = (matcher: Matcher): ReadonlyArray<string> =>
+export const describeMatcher = (matcher: Matcher): ReadonlyArray<string> =>
   criteriaOf(matcher).map(({ criterion }) => criterion)
 
-export const verdictsOf = (matcher: Matcher, request: Recorded): ReadonlyArray<Verdict> => {
-  const body = request.exchanged.body.bytes.toString("utf8")
+export const checkCriteria = (matcher: Matcher, request: Recorded): ReadonlyArray<CriterionResult> => {
+  const body = request.recordingExchange.body.bytes.toString("utf8")
   return criteriaOf(matcher).map(({ criterion, differences }) => ({
     criterion,
     differences: differences(request, body)
   }))
 }
 
-export const isMet = (verdicts: ReadonlyArray<Verdict>): boolean =>
-  verdicts.every(({ differences }) => differences.length === 0)
+export const isMet = (results: ReadonlyArray<CriterionResult>): boolean =>
+  results.every(({ differences }) => differences.length === 0)

@@ -31,7 +31,7 @@ const maxIdleWait = 1000
  * Milliseconds of real time that a connection has to send its first byte: `fetch` compiles its parser, once a process,
  * on another thread between the connection and its first request.
  */
-const firstByte = 25
+const firstByteTimeout = 25
 
 /**
  * What the system has been asked to do and will tell the end of: files, names, connections; and what is to go on in the
@@ -52,10 +52,10 @@ const isSystemBusy = (): boolean => process.getActiveResourcesInfo().some((each)
 export class Quiescence {
   private count = 0
   /** Tasks of handlers' fibers that have been scheduled and have not run. */
-  private waiting = 0
+  private pendingTasks = 0
   /** When connections came that have not sent anything yet. */
-  private readonly silent = new Set<object>()
-  private silentSince = 0
+  private readonly awaitingFirstByte = new Set<object>()
+  private lastConnectedAt = 0
   /** What changes without an event: bytes that are read by a client, or that leave for one. */
   private readonly gauges = new Set<() => number>()
 
@@ -67,14 +67,14 @@ export class Quiescence {
   /** A connection has come, of which a first byte is expected. */
   onConnected(connection: object): void {
     this.onActivity()
-    this.silent.add(connection)
-    this.silentSince = monotonicNow()
+    this.awaitingFirstByte.add(connection)
+    this.lastConnectedAt = monotonicNow()
   }
 
   /** A connection has sent something, or has gone. */
   onReceived(connection: object): void {
     this.onActivity()
-    this.silent.delete(connection)
+    this.awaitingFirstByte.delete(connection)
   }
 
   /** Looks at a number too, until it is told not to. */
@@ -85,7 +85,7 @@ export class Quiescence {
     }
   }
 
-  private get onObserved(): string {
+  private get snapshot(): string {
     return [this.count, ...Array.from(this.gauges, (gauge) => gauge())].join()
   }
 
@@ -94,10 +94,10 @@ export class Quiescence {
     shouldYield: (fiber) => microtaskScheduler.shouldYield(fiber),
     scheduleTask: (task, priority, fiber) => {
       this.count++
-      this.waiting++
+      this.pendingTasks++
       microtaskScheduler.scheduleTask(
         () => {
-          this.waiting--
+          this.pendingTasks--
           task()
         },
         priority,
@@ -106,13 +106,13 @@ export class Quiescence {
     }
   }
 
-  private get isAwaited(): boolean {
-    return this.waiting > 0 || (this.silent.size > 0 && monotonicNow() - this.silentSince < firstByte)
+  private get isPending(): boolean {
+    return this.pendingTasks > 0 || (this.awaitingFirstByte.size > 0 && monotonicNow() - this.lastConnectedAt < firstByteTimeout)
   }
 
   /** Waits until nothing happens any more, in real time. */
   readonly settle: Effect.Effect<void> = Effect.async<void>((resume) => {
-    let seen = this.onObserved
+    let seen = this.snapshot
     let quiet = 0
     let since = monotonicNow()
     let timer: NodeJS.Timeout | undefined
@@ -123,12 +123,12 @@ export class Quiescence {
       }, 0)
     }
     const look = (): void => {
-      const now = this.onObserved
+      const now = this.snapshot
       if (now !== seen) {
         seen = now
         quiet = 0
         since = monotonicNow()
-      } else if (this.isAwaited || (isSystemBusy() && monotonicNow() - since < maxIdleWait)) quiet = 0
+      } else if (this.isPending || (isSystemBusy() && monotonicNow() - since < maxIdleWait)) quiet = 0
       else quiet++
       if (quiet < idleRounds) round()
       else resume(Effect.void)

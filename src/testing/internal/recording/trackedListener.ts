@@ -13,7 +13,7 @@ import type { Quiescence } from "./quiescence.js"
 /** How connections are ended as they come, and how many of them still are. */
 interface AcceptFault {
   readonly how: Ending
-  left: number
+  remaining: number
 }
 
 const bytesOf = (part: string | Uint8Array): Uint8Array =>
@@ -23,14 +23,14 @@ const bytesOf = (part: string | Uint8Array): Uint8Array =>
 export class TrackedConnection implements Connection, ConnectionEvents {
   private events: ConnectionEvents | undefined
   /** The client has sent FIN, or is gone: whoever is interrupted now is by its leave. */
-  hasLeft = false
+  isClientGone = false
   /** Requests that have come by it. */
   requests = 0
   /** The fault that takes what the server writes. */
-  tap: FaultSink | undefined
-  readonly wire: SocketSink
+  faultSink: FaultSink | undefined
+  readonly socketSink: SocketSink
   /** Nothing more of a request is to be read, whoever asks for it. */
-  private isStopped = false
+  private isReadingStopped = false
 
   constructor(
     private readonly inner: Connection,
@@ -38,9 +38,9 @@ export class TrackedConnection implements Connection, ConnectionEvents {
     readonly index: number,
     private readonly registry: TrackedConnections,
     /** How it is ended as it comes, if it is. */
-    private readonly doom: Ending | undefined
+    private readonly acceptFault: Ending | undefined
   ) {
-    this.wire = new SocketSink(inner, registry.activity.onActivity, registry.isSystems)
+    this.socketSink = new SocketSink(inner, registry.quiescence.onActivity, registry.usesSockets)
   }
 
   get id(): number {
@@ -58,70 +58,70 @@ export class TrackedConnection implements Connection, ConnectionEvents {
   readonly open = (events: ConnectionEvents): void => {
     this.events = events
     this.inner.open(this)
-    if (this.doom === "reset") this.abort()
-    else if (this.doom === "close") this.wire.part()
+    if (this.acceptFault === "reset") this.abort()
+    else if (this.acceptFault === "close") this.socketSink.endDiscardingInput()
   }
 
   /** Reads nothing more. */
   stopReading(): void {
-    this.isStopped = true
+    this.isReadingStopped = true
     this.inner.pause()
   }
 
   readonly pause = (): void => this.inner.pause()
 
   readonly resume = (): void => {
-    this.registry.activity.onActivity()
-    if (!this.isStopped) this.inner.resume()
+    this.registry.quiescence.onActivity()
+    if (!this.isReadingStopped) this.inner.resume()
   }
 
   readonly write = (parts: ReadonlyArray<string | Uint8Array>): void => {
-    this.registry.activity.onActivity()
-    const { tap } = this
+    this.registry.quiescence.onActivity()
+    const { faultSink } = this
     // Nothing at all is written to learn whether the client is still there.
-    if (tap === undefined || parts.every((part) => part.length === 0)) this.inner.write(parts)
-    else tap.receive(Buffer.concat(parts.map(bytesOf)))
+    if (faultSink === undefined || parts.every((part) => part.length === 0)) this.inner.write(parts)
+    else faultSink.receive(Buffer.concat(parts.map(bytesOf)))
   }
 
   readonly isFull = (): boolean => this.inner.isFull()
 
   readonly unsent = (): number => this.inner.unsent()
 
-  readonly end = (): void => this.ending(this.inner.end)
+  readonly end = (): void => this.endBy(this.inner.end)
 
-  readonly close = (): void => this.ending(this.inner.close)
+  readonly close = (): void => this.endBy(this.inner.close)
 
-  readonly abort = (): void => this.ending(this.inner.abort)
+  readonly abort = (): void => this.endBy(this.inner.abort)
 
-  readonly destroy = (): void => this.ending(this.inner.destroy)
+  readonly destroy = (): void => this.endBy(this.inner.destroy)
 
-  private ending(end: () => void): void {
-    this.registry.activity.onActivity()
+  private endBy(end: () => void): void {
+    this.registry.quiescence.onActivity()
     end.call(this.inner)
   }
 
   onBytes(bytes: Buffer): void {
-    this.registry.activity.onReceived(this)
-    if (!this.wire.ignoresInput) this.events?.onBytes(bytes)
+    this.registry.quiescence.onReceived(this)
+    if (!this.socketSink.ignoresInput) this.events?.onBytes(bytes)
   }
 
   onEnd(): void {
-    this.registry.activity.onReceived(this)
-    this.hasLeft = true
+    this.registry.quiescence.onReceived(this)
+    this.isClientGone = true
     // Both sides have ended.
-    if (this.wire.ignoresInput) this.destroy()
+    if (this.socketSink.ignoresInput) this.destroy()
     else this.events?.onEnd()
   }
 
   onDrain(): void {
-    this.registry.activity.onActivity()
-    this.wire.onDrain()
+    this.registry.quiescence.onActivity()
+    this.socketSink.onDrain()
     this.events?.onDrain()
   }
 
   onClose(): void {
-    this.registry.activity.onReceived(this)
-    this.hasLeft = true
+    this.registry.quiescence.onReceived(this)
+    this.isClientGone = true
     this.registry.remove(this)
     this.events?.onClose()
   }
@@ -130,13 +130,13 @@ export class TrackedConnection implements Connection, ConnectionEvents {
 /** The connections of one server. */
 export class TrackedConnections {
   private readonly byId = new Map<number, TrackedConnection>()
-  private arrived = 0
+  private acceptedCount = 0
   private acceptFaults: AcceptFault | undefined
 
   constructor(
-    readonly activity: Quiescence,
+    readonly quiescence: Quiescence,
     /** Whether bytes go by way of the system; in memory a client that sends nothing is one that does not mean to. */
-    readonly isSystems: boolean
+    readonly usesSockets: boolean
   ) {}
 
   get open(): ReadonlyArray<TrackedConnection> {
@@ -160,28 +160,28 @@ export class TrackedConnections {
   /** Ends the next connections as they come. */
   readonly endAtAccept = (how: "close" | "reset", times: number): Effect.Effect<void> =>
     Effect.sync(() => {
-      this.acceptFaults = { how, left: times }
+      this.acceptFaults = { how, remaining: times }
     })
 
   private nextAcceptFault(): Ending | undefined {
     const { acceptFaults: doom } = this
-    return doom !== undefined && doom.left-- > 0 ? doom.how : undefined
+    return doom !== undefined && doom.remaining-- > 0 ? doom.how : undefined
   }
 
-  private observe(inner: Connection): TrackedConnection {
-    const connection = new TrackedConnection(inner, this.arrived++, this, this.nextAcceptFault())
+  private track(inner: Connection): TrackedConnection {
+    const connection = new TrackedConnection(inner, this.acceptedCount++, this, this.nextAcceptFault())
     this.byId.set(connection.id, connection)
-    if (this.isSystems) this.activity.onConnected(connection)
-    else this.activity.onActivity()
+    if (this.usesSockets) this.quiescence.onConnected(connection)
+    else this.quiescence.onActivity()
     return connection
   }
 
   /** The same listener, with its connections seen. */
-  observing(listener: typeof Listener.Service): typeof Listener.Service {
+  trackListener(listener: typeof Listener.Service): typeof Listener.Service {
     const observed = (bound: BoundListener): BoundListener => ({
       ...bound,
-      accept: Effect.map(bound.accept, (connection) => this.observe(connection)),
-      acceptWhile: (isOpen, take) => bound.acceptWhile(isOpen, (connection) => take(this.observe(connection)))
+      accept: Effect.map(bound.accept, (connection) => this.track(connection)),
+      acceptWhile: (isOpen, take) => bound.acceptWhile(isOpen, (connection) => take(this.track(connection)))
     })
     return { listen: (options) => Effect.map(listener.listen(options), observed) }
   }

@@ -14,7 +14,7 @@ const currentServer: FiberRef.FiberRef<object> = globalValue("effect-asynchttpse
 )
 
 /** Says for which server a handler runs. */
-export const ofServer =
+export const withServer =
   (server: object) =>
   <A, E, R>(handling: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.locally(handling, currentServer, server)

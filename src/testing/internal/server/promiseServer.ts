@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { RecordedRequest } from "../../RecordedRequest.js"
-import type { StartedRequest, StartedServer, TestServer } from "../../TestServer.js"
+import type { StartedRequest, StartedServer, TestServer } from "./types.js"
 
 /** Rejected with what was thrown, and not with what Effect wraps it in: a test runner shows its stack and its difference. */
 const toPromise = async <A>(effect: Effect.Effect<A, unknown>): Promise<A> => {

@@ -9,18 +9,37 @@ import type * as Scope from "effect/Scope"
 import { isKeyError, isValueError, type RespondableError } from "../../../Errors.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { Handler, Responded } from "../../../Response.js"
-import type { Queue } from "../../Reply.js"
 
-type Stored = Handler<RespondableError, Scope.Scope>
+/** A handler of any type: its errors and its context are taken from that type. */
+export type AnyHandler = Handler<unknown, unknown>
+
+export type ErrorOf<H extends AnyHandler> = Effect.Effect.Error<ReturnType<H>>
+
+export type ContextOf<H extends AnyHandler> = Effect.Effect.Context<ReturnType<H>>
+
+export interface Queue<E = RespondableError, R = Scope.Scope> {
+  /** Responds to each request with the next reply. */
+  readonly handler: Handler<E, R>
+  /**
+   * Adds replies in this order. They run with the context of this effect; their errors without a status become defects.
+   */
+  readonly enqueue: <const Replies extends ReadonlyArray<AnyHandler>>(
+    ...replies: Replies
+  ) => Effect.Effect<void, never, Exclude<ContextOf<Replies[number]>, Scope.Scope>>
+  /** Number of replies in the queue. */
+  readonly size: Effect.Effect<number>
+}
+
+type StoredReply = Handler<RespondableError, Scope.Scope>
 
 /** The errors of a reply are not in the types of who answers by it: those that nothing answers are defects. */
-const replied = <A, R>(effect: Effect.Effect<A, unknown, R>): Effect.Effect<A, RespondableError, R> =>
+const withResponseErrors = <A, R>(effect: Effect.Effect<A, unknown, R>): Effect.Effect<A, RespondableError, R> =>
   Effect.catchAll(effect, (error) =>
     isValueError(error) || isKeyError(error) ? Effect.fail(error) : Effect.die(error)
   )
 
 export class ReplyQueue {
-  private readonly replies: Array<Stored> = []
+  private readonly replies: Array<StoredReply> = []
   /** Requests that wait, in the order in which they came. */
   private readonly waiting: Array<object> = []
   private readonly changed = new Signal()
@@ -32,7 +51,7 @@ export class ReplyQueue {
     Effect.map(Effect.context<never>(), (context) => {
       for (const reply of replies) {
         this.replies.push((request) =>
-          Effect.mapInputContext(replied(reply(request)), (own: Context.Context<Scope.Scope>) =>
+          Effect.mapInputContext(withResponseErrors(reply(request)), (own: Context.Context<Scope.Scope>) =>
             Context.merge(context, own)
           )
         )
@@ -54,17 +73,17 @@ export class ReplyQueue {
       })
 
   /** The next reply, waiting for it: who came first has it first, and who is interrupted while he waits takes none. */
-  readonly take: Effect.Effect<Stored> = Effect.uninterruptibleMask((restore) => {
-    const me = {}
-    const next: Effect.Effect<Stored> = Effect.suspend(() => {
-      const reply = this.waiting[0] === me ? this.replies.shift() : undefined
+  readonly take: Effect.Effect<StoredReply> = Effect.uninterruptibleMask((restore) => {
+    const ticket = {}
+    const next: Effect.Effect<StoredReply> = Effect.suspend(() => {
+      const reply = this.waiting[0] === ticket ? this.replies.shift() : undefined
       return reply === undefined ? Effect.zipRight(restore(this.changed.waitOrLeave()), next) : Effect.succeed(reply)
     })
     const leave = Effect.sync(() => {
-      this.waiting.splice(this.waiting.indexOf(me), 1)
+      this.waiting.splice(this.waiting.indexOf(ticket), 1)
       this.changed.wake()
     })
-    this.waiting.push(me)
+    this.waiting.push(ticket)
     return Effect.ensuring(next, leave)
   })
 }
