@@ -1,5 +1,5 @@
 /**
- * The content of a response, without its framing (RFC 9112 §6, §7.1), in the pieces in which it arrives.
+ * Decoders of response content (RFC 9112 §6, §7.1), which remove the framing and keep the pieces as received.
  *
  * @internal
  */
@@ -31,7 +31,7 @@ export const endWithoutTrailers: End = { _tag: "End", trailers: noTrailers }
 /** No content. */
 export const emptyBody: BodyDecoder = { next: () => endWithoutTrailers }
 
-/** Content up to the end of the connection, which the parser's owner sees. */
+/** Content up to the end of the connection, which the parser's owner detects. */
 export const closeDelimitedBody: BodyDecoder = {
   next: (input) => (input.isEmpty ? "NeedMore" : { _tag: "Content", bytes: input.take(Number.POSITIVE_INFINITY) })
 }
@@ -138,7 +138,7 @@ export class ChunkedBody implements BodyDecoder {
     return { _tag: "Content", bytes }
   }
 
-  /** Bytes, not a line: there are as many as chunks, and a text costs more to make than to compare. */
+  /** Compares bytes: this happens for each chunk, and making a string costs more than the comparison. */
   private readDataEnd(input: ParseInput, expected: number): "NeedMore" | ParseError | undefined {
     const byte = input.takeByte()
     if (byte === undefined) return "NeedMore"

@@ -8,7 +8,7 @@ import type { Address } from "../../../Address.js"
 
 /** The client's end, which receives the bytes. */
 export interface ClientEnd {
-  /** Takes what the server has sent, unless the reader of a response has to make room first. */
+  /** Takes the received bytes, unless a response body must be read first. */
   readonly deliver: () => void
 }
 

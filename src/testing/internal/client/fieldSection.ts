@@ -25,9 +25,9 @@ export class FieldSection {
 
   constructor(
     private readonly check: FieldCheck,
-    /** The syntax of its first line. */
+    /** The syntax of the next line. */
     private syntax = fieldLine,
-    /** Bytes that it may still have. */
+    /** Bytes that the section may still have. */
     private left = maxSectionSize
   ) {}
 

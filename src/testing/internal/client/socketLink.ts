@@ -1,5 +1,5 @@
 /**
- * A client's connection over TCP. Bytes that are sent before it is connected wait in the socket.
+ * A client's connection over TCP. Bytes sent before it is connected are buffered by the socket.
  *
  * @internal
  */
@@ -37,7 +37,7 @@ export class SocketLink implements ClientLink {
       this.client.deliver()
     })
     socket.on("error", (error) => {
-      // After the server's FIN only writing fails, and what is written is not read any more.
+      // After the server's FIN only a write can fail, and the server does not read it.
       if (this.isEnded) return
       this.error ??= error
       this.client.deliver()

@@ -1,5 +1,5 @@
 /**
- * A fault around a handler: what stands between it and its client while it is at work, and what becomes of its request.
+ * Handlers with a fault between them and the client, and the outcome that a fault records.
  *
  * @internal
  */
@@ -24,16 +24,16 @@ interface FaultableRequest extends Request {
 
 const isFaultable = (request: Request): request is FaultableRequest => RecordedKey in request
 
-/** The same request, which faults know the record of. */
+/** The same request, from which a fault can get the record. */
 export const withRecorded = (request: Request, recorded: Recorded): Request =>
   Object.create(request, { [RecordedKey]: { value: recorded } })
 
 const recordedOf = (request: Request): Recorded => {
   if (isFaultable(request)) return request[RecordedKey]
-  throw new Error("a fault happens to connections of a TestServer: this request came to another server")
+  throw new Error("Fault requires a TestServer: this request was received by another server")
 }
 
-/** The exchange of a handler behind a fault: it waits when the fault is full, which no deadline of the server's is for. */
+/** Exchange of a handler inside a fault: full buffers of the fault are backpressure, without a deadline of the server. */
 class FaultSinkExchange extends DelegatingExchange {
   constructor(
     inner: Exchange,
@@ -46,19 +46,21 @@ class FaultSinkExchange extends DelegatingExchange {
     this.sink.isFull() || this.inner.isBackpressured()
 
   override get awaitWritable(): Exchange["awaitWritable"] {
-    return Effect.suspend(() => (this.sink.isFull() ? this.sink.hasRoom : this.inner.awaitWritable))
+    return Effect.suspend(() => (this.sink.isFull() ? this.sink.awaitWritable : this.inner.awaitWritable))
   }
 }
 
-/** What a fault does with an answer, and whether the connection goes on behind it. */
-export type FaultProgram<E = never, R = never> = (exchange: FaultedExchange) => Effect.Effect<"Continue" | "Ended", E, R>
+/** What a fault does with a response. The result decides whether the connection continues after it. */
+export type FaultProgram<E = never, R = never> = (
+  exchange: FaultedExchange
+) => Effect.Effect<"Continue" | "Ended", E, R>
 
-/** One fault on one request. */
+/** One fault applied to one request. */
 export class FaultedExchange {
   readonly connection: TrackedConnection
   private readonly outer: FaultSink | undefined
   readonly sink: FaultSink
-  /** The status of what the handler has answered. */
+  /** The status of the handler's response, once complete. */
   private status: number | undefined
 
   constructor(private readonly recorded: Recorded) {
@@ -68,13 +70,13 @@ export class FaultedExchange {
     this.connection.faultSink = this.sink
   }
 
-  /** The handler has answered. */
+  /** The handler has completed its response. */
   finish({ status }: Responded): void {
     this.status = status
     this.sink.finish()
   }
 
-  /** Ends the connection behind the whole answer, with which nothing is wrong. */
+  /** Ends the connection after a complete and valid response. */
   endAfter(how: Ending): Effect.Effect<"Ended"> {
     return Effect.suspend(() => {
       if (this.status !== undefined) this.recorded.setOutcome({ _tag: "Responded", status: this.status })
@@ -82,12 +84,12 @@ export class FaultedExchange {
     })
   }
 
-  /** Says what became of the request, unless that is known. */
+  /** Records the fault as the outcome of the request, unless it already has one. */
   recordFault(fault: Extract<Outcome, { readonly _tag: "Faulted" }>["fault"]): void {
     this.recorded.setOutcome({ _tag: "Faulted", fault, sent: this.sink.sent })
   }
 
-  /** Ends the connection behind what was sent. */
+  /** Ends the connection after the sent bytes. */
   end(how: "close" | "reset"): Effect.Effect<"Ended"> {
     return Effect.suspend(() => {
       this.recordFault(how)
@@ -95,16 +97,16 @@ export class FaultedExchange {
     })
   }
 
-  /** Says nothing more, and leaves the connection as it is. */
+  /** Sends nothing more, and leaves the connection open. */
   readonly stall: Effect.Effect<"Ended"> = Effect.suspend(() => {
     this.sink.close()
     this.recordFault("stall")
     return Effect.never
   })
 
-  /** Leaves the connection to whoever had it before, but for one that nothing more is to be said on. */
-  release(isOver: boolean): void {
-    if (isOver) {
+  /** Restores the outer sink, unless nothing more may be sent on the connection. */
+  release(isClosed: boolean): void {
+    if (isClosed) {
       this.sink.close()
       return
     }
@@ -113,10 +115,10 @@ export class FaultedExchange {
   }
 }
 
-/** What the server has gathered in this turn leaves in a microtask that was asked for before this one. */
+/** The server flushes its write buffer in a microtask that was queued before this one. */
 const awaitFlush: Effect.Effect<void> = Effect.promise(() => Promise.resolve())
 
-/** Waits for the end of its connection, by which it is interrupted. */
+/** Suspended until the end of the connection interrupts it. */
 const suspended: Effect.Effect<never> = Effect.interruptible(Effect.never)
 
 const pipeThrough = <E, R, E2, R2>(
@@ -127,14 +129,14 @@ const pipeThrough = <E, R, E2, R2>(
   Effect.gen(function* () {
     const { sink } = exchange
     const pump = yield* program(exchange).pipe(
-      Effect.flatMap((end) => Effect.map(sink.forwardEnd, (isTold) => (isTold ? "Ended" : end))),
+      Effect.flatMap((end) => Effect.map(sink.forwardEnd, (hasEnded) => (hasEnded ? "Ended" : end))),
       Effect.interruptible,
       Effect.fork
     )
     const exit = yield* Effect.exit(handled)
     yield* awaitFlush
     if (Exit.isFailure(exit)) {
-      // The failure is what the request comes to, and the server's to answer.
+      // The server handles the failure, which is the outcome of the request.
       yield* Fiber.interrupt(pump)
       return yield* exit
     }
@@ -143,7 +145,7 @@ const pipeThrough = <E, R, E2, R2>(
     return end === "Continue" ? exit.value : yield* suspended
   })
 
-/** A handler that has no answer but its fault. */
+/** A handler that responds with a fault only. */
 export const replaceResponse =
   (program: (exchange: FaultedExchange, request: Request) => Effect.Effect<"Ended">): Handler<never, never> =>
   (request) =>
@@ -152,12 +154,12 @@ export const replaceResponse =
       (exchange) => program(exchange, request)
     )(request)
 
-/** A handler whose answer passes through a fault. */
+/** A handler whose response passes through a fault. */
 export const aroundResponse =
   <E, R, E2 = never, R2 = never>(handler: Handler<E, R>, program: FaultProgram<E2, R2>): Handler<E | E2, R | R2> =>
   (request) =>
     Effect.acquireUseRelease(
-      // What is on its way belongs to the answers before.
+      // Buffered bytes belong to earlier responses.
       Effect.zipRight(
         awaitFlush,
         Effect.sync(() => new FaultedExchange(recordedOf(request)))
@@ -165,7 +167,9 @@ export const aroundResponse =
       (exchange) =>
         pipeThrough(
           exchange,
-          Effect.suspend(() => handler(withExchange(request, new FaultSinkExchange(request[ExchangeKey], exchange.sink)))),
+          Effect.suspend(() =>
+            handler(withExchange(request, new FaultSinkExchange(request[ExchangeKey], exchange.sink)))
+          ),
           program
         ),
       (exchange) => Effect.sync(() => exchange.release(exchange.sink.isClosed))

@@ -1,5 +1,5 @@
 /**
- * What each fault does with the bytes of an answer.
+ * The program of each fault: what it does with the bytes of a response.
  *
  * @internal
  */
@@ -11,17 +11,17 @@ import type { FaultSink } from "./responseSink.js"
 
 const continues = Effect.succeed("Continue" as const)
 
-/** Milliseconds that the wall clock does not set back or forward. */
+/** Monotonic milliseconds, independent of changes to the wall clock. */
 const currentTime: Effect.Effect<number> = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 /**
- * Sleeps until a time, and no longer than the whole step that ends then: under the fake timers of a test runner the sleep
- * is theirs, and this time is not.
+ * Sleeps until a time, for one step at most: fake timers of a test runner replace the sleep, but not this clock, so the
+ * difference may be arbitrary.
  */
 const sleepUntil = (at: number, step: number): Effect.Effect<void> =>
   Effect.flatMap(currentTime, (now) => (at > now ? Effect.sleep(Math.min(step, at - now)) : Effect.void))
 
-/** Sends so much, or the whole answer where it is shorter, and ends the connection. */
+/** Sends at most `count` bytes of the response, and ends the connection. */
 export const endAfter =
   (how: "close" | "reset", count: number): FaultProgram =>
   (exchange) =>
@@ -32,7 +32,7 @@ export const stallAfter =
   (exchange) =>
     Effect.zipRight(exchange.sink.sendFirst(count), exchange.stall)
 
-/** Passes all on but the last bytes of the content. */
+/** Sends all but the last `missing` bytes of the content. */
 const sendAllBut = ({ sink }: FaultedExchange, missing: number): Effect.Effect<void> => {
   const go = (held: Buffer): Effect.Effect<void> =>
     Effect.flatMap(sink.take(), (bytes) => {
@@ -57,17 +57,17 @@ export const truncated =
   (exchange) =>
     Effect.zipRight(sendHead(exchange), Effect.zipRight(sendAllBut(exchange, missing), exchange.end("close")))
 
-/** The chunks of a content that has some, without the last one (RFC 9112 §7.1). */
+/** Sends the chunks of chunked content, without the last one (RFC 9112 §7.1). */
 const sendChunks = (sink: FaultSink): Effect.Effect<void> =>
   Effect.flatMap(sink.takeThrough("\r\n"), (line) => {
     const size = Number.parseInt(line?.toString("latin1") ?? "0", 16)
-    // What another fault has sent may be no chunk.
+    // The bytes of another fault may not be a chunk.
     if (line === undefined || !(size > 0)) return Effect.void
     const chunk = Effect.zipRight(sink.send(line), sink.sendFirst(size + 2))
     return Effect.zipRight(chunk, sendChunks(sink))
   })
 
-/** The chunks of a content that has none. */
+/** Sends content that is not chunked in chunks. */
 const sendInChunks = (sink: FaultSink): Effect.Effect<void> =>
   Effect.flatMap(sink.take(), (bytes) => {
     if (bytes === undefined) return Effect.void
@@ -80,7 +80,7 @@ const isChunked = (head: string): boolean => /^transfer-encoding:\s*chunked/im.t
 const withChunkedCoding = (head: string): string =>
   `${head.slice(0, -headEnd.length).replace(/^content-length:.*\r\n|\r\ncontent-length:.*$/im, "")}\r\nTransfer-Encoding: chunked${headEnd}`
 
-/** Sends the answer in chunks, whatever its framing was, with something else in the place of the last one. */
+/** Sends the response in chunks, whatever its framing, with `last` instead of the last chunk. */
 export const chunkedUpTo =
   (last: string): FaultProgram =>
   (exchange) =>
@@ -91,7 +91,7 @@ export const chunkedUpTo =
         : Effect.zipRight(exchange.sink.send(withChunkedCoding(head)), sendInChunks(exchange.sink))
     }).pipe(Effect.zipRight(exchange.sink.send(last)), Effect.zipRight(exchange.end("close")))
 
-/** The last byte of the head leaves when it is over, and the others evenly before. */
+/** Sends the bytes of the head evenly, the last one after `millis`. */
 export const slowHeaders =
   (millis: number): FaultProgram =>
   (exchange) =>
@@ -109,7 +109,7 @@ export const slowHeaders =
       )
     ).pipe(Effect.zipRight(exchange.sink.sendRest), Effect.zipRight(continues))
 
-/** So many bytes at most in each interval, of which the first begins with the first byte. */
+/** Sends at most `bytes` bytes in each interval; the first interval begins with the first byte. */
 export const throttled =
   (bytes: number, every: number): FaultProgram =>
   ({ sink }) => {
@@ -133,9 +133,10 @@ export const slowClose =
   (exchange) =>
     exchange.sink.sendRest.pipe(Effect.zipRight(Effect.sleep(duration)), Effect.zipRight(exchange.endAfter("close")))
 
-export const halfClosed: FaultProgram = (exchange) => Effect.zipRight(exchange.sink.sendRest, exchange.endAfter("halfClose"))
+export const halfClosed: FaultProgram = (exchange) =>
+  Effect.zipRight(exchange.sink.sendRest, exchange.endAfter("halfClose"))
 
-/** Sends interim responses in front of the answer. */
+/** Sends interim responses before the response. */
 export const withInterim =
   (interim: string, count: number): FaultProgram =>
   ({ sink }) =>
@@ -144,7 +145,7 @@ export const withInterim =
       Effect.zipRight(sink.sendRest, continues)
     )
 
-/** Sends the answer twice. */
+/** Sends the response twice. */
 export const duplicated: FaultProgram = ({ sink }) => {
   const go = (seen: ReadonlyArray<Buffer>): Effect.Effect<"Continue"> =>
     Effect.flatMap(sink.take(), (bytes) =>
@@ -155,6 +156,6 @@ export const duplicated: FaultProgram = ({ sink }) => {
   return go([])
 }
 
-/** Throws an answer away. */
+/** Discards the response. */
 export const discard = (sink: FaultSink): Effect.Effect<void> =>
   Effect.flatMap(sink.take(), (bytes) => (bytes === undefined ? Effect.void : discard(sink)))

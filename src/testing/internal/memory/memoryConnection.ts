@@ -1,8 +1,9 @@
 /**
- * One connection in memory: a `Duplex` for its client, a `Connection` for its server, and what is on its way between them.
+ * A connection in memory: a `Duplex` for the client, a `Connection` for the server, and a pipe in each direction.
  *
- * It behaves as a TCP connection on loopback does: what was written arrives in the event loop's next turn. A sender waits behind `capacity` bytes that nobody has read; FIN comes behind the bytes, and a reset too; a client
- * that goes sends a FIN, or a reset when it leaves bytes unread, and the server learns the rest when it writes on.
+ * It behaves like TCP on loopback: written bytes arrive in the next turn of the event loop. A sender is suspended above
+ * `capacity` unread bytes; FIN and reset follow the bytes. A client that closes sends FIN, or a reset if it leaves bytes
+ * unread; the server's next write then causes a reset.
  *
  * @internal
  */
@@ -15,18 +16,18 @@ import { nextConnectionId } from "../../../internal/net/connectionId.js"
 import type { Connection, ConnectionEvents } from "../../../Listener.js"
 import type { ClientEnd, ClientLink } from "../client/clientLink.js"
 
-/** Bytes on their way in one direction that nobody waits for: as much as `node:net` reads at once. */
+/** Bytes in transit above which a sender is suspended: as many as `node:net` reads at once. */
 const capacity = 64 * 1024
 
-/** An error as the system reports it, which clients look at by its `code`. */
+/** An error in the form of a system error, which clients identify by its `code`. */
 export const systemError = (code: string, syscall: string): NodeJS.ErrnoException =>
   Object.assign(new Error(`${syscall} ${code}`), { code, syscall })
 
-/** What is on its way in one direction. */
+/** Bytes in transit in one direction. */
 class Pipe {
   private parts: Array<Buffer> = []
   size = 0
-  /** How the sender has ended it, behind the bytes. */
+  /** How the sender has ended it, after the bytes. */
   ending: "Open" | "FIN" | "RST" = "Open"
 
   add(bytes: Buffer): void {
@@ -39,7 +40,7 @@ class Pipe {
     this.size += bytes.length
   }
 
-  /** All that is on its way, in one piece. */
+  /** Takes all bytes as one piece. */
   take(): Buffer {
     const { parts } = this
     this.parts = []
@@ -47,7 +48,7 @@ class Pipe {
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
   }
 
-  /** What does not fit into the way never leaves. */
+  /** Discards the bytes that exceed the capacity: they have not been sent. */
   truncate(): void {
     const bytes = this.take()
     this.append(bytes.subarray(0, capacity))
@@ -58,7 +59,7 @@ class Pipe {
   }
 }
 
-/** The client's end as a stream. Has what clients call on a `net.Socket`, as far as it means anything here. */
+/** The client's end as a stream, with the methods of `net.Socket` that clients call. */
 export class MemorySocket extends Duplex implements ClientEnd {
   private needsData = false
 
@@ -71,7 +72,7 @@ export class MemorySocket extends Duplex implements ClientEnd {
     if (!this.needsData || this.destroyed) return
     if (toClient.size > 0) {
       this.needsData = this.push(this.link.take())
-      // The end is an event of its own, as it is on a socket: who has just been told of an answer listens for it.
+      // The end is a separate event, as on a socket: a client may add its listener when it receives the response.
       if (this.needsData && toClient.ending !== "Open") this.link.scheduleDelivery()
       return
     }
@@ -97,18 +98,18 @@ export class MemorySocket extends Duplex implements ClientEnd {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    // Who leaves bytes unread resets, as the system does for him.
+    // Unread bytes cause a reset, as by the system.
     this.link.endByClient(this.readableLength + this.link.toClient.size > 0 ? "RST" : "FIN")
     done(error)
   }
 
-  /** Ends at once by a reset. */
+  /** Resets the connection at once. */
   resetAndDestroy(): this {
     this.link.endByClient("RST")
     return this.destroy()
   }
 
-  // What a pool of connections calls on a socket; nothing here has a descriptor, holds the process, or is slow.
+  // Called by connection pools. Without effect: there is no descriptor, no timeout, and no handle of the event loop.
 
   setKeepAlive(): this {
     return this
@@ -131,7 +132,7 @@ export class MemorySocket extends Duplex implements ClientEnd {
   }
 }
 
-/** The server's end, and the way in both directions. */
+/** The server's end, and the pipes in both directions. */
 export class MemoryConnection implements Connection, ClientLink {
   readonly id = nextConnectionId()
   readonly local: Option.Option<Address>
@@ -140,7 +141,7 @@ export class MemoryConnection implements Connection, ClientLink {
   readonly toServer = new Pipe()
   readonly toClient = new Pipe()
   private events: ConnectionEvents | undefined
-  /** What the server receives is an event of this connection, whatever a client or a handler has sent it in. */
+  /** Async context of the server's events, independent of the client or handler that sends. */
   private readonly context = new AsyncResource("MEMORYCONNECTION")
   private isPaused = false
   private isFinReceived = false
@@ -148,13 +149,13 @@ export class MemoryConnection implements Connection, ClientLink {
   private needsDrain = false
   private isDeliveryScheduled = false
   private isClientGone = false
-  /** The client's writer, while the way is full. */
+  /** Callback of the client's last write, while the pipe is full. */
   private pendingWrite: ((error?: Error | null) => void) | undefined
 
   constructor(
     addresses: { readonly local: Address; readonly remote: Address },
-    private readonly onClosed: (link: MemoryConnection) => void,
-    makeEnd: (link: MemoryConnection) => ClientEnd
+    private readonly onClosed: (connection: MemoryConnection) => void,
+    makeEnd: (connection: MemoryConnection) => ClientEnd
   ) {
     this.client = makeEnd(this)
     this.local = Option.some(addresses.local)
@@ -162,8 +163,8 @@ export class MemoryConnection implements Connection, ClientLink {
   }
 
   /**
-   * Whatever is to be delivered is, in the event loop's next turn: clients listen for an answer behind having asked, and
-   * no socket's could come before they do.
+   * Delivers in the next turn of the event loop: clients add their listeners after sending a request, and a socket never
+   * delivers before that.
    */
   scheduleDelivery(): void {
     if (this.isDeliveryScheduled) return
@@ -194,11 +195,11 @@ export class MemoryConnection implements Connection, ClientLink {
     }
   }
 
-  // What the client does.
+  // Called by the client.
 
   send(bytes: Buffer, done: (error?: Error | null) => void): void {
     if (this.isClosed) {
-      // It leaves, and comes back as a reset, behind what is still to be read.
+      // The bytes are sent, and cause a reset, after what is still to be read.
       this.toClient.ending = "RST"
       this.scheduleDelivery()
       done()
@@ -241,7 +242,7 @@ export class MemoryConnection implements Connection, ClientLink {
     return bytes
   }
 
-  // What the server does.
+  // Called by the server.
 
   open(events: ConnectionEvents): void {
     if (this.isClosed || this.events !== undefined) {
@@ -264,7 +265,7 @@ export class MemoryConnection implements Connection, ClientLink {
   write(parts: ReadonlyArray<string | Uint8Array>): void {
     if (this.isClosed || this.toClient.ending !== "Open") return
     if (this.isClientGone) {
-      // What is written to a client that has gone comes back as a reset; nothing at all does not leave.
+      // A write to a client that has closed causes a reset; an empty write sends nothing.
       if (parts.some((part) => part.length > 0)) this.endToServer("RST")
       return
     }
@@ -313,7 +314,7 @@ export class MemoryConnection implements Connection, ClientLink {
     this.markClosed()
   }
 
-  /** Closed, which its owner learns in an event of its own. */
+  /** Marks it closed, and emits `onClose` in a separate event. */
   private markClosed(): void {
     if (this.isClosed) return
     this.isClosed = true

@@ -1,5 +1,5 @@
 /**
- * The ports of one memory: who listens on which, and connections to them.
+ * Ports in memory, their listeners, and connections to them.
  *
  * @internal
  */
@@ -13,12 +13,12 @@ import type { BoundListener, Connection, ListenOptions } from "../../../Listener
 import type { ClientEnd } from "../client/clientLink.js"
 import { MemoryConnection, MemorySocket, systemError } from "./memoryConnection.js"
 
-/** Where ephemeral ports of clients begin, as on Linux. */
+/** First ephemeral port of clients, as on Linux. */
 const firstClientPort = 32768
 
 const lastPort = 65535
 
-/** One port that is listened on. */
+/** A port with a listener. */
 class MemoryPort {
   readonly pending = new PendingConnections<Connection>()
   rejected = 0
@@ -29,9 +29,9 @@ class MemoryPort {
   ) {}
 
   offer(connection: Connection): void {
-    const mayWait = this.onFull === "queue" || this.pending.hasTaker
+    const mayQueue = this.onFull === "queue" || this.pending.hasTaker
     this.pending.offer(connection)
-    if (mayWait || !this.pending.remove(connection)) return
+    if (mayQueue || !this.pending.remove(connection)) return
     this.rejected++
     rejectConnection(connection)
   }
@@ -58,7 +58,7 @@ const rejectConnection = (connection: Connection): void => {
 
 export class MemoryNetworkImpl {
   private readonly ports = new Map<number, MemoryPort>()
-  /** Connections of which the server's end is open. */
+  /** Connections whose server end is open. */
   readonly links = new Set<MemoryConnection>()
   private clients = 0
 
@@ -88,7 +88,7 @@ export class MemoryNetworkImpl {
     return port
   }
 
-  /** Connects that end to a port, if anybody listens there. */
+  /** Connects an end to a port; false if nothing listens there. */
   dial(port: number, makeEnd: (link: MemoryConnection) => ClientEnd): boolean {
     const bound = this.ports.get(port)
     if (bound === undefined) return false
@@ -98,7 +98,7 @@ export class MemoryNetworkImpl {
     return true
   }
 
-  /** A connection to a port, or one that is refused. */
+  /** Connects to a port, or fails with `ECONNREFUSED`. */
   connect(port: number): MemorySocket {
     let socket: MemorySocket | undefined
     const makeEnd = (link: MemoryConnection): MemorySocket => {
@@ -107,9 +107,9 @@ export class MemoryNetworkImpl {
     }
     const isOpen = this.dial(port, makeEnd)
     if (!isOpen) this.makeConnection(tcp("127.0.0.1", port, "IPv4"), makeEnd)
-    // Either has made it.
+    // Either call has made it.
     const made = socket!
-    // Not in this turn: the caller has added no listener yet.
+    // In a microtask: the caller has not added its listeners yet.
     void Promise.resolve().then(() => {
       if (isOpen) made.emit("connect")
       else made.destroy(systemError("ECONNREFUSED", "connect"))

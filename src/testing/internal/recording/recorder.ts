@@ -1,5 +1,5 @@
 /**
- * Every request of one server, from the first one on, and who waits for the next.
+ * The recorded requests of one server, and the fibers that wait for the next one.
  *
  * @internal
  */
@@ -30,11 +30,11 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
   readonly headers: HttpHeaders
   readonly connection: number
   readonly exchangeIndex: number
-  /** What became of it, once that is known. */
+  /** The outcome, once known. */
   knownOutcome: Outcome | undefined
-  /** Its handler has ended. */
+  /** The handler has ended. */
   hasEnded = false
-  /** Its handler's failure is known, whatever became of the request before. */
+  /** The handler has failed, whatever the outcome was before. */
   hasFailed = false
   private readonly outcomeSet = new Signal()
   private readonly search: string
@@ -68,18 +68,26 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
   }
 
   readonly outcome: Effect.Effect<Outcome> = Effect.suspend(() =>
-    this.knownOutcome === undefined ? Effect.zipRight(this.outcomeSet.waitOrLeave(), this.outcome) : Effect.succeed(this.knownOutcome)
+    this.knownOutcome === undefined
+      ? Effect.zipRight(this.outcomeSet.waitOrLeave(), this.outcome)
+      : Effect.succeed(this.knownOutcome)
   )
 
   readonly bytes: Effect.Effect<Buffer> = Effect.suspend(() =>
-    Effect.map(Effect.zipRight(this.recordingExchange.readUnrequested, this.recordingExchange.body.ended), () => this.recordingExchange.body.bytes)
+    Effect.map(
+      Effect.zipRight(this.recordingExchange.readUnrequested, this.recordingExchange.body.ended),
+      () => this.recordingExchange.body.bytes
+    )
   )
 
   readonly text: Effect.Effect<string> = Effect.map(this.bytes, (bytes) => bytes.toString("utf8"))
 
   readonly json: Effect.Effect<unknown, ValueError> = Effect.flatMap(this.text, parsed)
 
-  readonly isComplete: Effect.Effect<boolean> = Effect.map(this.bytes, () => this.recordingExchange.body.state === "Complete")
+  readonly isComplete: Effect.Effect<boolean> = Effect.map(
+    this.bytes,
+    () => this.recordingExchange.body.state === "Complete"
+  )
 
   toJSON(): unknown {
     return {
@@ -106,13 +114,13 @@ export class Recorder {
     this.changed.wake()
   }
 
-  /** No more will come. */
+  /** Ends the stream of requests. */
   close(): void {
     this.isClosed = true
     this.changed.wake()
   }
 
-  /** Takes the first that is such, waiting for it; who is interrupted while he waits has taken none. */
+  /** Takes the first request that satisfies the predicate, waiting for it; an interrupted fiber takes none. */
   takeWhere(predicate: (request: RecordedRequest) => boolean): Effect.Effect<RecordedRequest> {
     return Effect.suspend(() => {
       const found = this.untaken.find(predicate)
@@ -122,7 +130,7 @@ export class Recorder {
     })
   }
 
-  /** All that came and come, until the server is closed. */
+  /** All requests, past and future, until the server is closed. */
   get requests(): Stream.Stream<RecordedRequest> {
     return Stream.unwrap(
       Effect.sync(() => {

@@ -1,5 +1,5 @@
 /**
- * An exchange that keeps what passes through it: the body as it is read, and whether an answer has begun.
+ * Exchange that records the request body as it is read, and whether a response has started.
  *
  * @internal
  */
@@ -14,12 +14,12 @@ import { type Exchange, ExchangeKey, type ResponseBodyWriter } from "../../../in
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { Request } from "../../../Request.js"
 
-/** The body of one request, as far as anybody has read it. */
+/** The request body, as far as it has been read. */
 export class RecordedBody {
   private parts: Array<Uint8Array> = []
   private readonly changed = new Signal()
   size = 0
-  /** Whether more may come; what has come to its end is all that was sent, or is not. */
+  /** `Receiving`: more may follow; `Complete` and `Partial` are final. */
   state: "Receiving" | "Complete" | "Partial" = "Receiving"
 
   add(bytes: Uint8Array): void {
@@ -28,14 +28,14 @@ export class RecordedBody {
     this.size += bytes.length
   }
 
-  /** That was all, or all that will be read. */
+  /** Ends the body; `Partial` if the rest will not be read. */
   end(state: "Complete" | "Partial"): void {
     if (this.state !== "Receiving") return
     this.state = state
     this.changed.wake()
   }
 
-  /** The whole body at once, however much of it has been seen. */
+  /** Replaces the recorded bytes with the whole body. */
   setWhole(whole: Uint8Array): void {
     if (this.state !== "Receiving") return
     this.parts = [whole]
@@ -58,10 +58,10 @@ const has = (request: Request, name: string): boolean => HttpHeaders.has(request
 
 export class RecordingExchange implements Exchange {
   readonly body = new RecordedBody()
-  /** Whether anything of an answer has been given: it can no longer be another. */
+  /** A response has started, and can no longer be replaced. */
   hasResponseStarted = false
   private reader: "None" | "Whole" | "Stream" = "None"
-  /** Somebody else than the handler has asked for the body. */
+  /** The kit has read the body, before the handler did. */
   private isReadByKit = false
   private pull: Pull | undefined
   private readonly inner: Exchange
@@ -71,31 +71,31 @@ export class RecordingExchange implements Exchange {
     private readonly scope: Scope.Scope
   ) {
     this.inner = request[ExchangeKey]
-    // Without a framing there is no body (RFC 9112 §6.3).
+    // A request without framing fields has no body (RFC 9112 §6.3).
     if (!has(request, "Content-Length") && !has(request, "Transfer-Encoding")) this.body.end("Complete")
   }
 
-  private markStarted<A>(answer: A | ValueError): A | ValueError {
-    if (!isValueError(answer)) this.hasResponseStarted = true
-    return answer
+  private markStarted<A>(result: A | ValueError): A | ValueError {
+    if (!isValueError(result)) this.hasResponseStarted = true
+    return result
   }
 
   readonly respond: Exchange["respond"] = (code, content, headers) =>
     this.markStarted(this.inner.respond(code, content, headers))
 
   readonly startResponse: Exchange["startResponse"] = (code, headers) => {
-    const answer = this.inner.startResponse(code, headers)
-    if (isValueError(answer)) return answer
-    // A refusal is a `ValueError` here, and nothing is success.
-    const noted = (refusal: ValueError | undefined): ValueError | undefined => {
-      if (refusal === undefined) this.hasResponseStarted = true
-      return refusal
+    const writer = this.inner.startResponse(code, headers)
+    if (isValueError(writer)) return writer
+    // `undefined` is success.
+    const recordStart = (error: ValueError | undefined): ValueError | undefined => {
+      if (error === undefined) this.hasResponseStarted = true
+      return error
     }
     const open: ResponseBodyWriter = {
-      sendHead: () => noted(answer.sendHead()),
-      acceptsContent: answer.acceptsContent,
-      write: (content) => noted(answer.write(content)),
-      end: (trailers) => this.markStarted(answer.end(trailers))
+      sendHead: () => recordStart(writer.sendHead()),
+      acceptsContent: writer.acceptsContent,
+      write: (content) => recordStart(writer.write(content)),
+      end: (trailers) => this.markStarted(writer.end(trailers))
     }
     return open
   }
@@ -154,39 +154,39 @@ export class RecordingExchange implements Exchange {
       Effect.suspend(() => {
         if (this.reader !== "None") return Effect.succeed(this.inner.bodyStream)
         this.reader = "Stream"
-        // What was read in the handler's place is his all the same, once.
+        // A body that the kit has read is still available to the handler, once.
         return this.isReadByKit ? Effect.succeed(Stream.fromEffect(this.whole)) : this.recordedStream
       })
     )
   }
 
-  /** The stream is pulled by the handler first, and for what he leaves by the kit. */
+  /** The body as a stream that records its chunks. The handler pulls it first, then the kit pulls the rest. */
   private get recordedStream(): Effect.Effect<Exchange["bodyStream"]> {
     return Effect.map(Scope.extend(Stream.toPull(this.inner.bodyStream), this.scope), (pull) => {
-      const kept: Pull = Effect.tapBoth(pull, {
+      const recording: Pull = Effect.tapBoth(pull, {
         onFailure: (end) => Effect.sync(() => Option.isNone(end) && this.body.end("Complete")),
         onSuccess: (pieces) =>
           Effect.sync(() => {
             for (const piece of pieces) this.body.add(piece)
           })
       })
-      this.pull = kept
-      return Stream.repeatEffectChunkOption(kept)
+      this.pull = recording
+      return Stream.repeatEffectChunkOption(recording)
     })
   }
 
-  /** Reads the body in the place of a handler that has not asked for it. */
+  /** Reads the body if the handler has not begun to. */
   readonly readUnrequested: Effect.Effect<void> = Effect.suspend(() => {
     if (this.body.state !== "Receiving" || this.reader !== "None") return Effect.void
     this.isReadByKit = true
     return Effect.ignore(this.whole)
   })
 
-  /** Reads what a handler has left, as far as the server would throw it away to reach the next request. */
+  /** Reads the rest of the body, as far as the server would discard it to reach the next request. */
   drainBody(maxDiscardedBody: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       const isRequested = this.reader !== "None" || this.isReadByKit
-      // Who waits to be told to go on has not been.
+      // A client that expects 100 (Continue) has not received it, so it may not send the body.
       if (this.body.state !== "Receiving" || (!isRequested && has(this.request, "Expect"))) return Effect.void
       if (this.reader === "Whole" || this.isReadByKit) return Effect.ignore(this.whole)
       const rest =
@@ -199,8 +199,8 @@ export class RecordingExchange implements Exchange {
 
   private pullUpTo(left: number): Effect.Effect<void, Option.Option<ValueError>> {
     return Effect.suspend(() => {
-      const announced = HttpHeaders.getOrElse(this.request.headers, "Content-Length", () => "0")
-      if (this.pull === undefined || left < 0 || Number(announced) - this.body.size > left) return Effect.void
+      const declaredLength = HttpHeaders.getOrElse(this.request.headers, "Content-Length", () => "0")
+      if (this.pull === undefined || left < 0 || Number(declaredLength) - this.body.size > left) return Effect.void
       const before = this.body.size
       return Effect.flatMap(this.pull, () => this.pullUpTo(left - (this.body.size - before)))
     })

@@ -1,5 +1,5 @@
 /**
- * A listener whose connections are seen: how many there are, what each is doing, and that something happens on them.
+ * Listener that tracks its connections: their number, state and activity.
  *
  * @internal
  */
@@ -10,7 +10,7 @@ import type { BoundListener, Connection, ConnectionEvents, Listener } from "../.
 import { type Ending, type FaultSink, SocketSink } from "../faults/responseSink.js"
 import type { Quiescence } from "./quiescence.js"
 
-/** How connections are ended as they come, and how many of them still are. */
+/** How connections are ended when accepted, and for how many more. */
 interface AcceptFault {
   readonly how: Ending
   remaining: number
@@ -19,25 +19,25 @@ interface AcceptFault {
 const bytesOf = (part: string | Uint8Array): Uint8Array =>
   typeof part === "string" ? Buffer.from(part, "latin1") : part
 
-/** A connection that was taken, from then on until it has closed. */
+/** An accepted connection, until it has closed. */
 export class TrackedConnection implements Connection, ConnectionEvents {
   private events: ConnectionEvents | undefined
-  /** The client has sent FIN, or is gone: whoever is interrupted now is by its leave. */
+  /** The client has sent FIN, or the connection has closed: an interruption is now caused by the client. */
   isClientGone = false
-  /** Requests that have come by it. */
+  /** Requests received. */
   requests = 0
-  /** The fault that takes what the server writes. */
+  /** Receives the server's writes, while a fault is active. */
   faultSink: FaultSink | undefined
   readonly socketSink: SocketSink
-  /** Nothing more of a request is to be read, whoever asks for it. */
+  /** Set by `stopReading`: `resume` has no effect. */
   private isReadingStopped = false
 
   constructor(
     private readonly inner: Connection,
-    /** Its place among the connections of its server, from 0. */
+    /** Index among the connections of its server, from 0. */
     readonly index: number,
     private readonly registry: TrackedConnections,
-    /** How it is ended as it comes, if it is. */
+    /** How it is ended when accepted, if so. */
     private readonly acceptFault: Ending | undefined
   ) {
     this.socketSink = new SocketSink(inner, registry.quiescence.onActivity, registry.usesSockets)
@@ -62,7 +62,7 @@ export class TrackedConnection implements Connection, ConnectionEvents {
     else if (this.acceptFault === "close") this.socketSink.endDiscardingInput()
   }
 
-  /** Reads nothing more. */
+  /** Stops reading for good. */
   stopReading(): void {
     this.isReadingStopped = true
     this.inner.pause()
@@ -78,7 +78,7 @@ export class TrackedConnection implements Connection, ConnectionEvents {
   readonly write = (parts: ReadonlyArray<string | Uint8Array>): void => {
     this.registry.quiescence.onActivity()
     const { faultSink } = this
-    // Nothing at all is written to learn whether the client is still there.
+    // The server writes empty parts to check whether the client is still connected.
     if (faultSink === undefined || parts.every((part) => part.length === 0)) this.inner.write(parts)
     else faultSink.receive(Buffer.concat(parts.map(bytesOf)))
   }
@@ -108,7 +108,7 @@ export class TrackedConnection implements Connection, ConnectionEvents {
   onEnd(): void {
     this.registry.quiescence.onReceived(this)
     this.isClientGone = true
-    // Both sides have ended.
+    // Both sides have sent FIN.
     if (this.socketSink.ignoresInput) this.destroy()
     else this.events?.onEnd()
   }
@@ -135,7 +135,7 @@ export class TrackedConnections {
 
   constructor(
     readonly quiescence: Quiescence,
-    /** Whether bytes go by way of the system; in memory a client that sends nothing is one that does not mean to. */
+    /** False in memory, where no first byte is awaited: a client that sends nothing does not intend to. */
     readonly usesSockets: boolean
   ) {}
 
@@ -143,13 +143,13 @@ export class TrackedConnections {
     return Array.from(this.byId.values())
   }
 
-  /** Bytes that wait to be sent. */
+  /** Bytes in the write buffers. */
   readonly unsent = (): number => this.open.reduce((sum, connection) => sum + connection.unsent(), 0)
 
-  /** The connection that a request came by, which is open while its handler is called. */
+  /** The connection of a request, which is open when its handler is called. */
   byClient(id: number): TrackedConnection {
     const connection = this.byId.get(id)
-    if (connection === undefined) throw new Error(`no connection ${id} is open`)
+    if (connection === undefined) throw new Error(`Connection ${id} is not open`)
     return connection
   }
 
@@ -157,15 +157,15 @@ export class TrackedConnections {
     this.byId.delete(connection.id)
   }
 
-  /** Ends the next connections as they come. */
+  /** Ends the next connections when accepted. */
   readonly endAtAccept = (how: "close" | "reset", times: number): Effect.Effect<void> =>
     Effect.sync(() => {
       this.acceptFaults = { how, remaining: times }
     })
 
   private nextAcceptFault(): Ending | undefined {
-    const { acceptFaults: doom } = this
-    return doom !== undefined && doom.remaining-- > 0 ? doom.how : undefined
+    const { acceptFaults: fault } = this
+    return fault !== undefined && fault.remaining-- > 0 ? fault.how : undefined
   }
 
   private track(inner: Connection): TrackedConnection {
@@ -176,13 +176,13 @@ export class TrackedConnections {
     return connection
   }
 
-  /** The same listener, with its connections seen. */
+  /** The same listener, with its connections tracked. */
   trackListener(listener: typeof Listener.Service): typeof Listener.Service {
-    const observed = (bound: BoundListener): BoundListener => ({
+    const tracked = (bound: BoundListener): BoundListener => ({
       ...bound,
       accept: Effect.map(bound.accept, (connection) => this.track(connection)),
       acceptWhile: (isOpen, take) => bound.acceptWhile(isOpen, (connection) => take(this.track(connection)))
     })
-    return { listen: (options) => Effect.map(listener.listen(options), observed) }
+    return { listen: (options) => Effect.map(listener.listen(options), tracked) }
   }
 }

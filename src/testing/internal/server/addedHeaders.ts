@@ -1,5 +1,5 @@
 /**
- * An exchange that adds header fields to an answer, before it is written.
+ * Exchange that adds header fields to a response before it is written.
  *
  * @internal
  */
@@ -15,7 +15,7 @@ export class HeaderAddingExchange extends DelegatingExchange {
     this.added = HttpHeaders.make(headers)
   }
 
-  /** What the handler says itself stays as it is. */
+  /** The handler's fields take precedence. */
   private readonly merge = (given: HttpHeaders.Input | undefined): HttpHeaders.HttpHeaders => {
     const own = HttpHeaders.make(given ?? HttpHeaders.empty)
     return HttpHeaders.make([...own, ...Array.from(this.added).filter(([name]) => !HttpHeaders.has(own, name))])

@@ -1,5 +1,5 @@
 /**
- * Replies that wait for requests, and requests that wait for replies.
+ * Queue of replies for requests, and of requests that wait for a reply.
  *
  * @internal
  */
@@ -32,7 +32,7 @@ export interface Queue<E = RespondableError, R = Scope.Scope> {
 
 type StoredReply = Handler<RespondableError, Scope.Scope>
 
-/** The errors of a reply are not in the types of who answers by it: those that nothing answers are defects. */
+/** The types of the server do not include a reply's errors: those without a status become defects. */
 const withResponseErrors = <A, R>(effect: Effect.Effect<A, unknown, R>): Effect.Effect<A, RespondableError, R> =>
   Effect.catchAll(effect, (error) =>
     isValueError(error) || isKeyError(error) ? Effect.fail(error) : Effect.die(error)
@@ -40,13 +40,13 @@ const withResponseErrors = <A, R>(effect: Effect.Effect<A, unknown, R>): Effect.
 
 export class ReplyQueue {
   private readonly replies: Array<StoredReply> = []
-  /** Requests that wait, in the order in which they came. */
+  /** Waiting requests, in order of arrival. */
   private readonly waiting: Array<object> = []
   private readonly changed = new Signal()
 
   readonly size: Effect.Effect<number> = Effect.sync(() => this.replies.length)
 
-  /** What a reply needs is what there is where it is put in. */
+  /** A reply runs with the context in which it was added. */
   private readonly enqueue = (replies: ReadonlyArray<Handler<unknown, Scope.Scope>>): Effect.Effect<void> =>
     Effect.map(Effect.context<never>(), (context) => {
       for (const reply of replies) {
@@ -59,11 +59,11 @@ export class ReplyQueue {
       this.changed.wake()
     })
 
-  /** The same, as it is typed. Whoever puts a reply in has what it needs, by the type. */
+  /** `enqueue`, with the type that requires the context of the replies. */
   readonly enqueueAll: Queue["enqueue"] = (...replies) =>
     this.enqueue(replies as ReadonlyArray<Handler<unknown, Scope.Scope>>)
 
-  /** Answers by the next reply, and by a handler when there is none, or somebody waits for it. */
+  /** Responds with the next reply; with the handler if there is none, or if it is due to a waiting request. */
   readonly withFallback =
     <E, R>(handler: Handler<E, R>): Handler<E | RespondableError, R | Scope.Scope> =>
     (request) =>
@@ -72,7 +72,7 @@ export class ReplyQueue {
         return reply === undefined ? handler(request) : reply(request)
       })
 
-  /** The next reply, waiting for it: who came first has it first, and who is interrupted while he waits takes none. */
+  /** Takes the next reply, waiting for it in order of arrival; a fiber that is interrupted while waiting takes none. */
   readonly take: Effect.Effect<StoredReply> = Effect.uninterruptibleMask((restore) => {
     const ticket = {}
     const next: Effect.Effect<StoredReply> = Effect.suspend(() => {
