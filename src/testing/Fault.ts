@@ -122,9 +122,9 @@ export const resetAfterRequest: Handler<never, never> = afterRequest("reset")
  *   const server = yield* TestServer.makeMemory(Fault.closeAfterBytes(12)(hello))
  *   const client = yield* server.connect
  *   yield* client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
- *   const seen = yield* client.readToEnd
+ *   const received = yield* client.readToEnd
  *   const { outcome } = yield* server.takeRequest
- *   return [seen.toString(), yield* client.closedWith, yield* outcome]
+ *   return [received.toString(), yield* client.closedWith, yield* outcome]
  * })
  * console.log(...(await Effect.runPromise(Effect.scoped(test))))
  * // HTTP/1.1 200 FIN { _tag: 'Faulted', fault: 'close', sent: 12 }
@@ -429,7 +429,7 @@ export interface ThrottleOptions {
  *   const client = yield* (yield* TestServer.TestServer).connect
  *   yield* client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
  *   yield* TestServer.advance("2 seconds")
- *   return yield* client.readUntil((seen) => seen.length === 12)
+ *   return yield* client.readUntil((received) => received.length === 12)
  * })
  * const live = TestServer.layerMemory(slowly((request) => Response.respond(request, 200, "Hello")))
  * const scoped = Effect.scoped(test).pipe(Effect.provide(live), Effect.provide(TestContext.TestContext))

@@ -59,7 +59,7 @@ describe("what clients report", () => {
 const stricter: Readonly<Record<string, RegExp>> = {
   // Whether the second response comes with the first decides whether it fails the first request or the second.
   "`duplicate`": /^(200|`HPE_INVALID_CONSTANT`)$/,
-  "`duplicate`, the request behind it": /^`HPE_INVALID_CONSTANT`$/
+  "`duplicate`, the next request": /^`HPE_INVALID_CONSTANT`$/
 }
 
 describe("the kit's client reports what that of node:http does", () => {

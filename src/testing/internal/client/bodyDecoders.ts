@@ -38,13 +38,13 @@ export const closeDelimitedBody: BodyDecoder = {
 
 /** Content of a known length. */
 export class LengthBody implements BodyDecoder {
-  constructor(private left: number) {}
+  constructor(private remaining: number) {}
 
   next(input: ParseInput): "NeedMore" | Content | End {
-    if (this.left === 0) return endWithoutTrailers
+    if (this.remaining === 0) return endWithoutTrailers
     if (input.isEmpty) return "NeedMore"
-    const bytes = input.take(this.left)
-    this.left -= bytes.length
+    const bytes = input.take(this.remaining)
+    this.remaining -= bytes.length
     return { _tag: "Content", bytes }
   }
 }
@@ -95,7 +95,7 @@ const maxChunkLineSize = 16 * 1024
 /** Content in chunks, and the trailer section. */
 export class ChunkedBody implements BodyDecoder {
   private state: "Size" | "Data" | "DataCR" | "DataLF" | "Trailers" = "Size"
-  private left = 0
+  private remaining = 0
   private trailers: FieldSection | undefined
 
   next(input: ParseInput): "NeedMore" | Content | End | ParseError {
@@ -124,17 +124,17 @@ export class ChunkedBody implements BodyDecoder {
     const line = input.takeLine(chunkLine, maxChunkLineSize, "HPE_CHUNK_EXTENSIONS_OVERFLOW")
     if (line === undefined) return "NeedMore"
     if (typeof line !== "string") return line
-    this.left = Number.parseInt(line, 16)
-    if (!Number.isSafeInteger(this.left)) return parseError("HPE_INVALID_CHUNK_SIZE", "Chunk size overflow", line)
-    this.state = this.left === 0 ? "Trailers" : "Data"
+    this.remaining = Number.parseInt(line, 16)
+    if (!Number.isSafeInteger(this.remaining)) return parseError("HPE_INVALID_CHUNK_SIZE", "Chunk size overflow", line)
+    this.state = this.remaining === 0 ? "Trailers" : "Data"
     return undefined
   }
 
   private readData(input: ParseInput): "NeedMore" | Content {
     if (input.isEmpty) return "NeedMore"
-    const bytes = input.take(this.left)
-    this.left -= bytes.length
-    if (this.left === 0) this.state = "DataCR"
+    const bytes = input.take(this.remaining)
+    this.remaining -= bytes.length
+    if (this.remaining === 0) this.state = "DataCR"
     return { _tag: "Content", bytes }
   }
 

@@ -119,7 +119,7 @@ export class ClientConnection implements ClientEnd, ResponseSource {
   }
 
   /**
-   * The response is handed over after all bytes that came with it: what follows a complete response fails its request,
+   * The response is handed over after all bytes received with it: what follows a complete response fails its request,
    * also where nothing reads the content, as after HEAD.
    */
   private rejected(error: ParseError, isComplete: boolean): void {

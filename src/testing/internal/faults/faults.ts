@@ -113,12 +113,12 @@ export const slowHeaders =
 export const throttled =
   (bytes: number, every: number): FaultProgram =>
   ({ sink }) => {
-    const go = (since: number, left: number): Effect.Effect<"Continue"> =>
-      Effect.flatMap(Effect.zip(sink.take(left), currentTime), ([taken, now]) => {
+    const go = (since: number, remaining: number): Effect.Effect<"Continue"> =>
+      Effect.flatMap(Effect.zip(sink.take(remaining), currentTime), ([taken, now]) => {
         if (taken === undefined) return continues
         const isNew = now >= since + every
         const began = isNew ? now : since
-        const rest = (isNew ? bytes : left) - taken.length
+        const rest = (isNew ? bytes : remaining) - taken.length
         const next = began + every
         return Effect.zipRight(
           sink.send(taken),
@@ -147,11 +147,11 @@ export const withInterim =
 
 /** Sends the response twice. */
 export const duplicated: FaultProgram = ({ sink }) => {
-  const go = (seen: ReadonlyArray<Buffer>): Effect.Effect<"Continue"> =>
+  const go = (sent: ReadonlyArray<Buffer>): Effect.Effect<"Continue"> =>
     Effect.flatMap(sink.take(), (bytes) =>
       bytes === undefined
-        ? Effect.zipRight(sink.send(Buffer.concat(seen)), continues)
-        : Effect.zipRight(sink.send(bytes), go([...seen, bytes]))
+        ? Effect.zipRight(sink.send(Buffer.concat(sent)), continues)
+        : Effect.zipRight(sink.send(bytes), go([...sent, bytes]))
     )
   return go([])
 }

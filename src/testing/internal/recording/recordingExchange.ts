@@ -197,12 +197,13 @@ export class RecordingExchange implements Exchange {
     })
   }
 
-  private pullUpTo(left: number): Effect.Effect<void, Option.Option<ValueError>> {
+  private pullUpTo(remaining: number): Effect.Effect<void, Option.Option<ValueError>> {
     return Effect.suspend(() => {
       const declaredLength = HttpHeaders.getOrElse(this.request.headers, "Content-Length", () => "0")
-      if (this.pull === undefined || left < 0 || Number(declaredLength) - this.body.size > left) return Effect.void
+      if (this.pull === undefined || remaining < 0 || Number(declaredLength) - this.body.size > remaining)
+        return Effect.void
       const before = this.body.size
-      return Effect.flatMap(this.pull, () => this.pullUpTo(left - (this.body.size - before)))
+      return Effect.flatMap(this.pull, () => this.pullUpTo(remaining - (this.body.size - before)))
     })
   }
 }
