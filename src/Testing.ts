@@ -1,6 +1,6 @@
 /**
- * The test kit: servers for tests of HTTP clients and services. It is no part of the index, and nothing of the server
- * loads it.
+ * The test kit: servers for tests of HTTP clients and services. The index does not export it, and no module of the server
+ * imports it.
  *
  * @since 0.1.0
  */

@@ -1,8 +1,8 @@
 /**
- * What a test expects to be asked: criteria, how often, and a report of what came when it is not met.
+ * Expected requests: criteria, the expected number, and a report of the received requests if the expectation is not met.
  *
- * Criteria are plain values, predicates and Schemas. An expectation belongs to the caller's `Scope`, the test's own: it is
- * looked at when that ends, and fails a test that has not failed already.
+ * Criteria are plain values, predicates and Schemas. An expectation belongs to the caller's `Scope`, usually the test's: it
+ * is checked when that closes, and fails a test that has not failed already.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import type { HttpMethod } from "../HttpMethod.js"
 import type { RecordedRequest } from "./RecordedRequest.js"
 
 /**
- * What a text has to be, or what has to be true of it.
+ * Matches a text: an equal string, a regular expression or a predicate.
  *
  * @since 0.1.0
  * @category models
@@ -21,7 +21,7 @@ import type { RecordedRequest } from "./RecordedRequest.js"
 export type TextMatcher = string | RegExp | ((text: string) => boolean)
 
 /**
- * What one of the values of a field has to be; `null` when it must not be sent.
+ * Matches one of the values of a field; `null` if the field must be absent.
  *
  * @since 0.1.0
  * @category models
@@ -29,31 +29,31 @@ export type TextMatcher = string | RegExp | ((text: string) => boolean)
 export type FieldMatcher = TextMatcher | null
 
 /**
- * What a request has to be like. Every criterion that is given has to be met; what is left out is not looked at.
+ * Criteria of a request. All given criteria must be met; omitted ones are not checked.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Matcher {
   readonly method?: HttpMethod | undefined
-  /** The path without its query, not decoded. */
+  /** The path without the query, not decoded. */
   readonly path?: TextMatcher | undefined
-  /** Parameters of the query, by name: one of the values that were sent has to match. Others may be there. */
+  /** Query parameters by name: one of the sent values must match. Further parameters are allowed. */
   readonly query?: Readonly<Record<string, FieldMatcher>> | undefined
-  /** Header fields, by name in any case: one of the values that were sent has to match. Others may be there. */
+  /** Header fields by case-insensitive name: one of the sent values must match. Further fields are allowed. */
   readonly headers?: Readonly<Record<string, FieldMatcher>> | undefined
   /** The body as text. */
   readonly text?: TextMatcher | undefined
-  /** The body as JSON, which has to be equal to this. */
+  /** The body as JSON, equal to this value. */
   readonly json?: unknown
-  /** The body as JSON, which has to be what this Schema decodes. */
+  /** The body as JSON, decodable by this Schema. */
   readonly schema?: Schema.Schema.AnyNoContext | undefined
-  /** Anything else; the body is its text. */
+  /** Any other condition; `body` is the body as text. */
   readonly where?: ((request: RecordedRequest, body: string) => boolean) | undefined
 }
 
 /**
- * How often: exactly so many times, or between two numbers, each of which may be left out.
+ * Number of matching requests: exact, or a range with optional bounds.
  *
  * @since 0.1.0
  * @category models
@@ -61,8 +61,8 @@ export interface Matcher {
 export type Times = number | { readonly atLeast?: number | undefined; readonly atMost?: number | undefined }
 
 /**
- * An expectation that was not met. Its message is the report: what was expected, each request that came, and of each
- * criterion what was met and what was not, bodies whole.
+ * An expectation that was not met. Its message is the report: the expected number, and each received request with the
+ * result of every criterion and its whole body.
  *
  * @since 0.1.0
  * @category errors
@@ -73,7 +73,7 @@ export class ExpectationError extends Data.TaggedError("ExpectationError")<{
   readonly requests: ReadonlyArray<RecordedRequest>
   readonly message: string
 }> {
-  /** Its report, where a logger asks for JSON: matchers and requests have none that can be read. */
+  /** The report: matchers and requests have no readable JSON. */
   override toJSON(): unknown {
     return this.message
   }

@@ -1,5 +1,5 @@
 /**
- * What a test server has against a test: handlers that failed, and what was left behind.
+ * Errors by which a test server fails a test: handler failures, unmatched requests and leaks.
  *
  * @since 0.1.0
  */
@@ -9,10 +9,10 @@ import type { HttpMethod } from "../HttpMethod.js"
 import type { RecordedRequest } from "./RecordedRequest.js"
 
 /**
- * A handler that failed: by a defect, by an assertion, or by an error that no status answers.
+ * A handler that failed: by a defect, an assertion, or an error without a status.
  *
- * The test fails with `cause` itself, whose errors have the handler's own stack and span; this is what `takeFailure`
- * gives to a test that expects it.
+ * The test fails with `cause` itself, whose errors have the handler's own stack and span; a test that expects the failure
+ * receives this error from `takeFailure`.
  *
  * @since 0.1.0
  * @category errors
@@ -22,12 +22,12 @@ export class HandlerFailure extends Data.TaggedError("HandlerFailure")<{
   readonly request: RecordedRequest
 }> {
   override get message(): string {
-    return `the handler of ${this.request.method} ${this.request.target} failed: ${Cause.pretty(this.cause)}`
+    return `Handler of ${this.request.method} ${this.request.target} failed: ${Cause.pretty(this.cause)}`
   }
 }
 
 /**
- * A request that nobody answers: no route, or no reply that is left for it. Its client sees this message, by a 501.
+ * A request without a route or a reply. Its client receives this message in a 501 response.
  *
  * @since 0.1.0
  * @category errors
@@ -35,12 +35,12 @@ export class HandlerFailure extends Data.TaggedError("HandlerFailure")<{
 export class UnmatchedRequestError extends Data.TaggedError("UnmatchedRequestError")<{
   readonly method: HttpMethod
   readonly target: string
-  /** What would have been answered, line by line; "" when there is nothing to say. */
+  /** The expected requests, one per line; "" if there are none to show. */
   readonly expected: string
 }> {
   override get message(): string {
-    const expected = this.expected === "" ? "" : `:\n${this.expected.replace(/^/gm, "  ")}`
-    return `nobody answers ${this.method} ${this.target}${expected}`
+    const expected = this.expected === "" ? "" : `, expected:\n${this.expected.replace(/^/gm, "  ")}`
+    return `Unhandled request: ${this.method} ${this.target}${expected}`
   }
 
   override toJSON(): unknown {
@@ -49,14 +49,14 @@ export class UnmatchedRequestError extends Data.TaggedError("UnmatchedRequestErr
 }
 
 /**
- * What was left: a line for each handler, connection or descriptor, which says of what request it was.
+ * Handlers, connections or descriptors that were not released: a line for each, with its request.
  *
  * @since 0.1.0
  * @category errors
  */
 export class LeakError extends Data.TaggedError("LeakError")<{ readonly left: ReadonlyArray<string> }> {
   override get message(): string {
-    return `the test server has left behind:\n${this.left.map((each) => `  ${each}`).join("\n")}`
+    return this.left.map((each) => `Leaked: ${each}`).join("\n")
   }
 
   override toJSON(): unknown {

@@ -1,15 +1,15 @@
 /**
- * What goes wrong between a server and its client: connections that end early, answers that are none, time that passes.
+ * Injected faults between a server and its client: connections that end early, malformed responses, delays.
  *
- * A fault is a handler, or something around one, and is served by a `TestServer` like any other; those that end or wait
- * work on the bytes that the server would have sent, over loopback as in memory. Faults may stand around each other: the
- * outermost is next to the client. What is counted in bytes is the final response, head and all; interim responses pass.
+ * A fault is a handler or a decorator of one, served by a `TestServer` like any other handler. Faults that end or delay
+ * operate on the bytes that the server would have sent, over loopback as in memory. Faults compose: the outermost is next
+ * to the client. Byte counts are those of the final response, including its head; interim responses pass through.
  *
- * A fault is no failure of its handler, and fails no test: the recorded request says what became of it (`Faulted`). What a
- * handler fails with is the server's to answer, and passes untouched. Time is `Clock`'s, so `TestServer.advance` moves it;
- * whatever waits ends with its client, and with its server at once.
+ * A fault is not a failure of its handler, and fails no test: the outcome of the recorded request is `Faulted`. A failure
+ * of the handler passes through to the server. Time is that of `Clock`, so `TestServer.advance` moves it; a suspended
+ * handler ends with its client, and at once with its server.
  *
- * A server that refuses connections is one that is `down`, and `up` again on the same port: see `TestServer`.
+ * To refuse connections, use `down` and `up` of `TestServer`, which keep the port.
  *
  * @since 0.1.0
  */
@@ -22,7 +22,7 @@ import { type Handler, respond } from "../Response.js"
 import { aroundResponse, type FaultedExchange, replaceResponse } from "./internal/faults/faultHandler.js"
 import {
   chunkedUpTo,
-  discarded,
+  discard,
   duplicated,
   endAfter,
   halfClosed,
@@ -37,7 +37,7 @@ import { perServer } from "./internal/server/perServer.js"
 import { TestServer } from "./TestServer.js"
 
 /**
- * Something around a handler: what it needs and how it fails stays as it is.
+ * Wraps a handler; its context and its errors stay the same.
  *
  * @since 0.1.0
  * @category models
@@ -46,13 +46,13 @@ export type Decorator = <E, R>(handler: Handler<E, R>) => Handler<E, R>
 
 const countOf = (name: string, count: number, least: number): number => {
   if ((Number.isInteger(count) || count === Number.POSITIVE_INFINITY) && count >= least) return count
-  throw new RangeError(`${name}: ${count} is no number of bytes or times from ${least} on`)
+  throw new RangeError(`The argument of ${name} must be Infinity or an integer >= ${least}. Received ${count}`)
 }
 
 /**
- * Ends the next connections as they come, before a byte of them is looked at: each gets a FIN.
+ * Closes the next `times` connections with FIN when they are accepted, before a byte of them is read.
  *
- * So many as `times` says, one if it says nothing; another call, or one for resets, takes the place of what is left of it.
+ * Another call, also of `resetAtAccept`, replaces the remaining count.
  *
  * @since 0.1.0
  * @category connections
@@ -61,7 +61,7 @@ export const closeAtAccept = (times = 1): Effect.Effect<void, never, TestServer>
   Effect.flatMap(TestServer, (server) => server.endAtAccept("close", times))
 
 /**
- * Resets the next connections as they come.
+ * Resets the next `times` connections when they are accepted.
  *
  * @example
  * ```ts
@@ -70,15 +70,15 @@ export const closeAtAccept = (times = 1): Effect.Effect<void, never, TestServer>
  * import { Response } from "effect-asynchttpserver"
  * import { Fault, TestServer } from "effect-asynchttpserver/testing"
  *
- * // A client that tries three times, and a server that is there the third time.
+ * // The client tries three times, and the third connection is served.
  * const test = Effect.gen(function*() {
  *   yield* Fault.resetAtAccept(2)
  *   const response = yield* Effect.retry(HttpClient.get("/"), { times: 2 })
  *   return yield* response.text
  * })
- * const live = TestServer.layerMemory((request) => Response.respond(request, 200, "there"))
+ * const live = TestServer.layerMemory((request) => Response.respond(request, 200, "Hello"))
  * console.log(await Effect.runPromise(Effect.provide(test, live)))
- * // there
+ * // Hello
  * ```
  *
  * @since 0.1.0
@@ -88,10 +88,11 @@ export const resetAtAccept = (times = 1): Effect.Effect<void, never, TestServer>
   Effect.flatMap(TestServer, (server) => server.endAtAccept("reset", times))
 
 const afterRequest = (how: "close" | "reset"): Handler<never, never> =>
-  replaceResponse((flow, request) => Effect.zipRight(Effect.ignore(request.bytes), flow.end(how)))
+  replaceResponse((exchange, request) => Effect.zipRight(Effect.ignore(request.bytes), exchange.end(how)))
 
 /**
- * Reads the request, and closes the connection without a word: a FIN, and never a reset, whatever the client still sends.
+ * Reads the request, and closes the connection without a response: with FIN, never a reset, whatever the client still
+ * sends.
  *
  * @since 0.1.0
  * @category connections
@@ -107,8 +108,8 @@ export const closeAfterRequest: Handler<never, never> = afterRequest("close")
 export const resetAfterRequest: Handler<never, never> = afterRequest("reset")
 
 /**
- * Closes the connection when so many bytes of the answer have left, or the whole of a shorter one: behind `Infinity` it
- * is the end of a connection that was promised to be kept.
+ * Closes the connection after `count` bytes of the response, or after a shorter response: `Infinity` closes a keep-alive
+ * connection after a complete response.
  *
  * @example
  * ```ts
@@ -121,35 +122,35 @@ export const resetAfterRequest: Handler<never, never> = afterRequest("reset")
  *   const server = yield* TestServer.makeMemory(Fault.closeAfterBytes(12)(hello))
  *   const client = yield* server.connect
  *   yield* client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
- *   const seen = yield* client.readToEnd
+ *   const received = yield* client.readToEnd
  *   const { outcome } = yield* server.takeRequest
- *   return [seen.toString(), yield* client.ending, yield* outcome]
+ *   return [received.toString(), yield* client.closedWith, yield* outcome]
  * })
  * console.log(...(await Effect.runPromise(Effect.scoped(test))))
- * // HTTP/1.1 200 FIN { _tag: 'Faulted', by: 'close', sent: 12 }
+ * // HTTP/1.1 200 FIN { _tag: 'Faulted', fault: 'close', sent: 12 }
  * ```
  *
  * @since 0.1.0
  * @category connections
  */
 export const closeAfterBytes = (count: number): Decorator => {
-  const valve = endAfter("close", countOf("closeAfterBytes", count, 0))
-  return (handler) => aroundResponse(handler, valve)
+  const program = endAfter("close", countOf("closeAfterBytes", count, 0))
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
- * Resets the connection when so many bytes of the answer have left, or the whole of a shorter one.
+ * Resets the connection after `count` bytes of the response, or after a shorter response.
  *
  * @since 0.1.0
  * @category connections
  */
 export const resetAfterBytes = (count: number): Decorator => {
-  const valve = endAfter("reset", countOf("resetAfterBytes", count, 0))
-  return (handler) => aroundResponse(handler, valve)
+  const program = endAfter("reset", countOf("resetAfterBytes", count, 0))
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
- * Sends FIN behind the answer, and leaves the connection to the client: it is open as long as he has not ended too.
+ * Sends FIN after the response; the connection stays open until the client ends it too.
  *
  * @since 0.1.0
  * @category connections
@@ -157,32 +158,32 @@ export const resetAfterBytes = (count: number): Decorator => {
 export const halfClose: Decorator = (handler) => aroundResponse(handler, halfClosed)
 
 /**
- * Lets so much time pass between the answer and the end of the connection, which comes whatever the answer has said of it.
+ * Closes the connection a duration after the response, whatever its `Connection` field is.
  *
  * @since 0.1.0
  * @category connections
  */
 export const slowClose = (duration: Duration.DurationInput): Decorator => {
-  const valve = slowlyClosed(duration)
-  return (handler) => aroundResponse(handler, valve)
+  const program = slowlyClosed(duration)
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
- * Leaves out so many bytes at the end of the content, and closes the connection: it is shorter than its length. An empty
- * content cannot be.
+ * Omits the last `missing` bytes of the content, and closes the connection: the content is shorter than its declared
+ * length. Empty content cannot be shortened.
  *
  * @since 0.1.0
  * @category framing
  */
 export const truncate = (missing: number): Decorator => {
-  const valve = truncated(countOf("truncate", missing, 1))
-  return (handler) => aroundResponse(handler, valve)
+  const program = truncated(countOf("truncate", missing, 1))
+  return (handler) => aroundResponse(handler, program)
 }
 
 const noChunk = chunkedUpTo("this is no chunk size\r\n")
 
 /**
- * Sends the answer in chunks, and in the place of the last one something that is none.
+ * Sends the response in chunks, with an invalid chunk instead of the last one.
  *
  * @since 0.1.0
  * @category framing
@@ -192,7 +193,7 @@ export const badChunk: Decorator = (handler) => aroundResponse(handler, noChunk)
 const noLastChunk = chunkedUpTo("")
 
 /**
- * Sends the answer in chunks, and closes the connection in the place of the last one.
+ * Sends the response in chunks, and closes the connection instead of sending the last chunk.
  *
  * @since 0.1.0
  * @category framing
@@ -200,44 +201,44 @@ const noLastChunk = chunkedUpTo("")
 export const missingLastChunk: Decorator = (handler) => aroundResponse(handler, noLastChunk)
 
 /**
- * What becomes of the connection behind bytes of one's own.
+ * Options of `raw`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RawOptions {
-  /** It is closed, if this says nothing; or reset; or it goes on to the next request, as behind any answer. */
+  /** `"close"` (default) and `"reset"` end the connection after the bytes; `"none"` continues with the next request. */
   readonly ending?: "close" | "reset" | "none" | undefined
 }
 
 const sendRaw = <E, R>(
-  flow: FaultedExchange,
+  exchange: FaultedExchange,
   bytes: Stream.Stream<Uint8Array, E, R>,
   ending: "close" | "reset" | "none"
 ) =>
-  Stream.runForEach(bytes, (piece) => flow.tap.send(piece)).pipe(
-    // The test's own mistake; a client shall not wait for the rest.
-    Effect.tapErrorCause(() => flow.end("reset")),
+  Stream.runForEach(bytes, (piece) => exchange.sink.send(piece)).pipe(
+    // The test's own error; the client must not wait for the rest.
+    Effect.tapErrorCause(() => exchange.end("reset")),
     Effect.zipRight(
       Effect.suspend(() => {
-        if (ending !== "none") return flow.end(ending)
-        flow.complete("raw")
-        return Effect.as(discarded(flow.tap), "GoesOn" as const)
+        if (ending !== "none") return exchange.end(ending)
+        exchange.recordFault("raw")
+        return Effect.as(discard(exchange.sink), "Continue" as const)
       })
     )
   )
 
 /**
- * Answers by these bytes, whatever they are, and then closes the connection; text is latin1.
+ * Sends arbitrary bytes as the response, and then closes the connection; text is latin1.
  *
- * A stream that fails is a handler that does, and resets the connection.
+ * A stream that fails is a failure of the handler, and resets the connection.
  *
  * @example
  * ```ts
  * import { Effect } from "effect"
  * import { Fault, TestServer } from "effect-asynchttpserver/testing"
  *
- * // Two lengths: one of them is wrong.
+ * // Two different lengths are invalid (RFC 9112 §6.3).
  * const handler = Fault.raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc")
  * const test = Effect.gen(function*() {
  *   const server = yield* TestServer.make(handler)
@@ -262,18 +263,18 @@ export const raw = <E = never, R = never>(
       : isUint8Array(bytes)
         ? Stream.make(bytes)
         : bytes
-  // The server has to have an answer to go on from; the client never sees it.
+  // The server needs a response to continue; the client never receives it.
   return aroundResponse(
     (request) => Effect.orDie(respond(request, 200)),
-    (flow) => sendRaw(flow, stream, ending)
+    (exchange) => sendRaw(exchange, stream, ending)
   )
 }
 
-/** No text, no HTTP of any version, and no line end. */
+/** Bytes that are not text, not HTTP of any version, and no line end. */
 const noise = Uint8Array.from({ length: 64 }, (_, index) => 0x80 + ((index * 37) % 0x80))
 
 /**
- * Answers by bytes that are no HTTP, and closes the connection.
+ * Sends bytes that are not HTTP, and closes the connection.
  *
  * @since 0.1.0
  * @category framing
@@ -281,7 +282,7 @@ const noise = Uint8Array.from({ length: 64 }, (_, index) => 0x80 + ((index * 37)
 export const garbage: Handler<never, never> = raw(noise)
 
 /**
- * Sends the answer twice, one behind the other.
+ * Sends the response twice in a row.
  *
  * @since 0.1.0
  * @category framing
@@ -294,63 +295,63 @@ const interimResponses = {
 }
 
 /**
- * Sends so many interim responses before the answer: `103 Early Hints`, or `102 Processing`.
+ * Sends `count` interim responses before the final one: `103 Early Hints`, or `102 Processing`.
  *
  * @since 0.1.0
  * @category framing
  */
 export const informational = (count: number, code: 102 | 103 = 103): Decorator => {
-  const valve = withInterim(interimResponses[code], countOf("informational", count, 0))
-  return (handler) => aroundResponse(handler, valve)
+  const program = withInterim(interimResponses[code], countOf("informational", count, 0))
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
- * Never answers; the connection stays open.
+ * Never responds; the connection stays open.
  *
  * @since 0.1.0
  * @category time
  */
-export const never: Handler<never, never> = replaceResponse((flow) => flow.stall)
+export const never: Handler<never, never> = replaceResponse((exchange) => exchange.stall)
 
 /**
- * Sends so many bytes of the answer, or the whole of a shorter one, and then nothing more; the connection stays open.
+ * Sends `count` bytes of the response, or a shorter response, and then nothing more; the connection stays open.
  *
  * @since 0.1.0
  * @category time
  */
 export const stallAfterBytes = (count: number): Decorator => {
-  const valve = stallAfter(countOf("stallAfterBytes", count, 0))
-  return (handler) => aroundResponse(handler, valve)
+  const program = stallAfter(countOf("stallAfterBytes", count, 0))
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
- * Reads nothing of the request but its head and what came with it, and never answers: a client that sends more than the
- * system keeps for it waits.
+ * Reads only the head of the request and the bytes received with it, and never responds: a client that sends more than the
+ * system buffers experiences backpressure.
  *
  * @since 0.1.0
  * @category time
  */
-export const stopReading: Handler<never, never> = replaceResponse((flow) => {
-  flow.connection.stopReading()
-  return flow.stall
+export const stopReading: Handler<never, never> = replaceResponse((exchange) => {
+  exchange.connection.stopReading()
+  return exchange.stall
 })
 
 /**
- * How long answers are late.
+ * Options of `latency`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface LatencyOptions {
   readonly mean: Duration.DurationInput
-  /** The most that a delay is longer or shorter than `mean`, each length as likely as another; nothing by default. */
+  /** Maximum deviation from `mean`, uniformly distributed; 0 by default. */
   readonly jitter?: Duration.DurationInput | undefined
-  /** What the delays are drawn by: of the same seed they are the same for each server, in the order of its requests. */
+  /** Seed of the random delays: the same seed yields the same delays on each server, in the order of its requests. */
   readonly seed?: number | undefined
 }
 
 /**
- * Lets time pass before the handler is asked.
+ * Delays the call of the handler.
  *
  * @example
  * ```ts
@@ -366,8 +367,8 @@ export interface LatencyOptions {
  *   return yield* Fiber.join(fiber)
  * })
  * const live = TestServer.layerMemory(late)
- * const answer = await Effect.runPromise(test.pipe(Effect.provide(live), Effect.provide(TestContext.TestContext)))
- * console.log(Option.isNone(answer))
+ * const response = await Effect.runPromise(test.pipe(Effect.provide(live), Effect.provide(TestContext.TestContext)))
+ * console.log(Option.isNone(response))
  * // true
  * ```
  *
@@ -378,9 +379,9 @@ export const latency = (options: LatencyOptions): Decorator => {
   const mean = Duration.toMillis(options.mean)
   const jitter = Duration.toMillis(options.jitter ?? 0)
   return (handler) => {
-    const drawing = perServer(() => Random.make(options.seed ?? 0))
+    const perServerRandom = perServer(() => Random.make(options.seed ?? 0))
     const delay = Effect.map(
-      Effect.flatMap(drawing, (random) => random.next),
+      Effect.flatMap(perServerRandom, (random) => random.next),
       (drawn) => Duration.millis(Math.max(0, Math.round(mean + jitter * (2 * drawn - 1))))
     )
     return (request) =>
@@ -392,30 +393,30 @@ export const latency = (options: LatencyOptions): Decorator => {
 }
 
 /**
- * Sends the head of the answer byte by byte, so that its last one comes when so much time has passed.
+ * Sends the head of the response byte by byte, evenly over a duration.
  *
  * @since 0.1.0
  * @category time
  */
 export const slowHeaders = (duration: Duration.DurationInput): Decorator => {
-  const valve = slowlyHeaded(Duration.toMillis(duration))
-  return (handler) => aroundResponse(handler, valve)
+  const program = slowlyHeaded(Duration.toMillis(duration))
+  return (handler) => aroundResponse(handler, program)
 }
 
 /**
- * How fast an answer comes.
+ * Options of `throttle`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ThrottleOptions {
-  /** The most bytes that leave in one interval, at its beginning. */
+  /** Maximum number of bytes per interval, sent at its beginning. */
   readonly bytes: number
   readonly every: Duration.DurationInput
 }
 
 /**
- * Sends the answer slowly: so many bytes at once, and the next behind an interval.
+ * Limits the rate of the response: at most `bytes` bytes every interval.
  *
  * @example
  * ```ts
@@ -428,7 +429,7 @@ export interface ThrottleOptions {
  *   const client = yield* (yield* TestServer.TestServer).connect
  *   yield* client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
  *   yield* TestServer.advance("2 seconds")
- *   return yield* client.readUntil((seen) => seen.length === 12)
+ *   return yield* client.readUntil((received) => received.length === 12)
  * })
  * const live = TestServer.layerMemory(slowly((request) => Response.respond(request, 200, "Hello")))
  * const scoped = Effect.scoped(test).pipe(Effect.provide(live), Effect.provide(TestContext.TestContext))
@@ -440,6 +441,6 @@ export interface ThrottleOptions {
  * @category time
  */
 export const throttle = (options: ThrottleOptions): Decorator => {
-  const valve = throttled(countOf("throttle", options.bytes, 1), Duration.toMillis(options.every))
-  return (handler) => aroundResponse(handler, valve)
+  const program = throttled(countOf("throttle", options.bytes, 1), Duration.toMillis(options.every))
+  return (handler) => aroundResponse(handler, program)
 }

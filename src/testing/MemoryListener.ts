@@ -1,9 +1,9 @@
 /**
- * A `Listener` without sockets: connections are made in memory, and carry the same bytes to the same parser.
+ * A `Listener` without sockets: connections in memory, which carry the same bytes to the same parser.
  *
- * What a client and a server do on it, they do as on loopback: bytes arrive in order and in pieces, a sender waits while
- * nobody reads, FIN and reset come behind them. No descriptor is used, nothing waits for the system, and what was written
- * arrives in the event loop's next turn, which is what makes `TestServer.advance` exact.
+ * Connections behave as on loopback: bytes arrive in order and in pieces, a sender is suspended while the receiver does not
+ * read, and FIN and reset follow the bytes. They use no descriptor and no system call, and written bytes arrive in the
+ * event loop's next turn, which makes `TestServer.advance` exact.
  *
  * @since 0.1.0
  */
@@ -15,32 +15,32 @@ import { Listener } from "../Listener.js"
 import { MemoryNetworkImpl } from "./internal/memory/memoryNetwork.js"
 
 /**
- * What is served in memory, seen from its clients.
+ * The clients' side of the listener.
  *
  * @since 0.1.0
  * @category models
  */
 export interface MemoryNetwork {
   /**
-   * A connection to a port, as a stream of Node's that `http.request({ createConnection })` takes for a socket. Where
-   * nobody listens it ends with the error `ECONNREFUSED`, as a socket does.
+   * Connects to a port. The result is a Node stream that `http.request({ createConnection })` accepts as a socket. If no
+   * server listens on the port, it fails with `ECONNREFUSED`, as a socket does.
    */
   readonly connect: (port: number) => Duplex
 }
 
 /**
- * The service: how clients reach the listener that `layer` gives.
+ * The service through which clients connect to the listener of `layer`.
  *
  * @since 0.1.0
  * @category tags
  */
 export const MemoryNetwork: Context.Tag<MemoryNetwork, MemoryNetwork> = Context.GenericTag<MemoryNetwork>(
-  "effect-asynchttpserver/testing/MemoryClients"
+  "effect-asynchttpserver/testing/MemoryNetwork"
 )
 
 /**
- * A listener in memory, with ports of its own: whatever else listens in this process, in memory or not, is not reached.
- * Port 0 is the lowest one that is free.
+ * A listener in memory with its own ports, separate from those of the system and of other memory listeners. Port 0 is the
+ * lowest free one.
  *
  * @example
  * ```ts
@@ -48,13 +48,13 @@ export const MemoryNetwork: Context.Tag<MemoryNetwork, MemoryNetwork> = Context.
  * import { DescriptorBudget, RequestParser, Response, ResponseWriter, Server } from "effect-asynchttpserver"
  * import { MemoryListener } from "effect-asynchttpserver/testing"
  *
- * const rooms = Layer.mergeAll(
+ * const dependencies = Layer.mergeAll(
  *   MemoryListener.layer,
  *   RequestParser.layer,
  *   ResponseWriter.layer,
  *   DescriptorBudget.layer()
  * )
- * const live = Layer.provideMerge(Server.layerWithoutDependencies(), rooms)
+ * const live = Layer.provideMerge(Server.layerWithoutDependencies(), dependencies)
  *
  * const program = Effect.gen(function*() {
  *   const { port } = yield* Server.listen()

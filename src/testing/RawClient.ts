@@ -1,5 +1,5 @@
 /**
- * A client of bytes: what HTTP would not let one send, sent, and what came back, as it came.
+ * A client that sends and receives raw bytes, valid HTTP or not.
  *
  * @since 0.1.0
  */
@@ -13,22 +13,22 @@ import type { OSError } from "../Errors.js"
  * @category models
  */
 export interface RawClient {
-  /** Sends bytes, and does not wait until they have arrived; text is latin1. */
+  /** Sends bytes, without waiting for their arrival; text is latin1. */
   readonly send: (bytes: string | Uint8Array) => Effect.Effect<void>
   /**
-   * Waits until what has arrived and was not read yet is enough, and takes all of it, as latin1. `OSError` `EOF` when the
-   * server has sent FIN before that, `ECONNRESET` when it has reset the connection: what came is still there to be read.
+   * Waits until the unread bytes, as latin1, satisfy the predicate, and takes all of them. Fails with an `OSError` if the
+   * connection ends before: `EOF` after FIN, `ECONNRESET` after a reset; the received bytes remain unread.
    */
-  readonly readUntil: (isEnough: (seen: string) => boolean) => Effect.Effect<string, OSError>
-  /** Waits for the end, and takes all that came before it. */
+  readonly readUntil: (predicate: (received: string) => boolean) => Effect.Effect<string, OSError>
+  /** Waits for the end of the connection, and takes all unread bytes. */
   readonly readToEnd: Effect.Effect<Buffer>
-  /** Waits for the end, and tells how the server ended the connection. */
+  /** Waits for the end of the connection, and returns how the server ended it. */
   readonly closedWith: Effect.Effect<"FIN" | "RST">
-  /** Reads no more: what the server sends fills what is between, and then it has to wait. */
+  /** Stops reading, so that the server experiences backpressure once the buffers between are full. */
   readonly stopReading: Effect.Effect<void>
   readonly resumeReading: Effect.Effect<void>
-  /** Sends FIN, and goes on reading. */
+  /** Sends FIN, and continues to read. */
   readonly halfClose: Effect.Effect<void>
-  /** Ends at once by a reset. */
+  /** Resets the connection at once. */
   readonly reset: Effect.Effect<void>
 }

@@ -1,5 +1,5 @@
 /**
- * A request that a test server was asked, as a test looks at it afterwards.
+ * A request as recorded by a test server.
  *
  * @since 0.1.0
  */
@@ -12,64 +12,63 @@ import type { HttpMethod } from "../HttpMethod.js"
 import type { HttpVersion } from "../HttpVersion.js"
 
 /**
- * What became of a request.
+ * The outcome of a request.
  *
  * @since 0.1.0
  * @category models
  */
 export type Outcome =
-  /** It was answered whole, with this status. */
+  /** A complete response with this status was sent. */
   | { readonly _tag: "Responded"; readonly status: number }
-  /** Its client left before that, or the server was closed: its handler was interrupted. */
+  /** The handler was interrupted, since the client disconnected or the server was closed. */
   | { readonly _tag: "Aborted" }
   /**
-   * A `Fault` took the place of its answer, or of the rest of it, when so many bytes of it had been sent: it ended the
-   * connection, it says nothing more, or it has sent bytes of its own.
+   * A `Fault` replaced the response after `sent` bytes: it closed or reset the connection, stalled it, or sent raw bytes.
    */
-  | { readonly _tag: "Faulted"; readonly by: "close" | "reset" | "stall" | "raw"; readonly sent: number }
-  /** Its handler failed, whatever the client has seen. */
+  | { readonly _tag: "Faulted"; readonly fault: "close" | "reset" | "stall" | "raw"; readonly sent: number }
+  /** The handler failed, whatever the client received. */
   | { readonly _tag: "Failed"; readonly cause: Cause.Cause<unknown> }
 
 /**
- * A request that came, recorded when its head did: what its body was and what became of it may be still to come.
+ * A request, recorded when its head is received; its body and its outcome may follow later.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RecordedRequest extends Inspectable.Inspectable {
   readonly method: HttpMethod
-  /** Path and query, as an application routes them. */
+  /** Path and query, as used for routing. */
   readonly url: string
   /** The request target as it was sent, whatever its form. */
   readonly target: string
-  /** `url` up to its question mark. */
+  /** `url` without the query. */
   readonly path: string
-  /** `url` from behind its question mark, read as a form's fields are. */
+  /** The query of `url`, decoded as form fields. */
   readonly query: URLSearchParams
-  /** The host that was asked for, with its port if it was sent: the target's in absolute-form, else Host's. */
+  /** The requested host, with its port if sent: that of a target in absolute-form, else that of Host. */
   readonly host: string
   readonly version: HttpVersion
   /**
-   * As they were sent: in that order, in that case. One exception: where the target has an authority of its own, Host is
-   * that authority, as the handler sees it (RFC 9112 §3.2.2).
+   * The fields as sent, in order and in case. One exception: if the target has an authority, Host is that authority, as in
+   * the handler (RFC 9112 §3.2.2).
    */
   readonly headers: HttpHeaders
-  /** Which connection of the server it came by, from 0 in the order in which they came. */
+  /** Index of its connection, from 0 in the order of acceptance. */
   readonly connection: number
-  /** Its place among the requests of that connection, from 0. */
+  /** Index among the requests of that connection, from 0. */
   readonly exchangeIndex: number
   /**
-   * The body, when it has come. What a handler reads is recorded as it reads it. What it leaves unread is read behind its
-   * answer, as far as the server would have skipped it (`maxDiscardedBody`); while a handler reads nothing, to ask for it here reads
-   * it in his place, which he does not notice. What neither happens to is not there: see `isWhole`.
+   * The body, once it is received. What the handler reads is recorded as it is read. An unread rest is read after the
+   * response, up to the `maxDiscardedBody` that the server would discard. While the handler has not begun to read, this
+   * effect reads the body itself, and the handler can still read it. The body may be incomplete: see `isComplete`.
    */
   readonly bytes: Effect.Effect<Uint8Array>
-  /** The same, as UTF-8 text. */
+  /** The body as UTF-8 text. */
   readonly text: Effect.Effect<string>
-  /** The same, as JSON; `ValueError` `Json` when it is none. */
+  /** The body as JSON; `ValueError` `Json` if it is invalid. */
   readonly json: Effect.Effect<unknown, ValueError>
-  /** Whether `bytes` is all that was sent; waits as that does. */
+  /** Whether `bytes` is the complete body; waits like `bytes`. */
   readonly isComplete: Effect.Effect<boolean>
-  /** What became of it; waits until its handler has ended. */
+  /** The outcome; waits until the handler has ended. */
   readonly outcome: Effect.Effect<Outcome>
 }

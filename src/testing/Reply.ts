@@ -1,8 +1,8 @@
 /**
- * What a test server answers: handlers that are made of values, and handlers that are made of handlers.
+ * Replies of a test server: handlers made from values, and handlers made from handlers.
  *
- * A reply is a `Response.Handler`, and whatever takes one takes any: a reply, a fault, or a function that is written on the
- * spot. What is given to `sequence`, `queue` and `byRoute` keeps its errors and its needs in the types.
+ * A reply is a `Response.Handler`, and a handler is accepted wherever a reply is: a reply, a fault or an inline function.
+ * `sequence`, `queue` and `routes` keep the errors and the context of their handlers in the types.
  *
  * @since 0.1.0
  */
@@ -24,36 +24,60 @@ import { streamResponse } from "../internal/message/streamResponse.js"
 import { awaitShutdown, type Request } from "../Request.js"
 import { type Handler, type Responded, respond, respondStream } from "../Response.js"
 import { UnmatchedRequestError } from "./Failures.js"
-import { type CallSite, callSite, madeAt } from "./internal/recording/callSite.js"
+import { type CallSite, callSite, withCallSiteStack } from "./internal/recording/callSite.js"
 import { withExchange } from "./internal/recording/recordingExchange.js"
-import { AddedHeaders } from "./internal/server/addedHeaders.js"
+import { HeaderAddingExchange } from "./internal/server/addedHeaders.js"
 import { perServer } from "./internal/server/perServer.js"
-import { ReplyQueue } from "./internal/server/replyQueue.js"
-import { described, methodsOf, routeOf, take } from "./internal/server/routes.js"
+import { type AnyHandler, type ContextOf, type ErrorOf, type Queue, ReplyQueue } from "./internal/server/replyQueue.js"
+import { allowedMethods, describeRoutes, matchRoute, parseRoute } from "./internal/server/routes.js"
+
+export type {
+  /**
+   * The context that a handler requires.
+   *
+   * @since 0.1.0
+   * @category type utils
+   */
+  ContextOf,
+  /**
+   * The errors of a handler.
+   *
+   * @since 0.1.0
+   * @category type utils
+   */
+  ErrorOf,
+  /**
+   * A queue of replies that a test fills while it runs.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Queue
+} from "./internal/server/replyQueue.js"
 
 /**
- * What an answer has besides its content.
+ * Status and headers of a response.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
-  /** 200 when it is left out. */
+  /** 200 by default. */
   readonly status?: HttpCode | undefined
-  /** They win over what a reply would set by itself, its `Content-Type` for one. */
+  /** They take precedence over the reply's own fields, such as `Content-Type`. */
   readonly headers?: HttpHeaders.Input | undefined
 }
 
-/** The headers of an answer, behind which stand those that it has unless it is told otherwise. */
-const headersOf = ({ headers = HttpHeaders.empty }: Options, own: HttpHeaders.Input): HttpHeaders.HttpHeaders => {
+/** The given headers, followed by the default ones that they do not override. */
+const headersOf = ({ headers = HttpHeaders.empty }: Options, defaults: HttpHeaders.Input): HttpHeaders.HttpHeaders => {
   const given = HttpHeaders.make(headers)
   return HttpHeaders.make([
     ...given,
-    ...Array.from(HttpHeaders.make(own)).filter(([name]) => !HttpHeaders.has(given, name))
+    ...Array.from(HttpHeaders.make(defaults)).filter(([name]) => !HttpHeaders.has(given, name))
   ])
 }
 
-/** The content is made when it is asked for: what goes wrong there is the handler's. */
+/** The content is made in the handler, so that an error in it is the handler's. */
 const fixed =
   (content: () => string | Uint8Array, contentType: string, options: Options): Handler<ValueError, never> =>
   (request) =>
@@ -62,7 +86,7 @@ const fixed =
     )
 
 /**
- * Answers with a text, as UTF-8.
+ * Responds with a text in UTF-8.
  *
  * @example
  * ```ts
@@ -83,7 +107,7 @@ export const text = (content: string, options: Options = {}): Handler<ValueError
   fixed(() => content, "text/plain; charset=utf-8", options)
 
 /**
- * Answers with a value as JSON, as `JSON.stringify` writes it; `undefined` is `null`.
+ * Responds with a value as JSON, as by `JSON.stringify`; `undefined` becomes `null`.
  *
  * @example
  * ```ts
@@ -104,7 +128,7 @@ export const json = (value: unknown, options: Options = {}): Handler<ValueError,
   fixed(() => JSON.stringify(value) ?? "null", "application/json", options)
 
 /**
- * Answers with a value as the JSON that a Schema encodes. `ParseError` when it does not.
+ * Responds with a value as JSON, encoded by a Schema; `ParseError` if that fails.
  *
  * @example
  * ```ts
@@ -134,7 +158,7 @@ export const schemaJson = <A, I, R>(
 }
 
 /**
- * Answers with bytes, which must not be changed afterwards.
+ * Responds with bytes, which must not be modified afterwards.
  *
  * @since 0.1.0
  * @category replies
@@ -143,7 +167,7 @@ export const bytes = (content: Uint8Array, options: Options = {}): Handler<Value
   fixed(() => content, "application/octet-stream", options)
 
 /**
- * Answers with a status, and no content.
+ * Responds with a status and no content.
  *
  * @since 0.1.0
  * @category replies
@@ -154,7 +178,7 @@ export const status =
     respond(request, code, "", options.headers)
 
 /**
- * Sends the client somewhere else: by `302 Found`, unless the options say another status.
+ * Redirects to a location; with `302 Found` by default.
  *
  * @since 0.1.0
  * @category replies
@@ -165,7 +189,7 @@ export const redirect =
     respond(request, options.status ?? 302, "", headersOf(options, { Location: String(location) }))
 
 /**
- * Answers with a stream of bytes: `Response.respondStream`. Each request runs the stream anew.
+ * Responds with a stream of bytes, as `Response.respondStream`. Each request runs the stream once.
  *
  * @since 0.1.0
  * @category replies
@@ -187,21 +211,22 @@ export const stream =
  * @category models
  */
 export interface Event {
-  /** Its lines are sent as a line each. */
+  /** Each line is sent as a `data` field of its own. */
   readonly data: string
-  /** One line; a handler that is to send more fails. */
+  /** The event type, one line; with a line break the handler fails. */
   readonly event?: string | undefined
-  /** One line, like its name. */
+  /** The event ID, one line too. */
   readonly id?: string | undefined
-  /** How long the client should wait before it connects again, in whole milliseconds. */
+  /** The client's reconnection time, rounded to milliseconds. */
   readonly retry?: Duration.DurationInput | undefined
 }
 
 const oneLine = (text: string | undefined): boolean => text === undefined || !/[\r\n]/.test(text)
 
 const eventText = ({ data, event, id, retry }: Event): string => {
-  // What is behind a line break would be somebody else's event.
-  if (!oneLine(event) || !oneLine(id)) throw new TypeError("an event's name and id are one line each")
+  // A line break would begin another field or event.
+  if (!oneLine(event) || !oneLine(id))
+    throw new TypeError("The event and id of a server-sent event must not contain line breaks")
   return [
     ...(event === undefined ? [] : [`event: ${event}`]),
     ...(id === undefined ? [] : [`id: ${id}`]),
@@ -212,8 +237,8 @@ const eventText = ({ data, event, id, retry }: Event): string => {
 }
 
 /**
- * Answers with server-sent events, each as it comes; a text is an event's data. The client sees the head at once. When the
- * server begins to close, the stream ends, and the client sees a whole response.
+ * Responds with server-sent events, each sent as it is emitted; a string is an event with this data. The head is sent at
+ * once. When the server begins to close, the stream ends, and the response is complete.
  *
  * @example
  * ```ts
@@ -245,7 +270,7 @@ export const events =
     })
 
 /**
- * Answers with a file, as long as it is when it is asked for. What the system refuses is the handler's failure.
+ * Responds with a file, with its size at the time of the request. An error of the file system is the handler's failure.
  *
  * @example
  * ```ts
@@ -278,7 +303,7 @@ export const file =
     })
 
 /**
- * Adds header fields to whatever a handler answers; a field that it sets itself stays as it is.
+ * Adds header fields to the response of a handler; fields that the handler sets itself take precedence.
  *
  * @example
  * ```ts
@@ -297,20 +322,20 @@ export const file =
  * @category combinators
  */
 export const withHeaders: {
-  /** Adds header fields to whatever a handler answers. */
+  /** Adds header fields to the response of a handler. */
   (headers: HttpHeaders.Input): <E, R>(handler: Handler<E, R>) => Handler<E, R>
-  /** Adds header fields to whatever a handler answers. */
+  /** Adds header fields to the response of a handler. */
   <E, R>(handler: Handler<E, R>, headers: HttpHeaders.Input): Handler<E, R>
 } = dual(
   2,
   <E, R>(handler: Handler<E, R>, headers: HttpHeaders.Input): Handler<E, R> =>
     (request) =>
-      handler(withExchange(request, new AddedHeaders(request[ExchangeKey], headers)))
+      handler(withExchange(request, new HeaderAddingExchange(request[ExchangeKey], headers)))
 )
 
 /**
- * Answers nothing: the test fails with an `UnmatchedRequestError`, and the client sees why, by a 501. What is expected instead, if
- * that can be said, is a part of the message.
+ * Fails the test with an `UnmatchedRequestError`, whose message the client receives in a 501 response. The message includes
+ * the expected requests, if given.
  *
  * @example
  * ```ts
@@ -323,7 +348,7 @@ export const withHeaders: {
  * const test = Effect.repeatN(HttpClient.get("/"), 2)
  * const cause = await Effect.runPromise(Effect.flip(Effect.sandbox(Effect.provide(test, TestServer.layerMemory(replies)))))
  * console.log(String(Cause.squash(cause)))
- * // UnmatchedRequestError: nobody answers GET /:
+ * // UnmatchedRequestError: Unhandled request: GET /, expected:
  * //   two requests
  * ```
  *
@@ -332,34 +357,15 @@ export const withHeaders: {
  */
 export const unmatched = (expected = ""): Handler<never, never> => unmatchedReply(expected, callSite(unmatched))
 
-/** What that says points at where the test has said that it is nobody's. */
+/** `unmatched`, whose error has the stack of the caller. */
 const unmatchedReply =
   (expected: string, site: CallSite): Handler<never, never> =>
   ({ method, originalUrl }) =>
-    Effect.die(madeAt(new UnmatchedRequestError({ method, target: originalUrl, expected }), site))
-
-/** Any handler at all: its errors and needs are taken from its type. */
-type AnyHandler = Handler<unknown, unknown>
+    Effect.die(withCallSiteStack(new UnmatchedRequestError({ method, target: originalUrl, expected }), site))
 
 /**
- * What a handler fails with.
- *
- * @since 0.1.0
- * @category type utils
- */
-export type ErrorOf<H extends AnyHandler> = Effect.Effect.Error<ReturnType<H>>
-
-/**
- * What a handler needs.
- *
- * @since 0.1.0
- * @category type utils
- */
-export type ContextOf<H extends AnyHandler> = Effect.Effect.Context<ReturnType<H>>
-
-/**
- * Answers each request by the next of these, and behind the last by the last again: put `unanswered()` there where more
- * is a mistake. Each test server counts by itself, from its first request on.
+ * Responds to each request with the next reply, and repeats the last one: end with `unmatched()` if further requests are an
+ * error. Each test server counts separately, from its first request on.
  *
  * @example
  * ```ts
@@ -384,34 +390,14 @@ export const sequence = <const Replies extends readonly [AnyHandler, ...Readonly
   return (request) =>
     Effect.flatMap(counting, (count) => {
       const reply = replies[Math.min(count.next++, replies.length - 1)] ?? replies[0]
-      // Any of them is one of these; the compiler does not look through the union.
+      // Each reply is a member of the union, which the compiler cannot infer.
       return reply(request) as Effect.Effect<Responded, ErrorOf<Replies[number]>, ContextOf<Replies[number]>>
     })
 }
 
 /**
- * Replies that are put in while the test goes on.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Queue<E = RespondableError, R = Scope.Scope> {
-  /** Answers each request by the next reply. */
-  readonly handler: Handler<E, R>
-  /**
-   * Puts replies in, in this order. What they need is what there is here; errors of theirs that no status answers become
-   * defects.
-   */
-  readonly enqueue: <const Replies extends ReadonlyArray<AnyHandler>>(
-    ...replies: Replies
-  ) => Effect.Effect<void, never, Exclude<ContextOf<Replies[number]>, Scope.Scope>>
-  /** How many have not been taken. */
-  readonly size: Effect.Effect<number>
-}
-
-/**
- * A queue of replies. A request for which there is none waits, and those that wait are answered in the order in which
- * they came; one whose client leaves meanwhile takes none. Or it is answered by `whenEmpty`, which may be `unanswered()`.
+ * A queue of replies. While it is empty, requests wait for a reply in order of arrival; a request whose client disconnects
+ * meanwhile takes none. With `whenEmpty`, for example `unmatched()`, they do not wait, and that handler responds.
  *
  * @example
  * ```ts
@@ -421,13 +407,13 @@ export interface Queue<E = RespondableError, R = Scope.Scope> {
  * const test = Effect.gen(function*() {
  *   const replies = yield* Reply.queue()
  *   const server = yield* TestServer.makeMemory(replies.handler)
- *   const asked = yield* Effect.fork(Effect.flatMap(server.client.get("/"), (response) => response.text))
+ *   const fiber = yield* Effect.fork(Effect.flatMap(server.client.get("/"), (response) => response.text))
  *   const request = yield* server.takeRequest
- *   yield* replies.enqueue(Reply.text(`you asked ${request.path}`))
- *   return yield* Fiber.join(asked)
+ *   yield* replies.enqueue(Reply.text(`reply to ${request.path}`))
+ *   return yield* Fiber.join(fiber)
  * })
  * console.log(await Effect.runPromise(Effect.scoped(test)))
- * // you asked /
+ * // reply to /
  * ```
  *
  * @since 0.1.0
@@ -448,12 +434,12 @@ export const queue = <E = never, R = never>(
     }
   })
 
-/** The methods that a route can name: a slip of the pen is a type error. */
+/** The methods that a route can name: a misspelled one is a type error. */
 type RouteMethod = KnownMethod | ExtensionMethod
 
 /**
- * A route: a method and a path, or a path for any method. `:name` is one segment of it, `*` at its end is all that is
- * left. A method that has no name in `HttpMethod` is for a route without a method, whose handler looks at the request's.
+ * A route: a method and a path, or a path for any method. `:name` matches one segment, a trailing `*` the rest of the path.
+ * For a method that `HttpMethod` does not name, use a route without a method, and `request.method` in its handler.
  *
  * @since 0.1.0
  * @category models
@@ -467,7 +453,7 @@ type NamesOf<Path extends string> = Path extends `${infer Segment}/${infer Rest}
   : NameOf<Path>
 
 /**
- * The parameters of a route: each `:name` of it, and `*`.
+ * The path parameters of a route: each `:name`, and `*`.
  *
  * @since 0.1.0
  * @category models
@@ -478,16 +464,16 @@ export type Params<R> = R extends `${RouteMethod} ${infer Path}`
     ? { readonly [Name in NamesOf<R>]: string }
     : never
 
-/** What a handler that is any route's gives. */
+/** The result of the handler of a route. */
 type RouteReply = Effect.Effect<Responded, unknown, unknown>
 
 /**
- * Answers by method and path. A handler has the parameters of its route as its second argument, decoded.
+ * Routes requests by method and path. A handler receives the decoded path parameters of its route as second argument.
  *
- * What is written out goes before `:name`, and that before `*`, in whatever order the routes are; GET answers HEAD too. A
- * request that no route takes is nobody's, by default: the test fails with an `UnmatchedRequestError` that names every route, the
- * nearest first. Or it is refused as a server would do it, by 404, and by 405 with `Allow` where another method would be
- * taken; or it is answered by a handler.
+ * Literal segments take precedence over `:name`, and `:name` over `*`, in any order of the routes; a GET route also
+ * matches HEAD. By default an unmatched request fails the test with an `UnmatchedRequestError`, which lists the routes,
+ * the closest match first. With `unmatched: "reject"` the response is 404, or 405 with `Allow` if the path has a route
+ * for another method; a handler as `unmatched` responds itself.
  *
  * @example
  * ```ts
@@ -514,31 +500,33 @@ type RouteReply = Effect.Effect<Responded, unknown, unknown>
  * @since 0.1.0
  * @category combinators
  */
-export const routes = <Answers extends { readonly [Name in keyof Answers]: RouteReply }, E = never, R = never>(
+export const routes = <Replies extends { readonly [Name in keyof Replies]: RouteReply }, E = never, R = never>(
   table: {
-    readonly [Name in keyof Answers]: (request: Request, params: Params<Name>) => Answers[Name]
-  } & { readonly [Name in Exclude<keyof Answers, Route>]: never },
+    readonly [Name in keyof Replies]: (request: Request, params: Params<Name>) => Replies[Name]
+  } & { readonly [Name in Exclude<keyof Replies, Route>]: never },
   options: { readonly unmatched?: "fail" | "reject" | Handler<E, R> | undefined } = {}
-): Handler<Effect.Effect.Error<Answers[keyof Answers]> | E, Effect.Effect.Context<Answers[keyof Answers]> | R> => {
+): Handler<Effect.Effect.Error<Replies[keyof Replies]> | E, Effect.Effect.Context<Replies[keyof Replies]> | R> => {
   type Routed = Effect.Effect<
     Responded,
-    Effect.Effect.Error<Answers[keyof Answers]> | E,
-    Effect.Effect.Context<Answers[keyof Answers]> | R
+    Effect.Effect.Error<Replies[keyof Replies]> | E,
+    Effect.Effect.Context<Replies[keyof Replies]> | R
   >
   type Target = (request: Request, params: Readonly<Record<string, string>>) => Routed
-  // Each gives one of these, with the parameters that its name has; the compiler does not look through the union.
-  const all = Object.entries(table as Readonly<Record<string, Target>>).map(([name, target]) => routeOf(name, target))
+  // Each handler accepts the parameters of its own route, which the compiler cannot infer.
+  const all = Object.entries(table as Readonly<Record<string, Target>>).map(([name, target]) =>
+    parseRoute(name, target)
+  )
   const { unmatched: policy = "fail" } = options
   const site = callSite(routes)
   return (request): Routed => {
     const { method, path } = request
-    const taken = take(all, method, path)
-    if (taken !== undefined) return taken.route.target(request, taken.params)
+    const match = matchRoute(all, method, path)
+    if (match !== undefined) return match.route.target(request, match.params)
     if (typeof policy === "function") return policy(request)
-    if (policy === "fail") return unmatchedReply(described(all, method, path), site)(request)
-    const allowed = methodsOf(all, path).join(", ")
-    const refusal = allowed === "" ? status(404) : status(405, { headers: { Allow: allowed } })
-    // Neither can be refused.
-    return Effect.orDie(refusal(request))
+    if (policy === "fail") return unmatchedReply(describeRoutes(all, method, path), site)(request)
+    const allowed = allowedMethods(all, path).join(", ")
+    const rejection = allowed === "" ? status(404) : status(405, { headers: { Allow: allowed } })
+    // Both responses are valid.
+    return Effect.orDie(rejection(request))
   }
 }

@@ -1,10 +1,10 @@
 /**
- * A server for one test: it records what it is asked, fails the test when a handler fails, and ends with the test.
+ * A server for one test: it records requests, fails the test when a handler fails, and closes with the test.
  *
- * The same over loopback and in memory. A handler that fails, by a defect, by an assertion or by an error that no status
- * answers, fails the test, at once under `supervise` and else when the scope ends; the test's own failure is never
- * replaced: what the server has seen is told besides, by the console. A fiber that a handler forks, and that nobody joins, is
- * no part of it. Closing waits for no client, and reads no clock.
+ * It behaves the same over loopback and in memory. A handler that fails, by a defect, an assertion or an error without a
+ * status, fails the test: at once under `supervise`, else when the scope closes. The test's own failure is never replaced:
+ * what the server has recorded is then printed on the console. A fiber that a handler forks and does not join is not
+ * covered. Closing waits for no client, and reads no clock.
  *
  * @since 0.1.0
  */
@@ -12,54 +12,55 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Address } from "../Address.js"
 import type { OSError } from "../Errors.js"
 import type { Handler } from "../Response.js"
-import type * as Server from "../Server.js"
 import type { Matcher, Times } from "./Expectation.js"
 import type { HandlerFailure } from "./Failures.js"
-import { calledAt, callSite } from "./internal/recording/callSite.js"
+import { callSite, withCaller } from "./internal/recording/callSite.js"
 import { makeTestServer } from "./internal/server/makeTestServer.js"
 import { startServer } from "./internal/server/promiseServer.js"
 import { inMemory, loopback } from "./internal/server/transport.js"
+import type { ConnectionInfo, Options, TestServer as Service, StartedServer } from "./internal/server/types.js"
 import type { RawClient } from "./RawClient.js"
 import type { RecordedRequest } from "./RecordedRequest.js"
 import type * as Reply from "./Reply.js"
 
-/**
- * What a test server is made with: the server's own options, with other defaults. It listens on 127.0.0.1, on a port of
- * the system's choice; a client that closes its side has left (`onClientEnd` is `"interrupt"`); and it drains nothing
- * when it closes (`drainTimeout` is 0). It keeps every request with its body until its scope ends, so bodies have no bound in
- * sum (`limits.maxBufferedBodies` is `Infinity`): what a test sends is in memory as long as the test.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Options extends Server.Options {
-  /** The most descriptors it may hold; 1024 by default. */
-  readonly descriptors?: number | undefined
-}
-
-/**
- * A connection that is open.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ConnectionInfo {
-  /** Its place among the connections of the server, from 0 in the order in which they came. */
-  readonly index: number
-  /** It has brought no request yet, a handler is at work for it, or it waits for its next request. */
-  readonly state: "new" | "active" | "idle"
-  /** Requests that it has brought. */
-  readonly requests: number
-  readonly remote: Option.Option<Address>
-}
+export type {
+  /**
+   * An open connection.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  ConnectionInfo,
+  /**
+   * Options of a test server: those of `Server`, with other defaults. It listens on 127.0.0.1, on a free port; a client
+   * that half-closes its connection has left (`onClientEnd` is `"interrupt"`); and shutdown does not drain
+   * (`drainTimeout` is 0). Every request is kept with its body until the scope closes, so the bodies have no limit in sum
+   * (`limits.maxBufferedBodies` is `Infinity`): what a test sends stays in memory as long as the test runs.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Options,
+  /**
+   * A recorded request, with promises instead of effects.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  StartedRequest,
+  /**
+   * A test server with promises, for tests without Effect.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  StartedServer
+} from "./internal/server/types.js"
 
 /**
  * A test server.
@@ -67,61 +68,7 @@ export interface ConnectionInfo {
  * @since 0.1.0
  * @category models
  */
-export interface TestServer {
-  /** `http://127.0.0.1:` and the port, without a slash at its end. In memory only `client` and `connect` reach it. */
-  readonly url: string
-  readonly address: Address
-  /**
-   * A client whose relative URLs are the server's. Every connection that it makes is to this server, whatever host a URL
-   * has. It keeps connections alive, and ends them with the server.
-   */
-  readonly client: HttpClient.HttpClient
-  /** Every request from the first one on, as it comes; ends when the server is closed. */
-  readonly requests: Stream.Stream<RecordedRequest>
-  /** The requests that have come by now. */
-  readonly received: Effect.Effect<ReadonlyArray<RecordedRequest>>
-  /** The next request that nobody has taken, waiting for it; who is interrupted while waiting takes none. */
-  readonly takeRequest: Effect.Effect<RecordedRequest>
-  /** The same, for the next that is such; the others wait for who wants them. */
-  readonly takeRequestWhere: (isSuch: (request: RecordedRequest) => boolean) => Effect.Effect<RecordedRequest>
-  /** A connection of bytes; it is destroyed with the scope. `OSError`: what the system says, `ECONNREFUSED` when it is down. */
-  readonly connect: Effect.Effect<RawClient, OSError, Scope.Scope>
-  /** The connections that are open. */
-  readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo>>
-  /** Ends every connection, and goes on listening. */
-  readonly closeClientConnections: Effect.Effect<void>
-  /** Stops listening, and ends every connection: who connects now is refused. */
-  readonly down: Effect.Effect<void>
-  /**
-   * Completes when the server begins to close, by `down` or since its scope ends; at once while it is down. A handler has
-   * `Request.awaitShutdown`.
-   */
-  readonly awaitShutdown: Effect.Effect<void>
-  /** Listens again, on the same port. `OSError` when somebody else has taken it meanwhile; `EADDRINUSE` when it is not down. */
-  readonly up: Effect.Effect<void, OSError>
-  /**
-   * Expects requests that are like this, from now on until the caller's scope ends, once unless told otherwise. When it is not
-   * met by then, the test dies with an `ExpectationError`, if it has not failed by itself.
-   */
-  readonly expect: (matcher: Matcher, times?: Times) => Effect.Effect<void, never, Scope.Scope>
-  /**
-   * Answers the next requests by these replies, one each, in this order; behind them the server's handler answers again. See
-   * `Reply.Queue`.
-   */
-  readonly enqueue: Reply.Queue["enqueue"]
-  /** See `Fault.closeAtAccept` and `Fault.resetAtAccept`. */
-  readonly endAtAccept: (how: "close" | "reset", times?: number) => Effect.Effect<void>
-  /** See `takeFailure`. */
-  readonly takeFailure: Effect.Effect<HandlerFailure>
-  /** See `supervise`. */
-  readonly supervise: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** See `settle`. */
-  readonly settle: Effect.Effect<void>
-  /** See `advance`. */
-  readonly advance: (duration: Duration.DurationInput) => Effect.Effect<void>
-  /** See `assertNoLeaks`. */
-  readonly assertNoLeaks: Effect.Effect<void>
-}
+export type TestServer = Service
 
 /**
  * The service.
@@ -134,7 +81,7 @@ export const TestServer: Context.Tag<TestServer, TestServer> = Context.GenericTa
 )
 
 /**
- * Serves on loopback until the scope ends. Options that make no sense are a defect; `OSError` is what the system refuses.
+ * Serves on loopback until the scope closes. Invalid options are a defect; `OSError` is an error of the system.
  *
  * @example
  * ```ts
@@ -144,9 +91,9 @@ export const TestServer: Context.Tag<TestServer, TestServer> = Context.GenericTa
  *
  * const test = Effect.gen(function*() {
  *   const server = yield* TestServer.make((request) => Response.respond(request, 200, "Hello"))
- *   const answer = yield* Effect.promise(() => fetch(`${server.url}/greeting`))
+ *   const response = yield* Effect.promise(() => fetch(`${server.url}/greeting`))
  *   const { method, path } = yield* server.takeRequest
- *   return `${method} ${path} ${answer.status}`
+ *   return `${method} ${path} ${response.status}`
  * })
  * console.log(await Effect.runPromise(Effect.scoped(test)))
  * // GET /greeting 200
@@ -162,7 +109,7 @@ export const make = <E, R>(
   makeTestServer(handler, options, loopback)
 
 /**
- * Serves in memory until the scope ends: the same bytes through the same parser and writer, without a descriptor.
+ * Serves in memory until the scope closes: the same bytes through the same parser and writer, without a descriptor.
  *
  * @example
  * ```ts
@@ -170,7 +117,7 @@ export const make = <E, R>(
  * import { Response } from "effect-asynchttpserver"
  * import { TestServer } from "effect-asynchttpserver/testing"
  *
- * // The bytes of a client that HTTP has no words for.
+ * // Two Host fields are not valid HTTP.
  * const test = Effect.gen(function*() {
  *   const server = yield* TestServer.makeMemory((request) => Response.respond(request, 200, "Hello"))
  *   const client = yield* server.connect
@@ -188,7 +135,7 @@ export const makeMemory = <E, R>(
   handler: Handler<E, R>,
   options: Options = {}
 ): Effect.Effect<TestServer, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
-  // There is no system to refuse anything.
+  // In memory no system call can fail.
   Effect.orDie(makeTestServer(handler, options, inMemory))
 
 const withClient = <E, R>(
@@ -201,10 +148,10 @@ const withClient = <E, R>(
   )
 
 /**
- * A test server on loopback, and the client that is pointed at it.
+ * A test server on loopback, and a client with its URL as base.
  *
- * One that several tests share ends with the last of them: `supervise` and `expect` fail the test whose fault it is, as
- * long as one runs after the other.
+ * A layer that several tests share is closed after the last one: `supervise` and `expect` then fail the responsible test,
+ * provided that the tests run sequentially.
  *
  * @example
  * ```ts
@@ -229,7 +176,7 @@ export const layer = <E, R>(
   withClient(make(handler, options))
 
 /**
- * A test server in memory, and the client that is pointed at it: `layer`, without a descriptor.
+ * `layer` in memory: the server and the client use no descriptor.
  *
  * @example
  * ```ts
@@ -254,46 +201,9 @@ export const layerMemory = <E, R>(
   withClient(makeMemory(handler, options))
 
 /**
- * A test server for whoever has no Effect: the same, with promises.
+ * Serves on loopback until `close`, or until it is disposed of: for tests without Effect.
  *
- * @since 0.1.0
- * @category models
- */
-export interface StartedServer extends AsyncDisposable {
-  /** `http://127.0.0.1:` and the port, without a slash at its end. */
-  readonly url: string
-  readonly address: Address
-  /** The requests that have come by now. */
-  readonly requests: () => ReadonlyArray<StartedRequest>
-  /** The next request that nobody has taken, once it has come; when the server is closed before, the promise is rejected. */
-  readonly takeRequest: () => Promise<StartedRequest>
-  /**
-   * Ends the server. Rejected with what a handler has failed with, as it was thrown, or with a `LeakError`; the second time
-   * it does nothing. To dispose of the server is the same; but when the block of an `await using` fails as well, JavaScript
-   * throws a `SuppressedError` with both, of which few test runners show any: `afterEach(() => server.close())` does not.
-   */
-  readonly close: () => Promise<void>
-}
-
-/**
- * A request that came, with promises for what is still to come of it.
- *
- * @since 0.1.0
- * @category models
- */
-export type StartedRequest = {
-  readonly [K in keyof Omit<RecordedRequest, keyof Inspectable.Inspectable>]: RecordedRequest[K] extends Effect.Effect<
-    infer A,
-    infer _
-  >
-    ? () => Promise<A>
-    : RecordedRequest[K]
-}
-
-/**
- * Serves on loopback until `close`, or until what it was disposed of by has ended: for tests that are not Effects.
- *
- * A handler needs nothing but the `Scope` of its request. Rejected with an `OSError` when the system refuses.
+ * A handler may require only the `Scope` of its request. Rejects with an `OSError` if the server cannot listen.
  *
  * @example
  * ```ts
@@ -301,9 +211,9 @@ export type StartedRequest = {
  * import { TestServer } from "effect-asynchttpserver/testing"
  *
  * const server = await TestServer.start((request) => Response.respond(request, 200, "Hello"))
- * const answer = await fetch(`${server.url}/greeting`)
+ * const response = await fetch(`${server.url}/greeting`)
  * const request = await server.takeRequest()
- * console.log(request.method, request.path, await answer.text())
+ * console.log(request.method, request.path, await response.text())
  * // GET /greeting Hello
  * await server.close()
  * ```
@@ -315,7 +225,7 @@ export const start = <E>(handler: Handler<E, Scope.Scope>, options: Options = {}
   startServer(make(handler, options))
 
 /**
- * Every request from the first one on, as it comes; ends when the server is closed.
+ * Every request from the first one on, as it is received; ends when the server is closed.
  *
  * @since 0.1.0
  * @category requests
@@ -325,7 +235,7 @@ export const requests: Stream.Stream<RecordedRequest, never, TestServer> = Strea
 )
 
 /**
- * The requests that have come by now.
+ * The requests received so far.
  *
  * @example
  * ```ts
@@ -351,7 +261,7 @@ export const received: Effect.Effect<ReadonlyArray<RecordedRequest>, never, Test
 )
 
 /**
- * The next request that nobody has taken, waiting for it; who is interrupted while waiting takes none.
+ * Takes the next request, waiting for it; a fiber that is interrupted while waiting takes none.
  *
  * @since 0.1.0
  * @category requests
@@ -362,19 +272,19 @@ export const takeRequest: Effect.Effect<RecordedRequest, never, TestServer> = Ef
 )
 
 /**
- * The next request that nobody has taken and that is such; the others wait for who wants them.
+ * Takes the next request that satisfies the predicate, waiting for it; the others remain in the queue.
  *
  * @since 0.1.0
  * @category requests
  */
 export const takeRequestWhere = (
-  isSuch: (request: RecordedRequest) => boolean
+  predicate: (request: RecordedRequest) => boolean
 ): Effect.Effect<RecordedRequest, never, TestServer> =>
-  Effect.flatMap(TestServer, (server) => server.takeRequestWhere(isSuch))
+  Effect.flatMap(TestServer, (server) => server.takeRequestWhere(predicate))
 
 /**
- * Takes the next failure of a handler, waiting for it: it is expected, and fails no test. Under `supervise` somebody has to
- * wait for it before it comes, or else it fails the test at once.
+ * Takes the next failure of a handler, waiting for it: it counts as expected, and fails no test. Under `supervise` a fiber
+ * must be waiting when the handler fails; otherwise the test fails at once.
  *
  * @since 0.1.0
  * @category requests
@@ -385,8 +295,8 @@ export const takeFailure: Effect.Effect<HandlerFailure, never, TestServer> = Eff
 )
 
 /**
- * Answers the next requests by these replies, one each, in this order; behind them the server's handler answers again. See
- * `Reply.Queue`.
+ * Responds to the next requests with these replies, one each, in this order; after them the server's handler responds
+ * again. See `Reply.Queue`.
  *
  * @since 0.1.0
  * @category replies
@@ -397,7 +307,7 @@ export const enqueue = <const Replies extends ReadonlyArray<Handler<unknown, unk
   Effect.flatMap(TestServer, (server) => server.enqueue(...replies))
 
 /**
- * A connection of bytes; it is destroyed with the scope.
+ * Opens a raw connection; it is destroyed with the scope.
  *
  * @since 0.1.0
  * @category connections
@@ -408,7 +318,7 @@ export const connect: Effect.Effect<RawClient, OSError, TestServer | Scope.Scope
 )
 
 /**
- * The connections that are open.
+ * The open connections.
  *
  * @since 0.1.0
  * @category connections
@@ -419,7 +329,7 @@ export const connections: Effect.Effect<ReadonlyArray<ConnectionInfo>, never, Te
 )
 
 /**
- * Ends every connection, and goes on listening.
+ * Destroys every connection, and continues to listen.
  *
  * @since 0.1.0
  * @category connections
@@ -430,7 +340,7 @@ export const closeClientConnections: Effect.Effect<void, never, TestServer> = Ef
 )
 
 /**
- * Stops listening, and ends every connection: who connects now is refused.
+ * Stops listening, and closes every connection: new connections are refused.
  *
  * @since 0.1.0
  * @category connections
@@ -438,7 +348,7 @@ export const closeClientConnections: Effect.Effect<void, never, TestServer> = Ef
 export const down: Effect.Effect<void, never, TestServer> = Effect.flatMap(TestServer, (server) => server.down)
 
 /**
- * Completes when the server begins to close, by `down` or since its scope ends; at once while it is down.
+ * Completes when the server begins to close, by `down` or with its scope; at once while it is down.
  *
  * @since 0.1.0
  * @category connections
@@ -457,9 +367,9 @@ export const awaitShutdown: Effect.Effect<void, never, TestServer> = Effect.flat
 export const up: Effect.Effect<void, OSError, TestServer> = Effect.flatMap(TestServer, (server) => server.up)
 
 /**
- * Fails as soon as a handler of the server does, with the handler's own failure, however long the effect would have gone
- * on; and at its end, when one has failed meanwhile. Typed errors of handlers become defects of the test. When the effect fails
- * by itself, that is its failure, and those of handlers are told by the console.
+ * Runs an effect that fails as soon as a handler of the server fails, with the handler's own cause; also at its end, if a
+ * handler has failed meanwhile. Typed errors of handlers become defects of the test. If the effect itself fails, its
+ * failure is kept, and those of handlers are printed on the console.
  *
  * @example
  * ```ts
@@ -467,7 +377,7 @@ export const up: Effect.Effect<void, OSError, TestServer> = Effect.flatMap(TestS
  * import { Cause, Effect } from "effect"
  * import { TestServer } from "effect-asynchttpserver/testing"
  *
- * // A client that has an answer, and waits for what will never be.
+ * // The client has its response, and would wait forever.
  * const test = TestServer.supervise(Effect.zipRight(HttpClient.get("/"), Effect.never))
  * const live = TestServer.layerMemory(() => Effect.die(new Error("no such user")))
  * const cause = await Effect.runPromise(Effect.flip(Effect.sandbox(Effect.provide(test, live))))
@@ -482,19 +392,19 @@ export const supervise = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
   Effect.flatMap(TestServer, (server) => server.supervise(effect))
 
 /**
- * Waits until nothing happens any more: all bytes are delivered, and every handler waits for something.
+ * Waits for quiescence: all bytes are delivered, and every handler is suspended.
  *
- * It looks in rounds, each a timer of Node's shortest kind and an immediate behind it, until three in a row have brought
- * nothing: no byte, no connection's event, no step of a handler's fiber, of `client` or of a fiber under `supervise`. While the
- * system reads a file, looks a name up or connects for this process, and while immediates wait, it goes on looking, for a
- * second at most; and a connection over loopback has 25
- * milliseconds for its first byte. A few milliseconds of real time, and none of any `Clock`.
+ * It polls in rounds, each one `setTimeout(0)` followed by one `setImmediate`, until three in a row are idle: no byte, no
+ * connection event, no step of a handler's fiber, of `client` or of a fiber under `supervise`. While a file operation, a
+ * DNS lookup or a connect of this process is in flight, or an immediate is pending, it continues for a second at most; a
+ * connection over loopback has 25 milliseconds to send its first byte. It takes a few milliseconds of real time, and none
+ * of any `Clock`.
  *
- * Exact in memory, as long as handlers and clients wait for bytes, for each other, for immediates and for the clock. Not seen,
- * and so not waited for, anywhere: timers of Node's own (`setTimeout`, by which a fiber that is not under `supervise` goes on
- * when it has gone on for long), other threads (compression, hashing, workers), and sockets to others; over loopback also what a client in another process is about to do. Wait for such a fact
- * first, by `takeRequest` or by a `Deferred`. Servers under one `TestClock` are of one test, and settle together. What never stops, a
- * stream without end to a client that reads it, never settles.
+ * Exact in memory, provided that handlers and clients wait only for bytes, each other, immediates and the clock. It does
+ * not track Node's own timers (`setTimeout`, by which a long-running fiber that is not under `supervise` yields), other
+ * threads (compression, hashing, workers), sockets to other servers and, over loopback, clients in other processes. Wait
+ * for those first, by `takeRequest` or a `Deferred`. Servers under one `TestClock` belong to one test, and settle
+ * together. An endless stream to a client that reads it never settles.
  *
  * @since 0.1.0
  * @category time
@@ -502,11 +412,11 @@ export const supervise = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
 export const settle: Effect.Effect<void, never, TestServer> = Effect.flatMap(TestServer, (server) => server.settle)
 
 /**
- * Lets so much time of the `TestClock` pass as if it were real: whoever sleeps wakes in order, and before the clock goes
- * on, all that follows has happened, as far as `settle` sees it.
+ * Advances the `TestClock` as if the time were real: sleeping fibers wake in order, and `settle` runs before the clock moves
+ * on.
  *
- * The clock goes from sleeper to sleeper: what a handler sleeps for behind its first sleep counts from there. A defect
- * without a `TestClock`.
+ * The clock moves from one wake-up to the next, so a handler's second sleep counts from the end of its first. Without a
+ * `TestClock` it is a defect.
  *
  * @example
  * ```ts
@@ -534,8 +444,8 @@ export const advance = (duration: Duration.DurationInput): Effect.Effect<void, n
   Effect.flatMap(TestServer, (server) => server.advance(duration))
 
 /**
- * Expects requests that are like this, from now on until the caller's scope ends, once unless told otherwise. When it is not
- * met by then, the test dies with an `ExpectationError` that shows what came, if it has not failed by itself.
+ * Expects matching requests from now until the caller's scope closes, exactly one by default. If it is not met by then, the
+ * test dies with an `ExpectationError` that shows the received requests, unless the test itself has failed.
  *
  * @example
  * ```ts
@@ -551,7 +461,7 @@ export const advance = (duration: Duration.DurationInput): Effect.Effect<void, n
  * const live = TestServer.layerMemory((request) => Response.respond(request, 201))
  * const cause = await Effect.runPromise(Effect.flip(Effect.sandbox(Effect.provide(Effect.scoped(test), live))))
  * for (const defect of Cause.defects(cause)) console.log(String(defect))
- * // ExpectationError: expected 1 request, got 0 of the 1 that came
+ * // ExpectationError: expected 1 matching request, received 0 (of 1)
  * //   POST /users (connection 0, exchange 0): 201
  * //     ✓ method "POST"
  * //     ✓ path "/users"
@@ -567,11 +477,11 @@ export const advance = (duration: Duration.DurationInput): Effect.Effect<void, n
  */
 export const expect = (matcher: Matcher, times: Times = 1): Effect.Effect<void, never, TestServer | Scope.Scope> => {
   const site = callSite(expect)
-  return Effect.flatMap(TestServer, (server) => calledAt(site)(server.expect(matcher, times)))
+  return Effect.flatMap(TestServer, (server) => withCaller(site)(server.expect(matcher, times)))
 }
 
 /**
- * Dies with a `LeakError` when a handler is still at work; connections that wait for their next request are no leak.
+ * Dies with a `LeakError` if a handler is still running; idle connections are not leaks.
  *
  * @since 0.1.0
  * @category assertions

@@ -290,7 +290,7 @@ describe("the test kit", () => {
       yield* wire.readUntil((seen) => seen.includes("200"))
       const exit = yield* Effect.exit(Scope.close(scope, Exit.void))
       const report = Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : ""
-      expect(report).toContain("expected 1 request")
+      expect(report).toContain("expected 1 matching request")
       expect(report).not.toMatch(unsafe)
       expect(report).toContain("\\u001b[31m")
     })

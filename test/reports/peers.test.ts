@@ -94,7 +94,7 @@ it("the kit works without @effect/platform-node, and says what its client needs 
     await asked(TestServer.make)
     await asked(TestServer.makeMemory)
   `
-  const sentence = "the client of a test server needs the package @effect/platform-node for URLs of HTTPS"
+  const sentence = "The client of a test server requires the package @effect/platform-node for https: URLs"
   expect((await evaluate(withPeers(peersOf["./testing"] ?? []), text)).split("\n")).toStrictEqual([
     "started",
     "asked",

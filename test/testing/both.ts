@@ -7,7 +7,7 @@ const transports = [
   { name: "in memory", make: TestServer.makeMemory, layer: TestServer.layerMemory }
 ] as const
 
-/** Both transports have the same signatures but for what the system refuses. */
+/** Both transports have the same signatures, except for the errors of the system. */
 export type Transport = (typeof transports)[number]
 
 export const overBoth = (tests: (transport: Transport) => void): void => {

@@ -1,4 +1,4 @@
-/** What three clients of Node's say of an answer, in a few words. */
+/** The results of three Node clients for a response, in a short form. */
 import * as Http from "node:http"
 import { text } from "node:stream/consumers"
 import { HttpBody, HttpClientRequest } from "@effect/platform"
@@ -6,16 +6,16 @@ import { Effect, Either } from "effect"
 import type { TestServer } from "effect-asynchttpserver/testing"
 import * as Undici from "undici"
 
-/** What was asked for, and how far the answer has come. */
+/** A request, and the progress of its response. */
 export interface Asking {
   readonly url: string
-  /** A POST with this, or else a GET. */
+  /** The body of a POST; else it is a GET. */
   readonly body: Uint8Array | undefined
   readonly signal: AbortSignal
   readonly onStatus: (status: number) => void
 }
 
-/** The content of the answer. */
+/** The content of the response. */
 export type Client = (asking: Asking) => Promise<string>
 
 const method = ({ body }: Asking): "GET" | "POST" => (body === undefined ? "GET" : "POST")
@@ -34,7 +34,7 @@ const byUndici: Client = async (asking) => {
   return response.body.text()
 }
 
-/** Its connections end with their servers. */
+/** Its connections are closed by their servers. */
 const agent = new Http.Agent({ keepAlive: true })
 
 const byNode: Client = (asking) =>
@@ -68,7 +68,7 @@ export const kitClientOf =
     return result.right
   }
 
-/** The code of an error or of what caused it, or else its name: what programs look at. */
+/** The code of an error or of its cause, else its name: what programs check. */
 export const codeOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
   if ("code" in error && typeof error.code === "string") return error.code

@@ -1,4 +1,4 @@
-/** Handlers that fail fail the test, whatever the client has seen; the test's own failure stays what it is. */
+/** A failing handler fails the test, whatever the client receives; the test's own failure is kept. */
 import { describe, expect, it, vi } from "@effect/vitest"
 import { Cause, Data, Deferred, Effect, Exit, Fiber, Option } from "effect"
 import { Errors, Response } from "effect-asynchttpserver"
@@ -11,12 +11,12 @@ class Unmapped extends Data.TaggedError("Unmapped")<{ readonly actual: string }>
 
 const boom = new Error("boom")
 
-/** The errors that a test would be shown, as they were thrown. */
+/** The errors that a test runner would show, as they were thrown. */
 const defectsOf = <A, E>(exit: Exit.Exit<A, E>): ReadonlyArray<unknown> =>
   Exit.isSuccess(exit) ? [] : Array.from(Cause.defects(exit.cause))
 
-/** What is told besides a test's own failure, while the scope lasts. */
-const told = Effect.map(
+/** The console output while the scope is open. */
+const consoleErrors = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => vi.spyOn(console, "error").mockImplementation(() => {})),
     (spy) => Effect.sync(() => spy.mockRestore())
@@ -35,7 +35,7 @@ overBoth(({ layer, make }) => {
     })
 
   describe("a handler's failure", () => {
-    it.scoped("fails the test at its end, though the client has seen only an answer", () =>
+    it.scoped("fails the test at its end, though the client receives only a response", () =>
       Effect.gen(function* () {
         let seen: unknown
         const exit = yield* asked("/x?y").pipe(
@@ -46,12 +46,12 @@ overBoth(({ layer, make }) => {
         expect(defectsOf(exit)).toStrictEqual([boom])
         expect(seen).toMatchObject({
           status: 500,
-          text: expect.stringContaining("the handler of GET /x?y failed: Error: boom")
+          text: expect.stringContaining("Handler of GET /x?y failed: Error: boom")
         })
       })
     )
 
-    it.scoped("by an assertion, by a throw and by an error that nobody has mapped is one", () =>
+    it.scoped("is an assertion, a throw or an unmapped error", () =>
       Effect.gen(function* () {
         const unmapped = new Unmapped({ actual: "it" })
         const asserts: Response.Handler = () =>
@@ -75,7 +75,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("that has a status is an answer, and none", () =>
+    it.scoped("is not an error with a status, which is a response", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         expect((yield* asked()).status).toBe(400)
@@ -84,7 +84,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(() => new Errors.KeyError({ name: "authorization", status: 400 }))))
     )
 
-    it.scoped("behind its answer counts too", () =>
+    it.scoped("after its response counts too", () =>
       Effect.gen(function* () {
         const exit = yield* asked().pipe(
           Effect.provide(
@@ -96,7 +96,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("in the middle of its answer breaks the connection, and counts once", () =>
+    it.scoped("in the middle of its response resets the connection, and counts once", () =>
       Effect.gen(function* () {
         const exit = yield* Effect.ignore(asked()).pipe(
           Effect.provide(
@@ -112,7 +112,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("is told with the request, and may be expected", () =>
+    it.scoped("is reported with the request, and may be expected", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         yield* asked("/broken")
@@ -120,12 +120,12 @@ overBoth(({ layer, make }) => {
         expect(failure).toBeInstanceOf(Failures.HandlerFailure)
         expect(failure.request.path).toBe("/broken")
         expect(Cause.squash(failure.cause)).toBe(boom)
-        expect(failure.message).toMatch(/^the handler of GET \/broken failed: Error: boom/)
+        expect(failure.message).toMatch(/^Handler of GET \/broken failed: Error: boom/)
         expect((yield* failure.request.outcome)._tag).toBe("Failed")
       }).pipe(Effect.provide(layer(() => Effect.die(boom))))
     )
 
-    it.scoped("by its own interruption is one, by that of its client is not", () =>
+    it.scoped("is its own interruption, but not one by its client", () =>
       Effect.gen(function* () {
         const own = yield* Effect.exit(
           Effect.provide(
@@ -134,7 +134,7 @@ overBoth(({ layer, make }) => {
           )
         )
         expect(Exit.isFailure(own) && Cause.isInterrupted(own.cause)).toBe(true)
-        expect(String(defectsOf(own)[0])).toMatch(/^Error: the handler of GET \/ was interrupted, and neither by/)
+        expect(String(defectsOf(own)[0])).toMatch(/^Error: Handler of GET \/ was interrupted, but neither by/)
         const clients = yield* Effect.gen(function* () {
           const server = yield* TestServer.TestServer
           const fiber = yield* Effect.fork(asked())
@@ -160,9 +160,9 @@ overBoth(({ layer, make }) => {
   })
 
   describe("the test's own failure", () => {
-    it.scoped("stays typed, though a handler has failed besides", () =>
+    it.scoped("stays typed, even if a handler fails too", () =>
       Effect.gen(function* () {
-        yield* told
+        yield* consoleErrors
         const exit = yield* Effect.zipRight(asked(), Effect.fail("mine" as const)).pipe(
           Effect.provide(layer(() => Effect.die(boom))),
           Effect.exit
@@ -171,9 +171,9 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("is told with what the server has seen besides: by the console, for a test's logger is often none", () =>
+    it.scoped("is reported with what the server has recorded, on the console, since tests often have no logger", () =>
       Effect.gen(function* () {
-        const errors = yield* told
+        const errors = yield* consoleErrors
         const routes = layer(Reply.routes({ "GET /users/:id": Reply.text("x"), "GET /slow": () => Effect.never }))
         const test = Effect.gen(function* () {
           const server = yield* TestServer.TestServer
@@ -186,19 +186,19 @@ overBoth(({ layer, make }) => {
         expect(yield* Effect.exit(Effect.scoped(Effect.provide(test, routes)))).toStrictEqual(Exit.fail("mine"))
         const [server, expectation, ...others] = errors()
         expect(server).toMatch(
-          /^besides, the test server has seen:\nthe handler of GET \/user failed: UnmatchedRequestError: nobody answers GET \/user:\n {2}GET/
+          /^The test server also recorded:\nHandler of GET \/user failed: UnmatchedRequestError: Unhandled request: GET \/user, expected:\n {2}GET/
         )
-        expect(server).toContain("\na request that was not answered: GET /slow (connection 0, exchange 0)")
+        expect(server).toContain("\nno response to GET /slow (connection 0, exchange 0)")
         expect(expectation).toMatch(
-          /^besides, the test server has seen:\nExpectationError: expected 1 request, got 0 of/
+          /^The test server also recorded:\nExpectationError: expected 1 matching request, received 0 \(of/
         )
         expect(others).toStrictEqual([])
       })
     )
 
-    it.scoped("that is an interruption, by a timeout for one, is told what was not answered", () =>
+    it.scoped("that is an interruption, for example a timeout, is reported with the requests without a response", () =>
       Effect.gen(function* () {
-        const errors = yield* told
+        const errors = yield* consoleErrors
         const fiber = yield* Effect.fork(
           Effect.provide(
             Effect.zipRight(asked("/slow"), Effect.void),
@@ -208,14 +208,14 @@ overBoth(({ layer, make }) => {
         yield* Effect.repeatN(yieldToEventLoop, 50)
         yield* Fiber.interrupt(fiber)
         expect(errors()).toStrictEqual([
-          "besides, the test server has seen:\na request that was not answered: GET /slow (connection 0, exchange 0)"
+          "The test server also recorded:\nno response to GET /slow (connection 0, exchange 0)"
         ])
       })
     )
   })
 
   describe("supervise", () => {
-    it.scoped("ends a test that would wait for ever, with the handler's failure", () =>
+    it.scoped("ends a test that would wait forever, with the handler's failure", () =>
       Effect.gen(function* () {
         const exit = yield* Effect.zipRight(Effect.fork(asked()), Effect.never).pipe(
           TestServer.supervise,
@@ -226,7 +226,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("reports what has failed by the end, and the scope does not again", () =>
+    it.scoped("reports failures at the end, which the scope does not repeat", () =>
       Effect.gen(function* () {
         const server = yield* make(() => Effect.die(boom))
         const exit = yield* Effect.exit(server.supervise(Effect.uninterruptible(server.client.get("/"))))
@@ -234,7 +234,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("leaves to who takes it a failure that is expected", () =>
+    it.scoped("ignores a failure that is taken as expected", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const fiber = yield* Effect.fork(server.takeFailure)
@@ -244,7 +244,7 @@ overBoth(({ layer, make }) => {
       }).pipe(TestServer.supervise, Effect.provide(layer(() => Effect.die(boom))))
     )
 
-    it.scoped("fails when nobody waits any more for the failure that comes", () =>
+    it.scoped("fails for a failure whose taker was interrupted", () =>
       Effect.gen(function* () {
         const server = yield* make(() => Effect.die(boom))
         const test = Effect.gen(function* () {
@@ -258,7 +258,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("blames no test for what was there before it, which the end of the server reports", () =>
+    it.scoped("ignores earlier failures, which the close of the server reports", () =>
       Effect.gen(function* () {
         let seen = ""
         const exit = yield* Effect.zipRight(asked("/bad"), TestServer.supervise(asked("/good"))).pipe(
@@ -273,7 +273,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("gives what the effect gives, and its errors", () =>
+    it.scoped("returns the result of the effect, and its errors", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         expect((yield* TestServer.supervise(asked())).text).toBe("Hello")
@@ -282,7 +282,7 @@ overBoth(({ layer, make }) => {
     )
   })
 
-  describe("what is left", () => {
+  describe("a leak", () => {
     it.scopedLive("is a handler that does not end when it is interrupted: with its request", () =>
       Effect.gen(function* () {
         const end = yield* Deferred.make<void>()
@@ -301,18 +301,18 @@ overBoth(({ layer, make }) => {
         yield* Deferred.succeed(end, undefined)
         const [leak] = defectsOf(exit)
         expect(leak).toBeInstanceOf(Failures.LeakError)
-        expect(String(leak)).toContain("a handler that has not ended: GET /stuck (connection 0, exchange 0)")
+        expect(String(leak)).toContain("a handler is still running: GET /stuck (connection 0, exchange 0)")
       })
     )
 
-    it.scoped("is a handler that is at work, in the middle of a test", () =>
+    it.scoped("is a running handler, in the middle of a test", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const fiber = yield* Effect.fork(asked("/slow"))
         yield* server.takeRequest
         const cause = yield* Effect.flip(Effect.sandbox(TestServer.assertNoLeaks))
         expect(Option.getOrThrow(Cause.dieOption(cause))).toMatchObject({
-          left: ["a handler that has not ended: GET /slow (connection 0, exchange 0)"]
+          left: ["a handler is still running: GET /slow (connection 0, exchange 0)"]
         })
         yield* Fiber.interrupt(fiber)
         yield* TestServer.assertNoLeaks

@@ -11,11 +11,11 @@ const date = { Date: "Thu, 01 Jan 1970 00:00:00 GMT" }
 const hello: Response.Handler = (request) => Response.respond(request, 200, "Hello World", date)
 
 /** What `hello` sends. */
-const answer =
+const wholeResponse =
   "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=75\r\n" +
   "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length: 11\r\n\r\nHello World"
 
-const head = answer.slice(0, -11)
+const head = wholeResponse.slice(0, -11)
 
 const streamed: Response.Handler = (request) =>
   Response.respondStream(request, 200, Stream.make("Hello ", "World").pipe(Stream.encodeText), date)
@@ -32,20 +32,20 @@ const outcome = Effect.flatMap(TestServer.TestServer, (server) =>
   Effect.flatMap(server.takeRequest, (request) => request.outcome)
 )
 
-/** What has come by now. */
+/** The bytes received so far. */
 const seenBy = (client: RawClient.RawClient) => client.readUntil(() => true)
 
-/** Nothing is left, and the next connection is served as if nothing had been. */
-const isWellBehind = Effect.gen(function* () {
+/** Nothing is leaked, and the next connection is served normally. */
+const expectServerStillWorks = Effect.gen(function* () {
   const server = yield* TestServer.TestServer
   yield* server.assertNoLeaks
   const client = yield* server.connect
   yield* client.send("GET /well HTTP/1.1\r\nHost: test\r\n\r\n")
-  expect(yield* client.readUntil((seen) => seen.endsWith("World"))).toBe(answer)
+  expect(yield* client.readUntil((seen) => seen.endsWith("World"))).toBe(wholeResponse)
 })
 
 /** The faulty handler for all paths but `/well`. */
-const besides =
+const exceptWell =
   <E, R>(
     faulty: Response.Handler<E, R>
   ): Response.Handler<E | Effect.Effect.Error<ReturnType<typeof hello>>, R | never> =>
@@ -59,7 +59,7 @@ interface Ended {
   readonly outcome: object
 }
 
-const faulted = (by: string, sent: number) => ({ _tag: "Faulted", by, sent })
+const faulted = (fault: string, sent: number) => ({ _tag: "Faulted", fault, sent })
 
 const rows: Readonly<Record<string, Ended>> = {
   "close after the request": {
@@ -82,7 +82,7 @@ const rows: Readonly<Record<string, Ended>> = {
   },
   "close after bytes": {
     handler: Fault.closeAfterBytes(20)(hello),
-    seen: answer.slice(0, 20),
+    seen: wholeResponse.slice(0, 20),
     ending: "FIN",
     outcome: faulted("close", 20)
   },
@@ -92,23 +92,23 @@ const rows: Readonly<Record<string, Ended>> = {
     ending: "RST",
     outcome: faulted("reset", head.length + 5)
   },
-  "close behind an answer": {
+  "close after a response": {
     handler: Fault.closeAfterBytes(Number.POSITIVE_INFINITY)(hello),
-    seen: answer,
+    seen: wholeResponse,
     ending: "FIN",
-    outcome: faulted("close", answer.length)
+    outcome: faulted("close", wholeResponse.length)
   },
-  "reset behind an answer": {
+  "reset after a response": {
     handler: Fault.resetAfterBytes(1000)(hello),
-    seen: answer,
+    seen: wholeResponse,
     ending: "RST",
-    outcome: faulted("reset", answer.length)
+    outcome: faulted("reset", wholeResponse.length)
   },
   truncate: {
     handler: Fault.truncate(4)(hello),
-    seen: answer.slice(0, -4),
+    seen: wholeResponse.slice(0, -4),
     ending: "FIN",
-    outcome: faulted("close", answer.length - 4)
+    outcome: faulted("close", wholeResponse.length - 4)
   },
   "truncate more than there is": {
     handler: Fault.truncate(40)(hello),
@@ -120,32 +120,32 @@ const rows: Readonly<Record<string, Ended>> = {
     handler: Fault.badChunk(hello),
     seen: /^HTTP\/1.1 200 OK\r\n(?:[-A-Za-z]+: [^\r]*\r\n)+Transfer-Encoding: chunked\r\n\r\nb\r\nHello World\r\nthis is no chunk size\r\n$/,
     ending: "FIN",
-    outcome: { by: "close" }
+    outcome: { fault: "close" }
   },
   "a bad chunk of a stream": {
     handler: Fault.badChunk(streamed),
     seen: /\r\n\r\n6\r\nHello \r\n5\r\nWorld\r\nthis is no chunk size\r\n$/,
     ending: "FIN",
-    outcome: { by: "close" }
+    outcome: { fault: "close" }
   },
   "a missing last chunk": {
     handler: Fault.missingLastChunk(hello),
     seen: /\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nHello World\r\n$/,
     ending: "FIN",
-    outcome: { by: "close" }
+    outcome: { fault: "close" }
   },
   "a missing last chunk of a stream": {
     handler: Fault.missingLastChunk(streamed),
     seen: /\r\n\r\n6\r\nHello \r\n5\r\nWorld\r\n$/,
     ending: "FIN",
-    outcome: { by: "close" }
+    outcome: { fault: "close" }
   },
   garbage: { handler: Fault.garbage, seen: /^[\x80-\xff]{64}$/, ending: "FIN", outcome: faulted("close", 64) },
   raw: {
     handler: Fault.raw("ICY 200 OK\r\n\r\nÿ"),
     seen: "ICY 200 OK\r\n\r\nÿ",
     ending: "FIN",
-    outcome: { by: "close" }
+    outcome: { fault: "close" }
   },
   "raw bytes and a reset": {
     handler: Fault.raw(Uint8Array.of(0, 255), { ending: "reset" }),
@@ -161,13 +161,13 @@ const rows: Readonly<Record<string, Ended>> = {
   },
   "half close": {
     handler: Fault.halfClose(hello),
-    seen: answer,
+    seen: wholeResponse,
     ending: "FIN",
     outcome: { _tag: "Responded", status: 200 }
   },
   "one around another": {
     handler: pipe(hello, Fault.resetAfterBytes(15), Fault.duplicate, Fault.latency({ mean: 0 })),
-    seen: answer.slice(0, 15).repeat(2),
+    seen: wholeResponse.slice(0, 15).repeat(2),
     ending: "RST",
     outcome: faulted("reset", 15)
   }
@@ -181,8 +181,8 @@ const ends = ({ layer }: Transport, row: Ended) =>
     else expect(seen).toMatch(row.seen)
     expect(yield* client.closedWith).toBe(row.ending)
     expect(yield* outcome).toMatchObject(row.outcome)
-    yield* isWellBehind
-  }).pipe(TestServer.supervise, Effect.provide(layer(besides(row.handler))))
+    yield* expectServerStillWorks
+  }).pipe(TestServer.supervise, Effect.provide(layer(exceptWell(row.handler))))
 
 overBoth((transport) => {
   const { layer, make } = transport
@@ -194,7 +194,7 @@ overBoth((transport) => {
       yield* how === "close" ? Fault.closeAtAccept(2) : Fault.resetAtAccept(2)
       const server = yield* TestServer.TestServer
       for (let times = 0; times < 2; times++) {
-        // A reset may be there before the system has told of the connection.
+        // A reset may arrive before the system reports the connection.
         const connected = yield* Effect.either(server.connect)
         if (Either.isLeft(connected)) {
           expect([how, connected.left.code]).toStrictEqual(["reset", "ECONNRESET"])
@@ -207,24 +207,24 @@ overBoth((transport) => {
       }
       yield* server.settle
       expect(yield* server.connections).toHaveLength(0)
-      yield* isWellBehind
+      yield* expectServerStillWorks
     }).pipe(Effect.provide(layer(hello)))
   )
 
-  it.scoped("never answers, and the server ends it without a word", () =>
+  it.scoped("never responds, and the server closes the connection without a response", () =>
     Effect.gen(function* () {
       const client = yield* ask
       yield* TestServer.advance("1 hour")
       expect(yield* seenBy(client)).toBe("")
       expect(yield* outcome).toStrictEqual(faulted("stall", 0))
-      yield* isWellBehind
+      yield* expectServerStillWorks
       const server = yield* TestServer.TestServer
       yield* server.closeClientConnections
       expect(String(yield* client.readToEnd)).toBe("")
-    }).pipe(Effect.provide(layer(besides(Fault.never))))
+    }).pipe(Effect.provide(layer(exceptWell(Fault.never))))
   )
 
-  it.scoped("says nothing when the server goes down, and is up again", () =>
+  it.scoped("sends nothing when the server goes down, and serves again after up", () =>
     Effect.gen(function* () {
       const server = yield* TestServer.TestServer
       const clients = [yield* ask, yield* ask]
@@ -232,25 +232,25 @@ overBoth((transport) => {
       yield* server.down
       for (const client of clients) expect(String(yield* client.readToEnd)).toBe("")
       yield* server.up
-      yield* isWellBehind
-    }).pipe(Effect.provide(layer(besides(Fault.never))))
+      yield* expectServerStillWorks
+    }).pipe(Effect.provide(layer(exceptWell(Fault.never))))
   )
 
   it.scoped("stalls after bytes", () =>
     Effect.gen(function* () {
       const client = yield* ask
       yield* TestServer.advance("1 hour")
-      expect(yield* seenBy(client)).toBe(answer.slice(0, 30))
+      expect(yield* seenBy(client)).toBe(wholeResponse.slice(0, 30))
       expect(yield* outcome).toStrictEqual(faulted("stall", 30))
-      yield* isWellBehind
+      yield* expectServerStillWorks
       yield* client.reset
       yield* TestServer.settle
       const server = yield* TestServer.TestServer
       expect((yield* server.connections).map(({ index }) => index)).not.toContain(0)
-    }).pipe(Effect.provide(layer(besides(Fault.stallAfterBytes(30)(hello)))))
+    }).pipe(Effect.provide(layer(exceptWell(Fault.stallAfterBytes(30)(hello)))))
   )
 
-  it.scoped("a stall holds a handler that streams without an end, and lets it end with its client", () => {
+  it.scoped("a stall suspends a handler with an endless stream, which ends with its client", () => {
     let given = 0
     const endless = Stream.repeatEffect(
       Effect.sync(() => {
@@ -285,27 +285,27 @@ overBoth((transport) => {
     Effect.gen(function* () {
       const client = yield* ask
       yield* TestServer.settle
-      expect(yield* seenBy(client)).toBe(answer.slice(0, 10))
+      expect(yield* seenBy(client)).toBe(wholeResponse.slice(0, 10))
       yield* TestServer.advance("999 millis")
       expect(yield* seenBy(client)).toBe("")
       yield* TestServer.advance("1 millis")
-      expect(yield* seenBy(client)).toBe(answer.slice(10, 20))
+      expect(yield* seenBy(client)).toBe(wholeResponse.slice(10, 20))
       yield* TestServer.advance("1 minute")
-      expect(yield* seenBy(client)).toBe(answer.slice(20))
+      expect(yield* seenBy(client)).toBe(wholeResponse.slice(20))
       yield* client.send(get)
       yield* TestServer.advance("1 minute")
-      expect(yield* seenBy(client)).toBe(answer)
+      expect(yield* seenBy(client)).toBe(wholeResponse)
     }).pipe(Effect.provide(layer(Fault.throttle({ bytes: 10, every: "1 second" })(hello))))
   )
 
-  it.scoped("reads no chunk where there is none: behind an answer that is sent twice without its end", () =>
+  it.scoped("badChunk parses no chunk after a duplicated response without its last chunk", () =>
     Effect.gen(function* () {
       const client = yield* ask
       expect((yield* client.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nWorld\r\n/)
     }).pipe(Effect.provide(layer(pipe(streamed, Fault.missingLastChunk, Fault.duplicate, Fault.missingLastChunk))))
   )
 
-  it.scoped("whoever sends without end to a client that has left stops when it has", () =>
+  it.scoped("an endless raw stream ends when the client disconnects", () =>
     Effect.gen(function* () {
       let sent = 0
       const piece = new Uint8Array(1024)
@@ -325,7 +325,7 @@ overBoth((transport) => {
     })
   )
 
-  it.scoped("delays by what the seed says, and by the same each time", () => {
+  it.scoped("latency follows its seed, reproducibly", () => {
     const delayed = (seed: number) => Fault.latency({ mean: "1 second", jitter: "200 millis", seed })(hello)
     const delays = (handler: Response.Handler, count: number) =>
       Effect.gen(function* () {
@@ -343,7 +343,7 @@ overBoth((transport) => {
       const first = yield* delays(handler, 5)
       expect(yield* delays(delayed(1), 5)).toStrictEqual(first)
       expect(yield* delays(delayed(2), 5)).not.toStrictEqual(first)
-      // A handler is a value: another server begins anew.
+      // A handler is a value: another server starts with the same state.
       expect(yield* delays(handler, 5)).toStrictEqual(first)
       expect(new Set(first).size).toBeGreaterThan(1)
       for (const each of first) {
@@ -353,13 +353,13 @@ overBoth((transport) => {
     })
   })
 
-  it.scoped("is late to the millisecond", () =>
+  it.scoped("latency is exact to the millisecond", () =>
     Effect.gen(function* () {
       const client = yield* ask
       yield* TestServer.advance("29999 millis")
       expect(yield* seenBy(client)).toBe("")
       yield* TestServer.advance("1 millis")
-      expect(yield* seenBy(client)).toBe(answer)
+      expect(yield* seenBy(client)).toBe(wholeResponse)
     }).pipe(Effect.provide(layer(Fault.latency({ mean: "30 seconds" })(hello))))
   )
 
@@ -367,18 +367,18 @@ overBoth((transport) => {
     Effect.gen(function* () {
       const client = yield* ask
       yield* TestServer.advance("9999 millis")
-      expect(yield* seenBy(client)).toBe(answer)
+      expect(yield* seenBy(client)).toBe(wholeResponse)
       expect(yield* Effect.fork(client.closedWith).pipe(Effect.flatMap((fiber) => fiber.poll))).toStrictEqual(
         Option.none()
       )
       yield* TestServer.advance("1 millis")
       expect(yield* client.closedWith).toBe("FIN")
       expect(yield* outcome).toStrictEqual({ _tag: "Responded", status: 200 })
-      yield* isWellBehind
-    }).pipe(Effect.provide(layer(besides(Fault.slowClose("10 seconds")(hello)))))
+      yield* expectServerStillWorks
+    }).pipe(Effect.provide(layer(exceptWell(Fault.slowClose("10 seconds")(hello)))))
   )
 
-  it.scoped("stops reading, and what is sent waits", () =>
+  it.scoped("stops reading, and the client experiences backpressure", () =>
     Effect.gen(function* () {
       const server = yield* TestServer.TestServer
       const client = yield* server.connect
@@ -389,34 +389,34 @@ overBoth((transport) => {
       yield* TestServer.advance("1 minute")
       expect(yield* fiber.poll).toStrictEqual(Option.none())
       expect(yield* request.outcome).toStrictEqual(faulted("stall", 0))
-      yield* isWellBehind
-    }).pipe(Effect.provide(layer(besides(Fault.stopReading), { maxBody: 100_000_000 })))
+      yield* expectServerStillWorks
+    }).pipe(Effect.provide(layer(exceptWell(Fault.stopReading), { maxBody: 100_000_000 })))
   )
 
-  it.scoped("sends interim responses, of which no client says a word", () =>
+  it.scoped("sends interim responses, which clients ignore", () =>
     Effect.gen(function* () {
       const client = yield* ask
       const seen = yield* client.readUntil((bytes) => bytes.endsWith("World"))
       expect(seen.split("HTTP/1.1 103 Early Hints\r\n")).toHaveLength(51)
-      expect(seen.endsWith(answer)).toBe(true)
+      expect(seen.endsWith(wholeResponse)).toBe(true)
       const response = yield* HttpClient.get("/")
       expect(yield* response.text).toBe("Hello World")
       expect(yield* outcome).toStrictEqual({ _tag: "Responded", status: 200 })
     }).pipe(Effect.provide(layer(Fault.informational(50)(hello))))
   )
 
-  it.scoped("answers twice, and goes on", () =>
+  it.scoped("sends the response twice, and continues", () =>
     Effect.gen(function* () {
       const client = yield* ask
       yield* TestServer.settle
-      expect(yield* seenBy(client)).toBe(answer + answer)
+      expect(yield* seenBy(client)).toBe(wholeResponse + wholeResponse)
       yield* client.send(get)
       yield* TestServer.settle
-      expect(yield* seenBy(client)).toBe(answer + answer)
+      expect(yield* seenBy(client)).toBe(wholeResponse + wholeResponse)
     }).pipe(Effect.provide(layer(Fault.duplicate(hello))))
   )
 
-  it.scoped("raw bytes may be an answer that the connection goes on behind", () =>
+  it.scoped("raw bytes with ending none keep the connection", () =>
     Effect.gen(function* () {
       const client = yield* ask
       yield* client.send(get)
@@ -426,15 +426,15 @@ overBoth((transport) => {
     }).pipe(Effect.provide(layer(Fault.raw("HTTP/1.1 204 \n\n", { ending: "none" }))))
   )
 
-  it.scoped("faults see their own answer of those that were asked for at once", () =>
+  it.scoped("a fault applies to its own response among pipelined ones", () =>
     Effect.gen(function* () {
       const client = yield* (yield* TestServer.TestServer).connect
       yield* client.send("GET /well HTTP/1.1\r\nHost: test\r\n\r\n".repeat(3) + get)
-      expect((yield* client.readToEnd).toString("latin1")).toBe(answer.repeat(3) + answer.slice(0, 9))
-    }).pipe(Effect.provide(layer(besides(Fault.closeAfterBytes(9)(hello)))))
+      expect((yield* client.readToEnd).toString("latin1")).toBe(wholeResponse.repeat(3) + wholeResponse.slice(0, 9))
+    }).pipe(Effect.provide(layer(exceptWell(Fault.closeAfterBytes(9)(hello)))))
   )
 
-  it.scoped("a client is told to go on all the same", () => {
+  it.scoped("100 (Continue) passes through a fault", () => {
     const echo: Response.Handler = (request) =>
       Effect.flatMap(request.text, (text) => Response.respond(request, 200, text, date))
     return Effect.gen(function* () {
@@ -446,7 +446,7 @@ overBoth((transport) => {
     }).pipe(Effect.provide(layer(Fault.closeAfterBytes(8)(echo))))
   })
 
-  it.scoped("an upload is closed upon by a FIN, whatever is still sent", () =>
+  it.scoped("an upload is closed with FIN, whatever the client still sends", () =>
     Effect.gen(function* () {
       const client = yield* (yield* TestServer.TestServer).connect
       yield* client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5000000\r\n\r\n")
@@ -456,7 +456,7 @@ overBoth((transport) => {
     }).pipe(Effect.provide(layer(Fault.closeAfterBytes(4)(hello))))
   )
 
-  it.scoped("a large answer is cut at the byte", () =>
+  it.scoped("a large response is cut at the exact byte", () =>
     Effect.gen(function* () {
       const large: Response.Handler = (request) => Response.respond(request, 200, new Uint8Array(4_000_000), date)
       const server = yield* make(Fault.resetAfterBytes(3_000_000)(large))
@@ -467,7 +467,7 @@ overBoth((transport) => {
     })
   )
 
-  it.scoped("a fault leaves failures to the server, and to the test", () =>
+  it.scoped("a failure passes through a fault to the server and the test", () =>
     Effect.gen(function* () {
       const refusing: Response.Handler = (request) => Effect.zipRight(request.json, hello(request))
       const server = yield* make(Fault.closeAfterBytes(10)(refusing))
@@ -490,7 +490,7 @@ overBoth((transport) => {
     })
   )
 
-  it.scoped("the server's end ends whatever waits", () =>
+  it.scoped("closing the server ends suspended handlers", () =>
     Effect.gen(function* () {
       const waiting = [
         Fault.never,
@@ -520,7 +520,7 @@ overBoth((transport) => {
 })
 
 describe("a fault", () => {
-  it.scoped("keeps what a handler needs and how it fails", () =>
+  it.scoped("keeps the context and the errors of a handler in the types", () =>
     Effect.sync(() => {
       class Mine {
         readonly _tag = "Mine"
@@ -540,7 +540,7 @@ describe("a fault", () => {
     })
   )
 
-  it.scoped("happens to test servers alone", () =>
+  it.scoped("requires a test server", () =>
     Effect.gen(function* () {
       const server = yield* Server.make()
       const { port } = yield* server.listen()
@@ -550,13 +550,15 @@ describe("a fault", () => {
       yield* Effect.fork(server.serve(Fault.never, { onFailure }))
       const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}`))
       expect(response.status).toBe(500)
-      expect(causes.join()).toContain("a fault happens to connections of a TestServer")
+      expect(causes.join()).toContain("Fault requires a TestServer")
     }).pipe(Effect.provide(Server.layerDependencies))
   )
 
-  it("is not made of what makes no sense", () => {
-    expect(() => Fault.closeAfterBytes(-1)).toThrow("closeAfterBytes: -1")
-    expect(() => Fault.throttle({ bytes: 0, every: 1 })).toThrow("throttle: 0")
-    expect(() => Fault.truncate(1.5)).toThrow("truncate: 1.5")
+  it("rejects invalid arguments", () => {
+    expect(() => Fault.closeAfterBytes(-1)).toThrow("closeAfterBytes must be Infinity or an integer >= 0. Received -1")
+    expect(() => Fault.throttle({ bytes: 0, every: 1 })).toThrow(
+      "throttle must be Infinity or an integer >= 1. Received 0"
+    )
+    expect(() => Fault.truncate(1.5)).toThrow("truncate must be Infinity or an integer >= 1. Received 1.5")
   })
 })

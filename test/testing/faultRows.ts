@@ -1,4 +1,4 @@
-/** A row for each fault, and what a client reports of it. */
+/** A row for each fault, and what a client reports. */
 import { expect } from "@effect/vitest"
 import { Effect, Fiber, Option } from "effect"
 import { Response } from "effect-asynchttpserver"
@@ -7,7 +7,7 @@ import { type Client, codeOf } from "./clients.js"
 
 const hello: Response.Handler = (request) => Response.respond(request, 200, "Hello World")
 
-/** Longer than the head of `hello`, shorter than its answer. */
+/** Longer than the head of `hello`, shorter than its response. */
 const inContent = 130
 
 const hour = "1 hour"
@@ -15,12 +15,12 @@ const hour = "1 hour"
 export interface FaultRow {
   readonly fault: string
   readonly handler?: Response.Handler | undefined
-  /** What is done to the server before. */
+  /** Run on the server before the request. */
   readonly before?: ((server: TestServer.TestServer) => Effect.Effect<void>) | undefined
   readonly body?: Uint8Array | undefined
-  /** No client has what it waits for when nothing happens any more. */
+  /** The client still waits once the server has settled. */
   readonly isWaitedFor?: boolean | undefined
-  /** It is asked once before, and nothing happens any more. */
+  /** The result of a second request, after the server has settled. */
   readonly isSecond?: boolean | undefined
 }
 
@@ -36,7 +36,7 @@ export const faultRows: ReadonlyArray<FaultRow> = [
   { fault: "`resetAfterBytes(n)` in the content", handler: Fault.resetAfterBytes(inContent)(hello) },
   { fault: "`closeAfterBytes(Infinity)`", handler: Fault.closeAfterBytes(Number.POSITIVE_INFINITY)(hello) },
   {
-    fault: "`closeAfterBytes(Infinity)`, the request behind it",
+    fault: "`closeAfterBytes(Infinity)`, the next request",
     handler: Fault.closeAfterBytes(Number.POSITIVE_INFINITY)(hello),
     isSecond: true
   },
@@ -47,7 +47,7 @@ export const faultRows: ReadonlyArray<FaultRow> = [
   { fault: "`missingLastChunk`", handler: Fault.missingLastChunk(hello) },
   { fault: "`garbage`", handler: Fault.garbage },
   { fault: "`duplicate`", handler: Fault.duplicate(hello) },
-  { fault: "`duplicate`, the request behind it", handler: Fault.duplicate(hello), isSecond: true },
+  { fault: "`duplicate`, the next request", handler: Fault.duplicate(hello), isSecond: true },
   { fault: "`informational(50)`", handler: Fault.informational(50)(hello) },
   { fault: "`informational(1, 102)`", handler: Fault.informational(1, 102)(hello) },
   { fault: "`never`", handler: Fault.never, isWaitedFor: true },
@@ -68,7 +68,7 @@ export const faultRows: ReadonlyArray<FaultRow> = [
   }
 ]
 
-/** What a client of a server reports: a status, and what follows; or what it has instead of one. */
+/** What a client reports: a status and what follows, or an error. */
 export const reportOf = (clientOf: (server: TestServer.TestServer) => Client, row: FaultRow) =>
   Effect.gen(function* () {
     const server = yield* TestServer.make(row.handler ?? hello, { maxBody: 10_000_000 })

@@ -1,7 +1,7 @@
 /**
- * What clients report of each fault: measured, and beside it the table that says so in src/testing/faults.md.
+ * What clients report for each fault, measured and compared with the table in src/testing/faults.md.
  *
- * `FAULTS=write` writes the table anew. Other versions of the clients have other words, and are only served.
+ * `FAULTS=write` rewrites the table. Other versions of the clients report other errors, and are only run.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
@@ -18,7 +18,7 @@ const major = (version: string): string => version.split(".")[0] ?? ""
 
 const undici: { readonly version: string } = JSON.parse(readFileSync(`${root}node_modules/undici/package.json`, "utf8"))
 
-/** Of these the table is; the numbers behind the first change none of it. */
+/** The versions of the table; minor versions do not affect it. */
 const versions = `Node ${major(process.versions.node)}, undici ${major(undici.version)}`
 
 const tableOf = (measured: ReadonlyArray<ReadonlyArray<string>>): string =>
@@ -34,7 +34,7 @@ describe("what clients report", () => {
   const measured: Array<ReadonlyArray<string>> = []
 
   for (const row of faultRows) {
-    // Real time: a client's own timers are.
+    // Real time, since the client's own timers use it.
     it.live(row.fault, () =>
       Effect.gen(function* () {
         const reports: Array<string> = []
@@ -55,11 +55,11 @@ describe("what clients report", () => {
   })
 })
 
-/** Rows of which the kit's client reports something else, since it is stricter. */
+/** Rows for which the kit's client reports something else, since it is stricter. */
 const stricter: Readonly<Record<string, RegExp>> = {
   // Whether the second response comes with the first decides whether it fails the first request or the second.
   "`duplicate`": /^(200|`HPE_INVALID_CONSTANT`)$/,
-  "`duplicate`, the request behind it": /^`HPE_INVALID_CONSTANT`$/
+  "`duplicate`, the next request": /^`HPE_INVALID_CONSTANT`$/
 }
 
 describe("the kit's client reports what that of node:http does", () => {

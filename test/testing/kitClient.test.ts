@@ -1,4 +1,4 @@
-/** The kit's client, against whatever a server may send: what it asks, what it reads, and what it reports. */
+/** The kit's client in memory: the requests it sends, the responses it reads, and the errors it reports. */
 import { Cookies, HttpBody, type HttpClient, HttpClientRequest } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Fiber, Option, Stream } from "effect"
@@ -11,7 +11,7 @@ import { MemoryNetworkImpl } from "../../src/testing/internal/memory/memoryNetwo
 import { codeOf } from "./clients.js"
 import { type Accepted, accepted, type Rejected, rejected, truncated } from "./responses.js"
 
-/** A connection, as the server that a test plays sees it. */
+/** A connection, at the server's end, which the test plays. */
 interface Seen {
   readonly connection: Connection
   text: string
@@ -20,7 +20,7 @@ interface Seen {
 
 const url = "http://127.0.0.1:1/path?q=1"
 
-/** A server that does what it is told to with each piece that comes. */
+/** A server that calls a function for each received piece. */
 const playing = (onText: (seen: Seen) => void) =>
   Effect.gen(function* () {
     const network = new MemoryNetworkImpl()
@@ -76,7 +76,7 @@ const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a:  2 \r\n\r\
 const chunkedHello = "HTTP/1.1 201 \r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nHel\r\n2\r\nlo\r\n0\r\nX-T: 1\r\n\r\n"
 
 describe("the client in memory", () => {
-  it.scoped("says what Node's says", () =>
+  it.scoped("sends what Node's client sends", () =>
     Effect.gen(function* () {
       const { all, client } = yield* answering(hello)
       const requests = [
@@ -118,7 +118,7 @@ describe("the client in memory", () => {
     })
   )
 
-  it.scoped("fails by a stream that fails, and leaves", () =>
+  it.scoped("fails with a failing request stream, and resets the connection", () =>
     Effect.gen(function* () {
       const { all, client } = yield* playing(() => {})
       const body = HttpBody.stream(Stream.fail("mine"))
@@ -129,7 +129,7 @@ describe("the client in memory", () => {
     })
   )
 
-  it.scoped("has an answer that comes before its request has been sent, and its connection ended", () =>
+  it.scoped("receives a response that arrives before the request is sent, and closes the connection", () =>
     Effect.gen(function* () {
       const { client } = yield* playing(({ connection }) => {
         connection.write(["HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"])
@@ -140,7 +140,7 @@ describe("the client in memory", () => {
     })
   )
 
-  it.scoped("sends nothing that would be another field", () =>
+  it.scoped("rejects field values that would inject another field", () =>
     Effect.gen(function* () {
       const { all, client } = yield* answering(hello)
       const error = yield* Effect.flip(client.get(url, { headers: { "x-a": "1\r\nx-b: 2" } }))
@@ -149,7 +149,7 @@ describe("the client in memory", () => {
     })
   )
 
-  it.scoped("reads a body in each form, again and again", () =>
+  it.scoped("reads a body in each form, repeatedly", () =>
     Effect.gen(function* () {
       const { client } = yield* answering(
         'HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2; Path=/\r\nContent-Length: 7\r\n\r\n{"a":1}'
@@ -165,7 +165,7 @@ describe("the client in memory", () => {
     })
   )
 
-  it.scoped("reads a form, and one that is none", () =>
+  it.scoped("reads a form, and rejects an invalid one", () =>
     Effect.gen(function* () {
       const text = '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
       const { client } = yield* answering(
@@ -177,7 +177,7 @@ describe("the client in memory", () => {
     })
   )
 
-  it.scoped("reads until the end, when nothing else says how long it is", () =>
+  it.scoped("reads content without a declared length until the end of the connection", () =>
     Effect.gen(function* () {
       const { all, client } = yield* playing(({ connection }) => {
         connection.write(["HTTP/1.1 200 OK\r\n\r\nuntil the end"])
@@ -189,7 +189,7 @@ describe("the client in memory", () => {
     })
   )
 
-  it.scoped("takes a connection again, one for each request at a time, and none that has ended", () =>
+  it.scoped("reuses connections, one per concurrent request, and none that has ended", () =>
     Effect.gen(function* () {
       const { all, client } = yield* answering(chunkedHello)
       const get = Effect.flatMap(client.get(url), (response) => response.text)
@@ -234,7 +234,7 @@ describe("the client in memory", () => {
   )
 
   it.scoped(
-    "fails the next request, if data comes while none is pending, and the one after it has a new connection",
+    "fails the next request if data arrives while none is pending, and opens a new connection for the one after it",
     () =>
       Effect.gen(function* () {
         const { all, client } = yield* answering(hello)
@@ -245,7 +245,7 @@ describe("the client in memory", () => {
         const error = yield* Effect.flip(client.get(url))
         expect(error).toMatchObject({ reason: "Transport", cause: { code: "HPE_INVALID_CONSTANT" } })
         expect(String(error.cause)).toBe(
-          'Error: Parse Error: Data that no request has asked for: "HTTP/1.1 408 Request Timeout\\r\\n\\r\\n"'
+          'Error: Parse Error: Unsolicited data: "HTTP/1.1 408 Request Timeout\\r\\n\\r\\n"'
         )
         expect(all.length).toBe(1)
         expect((yield* client.get(url)).status).toBe(200)
@@ -298,26 +298,28 @@ describe("the client in memory", () => {
     })
   )
 
-  it.scoped("leaves when it is interrupted: before an answer, in its middle, and when its stream is given up", () =>
-    Effect.gen(function* () {
-      const { all, client } = yield* playing(({ connection, text }) => {
-        if (!text.includes("silent")) connection.write(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHe"])
+  it.scoped(
+    "resets the connection on interruption: before a response, in its content, and when its stream is cancelled",
+    () =>
+      Effect.gen(function* () {
+        const { all, client } = yield* playing(({ connection, text }) => {
+          if (!text.includes("silent")) connection.write(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHe"])
+        })
+        const silent = yield* Effect.fork(client.get("http://127.0.0.1:1/silent"))
+        yield* later
+        yield* Fiber.interrupt(silent)
+        const waiting = yield* Effect.fork(Effect.flatMap(client.get(url), (response) => response.text))
+        yield* later
+        yield* Fiber.interrupt(waiting)
+        const response = yield* client.get(url)
+        const first = yield* Stream.runCollect(Stream.take(response.stream, 1))
+        expect(Buffer.concat(Chunk.toArray(first)).toString()).toBe("He")
+        yield* later
+        expect(all.map(({ end }) => end)).toStrictEqual(["Closed", "Closed", "Closed"])
       })
-      const silent = yield* Effect.fork(client.get("http://127.0.0.1:1/silent"))
-      yield* later
-      yield* Fiber.interrupt(silent)
-      const waiting = yield* Effect.fork(Effect.flatMap(client.get(url), (response) => response.text))
-      yield* later
-      yield* Fiber.interrupt(waiting)
-      const response = yield* client.get(url)
-      const first = yield* Stream.runCollect(Stream.take(response.stream, 1))
-      expect(Buffer.concat(Chunk.toArray(first)).toString()).toBe("He")
-      yield* later
-      expect(all.map(({ end }) => end)).toStrictEqual(["Closed", "Closed", "Closed"])
-    })
   )
 
-  it.scoped("makes its server wait for who does not read a stream", () =>
+  it.scoped("applies backpressure to the server while a stream is not read", () =>
     Effect.gen(function* () {
       let sent = 0
       const piece = "x".repeat(50_000)
@@ -344,7 +346,7 @@ describe("the client in memory", () => {
     })
   )
 
-  it.scoped("leaves with its pool", () =>
+  it.scoped("resets its connections when the pool is destroyed", () =>
     Effect.gen(function* () {
       const { all, client, pool } = yield* playing(({ connection, text }) => {
         if (!text.includes("silent")) connection.write([hello])
@@ -360,7 +362,7 @@ describe("the client in memory", () => {
   )
 })
 
-/** What the client makes of a response after which its connection ends: its status and content, or the code of an error. */
+/** The client's result for a response followed by the end of its connection: status and content, or an error code. */
 const verdictOf = (text: string, { method = "GET", upgrade }: Partial<RequestContext> = {}) =>
   Effect.gen(function* () {
     const { client } = yield* playing(({ connection }) => {
@@ -378,7 +380,7 @@ const verdictOf = (text: string, { method = "GET", upgrade }: Partial<RequestCon
   })
 
 describe("the client in memory has the verdict of its parser", () => {
-  // CONNECT is no method of the platform's clients.
+  // The platform's clients do not support CONNECT.
   const isAsked = ({ request }: Accepted | Rejected): boolean => request?.method !== "CONNECT"
 
   it.scoped.each(accepted.filter(isAsked))("$title", (row) =>

@@ -1,9 +1,9 @@
-/** The kit's client beside Node's: the same verdict on each response, or a reason why not. */
+/** The kit's client compared with Node's: the same result for each response, or a reason why not. */
 import { describe, expect, it } from "vitest"
 import { nodeVerdict } from "./nodeVerdict.js"
 import { type Accepted, accepted, type Rejected, rejected, type Truncated, truncated } from "./responses.js"
 
-/** Node's verdict on a response, in the words of `nodeVerdict`, if it is the kit's too. */
+/** Node's expected result for a response, in the form of `nodeVerdict`, if the kit's result is the same. */
 const ownVerdict = (row: Accepted | Rejected | Truncated): string => {
   if ("code" in row) return row.code
   return `${("status" in row ? row.status : undefined) ?? 200} ${("body" in row ? row.body : undefined) ?? "Hello"}`

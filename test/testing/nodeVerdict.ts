@@ -1,4 +1,4 @@
-/** What Node's own HTTP client makes of a response. */
+/** The result of Node's own HTTP client for a response. */
 import * as Http from "node:http"
 import { createServer, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
@@ -9,7 +9,7 @@ interface Seen {
   status: number | undefined
   body: string
   isComplete: boolean
-  /** The first error that is the parser's, or else the first one. */
+  /** The first error of the parser, else the first error. */
   error: string | undefined
 }
 

@@ -4,7 +4,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { Reply, TestServer } from "effect-asynchttpserver/testing"
 
-// What is to be tested: it knows nothing of the test.
+// The code under test.
 const User = Schema.Struct({ id: Schema.Int, name: Schema.String })
 const createUser = (name: string) =>
   HttpClientRequest.post("/users").pipe(

@@ -1,5 +1,5 @@
 /**
- * The test kit's own tests, so many times in a row, its files in parallel: `node --import tsx test/testing/repeat.ts 200`.
+ * Runs the tests of the test kit repeatedly, with the files in parallel: `node --import tsx test/testing/repeat.ts 200`.
  * The first run that fails is the last.
  */
 import { createVitest } from "vitest/node"

@@ -1,4 +1,4 @@
-/** What replies answer, and which of them answers. */
+/** The responses of replies, and the selection among them. */
 import { FileSystem, HttpClient, HttpClientRequest, type HttpClientResponse } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -51,7 +51,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(reply)))
     )
 
-    it.scoped("of a Schema is encoded by it, or fails the test", () =>
+    it.scoped("of a Schema encodes its value, or fails the test", () =>
       Effect.gen(function* () {
         const reply = Reply.schemaJson(Schema.Struct({ at: Schema.Date, n: Schema.Int }))
         const good = yield* get().pipe(Effect.provide(layer(reply({ at: new Date(0), n: 1 }))))
@@ -61,7 +61,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("of JSON that is none fails the test", () =>
+    it.scoped("of a value that JSON cannot represent fails the test", () =>
       Effect.gen(function* () {
         const circle: { self?: unknown } = {}
         circle.self = circle
@@ -70,7 +70,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("of events has no event in its name or number, and fails the test", () =>
+    it.scoped("of events rejects line breaks in the event type or ID, and fails the test", () =>
       Effect.gen(function* () {
         const forged: ReadonlyArray<Reply.Event> = [
           { data: "a", event: "b\ndata: c" },
@@ -79,14 +79,16 @@ overBoth(({ layer, make }) => {
         ]
         for (const event of forged) {
           const exit = yield* Effect.exit(Effect.provide(Effect.ignore(get()), layer(Reply.events(Stream.make(event)))))
-          expect(String(defectsOf(exit)[0])).toContain("an event's name and id are one line each")
+          expect(String(defectsOf(exit)[0])).toContain(
+            "The event and id of a server-sent event must not contain line breaks"
+          )
         }
         const rounded = Reply.events(Stream.make({ data: "", retry: "1500 micros" } as const))
         expect(yield* Effect.provide(get(), layer(rounded))).toContain("\nretry: 2\n".slice(1))
       })
     )
 
-    it.scoped("of events has its head before the first of them", () =>
+    it.scoped("of events sends the head before the first event", () =>
       Effect.gen(function* () {
         const response = yield* HttpClient.get("/")
         expect(response.status).toBe(200)
@@ -98,7 +100,7 @@ overBoth(({ layer, make }) => {
       )
     )
 
-    it.scoped("of a file has its length, and fails the test where there is none", () =>
+    it.scoped("of a file has its length, and fails the test if the file does not exist", () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         const path = yield* fs.makeTempFileScoped()
@@ -115,7 +117,7 @@ overBoth(({ layer, make }) => {
     )
   })
 
-  it.scoped("withHeaders adds to answers of every kind, and replaces nothing", () =>
+  it.scoped("withHeaders adds to responses of every kind, and replaces nothing", () =>
     Effect.gen(function* () {
       const added = Reply.withHeaders({ "X-A": "added", "Content-Type": "no/no" })
       for (const reply of [Reply.text("a"), Reply.stream(Stream.encodeText(Stream.make("a")))]) {
@@ -135,14 +137,14 @@ overBoth(({ layer, make }) => {
   describe("sequence", () => {
     const replies = Reply.sequence(Reply.status(503), Reply.text("a"))
 
-    it.scoped("answers in order, and by the last again", () =>
+    it.scoped("responds in order, and repeats the last reply", () =>
       Effect.gen(function* () {
         const seen = yield* Effect.all([get(), get(), get()])
         expect(seen.map((each) => each.slice(0, 3))).toStrictEqual(["503", "200", "200"])
       }).pipe(Effect.provide(layer(replies)))
     )
 
-    it.scoped("counts for each server by itself", () =>
+    it.scoped("counts separately for each server", () =>
       Effect.gen(function* () {
         const [a, b] = [yield* make(replies), yield* make(Reply.withHeaders(replies, { "X-A": "b" }))]
         const statuses = yield* Effect.forEach([a, b, a], ({ client }) => client.get("/"))
@@ -152,7 +154,7 @@ overBoth(({ layer, make }) => {
   })
 
   describe("queue", () => {
-    it.scoped("answers who waits in order, and who has left takes none", () =>
+    it.scoped("responds to waiting requests in order, and skips disconnected clients", () =>
       Effect.gen(function* () {
         const replies = yield* Reply.queue()
         const server = yield* make(replies.handler)
@@ -169,7 +171,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("has the services of who puts in, and fails the test by what nothing answers", () =>
+    it.scoped("runs with the context of enqueue, and fails the test with errors without a status", () =>
       Effect.gen(function* () {
         const replies = yield* Reply.queue({ whenEmpty: Reply.unmatched("a reply") })
         const exit = yield* Effect.exit(
@@ -190,7 +192,7 @@ overBoth(({ layer, make }) => {
     )
   })
 
-  it.scoped("a server answers by what was put in before it answers by its handler", () =>
+  it.scoped("a server responds with enqueued replies before its handler", () =>
     Effect.gen(function* () {
       yield* TestServer.enqueue(Reply.status(503), Reply.text("once"))
       const seen = yield* Effect.all([get(), get(), get()])
@@ -199,7 +201,7 @@ overBoth(({ layer, make }) => {
     }).pipe(Effect.provide(layer(Reply.text("usual"))))
   )
 
-  describe("byRoute", () => {
+  describe("routes", () => {
     const users = Reply.routes(
       {
         "/files/*": (request, params) => Response.respond(request, 200, `${request.method} ${params["*"]}`),
@@ -240,7 +242,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(users)))
     )
 
-    it.scoped("fails the test for what no route takes, and says so to the client, the nearest route first", () =>
+    it.scoped("fails the test for an unmatched request, and sends the client the routes, the closest match first", () =>
       Effect.gen(function* () {
         const routes = Reply.routes({ "POST /orders": Reply.status(201), "GET /users/:id": Reply.status(200) })
         let seen = ""
@@ -249,18 +251,18 @@ overBoth(({ layer, make }) => {
           Effect.provide(layer(routes)),
           Effect.exit
         )
-        const text = "nobody answers GET /user/17?x:\n  GET /users/:id (the nearest)\n  POST /orders"
+        const text = "Unhandled request: GET /user/17?x, expected:\n  GET /users/:id (closest match)\n  POST /orders"
         expect(seen).toBe(`501 text/plain; charset=utf-8 ${text}\n`)
         const [defect] = defectsOf(exit)
         expect(defect).toBeInstanceOf(Failures.UnmatchedRequestError)
         expect(defect).toMatchObject({ method: "GET", target: "/user/17?x", message: text })
-        // Of the test, which has said who answers what.
+        // The stack points at the table of routes in the test.
         const stack = String((defect as Error).stack).slice(`UnmatchedRequestError: ${text}\n`.length)
         expect(stack.split("\n")[0]).toContain("reply.test.ts:")
       })
     )
 
-    it.scoped("leaves to a handler what no route takes", () =>
+    it.scoped("passes an unmatched request to a handler", () =>
       Effect.map(get("/elsewhere"), (seen) => expect(seen).toMatch(/^200 .* other$/)).pipe(
         Effect.provide(layer(Reply.routes({ "GET /": Reply.status(204) }, { unmatched: Reply.text("other") })))
       )
@@ -268,9 +270,9 @@ overBoth(({ layer, make }) => {
   })
 })
 
-describe("byRoute", () => {
-  it("takes no route that is none", () => {
-    // A query is no part of a path: no request would ever take it.
+describe("routes", () => {
+  it("rejects an invalid route", () => {
+    // A query is not part of a path: such a route would never match.
     expect(() => Reply.routes({ "GET /a?b=c": Reply.status(200) })).toThrow("GET /a?b=c")
     expect(() => Reply.routes({ "GET /a#b": Reply.status(200) })).toThrow("GET /a#b")
     expect(() => Reply.routes({ "GET /users/:/keys": Reply.status(200) })).toThrow("GET /users/:/keys")

@@ -11,7 +11,7 @@ const contextOf = (request: Partial<RequestContext> = {}): RequestContext => ({
   ...request
 })
 
-/** What a parser makes of pieces, of the response to one request or of what follows it. */
+/** The result of parsing pieces: the response to one request, and what follows it. */
 const feed = (parser: ResponseParser, pieces: ReadonlyArray<string>) => {
   const steps: Array<Exclude<ParseStep, "NeedMore">> = []
   for (const piece of pieces) {
@@ -119,7 +119,7 @@ describe("an error", () => {
     })
   })
 
-  it("is bytes that come before any request", () => {
+  it("is unsolicited bytes before any request", () => {
     const parser = new ResponseParser()
     parser.feed(Buffer.from("HTTP/1.1 408 Request Timeout\r\n"))
     expect(parser.next()).toMatchObject({ _tag: "ParseError", code: "HPE_INVALID_CONSTANT" })
@@ -127,7 +127,7 @@ describe("an error", () => {
 })
 
 describe("a parser", () => {
-  it("gives cookies one by one, and joined among the headers", () => {
+  it("returns cookies separately, and joined among the headers", () => {
     const { head } = parse(new ResponseParser(), [
       "HTTP/1.1 200 OK\r\nSet-Cookie: a=1, b\r\nX: y\r\nset-cookie: c=2\r\nContent-Length: 0\r\n\r\n"
     ])

@@ -43,7 +43,7 @@ const fieldValue = FastCheck.tuple(textOf(visible, 8), textOf(textCharacters, 20
   ([first, middle, last]) => (first === "" || last === "" ? first + last : first + middle + last)
 )
 
-/** Names that mean something to the parser are planned apart from the others. */
+/** Names with a meaning to the parser are generated separately. */
 const isPlain = (name: string): boolean =>
   !/^(content-.*|transfer-encoding|connection|set-cookie|trailer|age|date|expires|location|vary|upgrade)$/i.test(name)
 
@@ -134,7 +134,7 @@ const write = (response: Plan): Buffer => {
   ])
 }
 
-/** Fields as a parser gives them: names in lower case, in order, those of one name joined. */
+/** Fields as a parser returns them: names in lower case, in order, repeated ones joined. */
 const joined = (fields: ReadonlyArray<readonly [name: string, value: string]>): ReadonlyArray<[string, string]> => {
   const values = new Map<string, string>()
   for (const [each, value] of fields) {
@@ -183,7 +183,7 @@ interface Outcome {
   error: string | undefined
 }
 
-/** What a parser makes of some pieces, until the end of a response or an error. */
+/** The result of parsing pieces, until the end of a response or an error. */
 const parse = (parser: ResponseParser, request: RequestContext, pieces: ReadonlyArray<Uint8Array>): Outcome => {
   const seen: Outcome = { status: 0, headers: [], keepAlive: false, content: "", trailers: undefined, error: undefined }
   parser.begin(request)

@@ -7,9 +7,9 @@
 import type { ParseErrorCode } from "../../src/testing/internal/client/parseError.js"
 import type { RequestContext } from "../../src/testing/internal/client/responseHead.js"
 
-/** What Node's client does with a response that the kit's client treats otherwise. */
+/** The result of Node's client for a response that the kit's client treats differently. */
 export interface NodeDiffers {
-  /** In the words of `nodeVerdict`. */
+  /** In the form of `nodeVerdict`. */
   readonly node: string
   readonly because: string
 }
@@ -37,7 +37,7 @@ export interface Rejected extends Case {
   readonly invalid: string
 }
 
-/** A response that has no error, but no end either when its connection ends. */
+/** A response without an error, and without an end when its connection ends. */
 export interface Truncated extends Case {
   readonly text: string
 }
@@ -52,7 +52,7 @@ const helloChunk = `${inChunks}5\r\nHello\r\n`
 /** The bound of a head, of a trailer section and of a chunk's line. */
 const maxSize = 16 * 1024
 
-/** A field line of so many bytes. */
+/** A field line of `size` bytes. */
 const fieldOf = (size: number): string => `X: ${"y".repeat(size - 5)}\r\n`
 
 const lenient = "Node's parser reads on, where RFC 9110 or 9112 forbids a server to send this"

@@ -1,4 +1,4 @@
-/** Every form of response that the server writes, as the kit's client reads it: neither shares code with the other. */
+/** Every form of response that the server writes, read by the kit's client, which shares no code with the server. */
 import { HttpClientRequest } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Stream } from "effect"
@@ -143,7 +143,7 @@ overBoth(({ make }) => {
   const read = (form: Form, method: "GET" | "HEAD") =>
     Effect.gen(function* () {
       const server = yield* make(form.handler)
-      // Twice: what follows the first response fails the second, if it does not fail the first.
+      // Twice: surplus bytes after the first response fail the second, if not the first.
       for (let times = 0; times < 2; times++) {
         const response = yield* server.client.execute(HttpClientRequest.make(method)("/"))
         expect(response.status).toBe(form.status ?? 200)

@@ -1,4 +1,4 @@
-/** What a test server is asked, and what its members do, over both transports. */
+/** Recorded requests, and the members of a test server, over both transports. */
 import { HttpBody, HttpClient, HttpClientRequest } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Fiber, Option, Scope, Stream } from "effect"
@@ -44,7 +44,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(echo)))
     )
 
-    it.scoped("know their connection, and their place on it", () =>
+    it.scoped("have the indices of their connection and exchange", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -61,7 +61,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(hello)))
     )
 
-    it.scoped("are taken in order, or as they are wanted; all of them can be seen again", () =>
+    it.scoped("are taken in order, or by a predicate; all of them remain in received", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         for (const path of ["/a", "/b", "/c"]) yield* textOf(path)
@@ -73,7 +73,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(hello)))
     )
 
-    it.scoped("are not lost to a taker that was interrupted", () =>
+    it.scoped("are not lost if a taker is interrupted", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const impatient = yield* Effect.fork(server.takeRequest)
@@ -85,7 +85,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(hello)))
     )
 
-    it.scoped("are told until the server is closed", () =>
+    it.scoped("are streamed until the server is closed", () =>
       Effect.gen(function* () {
         const seen = yield* Effect.scoped(
           Effect.gen(function* () {
@@ -98,7 +98,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("whose client has left are aborted", () =>
+    it.scoped("whose client has disconnected are aborted", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const fiber = yield* Effect.fork(textOf("/"))
@@ -121,11 +121,11 @@ overBoth(({ layer, make }) => {
         return yield* Effect.flatMap(server.takeRequest, bodyOf)
       }).pipe(Effect.provide(layer(handler)))
 
-    it.scoped("is there though nobody reads it", () =>
+    it.scoped("is recorded even if it is not read", () =>
       Effect.map(posted(hello), (body) => expect(body).toStrictEqual(["a body", true]))
     )
 
-    it.scoped("is there when it is streamed, and when the handler stops in its middle", () =>
+    it.scoped("is recorded when it is streamed, and when the handler stops in the middle", () =>
       Effect.gen(function* () {
         const long = "0123456789".repeat(20_000)
         const whole = yield* posted(
@@ -141,7 +141,7 @@ overBoth(({ layer, make }) => {
       })
     )
 
-    it.scoped("is not when it was never asked for, and is longer than is skipped", () =>
+    it.scoped("is not recorded if it is unread and longer than maxDiscardedBody", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const client = yield* server.connect
@@ -151,7 +151,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(hello)))
     )
 
-    it.scoped("of a client that waits to be told is not asked for behind an answer", () =>
+    it.scoped("of a client that expects 100 (Continue) is not requested after the response", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const client = yield* server.connect
@@ -162,7 +162,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(hello)))
     )
 
-    it.scoped("is read in the place of a handler that never answers, who does not notice", () => {
+    it.scoped("is read by the kit if a handler never responds, and remains available to it", () => {
       const handler: Response.Handler = (request) =>
         Effect.flatMap(Effect.zipRight(Effect.sleep("1 second"), Stream.runCollect(request.stream)), (pieces) =>
           Response.respond(request, 200, Buffer.concat(Chunk.toArray(pieces)))
@@ -179,7 +179,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(handler)))
     })
 
-    it.scoped("is JSON, or is not", () =>
+    it.scoped("is parsed as JSON, or fails", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         for (const text of ['{"a":1}', "{"]) {
@@ -192,7 +192,7 @@ overBoth(({ layer, make }) => {
   })
 
   describe("connections", () => {
-    it.scoped("are told of with what they do", () =>
+    it.scoped("are listed with their state", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const states = Effect.map(server.connections, (all) => all.map(({ index, state }) => `${index} ${state}`))
@@ -210,7 +210,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer((request) => Effect.zipRight(Effect.sleep("1 second"), hello(request)))))
     )
 
-    it.scoped("are closed, and come again", () =>
+    it.scoped("are closed, and can be opened again", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const client = yield* server.connect
@@ -222,7 +222,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(hello)))
     )
 
-    it.scoped("are refused while the server is down, and not when it is up again, on the same port", () =>
+    it.scoped("are refused while the server is down, and accepted after up on the same port", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         expect(yield* textOf("/")).toBe("Hello")
@@ -236,7 +236,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(hello)))
     )
 
-    it.scoped("end with a server that goes down, whose handlers have not failed by it", () =>
+    it.scoped("are closed by down, without handler failures", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         yield* Effect.fork(server.client.get("/"))
@@ -246,7 +246,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(() => Effect.never)))
     )
 
-    it.scoped("of clients that leave as the test ends are no leak", () =>
+    it.scoped("of clients that disconnect as the test ends are no leak", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const client = yield* server.connect
@@ -256,7 +256,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(() => Effect.never)))
     )
 
-    it.scoped("of bytes: half-closed, reset, and at their end", () =>
+    it.scoped("of a raw client can be half-closed, reset, and read to the end", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         const client = yield* server.connect
@@ -267,7 +267,7 @@ overBoth(({ layer, make }) => {
       }).pipe(Effect.provide(layer(hello)))
     )
 
-    it.scoped("whose client does not read make the handler wait", () => {
+    it.scoped("whose client does not read are backpressured", () => {
       let written = 0
       const piece = new Uint8Array(64 * 1024)
       const counted = Effect.sync(() => {
@@ -294,7 +294,7 @@ overBoth(({ layer, make }) => {
     })
   })
 
-  it.scoped("its client goes to it under any host, and not by what it is told to be", () =>
+  it.scoped("its client connects to it under any host", () =>
     Effect.gen(function* () {
       const client = yield* HttpClient.HttpClient
       expect(yield* Effect.flatMap(client.get("http://api.example/v1"), (response) => response.text)).toBe("Hello")
@@ -306,7 +306,7 @@ overBoth(({ layer, make }) => {
     }).pipe(Effect.provide(layer(hello)))
   )
 
-  it.scoped("takes the server's options: who is not awaited is refused, when that is what is wished", () =>
+  it.scoped("takes the server's options: with onFull reject, connections without a taker are rejected", () =>
     Effect.gen(function* () {
       const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
       const server = yield* make(hello, { onFull: "reject", limits: { maxRequestsPerConnection: 1 } })
@@ -318,7 +318,7 @@ overBoth(({ layer, make }) => {
     })
   )
 
-  it.scoped("streams both ways at once", () =>
+  it.scoped("streams in both directions at once", () =>
     Effect.gen(function* () {
       const client = yield* HttpClient.HttpClient
       const body = HttpBody.stream(
@@ -358,7 +358,7 @@ overBoth(({ layer, make }) => {
 })
 
 describe("in memory", () => {
-  it.scoped("no descriptor is used", () =>
+  it.scoped("uses no descriptor", () =>
     Effect.gen(function* () {
       yield* Effect.scoped(Effect.flatMap(TestServer.makeMemory(hello), ({ client }) => client.get("/")))
       const before = yield* openDescriptors

@@ -1,6 +1,6 @@
 /**
- * A test server that several tests share, and its clock. In a file of its own: `layer` of `@effect/vitest` changes the `it`
- * of all tests that are defined behind it.
+ * A test server that several tests share, and its clock. In a separate file: `layer` of `@effect/vitest` changes the `it` of
+ * all tests that are defined after it.
  */
 import { HttpClient } from "@effect/platform"
 import { expect, layer } from "@effect/vitest"
@@ -11,14 +11,14 @@ import { overBoth } from "./both.js"
 
 const get = Effect.flatMap(HttpClient.get("/"), (response) => response.text)
 
-/** Answers with the second of the clock, 30 seconds late. */
+/** Responds with the second of the clock, after 30 seconds. */
 const late: Response.Handler = (request) =>
   Effect.gen(function* () {
     yield* Effect.sleep("30 seconds")
     return yield* Response.respond(request, 200, `at ${(yield* Clock.currentTimeMillis) / 1000}`)
   })
 
-/** The result of a fiber that has one by now. */
+/** The result of a fiber, if it has ended. */
 const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
   Effect.map(fiber.poll, Option.map(Exit.getOrElse((cause) => cause)))
 
@@ -34,7 +34,7 @@ overBoth((transport) => {
       )
     )
 
-    it.effect("and goes on in the next one, where an idle connection has its deadline", () =>
+    it.effect("time continues in the next test, where an idle connection has its deadline", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer
         expect((yield* server.connections).map(({ state }) => state)).toStrictEqual(["idle"])

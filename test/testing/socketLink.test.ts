@@ -1,4 +1,4 @@
-/** The kit's client over sockets, against servers of `node:net` that do what a test says. */
+/** The kit's client over sockets, against scripted `node:net` servers. */
 import { createServer, connect as dial, type Socket } from "node:net"
 import { HttpBody, type HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
@@ -9,7 +9,7 @@ import { ConnectionPool } from "../../src/testing/internal/client/clientConnecti
 import { kitClient } from "../../src/testing/internal/client/kitClient.js"
 import { SocketLink } from "../../src/testing/internal/client/socketLink.js"
 
-/** A connection at the server's end, and what it was told. */
+/** A connection at the server's end, and its events. */
 interface Seen {
   readonly socket: Socket
   text: string
@@ -77,7 +77,7 @@ const half = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHe"
 const mebibyte = Buffer.alloc(1024 * 1024, "x")
 
 describe("the kit's client over a socket", () => {
-  it.scoped("asks before it is connected, and takes a connection again until its server ends it", () =>
+  it.scoped("sends before it is connected, and reuses a connection until the server ends it", () =>
     Effect.gen(function* () {
       const { all, client, sockets, url } = yield* playing(({ socket }) => socket.write(hello))
       const response = yield* client.get(url)
@@ -92,7 +92,7 @@ describe("the kit's client over a socket", () => {
     })
   )
 
-  it.scoped("reads until the end, and ends behind an answer that says so", () =>
+  it.scoped("reads until the end, and closes after a response with Connection: close", () =>
     Effect.gen(function* () {
       const { all, client, url } = yield* playing(({ socket }) => socket.end("HTTP/1.1 200 OK\r\n\r\nuntil the end"))
       expect(yield* textOf(client, url)).toBe("until the end")
@@ -134,7 +134,7 @@ describe("the kit's client over a socket", () => {
     })
   )
 
-  it.scoped("leaves by a reset when it is interrupted, and with its pool", () =>
+  it.scoped("resets the connection on interruption, and when the pool is destroyed", () =>
     Effect.gen(function* () {
       const { all, client, pool, sockets, url } = yield* playing(({ socket, text }) => {
         if (!text.includes("silent")) socket.write(hello)
@@ -154,7 +154,7 @@ describe("the kit's client over a socket", () => {
     })
   )
 
-  it.scoped("makes its server wait for who does not read a stream, and reads on", () =>
+  it.scoped("applies backpressure while a stream is not read, and continues", () =>
     Effect.gen(function* () {
       const count = 64
       let sent = 0
@@ -181,7 +181,7 @@ describe("the kit's client over a socket", () => {
     })
   )
 
-  it.scoped("waits for a server that does not read what it sends", () =>
+  it.scoped("is suspended while the server does not read", () =>
     Effect.gen(function* () {
       const count = 64
       let taken = 0
@@ -195,7 +195,7 @@ describe("the kit's client over a socket", () => {
           socket.on("data", (bytes) => {
             const before = received
             received += bytes.length
-            // Once: the end of the last chunk comes in an event of its own.
+            // Once: the end of the last chunk arrives in a separate event.
             if (before < count * mebibyte.length && received >= count * mebibyte.length) socket.write(hello)
           })
         }
@@ -211,7 +211,7 @@ describe("the kit's client over a socket", () => {
     })
   )
 
-  it.scoped("gives up a stream of which it has had enough", () =>
+  it.scoped("cancels a stream that is not read to the end", () =>
     Effect.gen(function* () {
       const { all, client, url } = yield* playing(({ socket }) => socket.write(half))
       const response = yield* client.get(url)

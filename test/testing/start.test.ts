@@ -19,16 +19,16 @@ it("serves, records, and closes", async () => {
   await expect(fetch(server.url)).rejects.toThrow("fetch failed")
 })
 
-it("closing is rejected with what a handler has failed with", async () => {
+it("close rejects with the error of a failed handler", async () => {
   const boom = new Error("boom")
   const server = await TestServer.start(() => Effect.die(boom))
   expect((await fetch(server.url)).status).toBe(500)
   await expect(server.close()).rejects.toBe(boom)
 })
 
-it("is disposed of, and so is who waits for another request", async () => {
+it("rejects a pending takeRequest when it is disposed of", async () => {
   const server = await TestServer.start((request) => Response.respond(request, 200))
   const asked = server.takeRequest()
   await server[Symbol.asyncDispose]()
-  await expect(asked).rejects.toThrow("the test server was closed")
+  await expect(asked).rejects.toThrow("The test server was closed")
 })

@@ -1,4 +1,4 @@
-/** Time under `TestClock`: what sleeps wakes in order, exactly then, whatever lies between. */
+/** Time under `TestClock`: sleeping fibers wake in order and exactly on time, whatever happens between. */
 import { readFile } from "node:fs/promises"
 import { HttpBody, HttpClient } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
@@ -10,7 +10,7 @@ import { overBoth } from "./both.js"
 
 const get = (path = "/") => Effect.flatMap(HttpClient.get(path), (response) => response.text)
 
-/** The result of a fiber that has one by now. */
+/** The result of a fiber, if it has ended. */
 const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
   Effect.map(fiber.poll, Option.map(Exit.getOrElse((cause) => cause)))
 
@@ -26,7 +26,7 @@ const late =
     )
 
 overBoth(({ layer, make }) => {
-  it.scoped("a handler that sleeps answers at its time, and not before", () =>
+  it.scoped("a handler that sleeps responds on time, and not before", () =>
     Effect.gen(function* () {
       const fiber = yield* Effect.fork(get())
       yield* TestServer.advance("29999 millis")
@@ -36,7 +36,7 @@ overBoth(({ layer, make }) => {
     }).pipe(Effect.provide(layer(late("30 seconds"))))
   )
 
-  it.scoped("a handler that works on between two sleeps sleeps from when it does", () => {
+  it.scoped("a handler's second sleep counts from the end of its work after the first", () => {
     const handler: Response.Handler = (request) =>
       Effect.gen(function* () {
         yield* Effect.sleep("30 seconds")
@@ -57,7 +57,7 @@ overBoth(({ layer, make }) => {
     }).pipe(Effect.provide(layer(handler)))
   })
 
-  it.scoped("hops before a sleep are waited for", () => {
+  it.scoped("asynchronous steps before a sleep are waited for", () => {
     const handler: Response.Handler = (request) =>
       Effect.zipRight(Effect.repeatN(yieldToEventLoop, 100), late("5 seconds")(request))
     return Effect.gen(function* () {
@@ -89,7 +89,7 @@ overBoth(({ layer, make }) => {
     }
   )
 
-  it.scoped("a client that retries backs off in the same time", () => {
+  it.scoped("a client that retries backs off on the same clock", () => {
     const times: Array<number> = []
     const handler: Response.Handler = (request) =>
       Effect.flatMap(now, (at) => Response.respond(request, times.push(at) < 5 ? 503 : 200, `at ${at}`))
@@ -107,7 +107,7 @@ overBoth(({ layer, make }) => {
     }).pipe(Effect.provide(layer(handler)))
   })
 
-  it.scoped("a stream comes piece by piece", () => {
+  it.scoped("a stream arrives piece by piece", () => {
     const ticks = Stream.tick("1 second").pipe(
       Stream.take(4),
       Stream.mapEffect(() => Effect.map(now, (at) => `at ${at};`)),
@@ -145,7 +145,7 @@ overBoth(({ layer, make }) => {
     })
   )
 
-  it.scoped("a large body is delivered before the clock goes on", () => {
+  it.scoped("a large body is delivered before the clock advances", () => {
     return Effect.gen(function* () {
       const body = HttpBody.uint8Array(new Uint8Array(4 << 20))
       const fiber = yield* Effect.fork(
@@ -168,7 +168,7 @@ overBoth(({ layer, make }) => {
 })
 
 overBoth(({ layer: live }) => {
-  it.scoped("a client that gives up in time is gone at that time", () =>
+  it.scoped("a client that times out has disconnected at that time", () =>
     Effect.gen(function* () {
       const server = yield* TestServer.TestServer
       const fiber = yield* Effect.fork(Effect.timeoutOption(get(), "5 seconds"))
@@ -181,7 +181,7 @@ overBoth(({ layer: live }) => {
 })
 
 describe("on loopback", () => {
-  it.scoped("clients of others are waited for: fetch, and a name that is looked up", () =>
+  it.scoped("other clients are waited for: fetch, and a DNS lookup", () =>
     Effect.gen(function* () {
       const server = yield* TestServer.TestServer
       const url = server.url.replace("127.0.0.1", "localhost")
@@ -200,7 +200,7 @@ describe("advance", () => {
     }).pipe(Effect.provide(TestServer.layerMemory(late(0))))
   )
 
-  it.scoped("passes time when nobody sleeps", () =>
+  it.scoped("passes time when no fiber sleeps", () =>
     Effect.gen(function* () {
       yield* TestServer.advance("1 day")
       expect(yield* Clock.currentTimeMillis).toBe(Duration.toMillis("1 day"))

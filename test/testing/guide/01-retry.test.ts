@@ -1,7 +1,7 @@
 /**
  * Retry after a lost connection
  *
- * The first request is never answered, and its connection ends; the second one is answered.
+ * The first request gets no response, and its connection is closed; the second one succeeds.
  */
 import { HttpClient } from "@effect/platform"
 import { expect, it } from "@effect/vitest"

@@ -1,7 +1,7 @@
 /**
  * Timeout
  *
- * Thirty seconds pass in a few milliseconds, and not one too many.
+ * Thirty seconds pass in a few milliseconds, exactly.
  */
 import { HttpClient } from "@effect/platform"
 import { expect, it } from "@effect/vitest"
@@ -10,7 +10,7 @@ import { TestServer } from "effect-asynchttpserver/testing"
 
 const report = Effect.timeout(HttpClient.get("/report"), "30 seconds")
 
-it.scoped("gives up after 30 seconds, and leaves nothing behind", () =>
+it.scoped("times out after 30 seconds, and leaks nothing", () =>
   Effect.gen(function* () {
     const server = yield* TestServer.TestServer
     const fiber = yield* Effect.fork(Effect.flip(report))

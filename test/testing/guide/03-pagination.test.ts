@@ -1,7 +1,7 @@
 /**
  * Pagination
  *
- * A handler that looks at its request, and the requests as they came.
+ * A handler that depends on the query, and the recorded requests.
  */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { expect, it } from "@effect/vitest"
@@ -24,7 +24,7 @@ const pages = Reply.routes({
       : Reply.json({ items: ["c"], next: null })(request)
 })
 
-it.scoped("asks for page after page, until there is no next", () =>
+it.scoped("requests page after page, until there is no next", () =>
   Effect.gen(function* () {
     const server = yield* TestServer.TestServer
     expect(Chunk.toReadonlyArray(yield* Stream.runCollect(items))).toStrictEqual(["a", "b", "c"])

@@ -1,7 +1,7 @@
 /**
  * Rate limit with Retry-After
  *
- * The client waits as long as it was told to: not a second less.
+ * The client waits for the whole `Retry-After`, not a second less.
  */
 import { Headers, HttpClient } from "@effect/platform"
 import { expect, it } from "@effect/vitest"
@@ -19,7 +19,7 @@ const replies = Reply.sequence(
   Reply.unmatched("two requests")
 )
 
-it.scoped("comes back when it may", () =>
+it.scoped("retries after Retry-After", () =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(ask)
     yield* TestServer.advance("59 seconds")

@@ -1,7 +1,7 @@
 /**
  * Upload
  *
- * What is expected is said before, and is looked at when the test ends; the body is recorded though no handler reads it.
+ * The expectation is declared first, and checked when the test ends; the body is recorded even if no handler reads it.
  */
 import { HttpClientRequest } from "@effect/platform"
 import { expect, it } from "@effect/vitest"

@@ -1,7 +1,7 @@
 /**
  * Server-sent events
  *
- * Each event is there when its time has come, and the next one is not.
+ * Each event arrives at its time, and the next one has not yet arrived.
  */
 import { HttpClient } from "@effect/platform"
 import { expect, it } from "@effect/vitest"
@@ -17,7 +17,7 @@ const prices = HttpClient.get("/prices").pipe(
 
 const everyMinute = Stream.schedule(Stream.make("101", "99", "103"), Schedule.spaced("1 minute"))
 
-it.scoped("is told of each price when it changes", () =>
+it.scoped("receives each price when it changes", () =>
   Effect.gen(function* () {
     const seen: Array<number> = []
     const fiber = yield* Effect.fork(Stream.runForEach(prices, (price) => Effect.sync(() => seen.push(price))))

@@ -1,7 +1,7 @@
 /**
  * Aborted download
  *
- * A client that has enough leaves; the handler ends, and what it held is given back.
+ * The client disconnects early; the handler is interrupted, and its resources are released.
  */
 import { HttpClient } from "@effect/platform"
 import { expect, it } from "@effect/vitest"
@@ -16,7 +16,7 @@ const firstKilobyte = HttpClient.get("/endless").pipe(
   Stream.runCount
 )
 
-it.scoped("ends the handler of who has left", () =>
+it.scoped("interrupts the handler when the client disconnects", () =>
   Effect.gen(function* () {
     const closed = yield* Deferred.make<void>()
     const endless = Stream.repeatValue(new Uint8Array(64 * 1024)).pipe(

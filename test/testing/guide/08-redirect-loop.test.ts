@@ -1,7 +1,7 @@
 /**
  * Redirect loop
  *
- * How often a client may be sent on, counted by the server.
+ * The number of redirects that a client follows, counted by the server.
  */
 import { HttpClient } from "@effect/platform"
 import { expect, it } from "@effect/vitest"
@@ -13,7 +13,7 @@ const loop = Reply.routes({
   "GET /there": Reply.redirect("/here", { status: 307 })
 })
 
-it.scoped("is left after five redirects", () =>
+it.scoped("ends after five redirects", () =>
   Effect.gen(function* () {
     yield* TestServer.expect({ method: "GET", path: /^\/t?here$/ }, 6)
     const client = HttpClient.followRedirects(yield* HttpClient.HttpClient, 5)

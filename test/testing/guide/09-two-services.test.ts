@@ -1,7 +1,7 @@
 /**
  * Two services in one test
  *
- * Each server has its own client and its own requests, and time is that of both.
+ * Each server has its own client and its own requests; both share the clock.
  */
 import type { HttpClient } from "@effect/platform"
 import { expect, it } from "@effect/vitest"
@@ -16,7 +16,7 @@ const basket = (users: HttpClient.HttpClient, prices: HttpClient.HttpClient) =>
     { concurrent: true }
   )
 
-it.scoped("are asked at the same time", () =>
+it.scoped("are requested concurrently", () =>
   Effect.gen(function* () {
     const users = yield* TestServer.makeMemory((request) => Effect.delay(Reply.text("Ann")(request), "2 seconds"))
     const prices = yield* TestServer.makeMemory((request) => Effect.delay(Reply.text("3")(request), "3 seconds"))

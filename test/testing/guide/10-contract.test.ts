@@ -1,7 +1,7 @@
 /**
  * A contract by Schema
  *
- * Both sides by the same Schema: what is sent has to be decoded by it, and what is answered is encoded by it.
+ * Both sides use the same Schema: it must decode the request, and it encodes the response.
  */
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { expect, it } from "@effect/vitest"
@@ -21,7 +21,7 @@ const create = (user: typeof NewUser.Type) =>
 const ann = { name: "Ann", born: new Date("2001-02-03") }
 const users = Reply.routes({ "POST /users": Reply.schemaJson(User)({ id: 1, ...ann }, { status: 201 }) })
 
-it.scoped("is kept by the client", () =>
+it.scoped("is fulfilled by the client", () =>
   Effect.gen(function* () {
     yield* TestServer.expect({ method: "POST", path: "/users", schema: NewUser })
     expect(yield* create(ann)).toStrictEqual({ id: 1, ...ann })

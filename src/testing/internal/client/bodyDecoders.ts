@@ -1,5 +1,5 @@
 /**
- * The content of a response, without its framing (RFC 9112 §6, §7.1), in the pieces in which it arrives.
+ * Decoders of response content (RFC 9112 §6, §7.1), which remove the framing and keep the pieces as received.
  *
  * @internal
  */
@@ -31,20 +31,20 @@ export const endWithoutTrailers: End = { _tag: "End", trailers: noTrailers }
 /** No content. */
 export const emptyBody: BodyDecoder = { next: () => endWithoutTrailers }
 
-/** Content up to the end of the connection, which the parser's owner sees. */
+/** Content up to the end of the connection, which the parser's owner detects. */
 export const closeDelimitedBody: BodyDecoder = {
   next: (input) => (input.isEmpty ? "NeedMore" : { _tag: "Content", bytes: input.take(Number.POSITIVE_INFINITY) })
 }
 
 /** Content of a known length. */
 export class LengthBody implements BodyDecoder {
-  constructor(private left: number) {}
+  constructor(private remaining: number) {}
 
   next(input: ParseInput): "NeedMore" | Content | End {
-    if (this.left === 0) return endWithoutTrailers
+    if (this.remaining === 0) return endWithoutTrailers
     if (input.isEmpty) return "NeedMore"
-    const bytes = input.take(this.left)
-    this.left -= bytes.length
+    const bytes = input.take(this.remaining)
+    this.remaining -= bytes.length
     return { _tag: "Content", bytes }
   }
 }
@@ -95,7 +95,7 @@ const maxChunkLineSize = 16 * 1024
 /** Content in chunks, and the trailer section. */
 export class ChunkedBody implements BodyDecoder {
   private state: "Size" | "Data" | "DataCR" | "DataLF" | "Trailers" = "Size"
-  private left = 0
+  private remaining = 0
   private trailers: FieldSection | undefined
 
   next(input: ParseInput): "NeedMore" | Content | End | ParseError {
@@ -124,21 +124,21 @@ export class ChunkedBody implements BodyDecoder {
     const line = input.takeLine(chunkLine, maxChunkLineSize, "HPE_CHUNK_EXTENSIONS_OVERFLOW")
     if (line === undefined) return "NeedMore"
     if (typeof line !== "string") return line
-    this.left = Number.parseInt(line, 16)
-    if (!Number.isSafeInteger(this.left)) return parseError("HPE_INVALID_CHUNK_SIZE", "Chunk size overflow", line)
-    this.state = this.left === 0 ? "Trailers" : "Data"
+    this.remaining = Number.parseInt(line, 16)
+    if (!Number.isSafeInteger(this.remaining)) return parseError("HPE_INVALID_CHUNK_SIZE", "Chunk size overflow", line)
+    this.state = this.remaining === 0 ? "Trailers" : "Data"
     return undefined
   }
 
   private readData(input: ParseInput): "NeedMore" | Content {
     if (input.isEmpty) return "NeedMore"
-    const bytes = input.take(this.left)
-    this.left -= bytes.length
-    if (this.left === 0) this.state = "DataCR"
+    const bytes = input.take(this.remaining)
+    this.remaining -= bytes.length
+    if (this.remaining === 0) this.state = "DataCR"
     return { _tag: "Content", bytes }
   }
 
-  /** Bytes, not a line: there are as many as chunks, and a text costs more to make than to compare. */
+  /** Compares bytes: this happens for each chunk, and making a string costs more than the comparison. */
   private readDataEnd(input: ParseInput, expected: number): "NeedMore" | ParseError | undefined {
     const byte = input.takeByte()
     if (byte === undefined) return "NeedMore"

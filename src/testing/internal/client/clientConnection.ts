@@ -79,13 +79,13 @@ export class ClientConnection implements ClientEnd, ResponseSource {
     if (this.isClosed || this.response?.isFull === true) return
     if (link.unread > 0) {
       this.received(link.take())
-      if (link.ending !== "Open") link.look()
+      if (link.ending !== "Open") link.scheduleDelivery()
     } else if (link.ending === "RST") this.lost(link.failure())
     else if (link.ending === "FIN") this.ended()
   }
 
   resume(): void {
-    if (this.link.unread > 0 || this.link.ending !== "Open") this.link.look()
+    if (this.link.unread > 0 || this.link.ending !== "Open") this.link.scheduleDelivery()
   }
 
   reset(cause: () => Error): void {
@@ -119,7 +119,7 @@ export class ClientConnection implements ClientEnd, ResponseSource {
   }
 
   /**
-   * The response is handed over after all bytes that came with it: what follows a complete response fails its request,
+   * The response is handed over after all bytes received with it: what follows a complete response fails its request,
    * also where nothing reads the content, as after HEAD.
    */
   private rejected(error: ParseError, isComplete: boolean): void {
@@ -165,7 +165,7 @@ export class ClientConnection implements ClientEnd, ResponseSource {
   private close(how: "FIN" | "RST", cause: () => Error): void {
     if (this.isClosed) return
     this.isClosed = true
-    this.link.clientGone(how)
+    this.link.endByClient(how)
     this.pool.forget(this)
     const { pending, response } = this
     this.pending = undefined
@@ -184,7 +184,7 @@ export class ConnectionPool {
 
   constructor(
     /** Makes a connection for an end; false if nothing listens on the port. */
-    private readonly dial: (endOf: (link: ClientLink) => ClientEnd) => boolean,
+    private readonly dial: (makeEnd: (link: ClientLink) => ClientEnd) => boolean,
     /** Called when bytes have arrived. */
     readonly onDelivered: () => void
   ) {}

@@ -8,7 +8,7 @@ import type { Address } from "../../../Address.js"
 
 /** The client's end, which receives the bytes. */
 export interface ClientEnd {
-  /** Takes what the server has sent, unless the reader of a response has to make room first. */
+  /** Takes the received bytes, unless a response body must be read first. */
   readonly deliver: () => void
 }
 
@@ -24,9 +24,9 @@ export interface ClientLink {
   /** Takes all unread bytes as one piece, after which the server may send more. */
   readonly take: () => Buffer
   /** Calls `deliver` again, in a later turn of the event loop. */
-  readonly look: () => void
+  readonly scheduleDelivery: () => void
   /** Sends bytes; `done` is called when more may be sent, or when the connection has ended. */
   readonly send: (bytes: Buffer, done: () => void) => void
   /** Ends the connection from the client's side: after what it has sent, or at once. */
-  readonly clientGone: (how: "FIN" | "RST") => void
+  readonly endByClient: (how: "FIN" | "RST") => void
 }

@@ -1,5 +1,5 @@
 /**
- * A response, as clients of `@effect/platform` see it.
+ * Response of the kit's client, as an `HttpClientResponse`.
  *
  * @internal
  */
@@ -31,7 +31,7 @@ export class ClientResponse extends Inspectable.Class implements HttpClientRespo
     readonly remoteAddress: Option.Option<string>
   ) {
     super()
-    // The names are in lower case, and nothing else has the record.
+    // The names are in lower case, and the record is not shared.
     this.headers = Headers.unsafeFromRecord(body.head.headers)
   }
 

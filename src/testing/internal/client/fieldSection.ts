@@ -25,22 +25,22 @@ export class FieldSection {
 
   constructor(
     private readonly check: FieldCheck,
-    /** The syntax of its first line. */
+    /** The syntax of the next line. */
     private syntax = fieldLine,
-    /** Bytes that it may still have. */
-    private left = maxSectionSize
+    /** Bytes that the section may still have. */
+    private remaining = maxSectionSize
   ) {}
 
   /** Reads on; `Done` after the empty line. */
   read(input: ParseInput): "NeedMore" | "Done" | ParseError {
     for (;;) {
-      const line = input.takeLine(this.syntax, this.left, "HPE_HEADER_OVERFLOW")
+      const line = input.takeLine(this.syntax, this.remaining, "HPE_HEADER_OVERFLOW")
       if (line === undefined) return "NeedMore"
       if (typeof line !== "string") return line
       if (line === lineEnd) return "Done"
       const error = this.add(line)
       if (error !== undefined) return error
-      this.left -= line.length
+      this.remaining -= line.length
       this.syntax = fieldLine
     }
   }

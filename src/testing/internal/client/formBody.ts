@@ -1,7 +1,7 @@
 /**
- * A `FormData` as the bytes of `multipart/form-data`, whatever realm it is of.
+ * Encoder of a `FormData` of any realm as `multipart/form-data`.
  *
- * Node's `Response` encodes only Node's own `FormData`: that of a jsdom it takes for text, or never reads to its end.
+ * Node's `Response` encodes only Node's own `FormData`: it treats that of jsdom as text, or never reads it to its end.
  * Names and values are written as browsers do (HTML §4.10.21.8).
  *
  * @internal
@@ -13,7 +13,7 @@ export interface FormBody {
   readonly contentType: string
 }
 
-/** What a `Blob` of any realm has; a jsdom's has no `arrayBuffer`. */
+/** The part of a `Blob` that is common to all realms; that of jsdom has no `arrayBuffer`. */
 interface BlobLike {
   readonly name?: string
   readonly type: string
@@ -27,7 +27,7 @@ interface Reader {
   readAsArrayBuffer(blob: BlobLike): void
 }
 
-/** Of the window that the form is of; Node has none. */
+/** Reads a blob with the `FileReader` of its window; Node has none. */
 const readBy = (FileReader: new () => Reader, blob: BlobLike): Promise<ArrayBuffer> =>
   new Promise((resolve, reject) => {
     const reader = new FileReader()
@@ -39,7 +39,10 @@ const readBy = (FileReader: new () => Reader, blob: BlobLike): Promise<ArrayBuff
 const contentOf = async (blob: BlobLike): Promise<Uint8Array> => {
   if (typeof blob.arrayBuffer === "function") return new Uint8Array(await blob.arrayBuffer())
   const { FileReader } = globalThis as { readonly FileReader?: new () => Reader }
-  if (FileReader === undefined) throw new TypeError("a file of the form has no arrayBuffer, and there is no FileReader")
+  if (FileReader === undefined)
+    throw new TypeError(
+      "Cannot read a file of the FormData: it has no arrayBuffer method, and FileReader is not defined"
+    )
   return new Uint8Array(await readBy(FileReader, blob))
 }
 
@@ -58,7 +61,7 @@ const partOf = async (name: string, value: string | BlobLike): Promise<ReadonlyA
 export const encodeForm = async (form: FormData): Promise<FormBody> => {
   const boundary = `----${randomUUID()}`
   const pieces: Array<string | Uint8Array> = []
-  // The type is Node's; what the values are is their realm's.
+  // Typed as Node's `FormData`; the values are those of their realm.
   for (const [name, value] of form.entries() as Iterable<[string, string | BlobLike]>) {
     pieces.push(`--${boundary}\r\n`, ...(await partOf(name, value)), "\r\n")
   }

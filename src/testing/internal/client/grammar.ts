@@ -23,11 +23,11 @@ const extension = `;${token}(?:=(?:${token}|"${quotedText}*"))?`
 /** One kind of line. */
 export interface LineSyntax {
   readonly pattern: RegExp
-  /** A line that has not arrived completely is valid if one of these completes it. */
+  /** An incomplete line is valid if one of these completes it. */
   readonly completions: (cut: string) => ReadonlyArray<string>
-  /** A short text that can be completed by the same, so that a line which arrives byte by byte is not read anew each time. */
+  /** A short text with the same completions, so that a line which arrives byte by byte is not matched anew each time. */
   readonly shorten: (cut: string) => string
-  /** Why a text is no such line, and cannot become one. */
+  /** Why a text is not such a line, and cannot become one. */
   readonly errorOf: (text: string) => ParseError
 }
 
@@ -38,7 +38,7 @@ const leadingToken = new RegExp(`^${token}`)
 const leadingText = new RegExp(`^${text}`)
 const leadingDigits = /^[0-9A-Fa-f]+/
 
-/** The error of a line that goes on with something else than CRLF. */
+/** The error of a line that continues with something other than CRLF. */
 const lineEndError = (rest: string, line: string, bareCR: ParseErrorCode, other: ParseErrorCode): ParseError => {
   if (rest.startsWith("\n")) return parseError("HPE_CR_EXPECTED", "LF without CR", line)
   return rest.startsWith("\r")

@@ -1,7 +1,7 @@
 /**
  * The client of a test server: sends requests over the connections of a pool, and reads their responses.
  *
- * It sends and reports what Node's client does, for less work, and is the same in memory and over loopback.
+ * It sends and reports what Node's client does, at a lower cost, in memory as over loopback.
  *
  * @internal
  */
@@ -51,7 +51,7 @@ class ClientExchange implements PendingRequest {
     readonly connection: ClientConnection,
     private readonly signal: AbortSignal
   ) {
-    // Until the end of the content: a caller that gives it up aborts by this signal too.
+    // Until the end of the content: a caller that cancels it aborts by this signal too.
     signal.addEventListener("abort", this.onAbort)
   }
 
@@ -129,23 +129,23 @@ const framedStream = (stream: Stream.Stream<Uint8Array, unknown>, isChunked: boo
   return Stream.concat(chunks, Stream.succeed(lastChunk))
 }
 
-/** The package of the client for other URLs, an optional peer, is not installed. */
+/** The package of the client for other URLs, an optional peer dependency, is not installed. */
 export class MissingPackage extends Data.TaggedError("MissingPackage")<{ readonly cause: unknown }> {
   override get message(): string {
-    return "the client of a test server needs the package @effect/platform-node for URLs of HTTPS"
+    return "The client of a test server requires the package @effect/platform-node for https: URLs"
   }
 }
 
 /** Makes the client of other URLs. */
-export type Elsewhere = Effect.Effect<HttpClient.HttpClient, MissingPackage>
+export type FallbackClient = Effect.Effect<HttpClient.HttpClient, MissingPackage>
 
 /** The client of the pool's server. URLs of other schemes than `http:` are requested by another client. */
-export const kitClient = (pool: ConnectionPool, elsewhere: Elsewhere): HttpClient.HttpClient =>
+export const kitClient = (pool: ConnectionPool, fallback: FallbackClient): HttpClient.HttpClient =>
   HttpClient.make((request, url, signal) => {
     if (url.protocol !== "http:") {
       return Effect.withTracerEnabled(
         Effect.flatMap(
-          Effect.mapError(elsewhere, (cause) => failed(request, "Transport", cause)),
+          Effect.mapError(fallback, (cause) => failed(request, "Transport", cause)),
           (client) => client.execute(request)
         ),
         false
@@ -176,7 +176,7 @@ export const kitClient = (pool: ConnectionPool, elsewhere: Elsewhere): HttpClien
       case "Raw": {
         const bytes = bytesOf(body.body)
         return bytes === undefined
-          ? Effect.fail(failed(request, "Encode", new TypeError("a raw body is to be text or bytes")))
+          ? Effect.fail(failed(request, "Encode", new TypeError("A raw body must be a string or a Uint8Array")))
           : sendWhole(headers, bytes)
       }
       case "FormData": {
@@ -196,7 +196,7 @@ export const kitClient = (pool: ConnectionPool, elsewhere: Elsewhere): HttpClien
           exchange.send(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
         ).pipe(
           Effect.mapError((cause) => failed(request, "Encode", cause)),
-          // An exchange that has ended takes no more; its response may have come nevertheless.
+          // An exchange that has ended accepts no more bytes; it may have a response nevertheless.
           Effect.raceFirst(exchange.ended)
         )
         return Effect.zipRight(

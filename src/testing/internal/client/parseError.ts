@@ -1,5 +1,5 @@
 /**
- * What a response parser rejects, under the names that Node's parser (llhttp) has for it, since tests compare those.
+ * Errors of the response parser, with the codes of Node's parser (llhttp), since tests assert those.
  *
  * @internal
  */
@@ -21,7 +21,7 @@ export type ParseErrorCode =
   | "HPE_UNEXPECTED_CONTENT_LENGTH"
   | "HPE_UNEXPECTED_SPACE"
 
-/** Bytes that no response contains at this point. A value: the parser does not throw. */
+/** Bytes that are invalid at this point of a response. A value: the parser does not throw. */
 export interface ParseError {
   readonly _tag: "ParseError"
   readonly code: ParseErrorCode
@@ -30,7 +30,7 @@ export interface ParseError {
   readonly actual: string
 }
 
-/** Characters of a rejected text that an error shows. */
+/** Maximum number of characters of a rejected text in an error. */
 export const maxShown = 80
 
 export const parseError = (code: ParseErrorCode, reason: string, actual: string): ParseError => ({

@@ -8,7 +8,7 @@ import { type ParseError, type ParseErrorCode, parseError } from "./parseError.j
 
 const LF = 0x0a
 
-/** Whether a text is the beginning of such a line. */
+/** Whether a text can become a line of this syntax. */
 const isCut = ({ completions, pattern }: LineSyntax, text: string): boolean =>
   completions(text).some((completion) => pattern.test(text + completion))
 
@@ -17,7 +17,7 @@ export class ParseInput {
   private at = 0
   /** The beginning of a line that has not arrived completely. */
   private cut = ""
-  /** What may follow it, may also follow this. */
+  /** A shorter text with the same completions as `cut`. */
   private shortened = ""
 
   feed(bytes: Buffer): void {
@@ -33,7 +33,7 @@ export class ParseInput {
     return this.isEmpty ? undefined : this.bytes[this.at++]
   }
 
-  /** Takes at most so many bytes. */
+  /** Takes at most `most` bytes. */
   take(most: number): Buffer {
     const start = this.at
     this.at = Math.min(this.bytes.length, start + most)
@@ -41,8 +41,7 @@ export class ParseInput {
   }
 
   /**
-   * Takes a line of at most so many bytes, as text with one character a byte; `undefined` if it has not arrived
-   * completely, though it can become one.
+   * Takes a line of at most `most` bytes, as text with one character per byte; `undefined` if the line is incomplete.
    */
   takeLine(syntax: LineSyntax, most: number, overflow: ParseErrorCode): string | ParseError | undefined {
     if (this.isEmpty) return undefined
@@ -61,7 +60,7 @@ export class ParseInput {
     return undefined
   }
 
-  /** Takes at most so many bytes, up to a LF. By hand: calling `Buffer.indexOf` costs more than a usual line. */
+  /** Takes at most `most` bytes, up to a LF. A loop: a call of `Buffer.indexOf` costs more than a usual line. */
   private takeText(most: number): string {
     const { at, bytes } = this
     const bound = Math.min(bytes.length, at + most)

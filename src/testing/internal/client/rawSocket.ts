@@ -1,5 +1,5 @@
 /**
- * The client of bytes, on a socket or on what stands for one in memory.
+ * Raw client on a socket or on a connection in memory.
  *
  * @internal
  */
@@ -10,7 +10,7 @@ import { escapeControls } from "../../../internal/host/escapeControls.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { RawClient } from "../../RawClient.js"
 
-/** What both transports give a client. */
+/** The client's end of a connection, of either transport. */
 export interface ClientSocket extends Duplex {
   readonly resetAndDestroy: () => unknown
 }
@@ -36,16 +36,16 @@ export class RawSocket implements RawClient {
     this.changed.wake()
   }
 
-  private get seen(): Buffer {
+  private get unread(): Buffer {
     if (this.parts.length > 0) this.received = Buffer.concat([this.received, ...this.parts])
     this.parts = []
     return this.received
   }
 
   private take(): Buffer {
-    const { seen } = this
+    const { unread } = this
     this.received = Buffer.alloc(0)
-    return seen
+    return unread
   }
 
   readonly send = (bytes: string | Uint8Array): Effect.Effect<void> =>
@@ -54,12 +54,12 @@ export class RawSocket implements RawClient {
       else this.socket.write(bytes)
     })
 
-  readonly readUntil = (isEnough: (seen: string) => boolean): Effect.Effect<string, OSError> =>
+  readonly readUntil = (predicate: (unread: string) => boolean): Effect.Effect<string, OSError> =>
     Effect.suspend((): Effect.Effect<string, OSError> => {
-      const seen = this.seen.toString("latin1")
-      if (isEnough(seen)) return Effect.succeed(this.take().toString("latin1"))
-      if (this.end === undefined) return Effect.zipRight(this.changed.waitOrLeave(), this.readUntil(isEnough))
-      const cause = new Error(`the server has ended the connection; unread: ${escapeControls(JSON.stringify(seen))}`)
+      const unread = this.unread.toString("latin1")
+      if (predicate(unread)) return Effect.succeed(this.take().toString("latin1"))
+      if (this.end === undefined) return Effect.zipRight(this.changed.waitOrLeave(), this.readUntil(predicate))
+      const cause = new Error(`The server ended the connection; unread: ${escapeControls(JSON.stringify(unread))}`)
       return new OSError({ code: this.end === "FIN" ? "EOF" : "ECONNRESET", syscall: "read", cause })
     })
 

@@ -12,7 +12,7 @@ export type Length = number | "Chunked"
 /** Methods whose requests have no `Content-Length` if they have no body. */
 const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
 
-/** Characters that no field value may have: they would begin another field, or be sent as other ones. */
+/** Characters that are invalid in a field value: they would begin another field, or be encoded differently. */
 const forbidden = /[^\t\x20-\x7e\x80-\xff]/
 
 const basic = ({ password, username }: URL): string =>

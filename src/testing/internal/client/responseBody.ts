@@ -7,21 +7,21 @@ import * as Effect from "effect/Effect"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { ResponseHead } from "./responseHead.js"
 
-/** Unread bytes at which reading from the connection stops, so that the server has to wait. */
+/** Unread bytes at which reading from the connection stops, as backpressure for the server. */
 const highWaterMark = 64 * 1024
 
-const alreadyStreamed = (): Error => new Error("the body of the response was streamed already")
+const alreadyStreamed = (): Error => new Error("The response body was already streamed")
 
 /** The message of the platform's own clients. */
 const tooLarge = (): Error => new Error("maxBytes exceeded")
 
-const cancelled = (): Error => new Error("the body of the response was given up")
+const cancelled = (): Error => new Error("The response body was cancelled")
 
 /** The connection that a response is received from. */
 export interface ResponseSource {
-  /** Reads on, after a reader has made room. */
+  /** Continues reading, after buffered content was taken. */
   readonly resume: () => void
-  /** Resets the connection: the rest of the response is not wanted. */
+  /** Resets the connection: the rest of the response is not needed. */
   readonly reset: (cause: () => Error) => void
 }
 
@@ -55,7 +55,7 @@ export class ResponseBody {
     return this.reader !== "Whole" && this.size >= highWaterMark
   }
 
-  /** Gives up the rest of the content; the server sees at once that its client has gone. */
+  /** Discards the rest of the content, by a reset that the server notices at once. */
   cancel(): void {
     if (this.end === undefined) this.source.reset(cancelled)
   }

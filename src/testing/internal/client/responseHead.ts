@@ -1,8 +1,7 @@
 /**
- * What the head of a response decides: how its content is delimited, and whether the connection persists
- * (RFC 9112 §6.3, §9.3).
+ * Semantics of a response head: the framing of the content, and the persistence of the connection (RFC 9112 §6.3, §9.3).
  *
- * Stricter than RFC 9112 asks of a client: what no server may send is an error, also where a client could ignore it.
+ * Stricter than RFC 9112 requires of a client: whatever a server must not send is an error, even if a client may ignore it.
  *
  * @internal
  */
@@ -10,7 +9,7 @@ import type { FieldCheck, Fields } from "./fieldSection.js"
 import { isToken, listMembers } from "./grammar.js"
 import { type ParseError, parseError } from "./parseError.js"
 
-/** What a response's meaning depends on in its request. */
+/** The part of a request that affects the interpretation of its response. */
 export interface RequestContext {
   readonly method: string
   /** The request's `Upgrade` field. */
@@ -107,7 +106,7 @@ const checkSwitch = ({ connection, upgrade }: Fields, request: RequestContext): 
 const interimFraming = (head: RawHead, request: RequestContext): BodyFraming | ParseError => {
   const { fields, status } = head
   if (status === 101) return checkSwitch(fields, request) ?? "UntilClose"
-  // Node's parser takes what follows for data after the last response.
+  // Node's parser treats what follows as data after the last response.
   return listMembers(fields.connection).includes("close")
     ? parseError("HPE_CLOSED_CONNECTION", `Connection: close in a ${status}`, `Connection: ${fields.connection}`)
     : "Interim"

@@ -3,8 +3,8 @@
  * (RFC 9112 §4, §6, §7).
  *
  * Independent of the server: it shares no code with `internal/http1`, and matches whole lines against the grammar where
- * the server's parser is a machine over bytes, so that a fault of the server's parser or writer is not one of this
- * parser too. It knows no Effect, no socket and no time, and can be suspended at any byte.
+ * the server's parser is a state machine over bytes, so that a bug of the server's parser or writer is not repeated here.
+ * It uses no Effect, no socket and no time, and can be suspended at any byte.
  *
  * @internal
  */
@@ -67,7 +67,7 @@ export class ResponseParser {
     this.input.feed(bytes)
   }
 
-  /** The next part of the response. After its end, bytes that no request has asked for are an error. */
+  /** The next part of the response. After its end, unsolicited bytes are an error. */
   next(): ParseStep {
     for (;;) {
       const step = this.step()
@@ -102,7 +102,7 @@ export class ResponseParser {
   private unsolicited(): ParseError {
     const actual = this.input.take(maxShown).toString("latin1")
     return this.keepAlive
-      ? parseError("HPE_INVALID_CONSTANT", "Data that no request has asked for", actual)
+      ? parseError("HPE_INVALID_CONSTANT", "Unsolicited data", actual)
       : parseError("HPE_CLOSED_CONNECTION", "Data after a response with Connection: close", actual)
   }
 
@@ -139,7 +139,7 @@ export class ResponseParser {
     const step = this.body.next(this.input)
     if (step === "NeedMore") return step
     if (step._tag === "End") this.state = "Idle"
-    // Of the statuses whose responses have no content, only this one has framing (RFC 9110 §15.3.6).
+    // Of the statuses without content, only 205 has framing (RFC 9110 §15.3.6).
     if (step._tag === "Content" && this.status === 205) {
       return parseError("HPE_INVALID_CONSTANT", "Content in a 205", step.bytes.toString("latin1", 0, maxShown))
     }

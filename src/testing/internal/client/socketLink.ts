@@ -1,5 +1,5 @@
 /**
- * A client's connection over TCP. Bytes that are sent before it is connected wait in the socket.
+ * A client's connection over TCP. Bytes sent before it is connected are buffered by the socket.
  *
  * @internal
  */
@@ -16,16 +16,16 @@ export class SocketLink implements ClientLink {
   private isEnded = false
   private error: Error | undefined
   private parts: Array<Buffer> = []
-  private isLooking = false
+  private isDeliveryScheduled = false
   private readonly client: ClientEnd
 
   constructor(
     private readonly socket: Socket,
     server: Address,
-    endOf: (link: ClientLink) => ClientEnd
+    makeEnd: (link: ClientLink) => ClientEnd
   ) {
     this.local = Option.some(server)
-    this.client = endOf(this)
+    this.client = makeEnd(this)
     socket.on("data", (bytes: Buffer) => {
       this.parts.push(bytes)
       this.unread += bytes.length
@@ -37,7 +37,7 @@ export class SocketLink implements ClientLink {
       this.client.deliver()
     })
     socket.on("error", (error) => {
-      // After the server's FIN only writing fails, and what is written is not read any more.
+      // After the server's FIN only a write can fail, and the server does not read it.
       if (this.isEnded) return
       this.error ??= error
       this.client.deliver()
@@ -60,11 +60,11 @@ export class SocketLink implements ClientLink {
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
   }
 
-  look(): void {
-    if (this.isLooking) return
-    this.isLooking = true
+  scheduleDelivery(): void {
+    if (this.isDeliveryScheduled) return
+    this.isDeliveryScheduled = true
     setImmediate(() => {
-      this.isLooking = false
+      this.isDeliveryScheduled = false
       this.client.deliver()
     })
   }
@@ -73,7 +73,7 @@ export class SocketLink implements ClientLink {
     this.socket.write(bytes, () => done())
   }
 
-  clientGone(how: "FIN" | "RST"): void {
+  endByClient(how: "FIN" | "RST"): void {
     if (this.socket.destroyed) return
     if (how === "FIN") this.socket.destroySoon()
     else reset(this.socket)

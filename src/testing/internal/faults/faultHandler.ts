@@ -1,5 +1,5 @@
 /**
- * A fault around a handler: what stands between it and its client while it is at work, and what becomes of its request.
+ * Handlers with a fault between them and the client, and the outcome that a fault records.
  *
  * @internal
  */
@@ -16,157 +16,161 @@ import type { TrackedConnection } from "../recording/trackedListener.js"
 import { DelegatingExchange } from "../server/delegatingExchange.js"
 import { type Ending, FaultSink } from "./responseSink.js"
 
-const FaultyKey: unique symbol = Symbol.for("effect-asynchttpserver/testing/Faulty")
+const RecordedKey: unique symbol = Symbol.for("effect-asynchttpserver/testing/Faulty")
 
-interface Faulty extends Request {
-  readonly [FaultyKey]: Recorded
+interface FaultableRequest extends Request {
+  readonly [RecordedKey]: Recorded
 }
 
-const isFaulty = (request: Request): request is Faulty => FaultyKey in request
+const isFaultable = (request: Request): request is FaultableRequest => RecordedKey in request
 
-/** The same request, which faults know the record of. */
-export const makeFaultHandler = (request: Request, recorded: Recorded): Request =>
-  Object.create(request, { [FaultyKey]: { value: recorded } })
+/** The same request, from which a fault can get the record. */
+export const withRecorded = (request: Request, recorded: Recorded): Request =>
+  Object.create(request, { [RecordedKey]: { value: recorded } })
 
 const recordedOf = (request: Request): Recorded => {
-  if (isFaulty(request)) return request[FaultyKey]
-  throw new Error("a fault happens to connections of a TestServer: this request came to another server")
+  if (isFaultable(request)) return request[RecordedKey]
+  throw new Error("Fault requires a TestServer: this request was received by another server")
 }
 
-/** The exchange of a handler behind a fault: it waits when the fault is full, which no deadline of the server's is for. */
-class TappedExchange extends DelegatingExchange {
+/** Exchange of a handler inside a fault: full buffers of the fault are backpressure, without a deadline of the server. */
+class FaultSinkExchange extends DelegatingExchange {
   constructor(
     inner: Exchange,
-    private readonly tap: FaultSink
+    private readonly sink: FaultSink
   ) {
     super(inner)
   }
 
   override readonly isBackpressured: Exchange["isBackpressured"] = () =>
-    this.tap.isFull() || this.inner.isBackpressured()
+    this.sink.isFull() || this.inner.isBackpressured()
 
   override get awaitWritable(): Exchange["awaitWritable"] {
-    return Effect.suspend(() => (this.tap.isFull() ? this.tap.hasRoom : this.inner.awaitWritable))
+    return Effect.suspend(() => (this.sink.isFull() ? this.sink.awaitWritable : this.inner.awaitWritable))
   }
 }
 
-/** What a fault does with an answer, and whether the connection goes on behind it. */
-export type FaultProgram<E = never, R = never> = (flow: FaultedExchange) => Effect.Effect<"GoesOn" | "IsOver", E, R>
+/** What a fault does with a response. The result decides whether the connection continues after it. */
+export type FaultProgram<E = never, R = never> = (
+  exchange: FaultedExchange
+) => Effect.Effect<"Continue" | "Ended", E, R>
 
-/** One fault on one request. */
+/** One fault applied to one request. */
 export class FaultedExchange {
   readonly connection: TrackedConnection
-  private readonly before: FaultSink | undefined
-  readonly tap: FaultSink
-  /** The status of what the handler has answered. */
+  private readonly outer: FaultSink | undefined
+  readonly sink: FaultSink
+  /** The status of the handler's response, once complete. */
   private status: number | undefined
 
   constructor(private readonly recorded: Recorded) {
-    this.connection = recorded.by
-    this.before = this.connection.tap
-    this.tap = new FaultSink(this.before ?? this.connection.wire)
-    this.connection.tap = this.tap
+    this.connection = recorded.trackedConnection
+    this.outer = this.connection.faultSink
+    this.sink = new FaultSink(this.outer ?? this.connection.socketSink)
+    this.connection.faultSink = this.sink
   }
 
-  /** The handler has answered. */
+  /** The handler has completed its response. */
   finish({ status }: Responded): void {
     this.status = status
-    this.tap.finish()
+    this.sink.finish()
   }
 
-  /** Ends the connection behind the whole answer, with which nothing is wrong. */
-  endAfter(how: Ending): Effect.Effect<"IsOver"> {
+  /** Ends the connection after a complete and valid response. */
+  endAfter(how: Ending): Effect.Effect<"Ended"> {
     return Effect.suspend(() => {
-      if (this.status !== undefined) this.recorded.conclude({ _tag: "Responded", status: this.status })
-      return Effect.as(this.tap.endBelow(how), "IsOver" as const)
+      if (this.status !== undefined) this.recorded.setOutcome({ _tag: "Responded", status: this.status })
+      return Effect.as(this.sink.endConnection(how), "Ended" as const)
     })
   }
 
-  /** Says what became of the request, unless that is known. */
-  complete(by: Extract<Outcome, { readonly _tag: "Faulted" }>["by"]): void {
-    this.recorded.conclude({ _tag: "Faulted", by, sent: this.tap.sent })
+  /** Records the fault as the outcome of the request, unless it already has one. */
+  recordFault(fault: Extract<Outcome, { readonly _tag: "Faulted" }>["fault"]): void {
+    this.recorded.setOutcome({ _tag: "Faulted", fault, sent: this.sink.sent })
   }
 
-  /** Ends the connection behind what was sent. */
-  end(how: "close" | "reset"): Effect.Effect<"IsOver"> {
+  /** Ends the connection after the sent bytes. */
+  end(how: "close" | "reset"): Effect.Effect<"Ended"> {
     return Effect.suspend(() => {
-      this.complete(how)
-      return Effect.as(this.tap.endBelow(how), "IsOver" as const)
+      this.recordFault(how)
+      return Effect.as(this.sink.endConnection(how), "Ended" as const)
     })
   }
 
-  /** Says nothing more, and leaves the connection as it is. */
-  readonly stall: Effect.Effect<"IsOver"> = Effect.suspend(() => {
-    this.tap.shut()
-    this.complete("stall")
+  /** Sends nothing more, and leaves the connection open. */
+  readonly stall: Effect.Effect<"Ended"> = Effect.suspend(() => {
+    this.sink.close()
+    this.recordFault("stall")
     return Effect.never
   })
 
-  /** Leaves the connection to whoever had it before, but for one that nothing more is to be said on. */
-  leave(isOver: boolean): void {
-    if (isOver) {
-      this.tap.shut()
+  /** Restores the outer sink, unless nothing more may be sent on the connection. */
+  release(isClosed: boolean): void {
+    if (isClosed) {
+      this.sink.close()
       return
     }
-    this.tap.passOn()
-    if (this.connection.tap === this.tap) this.connection.tap = this.before
+    this.sink.flush()
+    if (this.connection.faultSink === this.sink) this.connection.faultSink = this.outer
   }
 }
 
-/** What the server has gathered in this turn leaves in a microtask that was asked for before this one. */
+/** The server flushes its write buffer in a microtask that was queued before this one. */
 const awaitFlush: Effect.Effect<void> = Effect.promise(() => Promise.resolve())
 
-/** Waits for the end of its connection, by which it is interrupted. */
+/** Suspended until the end of the connection interrupts it. */
 const suspended: Effect.Effect<never> = Effect.interruptible(Effect.never)
 
 const pipeThrough = <E, R, E2, R2>(
-  flow: FaultedExchange,
+  exchange: FaultedExchange,
   handled: Effect.Effect<Responded, E, R>,
-  valve: FaultProgram<E2, R2>
+  program: FaultProgram<E2, R2>
 ): Effect.Effect<Responded, E | E2, R | R2> =>
   Effect.gen(function* () {
-    const { tap } = flow
-    const pump = yield* valve(flow).pipe(
-      Effect.flatMap((end) => Effect.map(tap.endAsTold, (isTold) => (isTold ? "IsOver" : end))),
+    const { sink } = exchange
+    const pump = yield* program(exchange).pipe(
+      Effect.flatMap((end) => Effect.map(sink.forwardEnd, (hasEnded) => (hasEnded ? "Ended" : end))),
       Effect.interruptible,
       Effect.fork
     )
     const exit = yield* Effect.exit(handled)
     yield* awaitFlush
     if (Exit.isFailure(exit)) {
-      // The failure is what the request comes to, and the server's to answer.
+      // The server handles the failure, which is the outcome of the request.
       yield* Fiber.interrupt(pump)
       return yield* exit
     }
-    flow.finish(exit.value)
+    exchange.finish(exit.value)
     const end = yield* Effect.interruptible(Fiber.join(pump))
-    return end === "GoesOn" ? exit.value : yield* suspended
+    return end === "Continue" ? exit.value : yield* suspended
   })
 
-/** A handler that has no answer but its fault. */
+/** A handler that responds with a fault only. */
 export const replaceResponse =
-  (valve: (flow: FaultedExchange, request: Request) => Effect.Effect<"IsOver">): Handler<never, never> =>
+  (program: (exchange: FaultedExchange, request: Request) => Effect.Effect<"Ended">): Handler<never, never> =>
   (request) =>
     aroundResponse(
       () => suspended,
-      (flow) => valve(flow, request)
+      (exchange) => program(exchange, request)
     )(request)
 
-/** A handler whose answer passes through a fault. */
+/** A handler whose response passes through a fault. */
 export const aroundResponse =
-  <E, R, E2 = never, R2 = never>(handler: Handler<E, R>, valve: FaultProgram<E2, R2>): Handler<E | E2, R | R2> =>
+  <E, R, E2 = never, R2 = never>(handler: Handler<E, R>, program: FaultProgram<E2, R2>): Handler<E | E2, R | R2> =>
   (request) =>
     Effect.acquireUseRelease(
-      // What is on its way belongs to the answers before.
+      // Buffered bytes belong to earlier responses.
       Effect.zipRight(
         awaitFlush,
         Effect.sync(() => new FaultedExchange(recordedOf(request)))
       ),
-      (flow) =>
+      (exchange) =>
         pipeThrough(
-          flow,
-          Effect.suspend(() => handler(withExchange(request, new TappedExchange(request[ExchangeKey], flow.tap)))),
-          valve
+          exchange,
+          Effect.suspend(() =>
+            handler(withExchange(request, new FaultSinkExchange(request[ExchangeKey], exchange.sink)))
+          ),
+          program
         ),
-      (flow) => Effect.sync(() => flow.leave(flow.tap.isShut))
+      (exchange) => Effect.sync(() => exchange.release(exchange.sink.isClosed))
     )

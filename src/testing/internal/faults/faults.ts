@@ -1,5 +1,5 @@
 /**
- * What each fault does with the bytes of an answer.
+ * The program of each fault: what it does with the bytes of a response.
  *
  * @internal
  */
@@ -9,37 +9,37 @@ import * as Effect from "effect/Effect"
 import type { FaultedExchange, FaultProgram } from "./faultHandler.js"
 import type { FaultSink } from "./responseSink.js"
 
-const continues = Effect.succeed("GoesOn" as const)
+const continues = Effect.succeed("Continue" as const)
 
-/** Milliseconds that the wall clock does not set back or forward. */
+/** Monotonic milliseconds, independent of changes to the wall clock. */
 const currentTime: Effect.Effect<number> = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 /**
- * Sleeps until a time, and no longer than the whole step that ends then: under the fake timers of a test runner the sleep
- * is theirs, and this time is not.
+ * Sleeps until a time, for one step at most: fake timers of a test runner replace the sleep, but not this clock, so the
+ * difference may be arbitrary.
  */
 const sleepUntil = (at: number, step: number): Effect.Effect<void> =>
   Effect.flatMap(currentTime, (now) => (at > now ? Effect.sleep(Math.min(step, at - now)) : Effect.void))
 
-/** Sends so much, or the whole answer where it is shorter, and ends the connection. */
+/** Sends at most `count` bytes of the response, and ends the connection. */
 export const endAfter =
   (how: "close" | "reset", count: number): FaultProgram =>
-  (flow) =>
-    Effect.zipRight(flow.tap.sendFirst(count), flow.end(how))
+  (exchange) =>
+    Effect.zipRight(exchange.sink.sendFirst(count), exchange.end(how))
 
 export const stallAfter =
   (count: number): FaultProgram =>
-  (flow) =>
-    Effect.zipRight(flow.tap.sendFirst(count), flow.stall)
+  (exchange) =>
+    Effect.zipRight(exchange.sink.sendFirst(count), exchange.stall)
 
-/** Passes all on but the last bytes of the content. */
-const sendAllBut = ({ tap }: FaultedExchange, missing: number): Effect.Effect<void> => {
+/** Sends all but the last `missing` bytes of the content. */
+const sendAllBut = ({ sink }: FaultedExchange, missing: number): Effect.Effect<void> => {
   const go = (held: Buffer): Effect.Effect<void> =>
-    Effect.flatMap(tap.take(), (bytes) => {
+    Effect.flatMap(sink.take(), (bytes) => {
       if (bytes === undefined) return Effect.void
       const all = Buffer.concat([held, bytes])
       const left = Math.max(0, all.length - missing)
-      return Effect.zipRight(tap.send(all.subarray(0, left)), go(all.subarray(left)))
+      return Effect.zipRight(sink.send(all.subarray(0, left)), go(all.subarray(left)))
     })
   return go(Buffer.alloc(0))
 }
@@ -47,81 +47,81 @@ const sendAllBut = ({ tap }: FaultedExchange, missing: number): Effect.Effect<vo
 const headEnd = "\r\n\r\n"
 
 const sendHead = (
-  { tap }: FaultedExchange,
-  send: (head: Buffer) => Effect.Effect<void> = (head) => tap.send(head)
+  { sink }: FaultedExchange,
+  send: (head: Buffer) => Effect.Effect<void> = (head) => sink.send(head)
 ): Effect.Effect<void> =>
-  Effect.flatMap(tap.takeThrough(headEnd), (head) => (head === undefined ? Effect.void : send(head)))
+  Effect.flatMap(sink.takeThrough(headEnd), (head) => (head === undefined ? Effect.void : send(head)))
 
 export const truncated =
   (missing: number): FaultProgram =>
-  (flow) =>
-    Effect.zipRight(sendHead(flow), Effect.zipRight(sendAllBut(flow, missing), flow.end("close")))
+  (exchange) =>
+    Effect.zipRight(sendHead(exchange), Effect.zipRight(sendAllBut(exchange, missing), exchange.end("close")))
 
-/** The chunks of a content that has some, without the last one (RFC 9112 §7.1). */
-const sendChunks = (tap: FaultSink): Effect.Effect<void> =>
-  Effect.flatMap(tap.takeThrough("\r\n"), (line) => {
+/** Sends the chunks of chunked content, without the last one (RFC 9112 §7.1). */
+const sendChunks = (sink: FaultSink): Effect.Effect<void> =>
+  Effect.flatMap(sink.takeThrough("\r\n"), (line) => {
     const size = Number.parseInt(line?.toString("latin1") ?? "0", 16)
-    // What another fault has sent may be no chunk.
+    // The bytes of another fault may not be a chunk.
     if (line === undefined || !(size > 0)) return Effect.void
-    const chunk = Effect.zipRight(tap.send(line), tap.sendFirst(size + 2))
-    return Effect.zipRight(chunk, sendChunks(tap))
+    const chunk = Effect.zipRight(sink.send(line), sink.sendFirst(size + 2))
+    return Effect.zipRight(chunk, sendChunks(sink))
   })
 
-/** The chunks of a content that has none. */
-const sendInChunks = (tap: FaultSink): Effect.Effect<void> =>
-  Effect.flatMap(tap.take(), (bytes) => {
+/** Sends content that is not chunked in chunks. */
+const sendInChunks = (sink: FaultSink): Effect.Effect<void> =>
+  Effect.flatMap(sink.take(), (bytes) => {
     if (bytes === undefined) return Effect.void
     const chunk = Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from("\r\n")])
-    return Effect.zipRight(tap.send(chunk), sendInChunks(tap))
+    return Effect.zipRight(sink.send(chunk), sendInChunks(sink))
   })
 
 const isChunked = (head: string): boolean => /^transfer-encoding:\s*chunked/im.test(head)
 
-const inChunks = (head: string): string =>
+const withChunkedCoding = (head: string): string =>
   `${head.slice(0, -headEnd.length).replace(/^content-length:.*\r\n|\r\ncontent-length:.*$/im, "")}\r\nTransfer-Encoding: chunked${headEnd}`
 
-/** Sends the answer in chunks, whatever its framing was, with something else in the place of the last one. */
+/** Sends the response in chunks, whatever its framing, with `last` instead of the last chunk. */
 export const chunkedUpTo =
   (last: string): FaultProgram =>
-  (flow) =>
-    sendHead(flow, (bytes) => {
+  (exchange) =>
+    sendHead(exchange, (bytes) => {
       const head = bytes.toString("latin1")
       return isChunked(head)
-        ? Effect.zipRight(flow.tap.send(bytes), sendChunks(flow.tap))
-        : Effect.zipRight(flow.tap.send(inChunks(head)), sendInChunks(flow.tap))
-    }).pipe(Effect.zipRight(flow.tap.send(last)), Effect.zipRight(flow.end("close")))
+        ? Effect.zipRight(exchange.sink.send(bytes), sendChunks(exchange.sink))
+        : Effect.zipRight(exchange.sink.send(withChunkedCoding(head)), sendInChunks(exchange.sink))
+    }).pipe(Effect.zipRight(exchange.sink.send(last)), Effect.zipRight(exchange.end("close")))
 
-/** The last byte of the head leaves when it is over, and the others evenly before. */
+/** Sends the bytes of the head evenly, the last one after `millis`. */
 export const slowHeaders =
   (millis: number): FaultProgram =>
-  (flow) =>
-    sendHead(flow, (head) =>
+  (exchange) =>
+    sendHead(exchange, (head) =>
       Effect.flatMap(currentTime, (began) =>
         Effect.forEach(
           head,
           (_, index) =>
             Effect.zipRight(
               sleepUntil(began + Math.round((millis * (index + 1)) / head.length), Math.ceil(millis / head.length)),
-              flow.tap.send(head.subarray(index, index + 1))
+              exchange.sink.send(head.subarray(index, index + 1))
             ),
           { discard: true }
         )
       )
-    ).pipe(Effect.zipRight(flow.tap.sendRest), Effect.zipRight(continues))
+    ).pipe(Effect.zipRight(exchange.sink.sendRest), Effect.zipRight(continues))
 
-/** So many bytes at most in each interval, of which the first begins with the first byte. */
+/** Sends at most `bytes` bytes in each interval; the first interval begins with the first byte. */
 export const throttled =
   (bytes: number, every: number): FaultProgram =>
-  ({ tap }) => {
-    const go = (since: number, left: number): Effect.Effect<"GoesOn"> =>
-      Effect.flatMap(Effect.zip(tap.take(left), currentTime), ([taken, now]) => {
+  ({ sink }) => {
+    const go = (since: number, remaining: number): Effect.Effect<"Continue"> =>
+      Effect.flatMap(Effect.zip(sink.take(remaining), currentTime), ([taken, now]) => {
         if (taken === undefined) return continues
         const isNew = now >= since + every
         const began = isNew ? now : since
-        const rest = (isNew ? bytes : left) - taken.length
+        const rest = (isNew ? bytes : remaining) - taken.length
         const next = began + every
         return Effect.zipRight(
-          tap.send(taken),
+          sink.send(taken),
           rest > 0 ? go(began, rest) : Effect.zipRight(sleepUntil(next, every), go(next, bytes))
         )
       })
@@ -130,31 +130,32 @@ export const throttled =
 
 export const slowClose =
   (duration: Duration.DurationInput): FaultProgram =>
-  (flow) =>
-    flow.tap.sendRest.pipe(Effect.zipRight(Effect.sleep(duration)), Effect.zipRight(flow.endAfter("close")))
+  (exchange) =>
+    exchange.sink.sendRest.pipe(Effect.zipRight(Effect.sleep(duration)), Effect.zipRight(exchange.endAfter("close")))
 
-export const halfClosed: FaultProgram = (flow) => Effect.zipRight(flow.tap.sendRest, flow.endAfter("halfClose"))
+export const halfClosed: FaultProgram = (exchange) =>
+  Effect.zipRight(exchange.sink.sendRest, exchange.endAfter("halfClose"))
 
-/** Sends interim responses in front of the answer. */
+/** Sends interim responses before the response. */
 export const withInterim =
   (interim: string, count: number): FaultProgram =>
-  ({ tap }) =>
+  ({ sink }) =>
     Effect.zipRight(
-      Effect.sync(() => tap.inform(Buffer.from(interim.repeat(count)))),
-      Effect.zipRight(tap.sendRest, continues)
+      Effect.sync(() => sink.writeInterim(Buffer.from(interim.repeat(count)))),
+      Effect.zipRight(sink.sendRest, continues)
     )
 
-/** Sends the answer twice. */
-export const duplicated: FaultProgram = ({ tap }) => {
-  const go = (seen: ReadonlyArray<Buffer>): Effect.Effect<"GoesOn"> =>
-    Effect.flatMap(tap.take(), (bytes) =>
+/** Sends the response twice. */
+export const duplicated: FaultProgram = ({ sink }) => {
+  const go = (sent: ReadonlyArray<Buffer>): Effect.Effect<"Continue"> =>
+    Effect.flatMap(sink.take(), (bytes) =>
       bytes === undefined
-        ? Effect.zipRight(tap.send(Buffer.concat(seen)), continues)
-        : Effect.zipRight(tap.send(bytes), go([...seen, bytes]))
+        ? Effect.zipRight(sink.send(Buffer.concat(sent)), continues)
+        : Effect.zipRight(sink.send(bytes), go([...sent, bytes]))
     )
   return go([])
 }
 
-/** Throws an answer away. */
-export const discarded = (tap: FaultSink): Effect.Effect<void> =>
-  Effect.flatMap(tap.take(), (bytes) => (bytes === undefined ? Effect.void : discarded(tap)))
+/** Discards the response. */
+export const discard = (sink: FaultSink): Effect.Effect<void> =>
+  Effect.flatMap(sink.take(), (bytes) => (bytes === undefined ? Effect.void : discard(sink)))

@@ -1,8 +1,8 @@
 /**
- * Where the bytes of an answer go: to the client, or to a fault that stands before him.
+ * Sinks for the bytes of a response: the socket, or a fault before it.
  *
- * A fault begins where the writer has ended: it takes bytes as the server would have sent them, and none of the server knows
- * of it. Faults stand one behind the other, the one around all others next to the client.
+ * A fault receives the bytes after the response writer, as the server would have sent them; the server does not know of
+ * it. Nested faults form a chain, of which the outermost is next to the client.
  *
  * @internal
  */
@@ -12,103 +12,103 @@ import { clearTimeout, setImmediate, setTimeout } from "../../../internal/host/h
 import { timeSource } from "../../../internal/host/timeSource.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 
-/** How a fault ends a connection: by a FIN, by a reset, or only its own side of it. */
+/** How a fault ends a connection: with FIN and then completely, by reset, or with FIN only. */
 export type Ending = "close" | "reset" | "halfClose"
 
-/** What takes the bytes of an answer. */
+/** Receiver of the bytes of a response. */
 export interface ResponseSink {
   readonly write: (bytes: Uint8Array) => void
-  /** An interim response, which is no part of the answer. */
-  readonly inform: (bytes: Uint8Array) => void
+  /** Writes an interim response, which is not counted as part of the response. */
+  readonly writeInterim: (bytes: Uint8Array) => void
   readonly isFull: () => boolean
-  /** Waits until it is not full. */
-  readonly hasRoom: Effect.Effect<void>
-  /** Ends the connection behind what was written. */
+  /** Waits until the sink is not full. */
+  readonly awaitWritable: Effect.Effect<void>
+  /** Ends the connection after the written bytes. */
   readonly end: (how: Ending) => Effect.Effect<void>
 }
 
-/** Bytes that wait in a fault, behind which a handler that streams has to wait too. */
+/** Bytes in the buffer of a fault above which a streaming handler experiences backpressure. */
 const capacity = 64 * 1024
 
-/** Milliseconds that a client which was sent a FIN has to end too: as long as the server waits for one by default. */
-const linger = 1000
+/** Milliseconds that a client has to end after FIN, as by default for the server's own lingering close. */
+const lingerMillis = 1000
 
-/** A turn of the event loop's with a timer of Node's shortest kind: between two of them it has looked for bytes. */
+/** One timer of the shortest kind: between two of them the event loop has polled for bytes. */
 const drainPause: Effect.Effect<void> = Effect.async<void>((resume) => {
   const timer = setTimeout(() => resume(Effect.void), 1)
   return Effect.sync(() => clearTimeout(timer))
 })
 
-/** What a client reads at once, and how many moments it has for each such piece; some are for what comes first. */
+/** Bytes that a client reads at once: it has one pause for each such piece, within these bounds. */
 const readSize = 64 * 1024
 const minDrainPauses = 3
 const maxDrainPauses = 100
 
-/** Interim responses (RFC 9110 §15.2); behind `101` there is no other. */
+/** Whether bytes begin with an interim response (RFC 9110 §15.2); `101` is a final one here. */
 const isInterim = (bytes: Buffer): boolean => /^HTTP\/1\.1 1(?!01)/.test(bytes.toString("latin1", 0, 12))
 
-/** The client's end of it all. */
+/** The last sink: writes to the connection. */
 export class SocketSink implements ResponseSink {
-  /** Nothing that the client sends is listened to any more. */
+  /** Input of the client is discarded. */
   ignoresInput = false
   private readonly drained = new Signal()
   private written = 0
-  /** Bytes that were written in this turn of the event loop. */
-  private inTurn = 0
+  /** Bytes written in the current turn of the event loop. */
+  private writtenInTurn = 0
 
   constructor(
     private readonly connection: Connection,
-    /** Something happens, or is about to. */
-    private readonly happened: () => void,
-    /** Whether bytes go by way of the system. */
-    private readonly isSystems: boolean
+    /** Called for each activity, for `Quiescence`. */
+    private readonly onActivity: () => void,
+    /** False in memory. */
+    private readonly usesSockets: boolean
   ) {}
 
   write(bytes: Uint8Array): void {
     this.written += bytes.length
-    this.happened()
-    if (this.inTurn === 0) {
+    this.onActivity()
+    if (this.writtenInTurn === 0) {
       setImmediate(() => {
-        this.inTurn = 0
+        this.writtenInTurn = 0
         this.drained.wake()
       })
     }
-    this.inTurn += bytes.length
+    this.writtenInTurn += bytes.length
     this.connection.write([bytes])
   }
 
-  inform(bytes: Uint8Array): void {
+  writeInterim(bytes: Uint8Array): void {
     this.write(bytes)
   }
 
-  /** A client that has left takes all, and in the next turn it is known to have: whoever has no end is to wait for that. */
+  /** Bounded per turn: a client that has disconnected accepts all bytes until that is noticed in the next turn. */
   isFull(): boolean {
-    return this.inTurn > capacity || this.connection.isFull()
+    return this.writtenInTurn > capacity || this.connection.isFull()
   }
 
   onDrain(): void {
     this.drained.wake()
   }
 
-  readonly hasRoom: Effect.Effect<void> = Effect.suspend(() =>
-    this.isFull() ? Effect.zipRight(this.drained.waitOrLeave(), this.hasRoom) : Effect.void
+  readonly awaitWritable: Effect.Effect<void> = Effect.suspend(() =>
+    this.isFull() ? Effect.zipRight(this.drained.waitOrLeave(), this.awaitWritable) : Effect.void
   )
 
   /**
-   * A reset takes with it what has not arrived, and libuv tells one that comes with the last bytes as a FIN. Of neither is there
-   * an event, so a client has its moments to read what was sent before.
+   * Waits until the client has probably read the written bytes: a reset discards bytes in transit, and libuv reports a reset
+   * that arrives with the last bytes as FIN. There is no event for the arrival, so it waits a number of pauses.
    */
-  private hasArrived(moments: number): Effect.Effect<void> {
+  private awaitDelivery(pauses: number): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.connection.unsent() === 0 && moments <= 0) return Effect.void
-      // A client that does not read is nothing that happens.
-      if (moments > 0) this.happened()
-      return Effect.zipRight(drainPause, this.hasArrived(moments - 1))
+      if (this.connection.unsent() === 0 && pauses <= 0) return Effect.void
+      // A client that does not read is not an activity.
+      if (pauses > 0) this.onActivity()
+      return Effect.zipRight(drainPause, this.awaitDelivery(pauses - 1))
     })
   }
 
-  private get moments(): number {
-    return this.isSystems && this.written > 0
+  private get drainPauses(): number {
+    return this.usesSockets && this.written > 0
       ? Math.min(maxDrainPauses, minDrainPauses + Math.ceil(this.written / readSize))
       : 0
   }
@@ -116,71 +116,71 @@ export class SocketSink implements ResponseSink {
   end(how: Ending): Effect.Effect<void> {
     if (how === "reset") {
       return Effect.zipRight(
-        Effect.suspend(() => this.hasArrived(this.moments)),
+        Effect.suspend(() => this.awaitDelivery(this.drainPauses)),
         Effect.sync(() => this.connection.abort())
       )
     }
     if (how === "halfClose") return Effect.sync(() => this.connection.end())
-    return Effect.sync(() => this.part()).pipe(
-      Effect.zipRight(Effect.flatMap(timeSource, ({ sleep }) => sleep(linger))),
+    return Effect.sync(() => this.endDiscardingInput()).pipe(
+      Effect.zipRight(Effect.flatMap(timeSource, ({ sleep }) => sleep(lingerMillis))),
       Effect.zipRight(Effect.sync(() => this.connection.destroy()))
     )
   }
 
-  /** What the client sends is read on and thrown away: unread, it would be answered by a reset. */
-  part(): void {
+  /** Sends FIN, and discards further input: unread input would cause a reset. */
+  endDiscardingInput(): void {
     this.ignoresInput = true
     this.connection.resume()
     this.connection.end()
   }
 }
 
-/** One fault at work on one answer: the bytes that it has been given and has not passed on. */
+/** Sink of one fault for one response: buffers the received bytes until the fault sends them. */
 export class FaultSink implements ResponseSink {
-  private held: Buffer = Buffer.alloc(0)
-  private isFinal = false
-  private isOver = false
+  private buffered: Buffer = Buffer.alloc(0)
+  private hasFinalResponse = false
+  private isResponseComplete = false
   private ending: Ending | undefined
   private readonly changed = new Signal()
-  private readonly eased = new Signal()
-  /** Nothing more leaves by it. */
-  isShut = false
-  /** Bytes that it has passed on. */
+  private readonly drained = new Signal()
+  /** No further bytes are accepted or sent. */
+  isClosed = false
+  /** Bytes sent to the outer sink. */
   sent = 0
 
-  constructor(private readonly below: ResponseSink) {}
+  constructor(private readonly outer: ResponseSink) {}
 
-  // What comes from above: the server, or another fault.
+  // Called by the server or by an inner fault.
 
-  /** Bytes of the server: an interim response is always a write of its own, or stands in front of the answer. */
+  /** Bytes from the server: an interim response is a separate write, or precedes the response. */
   receive(bytes: Buffer): void {
     let rest = bytes
-    while (!this.isFinal && isInterim(rest)) {
+    while (!this.hasFinalResponse && isInterim(rest)) {
       const end = rest.indexOf("\r\n\r\n") + 4
-      if (!this.isShut) this.below.inform(rest.subarray(0, end))
+      if (!this.isClosed) this.outer.writeInterim(rest.subarray(0, end))
       rest = rest.subarray(end)
     }
     if (rest.length === 0) return
-    this.isFinal = true
+    this.hasFinalResponse = true
     this.write(rest)
   }
 
   write(bytes: Uint8Array): void {
-    if (this.isShut || this.isOver) return
-    this.held = Buffer.concat([this.held, bytes])
+    if (this.isClosed || this.isResponseComplete) return
+    this.buffered = Buffer.concat([this.buffered, bytes])
     this.changed.wake()
   }
 
-  inform(bytes: Uint8Array): void {
-    if (!this.isShut) this.below.inform(bytes)
+  writeInterim(bytes: Uint8Array): void {
+    if (!this.isClosed) this.outer.writeInterim(bytes)
   }
 
   isFull(): boolean {
-    return this.isShut || this.held.length > capacity
+    return this.isClosed || this.buffered.length > capacity
   }
 
-  readonly hasRoom: Effect.Effect<void> = Effect.suspend(() =>
-    this.isFull() ? Effect.zipRight(this.eased.waitOrLeave(), this.hasRoom) : Effect.void
+  readonly awaitWritable: Effect.Effect<void> = Effect.suspend(() =>
+    this.isFull() ? Effect.zipRight(this.drained.waitOrLeave(), this.awaitWritable) : Effect.void
   )
 
   end(how: Ending): Effect.Effect<void> {
@@ -190,55 +190,57 @@ export class FaultSink implements ResponseSink {
     })
   }
 
-  /** That was the answer. */
+  /** The response is complete. */
   finish(): void {
-    this.isOver = true
+    this.isResponseComplete = true
     this.changed.wake()
   }
 
-  // What the fault does.
+  // Called by the fault's program.
 
-  /** The next bytes up to a mark, when it has come, or as many as there are when the answer is over without it. */
+  /** Takes the next bytes through a mark, once received; all that remain if the response ends without it. */
   takeThrough(mark: string): Effect.Effect<Buffer | undefined> {
     return Effect.suspend(() => {
-      const at = this.held.indexOf(mark)
+      const at = this.buffered.indexOf(mark)
       if (at >= 0) return this.take(at + mark.length)
-      return this.isOver ? this.take() : Effect.zipRight(this.changed.waitOrLeave(), this.takeThrough(mark))
+      return this.isResponseComplete ? this.take() : Effect.zipRight(this.changed.waitOrLeave(), this.takeThrough(mark))
     })
   }
 
-  /** At most so many of the next bytes, as soon as there are any; undefined behind the last. */
+  /** Takes at most `max` of the next bytes, once there are any; `undefined` at the end of the response. */
   take(max = Number.POSITIVE_INFINITY): Effect.Effect<Buffer | undefined> {
     return Effect.suspend(() => {
-      const { held } = this
-      if (held.length === 0) {
-        return this.isOver ? Effect.succeed(undefined) : Effect.zipRight(this.changed.waitOrLeave(), this.take(max))
+      const { buffered } = this
+      if (buffered.length === 0) {
+        return this.isResponseComplete
+          ? Effect.succeed(undefined)
+          : Effect.zipRight(this.changed.waitOrLeave(), this.take(max))
       }
-      const bytes = held.subarray(0, max)
-      this.held = held.subarray(bytes.length)
-      if (!this.isFull()) this.eased.wake()
+      const bytes = buffered.subarray(0, max)
+      this.buffered = buffered.subarray(bytes.length)
+      if (!this.isFull()) this.drained.wake()
       return Effect.succeed(bytes)
     })
   }
 
-  /** Passes bytes on, and waits while there is no room for more. */
+  /** Sends bytes to the outer sink, and waits while it is full. */
   send(bytes: string | Uint8Array): Effect.Effect<void> {
     return Effect.suspend(() => {
       const sent = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes
       this.sent += sent.length
-      this.below.write(sent)
-      return this.below.isFull() ? this.below.hasRoom : Effect.void
+      this.outer.write(sent)
+      return this.outer.isFull() ? this.outer.awaitWritable : Effect.void
     })
   }
 
-  /** Passes the rest on, until the answer is over. */
+  /** Sends the rest of the response. */
   readonly sendRest: Effect.Effect<void> = Effect.suspend(() =>
     Effect.flatMap(this.take(), (bytes) =>
       bytes === undefined ? Effect.void : Effect.zipRight(this.send(bytes), this.sendRest)
     )
   )
 
-  /** Passes so many bytes on, or all that there are. */
+  /** Sends the next `count` bytes, or all if there are fewer. */
   sendFirst(count: number): Effect.Effect<void> {
     return Effect.suspend(() =>
       count <= 0
@@ -249,29 +251,29 @@ export class FaultSink implements ResponseSink {
     )
   }
 
-  /** Passes nothing on any more; what is still given to it is thrown away. */
-  shut(): void {
-    this.isShut = true
-    this.held = Buffer.alloc(0)
+  /** Discards all buffered and further bytes. */
+  close(): void {
+    this.isClosed = true
+    this.buffered = Buffer.alloc(0)
   }
 
-  /** Ends the connection; whatever the handler still says is thrown away. */
-  endBelow(how: Ending): Effect.Effect<void> {
+  /** Ends the connection; further bytes of the handler are discarded. */
+  endConnection(how: Ending): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.shut()
-      return this.below.end(how)
+      this.close()
+      return this.outer.end(how)
     })
   }
 
-  /** Whoever is behind this fault may have ended the connection, which is passed on behind the bytes. */
-  readonly endAsTold: Effect.Effect<boolean> = Effect.suspend(() =>
-    this.ending === undefined ? Effect.succeed(false) : Effect.as(this.endBelow(this.ending), true)
+  /** Ends the connection after the bytes if an inner fault has requested it; the result is whether it has. */
+  readonly forwardEnd: Effect.Effect<boolean> = Effect.suspend(() =>
+    this.ending === undefined ? Effect.succeed(false) : Effect.as(this.endConnection(this.ending), true)
   )
 
-  /** Gives all that it holds out of hand. */
-  passOn(): void {
-    const { held } = this
-    this.held = Buffer.alloc(0)
-    if (held.length > 0 && !this.isShut) this.below.write(held)
+  /** Sends all buffered bytes, without backpressure. */
+  flush(): void {
+    const { buffered } = this
+    this.buffered = Buffer.alloc(0)
+    if (buffered.length > 0 && !this.isClosed) this.outer.write(buffered)
   }
 }

@@ -1,8 +1,9 @@
 /**
- * One connection in memory: a `Duplex` for its client, a `Connection` for its server, and what is on its way between them.
+ * A connection in memory: a `Duplex` for the client, a `Connection` for the server, and a pipe in each direction.
  *
- * It behaves as a TCP connection on loopback does: what was written arrives in the event loop's next turn. A sender waits behind `capacity` bytes that nobody has read; FIN comes behind the bytes, and a reset too; a client
- * that goes sends a FIN, or a reset when it leaves bytes unread, and the server learns the rest when it writes on.
+ * It behaves like TCP on loopback: written bytes arrive in the next turn of the event loop. A sender is suspended above
+ * `capacity` unread bytes; FIN and reset follow the bytes. A client that closes sends FIN, or a reset if it leaves bytes
+ * unread; the server's next write then causes a reset.
  *
  * @internal
  */
@@ -15,31 +16,31 @@ import { setImmediate } from "../../../internal/host/hostTimers.js"
 import { nextConnectionId } from "../../../internal/net/connectionId.js"
 import type { ClientEnd, ClientLink } from "../client/clientLink.js"
 
-/** Bytes on their way in one direction that nobody waits for: as much as `node:net` reads at once. */
+/** Bytes in transit above which a sender is suspended: as many as `node:net` reads at once. */
 const capacity = 64 * 1024
 
-/** An error as the system reports it, which clients look at by its `code`. */
+/** An error in the form of a system error, which clients identify by its `code`. */
 export const systemError = (code: string, syscall: string): NodeJS.ErrnoException =>
   Object.assign(new Error(`${syscall} ${code}`), { code, syscall })
 
-/** What is on its way in one direction. */
+/** Bytes in transit in one direction. */
 class Pipe {
   private parts: Array<Buffer> = []
   size = 0
-  /** How the sender has ended it, behind the bytes. */
+  /** How the sender has ended it, after the bytes. */
   ending: "Open" | "FIN" | "RST" = "Open"
 
   add(bytes: Buffer): void {
-    if (this.ending === "Open") this.put(bytes)
+    if (this.ending === "Open") this.append(bytes)
   }
 
-  private put(bytes: Buffer): void {
+  private append(bytes: Buffer): void {
     if (bytes.length === 0) return
     this.parts.push(bytes)
     this.size += bytes.length
   }
 
-  /** All that is on its way, in one piece. */
+  /** Takes all bytes as one piece. */
   take(): Buffer {
     const { parts } = this
     this.parts = []
@@ -47,10 +48,10 @@ class Pipe {
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
   }
 
-  /** What does not fit into the way never leaves. */
-  cut(): void {
+  /** Discards the bytes that exceed the capacity: they have not been sent. */
+  truncate(): void {
     const bytes = this.take()
-    this.put(bytes.subarray(0, capacity))
+    this.append(bytes.subarray(0, capacity))
   }
 
   get isFull(): boolean {
@@ -58,33 +59,33 @@ class Pipe {
   }
 }
 
-/** The client's end as a stream. Has what clients call on a `net.Socket`, as far as it means anything here. */
+/** The client's end as a stream, with the methods of `net.Socket` that clients call. */
 export class MemorySocket extends Duplex implements ClientEnd {
-  private wants = false
+  private needsData = false
 
   constructor(private readonly link: MemoryConnection) {
     super({ allowHalfOpen: false })
   }
 
   deliver(): void {
-    const { down } = this.link
-    if (!this.wants || this.destroyed) return
-    if (down.size > 0) {
-      this.wants = this.push(this.link.take())
-      // The end is an event of its own, as it is on a socket: who has just been told of an answer listens for it.
-      if (this.wants && down.ending !== "Open") this.link.look()
+    const { toClient } = this.link
+    if (!this.needsData || this.destroyed) return
+    if (toClient.size > 0) {
+      this.needsData = this.push(this.link.take())
+      // The end is a separate event, as on a socket: a client may add its listener when it receives the response.
+      if (this.needsData && toClient.ending !== "Open") this.link.scheduleDelivery()
       return
     }
-    if (down.ending === "RST") this.destroy(this.link.failure())
-    else if (down.ending === "FIN") {
-      this.wants = false
+    if (toClient.ending === "RST") this.destroy(this.link.failure())
+    else if (toClient.ending === "FIN") {
+      this.needsData = false
       this.push(null)
     }
   }
 
   override _read(): void {
-    this.wants = true
-    this.link.look()
+    this.needsData = true
+    this.link.scheduleDelivery()
   }
 
   override _write(bytes: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -92,23 +93,23 @@ export class MemorySocket extends Duplex implements ClientEnd {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.link.endUp("FIN")
+    this.link.endToServer("FIN")
     done()
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    // Who leaves bytes unread resets, as the system does for him.
-    this.link.clientGone(this.readableLength + this.link.down.size > 0 ? "RST" : "FIN")
+    // Unread bytes cause a reset, as by the system.
+    this.link.endByClient(this.readableLength + this.link.toClient.size > 0 ? "RST" : "FIN")
     done(error)
   }
 
-  /** Ends at once by a reset. */
+  /** Resets the connection at once. */
   resetAndDestroy(): this {
-    this.link.clientGone("RST")
+    this.link.endByClient("RST")
     return this.destroy()
   }
 
-  // What a pool of connections calls on a socket; nothing here has a descriptor, holds the process, or is slow.
+  // Called by connection pools. Without effect: there is no descriptor, no timeout, and no handle of the event loop.
 
   setKeepAlive(): this {
     return this
@@ -131,45 +132,45 @@ export class MemorySocket extends Duplex implements ClientEnd {
   }
 }
 
-/** The server's end, and the way in both directions. */
+/** The server's end, and the pipes in both directions. */
 export class MemoryConnection implements Connection, ClientLink {
   readonly id = nextConnectionId()
   readonly local: Option.Option<Address>
   readonly remote: Option.Option<Address>
   private readonly client: ClientEnd
-  readonly up = new Pipe()
-  readonly down = new Pipe()
+  readonly toServer = new Pipe()
+  readonly toClient = new Pipe()
   private events: ConnectionEvents | undefined
-  /** What the server receives is an event of this connection, whatever a client or a handler has sent it in. */
+  /** Async context of the server's events, independent of the client or handler that sends. */
   private readonly context = new AsyncResource("MEMORYCONNECTION")
   private isPaused = false
-  private isFinSeen = false
+  private isFinReceived = false
   private isClosed = false
-  private hasSaidFull = false
-  private isLooking = false
+  private needsDrain = false
+  private isDeliveryScheduled = false
   private isClientGone = false
-  /** The client's writer, while the way is full. */
-  private sender: ((error?: Error | null) => void) | undefined
+  /** Callback of the client's last write, while the pipe is full. */
+  private pendingWrite: ((error?: Error | null) => void) | undefined
 
   constructor(
     addresses: { readonly local: Address; readonly remote: Address },
-    private readonly onGone: (link: MemoryConnection) => void,
-    endOf: (link: MemoryConnection) => ClientEnd
+    private readonly onClosed: (connection: MemoryConnection) => void,
+    makeEnd: (connection: MemoryConnection) => ClientEnd
   ) {
-    this.client = endOf(this)
+    this.client = makeEnd(this)
     this.local = Option.some(addresses.local)
     this.remote = Option.some(addresses.remote)
   }
 
   /**
-   * Whatever is to be delivered is, in the event loop's next turn: clients listen for an answer behind having asked, and
-   * no socket's could come before they do.
+   * Delivers in the next turn of the event loop: clients add their listeners after sending a request, and a socket never
+   * delivers before that.
    */
-  look(): void {
-    if (this.isLooking) return
-    this.isLooking = true
+  scheduleDelivery(): void {
+    if (this.isDeliveryScheduled) return
+    this.isDeliveryScheduled = true
     setImmediate(() => {
-      this.isLooking = false
+      this.isDeliveryScheduled = false
       this.client.deliver()
       this.context.runInAsyncScope(this.receive, this)
     })
@@ -177,55 +178,55 @@ export class MemoryConnection implements Connection, ClientLink {
 
   private receive(): void {
     if (this.events === undefined || this.isPaused || this.isClosed) return
-    if (this.up.size > 0) {
-      const bytes = this.up.take()
-      const { sender } = this
-      this.sender = undefined
-      sender?.()
+    if (this.toServer.size > 0) {
+      const bytes = this.toServer.take()
+      const { pendingWrite } = this
+      this.pendingWrite = undefined
+      pendingWrite?.()
       this.events.onBytes(bytes)
-      this.look()
+      this.scheduleDelivery()
       return
     }
-    if (this.up.ending === "RST") this.gone()
-    else if (this.up.ending === "FIN" && !this.isFinSeen) {
-      this.isFinSeen = true
+    if (this.toServer.ending === "RST") this.markClosed()
+    else if (this.toServer.ending === "FIN" && !this.isFinReceived) {
+      this.isFinReceived = true
       this.events.onEnd()
-      if (this.down.ending !== "Open") this.gone()
+      if (this.toClient.ending !== "Open") this.markClosed()
     }
   }
 
-  // What the client does.
+  // Called by the client.
 
   send(bytes: Buffer, done: (error?: Error | null) => void): void {
     if (this.isClosed) {
-      // It leaves, and comes back as a reset, behind what is still to be read.
-      this.down.ending = "RST"
-      this.look()
+      // The bytes are sent, and cause a reset, after what is still to be read.
+      this.toClient.ending = "RST"
+      this.scheduleDelivery()
       done()
       return
     }
-    this.up.add(bytes)
-    this.look()
-    if (this.up.isFull) this.sender = done
+    this.toServer.add(bytes)
+    this.scheduleDelivery()
+    if (this.toServer.isFull) this.pendingWrite = done
     else done()
   }
 
-  endUp(how: "FIN" | "RST"): void {
-    if (this.up.ending !== "RST") this.up.ending = how
-    this.look()
+  endToServer(how: "FIN" | "RST"): void {
+    if (this.toServer.ending !== "RST") this.toServer.ending = how
+    this.scheduleDelivery()
   }
 
-  clientGone(how: "FIN" | "RST"): void {
+  endByClient(how: "FIN" | "RST"): void {
     this.isClientGone = true
-    this.endUp(this.up.ending === "FIN" && how === "FIN" ? "FIN" : how)
+    this.endToServer(this.toServer.ending === "FIN" && how === "FIN" ? "FIN" : how)
   }
 
   get unread(): number {
-    return this.down.size
+    return this.toClient.size
   }
 
   get ending(): ClientLink["ending"] {
-    return this.down.ending
+    return this.toClient.ending
   }
 
   failure(): Error {
@@ -233,15 +234,15 @@ export class MemoryConnection implements Connection, ClientLink {
   }
 
   take(): Buffer {
-    const bytes = this.down.take()
-    if (this.hasSaidFull) {
-      this.hasSaidFull = false
+    const bytes = this.toClient.take()
+    if (this.needsDrain) {
+      this.needsDrain = false
       this.events?.onDrain()
     }
     return bytes
   }
 
-  // What the server does.
+  // Called by the server.
 
   open(events: ConnectionEvents): void {
     if (this.isClosed || this.events !== undefined) {
@@ -249,7 +250,7 @@ export class MemoryConnection implements Connection, ClientLink {
       return
     }
     this.events = events
-    this.look()
+    this.scheduleDelivery()
   }
 
   pause(): void {
@@ -258,69 +259,69 @@ export class MemoryConnection implements Connection, ClientLink {
 
   resume(): void {
     this.isPaused = false
-    this.look()
+    this.scheduleDelivery()
   }
 
   write(parts: ReadonlyArray<string | Uint8Array>): void {
-    if (this.isClosed || this.down.ending !== "Open") return
+    if (this.isClosed || this.toClient.ending !== "Open") return
     if (this.isClientGone) {
-      // What is written to a client that has gone comes back as a reset; nothing at all does not leave.
-      if (parts.some((part) => part.length > 0)) this.endUp("RST")
+      // A write to a client that has closed causes a reset; an empty write sends nothing.
+      if (parts.some((part) => part.length > 0)) this.endToServer("RST")
       return
     }
     for (const part of parts) {
-      this.down.add(
+      this.toClient.add(
         typeof part === "string"
           ? Buffer.from(part, "latin1")
           : Buffer.from(part.buffer, part.byteOffset, part.byteLength)
       )
     }
-    if (this.down.isFull) this.hasSaidFull = true
-    this.look()
+    if (this.toClient.isFull) this.needsDrain = true
+    this.scheduleDelivery()
   }
 
   isFull(): boolean {
-    return this.down.isFull
+    return this.toClient.isFull
   }
 
   unsent(): number {
-    return Math.max(0, this.down.size - capacity)
+    return Math.max(0, this.toClient.size - capacity)
   }
 
   end(): void {
-    if (this.down.ending === "Open") this.down.ending = "FIN"
-    this.look()
-    if (this.isFinSeen || this.isClientGone) this.gone()
+    if (this.toClient.ending === "Open") this.toClient.ending = "FIN"
+    this.scheduleDelivery()
+    if (this.isFinReceived || this.isClientGone) this.markClosed()
   }
 
   close(): void {
-    this.leave(this.up.size > 0 ? "RST" : "FIN")
+    this.closeWith(this.toServer.size > 0 ? "RST" : "FIN")
   }
 
   abort(): void {
-    this.down.cut()
-    this.leave("RST")
+    this.toClient.truncate()
+    this.closeWith("RST")
   }
 
   destroy(): void {
-    this.down.cut()
-    this.leave(this.up.size > 0 ? "RST" : "FIN")
+    this.toClient.truncate()
+    this.closeWith(this.toServer.size > 0 ? "RST" : "FIN")
   }
 
-  private leave(how: "FIN" | "RST"): void {
-    if (this.down.ending !== "RST") this.down.ending = how
-    this.look()
-    this.gone()
+  private closeWith(how: "FIN" | "RST"): void {
+    if (this.toClient.ending !== "RST") this.toClient.ending = how
+    this.scheduleDelivery()
+    this.markClosed()
   }
 
-  /** Closed, which its owner learns in an event of its own. */
-  private gone(): void {
+  /** Marks it closed, and emits `onClose` in a separate event. */
+  private markClosed(): void {
     if (this.isClosed) return
     this.isClosed = true
-    const { sender } = this
-    this.sender = undefined
-    sender?.(systemError("ECONNRESET", "write"))
-    this.onGone(this)
+    const { pendingWrite } = this
+    this.pendingWrite = undefined
+    pendingWrite?.(systemError("ECONNRESET", "write"))
+    this.onClosed(this)
     setImmediate(() => this.events?.onClose())
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The ports of one memory: who listens on which, and connections to them.
+ * Ports in memory, their listeners, and connections to them.
  *
  * @internal
  */
@@ -14,15 +14,15 @@ import type { BoundListener, ListenOptions } from "../../../Listener.js"
 import type { ClientEnd } from "../client/clientLink.js"
 import { MemoryConnection, MemorySocket, systemError } from "./memoryConnection.js"
 
-/** Where ephemeral ports of clients begin, as on Linux. */
+/** First ephemeral port of clients, as on Linux. */
 const firstClientPort = 32768
 
 const lastPort = 65535
 
-/** One port that is listened on. */
+/** A port with a listener. */
 class MemoryPort {
-  readonly arrivals = new PendingConnections<Connection>()
-  refused = 0
+  readonly pending = new PendingConnections<Connection>()
+  rejected = 0
 
   constructor(
     readonly address: Address,
@@ -30,24 +30,24 @@ class MemoryPort {
   ) {}
 
   offer(connection: Connection): void {
-    const mayWait = this.onFull === "queue" || this.arrivals.hasTaker
-    this.arrivals.offer(connection)
-    if (mayWait || !this.arrivals.remove(connection)) return
-    this.refused++
+    const mayQueue = this.onFull === "queue" || this.pending.hasTaker
+    this.pending.offer(connection)
+    if (mayQueue || !this.pending.remove(connection)) return
+    this.rejected++
     rejectConnection(connection)
   }
 
   close(): void {
-    for (const connection of this.arrivals.close(listenerClosed)) rejectConnection(connection)
+    for (const connection of this.pending.close(listenerClosed)) rejectConnection(connection)
   }
 
   get bound(): BoundListener {
     return {
       address: this.address,
-      accept: this.arrivals.take,
-      acceptWhile: (isOpen, take) => this.arrivals.acceptWhile(isOpen, take),
-      pending: Effect.sync(() => this.arrivals.size),
-      rejected: Effect.sync(() => this.refused)
+      accept: this.pending.take,
+      acceptWhile: (isOpen, take) => this.pending.acceptWhile(isOpen, take),
+      pending: Effect.sync(() => this.pending.size),
+      rejected: Effect.sync(() => this.rejected)
     }
   }
 }
@@ -59,7 +59,7 @@ const rejectConnection = (connection: Connection): void => {
 
 export class MemoryNetworkImpl {
   private readonly ports = new Map<number, MemoryPort>()
-  /** Connections of which the server's end is open. */
+  /** Connections whose server end is open. */
   readonly links = new Set<MemoryConnection>()
   private clients = 0
 
@@ -71,7 +71,7 @@ export class MemoryNetworkImpl {
           return new ValueError({ reason: "Port", actual: String(port) })
         if (this.ports.has(port)) return new OSError({ code: "EADDRINUSE", syscall: "listen" })
         const domain = options.domain === "IPv6" ? "IPv6" : "IPv4"
-        const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.free() : port, domain)
+        const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.freePort() : port, domain)
         const bound = new MemoryPort(address, options.onFull)
         this.ports.set(address.port, bound)
         const closed = Effect.sync(() => {
@@ -83,34 +83,34 @@ export class MemoryNetworkImpl {
     ).pipe(Effect.uninterruptible)
   }
 
-  private free(): number {
+  private freePort(): number {
     let port = 1
     while (this.ports.has(port)) port++
     return port
   }
 
-  /** Connects that end to a port, if anybody listens there. */
-  dial(port: number, endOf: (link: MemoryConnection) => ClientEnd): boolean {
+  /** Connects an end to a port; false if nothing listens there. */
+  dial(port: number, makeEnd: (link: MemoryConnection) => ClientEnd): boolean {
     const bound = this.ports.get(port)
     if (bound === undefined) return false
-    const link = this.linkTo(bound.address, endOf)
+    const link = this.makeConnection(bound.address, makeEnd)
     this.links.add(link)
     bound.offer(link)
     return true
   }
 
-  /** A connection to a port, or one that is refused. */
+  /** Connects to a port, or fails with `ECONNREFUSED`. */
   connect(port: number): MemorySocket {
     let socket: MemorySocket | undefined
-    const endOf = (link: MemoryConnection): MemorySocket => {
+    const makeEnd = (link: MemoryConnection): MemorySocket => {
       socket = new MemorySocket(link)
       return socket
     }
-    const isOpen = this.dial(port, endOf)
-    if (!isOpen) this.linkTo(tcp("127.0.0.1", port, "IPv4"), endOf)
-    // Either has made it.
+    const isOpen = this.dial(port, makeEnd)
+    if (!isOpen) this.makeConnection(tcp("127.0.0.1", port, "IPv4"), makeEnd)
+    // Either call has made it.
     const made = socket!
-    // Not in this turn: the caller has added no listener yet.
+    // In a microtask: the caller has not added its listeners yet.
     void Promise.resolve().then(() => {
       if (isOpen) made.emit("connect")
       else made.destroy(systemError("ECONNREFUSED", "connect"))
@@ -118,9 +118,9 @@ export class MemoryNetworkImpl {
     return made
   }
 
-  private linkTo(local: Address, endOf: (link: MemoryConnection) => ClientEnd): MemoryConnection {
+  private makeConnection(local: Address, makeEnd: (link: MemoryConnection) => ClientEnd): MemoryConnection {
     const clientPort = firstClientPort + (this.clients++ % (lastPort - firstClientPort))
     const remote = tcp(local.hostname, clientPort, local.family)
-    return new MemoryConnection({ local, remote }, (gone) => this.links.delete(gone), endOf)
+    return new MemoryConnection({ local, remote }, (gone) => this.links.delete(gone), makeEnd)
   }
 }

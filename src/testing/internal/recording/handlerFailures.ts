@@ -1,5 +1,5 @@
 /**
- * The failures of one server's handlers, until somebody has reported them.
+ * Handler failures of one server that have not been reported yet.
  *
  * @internal
  */
@@ -9,28 +9,28 @@ import * as Effect from "effect/Effect"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { HandlerFailure } from "../../Failures.js"
 
-/** The same failures as defects: a test does not have them in its types, and is to fail by them all the same. */
+/** A cause with its failures as defects, since the test's error type does not include them. */
 const asDefects = (cause: Cause.Cause<unknown>): Cause.Cause<never> => Cause.flatMap(cause, Cause.die)
 
-/** What a test fails by for these. */
+/** The cause by which a test fails for these failures. */
 export const combine = (failures: ReadonlyArray<HandlerFailure>): Cause.Cause<never> =>
   failures
     .map(({ cause }) => asDefects(cause))
     .reduce((all, each) => (Cause.isEmpty(all) ? each : Cause.parallel(all, each)), Cause.empty)
 
 /**
- * Tells what there is besides the failure of the test, whose place nothing takes. By the console, since a test's logger is
- * often none, and a runner shows the console beside the test.
+ * Prints what the server has recorded in a test that fails by itself, so that its own failure is kept. On the console,
+ * since tests often have no logger, and runners show the console output of a test.
  */
-export const attachAlsoRecorded = (seen: ReadonlyArray<string>): Effect.Effect<void> =>
-  seen.length === 0 ? Effect.void : Console.error(["besides, the test server has seen:", ...seen].join("\n"))
+export const reportOnConsole = (messages: ReadonlyArray<string>): Effect.Effect<void> =>
+  messages.length === 0 ? Effect.void : Console.error(["The test server also recorded:", ...messages].join("\n"))
 
 const messagesOf = (failures: ReadonlyArray<HandlerFailure>): ReadonlyArray<string> =>
   failures.map(({ message }) => message)
 
 export class HandlerFailures {
   private unreported: Array<HandlerFailure> = []
-  /** How many wait to take one. */
+  /** Number of fibers waiting in `take`. */
   private takers = 0
   private readonly changed = new Signal()
 
@@ -39,14 +39,14 @@ export class HandlerFailures {
     this.changed.wake()
   }
 
-  /** Those that nobody has reported, who does so now; but for those that had come before. */
+  /** Takes all unreported failures except those in `before`; the caller reports them. */
   claim(before: ReadonlySet<HandlerFailure> = new Set()): ReadonlyArray<HandlerFailure> {
     const claimed = this.unreported.filter((failure) => !before.has(failure))
     this.unreported = this.unreported.filter((failure) => before.has(failure))
     return claimed
   }
 
-  /** Takes the next one, waiting for it: it is expected, and fails nothing. Who is interrupted meanwhile takes none. */
+  /** Takes the next failure, which is then expected; a fiber that is interrupted while waiting takes none. */
   readonly take: Effect.Effect<HandlerFailure> = Effect.uninterruptibleMask((restore) => {
     const next: Effect.Effect<HandlerFailure> = Effect.suspend(() => {
       const first = this.unreported.shift()
@@ -57,34 +57,34 @@ export class HandlerFailures {
       next,
       Effect.sync(() => {
         this.takers--
-        // It may be a failure now that nobody takes.
+        // A failure may now be left without a taker.
         this.changed.wake()
       })
     )
   })
 
-  /** Fails with the next ones for which nobody waits. */
-  private next(before: ReadonlySet<HandlerFailure>): Effect.Effect<never> {
+  /** Fails with the next failures that have no taker. */
+  private failOnNext(before: ReadonlySet<HandlerFailure>): Effect.Effect<never> {
     return Effect.suspend(() => {
       const claimed = this.unreported.length > this.takers ? this.claim(before) : []
       return claimed.length === 0
-        ? Effect.zipRight(this.changed.waitOrLeave(), this.next(before))
+        ? Effect.zipRight(this.changed.waitOrLeave(), this.failOnNext(before))
         : Effect.failCause(combine(claimed))
     })
   }
 
-  /** Fails as soon as a handler does, however long the effect would have gone on. */
+  /** Runs an effect that fails as soon as a handler fails. */
   supervise<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
-      // Somebody else's: of a test that has had the server before, and was not supervised.
+      // Failures of an earlier, unsupervised test on the same server.
       const before = new Set(this.unreported)
       const check = Effect.suspend(() => {
         const claimed = this.claim(before)
         return claimed.length === 0 ? Effect.void : Effect.failCause(combine(claimed))
       })
-      return Effect.raceFirst(effect, this.next(before)).pipe(
+      return Effect.raceFirst(effect, this.failOnNext(before)).pipe(
         Effect.zipLeft(check),
-        Effect.onError(() => Effect.suspend(() => attachAlsoRecorded(messagesOf(this.claim(before)))))
+        Effect.onError(() => Effect.suspend(() => reportOnConsole(messagesOf(this.claim(before)))))
       )
     })
   }

@@ -1,5 +1,5 @@
 /**
- * A request beside a matcher: of each criterion, whether it is met, and if not what was there instead.
+ * Matching of requests: for each criterion whether it is met, and if not the actual value.
  *
  * @internal
  */
@@ -11,37 +11,38 @@ import { isRegExp } from "../../../internal/host/realm.js"
 import type { FieldMatcher, Matcher, TextMatcher } from "../../Expectation.js"
 import type { Recorded } from "./recorder.js"
 
-/** One criterion, and what of the request does not meet it: lines to be shown, of which there are none when it is met. */
-export interface Verdict {
+/** A criterion, and the lines that show how a request does not meet it; none if it is met. */
+export interface CriterionResult {
   readonly criterion: string
   readonly differences: ReadonlyArray<string>
 }
 
-const shown = (value: unknown): string => (value === undefined ? "nothing" : (JSON.stringify(value) ?? String(value)))
+const format = (value: unknown): string =>
+  value === undefined ? "(missing)" : (JSON.stringify(value) ?? String(value))
 
 const describe = (matcher: TextMatcher): string =>
   typeof matcher === "string"
-    ? shown(matcher)
+    ? format(matcher)
     : isRegExp(matcher)
       ? String(matcher)
       : `${matcher.name || "a predicate"}`
 
 const matches = (matcher: TextMatcher, text: string): boolean => {
   if (typeof matcher === "string") return matcher === text
-  // One with a flag for "from here on" would remember the last text.
+  // The flags `g` and `y` make a regular expression stateful.
   return isRegExp(matcher) ? new RegExp(matcher.source, matcher.flags.replace(/[gy]/g, "")).test(text) : matcher(text)
 }
 
-/** A predicate that throws, at a body that it was not made for, is not met: another request may be the one. */
-const differencesBy = (isMet: () => boolean, otherwise: () => string): ReadonlyArray<string> => {
+/** A predicate that throws, for example at an unexpected body, is not met: another request may match. */
+const differencesBy = (isMet: () => boolean, describeActual: () => string): ReadonlyArray<string> => {
   try {
-    return isMet() ? [] : [otherwise()]
+    return isMet() ? [] : [describeActual()]
   } catch (error) {
-    return [otherwise(), `it throws: ${String(error)}`]
+    return [describeActual(), `predicate threw: ${String(error)}`]
   }
 }
 
-/** What is asked of a request, in words, and what of one does not meet it. */
+/** A criterion as text, and the check of a request. */
 interface Criterion {
   readonly criterion: string
   readonly differences: (request: Recorded, body: string) => ReadonlyArray<string>
@@ -55,7 +56,7 @@ const textCriterion = (name: string, matcher: TextMatcher, valuesOf: ValuesOf): 
     const values = valuesOf(request, body)
     return differencesBy(
       () => values.some((value) => matches(matcher, value)),
-      () => `it was ${values.length === 0 ? "not sent" : values.map(shown).join(", ")}`
+      () => `actual: ${values.length === 0 ? "(missing)" : values.map(format).join(", ")}`
     )
   }
 })
@@ -63,10 +64,10 @@ const textCriterion = (name: string, matcher: TextMatcher, valuesOf: ValuesOf): 
 const fieldCriterion = (name: string, matcher: FieldMatcher, valuesOf: ValuesOf): Criterion =>
   matcher === null
     ? {
-        criterion: `${name} not sent`,
+        criterion: `${name} absent`,
         differences: (request, body) => {
           const values = valuesOf(request, body)
-          return values.length === 0 ? [] : [`it was ${values.map(shown).join(", ")}`]
+          return values.length === 0 ? [] : [`actual: ${values.map(format).join(", ")}`]
         }
       }
     : textCriterion(name, matcher, valuesOf)
@@ -75,18 +76,18 @@ type Fields = Readonly<Record<string, unknown>>
 
 const isRecord = (value: unknown): value is Fields => typeof value === "object" && value !== null
 
-/** Where two JSON values differ, by the path to it: `-` is what was expected, `+` what came. */
+/** Differences of two JSON values with their paths: `-` is the expected value, `+` the actual one. */
 export const jsonDifferences = (expected: unknown, actual: unknown, path = "$"): ReadonlyArray<string> => {
   if (isRecord(expected) && isRecord(actual) && Array.isArray(expected) === Array.isArray(actual)) {
     const names = [...new Set([...Object.keys(expected), ...Object.keys(actual)])]
     const step = (name: string): string => (Array.isArray(expected) ? `${path}[${name}]` : `${path}.${name}`)
     return names.flatMap((name) => jsonDifferences(expected[name], actual[name], step(name)))
   }
-  return expected === actual ? [] : [`- ${path}: ${shown(expected)}`, `+ ${path}: ${shown(actual)}`]
+  return expected === actual ? [] : [`- ${path}: ${format(expected)}`, `+ ${path}: ${format(actual)}`]
 }
 
 const parsed = (text: string): Either.Either<unknown, string> =>
-  Either.try({ try: (): unknown => JSON.parse(text), catch: (error) => `it is no JSON: ${String(error)}` })
+  Either.try({ try: (): unknown => JSON.parse(text), catch: (error) => `invalid JSON: ${String(error)}` })
 
 const schemaDifferences = (schema: Schema.Schema.AnyNoContext, json: unknown): ReadonlyArray<string> =>
   Either.match(Schema.decodeUnknownEither(schema, { errors: "all" })(json), {
@@ -97,10 +98,10 @@ const schemaDifferences = (schema: Schema.Schema.AnyNoContext, json: unknown): R
 const jsonCriterion = (criterion: string, differences: (json: unknown) => ReadonlyArray<string>): Criterion => ({
   criterion,
   differences: (_, body) =>
-    body === "" ? ["no body was sent"] : Either.match(parsed(body), { onLeft: (no) => [no], onRight: differences })
+    body === "" ? ["no body"] : Either.match(parsed(body), { onLeft: (error) => [error], onRight: differences })
 })
 
-/** What a JSON value is once it has been sent: without what is undefined, dates as text. */
+/** A value after serialization as JSON: without `undefined` members, with dates as strings. */
 const asSent = (value: unknown): unknown => JSON.parse(JSON.stringify(value) ?? "null")
 
 const criteriaOf = (matcher: Matcher): ReadonlyArray<Criterion> => {
@@ -117,7 +118,7 @@ const criteriaOf = (matcher: Matcher): ReadonlyArray<Criterion> => {
   if (text !== undefined) criteria.push(textCriterion("body", text, (_, body) => [body]))
   if (matcher.json !== undefined) {
     const expected = asSent(matcher.json)
-    criteria.push(jsonCriterion(`JSON ${shown(expected)}`, (json) => jsonDifferences(expected, json)))
+    criteria.push(jsonCriterion(`JSON ${format(expected)}`, (json) => jsonDifferences(expected, json)))
   }
   if (schema !== undefined) {
     criteria.push(jsonCriterion(`JSON by ${String(schema)}`, (json) => schemaDifferences(schema, json)))
@@ -126,24 +127,24 @@ const criteriaOf = (matcher: Matcher): ReadonlyArray<Criterion> => {
     const differences = (request: Recorded, body: string): ReadonlyArray<string> =>
       differencesBy(
         () => where(request, body),
-        () => "it is not so"
+        () => "predicate returned false"
       )
     criteria.push({ criterion: where.name || "where", differences })
   }
   return criteria
 }
 
-/** What is asked of a request, in words. */
-export const described = (matcher: Matcher): ReadonlyArray<string> =>
+/** The criteria of a matcher as text. */
+export const describeMatcher = (matcher: Matcher): ReadonlyArray<string> =>
   criteriaOf(matcher).map(({ criterion }) => criterion)
 
-export const verdictsOf = (matcher: Matcher, request: Recorded): ReadonlyArray<Verdict> => {
-  const body = request.exchanged.body.bytes.toString("utf8")
+export const checkCriteria = (matcher: Matcher, request: Recorded): ReadonlyArray<CriterionResult> => {
+  const body = request.recordingExchange.body.bytes.toString("utf8")
   return criteriaOf(matcher).map(({ criterion, differences }) => ({
     criterion,
     differences: differences(request, body)
   }))
 }
 
-export const isMet = (verdicts: ReadonlyArray<Verdict>): boolean =>
-  verdicts.every(({ differences }) => differences.length === 0)
+export const isMet = (results: ReadonlyArray<CriterionResult>): boolean =>
+  results.every(({ differences }) => differences.length === 0)

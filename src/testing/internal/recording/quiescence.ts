@@ -1,10 +1,10 @@
 /**
- * Whether anything still happens: what `settle` waits for.
+ * Detection of quiescence, for `settle`.
  *
- * Fibers go on by microtasks; bytes in memory by immediates, and those of sockets in the event loop's poll phase; a fiber
- * that has gone on for long by `setTimeout`. So a round is one timer of Node's shortest kind and one immediate behind it: between them the
- * loop has polled, whatever was ready has been told, and every timer that was set to "at once" before it has fired. Rounds
- * in which nothing was counted are quiet, and a few of them in a row are an end.
+ * Fibers continue in microtasks, or by `setTimeout` when they yield; bytes in memory are delivered in immediates, those of
+ * sockets in the poll phase of the event loop. So a round is one `setTimeout(0)` followed by one `setImmediate`: between
+ * them the loop has polled, has emitted all ready events and has run all earlier `setTimeout(0)`. A round without counted
+ * activity is idle, and a few idle rounds in a row are quiescence.
  *
  * @internal
  */
@@ -21,22 +21,21 @@ import {
 import { microtaskScheduler } from "../../../internal/runtime/microtaskScheduler.js"
 import { isTestClock } from "../server/testClock.js"
 
-/** In memory one would do; a socket's bytes pass through the client, which nobody counts, between two that are counted. */
+/** One suffices in memory; with sockets, the steps of a client between two counted events are not counted. */
 const idleRounds = 3
 
-/** Milliseconds of real time that are waited for the system to do what it was asked to. */
+/** Maximum milliseconds of real time to wait for system requests in flight. */
 const maxIdleWait = 1000
 
 /**
- * Milliseconds of real time that a connection has to send its first byte: `fetch` compiles its parser, once a process,
- * on another thread between the connection and its first request.
+ * Milliseconds of real time that a connection has to send its first byte: between connect and the first request of a
+ * process, `fetch` compiles its parser on another thread.
  */
-const firstByte = 25
+const firstByteTimeout = 25
 
 /**
- * What the system has been asked to do and will tell the end of: files, names, connections; and what is to go on in the
- * loop's next turn, which a round may be too short for. The words are Node's, as `process.getActiveResourcesInfo` gives them;
- * timers, sockets and what only waits are not among them.
+ * Resources of `process.getActiveResourcesInfo` that are in flight: file operations, DNS lookups, connects, and immediates,
+ * for which one round may be too short. Timers, sockets and other passive resources are not included.
  */
 const inFlight = new Set([
   "Immediate",
@@ -51,33 +50,33 @@ const isSystemBusy = (): boolean => process.getActiveResourcesInfo().some((each)
 
 export class Quiescence {
   private count = 0
-  /** Tasks of handlers' fibers that have been scheduled and have not run. */
-  private waiting = 0
-  /** When connections came that have not sent anything yet. */
-  private readonly silent = new Set<object>()
-  private silentSince = 0
-  /** What changes without an event: bytes that are read by a client, or that leave for one. */
+  /** Tasks of the counted fibers that are scheduled and have not run. */
+  private pendingTasks = 0
+  /** Connections that have not sent a byte yet. */
+  private readonly awaitingFirstByte = new Set<object>()
+  private lastConnectedAt = 0
+  /** Values that change without an event: bytes read by a client, or unsent bytes. */
   private readonly gauges = new Set<() => number>()
 
-  /** Something has happened. */
+  /** Counts an activity. */
   readonly onActivity = (): void => {
     this.count++
   }
 
-  /** A connection has come, of which a first byte is expected. */
+  /** A new connection, from which a first byte is expected. */
   onConnected(connection: object): void {
     this.onActivity()
-    this.silent.add(connection)
-    this.silentSince = monotonicNow()
+    this.awaitingFirstByte.add(connection)
+    this.lastConnectedAt = monotonicNow()
   }
 
-  /** A connection has sent something, or has gone. */
+  /** A connection has received bytes, or has closed. */
   onReceived(connection: object): void {
     this.onActivity()
-    this.silent.delete(connection)
+    this.awaitingFirstByte.delete(connection)
   }
 
-  /** Looks at a number too, until it is told not to. */
+  /** Includes a value in the detection, until the returned function is called. */
   watch(gauge: () => number): () => void {
     this.gauges.add(gauge)
     return () => {
@@ -85,19 +84,19 @@ export class Quiescence {
     }
   }
 
-  private get onObserved(): string {
+  private get snapshot(): string {
     return [this.count, ...Array.from(this.gauges, (gauge) => gauge())].join()
   }
 
-  /** The scheduler of handlers, counted. */
+  /** The microtask scheduler, with its tasks counted. */
   readonly scheduler: Scheduler = {
     shouldYield: (fiber) => microtaskScheduler.shouldYield(fiber),
     scheduleTask: (task, priority, fiber) => {
       this.count++
-      this.waiting++
+      this.pendingTasks++
       microtaskScheduler.scheduleTask(
         () => {
-          this.waiting--
+          this.pendingTasks--
           task()
         },
         priority,
@@ -106,31 +105,34 @@ export class Quiescence {
     }
   }
 
-  private get isAwaited(): boolean {
-    return this.waiting > 0 || (this.silent.size > 0 && monotonicNow() - this.silentSince < firstByte)
+  private get isPending(): boolean {
+    return (
+      this.pendingTasks > 0 ||
+      (this.awaitingFirstByte.size > 0 && monotonicNow() - this.lastConnectedAt < firstByteTimeout)
+    )
   }
 
-  /** Waits until nothing happens any more, in real time. */
+  /** Waits for quiescence, in real time. */
   readonly settle: Effect.Effect<void> = Effect.async<void>((resume) => {
-    let seen = this.onObserved
-    let quiet = 0
+    let last = this.snapshot
+    let idle = 0
     let since = monotonicNow()
     let timer: NodeJS.Timeout | undefined
     let immediate: NodeJS.Immediate | undefined
     const round = (): void => {
       timer = setTimeout(() => {
-        immediate = setImmediate(look)
+        immediate = setImmediate(check)
       }, 0)
     }
-    const look = (): void => {
-      const now = this.onObserved
-      if (now !== seen) {
-        seen = now
-        quiet = 0
+    const check = (): void => {
+      const now = this.snapshot
+      if (now !== last) {
+        last = now
+        idle = 0
         since = monotonicNow()
-      } else if (this.isAwaited || (isSystemBusy() && monotonicNow() - since < maxIdleWait)) quiet = 0
-      else quiet++
-      if (quiet < idleRounds) round()
+      } else if (this.isPending || (isSystemBusy() && monotonicNow() - since < maxIdleWait)) idle = 0
+      else idle++
+      if (idle < idleRounds) round()
       else resume(Effect.void)
     }
     round()
@@ -144,8 +146,8 @@ export class Quiescence {
 const byClock = new WeakMap<Clock.Clock, Quiescence>()
 
 /**
- * Servers of one test clock are of one test, and settle together, since one may be the other's client. A clock that goes
- * by itself is everybody's.
+ * The instance of a clock. Servers with the same test clock belong to one test, and settle together, since one may be a
+ * client of the other. A real clock is shared by all tests, so each server has its own instance.
  */
 export const quiescenceOf = (clock: Clock.Clock): Quiescence => {
   if (!isTestClock(clock)) return new Quiescence()

@@ -1,5 +1,5 @@
 /**
- * Every request of one server, from the first one on, and who waits for the next.
+ * The recorded requests of one server, and the fibers that wait for the next one.
  *
  * @internal
  */
@@ -30,19 +30,19 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
   readonly headers: HttpHeaders
   readonly connection: number
   readonly exchangeIndex: number
-  /** What became of it, once that is known. */
-  known: Outcome | undefined
-  /** Its handler has ended. */
-  isOver = false
-  /** Its handler's failure is known, whatever became of the request before. */
+  /** The outcome, once known. */
+  knownOutcome: Outcome | undefined
+  /** The handler has ended. */
+  hasEnded = false
+  /** The handler has failed, whatever the outcome was before. */
   hasFailed = false
-  private readonly concluded = new Signal()
+  private readonly outcomeSet = new Signal()
   private readonly search: string
 
   constructor(
     request: Request,
-    readonly by: TrackedConnection,
-    readonly exchanged: RecordingExchange
+    readonly trackedConnection: TrackedConnection,
+    readonly recordingExchange: RecordingExchange
   ) {
     super()
     this.method = request.method
@@ -53,33 +53,41 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
     this.search = request.query
     this.version = request.version
     this.headers = request.headers
-    this.connection = by.index
-    this.exchangeIndex = by.requests++
+    this.connection = trackedConnection.index
+    this.exchangeIndex = trackedConnection.requests++
   }
 
   get query(): URLSearchParams {
     return new URLSearchParams(this.search)
   }
 
-  conclude(outcome: Outcome): void {
-    if (this.known !== undefined) return
-    this.known = outcome
-    this.concluded.wake()
+  setOutcome(outcome: Outcome): void {
+    if (this.knownOutcome !== undefined) return
+    this.knownOutcome = outcome
+    this.outcomeSet.wake()
   }
 
   readonly outcome: Effect.Effect<Outcome> = Effect.suspend(() =>
-    this.known === undefined ? Effect.zipRight(this.concluded.waitOrLeave(), this.outcome) : Effect.succeed(this.known)
+    this.knownOutcome === undefined
+      ? Effect.zipRight(this.outcomeSet.waitOrLeave(), this.outcome)
+      : Effect.succeed(this.knownOutcome)
   )
 
   readonly bytes: Effect.Effect<Buffer> = Effect.suspend(() =>
-    Effect.map(Effect.zipRight(this.exchanged.readInPlace, this.exchanged.body.ended), () => this.exchanged.body.bytes)
+    Effect.map(
+      Effect.zipRight(this.recordingExchange.readUnrequested, this.recordingExchange.body.ended),
+      () => this.recordingExchange.body.bytes
+    )
   )
 
   readonly text: Effect.Effect<string> = Effect.map(this.bytes, (bytes) => bytes.toString("utf8"))
 
   readonly json: Effect.Effect<unknown, ValueError> = Effect.flatMap(this.text, parsed)
 
-  readonly isComplete: Effect.Effect<boolean> = Effect.map(this.bytes, () => this.exchanged.body.state === "Whole")
+  readonly isComplete: Effect.Effect<boolean> = Effect.map(
+    this.bytes,
+    () => this.recordingExchange.body.state === "Complete"
+  )
 
   toJSON(): unknown {
     return {
@@ -89,7 +97,7 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
       headers: this.headers.toJSON(),
       connection: this.connection,
       exchange: this.exchangeIndex,
-      outcome: this.known?._tag ?? "Pending"
+      outcome: this.knownOutcome?._tag ?? "Pending"
     }
   }
 }
@@ -97,32 +105,32 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
 export class Recorder {
   readonly all: Array<Recorded> = []
   private untaken: Array<Recorded> = []
-  private readonly came = new Signal()
+  private readonly changed = new Signal()
   private isClosed = false
 
   add(recorded: Recorded): void {
     this.all.push(recorded)
     this.untaken.push(recorded)
-    this.came.wake()
+    this.changed.wake()
   }
 
-  /** No more will come. */
+  /** Ends the stream of requests. */
   close(): void {
     this.isClosed = true
-    this.came.wake()
+    this.changed.wake()
   }
 
-  /** Takes the first that is such, waiting for it; who is interrupted while he waits has taken none. */
-  takeWhere(isSuch: (request: RecordedRequest) => boolean): Effect.Effect<RecordedRequest> {
+  /** Takes the first request that satisfies the predicate, waiting for it; an interrupted fiber takes none. */
+  takeWhere(predicate: (request: RecordedRequest) => boolean): Effect.Effect<RecordedRequest> {
     return Effect.suspend(() => {
-      const found = this.untaken.find(isSuch)
-      if (found === undefined) return Effect.zipRight(this.came.waitOrLeave(), this.takeWhere(isSuch))
+      const found = this.untaken.find(predicate)
+      if (found === undefined) return Effect.zipRight(this.changed.waitOrLeave(), this.takeWhere(predicate))
       this.untaken = this.untaken.filter((each) => each !== found)
       return Effect.succeed(found)
     })
   }
 
-  /** All that came and come, until the server is closed. */
+  /** All requests, past and future, until the server is closed. */
   get requests(): Stream.Stream<RecordedRequest> {
     return Stream.unwrap(
       Effect.sync(() => {
@@ -134,7 +142,7 @@ export class Recorder {
             return Effect.succeed(request)
           }
           if (this.isClosed) return Effect.fail(Option.none())
-          return Effect.zipRight(this.came.waitOrLeave(), following)
+          return Effect.zipRight(this.changed.waitOrLeave(), following)
         })
         return Stream.repeatEffectOption(following)
       })

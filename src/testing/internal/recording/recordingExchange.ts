@@ -1,5 +1,5 @@
 /**
- * An exchange that keeps what passes through it: the body as it is read, and whether an answer has begun.
+ * Exchange that records the request body as it is read, and whether a response has started.
  *
  * @internal
  */
@@ -14,33 +14,33 @@ import { type Exchange, ExchangeKey, type ResponseBodyWriter } from "../../../in
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { Request } from "../../../Request.js"
 
-/** The body of one request, as far as anybody has read it. */
+/** The request body, as far as it has been read. */
 export class RecordedBody {
   private parts: Array<Uint8Array> = []
   private readonly changed = new Signal()
   size = 0
-  /** Whether more may come; what has come to its end is all that was sent, or is not. */
-  state: "Coming" | "Whole" | "Partial" = "Coming"
+  /** `Receiving`: more may follow; `Complete` and `Partial` are final. */
+  state: "Receiving" | "Complete" | "Partial" = "Receiving"
 
   add(bytes: Uint8Array): void {
-    if (this.state !== "Coming") return
+    if (this.state !== "Receiving") return
     this.parts.push(bytes)
     this.size += bytes.length
   }
 
-  /** That was all, or all that will be read. */
-  end(state: "Whole" | "Partial"): void {
-    if (this.state !== "Coming") return
+  /** Ends the body; `Partial` if the rest will not be read. */
+  end(state: "Complete" | "Partial"): void {
+    if (this.state !== "Receiving") return
     this.state = state
     this.changed.wake()
   }
 
-  /** The whole body at once, however much of it has been seen. */
-  take(whole: Uint8Array): void {
-    if (this.state !== "Coming") return
+  /** Replaces the recorded bytes with the whole body. */
+  setWhole(whole: Uint8Array): void {
+    if (this.state !== "Receiving") return
     this.parts = [whole]
     this.size = whole.length
-    this.end("Whole")
+    this.end("Complete")
   }
 
   get bytes(): Buffer {
@@ -48,7 +48,7 @@ export class RecordedBody {
   }
 
   readonly ended: Effect.Effect<void> = Effect.suspend(() =>
-    this.state === "Coming" ? Effect.zipRight(this.changed.waitOrLeave(), this.ended) : Effect.void
+    this.state === "Receiving" ? Effect.zipRight(this.changed.waitOrLeave(), this.ended) : Effect.void
   )
 }
 
@@ -58,11 +58,11 @@ const has = (request: Request, name: string): boolean => HttpHeaders.has(request
 
 export class RecordingExchange implements Exchange {
   readonly body = new RecordedBody()
-  /** Whether anything of an answer has been given: it can no longer be another. */
-  hasBegun = false
-  private asked: "Nobody" | "Whole" | "Pieces" = "Nobody"
-  /** Somebody else than the handler has asked for the body. */
-  private isReadInPlace = false
+  /** A response has started, and can no longer be replaced. */
+  hasResponseStarted = false
+  private reader: "None" | "Whole" | "Stream" = "None"
+  /** The kit has read the body, before the handler did. */
+  private isReadByKit = false
   private pull: Pull | undefined
   private readonly inner: Exchange
 
@@ -71,31 +71,31 @@ export class RecordingExchange implements Exchange {
     private readonly scope: Scope.Scope
   ) {
     this.inner = request[ExchangeKey]
-    // Without a framing there is no body (RFC 9112 §6.3).
-    if (!has(request, "Content-Length") && !has(request, "Transfer-Encoding")) this.body.end("Whole")
+    // A request without framing fields has no body (RFC 9112 §6.3).
+    if (!has(request, "Content-Length") && !has(request, "Transfer-Encoding")) this.body.end("Complete")
   }
 
-  private begun<A>(answer: A | ValueError): A | ValueError {
-    if (!isValueError(answer)) this.hasBegun = true
-    return answer
+  private markStarted<A>(result: A | ValueError): A | ValueError {
+    if (!isValueError(result)) this.hasResponseStarted = true
+    return result
   }
 
   readonly respond: Exchange["respond"] = (code, content, headers) =>
-    this.begun(this.inner.respond(code, content, headers))
+    this.markStarted(this.inner.respond(code, content, headers))
 
   readonly startResponse: Exchange["startResponse"] = (code, headers) => {
-    const answer = this.inner.startResponse(code, headers)
-    if (isValueError(answer)) return answer
-    // A refusal is a `ValueError` here, and nothing is success.
-    const noted = (refusal: ValueError | undefined): ValueError | undefined => {
-      if (refusal === undefined) this.hasBegun = true
-      return refusal
+    const writer = this.inner.startResponse(code, headers)
+    if (isValueError(writer)) return writer
+    // `undefined` is success.
+    const recordStart = (error: ValueError | undefined): ValueError | undefined => {
+      if (error === undefined) this.hasResponseStarted = true
+      return error
     }
     const open: ResponseBodyWriter = {
-      sendHead: () => noted(answer.sendHead()),
-      acceptsContent: answer.acceptsContent,
-      write: (content) => noted(answer.write(content)),
-      end: (trailers) => this.begun(answer.end(trailers))
+      sendHead: () => recordStart(writer.sendHead()),
+      acceptsContent: writer.acceptsContent,
+      write: (content) => recordStart(writer.write(content)),
+      end: (trailers) => this.markStarted(writer.end(trailers))
     }
     return open
   }
@@ -103,9 +103,9 @@ export class RecordingExchange implements Exchange {
   readonly sendInformational: Exchange["sendInformational"] = (code, headers) =>
     this.inner.sendInformational(code, headers)
 
-  readonly upgrade: Exchange["upgrade"] = (headers) => this.begun(this.inner.upgrade(headers))
+  readonly upgrade: Exchange["upgrade"] = (headers) => this.markStarted(this.inner.upgrade(headers))
 
-  readonly tunnel: Exchange["tunnel"] = (headers) => this.begun(this.inner.tunnel(headers))
+  readonly tunnel: Exchange["tunnel"] = (headers) => this.markStarted(this.inner.tunnel(headers))
 
   readonly isBackpressured: Exchange["isBackpressured"] = () => this.inner.isBackpressured()
 
@@ -127,7 +127,7 @@ export class RecordingExchange implements Exchange {
 
   readonly readBody: Exchange["readBody"] = (most) =>
     Effect.suspend(() => {
-      if (this.asked === "Nobody") this.asked = "Whole"
+      if (this.reader === "None") this.reader = "Whole"
       return this.readWhole(most)
     })
 
@@ -138,71 +138,72 @@ export class RecordingExchange implements Exchange {
   }
 
   private readWhole(most: number): ReturnType<Exchange["readBody"]> {
-    return Effect.tap(this.inner.readBody(most), (bytes) => this.body.take(bytes))
+    return Effect.tap(this.inner.readBody(most), (bytes) => this.body.setWhole(bytes))
   }
 
   get trailers(): Exchange["trailers"] {
     return Effect.suspend(() => {
-      if (this.asked === "Nobody") this.asked = "Whole"
+      if (this.reader === "None") this.reader = "Whole"
       const { trailers } = this.inner
-      return this.asked === "Whole" ? Effect.tap(trailers, () => this.whole) : trailers
+      return this.reader === "Whole" ? Effect.tap(trailers, () => this.whole) : trailers
     })
   }
 
   get bodyStream(): Exchange["bodyStream"] {
     return Stream.unwrap(
       Effect.suspend(() => {
-        if (this.asked !== "Nobody") return Effect.succeed(this.inner.bodyStream)
-        this.asked = "Pieces"
-        // What was read in the handler's place is his all the same, once.
-        return this.isReadInPlace ? Effect.succeed(Stream.fromEffect(this.whole)) : this.pieces
+        if (this.reader !== "None") return Effect.succeed(this.inner.bodyStream)
+        this.reader = "Stream"
+        // A body that the kit has read is still available to the handler, once.
+        return this.isReadByKit ? Effect.succeed(Stream.fromEffect(this.whole)) : this.recordedStream
       })
     )
   }
 
-  /** The stream is pulled by the handler first, and for what he leaves by the kit. */
-  private get pieces(): Effect.Effect<Exchange["bodyStream"]> {
+  /** The body as a stream that records its chunks. The handler pulls it first, then the kit pulls the rest. */
+  private get recordedStream(): Effect.Effect<Exchange["bodyStream"]> {
     return Effect.map(Scope.extend(Stream.toPull(this.inner.bodyStream), this.scope), (pull) => {
-      const kept: Pull = Effect.tapBoth(pull, {
-        onFailure: (end) => Effect.sync(() => Option.isNone(end) && this.body.end("Whole")),
+      const recording: Pull = Effect.tapBoth(pull, {
+        onFailure: (end) => Effect.sync(() => Option.isNone(end) && this.body.end("Complete")),
         onSuccess: (pieces) =>
           Effect.sync(() => {
             for (const piece of pieces) this.body.add(piece)
           })
       })
-      this.pull = kept
-      return Stream.repeatEffectChunkOption(kept)
+      this.pull = recording
+      return Stream.repeatEffectChunkOption(recording)
     })
   }
 
-  /** Reads the body in the place of a handler that has not asked for it. */
-  readonly readInPlace: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.body.state !== "Coming" || this.asked !== "Nobody") return Effect.void
-    this.isReadInPlace = true
+  /** Reads the body if the handler has not begun to. */
+  readonly readUnrequested: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.body.state !== "Receiving" || this.reader !== "None") return Effect.void
+    this.isReadByKit = true
     return Effect.ignore(this.whole)
   })
 
-  /** Reads what a handler has left, as far as the server would throw it away to reach the next request. */
-  readRest(maxDiscardedBody: number): Effect.Effect<void> {
+  /** Reads the rest of the body, as far as the server would discard it to reach the next request. */
+  drainBody(maxDiscardedBody: number): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const isAnybodysWish = this.asked !== "Nobody" || this.isReadInPlace
-      // Who waits to be told to go on has not been.
-      if (this.body.state !== "Coming" || (!isAnybodysWish && has(this.request, "Expect"))) return Effect.void
-      if (this.asked === "Whole" || this.isReadInPlace) return Effect.ignore(this.whole)
+      const isRequested = this.reader !== "None" || this.isReadByKit
+      // A client that expects 100 (Continue) has not received it, so it may not send the body.
+      if (this.body.state !== "Receiving" || (!isRequested && has(this.request, "Expect"))) return Effect.void
+      if (this.reader === "Whole" || this.isReadByKit) return Effect.ignore(this.whole)
       const rest =
         this.pull === undefined
-          ? Effect.zipRight(this.pieces, this.pullAll(maxDiscardedBody))
-          : this.pullAll(maxDiscardedBody)
+          ? Effect.zipRight(this.recordedStream, this.pullUpTo(maxDiscardedBody))
+          : this.pullUpTo(maxDiscardedBody)
       return Effect.ignore(rest)
     })
   }
 
-  private pullAll(left: number): Effect.Effect<void, Option.Option<ValueError>> {
+  private pullUpTo(remaining: number): Effect.Effect<void, Option.Option<ValueError>> {
     return Effect.suspend(() => {
-      const announced = HttpHeaders.getOrElse(this.request.headers, "Content-Length", () => "0")
-      if (this.pull === undefined || left < 0 || Number(announced) - this.body.size > left) return Effect.void
+      const declaredLength = HttpHeaders.getOrElse(this.request.headers, "Content-Length", () => "0")
+      if (this.pull === undefined || remaining < 0 || Number(declaredLength) - this.body.size > remaining)
+        return Effect.void
       const before = this.body.size
-      return Effect.flatMap(this.pull, () => this.pullAll(left - (this.body.size - before)))
+      return Effect.flatMap(this.pull, () => this.pullUpTo(remaining - (this.body.size - before)))
     })
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A handler under observation: what comes to it is recorded, and what becomes of it.
+ * Handler that records its requests and their outcomes.
  *
  * @internal
  */
@@ -13,122 +13,122 @@ import { plainTextHeaders, respondableError } from "../../../internal/connection
 import type { Request } from "../../../Request.js"
 import type { Handler, Responded } from "../../../Response.js"
 import { HandlerFailure, type UnmatchedRequestError } from "../../Failures.js"
-import { makeFaultHandler } from "../faults/faultHandler.js"
-import { ofServer } from "../server/perServer.js"
+import { withRecorded } from "../faults/faultHandler.js"
+import { withServer } from "../server/perServer.js"
 import type { HandlerFailures } from "./handlerFailures.js"
 import { Recorded, type Recorder } from "./recorder.js"
 import { RecordingExchange, withExchange } from "./recordingExchange.js"
 import type { TrackedConnections } from "./trackedListener.js"
 
-/** What the handlers of one server share. */
+/** Shared by all handler calls of one server. */
 export interface ServerRecording {
   readonly connections: TrackedConnections
   readonly recorder: Recorder
-  readonly failed: HandlerFailures
+  readonly failures: HandlerFailures
   readonly maxDiscardedBody: number
-  /** The server closes: whoever is interrupted now is by the end of his test. */
+  /** The server is closing: an interruption is now caused by the end of the test. */
   isClosing: boolean
 }
 
-const interrupted = ({ method, target }: Recorded): Error =>
-  new Error(
-    `the handler of ${method} ${target} was interrupted, and neither by its client nor by the end of the server`
-  )
+const interruptionError = ({ method, target }: Recorded): Error =>
+  new Error(`Handler of ${method} ${target} was interrupted, but neither by its client nor by the close of the server`)
 
-const fail = ({ failed }: ServerRecording, request: Recorded, by: Cause.Cause<unknown>): void => {
+const fail = ({ failures }: ServerRecording, request: Recorded, by: Cause.Cause<unknown>): void => {
   if (request.hasFailed) return
-  // An interruption by itself says nothing to who reads it.
-  const cause = Cause.isInterruptedOnly(by) ? Cause.sequential(Cause.die(interrupted(request)), by) : by
+  // An interruption alone does not explain the failure.
+  const cause = Cause.isInterruptedOnly(by) ? Cause.sequential(Cause.die(interruptionError(request)), by) : by
   request.hasFailed = true
-  request.conclude({ _tag: "Failed", cause })
-  failed.add(new HandlerFailure({ cause, request }))
+  request.setOutcome({ _tag: "Failed", cause })
+  failures.add(new HandlerFailure({ cause, request }))
 }
 
-/** The status by which the server answers a failure itself: the handler's way of saying no, and no failure of its own. */
-const refusalOf = (cause: Cause.Cause<unknown>, { hasBegun }: RecordingExchange): number | undefined => {
-  const status = hasBegun ? undefined : respondableError(cause)?.status
+/** The status that the server responds with for this cause: an intended error response, not a failure of the handler. */
+const errorStatusOf = (cause: Cause.Cause<unknown>, { hasResponseStarted }: RecordingExchange): number | undefined => {
+  const status = hasResponseStarted ? undefined : respondableError(cause)?.status
   return status === 500 ? undefined : status
 }
 
-/** Whether the end of a handler is that of its client, or of its server. */
-const isAborted = (observation: ServerRecording, { by }: Recorded, cause: Cause.Cause<unknown>): boolean =>
-  Cause.isInterruptedOnly(cause) && (by.hasLeft || observation.isClosing)
+/** True if the handler was interrupted by its client or by the close of the server. */
+const isAborted = (recording: ServerRecording, { trackedConnection }: Recorded, cause: Cause.Cause<unknown>): boolean =>
+  Cause.isInterruptedOnly(cause) && (trackedConnection.isClientGone || recording.isClosing)
 
-/** By its tag: the reply may be of another instance of this package. */
-const isUnanswered = (defect: unknown): defect is UnmatchedRequestError => isTagged(defect, "UnmatchedRequestError")
+/** By tag: the reply may stem from another instance of this package. */
+const isUnmatched = (defect: unknown): defect is UnmatchedRequestError => isTagged(defect, "UnmatchedRequestError")
 
-/** Tells a client why it is not answered: whoever looks at it is a developer. */
-const explain = (
+/** Responds with the cause as text: the reader is the developer of the test. */
+const respondWithCause = (
   exchange: RecordingExchange,
   request: Recorded,
   cause: Cause.Cause<unknown>
 ): Responded | ValueError => {
-  const unanswered = Array.from(Cause.defects(cause)).find(isUnanswered)
-  if (unanswered !== undefined) return exchange.respond(501, `${unanswered.message}\n`, plainTextHeaders)
-  const failed = `the handler of ${request.method} ${request.target} failed`
+  const unmatched = Array.from(Cause.defects(cause)).find(isUnmatched)
+  if (unmatched !== undefined) return exchange.respond(501, `${unmatched.message}\n`, plainTextHeaders)
+  const failed = `Handler of ${request.method} ${request.target} failed`
   return exchange.respond(500, `${failed}: ${Cause.pretty(cause)}\n`, plainTextHeaders)
 }
 
-/** What a handler's exit means, once. */
-const settledOutcome = <E>(
-  observation: ServerRecording,
+/** Records the outcome of a handler's exit. The result is the exit, or an error response that explains the failure. */
+const recordOutcome = <E>(
+  recording: ServerRecording,
   request: Recorded,
   exit: Exit.Exit<Responded, E>
 ): Effect.Effect<Responded, E> => {
-  const { exchanged } = request
+  const { recordingExchange } = request
   if (Exit.isSuccess(exit)) {
-    request.conclude({ _tag: "Responded", status: exit.value.status })
+    request.setOutcome({ _tag: "Responded", status: exit.value.status })
     return exit
   }
   const { cause } = exit
-  const refusal = refusalOf(cause, exchanged)
-  if (isAborted(observation, request, cause)) request.conclude({ _tag: "Aborted" })
-  else if (refusal !== undefined) request.conclude({ _tag: "Responded", status: refusal })
+  const errorStatus = errorStatusOf(cause, recordingExchange)
+  if (isAborted(recording, request, cause)) request.setOutcome({ _tag: "Aborted" })
+  else if (errorStatus !== undefined) request.setOutcome({ _tag: "Responded", status: errorStatus })
   else {
-    fail(observation, request, cause)
-    const told = exchanged.hasBegun ? undefined : explain(exchanged, request, cause)
-    if (told !== undefined && !isValueError(told)) return Effect.succeed(told)
+    fail(recording, request, cause)
+    const explained = recordingExchange.hasResponseStarted
+      ? undefined
+      : respondWithCause(recordingExchange, request, cause)
+    if (explained !== undefined && !isValueError(explained)) return Effect.succeed(explained)
   }
   return exit
 }
 
-/** Records what a handler is asked, and how it ends. */
+/** Records the requests of a handler, and their outcomes. */
 export const recordHandler =
-  <E, R>(handler: Handler<E, R>, observation: ServerRecording): Handler<E, R | Scope.Scope> =>
+  <E, R>(handler: Handler<E, R>, recording: ServerRecording): Handler<E, R | Scope.Scope> =>
   (request) =>
-    // Only the handler itself and what is read behind it are interruptible: how it ended is known in any case.
+    // Only the handler and the reads after it are interruptible, so that the outcome is recorded in any case.
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
-        const by = observation.connections.byClient(request.client.id)
+        const by = recording.connections.byClient(request.client.id)
         const exchange = new RecordingExchange(request, scope)
         const recorded = new Recorded(request, by, exchange)
-        observation.recorder.add(recorded)
-        return Effect.suspend(() => handler(makeFaultHandler(withExchange(request, exchange), recorded))).pipe(
-          ofServer(observation),
+        recording.recorder.add(recorded)
+        return Effect.suspend(() => handler(withRecorded(withExchange(request, exchange), recorded))).pipe(
+          withServer(recording),
           restore,
           Effect.exit,
           Effect.flatMap((exit) => {
-            const ended = settledOutcome(observation, recorded, exit)
-            if (exchange.body.state !== "Coming") return ended
+            const ended = recordOutcome(recording, recorded, exit)
+            if (exchange.body.state !== "Receiving") return ended
             return ended.pipe(
-              Effect.zipLeft(restore(exchange.readRest(observation.maxDiscardedBody))),
+              Effect.zipLeft(restore(exchange.drainBody(recording.maxDiscardedBody))),
               Effect.ensuring(Effect.sync(() => exchange.body.end("Partial")))
             )
           }),
           Effect.ensuring(
             Effect.sync(() => {
-              recorded.isOver = true
+              recorded.hasEnded = true
             })
           )
         )
       })
     )
 
-/** Told by the server of what could not be answered otherwise; most of it is known by then. */
-export const reporting =
-  (observation: ServerRecording) =>
+/** Records a failure that the server reports, unless it is already recorded. */
+export const recordReportedFailure =
+  (recording: ServerRecording) =>
   (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
     Effect.sync(() => {
-      const recorded = observation.recorder.all.find((each) => each.exchanged.request === request)
-      if (recorded !== undefined) fail(observation, recorded, cause)
+      const recorded = recording.recorder.all.find((each) => each.recordingExchange.request === request)
+      if (recorded !== undefined) fail(recording, recorded, cause)
     })

@@ -1,5 +1,5 @@
 /**
- * A listener whose connections are seen: how many there are, what each is doing, and that something happens on them.
+ * Listener that tracks its connections: their number, state and activity.
  *
  * @internal
  */
@@ -11,37 +11,37 @@ import type { BoundListener, Listener } from "../../../Listener.js"
 import { type Ending, type FaultSink, SocketSink } from "../faults/responseSink.js"
 import type { Quiescence } from "./quiescence.js"
 
-/** How connections are ended as they come, and how many of them still are. */
+/** How connections are ended when accepted, and for how many more. */
 interface AcceptFault {
   readonly how: Ending
-  left: number
+  remaining: number
 }
 
 const bytesOf = (part: string | Uint8Array): Uint8Array =>
   typeof part === "string" ? Buffer.from(part, "latin1") : part
 
-/** A connection that was taken, from then on until it has closed. */
+/** An accepted connection, until it has closed. */
 export class TrackedConnection implements Connection, ConnectionEvents {
   private events: ConnectionEvents | undefined
-  /** The client has sent FIN, or is gone: whoever is interrupted now is by its leave. */
-  hasLeft = false
-  /** Requests that have come by it. */
+  /** The client has sent FIN, or the connection has closed: an interruption is now caused by the client. */
+  isClientGone = false
+  /** Requests received. */
   requests = 0
-  /** The fault that takes what the server writes. */
-  tap: FaultSink | undefined
-  readonly wire: SocketSink
-  /** Nothing more of a request is to be read, whoever asks for it. */
-  private isStopped = false
+  /** Receives the server's writes, while a fault is active. */
+  faultSink: FaultSink | undefined
+  readonly socketSink: SocketSink
+  /** Set by `stopReading`: `resume` has no effect. */
+  private isReadingStopped = false
 
   constructor(
     private readonly inner: Connection,
-    /** Its place among the connections of its server, from 0. */
+    /** Index among the connections of its server, from 0. */
     readonly index: number,
     private readonly registry: TrackedConnections,
-    /** How it is ended as it comes, if it is. */
-    private readonly doom: Ending | undefined
+    /** How it is ended when accepted, if so. */
+    private readonly acceptFault: Ending | undefined
   ) {
-    this.wire = new SocketSink(inner, registry.activity.onActivity, registry.isSystems)
+    this.socketSink = new SocketSink(inner, registry.quiescence.onActivity, registry.usesSockets)
   }
 
   get id(): number {
@@ -59,70 +59,70 @@ export class TrackedConnection implements Connection, ConnectionEvents {
   readonly open = (events: ConnectionEvents): void => {
     this.events = events
     this.inner.open(this)
-    if (this.doom === "reset") this.abort()
-    else if (this.doom === "close") this.wire.part()
+    if (this.acceptFault === "reset") this.abort()
+    else if (this.acceptFault === "close") this.socketSink.endDiscardingInput()
   }
 
-  /** Reads nothing more. */
+  /** Stops reading for good. */
   stopReading(): void {
-    this.isStopped = true
+    this.isReadingStopped = true
     this.inner.pause()
   }
 
   readonly pause = (): void => this.inner.pause()
 
   readonly resume = (): void => {
-    this.registry.activity.onActivity()
-    if (!this.isStopped) this.inner.resume()
+    this.registry.quiescence.onActivity()
+    if (!this.isReadingStopped) this.inner.resume()
   }
 
   readonly write = (parts: ReadonlyArray<string | Uint8Array>): void => {
-    this.registry.activity.onActivity()
-    const { tap } = this
-    // Nothing at all is written to learn whether the client is still there.
-    if (tap === undefined || parts.every((part) => part.length === 0)) this.inner.write(parts)
-    else tap.receive(Buffer.concat(parts.map(bytesOf)))
+    this.registry.quiescence.onActivity()
+    const { faultSink } = this
+    // The server writes empty parts to check whether the client is still connected.
+    if (faultSink === undefined || parts.every((part) => part.length === 0)) this.inner.write(parts)
+    else faultSink.receive(Buffer.concat(parts.map(bytesOf)))
   }
 
   readonly isFull = (): boolean => this.inner.isFull()
 
   readonly unsent = (): number => this.inner.unsent()
 
-  readonly end = (): void => this.ending(this.inner.end)
+  readonly end = (): void => this.endBy(this.inner.end)
 
-  readonly close = (): void => this.ending(this.inner.close)
+  readonly close = (): void => this.endBy(this.inner.close)
 
-  readonly abort = (): void => this.ending(this.inner.abort)
+  readonly abort = (): void => this.endBy(this.inner.abort)
 
-  readonly destroy = (): void => this.ending(this.inner.destroy)
+  readonly destroy = (): void => this.endBy(this.inner.destroy)
 
-  private ending(end: () => void): void {
-    this.registry.activity.onActivity()
+  private endBy(end: () => void): void {
+    this.registry.quiescence.onActivity()
     end.call(this.inner)
   }
 
   onBytes(bytes: Buffer): void {
-    this.registry.activity.onReceived(this)
-    if (!this.wire.ignoresInput) this.events?.onBytes(bytes)
+    this.registry.quiescence.onReceived(this)
+    if (!this.socketSink.ignoresInput) this.events?.onBytes(bytes)
   }
 
   onEnd(): void {
-    this.registry.activity.onReceived(this)
-    this.hasLeft = true
-    // Both sides have ended.
-    if (this.wire.ignoresInput) this.destroy()
+    this.registry.quiescence.onReceived(this)
+    this.isClientGone = true
+    // Both sides have sent FIN.
+    if (this.socketSink.ignoresInput) this.destroy()
     else this.events?.onEnd()
   }
 
   onDrain(): void {
-    this.registry.activity.onActivity()
-    this.wire.onDrain()
+    this.registry.quiescence.onActivity()
+    this.socketSink.onDrain()
     this.events?.onDrain()
   }
 
   onClose(): void {
-    this.registry.activity.onReceived(this)
-    this.hasLeft = true
+    this.registry.quiescence.onReceived(this)
+    this.isClientGone = true
     this.registry.remove(this)
     this.events?.onClose()
   }
@@ -131,26 +131,26 @@ export class TrackedConnection implements Connection, ConnectionEvents {
 /** The connections of one server. */
 export class TrackedConnections {
   private readonly byId = new Map<number, TrackedConnection>()
-  private arrived = 0
+  private acceptedCount = 0
   private acceptFaults: AcceptFault | undefined
 
   constructor(
-    readonly activity: Quiescence,
-    /** Whether bytes go by way of the system; in memory a client that sends nothing is one that does not mean to. */
-    readonly isSystems: boolean
+    readonly quiescence: Quiescence,
+    /** False in memory, where no first byte is awaited: a client that sends nothing does not intend to. */
+    readonly usesSockets: boolean
   ) {}
 
   get open(): ReadonlyArray<TrackedConnection> {
     return Array.from(this.byId.values())
   }
 
-  /** Bytes that wait to be sent. */
+  /** Bytes in the write buffers. */
   readonly unsent = (): number => this.open.reduce((sum, connection) => sum + connection.unsent(), 0)
 
-  /** The connection that a request came by, which is open while its handler is called. */
+  /** The connection of a request, which is open when its handler is called. */
   byClient(id: number): TrackedConnection {
     const connection = this.byId.get(id)
-    if (connection === undefined) throw new Error(`no connection ${id} is open`)
+    if (connection === undefined) throw new Error(`Connection ${id} is not open`)
     return connection
   }
 
@@ -158,32 +158,32 @@ export class TrackedConnections {
     this.byId.delete(connection.id)
   }
 
-  /** Ends the next connections as they come. */
+  /** Ends the next connections when accepted. */
   readonly endAtAccept = (how: "close" | "reset", times: number): Effect.Effect<void> =>
     Effect.sync(() => {
-      this.acceptFaults = { how, left: times }
+      this.acceptFaults = { how, remaining: times }
     })
 
   private nextAcceptFault(): Ending | undefined {
-    const { acceptFaults: doom } = this
-    return doom !== undefined && doom.left-- > 0 ? doom.how : undefined
+    const { acceptFaults: fault } = this
+    return fault !== undefined && fault.remaining-- > 0 ? fault.how : undefined
   }
 
-  private observe(inner: Connection): TrackedConnection {
-    const connection = new TrackedConnection(inner, this.arrived++, this, this.nextAcceptFault())
+  private track(inner: Connection): TrackedConnection {
+    const connection = new TrackedConnection(inner, this.acceptedCount++, this, this.nextAcceptFault())
     this.byId.set(connection.id, connection)
-    if (this.isSystems) this.activity.onConnected(connection)
-    else this.activity.onActivity()
+    if (this.usesSockets) this.quiescence.onConnected(connection)
+    else this.quiescence.onActivity()
     return connection
   }
 
-  /** The same listener, with its connections seen. */
-  observing(listener: typeof Listener.Service): typeof Listener.Service {
-    const observed = (bound: BoundListener): BoundListener => ({
+  /** The same listener, with its connections tracked. */
+  trackListener(listener: typeof Listener.Service): typeof Listener.Service {
+    const tracked = (bound: BoundListener): BoundListener => ({
       ...bound,
-      accept: Effect.map(bound.accept, (connection) => this.observe(connection)),
-      acceptWhile: (isOpen, take) => bound.acceptWhile(isOpen, (connection) => take(this.observe(connection)))
+      accept: Effect.map(bound.accept, (connection) => this.track(connection)),
+      acceptWhile: (isOpen, take) => bound.acceptWhile(isOpen, (connection) => take(this.track(connection)))
     })
-    return { listen: (options) => Effect.map(listener.listen(options), observed) }
+    return { listen: (options) => Effect.map(listener.listen(options), tracked) }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * An exchange that adds header fields to an answer, before it is written.
+ * Exchange that adds header fields to a response before it is written.
  *
  * @internal
  */
@@ -7,7 +7,7 @@ import * as HttpHeaders from "../../../HttpHeaders.js"
 import type { Exchange } from "../../../internal/message/exchange.js"
 import { DelegatingExchange } from "./delegatingExchange.js"
 
-export class AddedHeaders extends DelegatingExchange {
+export class HeaderAddingExchange extends DelegatingExchange {
   private readonly added: HttpHeaders.HttpHeaders
 
   constructor(inner: Exchange, headers: HttpHeaders.Input) {
@@ -15,15 +15,15 @@ export class AddedHeaders extends DelegatingExchange {
     this.added = HttpHeaders.make(headers)
   }
 
-  /** What the handler says itself stays as it is. */
-  private readonly with = (given: HttpHeaders.Input | undefined): HttpHeaders.HttpHeaders => {
+  /** The handler's fields take precedence. */
+  private readonly merge = (given: HttpHeaders.Input | undefined): HttpHeaders.HttpHeaders => {
     const own = HttpHeaders.make(given ?? HttpHeaders.empty)
     return HttpHeaders.make([...own, ...Array.from(this.added).filter(([name]) => !HttpHeaders.has(own, name))])
   }
 
   override readonly respond: Exchange["respond"] = (code, content, headers) =>
-    this.inner.respond(code, content, this.with(headers))
+    this.inner.respond(code, content, this.merge(headers))
 
   override readonly startResponse: Exchange["startResponse"] = (code, headers) =>
-    this.inner.startResponse(code, this.with(headers))
+    this.inner.startResponse(code, this.merge(headers))
 }

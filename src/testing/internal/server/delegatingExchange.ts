@@ -1,5 +1,5 @@
 /**
- * An exchange around another: what is not said otherwise is asked of that one.
+ * Exchange that delegates every member which is not overridden to an inner exchange.
  *
  * @internal
  */

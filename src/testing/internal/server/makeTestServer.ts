@@ -1,5 +1,5 @@
 /**
- * A test server at work: the server itself, its observation, and how both end with the test.
+ * Construction of a test server: the server, its recording, and the checks when its scope closes.
  *
  * @internal
  */
@@ -22,34 +22,36 @@ import type { Handler } from "../../../Response.js"
 import * as ResponseWriter from "../../../ResponseWriter.js"
 import * as Server from "../../../Server.js"
 import { LeakError } from "../../Failures.js"
-import type { ConnectionInfo, Options, TestServer } from "../../TestServer.js"
-import { callerOr, callSite } from "../recording/callSite.js"
+import { callerOrElse, callSite } from "../recording/callSite.js"
 import { makeExpectations } from "../recording/expectations.js"
-import { attachAlsoRecorded, combine, HandlerFailures } from "../recording/handlerFailures.js"
+import { combine, HandlerFailures, reportOnConsole } from "../recording/handlerFailures.js"
 import { type Quiescence, quiescenceOf } from "../recording/quiescence.js"
 import { type Recorded, Recorder } from "../recording/recorder.js"
-import { recordHandler, reporting, type ServerRecording } from "../recording/recordingHandler.js"
+import { recordHandler, recordReportedFailure, type ServerRecording } from "../recording/recordingHandler.js"
 import { TrackedConnections } from "../recording/trackedListener.js"
 import { ReplyQueue } from "./replyQueue.js"
 import { advanceClock } from "./testClock.js"
 import { connectRaw, type Transport } from "./transport.js"
+import type { ConnectionInfo, Options, TestServer } from "./types.js"
 
-/** More than a test opens, and less than a process has: a server that a test forgot does not starve the others. */
+/** More than a test needs, less than a process may open: a server that is never closed does not starve the others. */
 const defaultDescriptors = 1024
 
-/** What a test that has ended is worth waiting for: handlers that are interrupted, and their finalizers. */
+/** Time that interrupted handlers and their finalizers have when the test ends. */
 const interruptTimeout = Duration.seconds(1)
 
-const named = (request: Recorded): string =>
+const requestLabel = (request: Recorded): string =>
   `${request.method} ${request.target} (connection ${request.connection}, exchange ${request.exchangeIndex})`
 
-/** Requests whose handlers are at work. */
+/** Requests whose handlers are running. */
 const activeRequests = ({ recorder }: ServerRecording): ReadonlyArray<Recorded> =>
-  recorder.all.filter(({ known }) => known === undefined)
+  recorder.all.filter(({ knownOutcome }) => knownOutcome === undefined)
 
-const infoOf = (observation: ServerRecording): ReadonlyArray<ConnectionInfo> => {
-  const busy = new Set(observation.recorder.all.filter(({ isOver }) => !isOver).map(({ by }) => by))
-  return observation.connections.open.map((connection) => ({
+const connectionInfos = (recording: ServerRecording): ReadonlyArray<ConnectionInfo> => {
+  const busy = new Set(
+    recording.recorder.all.filter(({ hasEnded }) => !hasEnded).map(({ trackedConnection }) => trackedConnection)
+  )
+  return recording.connections.open.map((connection) => ({
     index: connection.index,
     state: busy.has(connection) ? "active" : connection.requests === 0 ? "new" : "idle",
     requests: connection.requests,
@@ -57,40 +59,40 @@ const infoOf = (observation: ServerRecording): ReadonlyArray<ConnectionInfo> => 
   }))
 }
 
-/** Requests that have no answer, nor a fault or a failure in its place: what a test that has not ended may have waited for. */
-const unmatchedOf = ({ recorder }: ServerRecording): ReadonlyArray<string> =>
+/** Requests without a response, fault or failure: what an interrupted test may have waited for. */
+const requestsWithoutResponse = ({ recorder }: ServerRecording): ReadonlyArray<string> =>
   recorder.all
-    .filter(({ known }) => known === undefined || known._tag === "Aborted")
-    .map((request) => `a request that was not answered: ${named(request)}`)
+    .filter(({ knownOutcome }) => knownOutcome === undefined || knownOutcome._tag === "Aborted")
+    .map((request) => `no response to ${requestLabel(request)}`)
 
-/** What is left of handlers, connections and descriptors, of which none should be. */
-const leaksOf = (observation: ServerRecording, held: number, isClosed: boolean): ReadonlyArray<string> => {
-  const handlers = activeRequests(observation).map((request) => `a handler that has not ended: ${named(request)}`)
-  const connections = isClosed ? observation.connections.open : []
-  const last = (index: number): string => {
-    const request = observation.recorder.all.filter(({ connection }) => connection === index).at(-1)
-    return request === undefined ? "which has sent no request" : `whose last request was ${named(request)}`
+/** Handlers, connections and descriptors that were not released. */
+const leaksOf = (recording: ServerRecording, held: number, isClosed: boolean): ReadonlyArray<string> => {
+  const handlers = activeRequests(recording).map((request) => `a handler is still running: ${requestLabel(request)}`)
+  const connections = isClosed ? recording.connections.open : []
+  const lastRequest = (index: number): string => {
+    const request = recording.recorder.all.filter(({ connection }) => connection === index).at(-1)
+    return request === undefined ? "no request received" : `last request ${requestLabel(request)}`
   }
-  const open = connections.map(({ index }) => `a connection that is open: ${index}, ${last(index)}`)
-  return [...handlers, ...open, ...(held > 0 ? [`descriptors that were not given back: ${held}`] : [])]
+  const open = connections.map(({ index }) => `connection ${index} is still open: ${lastRequest(index)}`)
+  return [...handlers, ...open, ...(held > 0 ? [`descriptors not released: ${held}`] : [])]
 }
 
-const leakError = (left: ReadonlyArray<string>): Effect.Effect<void> =>
+const dieOnLeaks = (left: ReadonlyArray<string>): Effect.Effect<void> =>
   left.length === 0 ? Effect.void : Effect.die(new LeakError({ left }))
 
-/** Of what the server refuses before it asks the system, all is a mistake of the test's. */
-const orDieOnMistake = <A>(effect: Effect.Effect<A, OSError | ValueError>): Effect.Effect<A, OSError> =>
+/** Invalid options are a mistake of the test, so a defect. */
+const orDieOnValueError = <A>(effect: Effect.Effect<A, OSError | ValueError>): Effect.Effect<A, OSError> =>
   Effect.catchTag(effect, "ValueError", Effect.die)
 
-/** Requests are recorded with their bodies, so that no budget could have them back before the test ends. */
+/** Requests are recorded with their bodies, so a body budget would not get its bytes back before the test ends. */
 const defaultLimits = { ...Limits.nodeHttp, maxBufferedBodies: Number.POSITIVE_INFINITY }
 
-/** Makes the server, and gives it with the observation by which it is closed. */
-const opened = <E, R>(
+/** Starts the server. The result includes what closing it requires. */
+const openServer = <E, R>(
   handler: Handler<E, R>,
   options: Options,
   makeTransport: (budget: DescriptorBudget.Budget) => Transport,
-  activity: Quiescence,
+  quiescence: Quiescence,
   scope: Scope.Scope
 ) =>
   Effect.gen(function* () {
@@ -98,18 +100,18 @@ const opened = <E, R>(
     const given = { ...choices, limits: withDefaults(ownLimits, defaultLimits) }
     const budget = yield* Effect.orDie(DescriptorBudget.make({ max: descriptors }))
     const transport = makeTransport(budget)
-    const connections = new TrackedConnections(activity, transport.isSystems)
+    const connections = new TrackedConnections(quiescence, transport.usesSockets)
     const recorder = new Recorder()
-    const failed = new HandlerFailures()
+    const failures = new HandlerFailures()
     const limits = limitOptionsOf(given)
-    const observation: ServerRecording = {
+    const recording: ServerRecording = {
       connections,
       recorder,
-      failed,
+      failures,
       maxDiscardedBody: Limits.make(Limits.senseless(limits) === undefined ? limits : {}).maxDiscardedBody,
       isClosing: false
     }
-    const rooms = Context.make(Listener.Listener, connections.observing(transport.listener)).pipe(
+    const dependencies = Context.make(Listener.Listener, connections.trackListener(transport.listener)).pipe(
       Context.add(RequestParser.RequestParser, { make: RequestParser.make }),
       Context.add(ResponseWriter.ResponseWriter, { make: ResponseWriter.make }),
       Context.add(DescriptorBudget.DescriptorBudget, budget),
@@ -123,39 +125,39 @@ const opened = <E, R>(
       interruptTimeout,
       ...given
     })
-    const server = yield* Effect.provide(made, rooms)
-    const address = yield* orDieOnMistake(server.listen())
+    const server = yield* Effect.provide(made, dependencies)
+    const address = yield* orDieOnValueError(server.listen())
     const url = toUrl(address)
     const replies = new ReplyQueue()
-    const observed = recordHandler(replies.withFallback(handler), observation)
-    const told = { onFailure: reporting(observation) }
-    // One by one, behind the same gate, since the stream that `serve` is costs a quarter of a fixture in memory. Where
-    // whoever is not awaited is refused, somebody has to wait at any moment, which is what `serve` does.
+    const recorded = recordHandler(replies.withFallback(handler), recording)
+    const reporting = { onFailure: recordReportedFailure(recording) }
+    // One `acceptRequest` at a time, with the same admission: the stream of `serve` costs a quarter of the time of an
+    // in-memory fixture. With `onFull: "reject"` a taker must be waiting at any moment, which only `serve` ensures.
     const accepting =
       given.onFull === "reject"
-        ? server.serve(observed, told)
-        : Effect.forever(Effect.zipRight(budget.awaitRoom(-1), server.acceptRequest(observed, told)))
+        ? server.serve(recorded, reporting)
+        : Effect.forever(Effect.zipRight(budget.awaitRoom(-1), server.acceptRequest(recorded, reporting)))
     const serving = accepting.pipe(
       Effect.exit,
       Effect.interruptible,
-      Effect.withScheduler(activity.scheduler),
+      Effect.withScheduler(quiescence.scheduler),
       Effect.forkIn(scope)
     )
     yield* serving
-    // Whoever connects at once is awaited by then.
+    // A client may connect at once: `serve` must be waiting by then.
     if (given.onFull === "reject") yield* yieldToEventLoop
-    const { client, end } = yield* transport.client(url, address.port, activity)
-    const unwatch = activity.watch(() => connections.unsent() + transport.delivered())
+    const { client, reset } = yield* transport.client(url, address.port, quiescence)
+    const unwatch = quiescence.watch(() => connections.unsent() + transport.bytesRead())
     const endClients = (): void => {
       unwatch()
-      end()
+      reset()
     }
     const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
-    const { settle } = activity
+    const { settle } = quiescence
 
     const expect: TestServer["expect"] = (matcher, times = 1) => {
       const site = callSite(expect)
-      return Effect.flatMap(callerOr(site), (caller) =>
+      return Effect.flatMap(callerOrElse(site), (caller) =>
         makeExpectations(recorder, settle, { matcher, times, site: caller })
       )
     }
@@ -167,96 +169,96 @@ const opened = <E, R>(
       requests: recorder.requests,
       received: Effect.sync(() => [...recorder.all]),
       takeRequest: recorder.takeWhere(() => true),
-      takeRequestWhere: (isSuch) => recorder.takeWhere(isSuch),
+      takeRequestWhere: (predicate) => recorder.takeWhere(predicate),
       connect: connectRaw(() => transport.dial(address.port)),
-      connections: Effect.sync(() => infoOf(observation)),
+      connections: Effect.sync(() => connectionInfos(recording)),
       closeClientConnections: Effect.zipRight(
         Effect.sync(() => {
           for (const connection of connections.open) connection.destroy()
         }),
         settle
       ),
-      // Handlers that it interrupts have not failed.
+      // A handler that it interrupts has not failed.
       down: Effect.acquireUseRelease(
         Effect.sync(() => {
-          observation.isClosing = true
+          recording.isClosing = true
         }),
         () => server.close,
         () =>
           Effect.sync(() => {
-            observation.isClosing = false
+            recording.isClosing = false
           })
       ).pipe(Effect.zipRight(settle)),
       awaitShutdown: server.awaitShutdown,
       up: server.listen({ port: address.port }).pipe(
-        // It is not down: the port is its own.
+        // It is not down: the port is in use by itself.
         Effect.catchTag("ValueError", () => new OSError({ code: "EADDRINUSE", syscall: "listen" })),
-        Effect.zipRight(Effect.withScheduler(Effect.provide(serving, context), activity.scheduler)),
+        Effect.zipRight(Effect.withScheduler(Effect.provide(serving, context), quiescence.scheduler)),
         Effect.asVoid
       ),
       enqueue: replies.enqueueAll,
       expect,
-      takeFailure: failed.take,
+      takeFailure: failures.take,
       endAtAccept: (how, times = 1) => connections.endAtAccept(how, times),
-      // Where nobody counts the steps of a client of the test's own, the clock may go on between two of them.
-      supervise: (effect) => failed.supervise(Effect.withScheduler(effect, activity.scheduler)),
+      // Counts the steps of the test's own clients: otherwise the clock may advance between two of them.
+      supervise: (effect) => failures.supervise(Effect.withScheduler(effect, quiescence.scheduler)),
       settle,
       advance: (duration) => advanceClock(settle, duration),
       assertNoLeaks: Effect.zipRight(
         settle,
         Effect.gen(function* () {
           const listening = yield* Effect.match(server.address, { onFailure: () => 0, onSuccess: () => 1 })
-          // In memory nothing has a descriptor; on loopback who listens has one, and each connection.
-          const owned = transport.isSystems ? listening + connections.open.length : 0
-          yield* leakError(leaksOf(observation, (yield* Ref.get(budget.held)) - owned, false))
+          // In memory nothing has a descriptor; on loopback the listener and each connection have one.
+          const owned = transport.usesSockets ? listening + connections.open.length : 0
+          yield* dieOnLeaks(leaksOf(recording, (yield* Ref.get(budget.held)) - owned, false))
         })
       )
     }
-    return { budget, endClients, observation, testServer }
+    return { budget, endClients, recording, testServer }
   })
 
-type Opened = Effect.Effect.Success<ReturnType<typeof opened>>
+type OpenServer = Effect.Effect.Success<ReturnType<typeof openServer>>
 
-/** How many turns the system has to take back what was closed: a client that has just left is known to be gone in one. */
-const lastTurns = 10
+/** Turns of the event loop that the system has to release closed sockets; a disconnect is noticed within one. */
+const maxReleaseTurns = 10
 
-/** What is still left when the system has had its turns. */
-const leftAtLast = (observation: ServerRecording, budget: DescriptorBudget.Budget, turns = lastTurns) =>
+/** Leaks that remain after those turns. */
+const remainingLeaks = (recording: ServerRecording, budget: DescriptorBudget.Budget, turns = maxReleaseTurns) =>
   Effect.flatMap(Ref.get(budget.held), (held): Effect.Effect<ReadonlyArray<string>> => {
-    const left = leaksOf(observation, held, true)
+    const left = leaksOf(recording, held, true)
     return left.length === 0 || turns === 0
       ? Effect.succeed(left)
-      : Effect.zipRight(yieldToEventLoop, leftAtLast(observation, budget, turns - 1))
+      : Effect.zipRight(yieldToEventLoop, remainingLeaks(recording, budget, turns - 1))
   })
 
 /**
- * Ends the server, and fails the test for what its handlers did, or for what is left. A test that has failed has done so
- * itself, and is told what else there was: a finalizer that died would take the place of its failure.
+ * Closes the server, and fails the test for handler failures and leaks. If the test itself has failed, they are only
+ * printed: a finalizer that dies would replace its failure.
  */
-const closed = (
-  { budget, endClients, observation, scope }: Opened & { scope: Scope.CloseableScope },
+const closeServer = (
+  { budget, endClients, recording, scope }: OpenServer & { scope: Scope.CloseableScope },
   exit: Exit.Exit<unknown, unknown>
 ) =>
   Effect.gen(function* () {
-    observation.isClosing = true
+    recording.isClosing = true
     endClients()
-    // Those that only the kit's own client had are gone in two turns, and a server that nobody is connected to closes at once.
-    for (let turn = 0; turn < 2 && observation.connections.open.length > 0; turn++) yield* yieldToEventLoop
+    // Connections of the kit's own client are gone within two turns, and a server without connections closes at once.
+    for (let turn = 0; turn < 2 && recording.connections.open.length > 0; turn++) yield* yieldToEventLoop
     yield* Scope.close(scope, Exit.void)
-    observation.recorder.close()
-    const left = yield* leftAtLast(observation, budget)
-    const failures = observation.failed.claim()
+    recording.recorder.close()
+    const left = yield* remainingLeaks(recording, budget)
+    const failures = recording.failures.claim()
     const leaked = left.length === 0 ? [] : [new LeakError({ left })]
     if (Exit.isFailure(exit)) {
-      const told = [...failures, ...leaked].map(({ message }) => message)
-      return yield* attachAlsoRecorded([...told, ...unmatchedOf(observation)])
+      const messages = [...failures, ...leaked].map(({ message }) => message)
+      return yield* reportOnConsole([...messages, ...requestsWithoutResponse(recording)])
     }
     const causes = [combine(failures), ...leaked.map(Cause.die)].filter((cause) => !Cause.isEmpty(cause))
     const [first = Cause.empty, ...others] = causes
     if (!Cause.isEmpty(first)) yield* Effect.failCause(others.reduce(Cause.parallel<never, never>, first))
   })
 
-/** Serves until the scope ends. */
+/** Serves until the scope closes. */
 export const makeTestServer = <E, R>(
   handler: Handler<E, R>,
   options: Options,
@@ -265,13 +267,13 @@ export const makeTestServer = <E, R>(
   Effect.uninterruptible(
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const activity = quiescenceOf(yield* Effect.clock)
-      // Whatever the server does is counted, from its first step on.
-      const made = yield* opened(handler, options, makeTransport, activity, scope).pipe(
-        Effect.withScheduler(activity.scheduler),
+      const quiescence = quiescenceOf(yield* Effect.clock)
+      // Counts the server's steps from the first one on.
+      const made = yield* openServer(handler, options, makeTransport, quiescence, scope).pipe(
+        Effect.withScheduler(quiescence.scheduler),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
-      yield* Scope.addFinalizerExit(yield* Effect.scope, (exit) => closed({ ...made, scope }, exit))
+      yield* Scope.addFinalizerExit(yield* Effect.scope, (exit) => closeServer({ ...made, scope }, exit))
       return made.testServer
     })
   )

@@ -1,6 +1,6 @@
 /**
- * State of a handler for each test server by itself, so that a handler is a value: the one that a layer was made with
- * once begins anew in each test.
+ * State of a handler per test server, so that a handler is a value: the handler of a shared layer starts from its initial
+ * state in each test.
  *
  * @internal
  */
@@ -8,18 +8,18 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 
-/** Whoever serves a handler without the kit is one server for all. */
+/** The server of the running handler. Handlers outside of the kit share the default value. */
 const currentServer: FiberRef.FiberRef<object> = globalValue("effect-asynchttpserver/testing/currentServer", () =>
   FiberRef.unsafeMake<object>({})
 )
 
-/** Says for which server a handler runs. */
-export const ofServer =
+/** Runs a handler for a server. */
+export const withServer =
   (server: object) =>
   <A, E, R>(handling: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.locally(handling, currentServer, server)
 
-/** Gives the state of the server for which it runs. */
+/** The state for the current server, made on first use. */
 export const perServer = <A>(make: () => A): Effect.Effect<A> => {
   const states = new WeakMap<object, { readonly state: A }>()
   return Effect.map(FiberRef.get(currentServer), (server) => {

@@ -1,5 +1,5 @@
 /**
- * A test server with promises.
+ * Test server with promises, for tests without Effect.
  *
  * @internal
  */
@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { RecordedRequest } from "../../RecordedRequest.js"
-import type { StartedRequest, StartedServer, TestServer } from "../../TestServer.js"
+import type { StartedRequest, StartedServer, TestServer } from "./types.js"
 
-/** Rejected with what was thrown, and not with what Effect wraps it in: a test runner shows its stack and its difference. */
+/** Rejects with the original error instead of Effect's wrapper: a test runner shows its stack and its diff. */
 const toPromise = async <A>(effect: Effect.Effect<A, unknown>): Promise<A> => {
   const exit = await Effect.runPromiseExit(effect)
   if (Exit.isSuccess(exit)) return exit.value
@@ -38,27 +38,27 @@ const withPromises = (request: RecordedRequest): StartedRequest => ({
 export const startServer = async <E>(made: Effect.Effect<TestServer, E, Scope.Scope>): Promise<StartedServer> => {
   const scope = Effect.runSync(Scope.make())
   const server = await toPromise(Scope.extend(made, scope))
-  // One object a request, whoever asks for it.
+  // The same object for the same request.
   const promises = new Map<RecordedRequest, StartedRequest>()
-  const known = (request: RecordedRequest): StartedRequest => {
-    const before = promises.get(request)
-    if (before !== undefined) return before
+  const convert = (request: RecordedRequest): StartedRequest => {
+    const existing = promises.get(request)
+    if (existing !== undefined) return existing
     const made = withPromises(request)
     promises.set(request, made)
     return made
   }
-  const gone = new AbortController()
+  const closing = new AbortController()
   const closed = Effect.ensuring(
     Scope.close(scope, Exit.void),
-    Effect.sync(() => gone.abort(new Error("the test server was closed")))
+    Effect.sync(() => closing.abort(new Error("The test server was closed")))
   )
   return {
     url: server.url,
     address: server.address,
-    requests: () => Effect.runSync(server.received).map(known),
+    requests: () => Effect.runSync(server.received).map(convert),
     takeRequest: () =>
-      Effect.runPromise(Effect.map(server.takeRequest, known), { signal: gone.signal }).catch((error: unknown) => {
-        throw gone.signal.aborted ? gone.signal.reason : error
+      Effect.runPromise(Effect.map(server.takeRequest, convert), { signal: closing.signal }).catch((error: unknown) => {
+        throw closing.signal.aborted ? closing.signal.reason : error
       }),
     close: () => toPromise(closed),
     [Symbol.asyncDispose]: () => toPromise(closed)

@@ -1,8 +1,7 @@
 /**
- * Routes: which of them a request takes, with what parameters, and what there is to say when it takes none.
+ * Route matching: the best route of a request with its parameters, or a list of routes by similarity.
  *
- * A matcher of its own, and not the router that `@effect/platform` brings with it: that one is no dependency of this
- * package, and knows nothing of what came near.
+ * Not the router that `@effect/platform` uses: this package does not depend on it, and it does not report near misses.
  *
  * @internal
  */
@@ -10,15 +9,15 @@ import { all, type HttpMethod } from "../../../HttpMethod.js"
 import { isToken } from "../../../internal/http1/characters.js"
 
 export interface Route<A> {
-  /** As it was written. */
+  /** As written in the table. */
   readonly name: string
-  /** Any method takes it when there is none. */
+  /** `undefined` matches any method. */
   readonly method: string | undefined
   readonly segments: ReadonlyArray<string>
   readonly target: A
 }
 
-export interface Taken<A> {
+export interface RouteMatch<A> {
   readonly route: Route<A>
   readonly params: Readonly<Record<string, string>>
 }
@@ -27,19 +26,19 @@ const wildcard = "*"
 
 const segmentsOf = (path: string): ReadonlyArray<string> => path.slice(1).split("/")
 
-export const routeOf = <A>(name: string, target: A): Route<A> => {
-  // What is behind a question mark is no part of a path, and no request would ever take it.
+export const parseRoute = <A>(name: string, target: A): Route<A> => {
+  // A query is not part of a path: such a route would never match.
   const [, method, path] = /^(?:(\S+) )?(\/[^\s?#]*)$/.exec(name) ?? []
   const isMethod = method === undefined || isToken(method)
   const segments = segmentsOf(path ?? "")
   if (path === undefined || !isMethod || segments.slice(0, -1).includes(wildcard) || segments.includes(":")) {
-    throw new TypeError(`no route: ${JSON.stringify(name)}, which should be like "GET /users/:id" or "/files/*"`)
+    throw new TypeError(`Invalid route ${JSON.stringify(name)}: expected the form of "GET /users/:id" or "/files/*"`)
   }
   return { name, method, segments, target }
 }
 
-/** What was sent when it cannot be decoded: a test of bad clients is to see it. */
-const decoded = (segment: string): string => {
+/** The decoded segment, or the segment as sent if it is malformed, so that tests of invalid clients can see it. */
+const decode = (segment: string): string => {
   try {
     return decodeURIComponent(segment)
   } catch {
@@ -47,7 +46,7 @@ const decoded = (segment: string): string => {
   }
 }
 
-/** The parameters by which a path is a route's, if it is. */
+/** The path parameters, or `undefined` if the path does not match. */
 const paramsOf = (
   { segments }: Route<unknown>,
   path: ReadonlyArray<string>
@@ -57,47 +56,51 @@ const paramsOf = (
   const params: Array<readonly [name: string, value: string]> = []
   for (const [i, segment] of segments.entries()) {
     const sent = path[i] ?? ""
-    if (segment === wildcard) params.push([wildcard, path.slice(i).map(decoded).join("/")])
+    if (segment === wildcard) params.push([wildcard, path.slice(i).map(decode).join("/")])
     else if (segment.startsWith(":")) {
       if (sent === "") return undefined
-      params.push([segment.slice(1), decoded(sent)])
-    } else if (segment !== sent && segment !== decoded(sent)) return undefined
+      params.push([segment.slice(1), decode(sent)])
+    } else if (segment !== sent && segment !== decode(sent)) return undefined
   }
   return Object.fromEntries(params)
 }
 
-/** How well a route's method fits, the best first; `undefined` when it does not. What answers GET answers HEAD. */
-const fitOf = (route: Route<unknown>, method: string): number | undefined => {
+/** Rank of a route's method, 0 is best; `undefined` if it does not match. A GET route matches HEAD. */
+const methodFit = (route: Route<unknown>, method: string): number | undefined => {
   if (route.method === method) return 0
   if (route.method === "GET" && method === "HEAD") return 1
   return route.method === undefined ? 2 : undefined
 }
 
-/** Its order among the routes of one path: what is written out goes before what is open, segment by segment. */
-const rankOf = ({ segments }: Route<unknown>, fit: number): string =>
+/** Sort key among the matching routes, segment by segment: literal, parameter, wildcard; then the rank of the method. */
+const specificity = ({ segments }: Route<unknown>, fit: number): string =>
   segments.map((segment) => (segment === wildcard ? 2 : segment.startsWith(":") ? 1 : 0)).join("") + fit
 
-export const take = <A>(routes: ReadonlyArray<Route<A>>, method: string, path: string): Taken<A> | undefined => {
+export const matchRoute = <A>(
+  routes: ReadonlyArray<Route<A>>,
+  method: string,
+  path: string
+): RouteMatch<A> | undefined => {
   const sent = segmentsOf(path)
-  let best: (Taken<A> & { readonly rank: string }) | undefined
+  let best: (RouteMatch<A> & { readonly rank: string }) | undefined
   for (const route of routes) {
-    const fit = fitOf(route, method)
+    const fit = methodFit(route, method)
     const params = fit === undefined ? undefined : paramsOf(route, sent)
     if (fit === undefined || params === undefined) continue
-    const rank = rankOf(route, fit)
+    const rank = specificity(route, fit)
     if (best === undefined || rank < best.rank) best = { route, params, rank }
   }
   return best
 }
 
-/** The methods that would have been answered on this path: of the nine, and of those that the routes name. */
-export const methodsOf = (routes: ReadonlyArray<Route<unknown>>, path: string): ReadonlyArray<HttpMethod> => {
+/** The methods that have a route for this path, of the nine standard ones and those that the routes name. */
+export const allowedMethods = (routes: ReadonlyArray<Route<unknown>>, path: string): ReadonlyArray<HttpMethod> => {
   const methods = new Set<HttpMethod>([...all, ...routes.flatMap(({ method }) => method ?? [])])
-  return Array.from(methods).filter((method) => take(routes, method, path) !== undefined)
+  return Array.from(methods).filter((method) => matchRoute(routes, method, path) !== undefined)
 }
 
-/** How many letters have to be changed, put in or left out. */
-const distance = (a: string, b: string): number => {
+/** Levenshtein distance. */
+const editDistance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
@@ -110,19 +113,19 @@ const distance = (a: string, b: string): number => {
   return row[b.length] ?? 0
 }
 
-/** How far a request is from a route, whose parameters are what was sent in their place. */
-const missOf = (route: Route<unknown>, method: string, path: string): number => {
+/** Edit distance of a request to a route, with the sent segments in place of its parameters. */
+const routeDistance = (route: Route<unknown>, method: string, path: string): number => {
   const sent = segmentsOf(path)
   const filled = route.segments.flatMap((segment, i) =>
     segment === wildcard ? sent.slice(i) : [segment.startsWith(":") ? (sent[i] ?? segment) : segment]
   )
-  return distance(`${route.method ?? method} /${filled.join("/")}`, `${method} ${path}`)
+  return editDistance(`${route.method ?? method} /${filled.join("/")}`, `${method} ${path}`)
 }
 
-/** Every route, the nearest first. */
-export const described = (routes: ReadonlyArray<Route<unknown>>, method: string, path: string): string =>
+/** All routes, one per line, the closest match first. */
+export const describeRoutes = (routes: ReadonlyArray<Route<unknown>>, method: string, path: string): string =>
   routes
-    .map((route) => ({ name: route.name, miss: missOf(route, method, path) }))
-    .sort((a, b) => a.miss - b.miss)
-    .map(({ name }, i) => (i === 0 ? `${name} (the nearest)` : name))
+    .map((route) => ({ name: route.name, distance: routeDistance(route, method, path) }))
+    .sort((a, b) => a.distance - b.distance)
+    .map(({ name }, i) => (i === 0 ? `${name} (closest match)` : name))
     .join("\n")

@@ -1,5 +1,5 @@
 /**
- * Time that passes only when nothing else happens.
+ * Advancing the `TestClock` only when the test is quiescent.
  *
  * @internal
  */
@@ -13,7 +13,7 @@ import type * as TestClock from "effect/TestClock"
 
 export const isTestClock = (clock: Clock.Clock): clock is TestClock.TestClock => "setTime" in clock && "sleeps" in clock
 
-/** When the next sleeper is due, of those that are not due already. */
+/** The earliest wake-up time after now. */
 const nextAfter = (now: number, sleeps: Chunk.Chunk<number>): number =>
   Option.getOrElse(
     Option.map(
@@ -29,22 +29,22 @@ const nextAfter = (now: number, sleeps: Chunk.Chunk<number>): number =>
   )
 
 /**
- * `TestClock.adjust` by itself wakes whoever sleeps when it is called: what a handler goes to sleep for behind that, having
- * been woken, having read, would count from the end. So the clock goes from sleeper to sleeper.
+ * Moves the clock from one wake-up to the next. `TestClock.adjust` wakes only the fibers that sleep when it is called: a
+ * further sleep of a handler would count from the end of the adjustment.
  */
 export const advanceClock = (settle: Effect.Effect<void>, duration: Duration.DurationInput): Effect.Effect<void> =>
   Effect.clockWith((clock) => {
     if (!isTestClock(clock)) {
-      return Effect.die(new Error("advance moves the TestClock: run the test by it.effect or it.scoped"))
+      return Effect.die(new Error("advance requires the TestClock: run the test with it.effect or it.scoped"))
     }
-    const until = (end: number): Effect.Effect<void> =>
+    const advanceTo = (end: number): Effect.Effect<void> =>
       Effect.flatMap(clock.sleeps, (sleeps) => {
         const next = nextAfter(clock.unsafeCurrentTimeMillis(), sleeps)
         const moved = Effect.zipRight(clock.setTime(Math.min(next, end)), settle)
-        return next < end ? Effect.zipRight(moved, until(end)) : moved
+        return next < end ? Effect.zipRight(moved, advanceTo(end)) : moved
       })
     return Effect.zipRight(
       settle,
-      Effect.suspend(() => until(clock.unsafeCurrentTimeMillis() + Duration.toMillis(duration)))
+      Effect.suspend(() => advanceTo(clock.unsafeCurrentTimeMillis() + Duration.toMillis(duration)))
     )
   })

@@ -1,8 +1,8 @@
 /**
- * How a test server is reached: over loopback, or in memory. Both give the same things.
+ * Transports of a test server: loopback and memory, with the same interface.
  *
- * The kit's own client asks over both, since Node's would be most of what a test costs. That one is used here, and nowhere
- * else in the house, for URLs of HTTPS.
+ * Both use the kit's own client, since Node's would take most of the time of a test. Node's client is used only here, for
+ * `https:` URLs.
  *
  * @internal
  */
@@ -21,7 +21,7 @@ import { reset } from "../../../internal/net/reset.js"
 import * as tcp from "../../../internal/net/tcpListener.js"
 import type { Listener } from "../../../Listener.js"
 import { ConnectionPool } from "../client/clientConnection.js"
-import { type Elsewhere, kitClient, MissingPackage } from "../client/kitClient.js"
+import { type FallbackClient, kitClient, MissingPackage } from "../client/kitClient.js"
 import { type ClientSocket, RawSocket } from "../client/rawSocket.js"
 import { SocketLink } from "../client/socketLink.js"
 import { MemoryNetworkImpl } from "../memory/memoryNetwork.js"
@@ -29,65 +29,65 @@ import type { Quiescence } from "../recording/quiescence.js"
 
 export interface Transport {
   readonly listener: typeof Listener.Service
-  /** Whether a client takes a moment of real time between its connection and its first byte. */
-  readonly isSystems: boolean
-  /** A client's end of a new connection to a port, connected or about to be. */
+  /** True for sockets, where a client needs real time between its connection and its first byte. */
+  readonly usesSockets: boolean
+  /** Opens a connection to a port, and returns the client's end. */
   readonly dial: (port: number) => ClientSocket
-  /** A client of requests to a port, whose relative URLs are the server's. */
-  readonly client: (url: string, port: number, activity: Quiescence) => Effect.Effect<KitClient>
-  /** Bytes that clients of the kit have read: what the system holds for them is not delivered. */
-  readonly delivered: () => number
+  /** Makes an HTTP client for a port, which resolves relative URLs against `url`. */
+  readonly client: (url: string, port: number, quiescence: Quiescence) => Effect.Effect<KitClient>
+  /** Bytes that the kit's clients have read: bytes in the system's buffers are not delivered yet. */
+  readonly bytesRead: () => number
 }
 
 export interface KitClient {
   readonly client: HttpClient.HttpClient
-  /** Resets whatever connection it has. */
-  readonly end: () => void
+  /** Resets its connections. */
+  readonly reset: () => void
 }
 
 export const loopback = (budget: Budget): Transport => {
   const sockets = new Set<Socket>()
-  let gone = 0
+  let closedBytesRead = 0
   const dial = (port: number): Socket => {
     const socket = connect({ host: "127.0.0.1", port, noDelay: true })
     sockets.add(socket)
     socket.once("close", () => {
       sockets.delete(socket)
-      gone += socket.bytesRead + 1
+      closedBytesRead += socket.bytesRead + 1
     })
     return socket
   }
   return {
     listener: { listen: (options) => tcp.listen(options, budget) },
-    isSystems: true,
+    usesSockets: true,
     dial,
-    client: (url, port, activity) =>
+    client: (url, port, quiescence) =>
       Effect.sync(() => {
         const open = new Set<Socket>()
         const address = tcpAddress("127.0.0.1", port, "IPv4")
-        const pool = new ConnectionPool((endOf) => {
+        const pool = new ConnectionPool((makeEnd) => {
           const socket = dial(port)
           open.add(socket)
           socket.once("close", () => open.delete(socket))
-          new SocketLink(socket, address, endOf)
+          new SocketLink(socket, address, makeEnd)
           return true
-        }, activity.onActivity)
+        }, quiescence.onActivity)
         return {
-          // Steps of the client are counted: bytes that are read may be many of them before the next ones leave.
-          client: HttpClient.transform(relativeTo(url, kitClient(pool, elsewhere)), (response) =>
-            Effect.withScheduler(response, activity.scheduler)
+          // Counts the steps of the client: there may be many between reading bytes and sending the next ones.
+          client: HttpClient.transform(relativeTo(url, kitClient(pool, nodeClient)), (response) =>
+            Effect.withScheduler(response, quiescence.scheduler)
           ),
           /*
-           * By resets, also those that are about to end: what ends otherwise stays with the system for a minute
-           * (TIME_WAIT), where a thousand tests would leave a thousand ports that it looks through for the next free one.
+           * By reset, also those that are about to end: a closed port otherwise stays in TIME_WAIT for a minute, and after
+           * a thousand tests the system would search a thousand such ports for a free one.
            */
-          end: () => {
+          reset: () => {
             pool.destroy()
             for (const socket of open) reset(socket)
           }
         }
       }),
-    delivered: () => Array.from(sockets).reduce((sum, { bytesRead }) => sum + bytesRead, gone)
+    bytesRead: () => Array.from(sockets).reduce((sum, { bytesRead }) => sum + bytesRead, closedBytesRead)
   }
 }
 
@@ -95,30 +95,30 @@ export const inMemory = (): Transport => {
   const network = new MemoryNetworkImpl()
   return {
     listener: { listen: (options) => network.listen(options) },
-    isSystems: false,
+    usesSockets: false,
     dial: (port) => network.connect(port),
-    client: (url, port, activity) =>
+    client: (url, port, quiescence) =>
       Effect.sync(() => {
-        const pool = new ConnectionPool((endOf) => network.dial(port, endOf), activity.onActivity)
-        return { client: relativeTo(url, kitClient(pool, elsewhere)), end: () => pool.destroy() }
+        const pool = new ConnectionPool((makeEnd) => network.dial(port, makeEnd), quiescence.onActivity)
+        return { client: relativeTo(url, kitClient(pool, nodeClient)), reset: () => pool.destroy() }
       }),
-    delivered: () => 0
+    bytesRead: () => 0
   }
 }
 
-/** A URL as it is, or what it means behind the server's. */
-const within = (url: string, base: string): string =>
+/** An absolute URL as it is, a relative one appended to the base. */
+const resolveUrl = (url: string, base: string): string =>
   /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : /^[/?]/.test(url) || url === "" ? base + url : `${base}/${url}`
 
-const makeNodeClient = (node: typeof NodeHttpClient): Elsewhere =>
+const makeNodeClient = (node: typeof NodeHttpClient): FallbackClient =>
   Effect.provideService(node.make, node.HttpAgent, {
     [node.HttpAgentTypeId]: node.HttpAgentTypeId,
     http: Http.globalAgent,
     https: Https.globalAgent
   })
 
-/** Node's client. Its package is an optional peer, which is loaded when it is needed. */
-const elsewhere: Elsewhere = Effect.flatMap(
+/** Node's client. Its package is an optional peer dependency, loaded on first use. */
+const nodeClient: FallbackClient = Effect.flatMap(
   Effect.tryPromise({
     try: () => import("@effect/platform-node/NodeHttpClient"),
     catch: (cause) => new MissingPackage({ cause })
@@ -126,11 +126,11 @@ const elsewhere: Elsewhere = Effect.flatMap(
   makeNodeClient
 )
 
-/** A client whose relative URLs are the server's. */
+/** A client that resolves relative URLs against `url`. */
 const relativeTo = (url: string, client: HttpClient.HttpClient): HttpClient.HttpClient =>
-  HttpClient.mapRequest(client, (request) => HttpClientRequest.setUrl(request, within(request.url, url)))
+  HttpClient.mapRequest(client, (request) => HttpClientRequest.setUrl(request, resolveUrl(request.url, url)))
 
-/** A client of bytes; its socket is destroyed with the scope. */
+/** A raw client, whose socket is destroyed with the scope. */
 export const connectRaw = (dial: () => ClientSocket): Effect.Effect<RawSocket, OSError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<ClientSocket, OSError>((resume) => {
@@ -140,7 +140,7 @@ export const connectRaw = (dial: () => ClientSocket): Effect.Effect<RawSocket, O
       }
       const onConnect = (): void => {
         socket.off("error", onError)
-        // What comes before the fiber goes on is the client's.
+        // Avoids an uncaught error before `RawSocket` adds its listeners.
         socket.on("error", () => {})
         resume(Effect.succeed(socket))
       }
