@@ -7,7 +7,9 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
+import * as Either from "effect/Either"
+import { ValueError } from "./Errors.js"
+import { firstInvalidLimit } from "./internal/limits.js"
 
 /**
  * The bounds of one server. Every field can be given in `Server.make`'s options; what is left out has its default.
@@ -186,42 +188,7 @@ export type Options = {
     : Limits[K] | undefined
 }
 
-const isLimit = (name: string): name is keyof Limits => Object.hasOwn(defaults, name)
-
-const isTimeout = (name: keyof Limits): boolean => Duration.isDuration(defaults[name])
-
 const names = Object.keys(defaults) as ReadonlyArray<keyof Limits>
-
-/** A whole number of bytes or things, from 0; `Infinity` is no bound. */
-const isSize = (given: unknown): boolean =>
-  typeof given === "number" && (Number.isInteger(given) || given === Number.POSITIVE_INFINITY) && given >= 0
-
-/** A duration that Effect reads; it takes what is negative, and NaN, for 0, which nobody can have meant. */
-const isDuration = (given: unknown): boolean => {
-  if (typeof given === "number") return given >= 0
-  return !String(given).startsWith("-") && Option.isSome(Duration.decodeUnknown(given))
-}
-
-const hasSense = (name: string, given: unknown): boolean =>
-  isLimit(name) && (isTimeout(name) ? isDuration(given) : isSize(given))
-
-/**
- * The first of the limits given that makes no sense: a name that is no limit's, a size that is no whole number from 0, a
- * duration that is negative or that Effect cannot read. `Server.listen` refuses it, as a `ValueError` `Option`.
- *
- * @example
- * ```ts
- * import { Limits } from "effect-asynchttpserver"
- *
- * console.log(Limits.senseless({ maxHeaders: 1.5 }), Limits.senseless({ maxHeaders: 10 }))
- * // maxHeaders undefined
- * ```
- *
- * @since 0.1.0
- * @category predicates
- */
-export const senseless = (options: Options): string | undefined =>
-  Object.entries(options).find(([name, given]) => given !== undefined && !hasSense(name, given))?.[0]
 
 /**
  * Completes what a user gave with the defaults.
@@ -242,8 +209,36 @@ export const make = (options: Options = {}): Limits => {
   const limits: Record<string, unknown> = { ...defaults }
   for (const name of names) {
     const given = options[name]
-    if (given !== undefined) limits[name] = isTimeout(name) ? Duration.decode(given) : given
+    if (given !== undefined) limits[name] = Duration.isDuration(defaults[name]) ? Duration.decode(given) : given
   }
   // Every key of `defaults` has been filled with a value of its own kind, which a mapped assignment cannot express.
   return limits as unknown as Limits
+}
+
+/**
+ * Checks limits, and completes them with the defaults. `Left` is a `ValueError` `Option` that names the first invalid one: an
+ * unknown name, a size that is no whole number from 0, a duration that is negative or that Effect cannot decode.
+ * `Server.listen` fails with the same error.
+ *
+ * @example
+ * ```ts
+ * import { Either } from "effect"
+ * import { Limits } from "effect-asynchttpserver"
+ *
+ * const limits = Limits.validate({ maxHeaders: 10 })
+ * console.log(Either.isRight(limits) && limits.right.maxHeaders)
+ * // 10
+ * const invalid = Limits.validate({ maxHeaders: 1.5 })
+ * console.log(Either.isLeft(invalid) && invalid.left.actual)
+ * // maxHeaders: 1.5
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const validate = (options: Options = {}): Either.Either<Limits, ValueError> => {
+  const invalid = firstInvalidLimit(options, defaults)
+  return invalid === undefined
+    ? Either.right(make(options))
+    : Either.left(new ValueError({ reason: "Option", actual: invalid }))
 }

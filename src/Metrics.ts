@@ -123,16 +123,17 @@ export const requestsAborted: Metric.Metric.Counter<number> = counter(
 )
 
 /**
- * How long handlers took, in milliseconds of the `Clock`, which the wall clock does not set back or forward, with their finalizers. Those that do no more than `respond` are over
- * before a clock could tell, and are not among them.
+ * Duration of handlers with their finalizers, in seconds of the `Clock`, unaffected by changes of the wall clock. The
+ * boundaries are those that OpenTelemetry advises for `http.server.request.duration`. Handlers that only `respond` are
+ * not measured: they end before a clock could resolve it.
  *
  * @since 0.1.0
  * @category requests
  */
 export const requestDuration: Metric.Metric.Histogram<number> = Metric.histogram(
-  "http_server_handler_milliseconds",
-  MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 18 }),
-  "How long handlers took, in milliseconds"
+  "http_server_request_duration_seconds",
+  MetricBoundaries.fromIterable([0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]),
+  "Duration of request handlers, in seconds"
 )
 
 /**

@@ -9,6 +9,7 @@
 import { ServeError } from "@effect/platform/HttpServerError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type { LazyArg } from "effect/Function"
 import * as Inspectable from "effect/Inspectable"
 import * as Predicate from "effect/Predicate"
@@ -182,10 +183,11 @@ const numberOf = (limit: number | Duration.Duration): number =>
 const conflictOf = ({ limits = {}, onClientEnd, onFull }: Options, settings: NodeSettings): string | undefined => {
   if (settings.isHalfOpen && onClientEnd === "interrupt") return "httpAllowHalfOpen: true, and onClientEnd: interrupt"
   if (settings.maxConnections !== undefined && onFull === "queue")
-    return `maxConnections: ${settings.maxConnections}, and onFull: wait`
+    return `maxConnections: ${settings.maxConnections}, and onFull: queue`
   // What is no limit, or no bound, is refused when the server listens.
-  if (Limits.senseless(limits) !== undefined) return undefined
-  const own = Limits.make(limits)
+  const validated = Limits.validate(limits)
+  if (Either.isLeft(validated)) return undefined
+  const own = validated.right
   const name = Object.keys(settings.limits)
     .filter((name): name is keyof Limits.Limits => Object.hasOwn(limits, name))
     .find((name) => limits[name] !== undefined && numberOf(own[name]) > (settings.limits[name] ?? unbounded))

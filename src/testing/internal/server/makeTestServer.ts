@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
@@ -106,7 +107,7 @@ const opened = <E, R>(
       connections,
       recorder,
       failed,
-      maxDiscardedBody: Limits.make(Limits.senseless(limits) === undefined ? limits : {}).maxDiscardedBody,
+      maxDiscardedBody: Either.getOrElse(Limits.validate(limits), () => Limits.defaults).maxDiscardedBody,
       isClosing: false
     }
     const rooms = Context.make(Listener.Listener, connections.observing(transport.listener)).pipe(
