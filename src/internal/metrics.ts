@@ -1,5 +1,5 @@
 /**
- * Counting from plain code: the metrics of `Metrics`, updated outside of any fiber.
+ * Recording of `Metrics` from plain code, outside of fibers.
  *
  * @internal
  */
