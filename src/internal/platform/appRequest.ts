@@ -22,7 +22,7 @@ import { isValueError, type ValueError } from "../../Errors.js"
 import type { Request } from "../../Request.js"
 import type { Responded } from "../../Response.js"
 import { type Exchange, ExchangeKey } from "../message/exchange.js"
-import { hostedKey } from "../runtime/adapterEffect.js"
+import { adapterKey } from "../runtime/adapterEffect.js"
 import { LazyScope } from "../runtime/requestRuntime.js"
 import { bodyError } from "./failures.js"
 import type { Part } from "./formPart.js"
@@ -71,7 +71,7 @@ export class AppRequest extends InterruptibleRequest {
     super()
   }
 
-  static readonly Tag: Context.Tag<AppRequest, AppRequest> = Context.GenericTag<AppRequest>(hostedKey)
+  static readonly Tag: Context.Tag<AppRequest, AppRequest> = Context.GenericTag<AppRequest>(adapterKey)
 
   get program(): Effect.Effect<Responded, ValueError> {
     return this.house.program
