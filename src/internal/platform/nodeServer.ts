@@ -1,8 +1,8 @@
 /**
- * A server of `node:http`, read and never used: what it is, and how it differs from one that is made without settings.
+ * Inspection of a server of `node:http`, which is never used: its kind, and its differences from a server without settings.
  *
- * All own properties are compared with those of a new server of the same class, so that a setting which a later version of
- * Node brings is found as well. This package does not import `node:http`: the class is the server's own.
+ * All own properties are compared with those of a new server of the same class, so that settings of later versions of Node
+ * are found as well. This package does not import `node:http`: the class is that of the given server.
  *
  * @internal
  */
@@ -10,18 +10,18 @@ import { Server } from "node:net"
 import { Server as TlsServer } from "node:tls"
 import { types } from "node:util"
 
-/** What differs from a server without settings. */
+/** A difference from a server without settings. */
 export interface Setting {
   readonly name: string
   readonly value: unknown
 }
 
-/** Changes while a server is made or used, and is no setting; listeners are compared one by one. */
+/** Properties that are state, not settings; listeners are compared one by one. */
 const isState = new Set<string | symbol>(["_events", "_eventsCount", "_maxListeners", "_workers", "_connections"])
 
 const stateOfListening = new Set<string | symbol>(["_handle", "_connectionKey", "_listeningId"])
 
-/** The prototype right above the one of `node:net`'s servers: that of the class of a protocol. */
+/** The prototype that extends that of `node:net` servers: that of the class of a protocol. */
 const protocolOf = (server: Server): object | undefined => {
   let prototype: object | null = Object.getPrototypeOf(server)
   while (prototype !== null && Object.getPrototypeOf(prototype) !== Server.prototype) {
@@ -32,7 +32,7 @@ const protocolOf = (server: Server): object | undefined => {
 
 const classOf = (value: object): string => value.constructor?.name ?? "no class"
 
-/** What a value is that is no plain server of `node:http`. */
+/** Description of a value that is no plain server of `node:http`. */
 const otherThanPlain = (server: unknown): string | undefined => {
   if (types.isProxy(server)) return "a proxy of a server"
   if (!(server instanceof Server)) {
@@ -47,7 +47,7 @@ const otherThanPlain = (server: unknown): string | undefined => {
 
 type Properties = Readonly<Record<string | symbol, unknown>>
 
-/** Of options that Node keeps by symbols: `kUniqueHeaders` is `uniqueHeaders`. */
+/** The name of an option; Node stores some by symbols: `kUniqueHeaders` is `uniqueHeaders`. */
 const nameOf = (key: string | symbol): string => {
   if (typeof key === "string") return key
   return (key.description ?? "a symbol").replace(/^k([A-Z])/, (_, first: string) => first.toLowerCase())
@@ -76,7 +76,7 @@ const listeningOf = (server: Server, plain: Server): ReadonlyArray<Setting> => {
   return server.listening || !isOwn ? [{ name: "listening", value: true }] : []
 }
 
-/** The settings of a plain server of `node:http`, or what else it is. */
+/** The settings of a plain server of `node:http`, or a description of any other value. */
 export const settingsOf = (server: unknown): ReadonlyArray<Setting> | string => {
   const other = otherThanPlain(server)
   if (other !== undefined) return other
@@ -85,8 +85,8 @@ export const settingsOf = (server: unknown): ReadonlyArray<Setting> | string => 
   return [...listeningOf(given, plain), ...listenersOf(given, plain), ...propertiesOf(given, plain)]
 }
 
-/** Ends what a server may have opened, or is about to open; nothing for any other. */
+/** Closes a server that may be listening, or about to listen; no-op for other values. */
 export const release = (server: unknown): void => {
-  // Its callback takes the error of a server that is not listening.
+  // The callback receives the error of a server that is not listening.
   if (server instanceof Server) server.close(() => {})
 }
