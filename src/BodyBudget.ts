@@ -130,7 +130,7 @@ class BodyBudgetImpl implements Budget {
     return changesOf(
       this.held,
       () => ({ held: this.held.unsafeCount, max: this.max, waiting: this.waiting.length }),
-      (one, other) => one.held === other.held && one.waiting === other.waiting
+      (left, right) => left.held === right.held && left.waiting === right.waiting
     )
   }
 

@@ -205,7 +205,7 @@ const fromLimit = (limit: () => number): Budget => {
       return changesOf(
         held,
         () => ({ held: held.unsafeCount, max }),
-        (one, other) => one.held === other.held && one.max === other.max
+        (left, right) => left.held === right.held && left.max === right.max
       )
     },
     reserve: (count) =>
@@ -259,8 +259,8 @@ export const make = (options: Options = {}): Effect.Effect<Budget, ConfigError.C
     }
     const isKnown = systemLimit() !== undefined
     return Effect.map(isKnown ? Effect.succeed(0) : maxDescriptorsFallback, (fallback) => {
-      const others = countOpen()
-      return fromLimit(() => Math.max(1, (systemLimit() ?? fallback) - others))
+      const openBefore = countOpen()
+      return fromLimit(() => Math.max(1, (systemLimit() ?? fallback) - openBefore))
     })
   })
 

@@ -371,11 +371,11 @@ export const layerConfig: {
     options: Wrapped
   ): Layer.Layer<Platform.HttpServer | Context, ServeError | ConfigError.ConfigError>
 } = (...[first, second]: readonly [Wrapped] | readonly [LazyArg<unknown>, Wrapped]) => {
-  const given = (options: Options): Arguments => (typeof first === "function" ? [first, options] : [options])
+  const argumentsWith = (options: Options): Arguments => (typeof first === "function" ? [first, options] : [options])
   const options = second ?? (first as Wrapped)
   return Layer.unwrapEffect(
     Effect.map(Config.unwrap(options), (options) =>
-      Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(given(options))), layerContext)
+      Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(argumentsWith(options))), layerContext)
     )
   )
 }

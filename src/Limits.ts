@@ -207,8 +207,8 @@ export const make = (options: Options = {}): Limits => {
   if (Object.keys(options).length === 0) return defaults
   const limits: Record<string, unknown> = { ...defaults }
   for (const name of names) {
-    const given = options[name]
-    if (given !== undefined) limits[name] = Duration.isDuration(defaults[name]) ? Duration.decode(given) : given
+    const value = options[name]
+    if (value !== undefined) limits[name] = Duration.isDuration(defaults[name]) ? Duration.decode(value) : value
   }
   // Every key of `defaults` has a value of its own type, which a mapped assignment cannot express.
   return limits as unknown as Limits

@@ -54,11 +54,11 @@ class HeadersImpl implements HttpHeaders {
   }
 
   toJSON(): unknown {
-    const shown = Array.from(this, ([name, value]) => [
+    const redacted = Array.from(this, ([name, value]) => [
       name,
       redactedNames.has(name.toLowerCase()) ? "<redacted>" : escapeControls(value)
     ])
-    return { _id: "HttpHeaders", fields: shown }
+    return { _id: "HttpHeaders", fields: redacted }
   }
 
   toString(): string {

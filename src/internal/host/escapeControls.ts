@@ -65,8 +65,8 @@ const escapeMessage = (error: Error, escape: (text: string) => string): void => 
 const escapeText = (error: Error, name: "name" | "cause", escape: (text: string) => string): void => {
   const own = Object.getOwnPropertyDescriptor(error, name)
   if (own?.configurable !== true || typeof own.value !== "string") return
-  const shown = escape(own.value)
-  if (shown !== own.value) Object.defineProperty(error, name, { ...own, value: shown })
+  const escapedText = escape(own.value)
+  if (escapedText !== own.value) Object.defineProperty(error, name, { ...own, value: escapedText })
 }
 
 /**

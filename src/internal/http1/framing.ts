@@ -37,7 +37,7 @@ const isCoding = (text: string): boolean =>
 
 /** The framing of the transfer codings: only `chunked`, last and once; other codings are not implemented. */
 const byCodings = (value: string): Framing | Malformed => {
-  // Empty members are rejected, though they may be ignored (RFC 9110 §5.6.1.2): recipients differ on whether `chunked,` is chunked.
+  // Empty members are rejected, not ignored (RFC 9110 §5.6.1.2): recipients differ on whether `chunked,` is chunked.
   const codings = [...splitList(value)]
   const last = codings.pop()
   if (last?.toLowerCase() !== "chunked") return malformed("TransferEncoding", value)

@@ -30,7 +30,7 @@ export interface FieldLimits {
   readonly tooLargeReason: ErrorReason
 }
 
-/** Callback for a field: its name is `buf[nameFrom, nameTo)`, its value, without surrounding white space, `buf[valueFrom, valueTo)`. @internal */
+/** Callback with the positions of a field's name, and of its value without surrounding white space. @internal */
 export type OnField = (buf: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number) => void
 
 /** @internal */

@@ -22,20 +22,20 @@ export class ParseBuffer {
 
   /** Appends bytes to those that are still needed. */
   feed(bytes: Buffer): void {
-    const kept = this.end - this.base
-    if (kept === 0) {
+    const pending = this.end - this.base
+    if (pending === 0) {
       this.buf = bytes
       this.base = this.position = 0
       this.end = bytes.length
     } else {
-      this.append(bytes, kept)
+      this.append(bytes, pending)
     }
   }
 
   /** Drops the reference to a consumed buffer: an idle connection may last long. */
   release(): void {
     if (this.base !== this.end) return
-    this.buf = this.own = nothing
+    this.buf = this.owned = nothing
     this.base = this.position = this.end = 0
   }
 
@@ -46,24 +46,24 @@ export class ParseBuffer {
     return rest
   }
 
-  private append(bytes: Buffer, kept: number): void {
-    const needed = kept + bytes.length
+  private append(bytes: Buffer, pending: number): void {
+    const needed = pending + bytes.length
     if (this.base + needed > this.capacity) {
       const grown = Buffer.allocUnsafeSlow(Math.max(minCapacity, needed * 2))
       this.buf.copy(grown, 0, this.base, this.end)
       this.position -= this.base
       this.base = 0
-      this.end = kept
-      this.own = this.buf = grown
+      this.end = pending
+      this.owned = this.buf = grown
     }
     bytes.copy(this.buf, this.end)
     this.end += bytes.length
   }
 
   /** The buffer allocated here, if any: only after its end may bytes be written. */
-  private own: Buffer = nothing
+  private owned: Buffer = nothing
 
   private get capacity(): number {
-    return this.buf === this.own ? this.buf.length : 0
+    return this.buf === this.owned ? this.buf.length : 0
   }
 }

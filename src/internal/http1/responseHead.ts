@@ -215,10 +215,10 @@ const cachedFields = (fields: ReadonlyArray<string>): ParsedFields | InvalidResp
 /** The declared length, and the framing that is used: they differ for HEAD, 204 and 304. */
 const chooseFraming = (
   input: ResponseHeadInput,
-  own: string | undefined
+  declaredLength: string | undefined
 ): { length: number | undefined; framing: BodyFraming } | InvalidResponse => {
   const { contentLength, method, minor, status } = input
-  const declared = own === undefined ? undefined : Number(own)
+  const declared = declaredLength === undefined ? undefined : Number(declaredLength)
   // Content for HEAD, 204, 205 or 304 is omitted; only content that is sent must match the declared length.
   const isOmitted = !hasContent(status) || (method === "HEAD" && contentLength === 0)
   if (declared !== undefined && contentLength !== undefined && !isOmitted && declared !== contentLength) {

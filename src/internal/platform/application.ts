@@ -192,7 +192,7 @@ const respondSynchronously = (response: HttpServerResponse): Effect.Effect<Respo
     : Effect.matchCauseEffect(Effect.catchAllCause(result, respondToFailure), finishing)
 }
 
-/** Creates the program that every request fiber runs. Its environment is the context of the server, and the services of the request. */
+/** Creates the program that every request fiber runs, in the context of the server and the services of the request. */
 export const makeProgram = <E, R>(
   app: HttpApp.Default<E, R>,
   { isInterruptible, middleware }: ApplicationOptions

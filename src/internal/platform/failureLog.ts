@@ -75,7 +75,7 @@ export const logFailure = (appRequest: AppRequest, cause: Cause.Cause<unknown>):
 /** The cause of an incomplete response, for the connection to report: without the response itself. */
 export const failedResponseCause = (appRequest: AppRequest, cause: Cause.Cause<unknown>): Cause.Cause<unknown> => {
   const left = withoutResponse(cause)
-  const shown = escapeCauseControls(left)
-  if (wasLogged(appRequest, left)) markLogged(shown)
-  return shown
+  const escaped = escapeCauseControls(left)
+  if (wasLogged(appRequest, left)) markLogged(escaped)
+  return escaped
 }

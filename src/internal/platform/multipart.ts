@@ -243,7 +243,7 @@ class Form {
       const name = JSON.stringify(file.info.filename ?? file.info.name)
       this.fail(formError("FileTooLarge", `the file ${name} is over ${maxFileSize} bytes`))
     } else if (this.isRead(file, consumer)) this.hold(file, piece)
-    else if (this.held + piece.length > maxSkipped) this.lose(file, "was passed over")
+    else if (this.held + piece.length > maxSkipped) this.lose(file, "was skipped")
     // A copy, since the bytes may be kept for long, and must not retain the buffer in which they arrived.
     else if (file.loss === undefined) this.hold(file, Uint8Array.from(piece))
   }

@@ -55,25 +55,25 @@ const nameOf = (key: string | symbol): string => {
 
 const listenersOf = (server: Server, plain: Server): ReadonlyArray<Setting> =>
   Array.from(new Set([...server.eventNames(), ...plain.eventNames()])).flatMap((event) => {
-    const [given, own] = [server.rawListeners(event), plain.rawListeners(event)]
-    if (given.length === own.length && given.every((listener, i) => listener === own[i])) return []
-    const added = given.filter((listener) => !own.includes(listener))
+    const [actual, expected] = [server.rawListeners(event), plain.rawListeners(event)]
+    if (actual.length === expected.length && actual.every((listener, i) => listener === expected[i])) return []
+    const added = actual.filter((listener) => !expected.includes(listener))
     return [{ name: `listener of ${String(event)}`, value: added[0] ?? "no listener" }]
   })
 
 const propertiesOf = (server: Server, plain: Server): ReadonlyArray<Setting> => {
-  const [given, own] = [server as unknown as Properties, plain as unknown as Properties]
-  const keys = new Set([...Reflect.ownKeys(given), ...Reflect.ownKeys(own)])
+  const [actual, expected] = [server as unknown as Properties, plain as unknown as Properties]
+  const keys = new Set([...Reflect.ownKeys(actual), ...Reflect.ownKeys(expected)])
   return Array.from(keys).flatMap((key) => {
-    if (isState.has(key) || stateOfListening.has(key) || Object.is(given[key], own[key])) return []
-    return [{ name: nameOf(key), value: given[key] }]
+    if (isState.has(key) || stateOfListening.has(key) || Object.is(actual[key], expected[key])) return []
+    return [{ name: nameOf(key), value: actual[key] }]
   })
 }
 
 const listeningOf = (server: Server, plain: Server): ReadonlyArray<Setting> => {
-  const [given, own] = [server as unknown as Properties, plain as unknown as Properties]
-  const isOwn = Array.from(stateOfListening).every((key) => Object.is(given[key], own[key]))
-  return server.listening || !isOwn ? [{ name: "listening", value: true }] : []
+  const [actual, expected] = [server as unknown as Properties, plain as unknown as Properties]
+  const isUnchanged = Array.from(stateOfListening).every((key) => Object.is(actual[key], expected[key]))
+  return server.listening || !isUnchanged ? [{ name: "listening", value: true }] : []
 }
 
 /** The settings of a plain server of `node:http`, or a description of any other value. */

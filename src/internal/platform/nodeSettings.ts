@@ -122,7 +122,7 @@ const isWithoutEffect = ({ name, value }: Setting): boolean => {
   }
 }
 
-const shown = (value: unknown): string => {
+const formatValue = (value: unknown): string => {
   if (typeof value === "function") return value.name === "" ? "a function" : value.name
   return Inspectable.toStringUnknown(
     Predicate.isIterable(value) && !Predicate.isString(value) ? Array.from(value) : value,
@@ -141,7 +141,7 @@ const read = (server: unknown): Effect.Effect<NodeSettings, ServeError> =>
     if (typeof settings === "string") return unsupported(settings)
     const effective = settings.filter((setting) => !isWithoutEffect(setting))
     const rejected = effective.find((setting) => !(isNumber(setting) || isHalfOpen(setting)))
-    if (rejected !== undefined) return unsupported(`${rejected.name}: ${shown(rejected.value)}`)
+    if (rejected !== undefined) return unsupported(`${rejected.name}: ${formatValue(rejected.value)}`)
     const numbers: Numbers = Object.fromEntries(
       effective.filter(isNumber).map(({ name, value }) => [name, Number(value)])
     )
@@ -190,11 +190,13 @@ const conflictOf = ({ limits = {}, onClientEnd, onFull }: Options, settings: Nod
   // Invalid limits are reported when the server listens.
   const validated = Limits.validate(limits)
   if (Either.isLeft(validated)) return undefined
-  const own = validated.right
+  const effectiveLimits = validated.right
   const name = Object.keys(settings.limits)
     .filter((name): name is keyof Limits.Limits => Object.hasOwn(limits, name))
-    .find((name) => limits[name] !== undefined && numberOf(own[name]) > (settings.limits[name] ?? unbounded))
-  return name && `limits.${name}: ${shown(limits[name])}, but the given server has ${settings.limits[name]}`
+    .find(
+      (name) => limits[name] !== undefined && numberOf(effectiveLimits[name]) > (settings.limits[name] ?? unbounded)
+    )
+  return name && `limits.${name}: ${formatValue(limits[name])}, but the given server has ${settings.limits[name]}`
 }
 
 /**

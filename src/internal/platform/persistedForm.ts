@@ -92,9 +92,9 @@ export const persist = (
         const first = yield* file.read(blockSize)
         // Browsers send this if no file was chosen (HTML, "constructing the entry list").
         if (file.name === "" && first.isLast && first.bytes.length === 0) return
-        const kept = new PersistedFile(file, path.join(yield* directory, `${count++}${extensionOf(file.name)}`))
-        addFile(form, kept)
-        yield* write(file, first, kept.path)
+        const persisted = new PersistedFile(file, path.join(yield* directory, `${count++}${extensionOf(file.name)}`))
+        addFile(form, persisted)
+        yield* write(file, first, persisted.path)
       })
     yield* Stream.runForEach(parts, (part) =>
       part._tag === "File" ? addPersisted(part) : Effect.sync(() => addField(form, part.key, part.value))

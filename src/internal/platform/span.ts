@@ -199,8 +199,8 @@ const tracedSpan = (
     runtimeFlags: Runtime.defaultRuntimeFlags
   })
   const parent = Option.getOrUndefined(HttpTraceContext.fromHeaders(request.headers))
-  const made = Effect.makeSpan(nameOf(request, services), { parent, kind: "server", captureStackTrace: false })
-  const span = Runtime.runSync(runtime)(made)
+  const makeSpan = Effect.makeSpan(nameOf(request, services), { parent, kind: "server", captureStackTrace: false })
+  const span = Runtime.runSync(runtime)(makeSpan)
   describeRequest(span, request, redactedNames(fiberRefs))
   return span
 }

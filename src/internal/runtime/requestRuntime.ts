@@ -215,8 +215,8 @@ export class RequestRuntime {
     if (this.client === undefined) return refs
     const { id, remote } = this.client
     const peer = Option.match(remote, { onNone: () => "unknown", onSome: toAuthority })
-    const before = FiberRefs.getOrDefault(refs, fiberRef)
-    const value = HashMap.set(HashMap.set(before, "connection", id), "peer", peer)
+    const annotations = FiberRefs.getOrDefault(refs, fiberRef)
+    const value = HashMap.set(HashMap.set(annotations, "connection", id), "peer", peer)
     return FiberRefs.updateAs(refs, { fiberId: FiberId.none, fiberRef, value })
   }
 
@@ -246,9 +246,9 @@ export class RequestRuntime {
 }
 
 /** Replaces the default scheduler by the microtask scheduler. */
-const withMicrotaskScheduler = (given: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
+const withMicrotaskScheduler = (fiberRefs: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
   // A fiber gets its context from its runtime, and would copy this one.
-  const refs = FiberRefs.delete(given, FiberRef.currentContext)
+  const refs = FiberRefs.delete(fiberRefs, FiberRef.currentContext)
   return FiberRefs.getOrDefault(refs, FiberRef.currentScheduler) === defaultScheduler
     ? FiberRefs.updateAs(refs, {
         fiberId: FiberId.none,
