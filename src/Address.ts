@@ -1,11 +1,11 @@
 /**
- * Where a server listens, and where its clients are.
+ * Addresses of servers and clients.
  *
  * @since 0.1.0
  */
 
 /**
- * The two families of TCP addresses: the original's `AF_INET` and `AF_INET6`.
+ * Address family of TCP: the original's `AF_INET` and `AF_INET6`.
  *
  * @since 0.1.0
  * @category models
@@ -13,7 +13,7 @@
 export type Domain = "IPv4" | "IPv6"
 
 /**
- * An address and a port, as the system reports them.
+ * IP address and port, as the system reports them.
  *
  * @since 0.1.0
  * @category models
@@ -26,7 +26,7 @@ export interface TcpAddress {
 }
 
 /**
- * Any address this version listens on. Match on `_tag`: there will be more.
+ * Any address a server can listen on. Match on `_tag`: later versions may add members.
  *
  * @since 0.1.0
  * @category models
@@ -46,8 +46,8 @@ export const tcp = (hostname: string, port: number, family: Domain): TcpAddress 
   family
 })
 
-/** "Any address" is where one listens, not where one can be reached: a client on this machine uses loopback. */
-const reachable = (address: TcpAddress): string =>
+/** Host of a URL. The unspecified address cannot be connected to: clients on this machine use loopback instead. */
+const urlHost = (address: TcpAddress): string =>
   address.hostname === "0.0.0.0"
     ? "127.0.0.1"
     : address.hostname === "::"
@@ -57,7 +57,7 @@ const reachable = (address: TcpAddress): string =>
         : address.hostname
 
 /**
- * The URL under which a client on this machine reaches an address, without a slash at its end.
+ * URL by which a client on this machine reaches an address, without a trailing slash.
  *
  * @example
  * ```ts
@@ -70,10 +70,10 @@ const reachable = (address: TcpAddress): string =>
  * @since 0.1.0
  * @category conversions
  */
-export const toUrl = (address: Address): string => `http://${reachable(address)}:${address.port}`
+export const toUrl = (address: Address): string => `http://${urlHost(address)}:${address.port}`
 
 /**
- * An address as `host:port`, with brackets around an IPv6 host; "any address" as it is.
+ * An address as `host:port`, with brackets around an IPv6 host. The unspecified address is kept as it is.
  *
  * @example
  * ```ts

@@ -1,19 +1,17 @@
 /**
- * The body budget: how many bytes of request bodies may be in memory at once because they are read whole.
+ * Memory budget for request bodies that are buffered whole.
  *
- * `maxBody` bounds one body; their sum it does not, and 200 uploads of 8 MiB are 1.6 GiB. The bytes of a body that is read
- * whole (`bytes`, `text`, `json`, and what an application of `@effect/platform` reads so) are counted as they arrive, and
- * until their request ends. Beyond `max`, reading waits, its socket is paused, and a body that has waited for
- * `bufferedBodyTimeout` is answered 503.
+ * `maxBody` bounds a single body, but not their sum: 200 uploads of 8 MiB are 1.6 GiB. The bytes of a buffered body
+ * (`bytes`, `text`, `json`, and the equivalents of `@effect/platform`) are counted from their arrival until the request
+ * ends. Above `max`, reading is suspended and the socket is paused; after `bufferedBodyTimeout` the response is 503.
  *
- * - The first 64 KiB of each body (`maxReadAhead`, if that is less) never wait: the server reads so much ahead anyway. A
- *   small body is therefore read at once, whatever larger ones wait.
- * - Bodies that wait go on in the order in which they began to be read.
- * - There is no deadlock when all that is held belongs to bodies that wait: the first of them goes on beyond `max`, one at a
- *   time, until its request ends. So at most `max`, and one body more, is held, and a body that is larger than `max` is
- *   read too, while `maxBody` allows it.
+ * - The first 64 KiB of each body (`maxReadAhead`, if that is less) are never suspended: the server reads that much ahead
+ *   anyway. A small body is therefore read at once, even while larger ones are suspended.
+ * - Suspended bodies resume in the order in which their reading began.
+ * - No deadlock occurs when suspended bodies hold the whole budget: one at a time, the first of them may exceed `max` until
+ *   its request ends. At most `max` and one body are held, and a body larger than `max` is read if `maxBody` allows it.
  *
- * What is streamed is not counted: a handler that collects a stream holds what it collects.
+ * Streamed bodies are not counted: a handler that collects a stream holds what it collects.
  *
  * @since 0.1.0
  */
@@ -28,7 +26,7 @@ import { recordMetrics } from "./internal/metrics.js"
 import { defaults } from "./Limits.js"
 
 /**
- * What a budget is made with.
+ * Options of a budget.
  *
  * @since 0.1.0
  * @category models
@@ -39,33 +37,33 @@ export interface Options {
 }
 
 /**
- * What is held at one moment.
+ * State of a budget at one moment.
  *
  * @since 0.1.0
  * @category models
  */
 export interface State {
-  /** Bytes of bodies that are read whole, those among them that a body may read next without asking again. */
+  /** Bytes of buffered bodies, including bytes that are granted but not yet read. */
   readonly held: number
   readonly max: number
-  /** Bodies whose reading waits. */
+  /** Bodies whose reading is suspended. */
   readonly waiting: number
 }
 
 /**
- * A body, as the budget sees it.
+ * A body that takes bytes from the budget.
  *
  * @since 0.1.0
  * @category models
  */
 export interface BodyHolder {
-  /** Bytes that are counted for it. The budget adds to them when it grants more. */
+  /** Bytes counted for this body. The budget adds to them when it grants more. */
   heldBytes: number
-  /** Its place among those that wait: the budget sets it when the body first asks. */
+  /** Position in the queue, set by the budget on the first request. */
   order: number
-  /** Bytes that it needs next, from 1. */
+  /** Bytes to be requested next, from 1. */
   readonly nextBytes: number
-  /** Called when it has been granted what it waited for. */
+  /** Called when a suspended request is granted. */
   onGranted(): void
 }
 
@@ -80,33 +78,33 @@ export interface Budget {
   readonly max: number
   /** Bytes that are held now. */
   readonly held: Ref.Ref<number>
-  /** What is held, from now on: the state there is, and the newest after each change; states between two looks are skipped. */
+  /** The current state, then the newest after each change. A slow consumer skips intermediate states. */
   readonly changes: Stream.Stream<State>
-  /** How many bodies wait. */
+  /** Number of suspended bodies. */
   readonly unsafeWaiting: () => number
-  /** Counts bytes that have arrived, or given back if they are negative. */
+  /** Counts bytes that have arrived; a negative number releases them. */
   readonly unsafeTake: (holder: BodyHolder, bytes: number) => void
   /**
-   * Whether a body may hold its next bytes: they are counted then. If not it waits, and `onGranted` is called; asking again
-   * keeps its place.
+   * Requests the next bytes of a body. True: they are granted and counted. False: the body is queued, and `onGranted` is
+   * called later; a repeated request keeps its position.
    */
   readonly unsafeRequest: (holder: BodyHolder) => boolean
-  /** It waits no longer, and holds what it has. */
+  /** Removes a body from the queue; it keeps the bytes it holds. */
   readonly unsafeCancel: (holder: BodyHolder) => void
-  /** It holds nothing any more. */
+  /** Releases all bytes of a body. */
   readonly unsafeRelease: (holder: BodyHolder) => void
 }
 
 /**
- * The budget of a process, or of some servers in it. A server takes it from its context, where there is one, and makes its own
- * otherwise, or where its limit `maxBufferedBodies` is not the default.
+ * The budget of a process, or of several servers in it. A server uses the budget in its context. It creates its own if there
+ * is none, or if its limit `maxBufferedBodies` is not the default.
  *
  * @example
  * ```ts
  * import { Effect, Layer } from "effect"
  * import { BodyBudget, Server } from "effect-asynchttpserver"
  *
- * // 32 MiB for all servers that are made with it.
+ * // 32 MiB, shared by all servers that use this layer.
  * const live = Server.layer().pipe(Layer.provide(BodyBudget.layer({ max: 32 * 1024 * 1024 })))
  * const max = Effect.map(Server.bodyBudget, (budget) => budget.max)
  * console.log(await Effect.runPromise(Effect.provide(max, live)))
@@ -120,9 +118,9 @@ export class BodyBudget extends Context.Tag("effect-asynchttpserver/BodyBudget")
 
 class BodyBudgetImpl implements Budget {
   readonly held = new CountedRef()
-  /** In the order in which they go on. */
+  /** In the order in which they resume. */
   private readonly waiting: Array<BodyHolder> = []
-  /** The one body that may go on beyond `max`. */
+  /** The one body that may exceed `max`. */
   private privileged: BodyHolder | undefined
   private requests = 0
 
@@ -132,7 +130,7 @@ class BodyBudgetImpl implements Budget {
     return changesOf(
       this.held,
       () => ({ held: this.held.unsafeCount, max: this.max, waiting: this.waiting.length }),
-      (one, other) => one.held === other.held && one.waiting === other.waiting
+      (left, right) => left.held === right.held && left.waiting === right.waiting
     )
   }
 
@@ -149,7 +147,7 @@ class BodyBudgetImpl implements Budget {
   readonly unsafeRequest = (holder: BodyHolder): boolean => {
     if (holder.order === 0) holder.order = ++this.requests
     const first = this.waiting[0]
-    // The privileged one waits for no other: that may wait for it.
+    // The privileged body does not queue: the others may be suspended until it ends.
     const isNext = first === undefined || holder === this.privileged || holder.order <= first.order
     if (isNext && this.mayGrant(holder)) {
       this.grant(holder)
@@ -170,16 +168,16 @@ class BodyBudgetImpl implements Budget {
     else this.grantWaiting()
   }
 
-  /** With nothing beyond `max`, the next body that finds no room may be the one. */
+  /** While the budget is not exceeded, the next body that does not fit becomes the privileged one. */
   private mayGrant(holder: BodyHolder): boolean {
-    if (holder === this.privileged || this.hasRoom(holder)) return true
+    if (holder === this.privileged || this.fits(holder)) return true
     if (this.held.unsafeCount <= this.max) this.privileged = undefined
     if (this.privileged !== undefined) return false
     this.privileged = holder
     return true
   }
 
-  private hasRoom({ nextBytes }: BodyHolder): boolean {
+  private fits({ nextBytes }: BodyHolder): boolean {
     return this.held.unsafeCount + nextBytes <= this.max
   }
 
@@ -217,7 +215,7 @@ class BodyBudgetImpl implements Budget {
 }
 
 /**
- * Makes a budget. A `max` that is no number of bytes, from 0, is a `ConfigError`.
+ * Creates a budget. Fails with a `ConfigError` if `max` is not a number from 0.
  *
  * @example
  * ```ts
@@ -238,12 +236,12 @@ export const make = ({
   Effect.suspend(() =>
     max >= 0
       ? Effect.succeed(new BodyBudgetImpl(max))
-      : Effect.fail(ConfigError.InvalidData(["max"], "bytes are 0 or more"))
+      : Effect.fail(ConfigError.InvalidData(["max"], "must be 0 or more"))
   )
 
 /**
- * A budget as a layer, for all servers that it is provided to. A `max` that is none is a defect here; `make` has it in its
- * type.
+ * A budget as a layer, shared by all servers that it is provided to. An invalid `max` is a defect; `make` fails with a typed
+ * error instead.
  *
  * @since 0.1.0
  * @category layers

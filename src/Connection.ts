@@ -63,21 +63,21 @@ export interface Connection {
  * @category models
  */
 export type CloseReason =
-  /** The client ended it between two requests. */
+  /** The client closed it between two requests. */
   | "ClosedByClient"
-  /** The server did: as the client or the handler asked, after the last request allowed, or because it is closing. */
+  /** The server closed it: on request of the client or the handler, after the last allowed request, or at shutdown. */
   | "ClosedByServer"
-  /** A request could not be understood, and was answered so. */
+  /** A malformed request was rejected with an error response. */
   | "BadRequest"
-  /** Nothing came, or nothing was read, for too long. */
+  /** A timeout expired: nothing was received, or nothing was read by the client. */
   | "TimedOut"
-  /** The client left in the middle of a request. */
+  /** The client disconnected in the middle of a request. */
   | "ClientAborted"
-  /** A handler failed after the head of its answer had left. */
+  /** A handler failed after the head of its response was sent. */
   | "ResponseFailed"
-  /** The connection was handed over, and has been given back. */
+  /** The connection was upgraded, and its use has completed. */
   | "Upgraded"
-  /** It was cut off, by the closing server or by whoever holds its fiber. */
+  /** It was interrupted, at shutdown or by an interruption of its fiber. */
   | "Interrupted"
 
 /**

@@ -1,10 +1,9 @@
 /**
- * The descriptor budget: how many sockets this process may hold, how many it holds, and the gate in front of the fork.
+ * File descriptor budget: admission control for connections, and reservation of descriptors by handlers.
  *
- * A `Ref` is the number of descriptors really held, one a socket, taken when the socket arrives and given back when it
- * is closed, and those that handlers have reserved. The rule is the original's: there is room while
- * `held + assumed < max`. The budget opens and closes nothing itself; it can be watched, and compared with what the
- * system counts.
+ * A `Ref` counts the descriptors that are held: one per socket, from accept to close, and those that handlers have
+ * reserved. The admission rule is the original's: `held + assumed < max`. The budget opens and closes nothing itself. It
+ * can be observed, and compared with what the system counts.
  *
  * @since 0.1.0
  */
@@ -20,8 +19,8 @@ import { CountedRef, changesOf } from "./internal/budget/countedRef.js"
 import { openDescriptors as countOpen, systemLimit } from "./internal/budget/openFiles.js"
 
 /**
- * The maximum that is used when the system does not tell its own: `MAX_DESCRIPTORS_FALLBACK`, else 16000, as the
- * original's `nimMaxDescriptorsFallback`.
+ * Maximum for systems that do not report their limit: `MAX_DESCRIPTORS_FALLBACK`, else 16000, as the original's
+ * `nimMaxDescriptorsFallback`.
  *
  * @example
  * ```ts
@@ -41,7 +40,7 @@ export const maxDescriptorsFallback: Config.Config<number> = Config.integer("MAX
 )
 
 /**
- * How many descriptors one request is assumed to need: the original's default for `shouldAcceptRequest`.
+ * Descriptors that one request is assumed to require: the original's default for `shouldAcceptRequest`.
  *
  * @since 0.1.0
  * @category constants
@@ -49,13 +48,13 @@ export const maxDescriptorsFallback: Config.Config<number> = Config.integer("MAX
 export const assumedDescriptorsPerRequest = 5
 
 /**
- * What a budget is made with.
+ * Options of a budget.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
-  /** The most sockets that may be held; by default what the system allows, less what is open already. */
+  /** Maximum of held descriptors; by default the limit of the system less what is open already. */
   readonly max?: number | undefined
 }
 
@@ -66,43 +65,42 @@ export interface Options {
  * @category models
  */
 export interface Budget {
-  /** The most descriptors that may be held; what `measure` found last, where it was not given. */
+  /** Maximum of held descriptors: the given one, else the result of the last `refreshLimit`. */
   readonly max: number
   /**
-   * Descriptors kept back for files, name look-ups and logs, whatever is assumed; so many fewer connections are served.
-   * Of these, three of four may be held by connections that wait.
+   * Descriptors reserved for files, name look-ups and logs, independent of `assumed`; connections are served up to `max` less
+   * these. Pending connections may use three quarters of them.
    */
   readonly headroom: number
   /**
-   * Descriptors held now: listening sockets, connections that wait, connections that are served, and what was reserved.
-   * `openDescriptors` is what the system counts: of both, the difference stays the same while only this server works.
+   * Descriptors held now: listening sockets, pending and served connections, and reservations. `openDescriptors` is what the
+   * system counts; the difference of both stays constant while only this server opens descriptors.
    */
   readonly held: Ref.Ref<number>
-  /** What is held, from now on: the state there is, and the newest after each change; states between two looks are skipped. */
+  /** The current state, then the newest after each change. A slow consumer skips intermediate states. */
   readonly changes: Stream.Stream<State>
   /**
-   * Takes descriptors for what is about to be opened, a file or another socket, and gives them back when the scope ends.
-   * Waits, without using the processor, until there is room for them: `held + count < max`; no further connection is
-   * taken meanwhile. Requests that reserve more while they hold some may wait for each other: reserve once, before
-   * anything else, much less than `kept`, or within `Effect.timeout`. A count that is no whole number, or that can never be
-   * had, is a defect, a `RangeError`.
+   * Reserves descriptors for files or sockets that are about to be opened, and releases them when the scope closes. The fiber
+   * is suspended until `held + count < max`; no connection is accepted meanwhile. Handlers that reserve more while they hold
+   * some can deadlock: reserve once, before anything else, much less than `headroom`, or within `Effect.timeout`. A count
+   * that is no whole number, or that exceeds `max`, is a defect, a `RangeError`.
    */
   readonly reserve: (count: number) => Effect.Effect<void, never, Scope.Scope>
-  /** Reads the system's limit anew, unless `max` was given. A server does so when it listens. */
+  /** Reads the limit of the system again, unless `max` was given. A server does so when it listens. */
   readonly refreshLimit: Effect.Effect<void>
   /** The original's rule: `held + assumed < max`, and always true for a negative `assumed`. */
   readonly hasRoom: (assumed: number) => Effect.Effect<boolean>
-  /** Waits, without using the processor, until there is room for `assumed`, and for the reserve in any case. */
+  /** Suspends the fiber until there is capacity for `assumed`, and at least for `headroom`. */
   readonly awaitRoom: (assumed: number) => Effect.Effect<void>
-  /** Whether `awaitRoom` would not wait: the same question, asked outside of any fiber. */
+  /** True if `awaitRoom` would complete at once. For use outside of fibers. */
   readonly unsafeHasRoom: (assumed: number) => boolean
-  /** Whether one more may arrive at all: beyond it a connection is refused. */
+  /** True if one more pending connection fits; otherwise it is rejected. */
   readonly unsafeCanArrive: () => boolean
-  /** Closes what can be closed for one more; whether anything is, so that one that arrives should wait for it. */
+  /** Closes what can be closed to free one descriptor. True if something is being closed: the new connection is then queued. */
   readonly unsafeMakeRoom: () => boolean
   /**
-   * Calls `reclaim` whenever there is no room for what is asked for, with how many descriptors are missing: it closes
-   * what it can do without, and gives how many that will free. Gives what ends these calls.
+   * Registers `reclaim`, which is called with the number of missing descriptors whenever a request for some does not fit. It
+   * closes what is dispensable, and returns how many that will free. Returns a function that unregisters it.
    */
   readonly unsafeOnShortage: (reclaim: (missing: number) => number) => () => void
   /** Counts a descriptor that has been opened. */
@@ -123,7 +121,7 @@ export class DescriptorBudget extends Context.Tag("effect-asynchttpserver/Descri
 >() {}
 
 /**
- * What is held at one moment.
+ * State of a budget at one moment.
  *
  * @since 0.1.0
  * @category models
@@ -134,37 +132,37 @@ export interface State {
 }
 
 /**
- * How many descriptors this process has open, as the system counts them; 0 where it does not say.
+ * Number of open descriptors of this process, as the system counts them; 0 if it does not report them.
  *
  * @since 0.1.0
  * @category getters
  */
 export const openDescriptors: Effect.Effect<number> = Effect.sync(countOpen)
 
-/** Enough for a handler's files and for the runtime; at most a quarter, so that a small limit still serves. */
+/** Enough for the files of handlers and for the runtime; at most a quarter, so that a small limit still serves. */
 const headroomOf = (max: number): number => Math.min(64, Math.floor(max / 4))
 
-/** Kept back from connections that only wait, too: the system closes those without a word that it has no descriptor for. */
+/** Reserved from pending connections, too: the system silently closes connections that it has no descriptor for. */
 const pendingHeadroomOf = (max: number): number => Math.ceil(headroomOf(max) / 4)
 
-type Waiter = (wait: Effect.Effect<void>) => Effect.Effect<void>
+type Restore = (wait: Effect.Effect<void>) => Effect.Effect<void>
 
-/** `limit` gives the most that may be held, each time it is asked. */
+/** A budget whose maximum is `limit()`, called again by `refreshLimit`. */
 const fromLimit = (limit: () => number): Budget => {
   const held = new CountedRef()
   let max = limit()
   const hasRoom = (needed: number): boolean => held.unsafeCount + needed < max
   const reclaimers = new Set<(missing: number) => number>()
-  /** Has what can be closed for so many closed, and gives how many are; whoever waits is woken when they have been. */
-  const reclaimed = (missing: number): number => {
+  /** Asks the reclaimers to close so many, and returns how many will be closed. Each close wakes the waiters. */
+  const reclaim = (missing: number): number => {
     let left = missing
-    for (const reclaim of reclaimers) if (left > 0) left -= reclaim(left)
+    for (const each of reclaimers) if (left > 0) left -= each(left)
     return missing - left
   }
-  const makeRoom = (needed: number): number => reclaimed(held.unsafeCount + needed - max + 1)
-  /** How many handlers wait for what they need. */
+  const makeRoom = (needed: number): number => reclaim(held.unsafeCount + needed - max + 1)
+  /** Number of handlers that are suspended in `reserve`. */
   let reserving = 0
-  /** For another connection to be served, when no handler waits. */
+  /** Whether another connection may be served: reservations of handlers come first. */
   const hasRoomForOne = (assumed: number): boolean => reserving === 0 && hasRoom(Math.max(assumed, headroomOf(max)))
   const awaitRoomForOne = (assumed: number): Effect.Effect<void> =>
     Effect.suspend(() => {
@@ -172,28 +170,28 @@ const fromLimit = (limit: () => number): Budget => {
       makeRoom(Math.max(assumed, headroomOf(max)))
       return Effect.zipRight(held.onDecrease.waitOrLeave(), awaitRoomForOne(assumed))
     })
-  // Only the wait is interruptible: what has been taken is somebody's.
-  const take = (count: number, waiting: Waiter): Effect.Effect<void> =>
+  // Only the wait is interruptible: taken descriptors must reach the finalizer that releases them.
+  const take = (count: number, restore: Restore): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (!(Number.isInteger(count) && count >= 0 && count < max)) {
-        return Effect.die(new RangeError(`${count} descriptors cannot be reserved of ${max}`))
+        return Effect.die(new RangeError(`cannot reserve ${count} of ${max} descriptors`))
       }
       if (!hasRoom(count)) {
         makeRoom(count)
-        return Effect.zipRight(waiting(held.onDecrease.waitOrLeave()), take(count, waiting))
+        return Effect.zipRight(restore(held.onDecrease.waitOrLeave()), take(count, restore))
       }
       held.unsafeAdd(count)
       return Effect.void
     })
-  const takeFirst = (count: number, waiting: Waiter): Effect.Effect<void> =>
+  const takeFirst = (count: number, restore: Restore): Effect.Effect<void> =>
     Effect.suspend(() => {
       reserving++
       const taken = Effect.sync(() => {
         reserving--
-        // The gate was closed to others meanwhile: it looks again.
+        // Admission was closed meanwhile: wake the waiters to check again.
         held.onDecrease.wake()
       })
-      return Effect.ensuring(take(count, waiting), taken)
+      return Effect.ensuring(take(count, restore), taken)
     })
   return {
     get max() {
@@ -207,7 +205,7 @@ const fromLimit = (limit: () => number): Budget => {
       return changesOf(
         held,
         () => ({ held: held.unsafeCount, max }),
-        (one, other) => one.held === other.held && one.max === other.max
+        (left, right) => left.held === right.held && left.max === right.max
       )
     },
     reserve: (count) =>
@@ -222,19 +220,19 @@ const fromLimit = (limit: () => number): Budget => {
     }),
     hasRoom: (assumed) =>
       Effect.sync(() => {
-        const isThere = assumed < 0 || hasRoom(assumed)
-        // Whoever asks again and again never waits for it.
-        if (!isThere) makeRoom(assumed)
-        return isThere
+        const fits = assumed < 0 || hasRoom(assumed)
+        // A caller that polls never suspends in `awaitRoom`, so capacity is reclaimed here.
+        if (!fits) makeRoom(assumed)
+        return fits
       }),
     awaitRoom: (assumed) => awaitRoomForOne(assumed),
     unsafeHasRoom: (assumed) => hasRoomForOne(assumed),
     unsafeCanArrive: () => {
-      const isThere = hasRoom(pendingHeadroomOf(max))
-      if (!isThere) makeRoom(pendingHeadroomOf(max))
-      return isThere
+      const fits = hasRoom(pendingHeadroomOf(max))
+      if (!fits) makeRoom(pendingHeadroomOf(max))
+      return fits
     },
-    unsafeMakeRoom: () => reclaimed(1) > 0,
+    unsafeMakeRoom: () => reclaim(1) > 0,
     unsafeOnShortage: (reclaim) => {
       reclaimers.add(reclaim)
       return () => reclaimers.delete(reclaim)
@@ -245,8 +243,8 @@ const fromLimit = (limit: () => number): Budget => {
 }
 
 /**
- * Makes a budget. A `max` that is not above 0 is a `ConfigError`, and so is a `MAX_DESCRIPTORS_FALLBACK` that is no positive
- * number, though only where the system does not tell its own limit.
+ * Creates a budget. Fails with a `ConfigError` if `max` is not above 0, or if the system does not report its limit and
+ * `MAX_DESCRIPTORS_FALLBACK` is not a positive number.
  *
  * @since 0.1.0
  * @category constructors
@@ -257,12 +255,12 @@ export const make = (options: Options = {}): Effect.Effect<Budget, ConfigError.C
     if (max !== undefined) {
       return max > 0
         ? Effect.succeed(fromLimit(() => max))
-        : Effect.fail(ConfigError.InvalidData(["max"], "a budget has a maximum above 0"))
+        : Effect.fail(ConfigError.InvalidData(["max"], "must be above 0"))
     }
     const isKnown = systemLimit() !== undefined
     return Effect.map(isKnown ? Effect.succeed(0) : maxDescriptorsFallback, (fallback) => {
-      const others = countOpen()
-      return fromLimit(() => Math.max(1, (systemLimit() ?? fallback) - others))
+      const openBefore = countOpen()
+      return fromLimit(() => Math.max(1, (systemLimit() ?? fallback) - openBefore))
     })
   })
 
@@ -290,7 +288,7 @@ export const reserve = (count: number): Effect.Effect<void, never, DescriptorBud
   Effect.flatMap(DescriptorBudget, (budget) => budget.reserve(count))
 
 /**
- * A budget as a layer. A wrong `MAX_DESCRIPTORS_FALLBACK` is a defect here; `make` has it in its type.
+ * A budget as a layer. Invalid configuration is a defect; `make` fails with a typed error instead.
  *
  * @since 0.1.0
  * @category layers

@@ -1,10 +1,9 @@
 /**
  * The errors of this package, as values: `ValueError`, `OSError` and `KeyError`.
  *
- * They are the typed counterparts of what `std/asynchttpserver` raises. Each knows how it is answered when a handler
- * fails with it (`status`), says what it saw, and leaves the rest to `Effect.catchTags`. This module makes no
- * decision about a connection: which status leaves, and whether the connection survives, is settled where the request
- * is served.
+ * They are the typed counterparts of what `std/asynchttpserver` raises. `ValueError` and `KeyError` have the status of the
+ * response to a handler that fails with them; all can be handled with `Effect.catchTags`. This module makes no decision about
+ * a connection: the status that is sent, and whether the connection is kept, are decided where the request is served.
  *
  * @since 0.1.0
  */
@@ -13,15 +12,15 @@ import { hasProperty } from "effect/Predicate"
 import { type ErrorReason, errorReasons, excerpt } from "./internal/errorReasons.js"
 import { isErrorLike } from "./internal/host/realm.js"
 
-/** What the errors of every instance of this package have, and nothing else: a package may be loaded twice. */
+/** Brand shared by the errors of all instances of this package: it may be loaded twice. */
 const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/Errors")
 
 /**
- * Why a `ValueError` was made: one word, stable, to match on.
+ * Reason of a `ValueError`: a stable identifier to match on.
  *
- * Words about reading a request (`RequestLine`, `Host`, `BodyTooLarge` …) carry a 4xx status, or 501 and 505; words
- * about the handler's own answer (`HeaderValue`, `AlreadyResponded` …) carry 500; words about setting a server up
- * (`Port`, `Address`, `AlreadyListening`, `Option`, `Setting`) never reach the wire.
+ * Reasons about a request (`RequestLine`, `Host`, `BodyTooLarge` …) have a 4xx status, or 501, 503 and 505. Reasons about the
+ * response of a handler (`HeaderValue`, `AlreadyResponded` …) have 500. Reasons about the setup of a server (`Port`,
+ * `Address`, `AlreadyListening`, `Option`, `Setting`) are never sent.
  *
  * @since 0.1.0
  * @category models
@@ -29,10 +28,10 @@ const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/Errors")
 export type ValueErrorReason = ErrorReason
 
 /**
- * A value that cannot be right: a malformed request, a header that must not be written, a second answer, a bad port.
+ * An invalid value: a malformed request, a header that must not be written, a second response, a bad port.
  *
- * `reason` says which rule was broken, `actual` quotes what was seen (at most 80 characters, control characters
- * escaped), and `status` is the answer when a handler fails with it.
+ * `reason` is the violated rule, `actual` the invalid value (at most 80 characters, control characters escaped), and
+ * `status` the status of the response when a handler fails with the error.
  *
  * @example
  * ```ts
@@ -67,10 +66,10 @@ export class ValueError extends Data.TaggedError("ValueError")<{
 }
 
 /**
- * What the operating system refused, with its own name for it.
+ * Error of the operating system.
  *
- * `code` is the system's (`EADDRINUSE`, `EACCES`, `EMFILE`, `ENOTCONN` …), or `ENOTSUP` for what this runtime cannot
- * do; `syscall` is the call that failed.
+ * `code` is that of the system (`EADDRINUSE`, `EACCES`, `EMFILE`, `ENOTCONN` …), or `ENOTSUP` for what this runtime does not
+ * support; `syscall` is the call that failed.
  *
  * @example
  * ```ts
@@ -101,9 +100,9 @@ export class OSError extends Data.TaggedError("OSError")<{
 }
 
 /**
- * A header that is not there.
+ * A missing header.
  *
- * `status` is 400 when the header was looked for in a request, and 500 when it was looked for anywhere else.
+ * `status` is 400 for the headers of a request, and 500 for any other.
  *
  * @example
  * ```ts
@@ -132,7 +131,7 @@ export class KeyError extends Data.TaggedError("KeyError")<{
 }
 
 /**
- * The errors a handler may fail with without saying more: the connection answers them by their `status`.
+ * Errors that a handler may fail with by default: the server responds with their `status`.
  *
  * @since 0.1.0
  * @category models
@@ -142,8 +141,8 @@ export type RespondableError = ValueError | KeyError
 const isTagged = (value: unknown, tag: string): boolean => hasProperty(value, TypeId) && value[TypeId] === tag
 
 /**
- * Whether a value is a `ValueError`, of whichever instance of this package: where modules are loaded twice, by a test
- * runner or by two versions of the package, `instanceof` knows only the errors of one of them.
+ * Whether a value is a `ValueError` of any instance of this package. Where modules are loaded twice, by a test runner or by
+ * two versions of the package, `instanceof` recognizes the errors of one instance only.
  *
  * @example
  * ```ts
@@ -159,7 +158,7 @@ const isTagged = (value: unknown, tag: string): boolean => hasProperty(value, Ty
 export const isValueError = (value: unknown): value is ValueError => isTagged(value, "ValueError")
 
 /**
- * Whether a value is an `OSError`, of whichever instance of this package: see `isValueError`.
+ * Whether a value is an `OSError` of any instance of this package: see `isValueError`.
  *
  * @since 0.1.0
  * @category refinements
@@ -167,7 +166,7 @@ export const isValueError = (value: unknown): value is ValueError => isTagged(va
 export const isOSError = (value: unknown): value is OSError => isTagged(value, "OSError")
 
 /**
- * Whether a value is a `KeyError`, of whichever instance of this package: see `isValueError`.
+ * Whether a value is a `KeyError` of any instance of this package: see `isValueError`.
  *
  * @since 0.1.0
  * @category refinements

@@ -1,9 +1,8 @@
 /**
- * Status codes by name, their text, and the five classes.
+ * Status codes by name, their reason phrases, and the five classes.
  *
- * Any whole number from 100 to 599 is a code; the ones with a name are constants, as in `httpcore` (`Http404`). The
- * texts are those of RFC 9110 and of the IANA registry. This module does not decide which codes a handler may answer
- * with; `Response` does.
+ * Any whole number from 100 to 599 is a code; registered ones are constants, as in `httpcore` (`Http404`). The phrases are
+ * those of RFC 9110 and of the IANA registry. `Response` decides which codes a handler may send.
  *
  * @since 0.1.0
  */
@@ -98,7 +97,7 @@ const phrases: { readonly [code: number]: string } = {
 export const phrase = (code: HttpCode): string | undefined => phrases[code]
 
 /**
- * The code as text, as `httpcore`'s `$` gives it: with its phrase, or the bare number for a code without a name.
+ * The code as text, as `httpcore`'s `$`: with its phrase, or the bare number for a code without a name.
  *
  * @example
  * ```ts
@@ -117,7 +116,7 @@ export const toString = (code: HttpCode): string => {
 }
 
 /**
- * Tells whether a raw status text such as `"404 Not Found"` starts with this code: `httpcore`'s `==`.
+ * Whether a raw status text such as `"404 Not Found"` starts with this code: `httpcore`'s `==`.
  *
  * @example
  * ```ts
@@ -133,7 +132,7 @@ export const toString = (code: HttpCode): string => {
 export const matches = (raw: string, code: HttpCode): boolean => raw.slice(0, 3) === String(code)
 
 /**
- * Tells whether a code is informational: 100 to 199.
+ * Whether a code is informational: 100 to 199.
  *
  * @since 0.1.0
  * @category predicates
@@ -141,7 +140,7 @@ export const matches = (raw: string, code: HttpCode): boolean => raw.slice(0, 3)
 export const is1xx = (code: HttpCode): boolean => code >= 100 && code <= 199
 
 /**
- * Tells whether a code is successful: 200 to 299.
+ * Whether a code is successful: 200 to 299.
  *
  * @since 0.1.0
  * @category predicates
@@ -149,7 +148,7 @@ export const is1xx = (code: HttpCode): boolean => code >= 100 && code <= 199
 export const is2xx = (code: HttpCode): boolean => code >= 200 && code <= 299
 
 /**
- * Tells whether a code is a redirection: 300 to 399.
+ * Whether a code is a redirection: 300 to 399.
  *
  * @since 0.1.0
  * @category predicates
@@ -157,7 +156,7 @@ export const is2xx = (code: HttpCode): boolean => code >= 200 && code <= 299
 export const is3xx = (code: HttpCode): boolean => code >= 300 && code <= 399
 
 /**
- * Tells whether a code is the client's error: 400 to 499.
+ * Whether a code is the client's error: 400 to 499.
  *
  * @since 0.1.0
  * @category predicates
@@ -165,7 +164,7 @@ export const is3xx = (code: HttpCode): boolean => code >= 300 && code <= 399
 export const is4xx = (code: HttpCode): boolean => code >= 400 && code <= 499
 
 /**
- * Tells whether a code is the server's error: 500 to 599.
+ * Whether a code is the server's error: 500 to 599.
  *
  * @since 0.1.0
  * @category predicates
@@ -173,7 +172,7 @@ export const is4xx = (code: HttpCode): boolean => code >= 400 && code <= 499
 export const is5xx = (code: HttpCode): boolean => code >= 500 && code <= 599
 
 /**
- * Every code that has a name, in order.
+ * All codes with a name, in order.
  *
  * @since 0.1.0
  * @category constants

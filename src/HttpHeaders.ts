@@ -1,9 +1,8 @@
 /**
- * Header fields: an immutable, ordered list of names and values that is looked up without regard to case.
+ * Header fields: an immutable, ordered list of names and values with case-insensitive lookup.
  *
- * Names and values are kept as they were sent or given: case, order and repetition. Nothing is split on commas behind
- * the reader's back; `values` does it when asked. Nothing is checked here either: a name or value that must not be
- * written is refused, as a `ValueError`, when a response is.
+ * Names and values are kept as they were sent or given: case, order and repetition. Values are split on commas by `values`
+ * only. Nothing is validated here: writing a response with an invalid name or value fails with a `ValueError`.
  *
  * @since 0.1.0
  */
@@ -11,11 +10,11 @@ import * as Either from "effect/Either"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import { KeyError } from "./Errors.js"
-import { listMembers } from "./internal/fieldList.js"
-import type { HttpHeaders, Input } from "./internal/headers.js"
-import * as internal from "./internal/headers.js"
+import { listMembers } from "./internal/fields/fieldList.js"
+import type { HttpHeaders, Input } from "./internal/fields/headers.js"
+import * as internal from "./internal/fields/headers.js"
 
-const { rawFieldsOf: flatOf, indexOf, isNamed, withFields } = internal
+const { indexOf, isNamed, rawFieldsOf, withFields } = internal
 
 /**
  * @since 0.1.0
@@ -38,17 +37,16 @@ export type {
    */
   HttpHeaders,
   /**
-   * What is accepted wherever headers are given: headers, a record (an array gives a field for each of its values), or
-   * pairs.
+   * Anything that is accepted as headers: headers, a record (an array is a field for each of its values), or pairs.
    *
    * @since 0.1.0
    * @category models
    */
   Input
-} from "./internal/headers.js"
+} from "./internal/fields/headers.js"
 
 /**
- * Tells whether a value is an `HttpHeaders`.
+ * Whether a value is an `HttpHeaders`.
  *
  * @example
  * ```ts
@@ -72,7 +70,7 @@ export const isHttpHeaders: (u: unknown) => u is HttpHeaders = internal.isHttpHe
 export const empty: HttpHeaders = internal.make([], "application")
 
 /**
- * Makes headers from a record, from pairs, or from headers (which are given back as they are).
+ * Creates headers from a record, from pairs, or from headers (which are returned as they are).
  *
  * @example
  * ```ts
@@ -90,9 +88,9 @@ export const make = (input: Input): HttpHeaders =>
   isHttpHeaders(input) ? input : internal.make(internal.toRawFields(input), "application")
 
 /**
- * The first value of a name; `KeyError` when it is not there (400 for a request's headers, 500 for others).
+ * The first value of a name; `KeyError` when it is missing (400 for the headers of a request, 500 for others).
  *
- * The result is an `Either`, so it can be yielded in `Effect.gen` and read in plain code alike.
+ * The result is an `Either`: it can be yielded in `Effect.gen`, and read in plain code.
  *
  * @example
  * ```ts
@@ -116,11 +114,11 @@ export const get: {
   /** The first value of a name. */
   (self: HttpHeaders, name: string): Either.Either<string, KeyError>
 } = dual(2, (self: HttpHeaders, name: string): Either.Either<string, KeyError> => {
-  const flat = flatOf(self)
-  const i = indexOf(flat, name.toLowerCase())
+  const fields = rawFieldsOf(self)
+  const i = indexOf(fields, name.toLowerCase())
   return i < 0
     ? Either.left(new KeyError({ name, status: internal.originOf(self) === "request" ? 400 : 500 }))
-    : Either.right(flat[i + 1]!)
+    : Either.right(fields[i + 1]!)
 })
 
 /**
@@ -147,7 +145,7 @@ export const getOption: {
 } = dual(2, (self: HttpHeaders, name: string): Option.Option<string> => at(self, name, 0))
 
 /**
- * The first value of a name, or the value given instead: `httpcore`'s `getOrDefault`.
+ * The first value of a name, or a default: `httpcore`'s `getOrDefault`.
  *
  * @example
  * ```ts
@@ -161,9 +159,9 @@ export const getOption: {
  * @category accessors
  */
 export const getOrElse: {
-  /** The first value of a name, or the value given instead. */
+  /** The first value of a name, or a default. */
   (name: string, orElse: () => string): (self: HttpHeaders) => string
-  /** The first value of a name, or the value given instead. */
+  /** The first value of a name, or a default. */
   (self: HttpHeaders, name: string, orElse: () => string): string
 } = dual(3, (self: HttpHeaders, name: string, orElse: () => string): string =>
   Option.getOrElse(at(self, name, 0), orElse)
@@ -192,11 +190,11 @@ export const at: {
   (self: HttpHeaders, name: string, i: number): Option.Option<string>
 } = dual(3, (self: HttpHeaders, name: string, i: number): Option.Option<string> => {
   if (i < 0) return Option.none()
-  const flat = flatOf(self)
+  const fields = rawFieldsOf(self)
   const lower = name.toLowerCase()
-  let found = indexOf(flat, lower)
-  for (let left = i; left > 0 && found >= 0; left--) found = indexOf(flat, lower, found + 2)
-  return found < 0 ? Option.none() : Option.some(flat[found + 1]!)
+  let found = indexOf(fields, lower)
+  for (let left = i; left > 0 && found >= 0; left--) found = indexOf(fields, lower, found + 2)
+  return found < 0 ? Option.none() : Option.some(fields[found + 1]!)
 })
 
 /**
@@ -220,10 +218,10 @@ export const getAll: {
   /** Every value of a name, field by field, as sent. */
   (self: HttpHeaders, name: string): ReadonlyArray<string>
 } = dual(2, (self: HttpHeaders, name: string): ReadonlyArray<string> => {
-  const flat = flatOf(self)
+  const fields = rawFieldsOf(self)
   const lower = name.toLowerCase()
   const found: Array<string> = []
-  for (let i = indexOf(flat, lower); i >= 0; i = indexOf(flat, lower, i + 2)) found.push(flat[i + 1]!)
+  for (let i = indexOf(fields, lower); i >= 0; i = indexOf(fields, lower, i + 2)) found.push(fields[i + 1]!)
   return found
 })
 
@@ -251,7 +249,7 @@ export const values: {
 } = dual(2, (self: HttpHeaders, name: string): ReadonlyArray<string> => getAll(self, name).flatMap(listMembers))
 
 /**
- * Tells whether a list header has a member, without regard to case: `"keep-alive" in headers["Connection"]`.
+ * Whether a list header has a member, without regard to case: `"keep-alive" in headers["Connection"]`.
  *
  * @example
  * ```ts
@@ -266,9 +264,9 @@ export const values: {
  * @category predicates
  */
 export const contains: {
-  /** Tells whether a list header has a member, without regard to case. */
+  /** Whether a list header has a member, without regard to case. */
   (name: string, member: string): (self: HttpHeaders) => boolean
-  /** Tells whether a list header has a member, without regard to case. */
+  /** Whether a list header has a member, without regard to case. */
   (self: HttpHeaders, name: string, member: string): boolean
 } = dual(3, (self: HttpHeaders, name: string, member: string): boolean => {
   const lower = member.toLowerCase()
@@ -276,7 +274,7 @@ export const contains: {
 })
 
 /**
- * Tells whether there is a field of that name: `httpcore`'s `hasKey`.
+ * Whether there is a field of that name: `httpcore`'s `hasKey`.
  *
  * @example
  * ```ts
@@ -290,11 +288,11 @@ export const contains: {
  * @category predicates
  */
 export const has: {
-  /** Tells whether there is a field of that name. */
+  /** Whether there is a field of that name. */
   (name: string): (self: HttpHeaders) => boolean
-  /** Tells whether there is a field of that name. */
+  /** Whether there is a field of that name. */
   (self: HttpHeaders, name: string): boolean
-} = dual(2, (self: HttpHeaders, name: string): boolean => indexOf(flatOf(self), name.toLowerCase()) >= 0)
+} = dual(2, (self: HttpHeaders, name: string): boolean => indexOf(rawFieldsOf(self), name.toLowerCase()) >= 0)
 
 /**
  * The headers without any field of that name: `httpcore`'s `del`.
@@ -317,11 +315,11 @@ export const remove: {
   /** The headers without any field of that name. */
   (self: HttpHeaders, name: string): HttpHeaders
 } = dual(2, (self: HttpHeaders, name: string): HttpHeaders => {
-  const flat = flatOf(self)
+  const fields = rawFieldsOf(self)
   const lower = name.toLowerCase()
   const kept: Array<string> = []
-  for (let i = 0; i < flat.length; i += 2) {
-    if (!isNamed(flat[i]!, lower)) kept.push(flat[i]!, flat[i + 1]!)
+  for (let i = 0; i < fields.length; i += 2) {
+    if (!isNamed(fields[i]!, lower)) kept.push(fields[i]!, fields[i + 1]!)
   }
   return withFields(self, kept)
 })
@@ -348,12 +346,12 @@ export const append: {
   (self: HttpHeaders, name: string, value: string): HttpHeaders
 } = dual(
   3,
-  (self: HttpHeaders, name: string, value: string): HttpHeaders => withFields(self, [...flatOf(self), name, value])
+  (self: HttpHeaders, name: string, value: string): HttpHeaders => withFields(self, [...rawFieldsOf(self), name, value])
 )
 
 /**
- * The headers with every field of that name replaced, in place of the first, by the value or values given; an empty
- * array takes the name out, as setting an empty list does in `httpcore`.
+ * The headers with every field of that name replaced, at the position of the first, by the value or values given; an empty
+ * array removes the name, as setting an empty list does in `httpcore`.
  *
  * @example
  * ```ts
@@ -368,17 +366,17 @@ export const append: {
  * @category combinators
  */
 export const set: {
-  /** The headers with every field of that name replaced, in place of the first, by the value or values given. */
+  /** The headers with every field of that name replaced, at the position of the first, by the value or values given. */
   (name: string, value: string | ReadonlyArray<string>): (self: HttpHeaders) => HttpHeaders
-  /** The headers with every field of that name replaced, in place of the first, by the value or values given. */
+  /** The headers with every field of that name replaced, at the position of the first, by the value or values given. */
   (self: HttpHeaders, name: string, value: string | ReadonlyArray<string>): HttpHeaders
 } = dual(3, (self: HttpHeaders, name: string, value: string | ReadonlyArray<string>): HttpHeaders => {
-  const flat = flatOf(self)
-  const found = indexOf(flat, name.toLowerCase())
-  const place = found < 0 ? flat.length : found
-  const fields = (typeof value === "string" ? [value] : value).flatMap((each) => [name, each])
-  const rest = withFields(self, flat.slice(place))
-  return withFields(self, [...flat.slice(0, place), ...fields, ...flatOf(remove(rest, name))])
+  const fields = rawFieldsOf(self)
+  const found = indexOf(fields, name.toLowerCase())
+  const index = found < 0 ? fields.length : found
+  const added = (typeof value === "string" ? [value] : value).flatMap((each) => [name, each])
+  const rest = withFields(self, fields.slice(index))
+  return withFields(self, [...fields.slice(0, index), ...added, ...rawFieldsOf(remove(rest, name))])
 })
 
 /**
@@ -399,7 +397,7 @@ export const set: {
 export const titleCase = (self: HttpHeaders): HttpHeaders =>
   withFields(
     self,
-    flatOf(self).map((text, i) =>
+    rawFieldsOf(self).map((text, i) =>
       i % 2 === 0 ? text.toLowerCase().replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()) : text
     )
   )

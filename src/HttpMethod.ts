@@ -1,15 +1,15 @@
 /**
  * Request methods: the nine of RFC 9110 and RFC 5789, as in `httpcore`, and any other token (RFC 9110 §9.1).
  *
- * Whether a request with another method reaches its handler is an option of the server, `unknownMethods`: `Server` responds
- * `501 Not Implemented` by default, the entry `HttpServer` and the test kit hand it over. This module does not decide
- * which methods a resource has; that is the application's `405 Method Not Allowed`.
+ * The option `unknownMethods` of a server decides whether a request with another method reaches its handler: `Server`
+ * responds `501 Not Implemented` by default, `HttpServer` and the test kit run the handler. Which methods a resource supports
+ * is the application's decision (`405 Method Not Allowed`).
  *
  * @since 0.1.0
  */
 
 /**
- * The nine methods that the server knows, in `httpcore`'s order.
+ * The nine known methods, in `httpcore`'s order.
  *
  * @since 0.1.0
  * @category constants
@@ -25,8 +25,8 @@ export const all = ["HEAD", "GET", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", 
 export type KnownMethod = (typeof all)[number]
 
 /**
- * A method with a name in IANA's registry of HTTP methods, or among those that `node:http` reads: WebDAV, UPnP, caches.
- * The server gives none of them a meaning of its own.
+ * A method of the IANA registry of HTTP methods, or one that `node:http` parses: WebDAV, UPnP, caches.
+ * The server gives none of them special treatment.
  *
  * @since 0.1.0
  * @category models
@@ -70,7 +70,7 @@ export type ExtensionMethod =
   | "VERSION-CONTROL"
 
 /**
- * The method of a request: one of the nine, one that has a name elsewhere, or any other token. An editor offers the names.
+ * The method of a request: a known method, an extension method, or any other token. The names are there for completion.
  *
  * @since 0.1.0
  * @category models
@@ -80,7 +80,7 @@ export type HttpMethod = KnownMethod | ExtensionMethod | (string & Record<never,
 const known: ReadonlySet<string> = new Set(all)
 
 /**
- * Tells whether a text is one of the nine methods, exactly as written.
+ * Whether a text is one of the nine methods (case-sensitive).
  *
  * @example
  * ```ts
@@ -96,7 +96,7 @@ const known: ReadonlySet<string> = new Set(all)
 export const isHttpMethod = (text: string): text is KnownMethod => known.has(text)
 
 /**
- * Tells whether a set of methods holds the method a text names, as `httpcore`'s `contains` does.
+ * Whether a collection of methods contains a method: `httpcore`'s `contains`.
  *
  * @example
  * ```ts
@@ -117,8 +117,8 @@ export const contains = (methods: Iterable<HttpMethod>, text: string): boolean =
 }
 
 /**
- * Tells whether a method asks for nothing to change: GET, HEAD, OPTIONS and TRACE (RFC 9110 §9.2.1). False for any
- * method beyond the nine, whatever its own definition says.
+ * Whether a method is safe, that is read-only: GET, HEAD, OPTIONS and TRACE (RFC 9110 §9.2.1). False for any
+ * method beyond the nine, whatever its definition.
  *
  * @since 0.1.0
  * @category predicates
@@ -127,8 +127,8 @@ export const isSafe = (method: HttpMethod): boolean =>
   method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "TRACE"
 
 /**
- * Tells whether doing it twice is the same as once: the safe methods, PUT and DELETE (RFC 9110 §9.2.2). False for any
- * method beyond the nine, whatever its own definition says.
+ * Whether a method is idempotent: the safe methods, PUT and DELETE (RFC 9110 §9.2.2). False for any
+ * method beyond the nine, whatever its definition.
  *
  * @since 0.1.0
  * @category predicates

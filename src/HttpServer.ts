@@ -1,10 +1,9 @@
 /**
- * This server as the `HttpServer` of `@effect/platform`: for `HttpApp`, `HttpRouter`, `HttpLayerRouter`, `HttpApi` and RPC,
- * in the place of `NodeHttpServer`.
+ * This server as the `HttpServer` of `@effect/platform`: a replacement for `NodeHttpServer` with `HttpApp`, `HttpRouter`,
+ * `HttpLayerRouter`, `HttpApi` and RPC.
  *
- * An application moves here by its import: the layers have the names, arguments and outputs that they have there. An
- * application becomes a handler like any other, so everything the server does is decided in the rooms below: this module
- * parses nothing, writes nothing to a socket, and opens no connection of its own.
+ * Only the import of an application changes: the layers have the same names, arguments and outputs. The application is
+ * adapted to a handler; this module parses nothing, writes to no socket, and opens no connection.
  *
  * @since 0.1.0
  */
@@ -46,29 +45,29 @@ import * as Server from "./Server.js"
 import * as TcpListener from "./TcpListener.js"
 
 /**
- * What a server is made with: everything that `Server.Options` has, and the names that `node:net` has for some of it.
+ * Options of a server: those of `Server.Options`, and aliases of `node:net`.
  *
- * These defaults differ from `Server`'s, as users of `NodeHttpServer` expect: every address of both families; a client's
- * FIN interrupts (`onClientEnd: "interrupt"`); methods of any name reach the application (`unknownMethods: "handle"`); and
- * the limits are `Limits.nodeHttp`, which accept what `node:http` does. A body is bounded by
- * `HttpServerRequest.MaxBodySize` alone, whose default is 10 MiB here; `maxBody` is a bound that no application can raise.
+ * The defaults are those of `NodeHttpServer` where `Server`'s differ: the server listens on all addresses of both families; a
+ * client's FIN interrupts the handler (`onClientEnd: "interrupt"`); methods of any name reach the application
+ * (`unknownMethods: "handle"`); and the limits are `Limits.nodeHttp`, which accept what `node:http` accepts. A body is limited
+ * by `HttpServerRequest.MaxBodySize`, whose default is 10 MiB here; an application cannot raise `maxBody`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options extends Server.Options {
-  /** The address, by the name it has in `node:net`. */
+  /** The address: its name in `node:net`. */
   readonly host?: string | undefined
-  /** Only IPv6 on an IPv6 address, or on `"::"`; false by default. */
+  /** Disables dual-stack on `"::"`, as in `node:net`; false by default. */
   readonly ipv6Only?: boolean | undefined
   /**
-   * Whether a client that leaves interrupts the application, whatever it is: true by default. With false, only what
-   * `HttpRouter` makes interruptible is interrupted, as `NodeHttpServer` has it.
+   * Whether a disconnect of the client interrupts any application: true by default. With false, only routes that `HttpRouter`
+   * makes interruptible are interrupted, as in `NodeHttpServer`.
    */
   readonly interruptOnDisconnect?: boolean | undefined
 }
 
-/** What `node:net` calls by other names, and the defaults that differ. */
+/** Resolves the aliases of `node:net`, and applies the defaults. */
 const optionsOf = ({ host, ipv6Only, interruptOnDisconnect: _, limits, ...options }: Options): Server.Options =>
   withDefaults(options, {
     onClientEnd: "interrupt",
@@ -78,20 +77,20 @@ const optionsOf = ({ host, ipv6Only, interruptOnDisconnect: _, limits, ...option
     limits: withDefaults(limits, Limits.nodeHttp)
   } as const)
 
-/** An address whose URL can be asked for: `HttpServer.layerTestClient` and `logAddress` put it into one as it is. */
+/** An address that is valid as the host of a URL: `HttpServer.layerTestClient` and `logAddress` insert it as it is. */
 const addressOf = ({ family, hostname, port }: Address): Platform.Address => ({
   _tag: "TcpAddress",
   hostname: hostname === "::" ? "0.0.0.0" : family === "IPv6" ? `[${hostname}]` : hostname,
   port
 })
 
-/** How a client that leaves is dealt with, besides what serves. */
-type Choices = Pick<Options, "interruptOnDisconnect">
+/** Options of an application, independent of its server. */
+type HandlerOptions = Pick<Options, "interruptOnDisconnect">
 
 /**
- * An application as a handler of this package's own server: to be served beside other handlers, or by whoever accepts
- * connections himself. What the application needs is the handler's `R`; it answers every failure by itself. A handler that
- * the server is given as it is costs least; one that was wrapped is an ordinary Effect.
+ * An application as a handler of `Server`: to be combined with other handlers, or served by a custom accept loop. The
+ * environment of the application is that of the handler; failures are turned into responses. A handler that is passed to the
+ * server unchanged costs least; a wrapped one runs as an ordinary Effect.
  *
  * @example
  * ```ts
@@ -107,8 +106,8 @@ type Choices = Pick<Options, "interruptOnDisconnect">
  *   yield* Effect.fork(Server.serve((request) =>
  *     request.path === "/native" ? Response.respond(request, 200, "from a handler") : app(request)
  *   ))
- *   const answer = (path: string) => fetch(`http://127.0.0.1:${port}${path}`).then((answer) => answer.text())
- *   return yield* Effect.promise(() => Promise.all([answer("/"), answer("/native")]))
+ *   const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`).then((response) => response.text())
+ *   return yield* Effect.promise(() => Promise.all([get("/"), get("/native")]))
  * })
  * console.log(await Effect.runPromise(Effect.provide(program, Server.layer())))
  * // [ 'from an application', 'from a handler' ]
@@ -122,28 +121,28 @@ export const toHandler: {
   <E, R>(
     httpApp: HttpApp.Default<E, R>,
     middleware?: undefined,
-    options?: Choices
+    options?: HandlerOptions
   ): Handler<ValueError, Exclude<R, HttpServerRequest>>
   /** The same, with a middleware around the application and its written response. */
   <E, R, App extends HttpApp.Default<unknown, unknown>>(
     httpApp: HttpApp.Default<E, R>,
     middleware: HttpMiddleware.Applied<App, E, R>,
-    options?: Choices
+    options?: HandlerOptions
   ): Handler<ValueError, Exclude<Effect.Effect.Context<App>, HttpServerRequest>>
 } = <E, R>(
   httpApp: HttpApp.Default<E, R>,
   middleware: HttpMiddleware | undefined,
-  { interruptOnDisconnect: isInterruptible = true }: Choices = {}
+  { interruptOnDisconnect: isInterruptible = true }: HandlerOptions = {}
 ): Handler<ValueError, never> => {
-  const work = makeProgram(httpApp, { isInterruptible, middleware })
-  const house: AppConfig = { isInterruptible, program: work, webSockets: new WebSockets() }
-  // Its `R` is the application's: a `Call` is run in the context of whoever serves it, with its own services added.
-  return (request) => new AppRequest(request, house)
+  const program = makeProgram(httpApp, { isInterruptible, middleware })
+  const config: AppConfig = { isInterruptible, program, webSockets: new WebSockets() }
+  // Its `R` is that of the application: an `AppRequest` runs in the context of its server, with its own services added.
+  return (request) => new AppRequest(request, config)
 }
 
 /**
- * The request of this package that an application's request is about: its HTTP version, its trailers, its connection.
- * None for a request that came from elsewhere, as by `HttpServerRequest.fromWeb`.
+ * The underlying request of an application's request: for its HTTP version, trailers and connection. `None` for a request of
+ * another source, such as `HttpServerRequest.fromWeb`.
  *
  * @since 0.1.0
  * @category conversions
@@ -152,11 +151,11 @@ export const toRequest = ({ source }: HttpServerRequest): Option.Option<Request>
   isRequest(source) ? Option.some(source) : Option.none()
 
 /**
- * Completes when the server that serves the application begins to close, or to end the application; at once when it has.
+ * Completes when the server begins to close, or to end the application; at once if it has begun already.
  *
- * For what would go on for as long as the client likes, as a stream of events does: one that ends by itself lets the server
- * close without waiting for `drainTimeout`, and its client sees a whole response. WebSockets need none: they are closed with
- * code 1001. It never completes in a request that another server serves.
+ * For responses that otherwise last as long as the client stays connected, such as event streams: if they end by themselves,
+ * the server closes without waiting for `drainTimeout`, and the client receives a complete response. WebSockets do not need
+ * it: they are closed with code 1001. It never completes in a request of another server.
  *
  * @example
  * ```ts
@@ -164,7 +163,7 @@ export const toRequest = ({ source }: HttpServerRequest): Option.Option<Request>
  * import { Effect, Schedule, Stream } from "effect"
  * import { awaitShutdown } from "effect-asynchttpserver/HttpServer"
  *
- * // Counts until the client leaves or the server closes.
+ * // Counts until the client disconnects or the server closes.
  * const counting = Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
  *   const closing = Effect.provideService(awaitShutdown, HttpServerRequest.HttpServerRequest, request)
  *   const ticks = Stream.repeatEffectWithSchedule(Effect.succeed("tick\n"), Schedule.spaced("1 second"))
@@ -182,10 +181,10 @@ export const awaitShutdown: Effect.Effect<void, never, HttpServerRequest> = Effe
   (request) => Option.match(toRequest(request), { onNone: () => Effect.never, onSome: awaitShutdownOf })
 )
 
-const isClosed = (error: OSError | ValueError): boolean => isOSError(error) && error.code === "ECANCELED"
+const isCanceled = (error: OSError | ValueError): boolean => isOSError(error) && error.code === "ECANCELED"
 
-/** The rooms of a server that has so many connections at most. */
-const roomsFor = (maxConnections: number | undefined): typeof Server.layerDependencies => {
+/** The dependencies of a server with a maximum number of connections. */
+const dependenciesFor = (maxConnections: number | undefined): typeof Server.layerDependencies => {
   if (maxConnections === undefined) return Server.layerDependencies
   const limited = Effect.flatMap(DescriptorBudget.make(), ({ max }) =>
     DescriptorBudget.make({ max: Math.min(max, descriptorsFor(maxConnections)) })
@@ -194,8 +193,8 @@ const roomsFor = (maxConnections: number | undefined): typeof Server.layerDepend
   return Layer.provideMerge(Layer.mergeAll(TcpListener.layer, RequestParser.layer, ResponseWriter.layer), budget)
 }
 
-/** Refuses a head that is larger than a server of `node:http` would take. */
-const bounded =
+/** Rejects a head that exceeds the `maxHeaderSize` of `node:http`. */
+const withMaxHeaderSize =
   <R>(handler: Handler<ValueError, R>, maxHeaderSize: number): Handler<ValueError, R> =>
   (request) =>
     headSize(request) < maxHeaderSize ? handler(request) : new ValueError({ reason: "HeadersTooLarge" })
@@ -209,25 +208,25 @@ const makeServer = ({
   Effect.gen(function* () {
     const server = yield* Server.make(optionsOf(options))
     const address = yield* server.listen()
-    /** Behind an application that has ended, another one may be served, at the same address. */
+    /** After one application has ended, another may be served at the same address. */
     const listening = Effect.catchAll(server.address, () => server.listen({ port: address.port }))
     return Platform.make({
       address: addressOf(address),
       serve: (httpApp, middleware) => {
-        const whole =
+        const appHandler =
           middleware === undefined
             ? toHandler(httpApp, undefined, { interruptOnDisconnect: isInterruptible })
             : toHandler(httpApp, middleware, { interruptOnDisconnect: isInterruptible })
-        const handler = maxHeaderSize === undefined ? whole : bounded(whole, maxHeaderSize)
-        const told = Effect.catchAll(server.serve(handler), (error) =>
-          isClosed(error) ? Effect.void : Effect.logError("the server has stopped", error)
+        const handler = maxHeaderSize === undefined ? appHandler : withMaxHeaderSize(appHandler, maxHeaderSize)
+        const loop = Effect.catchAll(server.serve(handler), (error) =>
+          isCanceled(error) ? Effect.void : Effect.logError("The server has stopped", error)
         )
-        // Who comes while requests in flight are answered is refused at once, and not kept waiting for nobody.
+        // Closing before the interruption rejects new connections at once, while requests in flight finish.
         return Effect.zipRight(
           Effect.orDie(listening),
           Effect.asVoid(
-            Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(told)), (loop) =>
-              Effect.zipRight(server.close, Fiber.interrupt(loop))
+            Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(loop)), (fiber) =>
+              Effect.zipRight(server.close, Fiber.interrupt(fiber))
             )
           )
         )
@@ -235,74 +234,74 @@ const makeServer = ({
     })
   }).pipe(
     Effect.mapError((cause) => new ServeError({ cause })),
-    Effect.provide(roomsFor(maxConnections))
+    Effect.provide(dependenciesFor(maxConnections))
   )
 
-/** A server of `node:http`, as far as it has to be told from others. */
+/** The members that distinguish a server of `node:http` from others. */
 interface NodeServer {
   readonly requestTimeout: number
   readonly closeIdleConnections: () => void
 }
 
-/** Why what is made cannot be served, as the compiler says it. */
-type Refusal<S> = S extends { readonly setSecureContext: unknown }
-  ? "TLS is not served by this version: give what makes a server of node:http"
+/** A compile-time message: why the server is not supported. */
+type Unsupported<S> = S extends { readonly setSecureContext: unknown }
+  ? "TLS is not supported: evaluate must return a server of node:http"
   : S extends { readonly updateSettings: unknown }
-    ? "HTTP/2 is not served by this version: give what makes a server of node:http"
+    ? "HTTP/2 is not supported: evaluate must return a server of node:http"
     : S extends NodeServer
       ? never
-      : "what makes a server of node:http is taken here, and nothing else"
+      : "evaluate must return a server of node:http"
 
-/** What is made, or the reason why it cannot be served; each of several, and anything where the compiler knows nothing. */
-type Check<S> = 0 extends 1 & S ? unknown : [Refusal<S>] extends [never] ? unknown : Refusal<S>
+/** `unknown` if each member of a union is supported, else the message. `any` is accepted. */
+type Check<S> = 0 extends 1 & S ? unknown : [Unsupported<S>] extends [never] ? unknown : Unsupported<S>
 
-/** The first argument of `NodeHttpServer`'s constructors, which makes a server of `node:http`. */
+/** The first argument of `NodeHttpServer`'s constructors, which creates a server of `node:http`. */
 type Evaluate<S> = LazyArg<S> & Check<S>
 
-type Given = readonly [options?: Options | undefined] | readonly [evaluate: LazyArg<unknown>, options: Options]
+type Arguments = readonly [options?: Options | undefined] | readonly [evaluate: LazyArg<unknown>, options: Options]
 
-const isMaking = (args: Given): args is readonly [evaluate: LazyArg<unknown>, options: Options] =>
+const hasEvaluate = (args: Arguments): args is readonly [evaluate: LazyArg<unknown>, options: Options] =>
   typeof args[0] === "function"
 
-const makeFrom = (args: Given): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope> =>
-  // Code without types may leave the options out.
-  isMaking(args) ? Effect.flatMap(withNodeSettings(args[0], args[1] ?? {}), makeServer) : makeServer(args[0] ?? {})
+const makeFrom = (args: Arguments): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope> =>
+  // Untyped code may omit the options.
+  hasEvaluate(args) ? Effect.flatMap(withNodeSettings(args[0], args[1] ?? {}), makeServer) : makeServer(args[0] ?? {})
 
 /**
- * The service, listening: its address is known before anything is served, and who connects before waits. `ServeError`, with
- * an `OSError` or a `ValueError` as its cause, when it cannot listen. Closing the scope ends every connection, whatever it
- * is in the middle of: within `drainTimeout`, and as long as interrupted handlers need.
+ * Creates a server that is listening: its address is known before an application is served, and earlier connections are
+ * queued. Fails with `ServeError`, whose cause is an `OSError` or a `ValueError`, when it cannot listen. Closing the scope
+ * closes all connections: within `drainTimeout`, plus the time that interrupted handlers need.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make: {
-  /** Listens where the options say; on a port that the system chooses unless they do. */
+  /** Listens on the address of the options, by default on an ephemeral port. */
   (options?: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
   /**
-   * The same, called as `NodeHttpServer.make` is. The server of `node:http` is made once, for its settings: `keepAliveTimeout`,
-   * `headersTimeout`, `requestTimeout`, `timeout`, `maxHeaderSize`, `maxHeadersCount`, `maxRequestsPerSocket`,
-   * `maxConnections`. Any other that differs from Node's defaults, a listener, TLS and HTTP/2 are a `ServeError`, and so is an
-   * option that is less strict than a setting.
+   * Has the signature of `NodeHttpServer.make`. The server of `node:http` is created once, for its settings:
+   * `keepAliveTimeout`, `headersTimeout`, `requestTimeout`, `timeout`, `maxHeaderSize`, `maxHeadersCount`,
+   * `maxRequestsPerSocket`, `maxConnections`. Any other setting that differs from Node's defaults, a listener, TLS and HTTP/2
+   * are a `ServeError`, and so is an option that is less strict than a setting.
    */
   <S>(evaluate: Evaluate<S>, options: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
-} = (...args: Given) => makeFrom(args)
+} = (...args: Arguments) => makeFrom(args)
 
 /**
- * The service alone, for whoever provides the rest himself.
+ * The service alone, without `layerContext`.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerServer: {
-  /** Listens where the options say. */
+  /** Listens on the address of the options. */
   (options?: Options): Layer.Layer<Platform.HttpServer, ServeError>
-  /** The same, called as `NodeHttpServer.layerServer` is. */
+  /** Has the signature of `NodeHttpServer.layerServer`. */
   <S>(evaluate: Evaluate<S>, options: Options): Layer.Layer<Platform.HttpServer, ServeError>
-} = (...args: Given) => Layer.scoped(Platform.HttpServer, makeFrom(args))
+} = (...args: Arguments) => Layer.scoped(Platform.HttpServer, makeFrom(args))
 
 /**
- * What applications need besides a server: files as responses, their ETags, and the services of Node.
+ * Services for applications: file responses, ETags, and the services of Node.
  *
  * @since 0.1.0
  * @category layers
@@ -316,7 +315,7 @@ export const layerContext: Layer.Layer<Context> = Layer.mergeAll(
 type Context = HttpPlatform.HttpPlatform | Etag.Generator | NodeContext.NodeContext
 
 /**
- * The server, and what applications need besides: in the place of `NodeHttpServer.layer`.
+ * The server and the services of `layerContext`: replaces `NodeHttpServer.layer`.
  *
  * @example
  * ```ts
@@ -328,7 +327,7 @@ type Context = HttpPlatform.HttpPlatform | Etag.Generator | NodeContext.NodeCont
  *   HttpRouter.get("/hello/:name", Effect.map(HttpRouter.params, ({ name }) => HttpServerResponse.text(`Hello ${name}`)))
  * )
  * const program = HttpServer.addressFormattedWith((url) =>
- *   Effect.promise(() => fetch(`${url}/hello/World`).then((answer) => answer.text()))
+ *   Effect.promise(() => fetch(`${url}/hello/World`).then((response) => response.text()))
  * )
  * const live = HttpServer.serve(app).pipe(Layer.provideMerge(layer({ port: 0, host: "127.0.0.1" })))
  * console.log(await Effect.runPromise(Effect.provide(program, live)))
@@ -339,11 +338,11 @@ type Context = HttpPlatform.HttpPlatform | Etag.Generator | NodeContext.NodeCont
  * @category layers
  */
 export const layer: {
-  /** Listens where the options say. */
+  /** Listens on the address of the options. */
   (options?: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
-  /** The same, called as `NodeHttpServer.layer` is: an application moves by its import. */
+  /** Has the signature of `NodeHttpServer.layer`. */
   <S>(evaluate: Evaluate<S>, options: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
-} = (...args: Given) => Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(args)), layerContext)
+} = (...args: Arguments) => Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(args)), layerContext)
 
 type Wrapped = Config.Config.Wrap<Options>
 
@@ -364,26 +363,25 @@ type Wrapped = Config.Config.Wrap<Options>
  * @category layers
  */
 export const layerConfig: {
-  /** Listens where the configuration says. */
+  /** Listens on the address of the configuration. */
   (options: Wrapped): Layer.Layer<Platform.HttpServer | Context, ServeError | ConfigError.ConfigError>
-  /** The same, called as `NodeHttpServer.layerConfig` is. */
+  /** Has the signature of `NodeHttpServer.layerConfig`. */
   <S>(
     evaluate: Evaluate<S>,
     options: Wrapped
   ): Layer.Layer<Platform.HttpServer | Context, ServeError | ConfigError.ConfigError>
 } = (...[first, second]: readonly [Wrapped] | readonly [LazyArg<unknown>, Wrapped]) => {
-  const given = (options: Options): Given => (typeof first === "function" ? [first, options] : [options])
+  const argumentsWith = (options: Options): Arguments => (typeof first === "function" ? [first, options] : [options])
   const options = second ?? (first as Wrapped)
   return Layer.unwrapEffect(
     Effect.map(Config.unwrap(options), (options) =>
-      Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(given(options))), layerContext)
+      Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(argumentsWith(options))), layerContext)
     )
   )
 }
 
 /**
- * A server for tests, on loopback and a port that the system chooses, and an `HttpClient` that asks it: a path is
- * all that a request needs.
+ * A server for tests, on loopback and an ephemeral port, and an `HttpClient` for it, whose URLs are paths.
  *
  * @example
  * ```ts
@@ -393,8 +391,8 @@ export const layerConfig: {
  *
  * const test = Effect.gen(function*() {
  *   yield* HttpServer.serveEffect(HttpServerResponse.text("tested"))
- *   const answer = yield* HttpClient.get("/")
- *   return yield* answer.text
+ *   const response = yield* HttpClient.get("/")
+ *   return yield* response.text
  * })
  * console.log(await Effect.runPromise(Effect.scoped(test).pipe(Effect.provide(layerTest))))
  * // tested

@@ -1,8 +1,8 @@
 /**
- * The protocol version of a message, and the two constants of the wire that `httpcore` gives beside it.
+ * The protocol version of a message, and two constants of `httpcore`.
  *
- * A version is what the message said: `HTTP/1.1`, `HTTP/1.0`, or a later 1.x, which is served as 1.1 (RFC 9110 §6.2).
- * Other major versions never become a value: they are answered 505.
+ * A version is that of the message: `HTTP/1.1`, `HTTP/1.0`, or a later 1.x, which is served as 1.1 (RFC 9110 §6.2). Requests
+ * of other major versions never reach a handler: the response is 505.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,7 @@ export interface HttpVersion {
 }
 
 /**
- * Makes a version from its two digits.
+ * Creates a version from its two digits.
  *
  * @example
  * ```ts
@@ -56,7 +56,7 @@ export const HttpVer11: HttpVersion = make(1, 1)
 export const HttpVer10: HttpVersion = make(1, 0)
 
 /**
- * Tells whether two versions are the same, by their numbers: `httpcore`'s `protocol == HttpVer11`.
+ * Whether two versions have equal numbers: `httpcore`'s `protocol == HttpVer11`.
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ export const equals = (self: HttpVersion, that: HttpVersion): boolean =>
   self.major === that.major && self.minor === that.minor
 
 /**
- * The line end of HTTP: carriage return and line feed (`httpNewLine`).
+ * The line terminator of HTTP: carriage return and line feed (`httpNewLine`).
  *
  * @since 0.1.0
  * @category constants
@@ -81,8 +81,8 @@ export const equals = (self: HttpVersion, that: HttpVersion): boolean =>
 export const httpNewLine = "\r\n"
 
 /**
- * The number of header fields `httpcore` reads at most. Ours is an option, `maxHeaders` of `Limits`; this is its name
- * and number in the original.
+ * The maximum number of header fields in `httpcore`, by its name there. The limit of this server is `maxHeaders` of
+ * `Limits`.
  *
  * @since 0.1.0
  * @category constants

@@ -1,24 +1,26 @@
 /**
- * Every number that bounds a connection, each with its reason.
+ * Limits of a server: sizes and timeouts, each with the reason for its default.
  *
- * Sizes are bytes, durations are Effect `Duration`s. A limit that is reached is answered (the status is named beside
- * it), closes the connection, or pauses the socket (`maxReadAhead`); none is ever ignored. This module enforces nothing itself.
+ * Sizes are bytes, durations are Effect `Duration`s. A limit that is exceeded leads to an error response (of the status named
+ * at the limit), closes the connection, or pauses the socket (`maxReadAhead`). This module enforces nothing itself.
  *
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
+import * as Either from "effect/Either"
+import { ValueError } from "./Errors.js"
+import { firstInvalidLimit } from "./internal/limits.js"
 
 /**
- * The bounds of one server. Every field can be given in `Server.make`'s options; what is left out has its default.
+ * The limits of one server. Each can be set by the options of `Server.make`; the others have their defaults.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Limits {
-  /** Bytes of a request line without its line end; beyond it 414. 8 KiB, as the original, nginx and Kestrel have. */
+  /** Bytes of a request line without its line end; beyond it 414. 8 KiB, as in the original, nginx and Kestrel. */
   readonly maxRequestLine: number
-  /** Bytes of one header field line; beyond it 431. 16 KiB: what node:http and Tomcat leave a whole section. */
+  /** Bytes of one header field line; beyond it 431. 16 KiB: what node:http and Tomcat allow a whole section. */
   readonly maxHeaderLine: number
   /** Bytes of a whole header section; beyond it 431. 32 KiB: nginx's and Kestrel's. */
   readonly maxHeaderSection: number
@@ -33,71 +35,70 @@ export interface Limits {
   /** Fields of a trailer section; beyond it 431. */
   readonly maxTrailers: number
   /**
-   * Bytes of a body which the handler left unread that are read and thrown away to keep the connection; a longer rest
-   * closes it instead. 256 KiB: cheaper than a new connection, and Go's number.
+   * Bytes of an unread body that are read and discarded to keep the connection alive; a longer rest closes it instead.
+   * 256 KiB: cheaper than a new connection, and Go's number.
    */
   readonly maxDiscardedBody: number
-  /** Bytes read from the socket ahead of what the handler has asked for; beyond it the socket is paused. 64 KiB: one read. */
+  /** Bytes read from the socket before the handler requests them; beyond it the socket is paused. 64 KiB: one read. */
   readonly maxReadAhead: number
   /**
-   * Bytes of all request bodies that are read whole, in sum; beyond it reading waits: see `BodyBudget`. 128 MiB: sixteen
-   * bodies of `maxBody`, and with the text or JSON that is made of them still a part of a process of 512 MiB.
+   * Bytes of all buffered request bodies together; beyond it reading is suspended: see `BodyBudget`. 128 MiB: sixteen bodies
+   * of `maxBody`, and with the text or JSON parsed from them still a part of a process of 512 MiB.
    */
   readonly maxBufferedBodies: number
   /**
-   * Requests answered on one connection; the last one says `Connection: close`, and the others announce the number as
-   * `Keep-Alive: max=`. Unbounded unless it is given.
+   * Requests per connection; the last response has `Connection: close`, and the others announce the number as
+   * `Keep-Alive: max=`. Unbounded by default.
    */
   readonly maxRequestsPerConnection: number
-  /** From the first byte of a request to the end of its header section, in total; then 408. 10 s: no trickling. */
+  /** From the first byte of a request to the end of its header section, in total; then 408. 10 s: bounds slow senders. */
   readonly headerTimeout: Duration.Duration
-  /** Without a byte of a body that is being read; then 408. 30 s: a phone in a tunnel. */
+  /** Time between two reads of a body; then 408. 30 s: a phone in a tunnel. */
   readonly bodyTimeout: Duration.Duration
   /**
-   * From when a body is first waited for to its end, however it trickles; then 408. 5 min: node:http's for a whole
-   * request, and 8 MiB at 28 KiB a second.
+   * From the first wait for a body to its end, in total; then 408. 5 min: node:http's for a whole request, and 8 MiB at
+   * 28 KiB a second.
    */
   readonly bodyTotalTimeout: Duration.Duration
   /**
-   * How long the reading of a body waits for others to be given back (`maxBufferedBodies`); then 503. No time of the
-   * client's runs meanwhile. 10 s: longer than most requests take, shorter than most clients wait.
+   * Time for which the reading of a body is suspended until others are released (`maxBufferedBodies`); then 503. The
+   * timeouts of the client are stopped meanwhile. 10 s: longer than most requests take, shorter than most clients wait.
    */
   readonly bufferedBodyTimeout: Duration.Duration
   /**
-   * From a client's FIN on, how long its handler may go on without writing anything; then the handler is interrupted. A
-   * client that has gone for good sends the same FIN as one that waits. 30 s: longer than who waits has patience.
+   * Time from the client's FIN for which its handler may run without writing; then the handler is interrupted. A client that
+   * has gone sends the same FIN as one that still reads. 30 s: longer than a client that still reads usually waits.
    */
   readonly halfCloseTimeout: Duration.Duration
   /**
-   * A connection without any request under way. Responses announce it, in whole seconds, as `Keep-Alive: timeout=`, and
-   * the connection is closed silently 1 s after it: a request that is sent at the last moment is still answered. 75 s, as
-   * in nginx: longer than the 60 s after which common load balancers close. With 0 every response is its connection's
-   * last one; with `Infinity` nothing is announced.
+   * Idle time between two requests. Responses announce it, in whole seconds, as `Keep-Alive: timeout=`, and the connection is
+   * closed silently 1 s later, so that a request sent at the last moment is still served. 75 s, as in nginx: longer than the
+   * 60 s after which common load balancers close. With 0 every connection serves one request; with `Infinity` nothing is
+   * announced.
    */
   readonly keepAliveTimeout: Duration.Duration
   /**
-   * While a request is handled, without a byte in either direction; then the handler is interrupted and the connection
-   * destroyed. Unbounded unless it is given: a handler may take its time. It does not bound what was handed over to another
-   * protocol.
+   * Time without a byte in either direction while a request is handled; then the handler is interrupted and the connection
+   * destroyed. Unbounded by default: a handler may run for any time. It does not apply to upgraded connections.
    */
   readonly inactivityTimeout: Duration.Duration
-  /** Without progress while an answer waits for a client that does not read; then the connection is destroyed. 30 s. */
+  /** Time without progress of a response whose client does not read; then the connection is destroyed. 30 s. */
   readonly writeTimeout: Duration.Duration
   /**
-   * After the server has said its last word, how long a client may be silent while the server reads and discards what
-   * still comes, so that the answer is not lost to a reset (RFC 9112 §9.6). Real time: a stopped test clock does not hold
-   * it. 5 s: nginx's. When the descriptor budget has no room, those that linger longest are closed sooner.
+   * Time without input during a lingering close: after the final response the server reads and discards input, so that the
+   * response is not lost to a reset (RFC 9112 §9.6). Real time: a stopped test clock does not hold it. 5 s: nginx's. When the
+   * descriptor budget is exhausted, the connections that linger longest are closed sooner.
    */
   readonly lingerTimeout: Duration.Duration
   /**
-   * The same in all, whatever still comes. Real time. 30 s: nginx's; a client that sends for longer before it looks for
-   * an early answer finds a reset.
+   * Total time of a lingering close. Real time. 30 s: nginx's; a client that sends for longer before it reads an early
+   * response gets a reset.
    */
   readonly lingerTotalTimeout: Duration.Duration
 }
 
 /**
- * What a server has unless it is told otherwise.
+ * The default limits of a server.
  *
  * @example
  * ```ts
@@ -136,14 +137,14 @@ export const defaults: Limits = {
 }
 
 /**
- * Limits that accept what `node:http` accepts by default: those of the entry `HttpServer` and of the test kit, so that an
- * application that moves here, and a mock of it, refuse nothing that was served before.
+ * Limits that accept what `node:http` accepts by default. They are the defaults of `HttpServer` and of the test kit, so that
+ * an application that is migrated, and a mock of it, reject nothing that was served before.
  *
- * `node:http` has one bound of 16 KiB for the target and all fields, which counts neither separators nor white space; it
- * leaves out, silently, fields beyond some 1,000. Here a request line has 32 KiB, and a header section 64 KiB of bytes as
- * they are sent and 2,000 fields, beyond which the request is refused: a field that is left out may be the one that
- * matters (RFC 9110 §5.4). Chunk extensions are bounded there chunk by chunk, at 16 KiB, and here in their sum. A client
- * that reads slowly has 5 minutes without progress; there it has any time.
+ * `node:http` has one limit of 16 KiB for the target and all fields, which counts neither separators nor white space, and it
+ * silently drops fields beyond about 1,000. Here the limits are 32 KiB for a request line, and 64 KiB and 2,000 fields for a
+ * header section as it is sent. A larger request is rejected: a dropped field may be the one that matters (RFC 9110 §5.4).
+ * `node:http` limits the extensions of each chunk to 16 KiB, this server their sum. A client that reads slowly has 5 minutes
+ * without progress; `node:http` has no limit.
  *
  * @example
  * ```ts
@@ -175,7 +176,7 @@ export const nodeHttp: Limits = {
 }
 
 /**
- * The bounds as a user gives them: any of them, durations in any form Effect reads (`"5 seconds"`, milliseconds …).
+ * Limits as options: any of them, durations in any form Effect decodes (`"5 seconds"`, milliseconds …).
  *
  * @since 0.1.0
  * @category models
@@ -186,45 +187,10 @@ export type Options = {
     : Limits[K] | undefined
 }
 
-const isLimit = (name: string): name is keyof Limits => Object.hasOwn(defaults, name)
-
-const isTimeout = (name: keyof Limits): boolean => Duration.isDuration(defaults[name])
-
 const names = Object.keys(defaults) as ReadonlyArray<keyof Limits>
 
-/** A whole number of bytes or things, from 0; `Infinity` is no bound. */
-const isSize = (given: unknown): boolean =>
-  typeof given === "number" && (Number.isInteger(given) || given === Number.POSITIVE_INFINITY) && given >= 0
-
-/** A duration that Effect reads; it takes what is negative, and NaN, for 0, which nobody can have meant. */
-const isDuration = (given: unknown): boolean => {
-  if (typeof given === "number") return given >= 0
-  return !String(given).startsWith("-") && Option.isSome(Duration.decodeUnknown(given))
-}
-
-const hasSense = (name: string, given: unknown): boolean =>
-  isLimit(name) && (isTimeout(name) ? isDuration(given) : isSize(given))
-
 /**
- * The first of the limits given that makes no sense: a name that is no limit's, a size that is no whole number from 0, a
- * duration that is negative or that Effect cannot read. `Server.listen` refuses it, as a `ValueError` `Option`.
- *
- * @example
- * ```ts
- * import { Limits } from "effect-asynchttpserver"
- *
- * console.log(Limits.senseless({ maxHeaders: 1.5 }), Limits.senseless({ maxHeaders: 10 }))
- * // maxHeaders undefined
- * ```
- *
- * @since 0.1.0
- * @category predicates
- */
-export const senseless = (options: Options): string | undefined =>
-  Object.entries(options).find(([name, given]) => given !== undefined && !hasSense(name, given))?.[0]
-
-/**
- * Completes what a user gave with the defaults.
+ * Completes limits with the defaults. Invalid ones are not detected: see `validate`.
  *
  * @example
  * ```ts
@@ -241,9 +207,37 @@ export const make = (options: Options = {}): Limits => {
   if (Object.keys(options).length === 0) return defaults
   const limits: Record<string, unknown> = { ...defaults }
   for (const name of names) {
-    const given = options[name]
-    if (given !== undefined) limits[name] = isTimeout(name) ? Duration.decode(given) : given
+    const value = options[name]
+    if (value !== undefined) limits[name] = Duration.isDuration(defaults[name]) ? Duration.decode(value) : value
   }
-  // Every key of `defaults` has been filled with a value of its own kind, which a mapped assignment cannot express.
+  // Every key of `defaults` has a value of its own type, which a mapped assignment cannot express.
   return limits as unknown as Limits
+}
+
+/**
+ * Checks limits, and completes them with the defaults. `Left` is a `ValueError` `Option` that names the first invalid one: an
+ * unknown name, a size that is no whole number from 0, a duration that is negative or that Effect cannot decode.
+ * `Server.listen` fails with the same error.
+ *
+ * @example
+ * ```ts
+ * import { Either } from "effect"
+ * import { Limits } from "effect-asynchttpserver"
+ *
+ * const limits = Limits.validate({ maxHeaders: 10 })
+ * console.log(Either.isRight(limits) && limits.right.maxHeaders)
+ * // 10
+ * const invalid = Limits.validate({ maxHeaders: 1.5 })
+ * console.log(Either.isLeft(invalid) && invalid.left.actual)
+ * // maxHeaders: 1.5
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const validate = (options: Options = {}): Either.Either<Limits, ValueError> => {
+  const invalid = firstInvalidLimit(options, defaults)
+  return invalid === undefined
+    ? Either.right(make(options))
+    : Either.left(new ValueError({ reason: "Option", actual: invalid }))
 }

@@ -1,8 +1,8 @@
 /**
- * What the servers of this process count, as Effect `Metric`s: connections, requests, bytes, and how long handlers take.
+ * Effect `Metric`s of the servers of this process: connections, requests, bytes and durations.
  *
- * They are counted always, in 3 to 25 ns each, and read as any metric: `Metric.value`, `Metric.snapshot`, or an exporter.
- * All servers of a process count in the same ones. This module counts nothing itself, and keeps no history.
+ * They are always recorded, at 3 to 25 ns each, and read as any metric: `Metric.value`, `Metric.snapshot`, or an exporter.
+ * All servers of a process share them. This module records nothing itself.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ const counter = (name: string, description: string): Metric.Metric.Counter<numbe
   Metric.counter(name, { description, incremental: true })
 
 /**
- * Connections that are being served, idle ones among them.
+ * Connections that are being served, including idle ones.
  *
  * @example
  * ```ts
@@ -34,35 +34,35 @@ export const connectionsOpen: Metric.Metric.Gauge<number> = Metric.gauge("http_s
 })
 
 /**
- * Connections that have arrived and wait to be taken.
+ * Connections that were established and wait for admission.
  *
  * @since 0.1.0
  * @category connections
  */
 export const connectionsPending: Metric.Metric.Gauge<number> = Metric.gauge("http_server_connections_waiting", {
-  description: "Connections that wait to be taken"
+  description: "Connections that wait for admission"
 })
 
 /**
- * Connections that were answered 503 at once, because there was no room for them.
+ * Connections that were rejected with 503, because the descriptor budget was exhausted.
  *
  * @since 0.1.0
  * @category connections
  */
 export const connectionsRejected: Metric.Metric.Counter<number> = counter(
   "http_server_connections_refused_total",
-  "Connections that were answered 503 for want of room"
+  "Connections that were rejected with 503"
 )
 
 /**
- * Connections that have ended, by `reason`: see `Server.CloseReason`.
+ * Connections that have closed, by `reason`: see `Server.CloseReason`.
  *
  * @since 0.1.0
  * @category connections
  */
 export const connectionsClosed: { readonly [Reason in CloseReason]: Metric.Metric.Counter<number> } = (() => {
-  const ended = counter("http_server_connections_ended_total", "Connections that have ended, by reason")
-  const by = (reason: CloseReason) => Metric.tagged(ended, "reason", reason)
+  const closed = counter("http_server_connections_ended_total", "Connections that have closed, by reason")
+  const by = (reason: CloseReason) => Metric.tagged(closed, "reason", reason)
   return {
     ClosedByClient: by("ClosedByClient"),
     ClosedByServer: by("ClosedByServer"),
@@ -76,19 +76,19 @@ export const connectionsClosed: { readonly [Reason in CloseReason]: Metric.Metri
 })()
 
 /**
- * The class of a status, as the tag of `requests` has it.
+ * The class of a status: the tag `status` of `requests`.
  *
  * @since 0.1.0
  * @category requests
  */
 export type StatusClass = "1xx" | "2xx" | "3xx" | "4xx" | "5xx"
 
-const answered = counter("http_server_requests_total", "Requests that were answered, by the class of their status")
+const completed = counter("http_server_requests_total", "Requests with a complete response, by the class of its status")
 
 /**
- * Requests that were answered, by the class of their status in the tag `status`; `1xx` are upgrades. What the server
- * answers by itself counts too, but for the 503 of `connectionsRefused`, who have asked nothing; an answer that breaks off
- * midway is none, and its connection ends as `Broken`.
+ * Requests with a complete response, by the class of its status in the tag `status`; `1xx` are upgrades. Error responses of
+ * the server are included, except the 503 of `connectionsRejected`, which belongs to no request. A response that fails
+ * midway is not counted: its connection closes as `ResponseFailed`.
  *
  * @example
  * ```ts
@@ -104,70 +104,71 @@ const answered = counter("http_server_requests_total", "Requests that were answe
  * @category requests
  */
 export const requests: { readonly [Class in StatusClass]: Metric.Metric.Counter<number> } = {
-  "1xx": Metric.tagged(answered, "status", "1xx"),
-  "2xx": Metric.tagged(answered, "status", "2xx"),
-  "3xx": Metric.tagged(answered, "status", "3xx"),
-  "4xx": Metric.tagged(answered, "status", "4xx"),
-  "5xx": Metric.tagged(answered, "status", "5xx")
+  "1xx": Metric.tagged(completed, "status", "1xx"),
+  "2xx": Metric.tagged(completed, "status", "2xx"),
+  "3xx": Metric.tagged(completed, "status", "3xx"),
+  "4xx": Metric.tagged(completed, "status", "4xx"),
+  "5xx": Metric.tagged(completed, "status", "5xx")
 }
 
 /**
- * Requests whose client left before they were answered; their handlers were interrupted.
+ * Requests whose client disconnected before the response was complete; their handlers were interrupted.
  *
  * @since 0.1.0
  * @category requests
  */
 export const requestsAborted: Metric.Metric.Counter<number> = counter(
   "http_server_requests_aborted_total",
-  "Requests whose client left before they were answered"
+  "Requests whose client disconnected before the response was complete"
 )
 
 /**
- * How long handlers took, in milliseconds of the `Clock`, which the wall clock does not set back or forward, with their finalizers. Those that do no more than `respond` are over
- * before a clock could tell, and are not among them.
+ * Duration of handlers with their finalizers, in seconds of the `Clock`, unaffected by changes of the wall clock. The
+ * boundaries are those that OpenTelemetry advises for `http.server.request.duration`. Handlers that only `respond` are
+ * not measured: they end before a clock could resolve it.
  *
  * @since 0.1.0
  * @category requests
  */
 export const requestDuration: Metric.Metric.Histogram<number> = Metric.histogram(
-  "http_server_handler_milliseconds",
-  MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 18 }),
-  "How long handlers took, in milliseconds"
+  "http_server_request_duration_seconds",
+  MetricBoundaries.fromIterable([0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]),
+  "Duration of request handlers, in seconds"
 )
 
 /**
- * Bytes of request bodies that are in memory because they are read whole: what `BodyBudget` counts.
+ * Bytes of buffered request bodies in memory, as `BodyBudget` counts them.
  *
  * @since 0.1.0
  * @category bodies
  */
 export const bodyBytesHeld: Metric.Metric.Gauge<number> = Metric.gauge("http_server_body_bytes_held", {
-  description: "Bytes of request bodies that are read whole"
+  description: "Bytes of buffered request bodies in memory"
 })
 
 /**
- * Request bodies whose reading waits until others have been given back.
+ * Request bodies whose reading is suspended until others are released.
  *
  * @since 0.1.0
  * @category bodies
  */
 export const bodiesWaiting: Metric.Metric.Gauge<number> = Metric.gauge("http_server_bodies_waiting", {
-  description: "Request bodies whose reading waits for memory"
+  description: "Request bodies whose reading is suspended by the body budget"
 })
 
 /**
- * Request bodies that have waited for too long, and whose reading failed with `BodyBudget` (503).
+ * Request bodies whose reading was suspended for too long, and failed with `BodyBudget` (503).
  *
  * @since 0.1.0
  * @category bodies
  */
 export const bodiesRefused: Metric.Metric.Counter<number> = counter(
   "http_server_bodies_refused_total",
-  "Request bodies that were not read for want of memory"
+  "Request bodies that were rejected by the body budget"
 )
 
 /**
- * Bytes that clients have sent, heads and framing among them.
+ * Bytes received from clients, including heads and framing.
  *
  * @since 0.1.0
  * @category bytes
@@ -178,7 +179,7 @@ export const bytesReceived: Metric.Metric.Counter<number> = counter(
 )
 
 /**
- * Bytes that were written to clients, heads and framing among them.
+ * Bytes written to clients, including heads and framing.
  *
  * @since 0.1.0
  * @category bytes

@@ -1,8 +1,8 @@
 /**
- * A request, as a handler sees it: its head at once, its body when it is asked for.
+ * A request as the argument of a handler: its head, and its body on demand.
  *
- * Nothing of the body is read, and no `100 Continue` is sent, before a handler runs `bytes`, `text`, `json` or
- * `stream`. A request does not answer itself: `Response` does.
+ * The body is not read, and no `100 Continue` is sent, before a handler runs `bytes`, `text`, `json` or `stream`. Responses
+ * are sent by `Response`.
  *
  * @since 0.1.0
  */
@@ -18,20 +18,20 @@ import type { HttpVersion } from "./HttpVersion.js"
 import { type Exchange, ExchangeKey } from "./internal/message/exchange.js"
 
 /**
- * The connection a request came by.
+ * The connection of a request.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Client {
-  /** Counts the connections of this process, from 1. */
+  /** Number of the connection in this process, from 1. */
   readonly id: number
   readonly local: Option.Option<Address>
   readonly remote: Option.Option<Address>
 }
 
 /**
- * A request. It is made by a server alone; printing one shows its head and never touches its body.
+ * A request. Only servers create them; inspecting one shows its head and never reads its body.
  *
  * @example
  * ```ts
@@ -49,15 +49,15 @@ export interface Client {
  */
 export interface Request extends Inspectable.Inspectable {
   readonly method: HttpMethod
-  /** Path and query, as an application routes them; `*` and `host:port` as they are for OPTIONS and CONNECT. */
+  /** Path and query for routing; `*` for OPTIONS and `host:port` for CONNECT. */
   readonly url: string
   /** The request target as it was sent, whatever its form. */
   readonly originalUrl: string
   /** `url` up to its question mark. Not decoded: `%2F` and `/` are different paths. */
   readonly path: string
-  /** `url` from behind its question mark, or "". */
+  /** `url` after its question mark, or "". */
   readonly query: string
-  /** The host that was asked for, with its port if it was sent: the target's in absolute-form, else Host's. */
+  /** The requested host, with its port if it was sent: that of the target in absolute-form, else that of Host. */
   readonly host: string
   readonly version: HttpVersion
   /**
@@ -65,43 +65,43 @@ export interface Request extends Inspectable.Inspectable {
    * absolute-form, and CONNECT), Host is that authority, whatever was sent (RFC 9112 §3.2.2).
    */
   readonly headers: HttpHeaders
-  /** The peer's IP address, if its transport has one. The original calls it `hostname`. */
+  /** The peer's IP address, if its transport has one. `hostname` in the original. */
   readonly remoteAddress: Option.Option<string>
   readonly client: Client
 
   /**
-   * The whole body, at most `maxBody` bytes; empty when there is none. Read once, then kept: `bytes`, `text` and `json`
-   * may be asked for again. `ValueError`: `BodyTooLarge` (413), `Chunk`, `IncompleteRequest` (400), `Timeout` (408),
-   * `BodyBudget` (503) when too many bodies are in memory, `BodyConsumed` (500) when `stream` has taken it.
+   * The whole body, at most `maxBody` bytes; empty when there is none. It is read once and then kept: `bytes`, `text` and
+   * `json` may be run again. `ValueError`: `BodyTooLarge` (413), `Chunk`, `IncompleteRequest` (400), `Timeout` (408),
+   * `BodyBudget` (503) when too many bodies are in memory, `BodyConsumed` (500) after `stream`.
    */
   readonly bytes: Effect.Effect<Uint8Array, ValueError>
   /** The whole body as UTF-8 text; fails as `bytes` does. */
   readonly text: Effect.Effect<string, ValueError>
-  /** The whole body as JSON; fails as `bytes` does, and with `Json` (400) when it is none. */
+  /** The whole body as JSON; fails as `bytes` does, and with `Json` (400) when it is invalid. */
   readonly json: Effect.Effect<unknown, ValueError>
   /** The body piece by piece, as it arrives, once; fails as `bytes` does. */
   readonly stream: Stream.Stream<Uint8Array, ValueError>
-  /** The trailer fields, once the body has been read; reads the rest of it when nobody has. */
+  /** The trailer fields, after the body; reads the rest of the body first, if necessary. */
   readonly trailers: Effect.Effect<HttpHeaders, ValueError>
 
-  /** How `Response` reaches the connection; nobody else's business. */
+  /** Access of `Response` to the connection. Internal. */
   readonly [ExchangeKey]: Exchange
 }
 
 /**
- * Completes when the server that serves a request begins to close, or the `serve` that runs its handler to end; at once when it
- * has.
+ * Completes when the server of a request begins to close, or the `serve` that runs its handler begins to end; at once if it
+ * has begun already.
  *
- * For a handler that would go on for as long as its client likes, as a stream of events does: one that ends by itself lets the
- * server close without waiting for `drainTimeout`, and its client sees a whole response. It costs nothing to a handler that
- * does not wait for it.
+ * For handlers that otherwise run as long as the client stays connected, such as event streams: if they end by themselves, the
+ * server closes without waiting for `drainTimeout`, and the client receives a complete response. It costs nothing to handlers
+ * that do not use it.
  *
  * @example
  * ```ts
  * import { Effect, Schedule, Stream } from "effect"
  * import { Request, Response } from "effect-asynchttpserver"
  *
- * // Counts until the client leaves or the server closes.
+ * // Counts until the client disconnects or the server closes.
  * const counting: Response.Handler = (request) =>
  *   Response.respondStream(
  *     request,

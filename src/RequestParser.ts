@@ -1,9 +1,8 @@
 /**
- * The service that hands each connection a request parser: a plain, synchronous machine.
+ * The service that creates a request parser for each connection: a synchronous state machine without I/O.
  *
- * `feed` it the bytes as they come, then ask `next` until it says `NeedMore`. It knows no Effect, clock, socket or
- * log; it takes limits and gives steps. Replace the service to parse otherwise; a parser that is more lenient than the
- * default one is what request smuggling is made of.
+ * Call `feed` with bytes as they arrive, then `next` until it returns `NeedMore`. The parser uses no Effect, clock, socket or
+ * log. Replace the service for another parser; one that is more lenient than the default invites request smuggling.
  *
  * @since 0.1.0
  */
@@ -39,21 +38,21 @@ export type {
    */
   BodyEnd,
   /**
-   * How long a body is: none, of a length that is known, or chunked.
+   * Framing of a body: none, of known length, or chunked.
    *
    * @since 0.1.0
    * @category models
    */
   Framing,
   /**
-   * A request that can never become right: the reason, and the status that answers it.
+   * An invalid request: the reason, and the status of the error response.
    *
    * @since 0.1.0
    * @category models
    */
   Malformed,
   /**
-   * What a request's head says.
+   * The head of a request.
    *
    * @since 0.1.0
    * @category models
@@ -62,13 +61,13 @@ export type {
 }
 
 /**
- * What a parser found next.
+ * Result of `Parser.next`.
  *
- * - `"NeedMore"`: everything fed has been looked at; feed again.
+ * - `"NeedMore"`: all input is consumed; feed again.
  * - `Head`: a request begins; a body follows unless its framing is `None`.
  * - `Body`: bytes of the body, in the buffer they arrived in.
- * - `End`: the body is over; the next request may follow. A request without a body has no `End`.
- * - `Malformed`: nothing on this connection can be trusted any more; the parser says the same from then on.
+ * - `End`: the body has ended; the next request may follow. A request without a body has no `End`.
+ * - `Malformed`: nothing further on this connection can be trusted; every later call returns the same.
  *
  * @since 0.1.0
  * @category models
@@ -76,43 +75,43 @@ export type {
 export type Step = "NeedMore" | RequestHead | BodyBytes | BodyEnd | Malformed
 
 /**
- * One connection's parser; one that is as new may go on to another connection.
+ * The parser of one connection. A pristine parser may be reused for another connection.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Parser {
-  /** Takes the next bytes; only right when nothing has been fed yet, or `next` has said `NeedMore`. */
+  /** Appends input; allowed before the first `next`, and after `next` has returned `NeedMore`. */
   readonly feed: (bytes: Buffer) => void
-  /** Says what comes next. */
+  /** Parses the next step. */
   readonly next: () => Step
-  /** True between requests: no byte of a further one has been seen. */
+  /** True between requests: no byte of the next one has arrived. */
   readonly isIdle: () => boolean
-  /** True when nothing has been fed, or nothing behind the end of a request: not even the empty line that may come there. */
+  /** True when nothing has been fed since creation or the end of a request, not even the empty line allowed there. */
   readonly isPristine: () => boolean
-  /** The method of the request whose head is being read, once it has been: an answer to HEAD has no content. */
+  /** The method of the current request, once parsed: error responses need it, since those to HEAD have no content. */
   readonly method: () => HttpMethod | undefined
-  /** Takes the bytes nobody has looked at yet: what follows when the connection is handed over by an upgrade. */
+  /** Removes and returns the bytes that are not parsed yet: those that follow an upgrade. */
   readonly takeTrailingData: () => Buffer
 }
 
 /**
- * What a parser can be told besides its limits.
+ * Options of a parser besides its limits.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
   /**
-   * What becomes of a request whose method is a token, but none of the nine of `HttpMethod.all`: `"reject"`, the default,
-   * is `Malformed` with the reason `MethodUnknown` (501); `"handle"` is a `Head` like any other, and the length of its
-   * method is bounded by `maxRequestLine` alone.
+   * Treatment of a method that is a token, but none of `HttpMethod.all`: `"reject"`, the default, gives `Malformed` with the
+   * reason `MethodUnknown` (501); `"handle"` gives a `Head`, and the length of the method is limited by `maxRequestLine`
+   * alone.
    */
   readonly unknownMethods?: "reject" | "handle" | undefined
 }
 
 /**
- * The service: makes a parser for a connection.
+ * The service: creates a parser for each connection.
  *
  * @since 0.1.0
  * @category tags
@@ -126,7 +125,7 @@ class Http1Parser implements Parser {
   private readonly input = new ParseBuffer()
   private readonly head: RequestHeadParser
   private body: BodyDecoder | undefined
-  private refused: Malformed | undefined
+  private malformed: Malformed | undefined
 
   constructor(
     private readonly limits: Limits,
@@ -140,7 +139,7 @@ class Http1Parser implements Parser {
   }
 
   next(): Step {
-    if (this.refused !== undefined) return this.refused
+    if (this.malformed !== undefined) return this.malformed
     const step = this.body === undefined ? this.head.next(this.input) : this.body.next(this.input)
     if (step === "NeedMore") {
       this.input.release()
@@ -148,7 +147,7 @@ class Http1Parser implements Parser {
     }
     if (step._tag === "Head") this.body = this.decoderOf(step.framing)
     else if (step._tag === "End") this.body = undefined
-    else if (step._tag === "Malformed") this.refused = step
+    else if (step._tag === "Malformed") this.malformed = step
     return step
   }
 
@@ -181,7 +180,7 @@ class Http1Parser implements Parser {
 }
 
 /**
- * Makes a parser outside of any service: for tests, benchmarks, and whoever has bytes but no server.
+ * Creates a parser without the service: for tests, benchmarks, and uses without a server.
  *
  * @example
  * ```ts
@@ -200,7 +199,7 @@ class Http1Parser implements Parser {
 export const make = (limits: Limits, options: Options = {}): Parser => new Http1Parser(limits, options)
 
 /**
- * The parser of RFC 9112, strict: see the table of the README for what it refuses.
+ * The strict parser of RFC 9112; the README lists what it rejects.
  *
  * @since 0.1.0
  * @category layers

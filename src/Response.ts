@@ -1,9 +1,9 @@
 /**
- * Answering a request: whole, as a stream, or by hand.
+ * Responses to a request: whole, as a stream, or written piece by piece.
  *
- * Every way of answering ends in `Responded`, the evidence that a handler must return; there is no other way to get
- * one. The server chooses the framing, sets `Date` and `Connection`, and refuses what must not be written with a
- * `ValueError` before a byte has left. There is no response value here: values and routers are `@effect/platform`'s.
+ * Every function ends in `Responded`, the evidence that a handler must return; it cannot be obtained otherwise. The server
+ * chooses the framing, sets `Date` and `Connection`, and fails with a `ValueError` for an invalid response before a byte is
+ * sent. There is no response value here: `@effect/platform` has response values and routers.
  *
  * @since 0.1.0
  */
@@ -27,7 +27,7 @@ import type { Request } from "./Request.js"
 
 export type {
   /**
-   * A connection that has been handed over: bytes in both directions, without HTTP.
+   * An upgraded connection: bytes in both directions, without HTTP.
    *
    * @since 0.1.0
    * @category models
@@ -36,8 +36,8 @@ export type {
 } from "./internal/message/exchange.js"
 export type {
   /**
-   * The evidence that a request was answered. Only the functions of this module make one; a handler that has none to
-   * return does not compile, and one for another request is a defect.
+   * Evidence that a response was sent. Only the functions of this module create it; a handler without it does not compile, and
+   * the evidence of another request is a defect.
    *
    * @since 0.1.0
    * @category models
@@ -46,8 +46,8 @@ export type {
 } from "./internal/message/responded.js"
 
 /**
- * What a server runs for each request. `E` is what it fails with: by default what is answered without saying more. `R` is
- * what it needs: by default the `Scope` that is there for each request, and ends with it.
+ * The function that a server runs for each request. `E` is its error type, by default the errors that the server has
+ * responses for. `R` is its environment, by default the `Scope` of the request.
  *
  * @example
  * ```ts
@@ -64,23 +64,23 @@ export type {
 export type Handler<E = RespondableError, R = Scope.Scope> = (request: Request) => Effect.Effect<Responded, E, R>
 
 /**
- * The content of an answer that is being written by hand.
+ * Writer of the content of a response.
  *
  * @since 0.1.0
  * @category models
  */
 export interface BodyWriter {
   /**
-   * Writes a piece, and waits while the client is slow to read. Text is written as UTF-8; bytes must not be changed
-   * afterwards. `ValueError` `ContentTooLong` when it is more than the `Content-Length` given, `AlreadyResponded` after
-   * `end`: then nothing of the piece leaves.
+   * Writes a piece, and suspends while the client is slow to read. Text is written as UTF-8; bytes must not be changed
+   * afterwards. `ValueError` `ContentTooLong` when it exceeds the `Content-Length` given, `AlreadyResponded` after `end`:
+   * then nothing of the piece is sent.
    */
   readonly write: (content: string | Uint8Array) => Effect.Effect<void, ValueError>
   /**
    * Ends the content, with trailer fields when it is chunked. `ValueError` `ContentTooShort` when it is less than the
-   * `Content-Length` given: the answer has not ended then, and a handler that gives up breaks the connection, since the
-   * client must not take the content for whole. `HeaderName`, `HeaderValue` and `HeaderForbidden` for trailers, which are
-   * left out without chunks; `AlreadyResponded` the second time.
+   * `Content-Length` given: the response is still open then, and a handler that fails resets the connection, since the client
+   * must not take the content for complete. `HeaderName`, `HeaderValue` and `HeaderForbidden` for trailers, which are omitted
+   * if the content is not chunked; `AlreadyResponded` the second time.
    */
   readonly end: (trailers?: HttpHeaders.Input) => Effect.Effect<Responded, ValueError>
 }
@@ -88,12 +88,11 @@ export interface BodyWriter {
 const exchangeOf = (request: Request): Exchange => request[ExchangeKey]
 
 /**
- * Answers a request whole: status line, headers, and the content with its length.
+ * Sends a complete response: status line, headers, and the content with its length.
  *
- * The code is 200 to 599. Text is sent as UTF-8. `Content-Length`, `Date` and `Connection` are set; a
- * `Content-Length` of the handler's own must agree with the content. Content for HEAD, 204, 205 and 304 is left out
- * silently. Synchronous: it cannot be interrupted halfway, and a slow client makes the *next* request wait. Bytes are
- * not copied: they must not be changed afterwards.
+ * The code is 200 to 599. Text is sent as UTF-8. `Content-Length`, `Date` and `Connection` are set; a `Content-Length` among
+ * the headers must match the content. Content for HEAD, 204, 205 and 304 is silently omitted. Synchronous: it cannot be
+ * interrupted midway, and a slow client delays the *next* request. Bytes are not copied: they must not be changed afterwards.
  *
  * Fails with `ValueError`, and has then written nothing: `HeaderName`, `HeaderValue`, `HeaderForbidden`, `StatusCode`,
  * `ContentTooLong`, `ContentTooShort`, `AlreadyResponded`.
@@ -118,20 +117,20 @@ export const respond = (
   headers?: HttpHeaders.Input
 ): Effect.Effect<Responded, ValueError> => new RespondEffect(exchangeOf(request), code, content, headers)
 
-const writerOf = (exchange: Exchange, answer: ResponseBodyWriter): BodyWriter => ({
+const bodyWriter = (exchange: Exchange, writer: ResponseBodyWriter): BodyWriter => ({
   write: (content) =>
     Effect.suspend(() => {
-      const refusal = answer.write(content)
-      if (refusal !== undefined) return refusal
+      const error = writer.write(content)
+      if (error !== undefined) return error
       return exchange.isBackpressured() ? exchange.awaitWritable : Effect.void
     }),
-  end: (trailers) => Effect.suspend(() => fromResult(answer.end(trailers)))
+  end: (trailers) => Effect.suspend(() => fromResult(writer.end(trailers)))
 })
 
 /**
- * Sends the head of an answer, and gives the writer of its content, whose `end` is the evidence.
+ * Sends the head of a response, and returns the writer of its content. Its `end` returns the evidence.
  *
- * Without a `Content-Length` among the headers the content is chunked, or for HTTP/1.0 ended by the connection's end.
+ * Without a `Content-Length` among the headers the content is chunked; for HTTP/1.0 it ends with the connection.
  * Fails as `respond` does.
  *
  * @example
@@ -139,14 +138,14 @@ const writerOf = (exchange: Exchange, answer: ResponseBodyWriter): BodyWriter =>
  * import { Effect } from "effect"
  * import { Response } from "effect-asynchttpserver"
  *
- * const byHand: Response.Handler = (request) =>
+ * const written: Response.Handler = (request) =>
  *   Effect.gen(function*() {
  *     const body = yield* Response.sendHeaders(request, 200, { "Content-Type": "text/plain" })
  *     yield* body.write("first, ")
  *     yield* body.write("second")
  *     return yield* body.end()
  *   })
- * console.log(typeof byHand)
+ * console.log(typeof written)
  * // function
  * ```
  *
@@ -160,19 +159,18 @@ export const sendHeaders = (
 ): Effect.Effect<BodyWriter, ValueError> =>
   Effect.suspend(() => {
     const exchange = exchangeOf(request)
-    const answer = exchange.startResponse(code, headers)
-    if (isValueError(answer)) return answer
-    return answer.sendHead() ?? Effect.succeed(writerOf(exchange, answer))
+    const writer = exchange.startResponse(code, headers)
+    if (isValueError(writer)) return writer
+    return writer.sendHead() ?? Effect.succeed(bodyWriter(exchange, writer))
   })
 
 /**
- * Answers a request with a stream of bytes, as slowly as the client reads it.
+ * Sends a response whose content is a stream of bytes, with backpressure.
  *
- * The head leaves with the first bytes: a stream that fails before it has given any can still be answered otherwise, by
- * `Effect.catchTags` around this. Where the client should see the head at once, use `sendHeaders`. When the stream fails
- * later, the connection is broken, so that the client cannot take the content for whole, and the failure is the
- * handler's. The stream is not run for HEAD, 204, 205 and 304. Fails as `sendHeaders` and `BodyWriter` do, and with the
- * stream's own error.
+ * The head is sent with the first bytes: if the stream fails before, another response can be sent, by `Effect.catchTags`
+ * around this. Use `sendHeaders` to send the head at once. If the stream fails later, the connection is reset, so that the
+ * client cannot take the content for complete, and the handler fails. The stream is not run for HEAD, 204, 205 and 304.
+ * Fails as `sendHeaders` and `BodyWriter` do, and with the error of the stream.
  *
  * @example
  * ```ts
@@ -199,8 +197,8 @@ export const respondStream = <E, R>(
 /**
  * Sends an interim response before the final one: `102 Processing`, or `103 Early Hints` with its `Link` headers.
  *
- * Clients of HTTP/1.0 get none. Fails with `ValueError`: `StatusCode` for another code, `AlreadyResponded`, and as
- * `respond` for headers. `100` is sent by itself, when a body is first asked for.
+ * It is not sent to clients of HTTP/1.0. Fails with `ValueError`: `StatusCode` for another code, `AlreadyResponded`, and as
+ * `respond` for headers. `100` is sent automatically when the body is first read.
  *
  * @example
  * ```ts
@@ -229,11 +227,12 @@ export const sendInformational = (
   )
 
 /**
- * Answers `101 Switching Protocols` and hands the connection over; when `use` is done, the connection ends.
+ * Sends `101 Switching Protocols` and upgrades the connection, which is closed when `use` has completed.
  *
- * `headers` name the protocol (`{ Upgrade: "websocket", … }`), or `HeaderValue`; `Connection: Upgrade` is set, whatever
- * `headers` say of it. Fails with `ValueError`: `NotOffered` (400) when the client did not offer that protocol,
- * `NotUpgradable` when its body has not been read, `AlreadyResponded`, and as `respond` for headers. A failure of `use` is the handler's, and breaks the connection.
+ * `headers` must name the protocol (`{ Upgrade: "websocket", … }`); `Connection: Upgrade` is set in any case. Fails with
+ * `ValueError`: `HeaderValue` without a protocol, `NotOffered` (400) when the client did not offer that protocol,
+ * `NotUpgradable` when the body has not been read, `AlreadyResponded`, and as `respond` for headers. If `use` fails, the
+ * handler fails and the connection is reset.
  *
  * @example
  * ```ts
@@ -254,13 +253,13 @@ export const upgrade = <E, R>(
   headers: HttpHeaders.Input,
   use: (duplex: Duplex) => Effect.Effect<void, E, R>
 ): Effect.Effect<Responded, E | ValueError, Exclude<R, Scope.Scope>> =>
-  handedOver(() => exchangeOf(request).upgrade(headers), use)
+  runUpgraded(() => exchangeOf(request).upgrade(headers), use)
 
 /**
- * Answers CONNECT with `200` and hands the connection over; when `use` is done, the connection ends.
+ * Sends `200` to a CONNECT request and turns the connection into a tunnel, which is closed when `use` has completed.
  *
- * `request.url` is the `host:port` that was asked for. CONNECT reaches a handler only when the server was made with
- * `connectMethod: "handle"`; the server is no proxy, and answers it 501 otherwise. Fails as `upgrade` does.
+ * `request.url` is the requested `host:port`. CONNECT requests reach a handler only with the option
+ * `connectMethod: "handle"`; otherwise the response is 501. Fails as `upgrade` does.
  *
  * @example
  * ```ts
@@ -283,14 +282,14 @@ export const tunnel = <E, R>(
   headers: HttpHeaders.Input,
   use: (duplex: Duplex) => Effect.Effect<void, E, R>
 ): Effect.Effect<Responded, E | ValueError, Exclude<R, Scope.Scope>> =>
-  handedOver(() => exchangeOf(request).tunnel(headers), use)
+  runUpgraded(() => exchangeOf(request).tunnel(headers), use)
 
-const handedOver = <E, R>(
-  handOver: () => Upgraded | ValueError,
+const runUpgraded = <E, R>(
+  upgrade: () => Upgraded | ValueError,
   use: (duplex: Duplex) => Effect.Effect<void, E, R>
 ): Effect.Effect<Responded, E | ValueError, Exclude<R, Scope.Scope>> =>
   Effect.suspend((): Effect.Effect<Responded, E | ValueError, Exclude<R, Scope.Scope>> => {
-    const upgraded = handOver()
+    const upgraded = upgrade()
     if (isValueError(upgraded)) return upgraded
     return Effect.map(Effect.scoped(use(upgraded.duplex)), upgraded.finish)
   })

@@ -1,8 +1,8 @@
 /**
- * The service that hands each connection a response writer: a plain, synchronous machine from facts to text.
+ * The service that creates a response writer for each connection: synchronous functions that serialize response heads.
  *
- * It chooses the one framing of a response, checks every field, and says what it would not write. It knows no Effect,
- * clock or socket, and keeps nothing between two responses. Text is latin1: one character, one byte.
+ * It chooses the framing of a response and validates every field. It uses no Effect, clock or socket, and keeps nothing
+ * between two responses. Text is latin1: one character, one byte.
  *
  * @since 0.1.0
  */
@@ -24,28 +24,28 @@ import {
 
 export type {
   /**
-   * How the bytes behind a head are delimited: not at all, by length, in chunks, or by the connection's end.
+   * Framing of the content after a head: none, by length, chunked, or until the connection closes.
    *
    * @since 0.1.0
    * @category models
    */
   BodyFraming,
   /**
-   * A response that must not be written, and why.
+   * The reason why a response is invalid.
    *
    * @since 0.1.0
    * @category models
    */
   InvalidResponse as Refused,
   /**
-   * What a head is made from.
+   * Input of a head.
    *
    * @since 0.1.0
    * @category models
    */
   ResponseHeadInput as ResponseOutline,
   /**
-   * A head, ready to be sent, with the framing that was chosen.
+   * A serialized head, with the chosen framing.
    *
    * @since 0.1.0
    * @category models
@@ -54,24 +54,24 @@ export type {
 }
 
 /**
- * A connection's writer.
+ * The writer of one connection.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Writer {
-  /** The head of a final response, or the reason why there cannot be one like this. */
-  readonly head: (outline: ResponseHeadInput) => WrittenHead | InvalidResponse
-  /** The head of an interim response (`100`, `102`, `103`) or of `101`; fields are names and values in turn. */
+  /** Serializes the head of a final response. */
+  readonly head: (input: ResponseHeadInput) => WrittenHead | InvalidResponse
+  /** Serializes the head of an interim response (`100`, `102`, `103`) or of `101`; fields are alternating names and values. */
   readonly interim: (status: number, fields: ReadonlyArray<string>) => string | InvalidResponse
-  /** What goes in front of a chunk of so many bytes; the chunk is followed by CRLF. */
+  /** The line before a chunk of so many bytes; the chunk is followed by CRLF. */
   readonly chunkHead: (bytes: number) => string
-  /** What ends a chunked body, with its trailer fields. */
+  /** The end of a chunked body, with its trailer fields. */
   readonly lastChunk: (trailers: ReadonlyArray<string>) => string | InvalidResponse
 }
 
 /**
- * The service: makes a writer for a connection.
+ * The service: creates a writer for each connection.
  *
  * @since 0.1.0
  * @category tags
@@ -85,8 +85,8 @@ const lastChunk = (trailers: ReadonlyArray<string>): string | InvalidResponse =>
   let text = "0\r\n"
   for (let i = 0; i < trailers.length; i += 2) {
     const name = trailers[i]!
-    const refusal = invalidField(name, trailers[i + 1]!)
-    if (refusal !== undefined) return refusal
+    const invalid = invalidField(name, trailers[i + 1]!)
+    if (invalid !== undefined) return invalid
     if (isForbiddenTrailer(name)) return invalidResponse("HeaderForbidden", name)
     text += fieldLine(name, trailers[i + 1]!)
   }
@@ -94,14 +94,14 @@ const lastChunk = (trailers: ReadonlyArray<string>): string | InvalidResponse =>
 }
 
 const writer: Writer = {
-  head: (outline) => writeHead(outline, phrase),
+  head: (input) => writeHead(input, phrase),
   interim: (status, fields) => writeInterim(status, fields, phrase),
   chunkHead: (bytes) => `${bytes.toString(16)}\r\n`,
   lastChunk
 }
 
 /**
- * Gives the writer outside of any service: for tests, benchmarks, and whoever has a response but no server.
+ * Creates a writer without the service: for tests, benchmarks, and uses without a server.
  *
  * @example
  * ```ts
@@ -113,7 +113,7 @@ const writer: Writer = {
  *   contentLength: 2,
  *   method: "GET",
  *   minor: 1,
- *   reuse: true,
+ *   keepAlive: true,
  *   date: "Sun, 06 Nov 1994 08:49:37 GMT"
  * })
  * if (written._tag === "Written") console.log(written.text.split("\r\n")[0], written.framing._tag)

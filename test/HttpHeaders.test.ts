@@ -6,7 +6,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
 import { KeyError } from "../src/Errors.js"
 import * as HttpHeaders from "../src/HttpHeaders.js"
-import { fromRequest } from "../src/internal/headers.js"
+import { fromRequest } from "../src/internal/fields/headers.js"
 import { holds } from "./fixtures/holds.js"
 import { growth, linear } from "./http1/growth.js"
 

@@ -1,4 +1,5 @@
 import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
 import { describe, expect, it } from "vitest"
 import * as Limits from "../src/Limits.js"
 
@@ -74,7 +75,7 @@ describe("nodeHttp", () => {
   })
 })
 
-describe("senseless", () => {
+describe("validate", () => {
   it.each([
     { maxHeaders: 1.5 },
     { maxBody: -1 },
@@ -84,15 +85,17 @@ describe("senseless", () => {
     { headerTimeout: Number.NaN },
     // A misspelt name, as a configuration may have it: silence would be no limit.
     { maxHeader: 10 }
-  ] as ReadonlyArray<Limits.Options>)("names what makes no sense: %o", (options) => {
-    expect(Limits.senseless(options)).toBe(Object.keys(options)[0])
+  ] as ReadonlyArray<Limits.Options>)("names the first invalid limit: %o", (options) => {
+    const [name, value] = Object.entries(options)[0]!
+    const error = Either.getOrThrow(Either.flip(Limits.validate(options)))
+    expect([error._tag, error.reason, error.actual]).toStrictEqual(["ValueError", "Option", `${name}: ${value}`])
   })
 
-  it("is nothing for what can be meant", () => {
-    expect(Limits.senseless({})).toBe(undefined)
-    expect(Limits.senseless({ maxDiscardedBody: 0, maxBody: Number.POSITIVE_INFINITY, writeTimeout: "1 second" })).toBe(
-      undefined
-    )
+  it("gives the limits, completed with the defaults", () => {
+    expect(Limits.validate()).toStrictEqual(Either.right(Limits.defaults))
+    expect(Limits.validate({})).toStrictEqual(Either.right(Limits.defaults))
+    const options = { maxDiscardedBody: 0, maxBody: Number.POSITIVE_INFINITY, writeTimeout: "1 second" } as const
+    expect(Limits.validate(options)).toStrictEqual(Either.right(Limits.make(options)))
   })
 })
 

@@ -1,5 +1,5 @@
 /**
- * Counting from plain code: the metrics of `Metrics`, updated outside of any fiber.
+ * Recording of `Metrics` from plain code, outside of fibers.
  *
  * @internal
  */
@@ -34,7 +34,7 @@ export const recordMetrics = {
   connectionRejected: (): void => connectionsRejected.unsafeUpdate(1, noTags),
   responseCompleted: (status: number): void => classes[Math.floor(status / 100) - 1]?.unsafeUpdate(1, noTags),
   requestAborted: (): void => requestsAborted.unsafeUpdate(1, noTags),
-  requestHandled: (milliseconds: number): void => requestDuration.unsafeUpdate(milliseconds, noTags),
+  requestHandled: (milliseconds: number): void => requestDuration.unsafeUpdate(milliseconds / 1000, noTags),
   bodyBytes: (change: number): void => bodyBytesHeld.unsafeModify(change, noTags),
   bodiesWaiting: (change: number): void => bodiesWaiting.unsafeModify(change, noTags),
   bodyRefused: (): void => bodiesRefused.unsafeUpdate(1, noTags),

@@ -168,8 +168,8 @@ describe("each rule can fail", () => {
     [
       "another internal module of the server in the kit's client",
       checkKitClient,
-      { "testing/internal/client/x.ts": `import { trimOws } from "../../../internal/http1/fieldList.js"` },
-      /imports src\/internal\/http1\/fieldList\.ts/
+      { "testing/internal/client/x.ts": `import { trimOws } from "../../../internal/fields/fieldList.js"` },
+      /imports src\/internal\/fields\/fieldList\.ts/
     ],
     [
       "the server's writer in the kit's client",

@@ -40,7 +40,7 @@ const layers: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [3, /^internal\/message\/.+\.ts$/],
   [2, /^internal\/http1\/.+\.ts$/],
   [1, /^(Address|Connection|Errors|HttpCode|HttpHeaders|HttpMethod|HttpVersion|Limits|Metrics)\.ts$/],
-  [1, /^internal\/(host\/)?[^/]+\.ts$/]
+  [1, /^internal\/((host|fields)\/)?[^/]+\.ts$/]
 ]
 
 export const layerOf = (path: string): number | undefined => layers.find(([, pattern]) => pattern.test(path))?.[0]

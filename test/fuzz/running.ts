@@ -45,7 +45,7 @@ const servedOf = (requests: ReadonlyArray<Seen>, written: string): Served => ({
   statuses: Array.from(written.matchAll(/^HTTP\/1\.1 ([2-5][0-9]{2}) /gm), ([, status]) => Number(status)),
   isIncomplete: /Content-Length: [1-9][0-9]*\r\n\r\n$/.test(written)
     ? undefined
-    : written.endsWith("the request ended before its end\n")
+    : written.endsWith("the connection ended before the request was complete\n")
 })
 
 /** Gives a connection its bytes, and FIN behind them; never, when the server does not end it. */

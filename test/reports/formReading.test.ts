@@ -63,7 +63,7 @@ const mixed = bodyOf(
   disposed("name=after", "3")
 )
 
-const passedOver = 'InternalError: the content of the file "large" was passed over'
+const passedOver = 'InternalError: the content of the file "large" was skipped'
 
 describe("a file that nothing reads", () => {
   it.scopedLive("is passed over by whatever wants fields alone", () =>

@@ -1,8 +1,8 @@
 /**
- * A `Ref` that the system's events change too.
+ * A `Ref` of a number that is also updated synchronously, by events of sockets.
  *
- * A socket opens and closes outside of any fiber; to run an Effect for each would cost a connection three fibers. Users
- * see an ordinary `Ref`; events add to it directly, and whoever waits for it to fall is woken either way.
+ * Sockets open and close outside of fibers; running an Effect for each event would cost a connection three fibers. To users it
+ * is an ordinary `Ref`. Every update wakes the fibers that wait for a change.
  *
  * @internal
  */
@@ -44,18 +44,18 @@ export class CountedRef extends Effectable.Class<number> implements Ref.Ref<numb
     if (change < 0) this.onDecrease.wake()
   }
 
-  /** What it is compared with has changed: whoever waits looks again. */
+  /** Wakes all waiters to re-check their condition: the value it is compared with has changed. */
   recheck(): void {
     this.changed.wake()
     this.onDecrease.wake()
   }
 }
 
-/** The state now, and then whenever another one is found; it is looked for when it may have changed, and never polled. */
+/** The current state, then every different one that is found after a change. There is no polling. */
 export const changesOf = <State>(
   { changed }: CountedRef,
   now: () => State,
-  isSame: (one: State, other: State) => boolean
+  isSame: (left: State, right: State) => boolean
 ): Stream.Stream<State> =>
   Stream.unwrap(
     Effect.sync(() => {

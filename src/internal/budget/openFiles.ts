@@ -1,5 +1,5 @@
 /**
- * What the system says about this process's descriptors.
+ * The descriptor limit and the open descriptors of this process, as the system reports them.
  *
  * @internal
  */
@@ -13,7 +13,7 @@ const attempt = <A>(read: () => A): A | undefined => {
   }
 }
 
-/** The soft limit on open files, from /proc where there is one, else from the runtime's report; none when unlimited. */
+/** The soft limit on open files (RLIMIT_NOFILE) from /proc; `undefined` if unlimited. */
 const fromProc = (): number | undefined => {
   const line = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))
   return line === null ? undefined : Number(line[1])
@@ -24,15 +24,15 @@ interface Report {
 }
 
 const fromReport = (): number | undefined => {
-  // The report is documented and typed as a plain object; only this part of it is looked at.
+  // The report is documented, but typed as a plain object.
   const soft = (process.report.getReport() as Report).userLimits?.open_files?.soft
   return typeof soft === "number" ? soft : undefined
 }
 
-/** How many descriptors this process may have open, if the system says so. */
+/** The soft limit on open files, from /proc or from Node's report; `undefined` if it is unlimited or unknown. */
 export const systemLimit = (): number | undefined => attempt(fromProc) ?? attempt(fromReport)
 
-/** How many descriptors this process has open; 0 where the system does not say. Reading the folder opens one itself. */
+/** The number of open descriptors of this process; 0 if unknown. Reading the directory opens one itself. */
 export const openDescriptors = (): number => {
   const entries = attempt(() => readdirSync("/proc/self/fd")) ?? attempt(() => readdirSync("/dev/fd"))
   return entries === undefined ? 0 : entries.length - 1

@@ -1,14 +1,14 @@
 /**
- * Text of a request as it may stand in a log line: what a terminal, a viewer or an editor would obey is shown instead.
+ * Escaping of control characters, for text of requests in log lines.
  *
- * Controls (C0, DEL, C1) move the cursor, change colours and titles; line breaks forge lines; marks and overrides of the
- * direction (Unicode UAX #9) show text in another order. HTAB is harmless.
+ * Controls (C0, DEL, C1) move the cursor, change colours and titles; line breaks forge log lines; directional marks and
+ * overrides (Unicode UAX #9) reorder text. HTAB is harmless.
  *
  * @internal
  */
 import { isError } from "./realm.js"
 
-/** What is harmless between the lines of a text of several. */
+/** All but LF, which is harmless in text of several lines. */
 const controls = "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff"
 
 const inLines = new RegExp(`[${controls}]`, "g")
@@ -19,13 +19,13 @@ const escaped = (control: string): string => {
   return control === "\r" ? "\\r" : `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`
 }
 
-/** In one line. @internal */
+/** Escapes controls and line breaks. @internal */
 export const escapeControls = (text: string): string => text.replace(inOneLine, escaped)
 
-/** In as many lines as it has. @internal */
+/** Escapes controls, but keeps line breaks. @internal */
 export const escapeControlsInLines = (text: string): string => text.replace(inLines, escaped)
 
-/** All texts in a value that is printed. @internal */
+/** Escapes all strings in a value. @internal */
 export const escapeControlsIn = (value: unknown): unknown => {
   if (typeof value === "string") return escapeControls(value)
   if (Array.isArray(value)) return value.map(escapeControlsIn)
@@ -37,7 +37,7 @@ const define = (error: Error, name: "message" | "stack", descriptor: PropertyDes
   Object.defineProperty(error, name, { configurable: true, enumerable: false, ...descriptor })
 }
 
-/** What a class computes a property by: its own accessor, or that of a class above it. */
+/** The getter of a property in the prototype chain. */
 const accessorOf = (error: Error, name: "message"): (() => unknown) | undefined => {
   let prototype: unknown = Object.getPrototypeOf(error)
   while (typeof prototype === "object" && prototype !== null) {
@@ -48,38 +48,38 @@ const accessorOf = (error: Error, name: "message"): (() => unknown) | undefined 
   return undefined
 }
 
-const escapeMessage = (error: Error, show: (text: string) => string): void => {
+const escapeMessage = (error: Error, escape: (text: string) => string): void => {
   const own = Object.getOwnPropertyDescriptor(error, "message")
   if (own === undefined) {
-    // A message that is computed is computed for those alone that read it.
+    // A computed message stays lazy.
     const computed = accessorOf(error, "message")
-    if (computed !== undefined) define(error, "message", { get: () => show(String(computed.call(error))) })
-  } else if (own.configurable === true && typeof own.value === "string" && show(own.value) !== own.value) {
+    if (computed !== undefined) define(error, "message", { get: () => escape(String(computed.call(error))) })
+  } else if (own.configurable === true && typeof own.value === "string" && escape(own.value) !== own.value) {
     const { message, stack = "" } = error
-    define(error, "message", { value: show(message), writable: true })
-    define(error, "stack", { value: escapeControlsInLines(stack.replace(message, show(message))), writable: true })
+    define(error, "message", { value: escape(message), writable: true })
+    define(error, "stack", { value: escapeControlsInLines(stack.replace(message, escape(message))), writable: true })
   }
 }
 
-/** A name, or a cause that is text, which is printed beside the message. */
-const escapeText = (error: Error, name: "name" | "cause", show: (text: string) => string): void => {
+/** Escapes a name, or a cause that is a string: both are printed with the message. */
+const escapeText = (error: Error, name: "name" | "cause", escape: (text: string) => string): void => {
   const own = Object.getOwnPropertyDescriptor(error, name)
   if (own?.configurable !== true || typeof own.value !== "string") return
-  const shown = show(own.value)
-  if (shown !== own.value) Object.defineProperty(error, name, { ...own, value: shown })
+  const escapedText = escape(own.value)
+  if (escapedText !== own.value) Object.defineProperty(error, name, { ...own, value: escapedText })
 }
 
 /**
- * Changes an error, and those that caused it, so that their messages can be printed. A message that is the text of a request
- * is one line, and any other has as many as it likes. @internal
+ * Escapes the messages of an error and its causes in place. By default line breaks are kept; `escape` is `escapeControls` where
+ * a message may quote a request. @internal
  */
-export const escapeErrorControls = <E>(error: E, show: (text: string) => string = escapeControlsInLines): E => {
+export const escapeErrorControls = <E>(error: E, escape: (text: string) => string = escapeControlsInLines): E => {
   let each: unknown = error
   for (let depth = 0; depth < 8 && isError(each); depth++) {
     if (Object.isExtensible(each)) {
-      escapeMessage(each, show)
+      escapeMessage(each, escape)
       escapeText(each, "name", escapeControls)
-      escapeText(each, "cause", show)
+      escapeText(each, "cause", escape)
     }
     each = each.cause
   }

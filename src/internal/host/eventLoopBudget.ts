@@ -1,35 +1,33 @@
 /**
- * The time that connections may use in one turn of the event loop, and the queue of those that continue in a later turn.
+ * Time budget of connections in one turn of the event loop, and the queue of those that continue in a later turn.
  *
- * A client can send in a moment what takes long to handle: thousands of pipelined requests, a body in chunks of one byte.
- * A connection therefore has a share of a turn. What is left when the share is used up continues in a later turn, so that
- * timers and the events of other sockets come between. All connections together have `turnTime`, and those that have more
- * to do take turns: the event loop belongs to the thread, and so does this budget, however many servers there are. The
- * first request of a connection that was idle does not wait in the queue.
+ * A few packets can cause much work: thousands of pipelined requests, a body in chunks of one byte. A connection therefore
+ * has a share of a turn. The rest of its work continues in a later turn, so that timers and events of other sockets are
+ * processed in between. All connections together have `turnTime`, and are resumed round-robin. The event loop belongs to the
+ * thread, and so does this budget, however many servers there are. The first request of an idle connection is not queued.
  *
- * Plain code, since every request passes here: it costs an addition and two comparisons, and a look at the clock
- * (0.1 µs) once in 32 requests. A turn is told apart only while there is much to do: an immediate for each turn would cost
- * a small request a tenth.
+ * Plain code, since every request passes here: it costs an addition and two comparisons, and reads the clock (0.1 µs) once
+ * in 32 requests. Turns are only tracked under load: an immediate for each turn would cost a small request a tenth.
  *
  * @internal
  */
 import { monotonicNow, setImmediate } from "./hostTimers.js"
 
-/** Something that continues when the queue comes to it. */
+/** Work that is resumed from the queue. */
 export interface Continuation {
   resume(): void
 }
 
 /**
- * Milliseconds of a turn for all connections together. It is about as long as a request on an idle connection waits for
- * the others; the poll for events that ends a turn costs 1 to 2 µs, so that a longer turn would gain less than 0.1 %.
+ * Milliseconds of a turn for all connections together: about the delay of a request on an idle connection under load. The
+ * poll for events that ends a turn costs 1 to 2 µs, so that a longer turn would gain less than 0.1 %.
  */
 const turnTime = 2
 
 /** The share of one connection: 32 requests, 1,024 pieces of a body, or 256 KiB; 20 to 200 µs. */
 export const share = 1024
 
-/** What work costs, in parts of a share. */
+/** Costs of work, in units of `share`. */
 export const costs = {
   request: share / 32,
   /** One step of the parser within a body: 0.15 µs. */
@@ -44,36 +42,36 @@ export const costs = {
 const resolved = Promise.resolve()
 
 class LoopBudget {
-  /** No time is left in this turn: a connection that has done something in it continues in a later one. */
+  /** True if no time is left in this turn: connections that have run in it continue in a later one. */
   isSpent = false
   private cost = 0
   private startedAt = 0
   private isArmed = false
   private queue: Array<Continuation> = []
-  /** Those that come before the queue in the next turn. */
+  /** Continuations that precede the queue in the next turn. */
   private first: Array<Continuation> = []
-  /** How many of the queue may still be resumed in this turn: those that were in it when the turn began. */
+  /** Number of continuations that may still be resumed in this turn: those queued before it began. */
   private due = 0
 
-  /** Counts work that has been done in this turn. */
+  /** Adds work of this turn. */
   spend(cost: number): void {
     this.cost += cost
-    if (this.cost >= share) this.look()
+    if (this.cost >= share) this.check()
   }
 
-  /** Continues in a later turn, after everything that is in the queue. */
+  /** Appends a continuation to the queue. */
   defer(continuation: Continuation): void {
     this.queue.push(continuation)
     if (!this.isArmed) this.begin()
   }
 
-  /** Continues in the next turn, before the queue: for what the end of this turn has cut short. */
+  /** Resumes a continuation in the next turn, before the queue: for work that the end of this turn has suspended. */
   deferFirst(continuation: Continuation): void {
     this.first.push(continuation)
     if (!this.isArmed) this.begin()
   }
 
-  /** Takes a continuation out of the queue, if it is there. */
+  /** Removes a continuation from the queue. */
   cancel(continuation: Continuation): void {
     this.first = this.first.filter((each) => each !== continuation)
     const index = this.queue.indexOf(continuation)
@@ -82,13 +80,13 @@ class LoopBudget {
     if (index < this.due) this.due--
   }
 
-  private look(): void {
+  private check(): void {
     this.cost = 0
     if (!this.isArmed) this.begin()
     else if (monotonicNow() - this.startedAt >= turnTime) this.isSpent = true
   }
 
-  /** Measures from now on, and until the immediates of this turn. */
+  /** Starts a turn, which lasts until the next immediate. */
   private begin(): void {
     this.isArmed = true
     this.startedAt = monotonicNow()
@@ -109,8 +107,8 @@ class LoopBudget {
   }
 
   /**
-   * Resumes one after the other, as long as there is time. A fiber continues in a microtask, so the next one is looked for in
-   * a microtask after that: what the first has used is known by then.
+   * Resumes continuations while there is time. A fiber continues in a microtask, so the next one is resumed in a later
+   * microtask, when the cost of the first is known.
    */
   private readonly dispatch = (): void => {
     if (this.due === 0 || this.isSpent) {
@@ -119,7 +117,7 @@ class LoopBudget {
     }
     this.due--
     this.queue.shift()?.resume()
-    this.look()
+    this.check()
     void resolved.then(this.dispatch)
   }
 }

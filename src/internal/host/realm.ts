@@ -1,8 +1,8 @@
 /**
- * Whether a value is one of the built-in kinds, whatever realm it comes from.
+ * Type guards for built-in objects of any realm.
  *
- * `instanceof` compares with the constructor of one realm, and test runners replace constructors: in a jsdom of Vitest's
- * `Uint8Array` is the window's, and a `Buffer` is none. What Node looks at instead is what the value has inside.
+ * `instanceof` compares with the constructor of one realm, and test runners replace constructors: in Vitest's jsdom
+ * environment `Uint8Array` is that of the window, and a `Buffer` is no instance of it. Node's `types` check internal slots.
  *
  * @internal
  */
@@ -15,10 +15,10 @@ export const isArrayBuffer = (value: unknown): value is ArrayBufferLike => types
 
 export const isRegExp = (value: unknown): value is RegExp => types.isRegExp(value)
 
-/** Anything that says what went wrong: an `Error` of any realm, a `DOMException`, or what is thrown in their place. */
+/** Any object with a message: an `Error` of any realm, a `DOMException`, or a similar object. */
 export const isErrorLike = (value: unknown): value is { readonly message: string } =>
   typeof value === "object" && value !== null && "message" in value && typeof value.message === "string"
 
-/** An `Error` of any realm, or the `Proxy` in which Effect wraps one that fails in a span. Nothing of it is computed. */
+/** An `Error` of any realm, or the `Proxy` in which Effect wraps one that fails in a span. No getter is called. */
 export const isError = (value: unknown): value is Error =>
   typeof value === "object" && value !== null && "message" in value && "stack" in value

@@ -1,9 +1,9 @@
 /**
- * The time by which deadlines go: a clock that cannot jump, and a sleep that no test runner stops.
+ * Time source for deadlines: a monotonic clock, and a sleep that test runners do not stop.
  *
- * Under Effect's live clock both are Node's own (`host.ts`): `Date.now`, which that clock reads, is set forward and back by
- * NTP and by tests, and its sleep looks `setTimeout` up when it is called. Under any other clock (`TestClock`) both are
- * that clock's, and its time is its nanoseconds, which are the monotonic ones of the two that a `Clock` has.
+ * Under Effect's live clock both are those of Node (`hostTimers.ts`): that clock reads `Date.now`, which NTP and tests set
+ * forward and back, and its sleep calls the global `setTimeout`. Any other clock (`TestClock`) is used itself; its time is read
+ * in nanoseconds, which are monotonic.
  *
  * @internal
  */
@@ -18,13 +18,13 @@ import { clearTimeout, maxTimer, monotonicNow, setTimeout } from "./hostTimers.j
 export interface TimeSource {
   /** The same time for what Effect itself schedules, with the wall clock of the fiber. */
   readonly clock: Clock.Clock
-  /** Milliseconds since some moment, never set back or forward; 70 ns under the live clock, as `Date.now`. */
+  /** Monotonic milliseconds; 70 ns under the live clock, as `Date.now`. */
   readonly now: () => number
-  /** Waits for so many milliseconds. */
+  /** Suspends for so many milliseconds. */
   readonly sleep: (milliseconds: number) => Effect.Effect<void>
 }
 
-/** Rounded up: a timer counts whole milliseconds, and cuts the rest off. More than it can count is waited for without end. */
+/** Rounded up, since timers truncate to whole milliseconds. A delay above `maxTimer` never ends. */
 export const hostSleep = (milliseconds: number): Effect.Effect<void> =>
   Effect.async<void>((resume) => {
     if (milliseconds > maxTimer) return undefined
@@ -35,8 +35,8 @@ export const hostSleep = (milliseconds: number): Effect.Effect<void> =>
 const clockOf = (services: Context.Context<Clock.Clock>): Clock.Clock => Context.get(services, Clock.Clock)
 
 /**
- * What makes Effect's live clocks. Of Effect there may be two instances in a process, by `import` and by `require`: the
- * one that was loaded first has made the clock that fibers have by default.
+ * Prototypes of Effect's live clocks. A process may have two instances of Effect, by `import` and by `require`; the first one
+ * loaded creates the default clock of fibers.
  */
 const liveClocks: ReadonlyArray<unknown> = [
   clockOf(DefaultServices.liveServices),
@@ -53,7 +53,7 @@ const hostClock = (live: Clock.Clock): Clock.Clock => ({
   sleep: (duration) => hostSleep(Duration.toMillis(duration))
 })
 
-/** Whether `Clock.make` has made it. */
+/** Whether a clock is a live clock, created by `Clock.make`. */
 const isLive = (clock: Clock.Clock): boolean => liveClocks.includes(Object.getPrototypeOf(clock))
 
 export const timeSourceOf = (clock: Clock.Clock): TimeSource =>

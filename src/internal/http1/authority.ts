@@ -1,5 +1,5 @@
 /**
- * Hosts and request targets: `uri-host [":" port]`, and the four forms of a target (RFC 9112 §3.2, RFC 3986 §3.2.2).
+ * Parser of hosts and request targets: `uri-host [":" port]`, and the four forms of a target (RFC 9112 §3.2, RFC 3986 §3.2.2).
  *
  * @internal
  */
@@ -7,10 +7,10 @@ import { HEX, HOST } from "./characters.js"
 
 const maxPort = 65535
 
-/** `port = *DIGIT`, and a number a port can have. */
+/** `port = *DIGIT`, at most 65535. */
 const isPort = (text: string): boolean => /^[0-9]*$/.test(text) && Number(text) <= maxPort
 
-/** RFC 3986: eight groups of up to four hex digits, one run of zero groups left out, the last two an IPv4 perhaps. */
+/** RFC 3986: eight groups of up to four hex digits; one run of zero groups may be omitted, the last two may be an IPv4. */
 const isIPv6 = (text: string): boolean => {
   const halves = text.split("::")
   if (halves.length > 2) return false
@@ -26,7 +26,7 @@ const isIPv6 = (text: string): boolean => {
 const isIPv4 = (text: string): boolean =>
   /^(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}$/.test(text) && text.split(".").every((part) => Number(part) <= 255)
 
-/** RFC 3986: a future address format, never seen, but in the grammar. */
+/** RFC 3986: a future address format, unused, but in the grammar. */
 const isIPvFuture = (text: string): boolean => /^v[0-9a-f]+\.[a-z0-9._~!$&'()*+,;=:-]+$/i.test(text)
 
 const isHexDigit = (text: string, at: number): boolean => HEX[text.charCodeAt(at)]! < 16
@@ -57,25 +57,25 @@ const matchesAuthority = (text: string): boolean => {
   return colon < 0 ? isRegName(text) : colon > 0 && isRegName(text.slice(0, colon)) && isPort(text.slice(colon + 1))
 }
 
-/** Nearly every connection asks for the same host as the one before it. */
+/** Cache: most requests have the same host as the one before. */
 let lastValid = ""
 
 /**
  * Whether a text is `uri-host [":" port]`: no user info, no list, no open bracket, no broken percent-encoding.
  *
- * An empty host is right for Host alone (RFC 9112 §3.2: a target without authority), and then without a port.
+ * An empty host is valid in Host only (RFC 9112 §3.2: a target without authority), and without a port.
  *
  * @internal
  */
 export const isAuthority = (text: string): boolean => {
   if (text === lastValid) return true
-  const isGood = matchesAuthority(text)
-  if (isGood) lastValid = text
-  return isGood
+  const isValid = matchesAuthority(text)
+  if (isValid) lastValid = text
+  return isValid
 }
 
 /**
- * What a target means: its authority, if it has one of its own, and path and query as the application routes them.
+ * A parsed target: its authority, if it has one, and path and query for routing.
  *
  * @internal
  */
@@ -87,10 +87,10 @@ export interface Target {
 const absoluteForm = /^https?:\/\/([^/?]*)(.*)$/is
 
 /**
- * Reads a target by its form; `undefined` when it has none of those its method may have.
+ * Parses a target; `undefined` when it has no form that its method allows.
  *
  * - origin-form `/path?query`, for every method but CONNECT;
- * - absolute-form `http://authority/path?query`, the same: its authority beats Host (RFC 9112 §3.2.2);
+ * - absolute-form `http://authority/path?query`, likewise: its authority replaces Host (RFC 9112 §3.2.2);
  * - authority-form `host:port`, for CONNECT only;
  * - asterisk-form `*`, for OPTIONS only.
  *
@@ -98,14 +98,14 @@ const absoluteForm = /^https?:\/\/([^/?]*)(.*)$/is
  */
 export const parseTarget = (method: string, target: string): Target | undefined => {
   if (method === "CONNECT") {
-    // Nothing can be reached at port 0 (RFC 9110 §9.3.6).
+    // Port 0 cannot be connected to (RFC 9110 §9.3.6).
     return isAuthority(target) && /:0*[1-9][0-9]*$/.test(target) ? { authority: target, url: target } : undefined
   }
   if (target.charCodeAt(0) === 0x2f) return { authority: undefined, url: target }
   if (target === "*") return method === "OPTIONS" ? { authority: undefined, url: target } : undefined
   const [, authority, rest] = absoluteForm.exec(target) ?? []
   if (!authority || rest === undefined || !isAuthority(authority)) return undefined
-  // RFC 9112 §3.2.4: OPTIONS for a whole server, in absolute-form, has neither path nor query.
+  // RFC 9112 §3.2.4: server-wide OPTIONS in absolute-form has neither path nor query.
   if (rest === "") return { authority, url: method === "OPTIONS" ? "*" : "/" }
   return { authority, url: rest.startsWith("/") ? rest : `/${rest}` }
 }

@@ -1,8 +1,8 @@
 /**
- * The bytes of a request's body, freed of their framing: by length, or chunked (RFC 9112 §6, §7.1).
+ * Decoders of request bodies, by length or chunked (RFC 9112 §6, §7.1).
  *
- * Strategy: a body is handed out in the pieces it arrived in, never copied, never gathered; a chunk's size is compared
- * with what is still allowed before a byte of it is waited for. Every line end inside the framing is CRLF exactly.
+ * A body is emitted in the pieces in which it arrived, without copying or buffering. The size of a chunk is compared with the
+ * limit before its data is read. Every line end of the framing must be CRLF.
  *
  * @internal
  */
@@ -19,7 +19,7 @@ export interface BodyBytes {
   readonly bytes: Buffer
 }
 
-/** The end of a body, with the trailer fields that may be given to a handler: names and values in turn. @internal */
+/** The end of a body, with the trailer fields that are passed to a handler: alternating names and values. @internal */
 export interface BodyEnd {
   readonly _tag: "End"
   readonly trailers: ReadonlyArray<string>
@@ -35,14 +35,14 @@ export interface BodyDecoder {
 
 const endWithoutTrailers: BodyEnd = { _tag: "End", trailers: [] }
 
-const takeBytes = (input: ParseBuffer, most: number): BodyBytes => {
+const takeBytes = (input: ParseBuffer, max: number): BodyBytes => {
   const from = input.position
-  const to = Math.min(input.end, from + most)
+  const to = Math.min(input.end, from + max)
   input.base = input.position = to
   return { _tag: "Body", bytes: input.buf.subarray(from, to) }
 }
 
-/** A body of a length that is known. @internal */
+/** Decoder of a body of known length. @internal */
 export class LengthDecoder implements BodyDecoder {
   constructor(private left: number) {}
 
@@ -56,8 +56,8 @@ export class LengthDecoder implements BodyDecoder {
 }
 
 /**
- * Names that a trailer must not have: what frames, routes, authenticates or controls a message was decided from its
- * head, and must not change behind it (RFC 9110 §6.5.1). They are dropped, as that section allows.
+ * Field names that are forbidden in trailers: framing, routing, authentication and control data is taken from the head, and
+ * must not change afterwards (RFC 9110 §6.5.1). They are dropped, as that section allows.
  */
 const forbiddenTrailers: ReadonlySet<string> = new Set([
   "age",
@@ -104,7 +104,7 @@ const forbiddenTrailers: ReadonlySet<string> = new Set([
 /** @internal */
 export const isForbiddenTrailer = (name: string): boolean => forbiddenTrailers.has(name.toLowerCase())
 
-/** RFC 9112 §7.1: recipients MUST prevent overflow; sixteen digits are more than any body allowed. */
+/** RFC 9112 §7.1: recipients MUST prevent overflow; sixteen digits exceed every allowed size. */
 const maxSizeDigits = 16
 
 const Size = 0
@@ -115,7 +115,7 @@ const DataCR = 4
 const DataLF = 5
 const Trailers = 6
 
-/** A body in chunks. @internal */
+/** Decoder of a chunked body. @internal */
 export class ChunkedDecoder implements BodyDecoder {
   private state = Size
   private size = 0
@@ -146,12 +146,12 @@ export class ChunkedDecoder implements BodyDecoder {
     while (this.state !== Trailers) {
       if (input.position === input.end) return "NeedMore"
       if (this.state === Data) return this.data(input)
-      const refused = this.framingByte(input.buf[input.position]!)
-      if (refused !== undefined) return refused
+      const error = this.framingByte(input.buf[input.position]!)
+      if (error !== undefined) return error
       input.base = ++input.position
     }
-    const verdict = this.trailerParser.scan(input)
-    if (verdict !== "Done") return verdict
+    const result = this.trailerParser.scan(input)
+    if (result !== "Done") return result
     input.base = input.position
     return this.trailers.length === 0 ? endWithoutTrailers : { _tag: "End", trailers: this.trailers }
   }
@@ -163,7 +163,7 @@ export class ChunkedDecoder implements BodyDecoder {
     return step
   }
 
-  /** One byte of framing, each judged where it stands: there are few of them, and they are where smuggling starts. */
+  /** Validates framing byte by byte: there are few of them, and request smuggling starts there. */
   private framingByte(byte: number): Malformed | undefined {
     switch (this.state) {
       case Size:
@@ -197,7 +197,7 @@ export class ChunkedDecoder implements BodyDecoder {
     if (this.digits === 0) return malformed("Chunk", "no chunk size")
     if (nextExtensionState(Complete, byte) === MalformedExtension) return malformed("Chunk", "no hexadecimal digit")
     this.total += this.size
-    // Beyond the safe integers a size is no longer what was sent, however much is allowed.
+    // Beyond the safe integers a size is no longer exact, whatever the limit.
     if (this.total > this.limits.maxBody || !Number.isSafeInteger(this.total)) {
       return malformed("BodyTooLarge", `${this.total} bytes`)
     }

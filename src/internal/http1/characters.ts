@@ -1,5 +1,5 @@
 /**
- * What each of the 256 bytes may be, as look-up tables: one array read a byte decides.
+ * Character classes as look-up tables: one array read per byte.
  *
  * @internal
  */
@@ -31,20 +31,20 @@ const isAlpha = (byte: number): boolean => (byte >= 0x41 && byte <= 0x5a) || (by
 /** RFC 9110 §5.6.2: `tchar`. @internal */
 export const TOKEN = table((byte) => isDigit(byte) || isAlpha(byte) || among("!#$%&'*+-.^_`|~")(byte))
 
-/** RFC 9110 §5.5: what a field value is made of: VCHAR, obs-text, SP and HTAB. @internal */
+/** RFC 9110 §5.5: characters of a field value: VCHAR, obs-text, SP and HTAB. @internal */
 export const VALUE = table((byte) => byte === HTAB || (byte >= SP && byte !== 0x7f))
 
 /**
- * What a request target may be made of: every visible ASCII character except `#`.
+ * Characters of a request target: every visible ASCII character except `#`.
  *
- * RFC 3986 leaves out some more (`|`, `^`, `{`, `"` …), but browsers and curl send them as they are, and none of them
+ * RFC 3986 excludes some more (`|`, `^`, `{`, `"` …), but browsers and curl send them unescaped, and none of them
  * ends or splits a target. @internal
  */
 export const TARGET = table((byte) => byte > SP && byte < 0x7f && byte !== 0x23)
 
 /**
- * RFC 3986 §3.2.2: `unreserved` and `sub-delims` of a reg-name, without the comma, which only a list of hosts has;
- * percent-encoding and brackets are looked at by `authority.ts`. @internal
+ * RFC 3986 §3.2.2: `unreserved` and `sub-delims` of a reg-name, without the comma, which only a list of hosts has.
+ * `authority.ts` checks percent-encoding and brackets. @internal
  */
 export const HOST = table((byte) => isDigit(byte) || isAlpha(byte) || among("-._~!$&'()*+;=")(byte))
 
@@ -55,8 +55,8 @@ export const HEX = Uint8Array.from({ length: 256 }, (_, byte) => {
 })
 
 /**
- * The first byte from `at` on that the table does not have, or `bound`. Four at a time: one comparison for all of them
- * takes half the time that four take. @internal
+ * Index of the first byte from `at` on that is not in the table, or `bound`. Four bytes at a time: one comparison for all
+ * takes half the time of four. @internal
  */
 export const scanWhile = (allowed: Uint8Array, buf: Buffer, at: number, bound: number): number => {
   for (; at + 3 < bound; at += 4) {
@@ -68,9 +68,9 @@ export const scanWhile = (allowed: Uint8Array, buf: Buffer, at: number, bound: n
 }
 
 /**
- * Whether `buf[from, to)` is a name, case-blind, against the name in lower case.
+ * Whether `buf[from, to)` equals a name, case-insensitively; the name must be in lower case.
  *
- * `| 0x20` folds the letters; of the characters that names have it changes no other into a letter. @internal
+ * `| 0x20` folds letters; it turns no other character of a name into a letter. @internal
  */
 export const nameEquals = (buf: Uint8Array, from: number, to: number, lower: string): boolean => {
   if (to - from !== lower.length) return false
@@ -88,12 +88,12 @@ export const isToken = (text: string): boolean => {
   return text.length > 0
 }
 
-/** Bytes as text, one character a byte: obs-text is kept as it came (RFC 9110 §5.5). @internal */
+/** Bytes as text, one character per byte: obs-text is preserved (RFC 9110 §5.5). @internal */
 export const latin1Slice = (buf: Buffer, from: number, to: number): string => buf.toString("latin1", from, to)
 
 /**
- * `textOf`, or the text that stood here the last time, if it is the same: a connection's requests name one host, and
- * often one target, and to compare costs less than to make a string. @internal
+ * `latin1Slice`, or the previous text if it is equal: the requests of a connection have one host, and often one target, and
+ * comparing costs less than creating a string. @internal
  */
 export const cachedLatin1Slice = (last: string, buf: Buffer, from: number, to: number): string => {
   if (last.length !== to - from) return latin1Slice(buf, from, to)

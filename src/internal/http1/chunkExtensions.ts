@@ -1,22 +1,22 @@
 /**
- * The extensions of a chunk, `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )` (RFC 9112 §7.1.1), as a
- * table: one array read a byte decides.
+ * State machine for the extensions of a chunk, `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`
+ * (RFC 9112 §7.1.1): one table look-up per byte.
  *
- * No extension is understood here, and all are ignored. Their grammar is checked all the same: two readers that end a
- * malformed extension at different bytes find different chunks, and with them different requests.
+ * All extensions are ignored, but their grammar is checked: two recipients that end a malformed extension at different bytes
+ * find different chunks, and with them different requests.
  *
  * @internal
  */
 import { CR, HTAB, SEMICOLON, SP, TOKEN, VALUE } from "./characters.js"
 
-/** The byte fits no state of the grammar. @internal */
+/** The byte is invalid in this state. @internal */
 export const MalformedExtension = -1
-/** The byte is the CR that ends the line of the chunk. @internal */
+/** The byte is the CR that ends the chunk-size line. @internal */
 export const ExtensionsEnd = -2
 
 /** An extension may follow, or the line may end. @internal */
 export const Complete = 0
-/** White space that only an extension may follow. */
+/** White space; only an extension may follow. */
 const BeforeSemicolon = 1
 const BeforeName = 2
 const Name = 3
@@ -29,9 +29,9 @@ const QuotedPair = 8
 type Matches = (byte: number) => boolean
 
 const is =
-  (wanted: string): Matches =>
+  (character: string): Matches =>
   (byte) =>
-    byte === wanted.charCodeAt(0)
+    byte === character.charCodeAt(0)
 
 const blank: Matches = (byte) => byte === SP || byte === HTAB
 const token: Matches = (byte) => TOKEN[byte] === 1
@@ -42,11 +42,11 @@ const quote = is('"')
 const backslash = is("\\")
 const equals = is("=")
 
-/** The next state for each of the 256 bytes: that of the first rule which matches it. */
+/** The next state for each of the 256 bytes: that of the first matching rule. */
 const row = (...rules: ReadonlyArray<readonly [matches: Matches, next: number]>): Int8Array =>
   Int8Array.from({ length: 256 }, (_, byte) => rules.find(([matches]) => matches(byte))?.[1] ?? MalformedExtension)
 
-/** By state. */
+/** Transitions, indexed by state. */
 const rows: ReadonlyArray<Int8Array> = [
   /* Complete */ row([blank, BeforeSemicolon], [semicolon, BeforeName], [end, ExtensionsEnd]),
   /* BeforeSemicolon */ row([blank, BeforeSemicolon], [semicolon, BeforeName]),

@@ -1,5 +1,5 @@
 /**
- * `Date`: an IMF-fixdate (RFC 9110 §5.6.7), made once a second and shared by all answers of that second.
+ * Value of `Date`: an IMF-fixdate (RFC 9110 §5.6.7), created once a second and shared by all responses of that second.
  *
  * @internal
  */
@@ -12,10 +12,10 @@ let text = ""
 const earliest = Date.parse("0000-01-01T00:00:00Z")
 const latest = Date.parse("9999-12-31T23:59:59.999Z")
 
-/** Of a mocked clock any value can come, `undefined` from one that was reset. */
+/** A mocked clock can return any value, and `undefined` after a reset. */
 const canBeDate = (now: number): boolean => now >= earliest && now <= latest
 
-/** The date of a time in milliseconds; the real time's where that has no date. */
+/** The date of a time in milliseconds; of the real time if that is out of range. */
 export const formatDate = (now: number): string => {
   const nowSecond = Math.floor((canBeDate(now) ? now : processNow()) / 1000)
   if (nowSecond !== second) {

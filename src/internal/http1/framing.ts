@@ -1,10 +1,10 @@
 /**
- * How long a request's body is, decided once from its header section (RFC 9112 §6.3), and refused whenever two
- * readers could decide it differently.
+ * Framing of a request body, determined once from the header section (RFC 9112 §6.3), and rejected whenever two recipients
+ * could determine it differently.
  *
  * @internal
  */
-import { splitList } from "../fieldList.js"
+import { splitList } from "../fields/fieldList.js"
 import { type Malformed, malformed } from "./parseResult.js"
 
 /** @internal */
@@ -18,10 +18,10 @@ export const noBody: Framing = { _tag: "None" }
 
 const chunked: Framing = { _tag: "Chunked" }
 
-/** Decimal digits that stay below 2 ** 53 whatever they are; more are compared by their number alone. */
+/** Decimal digits that always stay below 2 ** 53; longer lengths are rejected. */
 const safeDigits = 15
 
-/** The framing of a Content-Length. One field, digits only; compared as digits, so that no length overflows. */
+/** The framing of a Content-Length: one field, digits only. The digits are counted first, so that no length overflows. */
 const byLength = (value: string, maxBody: number): Framing | Malformed => {
   if (!/^[0-9]+$/.test(value)) return malformed("ContentLength", value)
   const digits = value.replace(/^0+(?=[0-9])/, "")
@@ -35,9 +35,9 @@ const isCoding = (text: string): boolean =>
     text
   )
 
-/** The framing of the transfer codings: `chunked` last and once, and before it nothing, since nothing else is known. */
+/** The framing of the transfer codings: only `chunked`, last and once; other codings are not implemented. */
 const byCodings = (value: string): Framing | Malformed => {
-  // An empty member may be ignored (RFC 9110 §5.6.1.2), and is not: readers differ on whether `chunked,` is chunked.
+  // Empty members are rejected, not ignored (RFC 9110 §5.6.1.2): recipients differ on whether `chunked,` is chunked.
   const codings = [...splitList(value)]
   const last = codings.pop()
   if (last?.toLowerCase() !== "chunked") return malformed("TransferEncoding", value)
@@ -47,7 +47,7 @@ const byCodings = (value: string): Framing | Malformed => {
   return codings.length === 0 ? chunked : malformed("CodingUnknown", value)
 }
 
-/** The fields of a header section that framing depends on: every value of each name, as sent. @internal */
+/** The fields that framing depends on: every value of each name, as sent. @internal */
 export interface FramingFields {
   readonly contentLengths: ReadonlyArray<string>
   readonly transferEncodings: ReadonlyArray<string>

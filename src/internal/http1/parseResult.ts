@@ -1,13 +1,13 @@
 /**
- * What a machine says after looking at its input: not yet, done, or never.
+ * Result of a parser step: more input needed, done, or malformed.
  *
- * "Not yet" is a value, since it is no error; `Malformed` is one too, since the machines know no Effect.
+ * `Malformed` is a value instead of an error, since the parsers do not use Effect.
  *
  * @internal
  */
 import { type ErrorReason, errorReasons } from "../errorReasons.js"
 
-/** The request can never become right: why, what was seen, and the status that answers it. @internal */
+/** An invalid request: the reason, the invalid text, and the status of the error response. @internal */
 export interface Malformed {
   readonly _tag: "Malformed"
   readonly reason: ErrorReason
@@ -23,5 +23,5 @@ export const malformed = (reason: ErrorReason, actual = ""): Malformed => ({
   _tag: "Malformed",
   reason,
   status: errorReasons[reason].status,
-  actual: actual
+  actual
 })

@@ -1,16 +1,16 @@
 /**
- * A request's head: its line, its fields, and what follows from them for the connection.
+ * Parser of a request head: its line, its fields, and what they mean for the connection.
  *
- * Strategy: `RequestLine` and `FieldLines` find where things lie; here the seven fields that the connection itself
- * depends on are picked out on the way, and judged together when the section has ended. Everything else stays bytes
- * until a handler reads it.
+ * `RequestLineParser` and `HeaderFieldParser` locate the parts. The six fields that the server itself depends on are
+ * collected on the way, and validated together at the end of the section. All other fields stay bytes until a handler reads
+ * them.
  *
  * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
 import type { Limits } from "../../Limits.js"
-import { listMembers, splitList } from "../fieldList.js"
+import { listMembers, splitList } from "../fields/fieldList.js"
 import { isAuthority, parseTarget, type Target } from "./authority.js"
 import { cachedLatin1Slice, isToken, latin1Slice, nameEquals } from "./characters.js"
 import { bodyFraming, type Framing, noBody } from "./framing.js"
@@ -19,25 +19,25 @@ import type { ParseBuffer } from "./parseBuffer.js"
 import { type Malformed, malformed } from "./parseResult.js"
 import { RequestLineParser, type UnknownMethods } from "./requestLine.js"
 
-/** What a request's head says. @internal */
+/** The head of a request. @internal */
 export interface RequestHead {
   readonly _tag: "Head"
   readonly method: HttpMethod
   /** The request target as sent. */
   readonly target: string
-  /** Path and query as the application routes them. */
+  /** Path and query for routing. */
   readonly url: string
-  /** Who was asked: the target's authority, else Host's; "" when HTTP/1.0 left it out. */
+  /** The authority of the target, else that of Host; "" when HTTP/1.0 omits it. */
   readonly authority: string
   readonly version: HttpVersion
   readonly framing: Framing
-  /** Whether the client wants the connection to go on. */
+  /** Whether the client allows the connection to persist. */
   readonly keepAlive: boolean
-  /** Whether the client waits for `100 Continue` before it sends the body. */
+  /** Whether the client expects `100 Continue` before it sends the body. */
   readonly expectsContinue: boolean
   /** Whether the client offers to change the protocol: `Upgrade`, named by `Connection` (RFC 9110 §7.8). */
   readonly offersUpgrade: boolean
-  /** Names and values in turn, cut out of the bytes when it is called. */
+  /** Alternating names and values, decoded on each call. */
   readonly fields: () => ReadonlyArray<string>
 }
 
@@ -48,9 +48,9 @@ const versions: ReadonlyArray<HttpVersion> = Array.from({ length: 10 }, (_, mino
 }))
 
 /**
- * A class, and not a literal: V8 makes the objects of a literal in its old generation once it has seen many of them survive
- * a collection, and each keeps alive there, until the next full one, all that it leads to. With a handler that holds on to
- * its request for a moment, that was all of every request: 0.9 KB each, and a tenth to a fifth of its time.
+ * A class instead of a literal: V8 allocates the objects of a literal in its old generation once many of them have survived a
+ * collection, and each then retains, until the next full collection, everything it refers to. With a handler that keeps its
+ * request for a moment, that retained every request: 0.9 KB each, and a tenth to a fifth of its time.
  */
 class Head implements RequestHead {
   readonly _tag = "Head"
@@ -71,7 +71,7 @@ class Head implements RequestHead {
 
 const none: ReadonlyArray<string> = []
 
-/** What nearly every client sends, cut beforehand. */
+/** The usual values of `Connection`, parsed. */
 const usualOptions: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["close", ["close"]],
   ["keep-alive", ["keep-alive"]],
@@ -81,8 +81,8 @@ const usualOptions: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
 const notEmpty = (member: string): boolean => member !== ""
 
 /**
- * The members of the `Connection` fields, lower case: a list of tokens, case-blind (RFC 9110 §7.6.1). `undefined` when a
- * member is no token: a reader that unquotes, splits or trims it differently sees another option.
+ * The members of the `Connection` fields in lower case: a list of case-insensitive tokens (RFC 9110 §7.6.1). `undefined` when a
+ * member is no token: a recipient that unquotes, splits or trims it differently gets another option.
  */
 const optionsOf = (values: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
   const value = values.join(",")
@@ -111,7 +111,7 @@ export class RequestHeadParser {
   private connections = none
   private upgrades = none
   private expectations = none
-  /** A connection's requests name the same host again and again: it is judged once. */
+  /** The last valid host: the requests of a connection repeat it, and it is validated once. */
   private trustedHost = ""
 
   constructor(
@@ -131,29 +131,29 @@ export class RequestHeadParser {
     )
   }
 
-  /** Whether no byte of a request has been seen since the last one. */
+  /** True if no byte of the next request has been parsed. */
   get isIdle(): boolean {
     return !this.inFields && this.requestLine.isIdle
   }
 
-  /** The same, and not even an empty line. */
+  /** True if not even an empty line has been parsed. */
   get isPristine(): boolean {
     return !this.inFields && this.requestLine.isPristine
   }
 
-  /** The method of the head that is being read, or that was refused. */
+  /** The method of the head that is being parsed, or that was malformed. */
   get method(): HttpMethod | undefined {
     return this.requestLine.method
   }
 
   next(input: ParseBuffer): "NeedMore" | RequestHead | Malformed {
     if (!this.inFields) {
-      const verdict = this.requestLine.scan(input)
-      if (verdict !== "Done") return verdict
+      const result = this.requestLine.scan(input)
+      if (result !== "Done") return result
       this.inFields = true
     }
-    const verdict = this.fieldParser.scan(input)
-    if (verdict !== "Done") return verdict
+    const result = this.fieldParser.scan(input)
+    if (result !== "Done") return result
     const { base, buf } = input
     const end = (input.base = input.position)
     const head = this.validate(() => splitFields(buf, base, end))
@@ -205,7 +205,7 @@ export class RequestHeadParser {
     }
   }
 
-  /** What can only be said of the whole head, in the order in which it must hold. */
+  /** Validates the complete head; the order of the checks determines which error is reported. */
   private validate(fields: () => ReadonlyArray<string>): RequestHead | Malformed {
     const { host, requestLine: line } = this
     const { minor } = line

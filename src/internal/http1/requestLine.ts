@@ -1,8 +1,8 @@
 /**
- * The request line: `method SP request-target SP HTTP-version CRLF` (RFC 9112 §3).
+ * Parser of the request line: `method SP request-target SP HTTP-version CRLF` (RFC 9112 §3).
  *
- * Strategy: one pass over the bytes, each checked where it stands, resumable at any byte. A verdict depends on the
- * bytes alone, never on how they were cut: limits are looked at before the byte that would break another rule.
+ * One pass, resumable at any byte. The result depends on the bytes alone, not on how they are segmented: limits are checked
+ * before the byte that would violate another rule.
  *
  * @internal
  */
@@ -18,17 +18,17 @@ const Target = 3
 const Version = 4
 const EndLF = 5
 
-/** Robustness asks for one empty line before a request (RFC 9112 §2.2); some clients send two; more is an attack. */
+/** RFC 9112 §2.2 recommends to accept one empty line before a request; some clients send two. */
 const maxEmptyLines = 2
 
-/** Longer tokens than any method known: where only those are read, no need to read on. */
+/** Longer than every known method: with `"reject"`, parsing can stop there. */
 const maxKnownMethod = 32
 
 const versionPrefix = "HTTP/"
 /** `HTTP/1.1` */
 const versionLength = 8
 
-/** The nine methods, by their first byte and then whole: no string is made for a method that is known. */
+/** The nine methods as bytes: no string is created for a known method. */
 const methods: ReadonlyArray<readonly [HttpMethod, Buffer]> = (
   ["GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"] as const
 ).map((method) => [method, Buffer.from(method)])
@@ -44,14 +44,13 @@ const methodOf = (buf: Buffer, from: number, to: number): HttpMethod | undefined
   return undefined
 }
 
-/** What becomes of a method that is none of the nine. @internal */
+/** Treatment of a method that is none of the nine. @internal */
 export type UnknownMethods = "reject" | "handle"
 
 /** @internal */
 export class RequestLineParser {
   /**
-   * `undefined`: a token that is none of the nine, where only those are read. Refused when the rest of the head has been
-   * found well-formed.
+   * `undefined` for an unknown method with `"reject"`, which is rejected after the rest of the head has been validated.
    */
   method: HttpMethod | undefined
   methodText = ""
@@ -61,7 +60,7 @@ export class RequestLineParser {
 
   private state = Start
   private emptyLines = 0
-  /** Where the part being read began, relative to the input's base. */
+  /** Start of the current part, relative to the base of the input. */
   private part = 0
 
   constructor(
@@ -69,12 +68,12 @@ export class RequestLineParser {
     private readonly unknownMethods: UnknownMethods
   ) {}
 
-  /** Whether nothing of a request has been seen: an empty line, as old clients send behind a body, is nothing. */
+  /** True if no byte of a request has been parsed. An empty line, as old clients send after a body, does not count. */
   get isIdle(): boolean {
     return this.state === Start
   }
 
-  /** The same, and not even an empty line. */
+  /** True if not even an empty line has been parsed. */
   get isPristine(): boolean {
     return this.state === Start && this.emptyLines === 0
   }
@@ -85,7 +84,7 @@ export class RequestLineParser {
     this.method = undefined
   }
 
-  /** Reads on; on "Done" the input's base stands behind the line. */
+  /** Continues parsing. After "Done" the base of the input is after the line. */
   scan(input: ParseBuffer): ParseResult {
     const { buf, end } = input
     for (;;) {
@@ -122,7 +121,7 @@ export class RequestLineParser {
             return malformed("MethodUnknown", latin1Slice(buf, from, from + maxKnownMethod))
           }
           if (at === bound) return this.unfinished(input, limit)
-          if (buf[at] !== SP) return this.refuse(input)
+          if (buf[at] !== SP) return this.malformedLine(input)
           this.method = methodOf(buf, from, at)
           this.methodText = this.method ?? latin1Slice(buf, from, at)
           if (this.unknownMethods === "handle") this.method = this.methodText
@@ -138,7 +137,7 @@ export class RequestLineParser {
           if (at === bound) return this.unfinished(input, limit)
           if (buf[at] !== SP || at === from) {
             return buf[at] === SP || buf[at] === CR || buf[at] === LF
-              ? this.refuse(input)
+              ? this.malformedLine(input)
               : malformed("Target", latin1Slice(buf, from, at + 1))
           }
           this.target = cachedLatin1Slice(this.target, buf, from, at)
@@ -150,11 +149,11 @@ export class RequestLineParser {
         case Version: {
           const from = input.base + this.part
           while (input.position < bound && input.position - from < versionLength) {
-            if (!this.isVersionByte(buf[input.position]!, input.position - from)) return this.refuse(input)
+            if (!this.isVersionByte(buf[input.position]!, input.position - from)) return this.malformedLine(input)
             input.position++
           }
           if (input.position === bound) return this.unfinished(input, limit)
-          if (buf[input.position] !== CR) return this.refuse(input)
+          if (buf[input.position] !== CR) return this.malformedLine(input)
           input.position++
           this.state = EndLF
           continue
@@ -186,7 +185,7 @@ export class RequestLineParser {
       : malformed("TargetTooLong", latin1Slice(input.buf, input.base, input.position))
   }
 
-  private refuse(input: ParseBuffer): Malformed {
+  private malformedLine(input: ParseBuffer): Malformed {
     return malformed("RequestLine", latin1Slice(input.buf, input.base, input.position + 1))
   }
 }

@@ -1,56 +1,55 @@
 /**
- * A response's head: its status line, its fields, and exactly one framing, chosen by what is known.
+ * Serialization of a response head: the status line, the fields, and exactly one framing.
  *
- * Strategy: the handler's fields are walked once; each is checked and written on the way, and the few that framing and
- * persistence depend on are judged. A refusal is a value, found before a byte has been handed out. Text is one
- * character a byte.
+ * One pass validates and writes the fields of the handler, and collects those that framing and persistence depend on. An
+ * invalid response is a value, returned before anything is sent. Text is latin1: one character per byte.
  *
  * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { ErrorReason } from "../errorReasons.js"
-import { splitList, trimOws } from "../fieldList.js"
+import { splitList, trimOws } from "../fields/fieldList.js"
 import { HTAB, isToken, SP } from "./characters.js"
 
-/** How the bytes behind a head are delimited. @internal */
+/** Framing of the content after a head. @internal */
 export type BodyFraming =
   | { readonly _tag: "None" }
   | { readonly _tag: "Length"; readonly length: number }
   | { readonly _tag: "Chunked" }
   | { readonly _tag: "UntilClose" }
 
-/** A response that must not be written. @internal */
+/** The reason why a response is invalid. @internal */
 export interface InvalidResponse {
   readonly _tag: "Refused"
   readonly reason: ErrorReason
   readonly actual: string
 }
 
-/** What a head is made from. @internal */
+/** Input of a head. @internal */
 export interface ResponseHeadInput {
   readonly status: number
-  /** Names and values in turn. */
+  /** Alternating names and values. */
   readonly fields: ReadonlyArray<string>
-  /** Bytes of the content, when they are known before they are written. */
+  /** Length of the content, if known in advance. */
   readonly contentLength: number | undefined
-  /** What was asked, since HEAD is answered without content. */
+  /** The method of the request: responses to HEAD have no content. */
   readonly method: HttpMethod
-  /** The minor version of the request: HTTP/1.0 knows neither chunks nor persistence by default. */
+  /** The minor version of the request: HTTP/1.0 has neither chunks nor persistence by default. */
   readonly minor: number
-  /** Whether the connection may go on after this answer. */
+  /** Whether the connection may persist after this response. */
   readonly keepAlive: boolean
-  /** The value of `Keep-Alive` where the connection goes on: how long it waits for a next request. None when left out. */
+  /** The value of `Keep-Alive` if the connection persists: its idle timeout. Omitted by default. */
   readonly keepAliveHint?: string | undefined
-  /** `Date`, ready to be sent. */
+  /** The value of `Date`. */
   readonly date: string
 }
 
-/** A head, ready to be sent. @internal */
+/** A serialized head. @internal */
 export interface WrittenHead {
   readonly _tag: "Written"
   readonly text: string
   readonly framing: BodyFraming
-  /** Whether the connection goes on: no, when nobody wanted it, or when only its end can end the content. */
+  /** Whether the connection persists: not if either side closes it, or if the content ends with the connection. */
   readonly keepAlive: boolean
 }
 
@@ -62,7 +61,7 @@ const untilClose: BodyFraming = { _tag: "UntilClose" }
 export const invalidResponse = (reason: ErrorReason, actual: string): InvalidResponse => ({
   _tag: "Refused",
   reason,
-  actual: actual
+  actual
 })
 
 const isValue = (value: string): boolean => {
@@ -75,86 +74,85 @@ const isValue = (value: string): boolean => {
 
 const isBlank = (code: number): boolean => code === SP || code === HTAB
 
-/** A field's line; white space around a value is no part of it, and is not sent (RFC 9110 §5.5). @internal */
+/** A field line. White space around a value is not part of it, and is not sent (RFC 9110 §5.5). @internal */
 export const fieldLine = (name: string, value: string): string =>
   isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))
     ? `${name}: ${trimOws(value)}\r\n`
     : `${name}: ${value}\r\n`
 
-/** Whether a field may be written; a CR or LF in it would be a second response (RFC 9110 §5.5). @internal */
+/** The reason why a field is invalid, if it is: CR or LF would allow response splitting (RFC 9110 §5.5). @internal */
 export const invalidField = (name: string, value: string): InvalidResponse | undefined => {
-  // Types forbid it, but what came through `any` should be named, and not written as something else.
+  // For untyped callers: reported instead of being converted to a string.
   if (typeof name !== "string" || typeof value !== "string")
     return invalidResponse("HeaderValue", `${name}: ${typeof value}`)
   if (!isToken(name)) return invalidResponse("HeaderName", name)
   return isValue(value) ? undefined : invalidResponse("HeaderValue", `${name}: ${value}`)
 }
 
-/** A status line for every code there is: `HTTP/1.1 299 ` with its space, for one without a phrase. */
+/** Cache of status lines: `HTTP/1.1 299 ` keeps its space for a code without a phrase. */
 const statusLines: Array<string> = []
 
 /** @internal */
 export const statusLine = (status: number, phrase: (status: number) => string | undefined): string =>
   (statusLines[status] ??= `HTTP/1.1 ${status} ${phrase(status) ?? ""}\r\n`)
 
-/** Whether a response of this status has content at all (RFC 9110 §6.4.1; §15.3.6 for 205). @internal */
+/** Whether a response of this status has content (RFC 9110 §6.4.1; §15.3.6 for 205). @internal */
 export const hasContent = (status: number): boolean =>
   status >= 200 && status !== 204 && status !== 205 && status !== 304
 
-/** What the handler's own fields say about the connection and the content. */
+/** The fields of the handler, with what they declare about the connection and the content. */
 interface ParsedFields {
   text: string
   date: boolean
   close: boolean
   /** `keep-alive` is a member of `Connection`. */
   keepsAlive: boolean
-  /** `Keep-Alive`, which is sent where the connection goes on. */
+  /** `Keep-Alive`, which is sent if the connection persists. */
   keepAlive: string | undefined
   /** Members of `Connection` that are neither `close` nor `keep-alive` nor `upgrade`. */
   options: string
-  /** `Connection` has members that are neither `close` nor `keep-alive`: what else it says is the handler's to decide. */
+  /** `Connection` has members that are neither `close` nor `keep-alive`: the handler then decides about `Keep-Alive`. */
   hasOptions: boolean
-  /** `Upgrade` is there, or the option that names it: 426, or an offer of the server's. */
+  /** `Upgrade` is present, or the option that names it: 426, or an offer of the server. */
   upgrade: boolean
   contentLength: string | undefined
 }
 
-const readConnection = (declared: ParsedFields, value: string): void => {
+const readConnection = (parsed: ParsedFields, value: string): void => {
   for (const option of splitList(value)) {
     const lower = option.toLowerCase()
-    if (lower === "close") declared.close = true
-    else if (lower === "keep-alive") declared.keepsAlive = true
+    if (lower === "close") parsed.close = true
+    else if (lower === "keep-alive") parsed.keepsAlive = true
     else if (lower !== "") {
-      declared.hasOptions = true
-      if (lower === "upgrade") declared.upgrade = true
-      else declared.options += `${declared.options === "" ? "" : ", "}${option}`
+      parsed.hasOptions = true
+      if (lower === "upgrade") parsed.upgrade = true
+      else parsed.options += `${parsed.options === "" ? "" : ", "}${option}`
     }
   }
 }
 
-/** Whether the field is written by us, not as given; a refusal when it must not be given at all. */
-const consume = (declared: ParsedFields, lower: string, value: string): boolean | InvalidResponse => {
+/** True if the server writes the field itself, false if it is written as given. */
+const consume = (parsed: ParsedFields, lower: string, value: string): boolean | InvalidResponse => {
   switch (lower) {
     case "date":
-      if (declared.date) return invalidResponse("HeaderValue", "Date: twice")
-      declared.date = true
+      if (parsed.date) return invalidResponse("HeaderValue", "Date: twice")
+      parsed.date = true
       return false
     case "connection":
-      readConnection(declared, value)
+      readConnection(parsed, value)
       return true
     case "keep-alive":
-      declared.keepAlive =
-        declared.keepAlive === undefined ? trimOws(value) : `${declared.keepAlive}, ${trimOws(value)}`
+      parsed.keepAlive = parsed.keepAlive === undefined ? trimOws(value) : `${parsed.keepAlive}, ${trimOws(value)}`
       return true
     case "upgrade":
       if (value === "") return invalidResponse("HeaderValue", "Upgrade: no protocol")
-      declared.upgrade = true
+      parsed.upgrade = true
       return false
     case "content-length":
-      if (declared.contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) {
+      if (parsed.contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) {
         return invalidResponse("HeaderValue", `Content-Length: ${value}`)
       }
-      declared.contentLength = value
+      parsed.contentLength = value
       return true
     case "transfer-encoding":
       return invalidResponse("HeaderForbidden", `Transfer-Encoding: ${value}`)
@@ -163,8 +161,8 @@ const consume = (declared: ParsedFields, lower: string, value: string): boolean 
   }
 }
 
-/** Only names as long as these can be one of the six: no other is put into lower case. */
-const isTakenLength = (length: number): boolean =>
+/** Lengths of the names that `consume` handles: no other name is converted to lower case. */
+const isConsumedLength = (length: number): boolean =>
   length === 4 || length === 7 || length === 10 || length === 14 || length === 17
 
 const emptyFields = (): ParsedFields => ({
@@ -180,50 +178,50 @@ const emptyFields = (): ParsedFields => ({
 })
 
 const parseFields = (fields: ReadonlyArray<string>): ParsedFields | InvalidResponse => {
-  const declared = emptyFields()
+  const parsed = emptyFields()
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!
     const value = fields[i + 1]!
-    const refusal = invalidField(name, value)
-    if (refusal !== undefined) return refusal
-    const taken = isTakenLength(name.length) && consume(declared, name.toLowerCase(), value)
-    if (taken === false) declared.text += fieldLine(name, value)
-    else if (taken !== true) return taken
+    const invalid = invalidField(name, value)
+    if (invalid !== undefined) return invalid
+    const consumed = isConsumedLength(name.length) && consume(parsed, name.toLowerCase(), value)
+    if (consumed === false) parsed.text += fieldLine(name, value)
+    else if (consumed !== true) return consumed
   }
-  return declared
+  return parsed
 }
 
 const noFields = emptyFields()
 
-const areSame = (some: ReadonlyArray<string>, others: ReadonlyArray<string>): boolean => {
-  if (some.length !== others.length) return false
-  for (let i = 0; i < some.length; i++) if (some[i] !== others[i]) return false
+const areSame = (left: ReadonlyArray<string>, right: ReadonlyArray<string>): boolean => {
+  if (left.length !== right.length) return false
+  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false
   return true
 }
 
 let lastFields: ReadonlyArray<string> = []
 let lastParsed = noFields
 
-/** Answers mostly have the fields of the one before: to compare them costs a fifth of looking at each character. */
+/** Most responses have the fields of the previous one: comparing them costs a fifth of validating each character. */
 const cachedFields = (fields: ReadonlyArray<string>): ParsedFields | InvalidResponse => {
   if (areSame(fields, lastFields)) return lastParsed
-  const declared = parseFields(fields)
-  if ("_tag" in declared) return declared
+  const parsed = parseFields(fields)
+  if ("_tag" in parsed) return parsed
   lastFields = [...fields]
-  lastParsed = declared
-  return declared
+  lastParsed = parsed
+  return parsed
 }
 
-/** The length that is announced, and the framing that is used: not the same for HEAD, 204 and 304. */
+/** The declared length, and the framing that is used: they differ for HEAD, 204 and 304. */
 const chooseFraming = (
-  outline: ResponseHeadInput,
-  own: string | undefined
+  input: ResponseHeadInput,
+  declaredLength: string | undefined
 ): { length: number | undefined; framing: BodyFraming } | InvalidResponse => {
-  const { contentLength, method, minor, status } = outline
-  const declared = own === undefined ? undefined : Number(own)
-  // Content for HEAD, 204, 205 or 304 is left out, so it cannot disagree; only what leaves has to keep its word.
-  const isLeftOut = !hasContent(status) || (method === "HEAD" && contentLength === 0)
-  if (declared !== undefined && contentLength !== undefined && !isLeftOut && declared !== contentLength) {
+  const { contentLength, method, minor, status } = input
+  const declared = declaredLength === undefined ? undefined : Number(declaredLength)
+  // Content for HEAD, 204, 205 or 304 is omitted; only content that is sent must match the declared length.
+  const isOmitted = !hasContent(status) || (method === "HEAD" && contentLength === 0)
+  if (declared !== undefined && contentLength !== undefined && !isOmitted && declared !== contentLength) {
     return invalidResponse(
       declared < contentLength ? "ContentTooLong" : "ContentTooShort",
       `${contentLength} of ${declared} bytes`
@@ -239,20 +237,20 @@ const chooseFraming = (
 }
 
 /**
- * `Connection`, and `Keep-Alive` as `node:http` has it: with the time that the server waits for a next request a client
- * can tell whether a connection is still there, and sends none into one that is being closed (RFC 9112 §9.3.1).
+ * `Connection`, and `Keep-Alive` as in `node:http`: from the idle timeout of the server a client can infer whether a
+ * connection is still open, and avoids requests on one that is being closed (RFC 9112 §9.3.1).
  */
-const connectionText = (close: boolean, minor: number, hint: string | undefined, declared: ParsedFields): string => {
-  const { hasOptions, keepAlive = hasOptions && !declared.keepsAlive ? undefined : hint, options, upgrade } = declared
+const connectionText = (close: boolean, minor: number, hint: string | undefined, parsed: ParsedFields): string => {
+  const { hasOptions, keepAlive = hasOptions && !parsed.keepsAlive ? undefined : hint, options, upgrade } = parsed
   const isHinted = !close && keepAlive !== undefined
   const first = close ? "close" : minor === 0 || isHinted ? "keep-alive" : ""
   if (first === "" && options === "" && !upgrade) return ""
-  // Whoever sends Upgrade names it here too (RFC 9110 §7.8).
+  // A sender of Upgrade must list it in Connection, too (RFC 9110 §7.8).
   const members = [first, upgrade ? "upgrade" : "", options].filter((each) => each !== "").join(", ")
   return isHinted ? `Connection: ${members}\r\nKeep-Alive: ${keepAlive}\r\n` : `Connection: ${members}\r\n`
 }
 
-/** All of a head but what its content decides. */
+/** The part of a head that does not depend on the content. */
 interface CachedHead {
   readonly status: number
   readonly date: string
@@ -266,19 +264,19 @@ interface CachedHead {
 let lastHead: CachedHead | undefined
 
 /**
- * The last one is kept, as one piece: put together anew, its ten pieces would be copied one by one when they are sent,
- * which is a sixth of a pipelined request.
+ * Cache of the last head as one flat string: the ten pieces of a new one would be copied one by one when they are sent, which
+ * is a sixth of the cost of a pipelined request.
  */
 const cachedHead = (
   { date, keepAliveHint, minor, status }: ResponseHeadInput,
-  declared: ParsedFields,
+  parsed: ParsedFields,
   close: boolean,
   phrase: (status: number) => string | undefined
 ): string => {
   const last = lastHead
   const isSame =
     last !== undefined &&
-    last.fields === declared &&
+    last.fields === parsed &&
     last.status === status &&
     last.close === close &&
     last.keepAliveHint === keepAliveHint &&
@@ -287,31 +285,31 @@ const cachedHead = (
   if (isSame) return last.text
   const text = flatten(
     statusLine(status, phrase) +
-      (declared.date ? "" : `Date: ${date}\r\n`) +
-      connectionText(close, minor, keepAliveHint, declared) +
-      declared.text
+      (parsed.date ? "" : `Date: ${date}\r\n`) +
+      connectionText(close, minor, keepAliveHint, parsed) +
+      parsed.text
   )
-  lastHead = { status, date, minor, close, keepAliveHint, fields: declared, text }
+  lastHead = { status, date, minor, close, keepAliveHint, fields: parsed, text }
   return text
 }
 
-/** The same text; V8 keeps what was added up as a tree until it has to be read. */
+/** Flattens a text: V8 keeps a concatenation as a tree until it is read. */
 const flatten = (text: string): string => Buffer.from(text, "latin1").toString("latin1")
 
 /** @internal */
 export const writeHead = (
-  outline: ResponseHeadInput,
+  input: ResponseHeadInput,
   phrase: (status: number) => string | undefined
 ): WrittenHead | InvalidResponse => {
-  const { fields } = outline
-  const declared = fields.length === 0 ? noFields : cachedFields(fields)
-  if ("_tag" in declared) return declared
-  const framed = chooseFraming(outline, declared.contentLength)
+  const { fields } = input
+  const parsed = fields.length === 0 ? noFields : cachedFields(fields)
+  if ("_tag" in parsed) return parsed
+  const framed = chooseFraming(input, parsed.contentLength)
   if ("_tag" in framed) return framed
   const { framing, length } = framed
-  const close = declared.close || !outline.keepAlive || framing._tag === "UntilClose"
+  const close = parsed.close || !input.keepAlive || framing._tag === "UntilClose"
   const text =
-    cachedHead(outline, declared, close, phrase) +
+    cachedHead(input, parsed, close, phrase) +
     (framing._tag === "Chunked"
       ? "Transfer-Encoding: chunked\r\n\r\n"
       : length === undefined
@@ -328,8 +326,8 @@ export const writeInterim = (
 ): string | InvalidResponse => {
   let text = statusLine(status, phrase)
   for (let i = 0; i < fields.length; i += 2) {
-    const refusal = invalidField(fields[i]!, fields[i + 1]!) ?? forbiddenFraming(fields[i]!)
-    if (refusal !== undefined) return refusal
+    const invalid = invalidField(fields[i]!, fields[i + 1]!) ?? forbiddenFraming(fields[i]!)
+    if (invalid !== undefined) return invalid
     text += fieldLine(fields[i]!, fields[i + 1]!)
   }
   return `${text}\r\n`

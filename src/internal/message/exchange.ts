@@ -1,9 +1,9 @@
 /**
- * What a request may ask of the connection it came by. This is the one downward secret of the house: `Request` carries
- * its exchange under a symbol, and `Response` reaches it there, so that `respond(request, …)` needs no service.
+ * Interface between one request and its connection. `Request` has its exchange under a symbol, where `Response` accesses it,
+ * so that `respond(request, …)` needs no service.
  *
- * Everything here is synchronous but reading, and the wait for a client that is slow to read: an answer is given in
- * one turn, so that a race or a timeout around it cannot tear it.
+ * Everything is synchronous except reading and backpressure: a response is written in one event-loop turn, so that a race or a
+ * timeout cannot interrupt it midway.
  *
  * @internal
  */
@@ -15,69 +15,69 @@ import type { Responded } from "./responded.js"
 
 export const ExchangeKey: unique symbol = Symbol.for("effect-asynchttpserver/Exchange")
 
-/** An answer in pieces. */
+/** Writer of a response with streamed content. */
 export interface ResponseBodyWriter {
-  /** Sends the head, unless it has left; a `ValueError` when the request has been answered meanwhile. */
+  /** Sends the head, unless it was sent; a `ValueError` if another response was sent meanwhile. */
   readonly sendHead: () => ValueError | undefined
-  /** False when nothing that is written will be sent: HEAD, 204, 304. */
+  /** False if the response has no content: HEAD, 204, 304. */
   readonly acceptsContent: boolean
-  /** Writes on; a `ValueError` when the content would be longer than was announced, or has ended. */
+  /** Writes content; a `ValueError` if it would exceed the declared length, or has ended. */
   readonly write: (content: string | Uint8Array) => ValueError | undefined
-  /** Ends the content; a `ValueError` when it is shorter than was announced. */
+  /** Ends the content; a `ValueError` if it is shorter than declared. */
   readonly end: (trailers: HttpHeaders.Input | undefined) => Responded | ValueError
 }
 
 export interface Exchange {
-  /** How far the answer is. */
+  /** Progress of the response. */
   readonly state: "NotStarted" | "Streaming" | "Complete"
-  /** The client has left: what would be answered now is for nobody. */
+  /** True if the client has disconnected: a response would be discarded. */
   readonly isClientGone: boolean
-  /** A whole answer. A refused one is no answer: there may be another. */
+  /** Sends a complete response. After a `ValueError` nothing was sent, and another response is possible. */
   readonly respond: (
     code: number,
     content: string | Uint8Array,
     headers: HttpHeaders.Input | undefined
   ) => Responded | ValueError
-  /** The head of an answer; its content follows. */
+  /** Prepares a response whose content follows. */
   readonly startResponse: (code: number, headers: HttpHeaders.Input | undefined) => ResponseBodyWriter | ValueError
-  /** An interim response. */
+  /** Sends an interim response. */
   readonly sendInformational: (code: number, headers: HttpHeaders.Input | undefined) => ValueError | undefined
-  /** Answers `101`, and hands the connection over until `finish`. */
+  /** Sends `101`, and gives raw access to the connection until `finish`. */
   readonly upgrade: (headers: HttpHeaders.Input | undefined) => Upgraded | ValueError
-  /** Answers CONNECT with `200`, and hands the connection over until `finish`. */
+  /** Sends `200` to CONNECT, and gives raw access to the connection until `finish`. */
   readonly tunnel: (headers: HttpHeaders.Input | undefined) => Upgraded | ValueError
 
-  /** Completes when the server begins to close, at once when it has. */
+  /** Completes when the server begins to close; at once if it has begun already. */
   readonly awaitShutdown: Effect.Effect<void>
 
-  /** Whether the client has left so much unread that a writer should wait. */
+  /** True while the write buffer is above its high-water mark. */
   readonly isBackpressured: () => boolean
-  /** Waits until the client has read on, or has gone. */
+  /** Suspends until the write buffer has drained, or the client has disconnected. */
   readonly awaitWritable: Effect.Effect<void>
 
-  /** The whole body, of at most so many bytes; `ValueError` `BodyTooLarge` beyond them. */
-  readonly readBody: (most: number) => Effect.Effect<Buffer, ValueError>
+  /** The whole body; `ValueError` `BodyTooLarge` if it exceeds `maxBytes`. */
+  readonly readBody: (maxBytes: number) => Effect.Effect<Buffer, ValueError>
   readonly bodyStream: Stream.Stream<Uint8Array, ValueError>
-  /** Counts bytes of a streamed body that are kept in memory until the request ends; negative when they no longer are. */
+  /** Counts bytes of a streamed body that are kept in memory until the request ends; a negative number releases them. */
   readonly keep: (bytes: number) => void
   readonly trailers: Effect.Effect<HttpHeaders.HttpHeaders, ValueError>
 }
 
-/** A connection that was handed over, for code that knows no fibers. */
+/** An upgraded connection, for code without fibers. */
 export interface RawConnection {
-  /** The next bytes, if there are any. */
+  /** The next bytes, or `undefined` if none have arrived. */
   readonly read: () => Uint8Array | "Ended" | undefined
-  /** Counts a message that was made of what has been read: many small ones take long, however few their bytes are. */
+  /** Counts a message toward the event-loop budget: many small messages take long, though their bytes are few. */
   readonly countMessage: () => void
-  /** Calls, once, when there may be more. */
-  readonly onceReadable: (go: () => void) => void
-  /** Sends; false when the client has so much unread that a writer should wait. */
+  /** Registers a callback for when more may be readable; it is called once. */
+  readonly onceReadable: (listener: () => void) => void
+  /** Sends; false if the writer should wait for `onceWritable`. */
   readonly write: (content: string | Uint8Array) => boolean
-  /** Calls, once, when it has read on, or has gone. */
-  readonly onceWritable: (go: () => void) => void
-  /** Sends FIN. From then on the connection's end interrupts nobody. */
+  /** Registers a callback for when the write buffer has drained, or the client has disconnected; it is called once. */
+  readonly onceWritable: (listener: () => void) => void
+  /** Sends FIN. From then on the end of the connection interrupts no handler. */
   readonly end: () => void
-  /** Ends the connection at once, whatever is unsent. */
+  /** Closes the connection at once and discards unsent data. */
   readonly destroy: () => void
 }
 
@@ -93,6 +93,6 @@ export interface Upgraded {
   readonly duplex: Duplex
   readonly raw: RawConnection
   readonly finish: () => Responded
-  /** Milliseconds that a client may take to end its side when the server closes. */
+  /** Milliseconds that the client has to end its side when the server closes. */
   readonly closeTimeout: number
 }

@@ -1,5 +1,5 @@
 /**
- * The one implementation of `Request`.
+ * The implementation of `Request`.
  *
  * @internal
  */
@@ -13,10 +13,10 @@ import type { HttpHeaders } from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
 import type { Client, Request } from "../../Request.js"
-import { type Fields, fromRequest, indexOf } from "../headers.js"
+import { type Fields, fromRequest, indexOf } from "../fields/headers.js"
 import { type Exchange, ExchangeKey } from "./exchange.js"
 
-/** The parts of a request's head that a handler sees. */
+/** The parts of a request head that are visible to a handler. */
 export interface VisibleHead {
   readonly method: HttpMethod
   readonly target: string
@@ -26,12 +26,12 @@ export interface VisibleHead {
   readonly fields: () => ReadonlyArray<string>
 }
 
-/** Whether a target has an authority of its own: absolute-form, and the authority-form of CONNECT (RFC 9112 §3.2). */
+/** Whether a target contains an authority: absolute-form, and the authority-form of CONNECT (RFC 9112 §3.2). */
 const hasAuthority = (target: string): boolean => !target.startsWith("/") && target !== "*"
 
 /**
- * The fields of a request whose target has an authority of its own: a server ignores the Host that was sent, and uses
- * that authority (RFC 9112 §3.2.2). An application that looks at Host then sees what the request is for.
+ * The fields of a request whose target contains an authority, which replaces the Host that was sent (RFC 9112 §3.2.2): an
+ * application that reads Host gets the effective one.
  */
 const withHost = (fields: Fields, authority: string): Fields => {
   const at = indexOf(fields, "host")
@@ -50,7 +50,7 @@ const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
     }
   })
 
-/** What a handler may know of a connection: three facts, which can be printed, and no way to the connection itself. */
+/** The public view of a connection: its id and addresses, without access to the connection. */
 class ClientImpl extends Inspectable.Class implements Client {
   readonly id: number
 
@@ -68,19 +68,19 @@ class ClientImpl extends Inspectable.Class implements Client {
   }
 
   toJSON(): unknown {
-    const said = (address: Client["local"]): string | null =>
+    const format = (address: Client["local"]): string | null =>
       Option.match(address, { onNone: () => null, onSome: toAuthority })
-    return { _id: "Client", id: this.id, local: said(this.local), remote: said(this.remote) }
+    return { _id: "Client", id: this.id, local: format(this.local), remote: format(this.remote) }
   }
 }
 
-/** Whether it is a request of this package, of whichever instance of it. */
+/** Whether a value is a request of any instance of this package. */
 export const isRequest = (value: unknown): value is Request => hasProperty(value, ExchangeKey)
 
-/** Everything but the exchange is read from the head on demand: a small handler looks at two or three things. */
+/** Everything but the exchange is read from the head on demand: a small handler reads two or three properties. */
 export class RequestImpl extends Inspectable.Class implements Request {
-  private madeHeaders: HttpHeaders | undefined
-  private madeClient: Client | undefined
+  private headersCache: HttpHeaders | undefined
+  private clientCache: Client | undefined
   readonly [ExchangeKey]: Exchange
 
   constructor(
@@ -123,11 +123,11 @@ export class RequestImpl extends Inspectable.Class implements Request {
   }
 
   get headers(): HttpHeaders {
-    return (this.madeHeaders ??= headersOf(this.head))
+    return (this.headersCache ??= headersOf(this.head))
   }
 
   get client(): Client {
-    return (this.madeClient ??= new ClientImpl(() => this.connection))
+    return (this.clientCache ??= new ClientImpl(() => this.connection))
   }
 
   get remoteAddress(): Option.Option<string> {
@@ -135,7 +135,7 @@ export class RequestImpl extends Inspectable.Class implements Request {
   }
 
   get bytes(): Effect.Effect<Buffer, ValueError> {
-    // What is too much altogether is known to the parser.
+    // The parser enforces `maxBody`.
     return this[ExchangeKey].readBody(Number.POSITIVE_INFINITY)
   }
 

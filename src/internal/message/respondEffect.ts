@@ -1,9 +1,8 @@
 /**
- * A whole answer as an Effect, which the connection can recognise.
+ * A complete response as an Effect that the connection recognizes.
  *
- * A handler that does nothing but `respond` returns one of these, and is answered in the turn in which its request was
- * parsed, without a step of the fiber: 0.9 µs of 3.0 for a pipelined request. Anything around it is an ordinary
- * Effect, and runs as one.
+ * The connection responds synchronously for a handler that returns one of these, without starting a fiber: this saves 0.9 µs
+ * of 3.0 for a pipelined request. Anything around it is an ordinary Effect, and runs as one.
  *
  * @internal
  */
@@ -24,7 +23,7 @@ export class RespondEffect extends Effectable.Class<Responded, ValueError> {
     super()
   }
 
-  /** Answers now. */
+  /** Responds synchronously. */
   unsafeRespond(): Responded | ValueError {
     return this.exchange.respond(this.code, this.content, this.headers)
   }
@@ -34,6 +33,6 @@ export class RespondEffect extends Effectable.Class<Responded, ValueError> {
   }
 }
 
-/** A synchronous answer as an Effect: evidence succeeds, a refusal fails. */
-export const fromResult = <A>(answer: A | ValueError): Effect.Effect<A, ValueError> =>
-  isValueError(answer) ? Effect.fail(answer) : Effect.succeed(answer)
+/** A synchronous result as an Effect: a `ValueError` fails, anything else succeeds. */
+export const fromResult = <A>(result: A | ValueError): Effect.Effect<A, ValueError> =>
+  isValueError(result) ? Effect.fail(result) : Effect.succeed(result)

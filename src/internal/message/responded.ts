@@ -1,5 +1,5 @@
 /**
- * The brand of `Responded`. It is exported to this package alone, which is what makes the evidence worth anything.
+ * The brand of `Responded`. It is not exported from the package, so that only the server creates evidence.
  *
  * @internal
  */
@@ -15,7 +15,7 @@ export interface Responded {
   readonly bodyBytes: number
 }
 
-/** A class, as is whatever is made for each request: see `http1/requestHead.ts`. */
+/** A class, as everything that is created for each request: see `http1/requestHead.ts`. */
 class RespondedImpl implements Responded {
   readonly [RespondedKey]: typeof RespondedKey = RespondedKey
 

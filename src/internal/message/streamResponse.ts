@@ -1,5 +1,5 @@
 /**
- * An answer that is written from a stream, as fast as its client reads.
+ * Responses whose content is a stream, with backpressure.
  *
  * @internal
  */
@@ -12,17 +12,17 @@ import type { Exchange, ResponseBodyWriter } from "./exchange.js"
 import { fromResult } from "./respondEffect.js"
 import type { Responded } from "./responded.js"
 
-/** Writes what a stream gives at once in one turn, as long as nobody has to wait. */
+/** Writes a chunk synchronously, until backpressure suspends it. */
 const writeChunk = (
   exchange: Exchange,
-  answer: ResponseBodyWriter,
+  writer: ResponseBodyWriter,
   pieces: Chunk.Chunk<Uint8Array>
 ): Effect.Effect<void, ValueError> => {
   let next = 0
   const rest: Effect.Effect<void, ValueError> = Effect.suspend(() => {
     while (next < pieces.length) {
-      const refusal = answer.write(Chunk.unsafeGet(pieces, next++))
-      if (refusal !== undefined) return refusal
+      const error = writer.write(Chunk.unsafeGet(pieces, next++))
+      if (error !== undefined) return error
       if (exchange.isBackpressured()) return Effect.zipRight(exchange.awaitWritable, rest)
     }
     return Effect.void
@@ -34,7 +34,7 @@ export interface StreamedResponse<E, R> {
   readonly code: number
   readonly headers: HttpHeaders.Input | undefined
   readonly stream: Stream.Stream<Uint8Array, E, R>
-  /** Whether the head waits for the first bytes, so that a stream which fails before can be answered otherwise. */
+  /** When the head is sent: with the first bytes, another response is possible if the stream fails before. */
   readonly head: "AtOnce" | "WithFirstBytes"
 }
 
@@ -43,12 +43,12 @@ export const streamResponse = <E, R>(
   { code, head, headers, stream }: StreamedResponse<E, R>
 ): Effect.Effect<Responded, E | ValueError, R> =>
   Effect.suspend((): Effect.Effect<Responded, E | ValueError, R> => {
-    const answer = exchange.startResponse(code, headers)
-    if (isValueError(answer)) return answer
-    const ended = Effect.suspend(() => fromResult(answer.end(undefined)))
-    if (!answer.acceptsContent) return ended
-    const refusal = head === "AtOnce" ? answer.sendHead() : undefined
-    if (refusal !== undefined) return refusal
-    const written = Stream.runForEachChunk(stream, (pieces) => writeChunk(exchange, answer, pieces))
+    const writer = exchange.startResponse(code, headers)
+    if (isValueError(writer)) return writer
+    const ended = Effect.suspend(() => fromResult(writer.end(undefined)))
+    if (!writer.acceptsContent) return ended
+    const error = head === "AtOnce" ? writer.sendHead() : undefined
+    if (error !== undefined) return error
+    const written = Stream.runForEachChunk(stream, (pieces) => writeChunk(exchange, writer, pieces))
     return Effect.zipRight(written, ended)
   })

@@ -1,8 +1,8 @@
 /**
- * A server of `node:http`, read and never used: what it is, and how it differs from one that is made without settings.
+ * Inspection of a server of `node:http`, which is never used: its kind, and its differences from a server without settings.
  *
- * All own properties are compared with those of a new server of the same class, so that a setting which a later version of
- * Node brings is found as well. This package does not import `node:http`: the class is the server's own.
+ * All own properties are compared with those of a new server of the same class, so that settings of later versions of Node
+ * are found as well. This package does not import `node:http`: the class is that of the given server.
  *
  * @internal
  */
@@ -10,18 +10,18 @@ import { Server } from "node:net"
 import { Server as TlsServer } from "node:tls"
 import { types } from "node:util"
 
-/** What differs from a server without settings. */
+/** A difference from a server without settings. */
 export interface Setting {
   readonly name: string
   readonly value: unknown
 }
 
-/** Changes while a server is made or used, and is no setting; listeners are compared one by one. */
+/** Properties that are state, not settings; listeners are compared one by one. */
 const isState = new Set<string | symbol>(["_events", "_eventsCount", "_maxListeners", "_workers", "_connections"])
 
 const stateOfListening = new Set<string | symbol>(["_handle", "_connectionKey", "_listeningId"])
 
-/** The prototype right above the one of `node:net`'s servers: that of the class of a protocol. */
+/** The prototype that extends that of `node:net` servers: that of the class of a protocol. */
 const protocolOf = (server: Server): object | undefined => {
   let prototype: object | null = Object.getPrototypeOf(server)
   while (prototype !== null && Object.getPrototypeOf(prototype) !== Server.prototype) {
@@ -32,7 +32,7 @@ const protocolOf = (server: Server): object | undefined => {
 
 const classOf = (value: object): string => value.constructor?.name ?? "no class"
 
-/** What a value is that is no plain server of `node:http`. */
+/** Description of a value that is no plain server of `node:http`. */
 const otherThanPlain = (server: unknown): string | undefined => {
   if (types.isProxy(server)) return "a proxy of a server"
   if (!(server instanceof Server)) {
@@ -47,7 +47,7 @@ const otherThanPlain = (server: unknown): string | undefined => {
 
 type Properties = Readonly<Record<string | symbol, unknown>>
 
-/** Of options that Node keeps by symbols: `kUniqueHeaders` is `uniqueHeaders`. */
+/** The name of an option; Node stores some by symbols: `kUniqueHeaders` is `uniqueHeaders`. */
 const nameOf = (key: string | symbol): string => {
   if (typeof key === "string") return key
   return (key.description ?? "a symbol").replace(/^k([A-Z])/, (_, first: string) => first.toLowerCase())
@@ -55,28 +55,28 @@ const nameOf = (key: string | symbol): string => {
 
 const listenersOf = (server: Server, plain: Server): ReadonlyArray<Setting> =>
   Array.from(new Set([...server.eventNames(), ...plain.eventNames()])).flatMap((event) => {
-    const [given, own] = [server.rawListeners(event), plain.rawListeners(event)]
-    if (given.length === own.length && given.every((listener, i) => listener === own[i])) return []
-    const added = given.filter((listener) => !own.includes(listener))
+    const [actual, expected] = [server.rawListeners(event), plain.rawListeners(event)]
+    if (actual.length === expected.length && actual.every((listener, i) => listener === expected[i])) return []
+    const added = actual.filter((listener) => !expected.includes(listener))
     return [{ name: `listener of ${String(event)}`, value: added[0] ?? "no listener" }]
   })
 
 const propertiesOf = (server: Server, plain: Server): ReadonlyArray<Setting> => {
-  const [given, own] = [server as unknown as Properties, plain as unknown as Properties]
-  const keys = new Set([...Reflect.ownKeys(given), ...Reflect.ownKeys(own)])
+  const [actual, expected] = [server as unknown as Properties, plain as unknown as Properties]
+  const keys = new Set([...Reflect.ownKeys(actual), ...Reflect.ownKeys(expected)])
   return Array.from(keys).flatMap((key) => {
-    if (isState.has(key) || stateOfListening.has(key) || Object.is(given[key], own[key])) return []
-    return [{ name: nameOf(key), value: given[key] }]
+    if (isState.has(key) || stateOfListening.has(key) || Object.is(actual[key], expected[key])) return []
+    return [{ name: nameOf(key), value: actual[key] }]
   })
 }
 
 const listeningOf = (server: Server, plain: Server): ReadonlyArray<Setting> => {
-  const [given, own] = [server as unknown as Properties, plain as unknown as Properties]
-  const isOwn = Array.from(stateOfListening).every((key) => Object.is(given[key], own[key]))
-  return server.listening || !isOwn ? [{ name: "listening", value: true }] : []
+  const [actual, expected] = [server as unknown as Properties, plain as unknown as Properties]
+  const isUnchanged = Array.from(stateOfListening).every((key) => Object.is(actual[key], expected[key]))
+  return server.listening || !isUnchanged ? [{ name: "listening", value: true }] : []
 }
 
-/** The settings of a plain server of `node:http`, or what else it is. */
+/** The settings of a plain server of `node:http`, or a description of any other value. */
 export const settingsOf = (server: unknown): ReadonlyArray<Setting> | string => {
   const other = otherThanPlain(server)
   if (other !== undefined) return other
@@ -85,8 +85,8 @@ export const settingsOf = (server: unknown): ReadonlyArray<Setting> | string => 
   return [...listeningOf(given, plain), ...listenersOf(given, plain), ...propertiesOf(given, plain)]
 }
 
-/** Ends what a server may have opened, or is about to open; nothing for any other. */
+/** Closes a server that may be listening, or about to listen; no-op for other values. */
 export const release = (server: unknown): void => {
-  // Its callback takes the error of a server that is not listening.
+  // The callback receives the error of a server that is not listening.
   if (server instanceof Server) server.close(() => {})
 }

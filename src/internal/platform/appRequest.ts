@@ -1,6 +1,5 @@
 /**
- * One request to an application of `@effect/platform`, and what became of it: what all its copies share, made by
- * `modify` or not.
+ * State of one request to an application of `@effect/platform`, shared by all copies that `modify` creates.
  *
  * @internal
  */
@@ -22,7 +21,7 @@ import { isValueError, type ValueError } from "../../Errors.js"
 import type { Request } from "../../Request.js"
 import type { Responded } from "../../Response.js"
 import { type Exchange, ExchangeKey } from "../message/exchange.js"
-import { hostedKey } from "../runtime/adapterEffect.js"
+import { adapterKey } from "../runtime/adapterEffect.js"
 import { LazyScope } from "../runtime/requestRuntime.js"
 import { bodyError } from "./failures.js"
 import type { Part } from "./formPart.js"
@@ -32,15 +31,15 @@ import { ServerRequest, urlOf } from "./serverRequest.js"
 import { beginSpan } from "./span.js"
 import type { WebSockets } from "./webSocket.js"
 
-/** What every request of one server finds. */
+/** Configuration shared by all requests to one application. */
 export interface AppConfig {
-  /** Whether the application is interruptible, whatever it is. */
+  /** Whether the application is interruptible as a whole. */
   readonly isInterruptible: boolean
   readonly program: Effect.Effect<Responded, ValueError>
   readonly webSockets: WebSockets
 }
 
-/** 10 MiB: what `NodeHttpServer` means to allow. */
+/** 10 MiB: the intended default of `NodeHttpServer`. */
 const maxBodySize = Option.some(FileSystem.MiB(10))
 
 export type PersistedEffect = Effect.Effect<
@@ -54,11 +53,11 @@ type BodyEffect<A> = Effect.Effect<A, ReturnType<typeof bodyError>>
 export class AppRequest extends InterruptibleRequest {
   evidence: Responded | undefined
   span: Tracer.Span | undefined
-  /** Those that its fiber begins with. */
+  /** The initial FiberRefs of its fiber. */
   fiberRefs: FiberRefs.FiberRefs | undefined
-  /** Waits until a connection that was upgraded has ended; gives the evidence. */
+  /** Completes with the evidence when the upgraded connection has ended. */
   upgraded: Effect.Effect<Responded> | undefined
-  /** What was logged last, in its fibers, of anything wrong. */
+  /** The last log entry about an error in its fibers. */
   lastLogged: { readonly cause: Cause.Cause<unknown>; readonly message: unknown } | undefined
   private bytesCache: Buffer | undefined
   private textCache: string | undefined
@@ -66,22 +65,22 @@ export class AppRequest extends InterruptibleRequest {
 
   constructor(
     readonly native: Request,
-    readonly house: AppConfig
+    readonly config: AppConfig
   ) {
     super()
   }
 
-  static readonly Tag: Context.Tag<AppRequest, AppRequest> = Context.GenericTag<AppRequest>(hostedKey)
+  static readonly Tag: Context.Tag<AppRequest, AppRequest> = Context.GenericTag<AppRequest>(adapterKey)
 
   get program(): Effect.Effect<Responded, ValueError> {
-    return this.house.program
+    return this.config.program
   }
 
   get isInterruptible(): boolean {
-    return this.house.isInterruptible
+    return this.config.isInterruptible
   }
 
-  /** Within another effect it has a scope of its own, as it has everywhere: that one's goes on behind it. */
+  /** Within another effect it has its own scope, since that of the other effect outlives it. */
   override commit(): Effect.Effect<Responded, ValueError> {
     return Effect.suspend(() => {
       this.isNested = true
@@ -100,12 +99,12 @@ export class AppRequest extends InterruptibleRequest {
     this.fiberRefs = fiberRefs
     const span = (this.span = beginSpan(request, services, fiberRefs))
     if (span !== undefined) services.set(Tracer.ParentSpan.key, span)
-    // Last: a fiber that finds it here runs the application, which the one that made the span does not.
+    // Last: only fibers that run the application may find it, which excludes the one that creates the span.
     services.set(AppRequest.Tag.key, this)
   }
 
   logged(cause: Cause.Cause<unknown>, message: unknown): void {
-    // Lines of text alone are about nothing that has failed.
+    // An entry of text alone does not describe an error.
     const isText = Array.isArray(message) ? message.every(Predicate.isString) : Predicate.isString(message)
     if (!(isText && Cause.isEmpty(cause))) this.lastLogged = { cause, message }
   }
@@ -114,20 +113,20 @@ export class AppRequest extends InterruptibleRequest {
     return this.native[ExchangeKey]
   }
 
-  /** The text of the body, if somebody has read it. */
+  /** The text of the body, if it has been read. */
   get readText(): string | undefined {
     return this.textCache
   }
 
-  /** The whole body, of at most `MaxBodySize`. Errors are about the request that was asked. */
+  /** The whole body, limited by `MaxBodySize`. Errors refer to the given request. */
   bytes(request: HttpServerRequest.HttpServerRequest): BodyEffect<Buffer> {
     return Effect.withFiberRuntime((fiber) => {
       if (this.bytesCache !== undefined) return Effect.succeed(this.bytesCache)
-      const most = Option.match(Context.get(fiber.currentContext, MaxBodySize), {
+      const maxBytes = Option.match(Context.get(fiber.currentContext, MaxBodySize), {
         onNone: () => Number.POSITIVE_INFINITY,
         onSome: Number
       })
-      return Effect.mapBoth(this.exchange.readBody(most), {
+      return Effect.mapBoth(this.exchange.readBody(maxBytes), {
         onFailure: (error) => bodyError(request, error),
         onSuccess: (bytes) => (this.bytesCache = bytes)
       })
@@ -138,32 +137,32 @@ export class AppRequest extends InterruptibleRequest {
     return Effect.map(this.bytes(request), (bytes) => (this.textCache ??= bytes.toString("utf8")))
   }
 
-  /** The body as it comes; what has been read whole is given again. */
+  /** The body as a stream. A body that is already buffered is emitted again. */
   get stream(): Stream.Stream<Uint8Array, ValueError> {
     return Stream.suspend(() =>
       this.bytesCache === undefined ? this.exchange.bodyStream : Stream.succeed<Uint8Array>(this.bytesCache)
     )
   }
 
-  /** The form in the body, persisted once, whoever asks. */
+  /** The form in the body, persisted once. */
   persisted(parts: Stream.Stream<Part, Multipart.MultipartError>): PersistedEffect {
-    // `cached` makes no decision and does not wait: it only makes the place to remember in.
+    // `cached` only allocates the cache, which is synchronous.
     return (this.persisting ??= Effect.runSync(Effect.cached(persist(parts))))
   }
 
-  /** The head of an answer has left. */
+  /** True if the head of a response was sent. */
   get isResponseStarted(): boolean {
     return this.exchange.state !== "NotStarted"
   }
 
-  /** Nothing more is to be written: it has been, or another protocol has the connection, or nobody is there. */
+  /** True if no response can be written: one was started, the connection was upgraded, or the client has disconnected. */
   get isResponseSettled(): boolean {
     return this.isResponseStarted || this.exchange.isClientGone
   }
 
-  /** What is written is the answer. */
+  /** Records the evidence of the response. */
   completeWith(evidence: Responded | ValueError): Effect.Effect<never> | undefined {
-    // A header that cannot be sent, a status that is none: the application's defect, and it has another try.
+    // An invalid header or status is a defect of the application, which may still send another response.
     if (isValueError(evidence)) return Effect.die(evidence)
     this.evidence = evidence
     return undefined

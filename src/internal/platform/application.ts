@@ -1,10 +1,9 @@
 /**
- * An application of `@effect/platform` as a handler: what `HttpApp.toHandled` does, in the same order and in
- * fewer steps.
+ * Adapter of an application of `@effect/platform` to a handler: equivalent to `HttpApp.toHandled`, with fewer fiber steps.
  *
- * The application; its pre-response handlers; the response, written; whatever failed, answered by `causeResponse`; the
- * middleware around all that; the span around the middleware; and the request's scope, closed. Nothing of it is made
- * for a request: what differs between requests is found in the fiber that each has for itself.
+ * In order: the application, its pre-response handlers, writing the response, error responses by `causeResponse`, the
+ * middleware around all that, the span around the middleware, and closing the scope of the request. The program is created
+ * once per application: all state of a request is found through its fiber.
  *
  * @internal
  */
@@ -34,46 +33,46 @@ import { endSpan } from "./span.js"
 
 type RunningFiber = Fiber.RuntimeFiber<unknown, unknown>
 
-/** The request as it is seen where it is asked for: a router that is mounted sees less of its URL. */
+/** The request in the context of a fiber: a mounted router has one with a shorter URL. */
 const requestOf = (fiber: RunningFiber): HttpServerRequest.HttpServerRequest =>
   Context.unsafeGet(fiber.currentContext, HttpServerRequest.HttpServerRequest)
 
-/** A middleware may run the application in a context of its own making, where there is no more than the request. */
+/** A middleware may run the application in its own context, which contains only the request. */
 const appRequestOf = (fiber: RunningFiber): AppRequest =>
   (fiber.currentContext.unsafeMap.get(AppRequest.Tag.key) as AppRequest | undefined) ??
-  (requestOf(fiber) as ServerRequest).call
+  (requestOf(fiber) as ServerRequest).appRequest
 
 /**
- * The scopes that `HttpApp.ejectDefaultScopeClose` leaves to whoever called it. The set is not exported; it is found by its
- * global name.
+ * The scopes that `HttpApp.ejectDefaultScopeClose` leaves to its caller. The set is not exported; it is found by its global
+ * name.
  */
 const ejected = globalValue("@effect/platform/HttpApp/ejectedScopes", () => new WeakSet<Scope.Scope>())
 
-/** The fiber that runs a continuation: asked for by an Effect, it would cost two objects and a step each time. */
+/** The fiber that runs a continuation; an Effect for it would cost two objects and a step each time. */
 const currentFiber = (): RunningFiber => Option.getOrThrow(Fiber.getCurrentFiber())
 
-const written = (call: AppRequest, response: HttpServerResponse): Effect.Effect<HttpServerResponse> => {
-  const rest = write(call, response)
+const written = (appRequest: AppRequest, response: HttpServerResponse): Effect.Effect<HttpServerResponse> => {
+  const rest = write(appRequest, response)
   return rest === undefined ? Exit.succeed(response) : Effect.as(rest, response)
 }
 
-/** Writes a response, as the pre-response handlers leave it. */
+/** Runs the pre-response handlers, and writes the response. */
 const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse, HttpServerError.ResponseError> => {
   const fiber = currentFiber()
-  const call = appRequestOf(fiber)
-  call.release()
+  const appRequest = appRequestOf(fiber)
+  appRequest.release()
   const handler = fiber.getFiberRef(HttpApp.currentPreResponseHandlers)
-  if (handler._tag === "None") return written(call, response)
+  if (handler._tag === "None") return written(appRequest, response)
   return Effect.matchCauseEffect(handler.value(requestOf(fiber), response), {
     onFailure: (cause) => {
       discard(response.body)
       return Effect.failCause(cause)
     },
     onSuccess: (prepared) => {
-      if (prepared.body === response.body) return written(call, prepared)
-      // Not before: a body that was compressed is read from the one that it replaces.
+      if (prepared.body === response.body) return written(appRequest, prepared)
+      // Not earlier: a compressed body reads from the one that it replaces.
       return Effect.ensuring(
-        Effect.suspend(() => written(call, prepared)),
+        Effect.suspend(() => written(appRequest, prepared)),
         Effect.sync(() => discardReplaced(response.body, prepared.body))
       )
     }
@@ -81,85 +80,85 @@ const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse
 }
 
 /**
- * Answers a failure by what the errors in it say, and goes on failing with what is left of it. If nothing is, it goes on
- * with their response: what its pre-response handlers make of that is sent, and told to nobody.
+ * Sends the response of the errors in a cause, and fails with the rest of the cause. If there is none, it succeeds with the
+ * response before its pre-response handlers.
  */
 const respondToFailure = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> => {
-  // What a middleware logs of it is no longer what a client has made it.
+  // A middleware may log the cause, which may quote the client.
   return Effect.flatMap(HttpServerError.causeResponse(escapeCauseControls(cause)), ([response, left]) =>
     Effect.zipRight(respond(response), Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
   )
 }
 
 /**
- * What is written if nothing was: the response of a middleware that has taken another way, or of a failure that no
- * pre-response handler lets pass.
+ * Writes a response if none was: that of a middleware that did not run the application, or that of a failure in the
+ * pre-response handlers.
  */
 const fallbackResponse = (
-  call: AppRequest,
+  appRequest: AppRequest,
   exit: Exit.Exit<HttpServerResponse, unknown>
 ): Effect.Effect<unknown, never> | undefined => {
-  if (call.isResponseSettled) {
-    // Mostly what was written; what a middleware has put in its place is sent to nobody.
+  if (appRequest.isResponseSettled) {
+    // Usually the response that was written. Another one, of a middleware, is discarded.
     if (Exit.isSuccess(exit)) discard(exit.value.body)
     return undefined
   }
-  if (Exit.isSuccess(exit)) return write(call, exit.value)
-  const answered = Effect.flatMap(
+  if (Exit.isSuccess(exit)) return write(appRequest, exit.value)
+  const errorResponse = Effect.flatMap(
     HttpServerError.causeResponse(exit.cause),
-    ([response]) => write(call, response) ?? Effect.void
+    ([response]) => write(appRequest, response) ?? Effect.void
   )
-  return Effect.catchAllCause(answered, () => write(call, empty({ status: 500 })) ?? Effect.void)
+  return Effect.catchAllCause(errorResponse, () => write(appRequest, empty({ status: 500 })) ?? Effect.void)
 }
 
-/** Closes the request's scope, unless somebody has taken that over. */
+/** Closes the scope of the request, unless it was ejected. */
 const closeScope = (fiber: RunningFiber, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined => {
   const scope = Context.unsafeGet(fiber.currentContext, Scope.Scope)
-  // A middleware that has put another one in its place ends that by itself.
+  // A middleware that has replaced the scope closes its own.
   if (!isRequestScope(scope)) return undefined
   if (ejected.has(scope)) scope.eject()
   return scope.closeUnlessEjected(exit)
 }
 
-/** How the request ended, for its connection; what of its failure is left to the server is logged. */
-const outcomeOf = (call: AppRequest, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Responded, ValueError> => {
-  const { evidence, upgraded } = call
+/** The result of the request for its connection. A failure after the response is logged. */
+const outcomeOf = (appRequest: AppRequest, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Responded, ValueError> => {
+  const { evidence, upgraded } = appRequest
   const responded = upgraded ?? (evidence && Exit.succeed(evidence))
-  // Without a response there is no client any more, or a server that closes has broken the response off.
+  // Without a response the client has disconnected, or the shutdown has interrupted the response.
   if (Exit.isSuccess(exit)) return responded ?? Effect.interrupt
-  if (responded !== undefined) return Effect.zipRight(logFailure(call, exit.cause), responded)
-  if (call.exchange.isClientGone || Cause.isInterrupted(exit.cause)) {
-    return Effect.zipRight(logFailure(call, exit.cause), Effect.interrupt)
+  if (responded !== undefined) return Effect.zipRight(logFailure(appRequest, exit.cause), responded)
+  if (appRequest.exchange.isClientGone || Cause.isInterrupted(exit.cause)) {
+    return Effect.zipRight(logFailure(appRequest, exit.cause), Effect.interrupt)
   }
-  // It broke off by itself, and so does the connection, which reports it: it is no typed error of the handler any more.
-  return Effect.failCause(failedResponseCause(call, exit.cause) as Cause.Cause<never>)
+  // The response failed midway: the connection is reset and reports the cause. It is no typed error of the handler.
+  return Effect.failCause(failedResponseCause(appRequest, exit.cause) as Cause.Cause<never>)
 }
 
 export interface ApplicationOptions {
   readonly middleware: HttpMiddleware | undefined
-  /** Whether a client that leaves interrupts the application, and not only the routes of a router. */
+  /** Whether a disconnect of the client interrupts the whole application, and not only the routes of a router. */
   readonly isInterruptible: boolean
 }
 
 type Ended = Exit.Exit<HttpServerResponse, unknown>
 
-/** Behind the answer: the end of its span and of its scope, and how it ended for the connection. */
+/** Runs after the response: ends the span, closes the scope, and gives the result for the connection. */
 const finish = (exit: Ended, scopeExit: Exit.Exit<unknown, unknown>): Effect.Effect<Responded, ValueError> => {
   const fiber = currentFiber()
-  const call = appRequestOf(fiber)
-  const { fiberRefs, span } = call
+  const appRequest = appRequestOf(fiber)
+  const { fiberRefs, span } = appRequest
   if (span !== undefined && fiberRefs !== undefined) endSpan(span, exit, fiberRefs)
-  const written = fallbackResponse(call, exit)
+  const written = fallbackResponse(appRequest, exit)
   const closed = written === undefined ? closeScope(fiber, scopeExit) : undefined
-  if (written === undefined && closed === undefined) return outcomeOf(call, exit)
-  const behind = closed ?? Effect.suspend(() => closeScope(fiber, scopeExit) ?? Effect.void)
-  const evidence = Effect.suspend(() => outcomeOf(call, exit))
-  return Effect.zipRight(Effect.zipRight(written ?? Effect.void, behind), evidence)
+  if (written === undefined && closed === undefined) return outcomeOf(appRequest, exit)
+  const closing = closed ?? Effect.suspend(() => closeScope(fiber, scopeExit) ?? Effect.void)
+  const evidence = Effect.suspend(() => outcomeOf(appRequest, exit))
+  return Effect.zipRight(Effect.zipRight(written ?? Effect.void, closing), evidence)
 }
 
-/** Without a middleware the exit is the application's, and each step is taken in the turn of the one before. */
+/** Continuations without a middleware: the exit is that of the application. */
 const finishing = {
   onFailure: (cause: Cause.Cause<unknown>) => finish(Exit.failCause(cause), Exit.failCause(cause)),
   onSuccess: (response: HttpServerResponse) => {
@@ -168,7 +167,7 @@ const finishing = {
   }
 }
 
-/** A middleware has taken every failure upon itself: to the scope the request has ended well. */
+/** Continuations with a middleware, which handles every failure: the scope is closed with a success. */
 const finishingAround = {
   onFailure: (cause: Cause.Cause<unknown>) => finish(Exit.failCause(cause), Exit.void),
   onSuccess: (response: HttpServerResponse) => finish(Exit.succeed(response), Exit.void)
@@ -177,7 +176,7 @@ const finishingAround = {
 const isSuccess = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
   Exit.isExit(effect) && Exit.isSuccess(effect)
 
-/** A body that is none throws where it is looked at, and the response is the application's to answer for. */
+/** An invalid body throws when it is read: that is a defect of the application. */
 const tryRespond = (response: HttpServerResponse): ReturnType<typeof respond> => {
   try {
     return respond(response)
@@ -187,28 +186,28 @@ const tryRespond = (response: HttpServerResponse): ReturnType<typeof respond> =>
 }
 
 const respondSynchronously = (response: HttpServerResponse): Effect.Effect<Responded, ValueError> => {
-  const answering = tryRespond(response)
-  return isSuccess(answering)
-    ? finish(answering, answering)
-    : Effect.matchCauseEffect(Effect.catchAllCause(answering, respondToFailure), finishing)
+  const result = tryRespond(response)
+  return isSuccess(result)
+    ? finish(result, result)
+    : Effect.matchCauseEffect(Effect.catchAllCause(result, respondToFailure), finishing)
 }
 
-/** What the fiber of every request runs. What it needs besides the request's own services is the server's context. */
+/** Creates the program that every request fiber runs, in the context of the server and the services of the request. */
 export const makeProgram = <E, R>(
   app: HttpApp.Default<E, R>,
   { isInterruptible, middleware }: ApplicationOptions
 ): Effect.Effect<Responded, ValueError> => {
-  const asked = isInterruptible ? Effect.interruptible(app) : app
-  const work =
+  const application = isInterruptible ? Effect.interruptible(app) : app
+  const program =
     middleware === undefined
-      ? Effect.matchCauseEffect(asked, {
+      ? Effect.matchCauseEffect(application, {
           onFailure: (cause) => Effect.matchCauseEffect(respondToFailure(cause), finishing),
           onSuccess: respondSynchronously
         })
       : Effect.matchCauseEffect(
-          middleware(Effect.catchAllCause(Effect.flatMap(asked, respond), respondToFailure)),
+          middleware(Effect.catchAllCause(Effect.flatMap(application, respond), respondToFailure)),
           finishingAround
         )
-  // What it needs is put into its context, by `Call` and by who serves it.
-  return work as Effect.Effect<Responded, ValueError>
+  // Its environment is provided by `AppRequest` and by the context of the server.
+  return program as Effect.Effect<Responded, ValueError>
 }

@@ -1,6 +1,5 @@
 /**
- * Bytes that arrive in pieces, gathered: in a buffer that grows by doubling, so that a byte in a piece of its own costs a
- * byte and not an object.
+ * Growable byte buffer, which doubles its capacity: pieces of one byte cost a byte each, and no object.
  *
  * @internal
  */
@@ -19,7 +18,7 @@ export class ByteBuffer {
     this.length = length
   }
 
-  /** All of them, in a buffer of just their length; the next begins anew. */
+  /** Removes and returns all bytes, in an array of exactly their length. */
   take(): Uint8Array {
     const { bytes, length } = this
     this.bytes = new Uint8Array(0)

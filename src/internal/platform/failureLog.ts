@@ -1,9 +1,9 @@
 /**
- * Failures that an application has left to the server: what is said of them in the log, once.
+ * Logging of unhandled failures of an application, once each.
  *
- * A failure that has a response of its own (`HttpServerRespondable`, a response that is thrown, what `@effect/platform`
- * answers 4xx) is the application's way to respond, and an interruption is no failure. Anything else is sent as 500, and is
- * logged as an error unless it has been logged in the request's own fibers, by `HttpMiddleware.logger` or by anything else.
+ * Failures with their own response (`HttpServerRespondable`, a thrown response, 4xx errors of `@effect/platform`) and
+ * interruptions are not errors. Any other failure leads to 500, and is logged as an error unless it has been logged in the
+ * fibers of the request, for example by `HttpMiddleware.logger`.
  *
  * @internal
  */
@@ -28,54 +28,54 @@ const errorsOf = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> => [
 const isResponseError = (error: unknown): boolean =>
   HttpServerError.isServerError(error) && error._tag === "ResponseError"
 
-/** A `ResponseError` has a response, 500, and that is nothing that an application has chosen. */
+/** A `ResponseError` is excluded: its response, 500, is not chosen by the application. */
 const hasResponse = (error: unknown): boolean =>
   isServerResponse(error) || (Respondable.isRespondable(error) && !isResponseError(error))
 
-/** The status that was sent for a failure. */
-const statusOf = (call: AppRequest, cause: Cause.Cause<unknown>): number => {
+/** The status of the response to a failure. */
+const statusOf = (appRequest: AppRequest, cause: Cause.Cause<unknown>): number => {
   const response = Array.from(Cause.defects(cause)).find(isServerResponse)
-  return response?.status ?? call.evidence?.status ?? 500
+  return response?.status ?? appRequest.evidence?.status ?? 500
 }
 
-const needsAttention = (call: AppRequest, cause: Cause.Cause<unknown>): boolean => {
-  const status = statusOf(call, cause)
+const needsAttention = (appRequest: AppRequest, cause: Cause.Cause<unknown>): boolean => {
+  const status = statusOf(appRequest, cause)
   if (status >= 400 && status < 500) return false
-  // The end of a WebSocket is an error to what runs it, and no failure to respond.
-  const isEnd = (error: unknown): boolean => call.upgraded !== undefined && Socket.isSocketError(error)
+  // The end of a WebSocket is an error to the application that runs it, but no failed response.
+  const isEnd = (error: unknown): boolean => appRequest.upgraded !== undefined && Socket.isSocketError(error)
   return errorsOf(cause).some((error) => !(hasResponse(error) || isEnd(error)))
 }
 
-/** Whether all that is wrong has been in the last line of the log that was about anything wrong. */
+/** Whether all errors of a cause were in the last log entry about an error. */
 const wasLogged = ({ lastLogged }: AppRequest, cause: Cause.Cause<unknown>): boolean => {
   if (lastLogged === undefined) return false
   const { cause: logged, message } = lastLogged
-  const known = new Set([...errorsOf(logged), ...(Array.isArray(message) ? message : [message])])
-  return errorsOf(cause).every((error) => isServerResponse(error) || known.has(error))
+  const loggedErrors = new Set([...errorsOf(logged), ...(Array.isArray(message) ? message : [message])])
+  return errorsOf(cause).every((error) => isServerResponse(error) || loggedErrors.has(error))
 }
 
-/** What has gone wrong, without the response that it was sent. */
+/** A cause without the response that was sent for it. */
 const withoutResponse = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
   Option.getOrElse(HttpServerError.causeResponseStripped(cause)[1], () => cause)
 
-/** Logs the failure of an application: as an error if nothing has logged it and it needs attention, else at level Debug. */
-export const logFailure = (call: AppRequest, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
-  // What has interrupted it is known, and a response that was thrown is one.
+/** Logs the failure of an application: as an error if it needs attention and has not been logged, else at level Debug. */
+export const logFailure = (appRequest: AppRequest, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  // Interruptions and thrown responses are not logged.
   if (errorsOf(cause).every(isServerResponse)) return Effect.void
   return Effect.suspend(() => {
-    const log = needsAttention(call, cause) && !wasLogged(call, cause) ? Effect.logError : Effect.logDebug
-    return log("an application failed", escapeCauseControls(withoutResponse(cause))).pipe(
-      Effect.annotateLogs(logAnnotations(call.native)),
-      // The span of the request has ended, and takes no more events.
+    const log = needsAttention(appRequest, cause) && !wasLogged(appRequest, cause) ? Effect.logError : Effect.logDebug
+    return log("An application failed", escapeCauseControls(withoutResponse(cause))).pipe(
+      Effect.annotateLogs(logAnnotations(appRequest.native)),
+      // The span of the request has ended, and accepts no more events.
       Effect.mapInputContext(Context.omit(Tracer.ParentSpan))
     )
   })
 }
 
-/** The cause of a response that broke off, for the connection to report: without the response, which was not sent whole. */
-export const failedResponseCause = (call: AppRequest, cause: Cause.Cause<unknown>): Cause.Cause<unknown> => {
+/** The cause of an incomplete response, for the connection to report: without the response itself. */
+export const failedResponseCause = (appRequest: AppRequest, cause: Cause.Cause<unknown>): Cause.Cause<unknown> => {
   const left = withoutResponse(cause)
-  const shown = escapeCauseControls(left)
-  if (wasLogged(call, left)) markLogged(shown)
-  return shown
+  const escaped = escapeCauseControls(left)
+  if (wasLogged(appRequest, left)) markLogged(escaped)
+  return escaped
 }

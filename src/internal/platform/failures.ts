@@ -1,5 +1,5 @@
 /**
- * What went wrong with a request, as `@effect/platform` names it, and answered by the status that it has.
+ * Errors of requests as those of `@effect/platform`, with the status of their response.
  *
  * @internal
  */
@@ -11,14 +11,14 @@ import * as Multipart from "@effect/platform/Multipart"
 import { isValueError, type ValueError } from "../../Errors.js"
 import { escapeControls, escapeErrorControls } from "../host/escapeControls.js"
 
-/** What has nothing to do with the content of a body. */
+/** Reasons that do not concern the content of a body. */
 const transportReasons: ReadonlySet<string> = new Set(["Timeout", "IncompleteRequest", "BodyBudget"])
 
-/** A client that is told to come back is told when. */
+/** An empty response; 503 has `Retry-After`. */
 const emptyResponse = (status: number): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.empty(status === 503 ? { status, headers: { "retry-after": "1" } } : { status })
 
-/** A `RequestError` whose answer is not always 400: 413 for a body that is too large, 408 for one that does not come. */
+/** A `RequestError` with the status of its `ValueError` instead of 400: 413 for a body that is too large, 408 for a timeout. */
 class BodyError extends HttpServerError.RequestError {
   constructor(
     request: HttpServerRequest,
@@ -36,34 +36,36 @@ class BodyError extends HttpServerError.RequestError {
 export const bodyError = (request: HttpServerRequest, error: ValueError): HttpServerError.RequestError =>
   new BodyError(request, error)
 
-/** The content is not what it says; the cause may quote it. */
+/** A `RequestError` for invalid content; the cause may quote it. */
 export const decodeError = (request: HttpServerRequest, cause: unknown): HttpServerError.RequestError =>
   new HttpServerError.RequestError({ request, reason: "Decode", cause: escapeErrorControls(cause, escapeControls) })
 
-/** A `RequestError` for a handshake that is the client's fault, whose response says what is wrong with it. */
+/** A `RequestError` for an invalid handshake, with the response that RFC 6455 requires. */
 class HandshakeError extends HttpServerError.RequestError {
   constructor(
     request: HttpServerRequest,
-    private readonly refusal: HandshakeRefusal
+    private readonly rejection: HandshakeRejection
   ) {
-    super({ request, reason: "Decode", description: refusal.description })
+    super({ request, reason: "Decode", description: rejection.description })
   }
 
   override [Respondable.symbol]() {
-    const { headers, status } = this.refusal
+    const { headers, status } = this.rejection
     return HttpServerResponse.empty({ status, headers })
   }
 }
 
-/** Why a handshake is refused, and how. */
-export interface HandshakeRefusal {
+/** The error response to a handshake. */
+export interface HandshakeRejection {
   readonly status: number
   readonly description: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
-export const handshakeError = (request: HttpServerRequest, refusal: HandshakeRefusal): HttpServerError.RequestError =>
-  new HandshakeError(request, refusal)
+export const handshakeError = (
+  request: HttpServerRequest,
+  rejection: HandshakeRejection
+): HttpServerError.RequestError => new HandshakeError(request, rejection)
 
 const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number => {
   switch (reason) {
@@ -76,10 +78,10 @@ const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number =>
   }
 }
 
-/** `MultipartError` knows no answer, and would be 500 whatever the client did. */
+/** Adds a response to a `MultipartError`, which would otherwise be 500 even for errors of the client. */
 export const respondable = (error: Multipart.MultipartError): Multipart.MultipartError => {
   const status = multipartStatus(error)
-  // A charset that is none, or the name of a part, is quoted by what fails of it.
+  // The cause may quote a charset or the name of a part.
   escapeErrorControls(error.cause, escapeControls)
   return Object.defineProperty(error, Respondable.symbol, { value: () => emptyResponse(status) })
 }

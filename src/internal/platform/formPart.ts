@@ -1,5 +1,5 @@
 /**
- * The parts of a form as `@effect/platform` has them: fields, whose value is known, and files, whose content is read.
+ * Parts of a form, as those of `@effect/platform`: fields with a value, and files whose content is a stream.
  *
  * @internal
  */
@@ -21,7 +21,7 @@ export type Pull<A> = Effect.Effect<Chunk.Chunk<A>, Option.Option<MultipartError
 export const formError = (reason: MultipartError["reason"], message: string): MultipartError =>
   respondable(new Multipart.MultipartError({ reason, cause: new Error(message) }))
 
-/** Content that is asked for when there is none to give any more: the application's mistake. */
+/** The content of a file is no longer available: an error of the application. */
 export const lostError = ({ filename, name }: PartInfo, how: string): MultipartError =>
   formError("InternalError", `the content of the file ${JSON.stringify(filename ?? name)} ${how}`)
 
@@ -46,12 +46,12 @@ export class Field extends FormPart implements Multipart.Field {
   }
 }
 
-/** Where the content of a file comes from. */
+/** Source of the content of a file. */
 export interface FileSource {
   readonly pull: Pull<Uint8Array>
-  /** Nothing more of it is read. */
+  /** Ends the reading. */
   readonly release: Effect.Effect<void>
-  /** Counts bytes that whatever reads it whole keeps. */
+  /** Counts bytes that are buffered by a reader of the whole content. */
   readonly keep: (bytes: number) => void
 }
 
@@ -66,7 +66,7 @@ export class File extends FormPart implements Multipart.File {
   readonly key: string
   readonly name: string
   readonly contentType: string
-  private isTaken = false
+  private isBegun = false
 
   constructor(
     private readonly info: PartInfo,
@@ -78,7 +78,7 @@ export class File extends FormPart implements Multipart.File {
     this.contentType = info.contentType
   }
 
-  /** Can be run once: a second run would begin where the first one has ended. */
+  /** Can be run once: a second run would begin where the first has ended. */
   get content(): Stream.Stream<Uint8Array, MultipartError> {
     return Stream.suspend(() => {
       if (!this.begin()) return Stream.fail(this.readBefore)
@@ -86,7 +86,7 @@ export class File extends FormPart implements Multipart.File {
     })
   }
 
-  /** The content whole, without a stream: to run one costs more than all else that a small file takes. */
+  /** The whole content, without a stream, whose cost would dominate that of a small file. */
   get contentEffect(): Effect.Effect<Uint8Array, MultipartError> {
     return Effect.suspend(() => {
       if (!this.begin()) return Effect.fail(this.readBefore)
@@ -97,7 +97,7 @@ export class File extends FormPart implements Multipart.File {
     })
   }
 
-  /** The next bytes: so many at least, unless they are the last. */
+  /** The next bytes, at least so many unless they are the last. */
   read(least: number, keep: FileSource["keep"] = () => {}): Effect.Effect<Block, MultipartError> {
     return Effect.suspend(() => {
       const bytes = new ByteBuffer()
@@ -117,8 +117,8 @@ export class File extends FormPart implements Multipart.File {
   }
 
   private begin(): boolean {
-    if (this.isTaken) return false
-    this.isTaken = true
+    if (this.isBegun) return false
+    this.isBegun = true
     return true
   }
 

@@ -1,11 +1,11 @@
 /**
- * The fields of a request as `@effect/platform` has them: a record of lower-case names, one string each.
+ * Conversion of the fields of a request to `Headers` of `@effect/platform`: a record of lower-case names, one string each.
  *
  * @internal
  */
 import * as Headers from "@effect/platform/Headers"
 
-/** Fields that mean one thing: of two, the first is what `node:http` gives, and what its users expect. */
+/** Singleton fields: of several, the first one counts, as in `node:http`. */
 const singular: ReadonlySet<string> = new Set([
   "age",
   "authorization",
@@ -27,23 +27,23 @@ const singular: ReadonlySet<string> = new Set([
   "user-agent"
 ])
 
-/** A constructor's objects share a shape, which those of `Object.create` do not. */
+/** A constructor, since its objects share a hidden class, unlike those of `Object.create`. */
 function makeRecord(): void {}
 makeRecord.prototype = Object.getPrototypeOf(Headers.empty)
-// No class: the prototype of one is its own, and has a `constructor` that a field may be called, too.
+// Not a class: its prototype would have a `constructor`, which may be the name of a field, too.
 const HeaderRecord = makeRecord as unknown as new () => Record<string, string>
 
-/** Joins what was sent more than once: `; ` between cookies, `, ` between all else (RFC 9110 §5.3, RFC 6265 §5.4). */
+/** Joins repeated fields: `; ` for cookies, `, ` for others (RFC 9110 §5.3, RFC 6265 §5.4). */
 export const headersOf = (fields: ReadonlyArray<string>): Headers.Headers => {
   const headers = new HeaderRecord()
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!.toLowerCase()
     const value = fields[i + 1]!
-    // Not what `Object.prototype` has by that name.
+    // Ignores properties of `Object.prototype`.
     const before = Object.hasOwn(headers, name) ? headers[name] : undefined
     if (before === undefined) headers[name] = value
     else if (!singular.has(name)) headers[name] = `${before}${name === "cookie" ? "; " : ", "}${value}`
   }
-  // Its prototype is that of every `Headers`, of which this is a record.
+  // It has the prototype of every `Headers`.
   return headers as Headers.Headers
 }

@@ -1,17 +1,17 @@
 /**
- * Where an interruption reaches an application, and where it is held back.
+ * Interruption of an application: which interruptions take effect at once, and which are deferred.
  *
- * `@effect/platform` runs an application uninterruptibly, except in the routes of a router. Here any application is
- * interruptible, so that a client that leaves can end it, and three rules keep what is uninterruptible there as it is:
+ * `@effect/platform` runs an application uninterruptibly, except in the routes of a router. Here the whole application is
+ * interruptible, so that a disconnect of the client ends it. Three rules preserve what is uninterruptible there:
  *
- * - A route that is declared uninterruptible runs to its end, whatever interrupts the fiber that runs it.
- * - Outside of interruptible routes an interruption of the request's own fiber, by anything but this server, takes effect
- *   when the application has ended.
- * - Otherwise a fiber is not interrupted within an uninterruptible region, unless its client has left: the result of the
- *   region would be lost at its end, and the client would get 503 for work that is done.
+ * - A route that is declared uninterruptible runs to its end.
+ * - Outside of interruptible routes, an interruption of the request fiber by anything but this server takes effect when the
+ *   application has ended.
+ * - Otherwise a fiber is not interrupted within an uninterruptible region, unless the client has disconnected: the result of
+ *   the region would be lost, and the client would get 503 for completed work.
  *
- * `Effect.interruptible` around the application is all that Effect offers, and it knows no routes. `Fiber.interrupt`, and
- * what is made of it, asks a fiber by two methods of its interface: those are replaced in the fibers that run an application.
+ * `Effect.interruptible` around the application is not aware of routes. `Fiber.interrupt` and its variants call two methods of
+ * a fiber: those are replaced in the fibers that run an application.
  *
  * @internal
  */
@@ -32,11 +32,11 @@ const routeIn = ({ currentContext }: Running): { readonly uninterruptible: boole
 
 const isInUninterruptibleRoute = (fiber: Running): boolean => routeIn(fiber)?.uninterruptible === true
 
-/** An application that is mounted has a route, but no parameters of one, and is not made interruptible. */
+/** A mounted application has a route without parameters, and is not interruptible in `@effect/platform`. */
 const isInInterruptibleRoute = (fiber: Running): boolean =>
   routeIn(fiber)?.uninterruptible === false && fiber.currentContext.unsafeMap.has(ParsedSearchParams.key)
 
-/** Interrupts a fiber as Effect does, whatever its guard would hold back. */
+/** Interrupts a fiber by Effect's own method, bypassing the replaced one. */
 const interruptNow = (fiber: Running, by: FiberId.FiberId): void => {
   const { unsafeInterruptAsFork }: Running = Object.getPrototypeOf(fiber)
   unsafeInterruptAsFork.call(fiber, by)
@@ -44,7 +44,7 @@ const interruptNow = (fiber: Running, by: FiberId.FiberId): void => {
 
 const guardKey = Symbol("effect-asynchttpserver/guard")
 
-/** A fiber whose two methods of interruption are replaced: with functions that all fibers share, and a call of its own. */
+/** A fiber whose two interruption methods are replaced, by functions that all guarded fibers share. */
 interface GuardedFiber extends Running {
   [guardKey]?: InterruptibleRequest
   unsafeInterruptAsFork: Running["unsafeInterruptAsFork"]
@@ -62,7 +62,7 @@ function interruptAsFork(this: GuardedFiber, by: FiberId.FiberId): Effect.Effect
 const isInterruptible = (status: FiberStatus.FiberStatus): boolean =>
   FiberStatus.isDone(status) || RuntimeFlags.interruptible(status.runtimeFlags)
 
-/** An interruption that waits until a fiber, or any of a request's, is suspended where it is interruptible. */
+/** An interruption that is deferred until a fiber, or any fiber of the request, is suspended in an interruptible region. */
 interface PendingInterrupt {
   readonly of: Running | undefined
   readonly interrupt: () => void
@@ -70,14 +70,14 @@ interface PendingInterrupt {
 
 /** A request to an application that may be interruptible as a whole. */
 export abstract class InterruptibleRequest extends AdapterEffect {
-  /** Whether the application is interruptible, whatever it is. */
+  /** Whether the application is interruptible as a whole. */
   abstract readonly isInterruptible: boolean
-  /** Closes its WebSocket, if it has one. */
+  /** Closes the WebSocket of the request, if there is one. */
   closeWebSocket: (() => void) | undefined
-  /** Whether it is a part of another Effect, whose fiber is not the request's own. */
+  /** Whether it runs within another Effect, whose fiber is not that of the request. */
   protected isNested = false
   private root: Running | undefined
-  /** Fibers that were forked in it, and have not ended. */
+  /** Running fibers that were forked in it. */
   private forked: Set<Running> | undefined
   private deferredInterrupt: Array<() => void> | undefined
   private waiting: Array<PendingInterrupt> | undefined
@@ -86,7 +86,7 @@ export abstract class InterruptibleRequest extends AdapterEffect {
   fiberStarted(fiber: Running, services: ReadonlyMap<string, unknown>): void {
     if (this.root === undefined) this.root = fiber
     else this.addForked(fiber)
-    // What a route forks is interrupted by the route as it likes.
+    // Fibers that are forked in a route are under the control of the route.
     if (!this.isInterruptible || services.has(RouteContext.key)) return
     const guarded: GuardedFiber = fiber
     guarded[guardKey] = this
@@ -106,19 +106,19 @@ export abstract class InterruptibleRequest extends AdapterEffect {
     if (this.waiting?.some(({ of }) => of === undefined || of === fiber)) this.interruptWaiting(fiber)
   }
 
-  /** By this server: since the client has left, or since the server closes. */
+  /** Interruption by this server: on disconnect of the client, or at shutdown. */
   override interrupt(fiber: Running, by: FiberId.FiberId = FiberId.none): void {
     const running = [fiber, ...(this.forked ?? [])]
     const interrupt = (): void => interruptNow(fiber, by)
     if (this.isInterruptible && !this.hasEnded && running.some(isInUninterruptibleRoute)) {
-      // The connection ends in any case, and a WebSocket with it.
+      // The connection is closed in any case, and a WebSocket with it.
       this.closeWebSocket?.()
       this.deferInterrupt(interrupt)
     } else if (by === clientAbortFiberId) interrupt()
     else this.interruptBetweenRegions({ of: undefined, interrupt }, running)
   }
 
-  /** By anything else: a parent, a race, a timeout, or another fiber of the application's. */
+  /** Interruption by anything else: a parent, a race, a timeout, or another fiber of the application. */
   interruptFromOutside(fiber: Running, by: FiberId.FiberId): void {
     const interrupt = (): void => interruptNow(fiber, by)
     if (this.hasEnded || isInInterruptibleRoute(fiber)) interrupt()
@@ -131,7 +131,7 @@ export abstract class InterruptibleRequest extends AdapterEffect {
     else this.deferredInterrupt.push(interrupt)
   }
 
-  /** Interrupts at once where a fiber is interruptible, and else when one is suspended that has become so. */
+  /** Interrupts at once if a fiber is interruptible, else when one is suspended in an interruptible region. */
   private interruptBetweenRegions(waiting: PendingInterrupt, running: ReadonlyArray<Running>): void {
     if (this.waiting === undefined) this.waiting = [waiting]
     else this.waiting.push(waiting)
@@ -148,7 +148,7 @@ export abstract class InterruptibleRequest extends AdapterEffect {
     Effect.runFork(interrupted)
   }
 
-  /** The application has ended: interruptions that were held back come to what is left to be done. */
+  /** Runs deferred interruptions at the end of the application: they affect the remaining steps. */
   release(): void {
     const { waiting = [] } = this
     this.hasEnded = true
@@ -158,8 +158,8 @@ export abstract class InterruptibleRequest extends AdapterEffect {
   }
 
   private interruptDeferred(): void {
-    const { deferredInterrupt: heldBack = [] } = this
+    const { deferredInterrupt: deferred = [] } = this
     this.deferredInterrupt = undefined
-    for (const interrupt of heldBack) interrupt()
+    for (const interrupt of deferred) interrupt()
   }
 }

@@ -1,9 +1,9 @@
 /**
- * The parts of a form, as they arrive. A form is read only as far as something asks for more of it: the next part, or the
- * content of a file. Asking for the next part passes over the file before it.
+ * Stream of the parts of a form. A form is read on demand: for the next part, or for the content of a file. Pulling the next
+ * part skips the file before it.
  *
- * Not by `Multipart.makeChannel`, which holds all of a file that nothing reads; and where a form breaks off in a file, it
- * waits for the rest in a loop that ends with the request only.
+ * Why not `Multipart.makeChannel`: it buffers a whole file that nothing reads, and if a form ends within a file, it waits for
+ * the rest in a loop until the request ends.
  *
  * @internal
  */
@@ -22,37 +22,37 @@ import { describePart, FormCharset, type FormConfig, isFileByDefault, type PartI
 
 type MultipartError = Multipart.MultipartError
 
-/** Parts that a form may have where nothing else is configured: as many as Go, Django, PHP and Werkzeug allow. */
-const maxPartsByDefault = 1000
+/** Default maximum of parts: that of Go, Django, PHP and Werkzeug. */
+const defaultMaxParts = 1000
 
 /**
- * Bytes of files that were passed over, and are kept for whatever reads them later: what one read of the body brings at
- * most. Small files can so be read after their form, or while it goes on; larger ones cannot.
+ * Maximum of buffered bytes of skipped files, for reads after the next part was pulled: about one read of the body. Small
+ * files can be read later, larger ones cannot.
  */
-const maxPassedOver = 1024 * 1024
+const maxSkipped = 1024 * 1024
 
-/** Bytes that are gathered for one pull of a file's content. */
+/** Maximum of bytes for one pull of a file's content. */
 const maxPull = 64 * 1024
 
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
-/** The value of a field, as it arrives. */
+/** The received value of a field. */
 class FieldContent {
   readonly bytes = new ByteBuffer()
 
   constructor(readonly info: PartInfo) {}
 }
 
-/** The content of a file, as it arrives, and as far as it has not been read. */
+/** The received content of a file that has not been read yet. */
 class FileContent {
   pieces: Array<Uint8Array> = []
   /** Bytes in `pieces`. */
   held = 0
   size = 0
   isWhole = false
-  /** What reads it: the fiber that has asked for it last, until its stream is closed. */
+  /** The fiber that reads it: the last one that pulled, until its stream is closed. */
   reader: AnyFiber | undefined
-  /** Why nothing can read the rest. */
+  /** Why the rest is not available. */
   loss: string | undefined
 
   constructor(readonly info: PartInfo) {}
@@ -61,7 +61,7 @@ class FileContent {
 interface FormOptions {
   readonly config: FormConfig
   readonly boundary: string
-  /** Every part of `multipart/form-data` has a name. */
+  /** Whether parts must have a name, as those of `multipart/form-data`. */
   readonly isFormData: boolean
   readonly pull: Pull<Uint8Array>
   readonly keep: FileSource["keep"]
@@ -70,13 +70,13 @@ interface FormOptions {
 class Form {
   private readonly parser: MultipartParser
   private readonly charset = new FormCharset()
-  /** Bytes of the body that the parser has not taken yet. */
+  /** Pieces of the body that are not parsed yet. */
   private body: Array<Uint8Array> = []
   private bodySize = 0
   private parts: Array<Part> = []
   private partCount = 0
   private current: FieldContent | FileContent | undefined
-  /** Bytes of files that wait to be read. */
+  /** Buffered bytes of files. */
   private held = 0
   private isWhole = false
   private failure: MultipartError | undefined
@@ -87,10 +87,10 @@ class Form {
     this.parser = new MultipartParser(options.boundary)
   }
 
-  /** The next parts: fields as far as they have arrived, up to the next file. */
-  readonly pullParts: Pull<Part> = Effect.withFiberRuntime((asker) => {
+  /** The next parts: the fields that have arrived, up to the next file. */
+  readonly pullParts: Pull<Part> = Effect.withFiberRuntime((consumer) => {
     const next: Pull<Part> = Effect.suspend(() => {
-      this.readParts(asker)
+      this.readParts(consumer)
       const { parts } = this
       if (parts.length > 0) {
         this.parts = []
@@ -98,14 +98,14 @@ class Form {
       }
       if (this.failure !== undefined) return Effect.fail(Option.some(this.failure))
       if (this.isWhole) return Effect.fail(Option.none())
-      const reader = this.readerBefore(asker)
+      const reader = this.readerBefore(consumer)
       return Effect.zipRight(reader === undefined ? this.readMore : this.waitFor(reader), next)
     })
-    // A fiber that was forked for the file before has its turn first, and is then seen to read it.
+    // Yields first, so that a fiber that was forked for the previous file can begin to read it.
     return this.current === undefined ? next : Effect.zipRight(Effect.yieldNow(), next)
   })
 
-  /** What was not read to its end when the stream of parts ends. */
+  /** Discards the unread rest when the stream of parts ends. */
   readonly close: Effect.Effect<void> = Effect.sync(() => {
     if (this.current instanceof FileContent) this.lose(this.current, "was not read before the stream of parts ended")
     this.current = undefined
@@ -153,21 +153,21 @@ class Form {
   }
 
   /**
-   * Whether a file is read by another fiber than that which asks for more of the form. The asker itself would wait forever
-   * for what it has left half read, as for a fiber that has ended without closing its stream.
+   * Whether a file is being read by a fiber other than the consumer of the parts. The consumer itself would deadlock on a file
+   * that it has left half read, as it would on a fiber that has ended without closing its stream.
    */
-  private isRead({ reader }: FileContent, asker: AnyFiber | undefined): boolean {
-    return reader !== undefined && reader !== asker && reader.unsafePoll() === null
+  private isRead({ reader }: FileContent, consumer: AnyFiber | undefined): boolean {
+    return reader !== undefined && reader !== consumer && reader.unsafePoll() === null
   }
 
-  /** The fiber that has bytes of a file to take, before the next part has its turn. */
-  private readerBefore(asker: AnyFiber): AnyFiber | undefined {
+  /** The fiber that must take the bytes of a file before the next part is parsed. */
+  private readerBefore(consumer: AnyFiber): AnyFiber | undefined {
     const { current } = this
     if (!(current instanceof FileContent) || current.held === 0) return undefined
-    return this.isRead(current, asker) ? current.reader : undefined
+    return this.isRead(current, consumer) ? current.reader : undefined
   }
 
-  /** Waits until a fiber may have read on, or has ended. */
+  /** Suspends until a fiber may have read more, or has ended. */
   private waitFor(reader: AnyFiber): Effect.Effect<void> {
     const wait = this.changed.waitOrLeave()
     const wake = () => this.changed.wake()
@@ -178,14 +178,14 @@ class Form {
     )
   }
 
-  private readParts(asker: AnyFiber): void {
-    while (this.failure === undefined && !this.isWhole && this.readerBefore(asker) === undefined) {
-      if (this.parts[this.parts.length - 1]?._tag === "File" || !this.step(asker)) return
+  private readParts(consumer: AnyFiber): void {
+    while (this.failure === undefined && !this.isWhole && this.readerBefore(consumer) === undefined) {
+      if (this.parts[this.parts.length - 1]?._tag === "File" || !this.step(consumer)) return
     }
   }
 
-  /** Goes on by one event of what has arrived; false if there is none. */
-  private step(asker: AnyFiber | undefined): boolean {
+  /** Processes one event of the received input; false if there is none. */
+  private step(consumer: AnyFiber | undefined): boolean {
     const event = this.parser.next()
     if (event === "NeedMore") {
       const piece = this.body.shift()
@@ -198,7 +198,7 @@ class Form {
         break
       case "Data":
         if (this.current instanceof FieldContent) this.addToField(this.current, event.bytes)
-        else if (this.current !== undefined) this.addToFile(this.current, event.bytes, asker)
+        else if (this.current !== undefined) this.addToFile(this.current, event.bytes, consumer)
         break
       case "PartEnd":
         this.endPart()
@@ -236,15 +236,15 @@ class Form {
     else this.fail(formError("FieldTooLarge", `the field ${JSON.stringify(info.name)} is over ${maxFieldSize} bytes`))
   }
 
-  private addToFile(file: FileContent, piece: Uint8Array, asker: AnyFiber | undefined): void {
+  private addToFile(file: FileContent, piece: Uint8Array, consumer: AnyFiber | undefined): void {
     const { maxPartSize: maxFileSize = Number.POSITIVE_INFINITY } = this.options.config
     file.size += piece.length
     if (file.size > maxFileSize) {
       const name = JSON.stringify(file.info.filename ?? file.info.name)
       this.fail(formError("FileTooLarge", `the file ${name} is over ${maxFileSize} bytes`))
-    } else if (this.isRead(file, asker)) this.hold(file, piece)
-    else if (this.held + piece.length > maxPassedOver) this.lose(file, "was passed over")
-    // What is kept for long does not keep the whole buffer that it arrived in.
+    } else if (this.isRead(file, consumer)) this.hold(file, piece)
+    else if (this.held + piece.length > maxSkipped) this.lose(file, "was skipped")
+    // A copy, since the bytes may be kept for long, and must not retain the buffer in which they arrived.
     else if (file.loss === undefined) this.hold(file, Uint8Array.from(piece))
   }
 
@@ -267,7 +267,7 @@ class Form {
     this.parts.push(new Field(info.name, info.contentType, value))
   }
 
-  /** Reads more of the body, one fiber at a time; any other waits for what that one brings. */
+  /** Reads more of the body, one fiber at a time; other fibers wait for its result. */
   private readonly readMore: Effect.Effect<void> = Effect.acquireUseRelease(
     Effect.sync(() => {
       if (this.isReading) return this.changed.waitOrLeave()
@@ -288,9 +288,9 @@ class Form {
       onSuccess: (pieces) => this.receive(pieces),
       onFailure: (end) => {
         const error = Option.getOrUndefined(end)
-        const breaksOff = error === undefined ? this.parser.end() : undefined
+        const malformed = error === undefined ? this.parser.end() : undefined
         if (error !== undefined) this.fail(error)
-        else if (breaksOff !== undefined) this.fail(formError("Parse", breaksOff.message))
+        else if (malformed !== undefined) this.fail(formError("Parse", malformed.message))
       }
     })
   }
@@ -308,13 +308,12 @@ class Form {
 const withDefaults = (headers: Record<string, string>): Effect.Effect<FormConfig> =>
   Effect.flatMap(Effect.context<never>(), ({ unsafeMap }) =>
     Effect.map(Multipart.makeConfig(headers), (config) =>
-      unsafeMap.has(Multipart.MaxParts.key) ? config : { ...config, maxParts: maxPartsByDefault }
+      unsafeMap.has(Multipart.MaxParts.key) ? config : { ...config, maxParts: defaultMaxParts }
     )
   )
 
 /**
- * The parts of the form that a body is, by the limits that are found in the context. What is read whole of files is counted
- * by `keep`.
+ * The parts of a form, with the limits in the context. `keep` counts the buffered bytes of files.
  */
 export const partsOf = (
   bytes: Stream.Stream<Uint8Array, MultipartError>,

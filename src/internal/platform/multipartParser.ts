@@ -1,19 +1,18 @@
 /**
- * Parser of a multipart body (RFC 2046 §5.1): splits bytes, in whatever pieces they arrive, into parts.
+ * Incremental parser of a multipart body (RFC 2046 §5.1).
  *
- * It reads only as far as it is asked to, so that the content of a part which nothing reads needs no memory. Field lines
- * are given with their bytes as characters (Latin-1): only the form knows in which charset its names are. Lines end in
- * CRLF; a bare CR or LF is no line end, and not allowed in a field line.
+ * It parses on demand, so that unread content of a part needs no memory. Field lines are Latin-1, one character per byte: the
+ * charset of the names is that of the form. Lines end in CRLF; a bare CR or LF is no line end, and invalid in a field line.
  *
- * Why not `multipasta`, with which `@effect/platform` reads forms: it refuses names with control characters, which browsers
- * send, does not give the bytes of a name, misses a closing `--` that arrives in two pieces, and cannot be paused. Why not
- * `@fastify/busboy`: it leaves out, without an error, the field lines that it cannot read or that are too many.
+ * Why not `multipasta`, which `@effect/platform` uses: it rejects names with control characters, which browsers send, does
+ * not expose the bytes of a name, misses a closing `--` that arrives in two pieces, and cannot be paused. Why not
+ * `@fastify/busboy`: it silently drops field lines that are malformed or too many.
  *
  * @internal
  */
 import { trimEnd } from "./mediaParameters.js"
 
-/** Bytes that the field lines of one part may have: as many as Node allows the header section of a request. */
+/** Maximum of bytes of the field lines of one part: that of Node for the header section of a request. */
 export const maxFieldLines = 16 * 1024
 
 /** RFC 2046 §5.1.1. */
@@ -21,7 +20,7 @@ const maxBoundary = 70
 
 export type FieldLine = readonly [name: string, value: string]
 
-/** `NeedMore` asks for bytes; nothing comes after `End` and `Malformed`. */
+/** `NeedMore` requests input; `End` and `Malformed` are final. */
 export type MultipartEvent =
   | "NeedMore"
   | { readonly _tag: "Part"; readonly fields: ReadonlyArray<FieldLine> }
@@ -42,7 +41,7 @@ const malformed = (message: string, reason: Malformed["reason"] = "Syntax"): Mal
   message
 })
 
-/** The least capacity for bytes that arrive one by one. */
+/** Minimum capacity, for bytes that arrive one by one. */
 const minBuffer = 256
 
 const partEnd: MultipartEvent = { _tag: "PartEnd" }
@@ -84,7 +83,7 @@ export const isBoundary = (boundary: string | undefined): boundary is string =>
 
 export class MultipartParser {
   private readonly delimiter: Buffer
-  // The first delimiter may be the first line: a line end is put before it, as before every other one.
+  // The first delimiter may be at the very start: a line end is prepended, as it precedes every other one.
   private bytes: Buffer = Buffer.from(lineEnd)
   private length = lineEnd.length
   private position = 0
@@ -97,7 +96,7 @@ export class MultipartParser {
     this.delimiter = Buffer.from(`${lineEnd}--${boundary}`, "latin1")
   }
 
-  /** Takes bytes, which must not be changed afterwards, and puts them after those that were not consumed. */
+  /** Appends bytes, which must not be changed afterwards, to the unconsumed ones. */
   feed(piece: Uint8Array): void {
     const rest = this.length - this.position
     if (rest === 0) {
@@ -112,7 +111,7 @@ export class MultipartParser {
     this.length += piece.length
   }
 
-  /** To a buffer of twice the capacity: bytes that were given out stay as they are. */
+  /** Moves the rest to a buffer of twice the capacity: bytes that were emitted stay unchanged. */
   private move(rest: number, more: number): void {
     const moved = Buffer.allocUnsafe(Math.max(rest + more, 2 * rest, minBuffer))
     this.bytes.copy(moved, 0, this.position, this.length)
@@ -129,7 +128,7 @@ export class MultipartParser {
     return event
   }
 
-  /** What it means that there are no more bytes. */
+  /** Handles the end of the input: `Malformed` unless the form is complete. */
   end(): Malformed | undefined {
     if (this.state === "End") return undefined
     const isFound = this.state !== "Preamble"
@@ -187,7 +186,7 @@ export class MultipartParser {
   }
 
   private readFieldLines(): MultipartEvent {
-    // Where there are no fields, the line end of the delimiter is the first of the two.
+    // Without fields, the line end of the delimiter is the first of the two.
     const found = this.bytes.subarray(0, this.length).indexOf(emptyLine, this.searched)
     const end = found < 0 ? this.length : found
     if (end - this.position > maxFieldLines) {
@@ -198,7 +197,7 @@ export class MultipartParser {
       return "NeedMore"
     }
     const part = parsePart(this.bytes.toString("latin1", this.position, found))
-    // The second line end stays: it begins the delimiter where a part has no content at all (RFC 2046 §5.1.1).
+    // The second line end is kept: it begins the delimiter if a part has no content (RFC 2046 §5.1.1).
     this.position = found + lineEnd.length
     this.state = "ContentStart"
     return part
@@ -228,7 +227,7 @@ export class MultipartParser {
     return bytes.length === 0 ? "NeedMore" : { _tag: "Data", bytes }
   }
 
-  /** How many of the last bytes may begin a delimiter, whose only CR is its first byte. */
+  /** The number of trailing bytes that may begin a delimiter, whose only CR is its first byte. */
   private delimiterBegunIn(bytes: Buffer): number {
     const tail = bytes.subarray(Math.max(0, bytes.length - this.delimiter.length + 1))
     const start = tail.lastIndexOf(CR)

@@ -1,14 +1,15 @@
 /**
- * The settings of a server of `node:http` as options of this one, where they have a counterpart that is at least as strict.
+ * Conversion of the settings of a `node:http` server to options of this server that are at least as strict.
  *
- * `NodeHttpServer` is given what makes its server, and an application that moves here gives the same. What that server was
- * made for is honoured or refused by name: nothing that was asked for is left out without a word.
+ * `NodeHttpServer` takes a function that creates its server, and a migrated application passes the same. Its settings are
+ * applied, or rejected by name: none is silently ignored.
  *
  * @internal
  */
 import { ServeError } from "@effect/platform/HttpServerError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type { LazyArg } from "effect/Function"
 import * as Inspectable from "effect/Inspectable"
 import * as Predicate from "effect/Predicate"
@@ -17,11 +18,11 @@ import * as Limits from "../../Limits.js"
 import type { Request } from "../../Request.js"
 import { release, type Setting, settingsOf } from "../net/nodeServer.js"
 
-/** What is asked for, in words of this server. */
+/** The settings, as options of this server. */
 interface NodeSettings {
   /** Bytes, counts and milliseconds, by the names of limits. */
   readonly limits: Readonly<Record<string, number>>
-  /** A client that has closed its side still waits for its response. */
+  /** Whether the handler continues after the client's FIN. */
   readonly isHalfOpen: boolean
   /** Bytes of a request line and its header section together. */
   readonly maxHeaderSize: number | undefined
@@ -32,37 +33,37 @@ type Numbers = { readonly [name: string]: number | undefined }
 
 const unbounded = Number.POSITIVE_INFINITY
 
-/** `node:http` has 0 for no bound. */
+/** In `node:http`, 0 is no limit. */
 const bound = (value: number | undefined): number | undefined => (value === 0 ? unbounded : value)
 
-/** Milliseconds that a wait may take by default, or fewer. */
-const atMost = (name: keyof Limits.Limits, most: number): number =>
-  Math.min(Duration.toMillis(Duration.decode(Limits.defaults[name])), most)
+/** The default of a timeout in milliseconds, but at most `max`. */
+const atMost = (name: keyof Limits.Limits, max: number): number =>
+  Math.min(Duration.toMillis(Duration.decode(Limits.defaults[name])), max)
 
-/** The bounds of a request's parts, whose sum bounds the whole. */
+/** The timeouts of the parts of a request, whose sum is that of the whole. */
 const requestLimits = (request: number, headers: number | undefined) => {
-  // Without a bound a client may even pause for as long as it likes.
+  // Without a limit a client may even pause for any time.
   if (request === unbounded) return { headerTimeout: headers, bodyTimeout: unbounded, bodyTotalTimeout: unbounded }
   const headerTimeout = Math.min(headers ?? atMost("headerTimeout", unbounded), request / 2)
   const bodyTotalTimeout = request - headerTimeout
   return { headerTimeout, bodyTotalTimeout, bodyTimeout: atMost("bodyTimeout", bodyTotalTimeout) }
 }
 
-/** A connection without a byte in either direction, whatever it waits for. */
-const inactivityLimits = (most: number, known: Numbers): Numbers => {
+/** The timeouts for a connection without a byte in either direction, in any state. */
+const inactivityLimits = (max: number, known: Numbers): Numbers => {
   const waits = ["keepAliveTimeout", "headerTimeout", "bodyTimeout", "writeTimeout"] as const
-  const bounded = waits.map((name) => [name, Math.min(known[name] ?? atMost(name, unbounded), most)] as const)
-  return { inactivityTimeout: most, ...Object.fromEntries(bounded) }
+  const bounded = waits.map((name) => [name, Math.min(known[name] ?? atMost(name, unbounded), max)] as const)
+  return { inactivityTimeout: max, ...Object.fromEntries(bounded) }
 }
 
-/** `node:http` counts names, values and the target; what stands between them is counted here as well. */
+/** Allowance for separators, which `node:http` does not count: it counts names, values and the target. */
 const separators = 1024
 
-const headerSizeLimits = (most: number): Numbers => ({
-  maxRequestLine: most + separators,
-  maxHeaderLine: most + separators,
-  maxHeaderSection: most + separators,
-  maxTrailerSection: Math.min(Limits.defaults.maxTrailerSection, most)
+const headerSizeLimits = (max: number): Numbers => ({
+  maxRequestLine: max + separators,
+  maxHeaderLine: max + separators,
+  maxHeaderSection: max + separators,
+  maxTrailerSection: Math.min(Limits.defaults.maxTrailerSection, max)
 })
 
 const isKnown = (entry: [string, number | undefined]): entry is [string, number] => entry[1] !== undefined
@@ -84,7 +85,7 @@ const limitsFrom = (numbers: Numbers): Readonly<Record<string, number>> => {
   return Object.fromEntries(Object.entries(all).filter(isKnown))
 }
 
-/** Settings that are numbers, and mean something here. A check in intervals does not: here a timeout is noticed when it is due. */
+/** Supported settings that are numbers. The checking interval has no effect: timeouts are exact here. */
 const numberNames = new Set([
   "keepAliveTimeout",
   "headersTimeout",
@@ -99,11 +100,11 @@ const numberNames = new Set([
 
 const isNumber = ({ name, value }: Setting): boolean => {
   if (!numberNames.has(name) || typeof value !== "number") return false
-  // No connection at all, or any number of them: what 0 means depends on the version of Node.
+  // 0 means no connections or any number of them, depending on the version of Node.
   return name === "maxConnections" ? value > 0 : value >= 0
 }
 
-/** Says what is so in any case. */
+/** Whether a setting has the only value that this server supports. */
 const isWithoutEffect = ({ name, value }: Setting): boolean => {
   switch (name) {
     case "insecureHTTPParser":
@@ -121,7 +122,7 @@ const isWithoutEffect = ({ name, value }: Setting): boolean => {
   }
 }
 
-const shown = (value: unknown): string => {
+const formatValue = (value: unknown): string => {
   if (typeof value === "function") return value.name === "" ? "a function" : value.name
   return Inspectable.toStringUnknown(
     Predicate.isIterable(value) && !Predicate.isString(value) ? Array.from(value) : value,
@@ -129,29 +130,32 @@ const shown = (value: unknown): string => {
   )
 }
 
-const refusal = (actual: string): ServeError => new ServeError({ cause: new ValueError({ reason: "Setting", actual }) })
+const unsupported = (actual: string): ServeError =>
+  new ServeError({ cause: new ValueError({ reason: "Setting", actual }) })
 
 const isHalfOpen = ({ name, value }: Setting): boolean => name === "httpAllowHalfOpen" && value === true
 
 const read = (server: unknown): Effect.Effect<NodeSettings, ServeError> =>
   Effect.suspend(() => {
     const settings = settingsOf(server)
-    if (typeof settings === "string") return refusal(settings)
-    const meant = settings.filter((setting) => !isWithoutEffect(setting))
-    const other = meant.find((setting) => !(isNumber(setting) || isHalfOpen(setting)))
-    if (other !== undefined) return refusal(`${other.name}: ${shown(other.value)}`)
-    const numbers: Numbers = Object.fromEntries(meant.filter(isNumber).map(({ name, value }) => [name, Number(value)]))
+    if (typeof settings === "string") return unsupported(settings)
+    const effective = settings.filter((setting) => !isWithoutEffect(setting))
+    const rejected = effective.find((setting) => !(isNumber(setting) || isHalfOpen(setting)))
+    if (rejected !== undefined) return unsupported(`${rejected.name}: ${formatValue(rejected.value)}`)
+    const numbers: Numbers = Object.fromEntries(
+      effective.filter(isNumber).map(({ name, value }) => [name, Number(value)])
+    )
     const { maxConnections, maxHeaderSize } = numbers
     return Effect.succeed({
       limits: limitsFrom(numbers),
-      isHalfOpen: meant.some(isHalfOpen),
+      isHalfOpen: effective.some(isHalfOpen),
       maxHeaderSize,
       maxConnections
     })
   })
 
-/** Makes a server of `node:http`, once, reads its settings, and leaves nothing of it open. */
-const made = (evaluate: LazyArg<unknown>): Effect.Effect<NodeSettings, ServeError> =>
+/** Creates a server of `node:http` once, reads its settings, and closes it. */
+const evaluateSettings = (evaluate: LazyArg<unknown>): Effect.Effect<NodeSettings, ServeError> =>
   Effect.try({ try: evaluate, catch: (cause) => new ServeError({ cause }) }).pipe(
     Effect.flatMap((server) =>
       Effect.ensuring(
@@ -162,14 +166,14 @@ const made = (evaluate: LazyArg<unknown>): Effect.Effect<NodeSettings, ServeErro
     Effect.uninterruptible
   )
 
-/** Options that settings of a server of `node:http` have a counterpart among. */
+/** The options that correspond to settings of a `node:http` server. */
 interface Options {
   readonly limits?: Limits.Options | undefined
   readonly onClientEnd?: "continue" | "interrupt" | undefined
   readonly onFull?: "queue" | "reject" | undefined
 }
 
-/** What is asked for that no option says. */
+/** Settings without a corresponding option. */
 export interface Bounds {
   readonly maxHeaderSize: number | undefined
   readonly maxConnections: number | undefined
@@ -178,32 +182,35 @@ export interface Bounds {
 const numberOf = (limit: number | Duration.Duration): number =>
   Duration.isDuration(limit) ? Duration.toMillis(limit) : limit
 
-/** The first option that is less strict than the server of `node:http`, if there is one. */
+/** Description of the first option that is less strict than the `node:http` server, or `undefined`. */
 const conflictOf = ({ limits = {}, onClientEnd, onFull }: Options, settings: NodeSettings): string | undefined => {
-  if (settings.isHalfOpen && onClientEnd === "interrupt") return "httpAllowHalfOpen: true, and onClientEnd: interrupt"
+  if (settings.isHalfOpen && onClientEnd === "interrupt") return "httpAllowHalfOpen: true, but onClientEnd: interrupt"
   if (settings.maxConnections !== undefined && onFull === "queue")
-    return `maxConnections: ${settings.maxConnections}, and onFull: wait`
-  // What is no limit, or no bound, is refused when the server listens.
-  if (Limits.senseless(limits) !== undefined) return undefined
-  const own = Limits.make(limits)
+    return `maxConnections: ${settings.maxConnections}, but onFull: queue`
+  // Invalid limits are reported when the server listens.
+  const validated = Limits.validate(limits)
+  if (Either.isLeft(validated)) return undefined
+  const effectiveLimits = validated.right
   const name = Object.keys(settings.limits)
     .filter((name): name is keyof Limits.Limits => Object.hasOwn(limits, name))
-    .find((name) => limits[name] !== undefined && numberOf(own[name]) > (settings.limits[name] ?? unbounded))
-  return name && `limits.${name}: ${shown(limits[name])}, where the server has ${settings.limits[name]}`
+    .find(
+      (name) => limits[name] !== undefined && numberOf(effectiveLimits[name]) > (settings.limits[name] ?? unbounded)
+    )
+  return name && `limits.${name}: ${formatValue(limits[name])}, but the given server has ${settings.limits[name]}`
 }
 
 /**
- * Options with the settings of the server of `node:http` that is made. An option wins where it is at least as strict, and is
- * refused where it is less.
+ * Adds the settings of the `node:http` server to the options. An option that is at least as strict takes precedence; a less
+ * strict one is an error.
  */
 export const withNodeSettings = <O extends Options>(
   evaluate: LazyArg<unknown>,
   options: O
 ): Effect.Effect<O & Bounds, ServeError> =>
-  Effect.flatMap(made(evaluate), (settings) => {
+  Effect.flatMap(evaluateSettings(evaluate), (settings) => {
     const { isHalfOpen, maxConnections, maxHeaderSize } = settings
     const conflict = conflictOf(options, settings)
-    if (conflict !== undefined) return refusal(conflict)
+    if (conflict !== undefined) return unsupported(conflict)
     return Effect.succeed({
       ...options,
       limits: { ...settings.limits, ...options.limits },
@@ -214,14 +221,14 @@ export const withNodeSettings = <O extends Options>(
     })
   })
 
-/** The size of a request's head, as `node:http` counts it. */
+/** The size of a request head, as `node:http` counts it. */
 export const headSize = ({ headers, originalUrl }: Request): number => {
   let size = originalUrl.length
   for (const [name, value] of headers) size += name.length + value.length
   return size
 }
 
-/** The most descriptors under which a server has so many connections: besides those that a budget keeps, one listens, and one arrives. */
+/** The `max` of a descriptor budget for so many connections, its headroom, one listening socket and one new connection. */
 export const descriptorsFor = (connections: number): number => {
   let max = connections + 2
   while (max - Math.min(64, Math.floor(max / 4)) < connections + 2) max++

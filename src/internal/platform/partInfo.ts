@@ -1,5 +1,5 @@
 /**
- * The description of a form's part: its name, the name of its file and its type, from its field lines (RFC 7578 §4).
+ * Description of a part of a form: its name, file name and type, from its field lines (RFC 7578 §4).
  *
  * @internal
  */
@@ -12,22 +12,22 @@ import type { FieldLine } from "./multipartParser.js"
 
 export type FormConfig = Effect.Effect.Success<ReturnType<typeof Multipart.makeConfig>>
 
-/** What `@effect/platform` knows of a part, when it asks whether that is a file. */
+/** The argument of `isFile` in `@effect/platform`. */
 export type PartInfo = Parameters<NonNullable<FormConfig["isFile"]>>[0]
 
-/** A leading U+FEFF of a value is part of it. */
+/** A leading U+FEFF is part of a value. */
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
 
 /** The charset of a form: UTF-8, unless its field `_charset_` names another one (RFC 7578 §4.6). */
 export class FormCharset {
   private default = utf8
 
-  /** Bytes that are no text in the charset become U+FFFD. A label that is no encoding's is that of UTF-8. */
+  /** Decodes bytes; invalid ones become U+FFFD. An unknown label is treated as UTF-8. */
   decode(bytes: Uint8Array, label?: string): string {
     return (label === undefined ? this.default : decoderOf(label)).decode(bytes)
   }
 
-  /** UTF-16 is none that a browser encodes a form in (HTML, "selecting a form submission encoding"). */
+  /** Browsers never encode a form in UTF-16 (HTML, "selecting a form submission encoding"). */
   setDefault(label: string): void {
     const decoder = decoderOf(label.trim())
     if (!decoder.encoding.startsWith("utf-16")) this.default = decoder
@@ -43,7 +43,7 @@ const decoderOf = (label: string): TextDecoder => {
   }
 }
 
-/** Pairs of text whose characters are bytes, as a record of text. */
+/** Decodes Latin-1 pairs to a record. */
 const decodedRecord = (entries: Iterable<FieldLine>, charset: FormCharset): Record<string, string> =>
   Object.fromEntries(Array.from(entries, ([name, value]) => [name, charset.decode(Buffer.from(value, "latin1"))]))
 
@@ -53,8 +53,8 @@ const typeOf = (text: string | undefined) => {
 }
 
 /**
- * A part of `multipart/form-data` must have a name. `filename*` is not read (RFC 7578 §4.2 forbids it): beside `filename` it
- * is ignored, and where it is alone the part is refused, since a file is not the text of a field.
+ * Describes a part, or returns an error message. A part of `multipart/form-data` must have a name. `filename*` is not read
+ * (RFC 7578 §4.2 forbids it): with `filename` it is ignored, alone it is an error, since a file must not become a field.
  */
 export const describePart = (
   fields: ReadonlyArray<FieldLine>,
@@ -78,13 +78,13 @@ export const describePart = (
     contentTypeParameters: Object.fromEntries(type?.parameters ?? []),
     contentDisposition: disposition?.value ?? "",
     contentDispositionParameters: parameters,
-    /** Made if something asks: only an `isFile` of an application's own may. */
+    /** Lazy: only a custom `isFile` may read it. */
     get headers() {
       return decodedRecord(fields, charset)
     }
   }
 }
 
-/** The rule of `multipasta`, which holds where no other is configured. */
+/** The default rule, that of `multipasta`. */
 export const isFileByDefault = ({ contentType, filename }: PartInfo): boolean =>
   filename !== undefined || contentType === "application/octet-stream"

@@ -1,6 +1,6 @@
 /**
- * A form whose files are kept on disk until their request ends: `Multipart.toPersisted`, but each file of the form is a
- * file of its own, whatever it is called. There two files of one name are one, and `..` is the folder above.
+ * Persisting of forms: writes their files to a temporary directory until the request ends. As `Multipart.toPersisted`, but
+ * with a generated path for each file: there, two files of one name overwrite each other, and `..` is the parent directory.
  *
  * @internal
  */
@@ -15,7 +15,7 @@ import type { Block, File, Part } from "./formPart.js"
 
 type MultipartError = Multipart.MultipartError
 
-/** Bytes that are written at once, however small the pieces are in which they arrive. */
+/** Minimum of bytes per write, independent of the size of the received pieces. */
 const blockSize = 64 * 1024
 
 class PersistedFile extends Inspectable.Class implements Multipart.PersistedFile {
@@ -41,7 +41,7 @@ class PersistedFile extends Inspectable.Class implements Multipart.PersistedFile
   }
 }
 
-/** Writes a file that does not exist yet. One that is a single block, as most are, costs one call. */
+/** Creates and writes a file. A file of a single block, as most are, costs one call. */
 const write = (file: File, first: Block, path: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -53,10 +53,10 @@ const write = (file: File, first: Block, path: string) =>
     }
   }).pipe(Effect.scoped)
 
-/** The extension of a file's name, by which many programs know its type; nothing else of the name is in the path. */
+/** The extension of a file name, since many programs depend on it; the rest of the name is not part of the path. */
 const extensionOf = (name: string): string => /\.[A-Za-z0-9]{1,16}$/.exec(name)?.[0] ?? ""
 
-/** `Persisted`, as it is filled. Its names are the client's: it has no prototype. */
+/** A mutable `Persisted`. Without a prototype, since the client chooses its keys. */
 type Filling = Record<string, string | Array<string | PersistedFile>>
 
 const addField = (form: Filling, key: string, value: string): void => {
@@ -66,7 +66,7 @@ const addField = (form: Filling, key: string, value: string): void => {
   else before.push(value)
 }
 
-/** A field of the same name stays, too: a schema tells that the list is not one of files. */
+/** Keeps a field of the same name: a schema then rejects the list. */
 const addFile = (form: Filling, file: PersistedFile): void => {
   const before = form[file.key]
   if (before === undefined) form[file.key] = [file]
@@ -84,21 +84,21 @@ export const persist = (
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const form: Filling = Object.create(null)
-    // A form without files needs none.
-    const folder = yield* Effect.cached(fs.makeTempDirectoryScoped())
+    // Created for the first file.
+    const directory = yield* Effect.cached(fs.makeTempDirectoryScoped())
     let count = 0
-    const keep = (file: File) =>
+    const addPersisted = (file: File) =>
       Effect.gen(function* () {
         const first = yield* file.read(blockSize)
-        // What a browser sends where no file was chosen (HTML, "constructing the entry list").
+        // Browsers send this if no file was chosen (HTML, "constructing the entry list").
         if (file.name === "" && first.isLast && first.bytes.length === 0) return
-        const kept = new PersistedFile(file, path.join(yield* folder, `${count++}${extensionOf(file.name)}`))
-        addFile(form, kept)
-        yield* write(file, first, kept.path)
+        const persisted = new PersistedFile(file, path.join(yield* directory, `${count++}${extensionOf(file.name)}`))
+        addFile(form, persisted)
+        yield* write(file, first, persisted.path)
       })
     yield* Stream.runForEach(parts, (part) =>
-      part._tag === "File" ? keep(part) : Effect.sync(() => addField(form, part.key, part.value))
+      part._tag === "File" ? addPersisted(part) : Effect.sync(() => addField(form, part.key, part.value))
     )
-    // A list has files or texts, unless a form has both by one name, which the type of `Persisted` does not know.
+    // A list has files or strings, unless a form has both by one name, which the type of `Persisted` cannot express.
     return form as Multipart.Persisted
   }).pipe(Effect.catchTags({ BadArgument: failInternally, SystemError: failInternally }))

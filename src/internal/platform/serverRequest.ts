@@ -1,5 +1,5 @@
 /**
- * A request as applications of `@effect/platform` see it.
+ * The implementation of `HttpServerRequest` of `@effect/platform`.
  *
  * @internal
  */
@@ -18,7 +18,7 @@ import * as Option from "effect/Option"
 import type { ReadonlyRecord } from "effect/Record"
 import * as Stream from "effect/Stream"
 import type { Request } from "../../Request.js"
-import { rawFieldsOf } from "../headers.js"
+import { rawFieldsOf } from "../fields/headers.js"
 import { escapeControlsIn } from "../host/escapeControls.js"
 import type { AppRequest, PersistedEffect } from "./appRequest.js"
 import { bodyError, decodeError, multipartError } from "./failures.js"
@@ -31,20 +31,20 @@ type RequestError = HttpServerError.RequestError
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
 /**
- * Path and query, as an application routes them. A path of an absolute-form target that begins with two slashes would be
- * read as another authority by whoever resolves it (RFC 3986 §4.2), as `HttpServerRequest.toURL` does: it keeps its own.
+ * Path and query for routing. In an absolute-form target, a path that begins with two slashes keeps its authority: resolving
+ * it, as `HttpServerRequest.toURL` does, would take the path for another authority (RFC 3986 §4.2).
  */
 export const urlOf = ({ host, originalUrl, url }: Request): string =>
   url.startsWith("//") && url !== originalUrl ? `http://${host}${url}` : url
 
-/** All but the request line is made when somebody looks. Extensible: applications keep properties of their own on it. */
+/** All but the request line is lazy. Extensible: applications may add properties. */
 export class ServerRequest extends Inspectable.Class implements HttpServerRequest.HttpServerRequest {
-  private knownCookies: ReadonlyRecord<string, string> | undefined
+  private cookiesCache: ReadonlyRecord<string, string> | undefined
 
   constructor(
-    readonly call: AppRequest,
+    readonly appRequest: AppRequest,
     readonly url: string,
-    private ownHeaders: Headers.Headers | undefined,
+    private headersCache: Headers.Headers | undefined,
     private readonly ownRemoteAddress: string | undefined
   ) {
     super()
@@ -58,30 +58,32 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
     return HttpIncomingMessage.TypeId
   }
 
-  /** The request of this package that it is about. */
+  /** The underlying request of this package. */
   get source(): unknown {
-    return this.call.native
+    return this.appRequest.native
   }
 
   get method(): HttpMethod {
-    // Any token is a method; `HttpMethod` of the platform is those that it routes.
-    return this.call.native.method as HttpMethod
+    // Any token is a method; `HttpMethod` of the platform is the set that it routes.
+    return this.appRequest.native.method as HttpMethod
   }
 
   get originalUrl(): string {
-    return this.call.native.originalUrl
+    return this.appRequest.native.originalUrl
   }
 
   get headers(): Headers.Headers {
-    return (this.ownHeaders ??= headersOf(rawFieldsOf(this.call.native.headers)))
+    return (this.headersCache ??= headersOf(rawFieldsOf(this.appRequest.native.headers)))
   }
 
   get cookies(): ReadonlyRecord<string, string> {
-    return (this.knownCookies ??= Cookies.parseHeader(this.headers.cookie ?? ""))
+    return (this.cookiesCache ??= Cookies.parseHeader(this.headers.cookie ?? ""))
   }
 
   get remoteAddress(): Option.Option<string> {
-    return this.ownRemoteAddress === undefined ? this.call.native.remoteAddress : Option.some(this.ownRemoteAddress)
+    return this.ownRemoteAddress === undefined
+      ? this.appRequest.native.remoteAddress
+      : Option.some(this.ownRemoteAddress)
   }
 
   modify(options: {
@@ -90,15 +92,15 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
     readonly remoteAddress?: string | undefined
   }): HttpServerRequest.HttpServerRequest {
     return new ServerRequest(
-      this.call,
+      this.appRequest,
       options.url ?? this.url,
-      options.headers ?? this.ownHeaders,
+      options.headers ?? this.headersCache,
       options.remoteAddress ?? this.ownRemoteAddress
     )
   }
 
   get text(): Effect.Effect<string, RequestError> {
-    return this.call.text(this)
+    return this.appRequest.text(this)
   }
 
   get json(): Effect.Effect<unknown, RequestError> {
@@ -113,7 +115,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, RequestError> {
-    return Effect.map(this.call.bytes(this), (bytes) => {
+    return Effect.map(this.appRequest.bytes(this), (bytes) => {
       const whole = new Uint8Array(bytes.length)
       whole.set(bytes)
       return whole.buffer
@@ -121,31 +123,31 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
   }
 
   get stream(): Stream.Stream<Uint8Array, RequestError> {
-    return Stream.mapError(this.call.stream, (error) => bodyError(this, error))
+    return Stream.mapError(this.appRequest.stream, (error) => bodyError(this, error))
   }
 
   get multipart(): PersistedEffect {
-    return this.call.persisted(this.multipartStream)
+    return this.appRequest.persisted(this.multipartStream)
   }
 
   get multipartStream(): Stream.Stream<Part, Multipart.MultipartError> {
-    const bytes = Stream.mapError(this.call.stream, multipartError)
-    const keep = (length: number) => this.call.exchange.keep(length)
-    // A field is held by whatever has asked for it, as a file is that is read whole; any other goes on as it comes.
+    const bytes = Stream.mapError(this.appRequest.stream, multipartError)
+    const keep = (length: number) => this.appRequest.exchange.keep(length)
+    // Fields are kept in memory by their consumer, as are files that are read whole; other files are streamed.
     return Stream.tap(partsOf(bytes, this.headers, keep), (part) =>
       Effect.sync(() => part._tag === "Field" && keep(Buffer.byteLength(part.value)))
     )
   }
 
   get upgrade(): Effect.Effect<Socket.Socket, RequestError> {
-    return this.call.house.webSockets.upgrade(this.call, this)
+    return this.appRequest.config.webSockets.upgrade(this.appRequest, this)
   }
 
   override toString(): string {
     return `ServerRequest(${this.method} ${this.url})`
   }
 
-  /** A body that has been read is shown; one that has not is left alone. */
+  /** Includes the body only if it has been read. */
   toJSON(): unknown {
     const body = this.shownBody
     return {
@@ -158,9 +160,9 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
     }
   }
 
-  /** What `HttpIncomingMessage.inspect` shows: text, as what its type says that it is. */
+  /** The body as in `HttpIncomingMessage.inspect`: text, interpreted by its Content-Type. */
   private get shownBody(): unknown {
-    const text = this.call.readText
+    const text = this.appRequest.readText
     const type = this.headers["content-type"] ?? ""
     if (text === undefined) return undefined
     if (type.includes("application/json")) return text === "" ? null : Option.getOrUndefined(parseJson(text))

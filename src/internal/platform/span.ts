@@ -1,9 +1,9 @@
 /**
- * The span of a request: `http.server GET`, child of what the client's headers say.
+ * The span of a request: `http.server GET`, with the parent from the headers of the client.
  *
- * Whoever traces gets everything that `HttpMiddleware.tracer` records. Where nobody does, the span is there all the same, as
- * `Effect.currentSpan` and as the parent of others, and what nobody reads of it is not made: its identifiers, its
- * attributes, and the look for its parent in headers that are otherwise not cut out.
+ * With a tracer it has everything that `HttpMiddleware.tracer` records. Without one it is still available as
+ * `Effect.currentSpan` and as the parent of other spans, but lazy: identifiers, attributes and the parent are computed on
+ * access, so that the headers are not decoded otherwise.
  *
  * @internal
  */
@@ -26,7 +26,7 @@ import * as Runtime from "effect/Runtime"
 import * as Tracer from "effect/Tracer"
 import { escapeControls } from "../host/escapeControls.js"
 
-/** What Effect traces with when it was given nothing: spans that nobody sees from outside. */
+/** The default tracer of Effect, whose spans are not exported. */
 const nativeTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
 const hexDigits = "0123456789abcdef"
@@ -37,7 +37,7 @@ const randomHex = (length: number): string => {
   return text
 }
 
-/** The services of a request's fiber, which is about to be made. */
+/** The services of the fiber of a request, before it is started. */
 type Services = Map<string, unknown>
 
 const contextOf = (services: Services): Context.Context<never> => Context.unsafeMake(services)
@@ -45,14 +45,14 @@ const contextOf = (services: Services): Context.Context<never> => Context.unsafe
 const nameOf = (request: HttpServerRequest.HttpServerRequest, services: Services): string =>
   Context.get(contextOf(services), HttpMiddleware.SpanNameGenerator)(request)
 
-/** The nearest span, from one outwards, that does not keep to itself. */
+/** The nearest span, from the given one outwards, that does not disable propagation. */
 const propagated = (span: Tracer.AnySpan | undefined): Option.Option<Tracer.AnySpan> => {
   if (span === undefined) return Option.none()
   if (!Context.get(span.context, Tracer.DisablePropagation)) return Option.some(span)
   return span._tag === "Span" ? propagated(Option.getOrUndefined(span.parent)) : Option.none()
 }
 
-// Classes, as is whatever is made for each request: see `http1/requestHead.ts`.
+// Classes, as everything that is created for each request: see `http1/requestHead.ts`.
 
 class Started {
   readonly _tag = "Started"
@@ -72,27 +72,27 @@ class Ended {
 
 const nothing: Array<unknown> = []
 
-/** A span of the native tracer, of which only what is read is made. */
+/** A span of the native tracer whose properties are computed on access. */
 class LazySpan implements Tracer.Span {
   readonly _tag = "Span"
   readonly sampled = true
   readonly kind = "server"
   status: Tracer.SpanStatus
-  private knownName: string | undefined
-  private knownParent: Option.Option<Tracer.AnySpan> | undefined
-  private knownTraceId: string | undefined
-  private knownSpanId: string | undefined
-  /** Names and values in turn, of attributes that nobody has looked at. */
-  private given: Array<unknown> = nothing
-  private knownAttributes: Map<string, unknown> | undefined
-  private knownLinks: Array<Tracer.SpanLink> | undefined
-  private knownEvents: Array<[name: string, startTime: bigint, attributes: Record<string, unknown>]> | undefined
+  private nameCache: string | undefined
+  private parentCache: Option.Option<Tracer.AnySpan> | undefined
+  private traceIdCache: string | undefined
+  private spanIdCache: string | undefined
+  /** Alternating names and values of attributes, before their first access. */
+  private pendingAttributes: Array<unknown> = nothing
+  private attributesCache: Map<string, unknown> | undefined
+  private linksCache: Array<Tracer.SpanLink> | undefined
+  private eventsCache: Array<[name: string, startTime: bigint, attributes: Record<string, unknown>]> | undefined
 
   constructor(
     private readonly request: HttpServerRequest.HttpServerRequest,
     private readonly services: Services,
-    /** The span that the server was started in, if it was in one. */
-    private readonly around: Tracer.AnySpan | undefined,
+    /** The span in which the server was started, if there is one. */
+    private readonly serverSpan: Tracer.AnySpan | undefined,
     private readonly fiberRefs: FiberRefs.FiberRefs,
     startTime: bigint
   ) {
@@ -100,7 +100,7 @@ class LazySpan implements Tracer.Span {
   }
 
   get name(): string {
-    return (this.knownName ??= nameOf(this.request, this.services))
+    return (this.nameCache ??= nameOf(this.request, this.services))
   }
 
   get context(): Context.Context<never> {
@@ -108,56 +108,57 @@ class LazySpan implements Tracer.Span {
   }
 
   get parent(): Option.Option<Tracer.AnySpan> {
-    return (this.knownParent ??= Option.orElse(HttpTraceContext.fromHeaders(this.request.headers), () =>
-      propagated(this.around)
+    return (this.parentCache ??= Option.orElse(HttpTraceContext.fromHeaders(this.request.headers), () =>
+      propagated(this.serverSpan)
     ))
   }
 
   get traceId(): string {
-    return (this.knownTraceId ??= Option.match(this.parent, {
+    return (this.traceIdCache ??= Option.match(this.parent, {
       onNone: () => randomHex(32),
       onSome: (parent) => parent.traceId
     }))
   }
 
   get spanId(): string {
-    return (this.knownSpanId ??= randomHex(16))
+    return (this.spanIdCache ??= randomHex(16))
   }
 
   get attributes(): Map<string, unknown> {
-    if (this.knownAttributes !== undefined) return this.knownAttributes
+    if (this.attributesCache !== undefined) return this.attributesCache
     const annotations = FiberRefs.getOrDefault(this.fiberRefs, FiberRef.currentTracerSpanAnnotations)
-    const attributes = (this.knownAttributes = new Map(HashMap.entries(annotations)))
-    const { given, status } = this
+    const attributes = (this.attributesCache = new Map(HashMap.entries(annotations)))
+    const { pendingAttributes, status } = this
     describeRequest(this, this.request, redactedNames(this.fiberRefs))
-    for (let i = 0; i < given.length; i += 2) attributes.set(String(given[i]), given[i + 1])
+    for (let i = 0; i < pendingAttributes.length; i += 2)
+      attributes.set(String(pendingAttributes[i]), pendingAttributes[i + 1])
     if (status._tag === "Ended") this.describeExit(status.exit)
     return attributes
   }
 
   private describeExit(exit: Exit.Exit<unknown, unknown>): void {
-    // Its request is what it is about, so it ends with the response, or with what became of it.
+    // The span of a request ends with the exit of its response.
     describeResponse(this, exit as Exit.Exit<HttpServerResponse, unknown>, redactedNames(this.fiberRefs))
   }
 
   get links(): Array<Tracer.SpanLink> {
-    return (this.knownLinks ??= Array.from(FiberRefs.getOrDefault(this.fiberRefs, FiberRef.currentTracerSpanLinks)))
+    return (this.linksCache ??= Array.from(FiberRefs.getOrDefault(this.fiberRefs, FiberRef.currentTracerSpanLinks)))
   }
 
   get events(): Array<[name: string, startTime: bigint, attributes: Record<string, unknown>]> {
-    return (this.knownEvents ??= [])
+    return (this.eventsCache ??= [])
   }
 
   end(endTime: bigint, exit: Exit.Exit<unknown, unknown>): void {
     this.status = new Ended(this.status.startTime, endTime, exit)
-    if (this.knownAttributes !== undefined) this.describeExit(exit)
+    if (this.attributesCache !== undefined) this.describeExit(exit)
   }
 
   attribute(key: string, value: unknown): void {
-    // A router names its route in each span.
-    if (this.knownAttributes !== undefined) this.knownAttributes.set(key, value)
-    else if (this.given === nothing) this.given = [key, value]
-    else this.given.push(key, value)
+    // Called for each request by routers, with the name of the route.
+    if (this.attributesCache !== undefined) this.attributesCache.set(key, value)
+    else if (this.pendingAttributes === nothing) this.pendingAttributes = [key, value]
+    else this.pendingAttributes.push(key, value)
   }
 
   event(name: string, startTime: bigint, attributes: Record<string, unknown> = {}): void {
@@ -169,7 +170,7 @@ class LazySpan implements Tracer.Span {
   }
 }
 
-/** A request's span, told what is known when it begins; none where its kind of request is not traced. */
+/** Starts the span of a request with its first attributes; `undefined` if tracing is disabled for the request. */
 export const beginSpan = (
   request: HttpServerRequest.HttpServerRequest,
   services: Services,
@@ -177,14 +178,14 @@ export const beginSpan = (
 ): Tracer.Span | undefined => {
   if (FiberRefs.getOrDefault(fiberRefs, HttpMiddleware.currentTracerDisabledWhen)(request)) return undefined
   const defaults = FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices)
-  const isQuiet =
+  const isLazy =
     Context.get(defaults, Tracer.Tracer) === nativeTracer &&
     FiberRefs.getOrDefault(fiberRefs, FiberRef.currentTracerEnabled)
-  if (!isQuiet) return tracedSpan(request, services, fiberRefs)
-  const around = Option.getOrUndefined(Context.getOption(contextOf(services), Tracer.ParentSpan))
+  if (!isLazy) return tracedSpan(request, services, fiberRefs)
+  const serverSpan = Option.getOrUndefined(Context.getOption(contextOf(services), Tracer.ParentSpan))
   const clock = Context.get(defaults, Clock.Clock)
   const isTimed = FiberRefs.getOrDefault(fiberRefs, FiberRef.currentTracerTimingEnabled)
-  return new LazySpan(request, services, around, fiberRefs, isTimed ? clock.unsafeCurrentTimeNanos() : 0n)
+  return new LazySpan(request, services, serverSpan, fiberRefs, isTimed ? clock.unsafeCurrentTimeNanos() : 0n)
 }
 
 const tracedSpan = (
@@ -198,8 +199,8 @@ const tracedSpan = (
     runtimeFlags: Runtime.defaultRuntimeFlags
   })
   const parent = Option.getOrUndefined(HttpTraceContext.fromHeaders(request.headers))
-  const made = Effect.makeSpan(nameOf(request, services), { parent, kind: "server", captureStackTrace: false })
-  const span = Runtime.runSync(runtime)(made)
+  const makeSpan = Effect.makeSpan(nameOf(request, services), { parent, kind: "server", captureStackTrace: false })
+  const span = Runtime.runSync(runtime)(makeSpan)
   describeRequest(span, request, redactedNames(fiberRefs))
   return span
 }
@@ -254,7 +255,7 @@ const describeResponse = (
   describeHeaders(span, "response", response.headers, names)
 }
 
-/** Ends a span with the response that was sent, as the request's first FiberRefs say. */
+/** Ends a span with the response that was sent, using the initial FiberRefs of the request. */
 export const endSpan = (
   span: Tracer.Span,
   exit: Exit.Exit<HttpServerResponse, unknown>,

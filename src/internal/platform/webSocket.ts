@@ -1,8 +1,8 @@
 /**
- * WebSockets by `ws`, over connections that this server has handed over.
+ * WebSockets by `ws`, over upgraded connections.
  *
- * `ws` writes its handshake as bytes, into what it takes for a socket. The head is taken out of them and given to the
- * request as its answer, so that it is checked and written like any other; what comes behind a `101` is frames, and passes.
+ * `ws` writes its handshake as bytes to a stream that replaces the socket. The head is parsed and sent as the response of the
+ * request, so that it is validated and written like any other. Bytes after a `101` are frames, and pass unchanged.
  *
  * @internal
  */
@@ -15,21 +15,21 @@ import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
 import { isValueError, ValueError } from "../../Errors.js"
 import type { Responded } from "../../Response.js"
-import { make as makeHeaders } from "../headers.js"
+import { make as makeHeaders } from "../fields/headers.js"
 import { escapeControls, escapeErrorControls } from "../host/escapeControls.js"
 import { hostSleep } from "../host/timeSource.js"
 import type { RawConnection, Upgraded } from "../message/exchange.js"
 import { interruptAsFork } from "../runtime/effectInterop.js"
 import type { AppRequest } from "./appRequest.js"
 import { handshakeError } from "./failures.js"
-import { handshakeFields, refusalOf } from "./handshake.js"
+import { handshakeFields, validateHandshake } from "./handshake.js"
 
-/** `node:http`'s request, by the one name that it has here. */
+/** The request of `node:http`, whose type is not imported. */
 type Incoming = Parameters<WebSocketServer["handleUpgrade"]>[0]
 
 const endOfHead = "\r\n\r\n"
 
-/** What `ws` has written for a head: its status, and its fields as names and values in turn. */
+/** Parses a head that `ws` has written: its status, and alternating names and values. */
 const readHead = (text: string): { readonly status: number; readonly fields: ReadonlyArray<string> } => {
   const [first = "", ...lines] = text.split("\r\n")
   const fields = lines
@@ -41,37 +41,37 @@ const readHead = (text: string): { readonly status: number; readonly fields: Rea
   return { status: Number(first.split(" ")[1]), fields }
 }
 
-/** What a refused handshake says beside its reason; the connection is not its own to end. */
+/** Fields of a rejected handshake that are sent: the server decides about the connection and the framing. */
 const isOfMessage = (name: string): boolean => !/^(connection|content-length|upgrade)$/i.test(name)
 
 const without = (fields: ReadonlyArray<string>, isKept: (name: string) => boolean): ReadonlyArray<string> =>
   fields.filter((_, i) => isKept(fields[i - (i % 2)]!))
 
-/** What `ws` takes for the socket of a request: first the request's answer is written through it, then frames. */
+/** The stream that `ws` uses as the socket of a request: first for the response, then for frames. */
 class Handshake extends Duplex {
-  private line: RawConnection | undefined
-  private isAsking = false
+  private connection: RawConnection | undefined
+  private isWaiting = false
 
   constructor(
-    private readonly call: AppRequest,
-    /** Told what the handshake has come to. */
+    private readonly appRequest: AppRequest,
+    /** Called with the result of the handshake. */
     private readonly settle: (upgraded: Upgraded | ValueError) => void
   ) {
     super({ autoDestroy: true })
-    // Every error is followed by the close, and that is what whoever waits is told.
+    // Every error is followed by `close`, which is handled.
     this.on("error", () => {})
   }
 
   override _read(): void {
-    if (this.line === undefined || this.isAsking || this.destroyed) return
-    const { line } = this
+    if (this.connection === undefined || this.isWaiting || this.destroyed) return
+    const { connection } = this
     let wantsMore = true
     while (wantsMore) {
-      const bytes = line.read()
+      const bytes = connection.read()
       if (bytes === undefined) {
-        this.isAsking = true
-        line.onceReadable(() => {
-          this.isAsking = false
+        this.isWaiting = true
+        connection.onceReadable(() => {
+          this.isWaiting = false
           this._read()
         })
         return
@@ -82,37 +82,37 @@ class Handshake extends Duplex {
   }
 
   override _write(bytes: Buffer, _: unknown, done: (error?: Error) => void): void {
-    if (this.line === undefined) done(this.answer(bytes))
-    else if (this.line.write(bytes)) done()
-    else this.line.onceWritable(() => done())
+    if (this.connection === undefined) done(this.respond(bytes))
+    else if (this.connection.write(bytes)) done()
+    else this.connection.onceWritable(() => done())
   }
 
   override _final(done: () => void): void {
-    this.line?.end()
+    this.connection?.end()
     done()
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.line?.destroy()
+    this.connection?.destroy()
     done(error)
   }
 
-  private answer(bytes: Buffer): Error | undefined {
+  private respond(bytes: Buffer): Error | undefined {
     const text = bytes.toString("latin1")
     const end = text.indexOf(endOfHead)
     const { fields, status } = readHead(text.slice(0, end))
-    const { exchange } = this.call
+    const { exchange } = this.appRequest
     if (status !== 101) {
       const headers = makeHeaders(without(fields, isOfMessage), "application")
       const evidence = exchange.respond(status, text.slice(end + endOfHead.length), headers)
-      if (!isValueError(evidence)) this.call.evidence = evidence
-      this.settle(new ValueError({ reason: "NotOffered", actual: `a handshake that was answered ${status}` }))
+      if (!isValueError(evidence)) this.appRequest.evidence = evidence
+      this.settle(new ValueError({ reason: "NotOffered", actual: `the handshake was rejected with ${status}` }))
       return undefined
     }
     const upgraded = exchange.upgrade(makeHeaders(fields, "application"))
     this.settle(upgraded)
     if (isValueError(upgraded)) return upgraded
-    this.line = upgraded.raw
+    this.connection = upgraded.raw
     this._read()
     return undefined
   }
@@ -120,7 +120,7 @@ class Handshake extends Duplex {
 
 const openError = (cause: unknown): Socket.SocketError => new Socket.SocketGenericError({ reason: "Open", cause })
 
-/** Messages wait for their first listener: a client may send some right behind its handshake. */
+/** Pauses until the first listener for messages is added: a client may send some right after its handshake. */
 const holdMessages = (webSocket: WebSocket): void => {
   webSocket.pause()
   webSocket.on("newListener", (event) => {
@@ -128,67 +128,67 @@ const holdMessages = (webSocket: WebSocket): void => {
   })
 }
 
-/** What a client can send many of in a few bytes. */
-const countMessages = (webSocket: WebSocket, { raw: line }: Upgraded): void => {
-  for (const event of ["message", "ping", "pong"]) webSocket.on(event, () => line.countMessage())
+/** Counts messages and control frames: a client can send many of them in a few bytes. */
+const countMessages = (webSocket: WebSocket, { raw: connection }: Upgraded): void => {
+  for (const event of ["message", "ping", "pong"]) webSocket.on(event, () => connection.countMessage())
 }
 
-/** The reason that a client closes for is a part of an error's message. */
-const visibleReason = <E>(error: E): E =>
+/** Escapes the close reason of the client in the message of an error. */
+const escapeReason = <E>(error: E): E =>
   Socket.isSocketError(error) ? escapeErrorControls(error, escapeControls) : error
 
-const withVisibleReasons = (socket: Socket.Socket): Socket.Socket =>
+const withEscapedReasons = (socket: Socket.Socket): Socket.Socket =>
   Socket.Socket.of({
     ...socket,
-    run: (handler, options) => Effect.mapError(socket.run(handler, options), visibleReason),
-    runRaw: (handler, options) => Effect.mapError(socket.runRaw(handler, options), visibleReason)
+    run: (handler, options) => Effect.mapError(socket.run(handler, options), escapeReason),
+    runRaw: (handler, options) => Effect.mapError(socket.runRaw(handler, options), escapeReason)
   })
 
-/** The handshakes of one server. */
+/** The WebSockets of one application. */
 export class WebSockets {
-  private made: WebSocketServer | undefined
+  private serverCache: WebSocketServer | undefined
 
-  /** Made for the first of them. It opens nothing, and keeps no list: connections are the server's. */
+  /** Created for the first handshake. It opens nothing and tracks no clients: this server does. */
   private get server(): WebSocketServer {
-    return (this.made ??= new WebSocketServer({ noServer: true, clientTracking: false }))
+    return (this.serverCache ??= new WebSocketServer({ noServer: true, clientTracking: false }))
   }
 
-  upgrade(call: AppRequest, request: HttpServerRequest): Effect.Effect<Socket.Socket, RequestError> {
-    const refusal = refusalOf(call.native, request)
-    if (refusal !== undefined) return Effect.fail(handshakeError(request, refusal))
-    const webSocket = Effect.acquireRelease(this.open(call, request), (webSocket) =>
+  upgrade(appRequest: AppRequest, request: HttpServerRequest): Effect.Effect<Socket.Socket, RequestError> {
+    const rejection = validateHandshake(appRequest.native, request)
+    if (rejection !== undefined) return Effect.fail(handshakeError(request, rejection))
+    const webSocket = Effect.acquireRelease(this.open(appRequest, request), (webSocket) =>
       Effect.sync(() => webSocket.close())
     )
-    // `ws` keeps to the interface of browsers, as far as `Socket` asks for it; the types of both differ in details.
+    // `ws` implements what `Socket` requires of the interface of browsers; the types differ in details.
     return Effect.map(
       Socket.fromWebSocket(webSocket as unknown as Effect.Effect<globalThis.WebSocket, never, Scope.Scope>),
-      withVisibleReasons
+      withEscapedReasons
     )
   }
 
-  private open(call: AppRequest, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
+  private open(appRequest: AppRequest, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
     return Effect.async<WebSocket, Socket.SocketError>((resume) => {
       let accepted: Upgraded | undefined
       const onSettled = (upgraded: Upgraded | ValueError): void => {
         if (isValueError(upgraded)) resume(Effect.fail(openError(upgraded)))
         else {
           accepted = upgraded
-          call.upgraded = ended(handshake, upgraded)
+          appRequest.upgraded = ended(handshake, upgraded)
         }
       }
-      const handshake = new Handshake(call, onSettled)
-      handshake.once("close", () => resume(Effect.fail(openError(new Error("the connection has closed")))))
-      // Of a request `ws` reads these three.
+      const handshake = new Handshake(appRequest, onSettled)
+      handshake.once("close", () => resume(Effect.fail(openError(new Error("the connection was closed")))))
+      // `ws` reads only these three.
       const { headers, method, url } = request
       const incoming = { headers: handshakeFields(headers), method, url } as unknown as Incoming
       this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
         if (accepted === undefined) return
-        // Before messages are held back until somebody listens for them.
+        // Before `holdMessages`, which pauses until the first listener for messages is added.
         countMessages(webSocket, accepted)
         holdMessages(webSocket)
-        const closing = Effect.runFork(closedAtShutdown(call, webSocket, accepted))
+        const closing = Effect.runFork(closedAtShutdown(appRequest, webSocket, accepted))
         handshake.once("close", () => interruptAsFork(closing))
-        call.closeWebSocket = () => {
+        appRequest.closeWebSocket = () => {
           webSocket.close()
           handshake.destroy()
         }
@@ -198,12 +198,12 @@ export class WebSockets {
   }
 }
 
-/** The endpoint is going away, as a server that goes down (RFC 6455 §7.4.1). */
+/** Close code of a server that is going down (RFC 6455 §7.4.1). */
 const goingAway = 1001
 
 /**
- * Closes a WebSocket when its server begins to close, and cuts it off when its client does not answer the close frame. In real
- * time, as everything that waits for a connection to end.
+ * Closes a WebSocket at shutdown, and terminates it if the client does not send a close frame in time. Real time, as for the
+ * end of all connections.
  */
 const closedAtShutdown = (
   { exchange }: AppRequest,
@@ -216,7 +216,7 @@ const closedAtShutdown = (
     Effect.zipRight(Effect.sync(() => webSocket.terminate()))
   )
 
-/** Waits until both sides have said goodbye, or nobody may wait any more. */
+/** Completes when the connection has closed; an interruption destroys it. */
 const ended = (handshake: Handshake, { finish }: Upgraded): Effect.Effect<Responded> => {
   const closed = Effect.async<void>((resume) => {
     if (handshake.closed) resume(Effect.void)

@@ -1,10 +1,9 @@
 /**
- * A handler of another world, which brings what its fiber is to have.
+ * Effect returned by handlers of the `@effect/platform` adapter.
  *
- * Such a handler returns one of these, and the connection runs its work as the whole of the request's fiber: born
- * uninterruptible, with its services put into the map that the request's context is made from anyway, where
- * `provide` and `uninterruptible` around it would be steps of the fiber. Wrapped by anybody in anything, it is an ordinary
- * Effect.
+ * The connection runs its program as the whole program of the request fiber: the fiber starts uninterruptible, and the
+ * services are added to the map of the request's context, which avoids the fiber steps of `provide` and `uninterruptible`.
+ * Wrapped in anything, it is an ordinary Effect.
  *
  * @internal
  */
@@ -27,28 +26,28 @@ import { interruptAsFork } from "./effectInterop.js"
 
 type Running = Fiber.RuntimeFiber<unknown, unknown>
 
-/** The name of the service under which the fibers of a request find it. */
-export const hostedKey = "effect-asynchttpserver/Call"
+/** Key of the service that holds the adapter effect in the context of its fibers. */
+export const adapterKey = "effect-asynchttpserver/AppRequest"
 
 export abstract class AdapterEffect extends Effectable.Class<Responded, ValueError> {
-  /** What is run: it needs what has been added, and settles its own errors and the scope it finds. */
+  /** The program of the fiber. It requires the added services, handles its own errors and closes the scope in its context. */
   abstract readonly program: Effect.Effect<Responded, ValueError>
 
-  /** Adds what the work needs to the services of the fiber, whose request's scope is among them. */
+  /** Adds the services that the program requires to those of the fiber, which include the scope of the request. */
   abstract addServices(services: Map<string, unknown>, fiberRefs: FiberRefs.FiberRefs): void
 
-  /** Called for the fiber that runs the work, and for each that is forked in it, before its first step. */
+  /** Called for the fiber that runs the program, and for each fiber forked in it, before its first step. */
   abstract fiberStarted(fiber: Running, services: ReadonlyMap<string, unknown>): void
 
-  /** Called when one of those fibers waits for something. */
+  /** Called when one of those fibers is suspended. */
   abstract fiberSuspended(fiber: Running): void
 
-  /** Called for what is logged in one of them. */
+  /** Called for each log entry of those fibers. */
   abstract logged(cause: Cause.Cause<unknown>, message: unknown): void
 
-  /** Asks the fiber that runs it to end. */
-  interrupt(fiber: Running, inNameOf: FiberId.FiberId | undefined): void {
-    interruptAsFork(fiber, inNameOf)
+  /** Interrupts the fiber that runs it. */
+  interrupt(fiber: Running, by: FiberId.FiberId | undefined): void {
+    interruptAsFork(fiber, by)
   }
 
   commit(): Effect.Effect<Responded, ValueError> {
@@ -66,13 +65,13 @@ export abstract class AdapterEffect extends Effectable.Class<Responded, ValueErr
   }
 }
 
-const hostedIn = (services: ReadonlyMap<string, unknown>): AdapterEffect | undefined => {
-  const hosted = services.get(hostedKey)
-  return hosted instanceof AdapterEffect ? hosted : undefined
+const adapterEffectIn = (services: ReadonlyMap<string, unknown>): AdapterEffect | undefined => {
+  const effect = services.get(adapterKey)
+  return effect instanceof AdapterEffect ? effect : undefined
 }
 
-/** Tells each hosted request of the fibers that run it. */
-class HostedSupervisor extends Supervisor.AbstractSupervisor<void> {
+/** Notifies each adapter effect of the fibers that run it. */
+class AdapterSupervisor extends Supervisor.AbstractSupervisor<void> {
   override readonly value = Effect.void
 
   override onStart<A, E, R>(
@@ -81,27 +80,27 @@ class HostedSupervisor extends Supervisor.AbstractSupervisor<void> {
     _parent: Option.Option<Running>,
     fiber: Fiber.RuntimeFiber<A, E>
   ): void {
-    hostedIn(unsafeMap)?.fiberStarted(fiber, unsafeMap)
+    adapterEffectIn(unsafeMap)?.fiberStarted(fiber, unsafeMap)
   }
 
   override onSuspend<A, E>(fiber: Fiber.RuntimeFiber<A, E>): void {
-    hostedIn(fiber.currentContext.unsafeMap)?.fiberSuspended(fiber)
+    adapterEffectIn(fiber.currentContext.unsafeMap)?.fiberSuspended(fiber)
   }
 }
 
-const supervisor = new HostedSupervisor()
+const supervisor = new AdapterSupervisor()
 
 /**
- * Writes nothing: it tells each hosted request what is logged in its fibers, so that no failure is logged twice. Lines below
- * Info are for those that look for something: Effect logs the end of any fiber there.
+ * Logger without output: it notifies each adapter effect of the log entries of its fibers, so that no failure is logged twice.
+ * Entries below Info are ignored: Effect logs the end of every fiber at Debug.
  */
 const observer = Logger.make<unknown, void>(({ cause, context, logLevel, message }) => {
   if (LogLevel.lessThan(logLevel, LogLevel.Info)) return
-  hostedIn(FiberRefs.getOrDefault(context, FiberRef.currentContext).unsafeMap)?.logged(cause, message)
+  adapterEffectIn(FiberRefs.getOrDefault(context, FiberRef.currentContext).unsafeMap)?.logged(cause, message)
 })
 
-/** FiberRefs for the fibers of hosted requests. */
-export const hostedRefs = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
+/** FiberRefs with the supervisor and the logger above, for the fibers of adapter effects. */
+export const withAdapterRefs = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
   const fiberId = FiberId.none
   const outer = FiberRefs.getOrDefault(refs, FiberRef.currentSupervisor)
   const loggers = FiberRefs.getOrDefault(refs, FiberRef.currentLoggers)
@@ -117,7 +116,7 @@ export const hostedRefs = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
 
 const loggedCauses = new WeakSet<Cause.Cause<unknown>>()
 
-/** Has the cause of a hosted request's failure passed over by what reports it: it has been logged. */
+/** Marks the cause of a failure as logged, so that the server does not report it again. */
 export const markLogged = (cause: Cause.Cause<unknown>): void => {
   loggedCauses.add(cause)
 }

@@ -1,5 +1,5 @@
 /**
- * The few primitives of Effect that a later version renames, and the one that it lacks: all in one place.
+ * Uses of Effect APIs that a later version renames, and synchronization primitives that Effect lacks.
  *
  * @internal
  */
@@ -10,32 +10,32 @@ import { globalValue } from "effect/GlobalValue"
 import { setImmediate } from "../host/hostTimers.js"
 
 /**
- * A place where fibers wait until something may have changed; who is woken looks again.
+ * A broadcast condition variable: `wake` resumes every waiter, and each re-checks its condition.
  *
- * A wake-up between the look and the wait is not lost: a fiber may be made to yield there, so a wait remembers how many
- * wake-ups there had been when it was asked for. One suspension and resumption costs 1.4 µs, a `Deferred` 8, a `Queue` 10.
+ * A fiber may yield between the check and the wait. A wake-up in between is not lost: a wait compares the number of wake-ups
+ * with that at its creation. One suspension and resumption costs 1.4 µs, a `Deferred` 8, a `Queue` 10.
  */
 export class Signal {
   private wakes = 0
   private waiters: Array<(effect: Effect.Effect<void>) => void> = []
 
   /**
-   * To be asked for in the same turn as the look that found nothing. A waiter that is interrupted is remembered until
-   * the next wake-up: for who waits once, and is woken when it ends.
+   * Suspends until the next `wake`. Must be called in the same turn as the failed check. An interrupted waiter is retained
+   * until the next wake-up.
    */
   wait(): Effect.Effect<void> {
-    const seen = this.wakes
+    const wakes = this.wakes
     return Effect.async<void>((resume) => {
-      if (this.wakes === seen) this.waiters.push(resume)
+      if (this.wakes === wakes) this.waiters.push(resume)
       else resume(Effect.void)
     })
   }
 
-  /** The same, for whoever may be interrupted and come back again and again: an interrupted waiter is forgotten. */
+  /** Like `wait`, but an interrupted waiter is removed: for waits that are repeated and interrupted often. */
   waitOrLeave(): Effect.Effect<void> {
-    const seen = this.wakes
+    const wakes = this.wakes
     return Effect.async<void>((resume) => {
-      if (this.wakes !== seen) {
+      if (this.wakes !== wakes) {
         resume(Effect.void)
         return undefined
       }
@@ -46,12 +46,12 @@ export class Signal {
     })
   }
 
-  /** The same for who is no fiber: called in the turn of the next wake-up, once. */
-  unsafeOnce(go: () => void): void {
-    this.waiters.push(() => go())
+  /** Registers a callback for the next wake-up, which calls it synchronously and once. */
+  unsafeOnce(listener: () => void): void {
+    this.waiters.push(() => listener())
   }
 
-  /** How many wait. */
+  /** Number of waiters. */
   get waiting(): number {
     return this.waiters.length
   }
@@ -61,54 +61,54 @@ export class Signal {
     if (this.waiters.length === 0) return
     const waiters = this.waiters
     this.waiters = []
-    // A waiter whose fiber was interrupted ignores it.
+    // The waiter of an interrupted fiber ignores the call.
     for (const resume of waiters) resume(Effect.void)
   }
 }
 
 /**
- * One at a time. Effect's semaphore loses its permit to who is interrupted between having it and knowing that he has; here
- * only the wait is interruptible, and what has its turn ends it.
+ * Mutex. `Effect.Semaphore` can leak a permit if the fiber is interrupted between acquiring it and the registration of its
+ * release (effect 3.22); here only the wait is interruptible.
  */
 export class Turn {
   private isTaken = false
-  private readonly freed = new Signal()
+  private readonly released = new Signal()
 
-  /** Runs an effect when nobody else's runs, uninterruptibly. */
+  /** Runs an effect exclusively and uninterruptibly. */
   take<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) => {
-      const turn: Effect.Effect<void> = Effect.suspend(() => {
-        if (this.isTaken) return Effect.zipRight(restore(this.freed.waitOrLeave()), turn)
+      const acquire: Effect.Effect<void> = Effect.suspend(() => {
+        if (this.isTaken) return Effect.zipRight(restore(this.released.waitOrLeave()), acquire)
         this.isTaken = true
         return Effect.void
       })
-      return Effect.zipRight(turn, Effect.ensuring(effect, this.end))
+      return Effect.zipRight(acquire, Effect.ensuring(effect, this.release))
     })
   }
 
-  private readonly end = Effect.sync(() => {
+  private readonly release = Effect.sync(() => {
     this.isTaken = false
-    this.freed.wake()
+    this.released.wake()
   })
 }
 
-/** One turn of the event loop: who works without ever waiting lets others have theirs. */
+/** Yields for one turn of the event loop, so that timers and sockets are processed. */
 export const yieldToEventLoop: Effect.Effect<void> = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
 
 /**
- * In whose name a client that has left interrupts its handler. It is `HttpServerError.clientAbortFiberId`, found by its
- * global name instead of by an import: applications of `@effect/platform` tell a client that left from a server that stops
- * by this very object.
+ * Fiber id of interruptions that are caused by a disconnect of the client. It is `HttpServerError.clientAbortFiberId`, found
+ * by its global name instead of an import: applications of `@effect/platform` compare with this very object to distinguish a
+ * client disconnect from a server shutdown.
  */
 export const clientAbortFiberId: FiberId.FiberId = globalValue(
   "@effect/platform/HttpServerError/clientAbortFiberId",
   () => FiberId.runtime(-499, 0)
 )
 
-/** Asks a fiber to end, from outside of any fiber, and does not wait for it. */
+/** Interrupts a fiber from outside of fibers, without waiting for its end. */
 export const interruptAsFork = (
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
-  inNameOf: FiberId.FiberId = FiberId.none
-): void => fiber.unsafeInterruptAsFork(inNameOf)
+  by: FiberId.FiberId = FiberId.none
+): void => fiber.unsafeInterruptAsFork(by)

@@ -1,23 +1,23 @@
 /**
- * Who runs next, for fibers of which there are many and each lives shortly.
+ * Scheduler for many short-lived fibers.
  *
- * Effect's own scheduler (since 3.20) keeps a queue for each fiber, in a `WeakMap`, which V8 clears in full collections
- * alone: each fiber that has ever waited outlives its request until then. Here a task is a microtask of its own, which has
- * the asynchronous context of its fiber just as well, and nothing is kept: a tenth of a request whose handler waits.
+ * Effect's scheduler (since 3.20) keeps a queue for each fiber in a `WeakMap`, which V8 clears in full collections only: until
+ * then each fiber that was ever suspended outlives its request. Here each task is a microtask, which preserves the async
+ * context of its fiber, and nothing is retained. This saves a tenth of a request whose handler is suspended.
  *
  * @internal
  */
 import { defaultScheduler, type Scheduler, SchedulerRunner } from "effect/Scheduler"
 import { setImmediate } from "../host/hostTimers.js"
 
-/** So many turns without a wait, as in Effect; then timers, sockets and everything else have theirs. */
+/** Maximum of consecutive microtasks, as in Effect; then timers and sockets are processed. */
 const maxMicrotasks = 2048
 
 const resolved = Promise.resolve()
 
 class MicrotaskScheduler implements Scheduler {
-  private turns = 0
-  /** Effect's own, but that it lets timers and sockets have their turn by no timer that a test replaces. */
+  private tasks = 0
+  /** Effect's implementation, but with a `setImmediate` that tests do not replace. */
   private readonly prioritized = SchedulerRunner.cached((depth, drain) => {
     if (depth < maxMicrotasks) void resolved.then(() => drain(depth + 1))
     else setImmediate(() => drain(0))
@@ -26,13 +26,13 @@ class MicrotaskScheduler implements Scheduler {
   readonly shouldYield: Scheduler["shouldYield"] = (fiber) => defaultScheduler.shouldYield(fiber)
 
   readonly scheduleTask: Scheduler["scheduleTask"] = (task, priority, fiber) => {
-    // Priorities are an order among tasks that wait together, of which there are none here.
+    // Priorities order queued tasks; tasks of priority 0 are not queued here.
     if (priority !== 0) {
       this.prioritized(fiber).scheduleTask(task, priority)
-    } else if (++this.turns < maxMicrotasks) {
+    } else if (++this.tasks < maxMicrotasks) {
       void resolved.then(task)
     } else {
-      this.turns = 0
+      this.tasks = 0
       setImmediate(task)
     }
   }

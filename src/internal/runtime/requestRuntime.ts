@@ -1,10 +1,9 @@
 /**
- * The fibers in which requests are handled, each with a `Scope` of its own.
+ * Runtime of request fibers, each with its own `Scope`.
  *
- * A request that needs a fiber has one that is new: what its handler sets in it, forks in it or patches of it is nobody
- * else's, and ends with it. It has a context of its own too, since a handler may keep it: a daemon, or a runtime captured
- * for a callback, finds the scope of its own request there, which has closed, and never another's. The scope in it is the
- * promise of one, made real by its first finalizer.
+ * Each request that needs a fiber gets a new one, so that FiberRefs and child fibers of a handler are isolated. Each has its own
+ * context, too, since a handler may keep it: a daemon, or a runtime captured for a callback, finds the closed scope of its own
+ * request there, and never that of another. The scope is lazy: it is created by its first finalizer.
  *
  * @internal
  */
@@ -31,53 +30,53 @@ import type { ValueError } from "../../Errors.js"
 import type { Client } from "../../Request.js"
 import type { Responded } from "../../Response.js"
 import { type TimeSource, timeSourceOf } from "../host/timeSource.js"
-import { type AdapterEffect, hostedRefs } from "./adapterEffect.js"
+import { type AdapterEffect, withAdapterRefs } from "./adapterEffect.js"
 import { microtaskScheduler } from "./microtaskScheduler.js"
 
 const RequestScopeKey: unique symbol = Symbol.for("effect-asynchttpserver/RequestScope")
 
-/** A scope of which nothing is made before somebody uses it: most requests do not. */
+/** A scope that is created on first use: most requests do not use theirs. */
 export class LazyScope implements Scope.CloseableScope {
   readonly [Scope.ScopeTypeId]: Scope.ScopeTypeId = Scope.ScopeTypeId
   readonly [Scope.CloseableScopeTypeId]: Scope.CloseableScopeTypeId = Scope.CloseableScopeTypeId
   readonly strategy: ExecutionStrategy.ExecutionStrategy = sequential
-  private made: Scope.CloseableScope | undefined
+  private scope: Scope.CloseableScope | undefined
   private exit: Exit.Exit<unknown, unknown> | undefined
   private isEjected = false
 
-  private get real(): Scope.CloseableScope {
-    if (this.made !== undefined) return this.made
-    const made = Effect.runSync(Scope.make())
-    this.made = made
-    // What comes to a scope that is over is finalized at once, as with any other.
-    if (this.exit !== undefined) Effect.runSync(Scope.close(made, this.exit))
-    return made
+  private get materialized(): Scope.CloseableScope {
+    if (this.scope !== undefined) return this.scope
+    const scope = Effect.runSync(Scope.make())
+    this.scope = scope
+    // A finalizer that is added after the close runs at once, as with any scope.
+    if (this.exit !== undefined) Effect.runSync(Scope.close(scope, this.exit))
+    return scope
   }
 
-  // `state`, `addFinalizer` and `fork` are a scope's own members, which its public type leaves out. `Effect.forkScoped`
-  // looks at the first, and adds itself to it.
+  // `state`, `addFinalizer` and `fork` are members of a scope that its public type omits. `Effect.forkScoped` reads and
+  // updates `state`.
   get state(): unknown {
-    return (this.real as Scope.CloseableScope & { readonly state: unknown }).state
+    return (this.materialized as Scope.CloseableScope & { readonly state: unknown }).state
   }
 
   addFinalizer(finalizer: Scope.Scope.Finalizer): Effect.Effect<void> {
-    return Effect.suspend(() => Scope.addFinalizerExit(this.real, finalizer))
+    return Effect.suspend(() => Scope.addFinalizerExit(this.materialized, finalizer))
   }
 
   fork(strategy: ExecutionStrategy.ExecutionStrategy): Effect.Effect<Scope.CloseableScope> {
-    return Effect.suspend(() => Scope.fork(this.real, strategy))
+    return Effect.suspend(() => Scope.fork(this.materialized, strategy))
   }
 
   get [RequestScopeKey](): true {
     return true
   }
 
-  /** From now on it is somebody else's, who ends it by `close`. */
+  /** Transfers the ownership: the new owner calls `close`. */
   eject(): void {
     this.isEjected = true
   }
 
-  /** Ends it with its request, unless it has ended or is somebody else's; `undefined` when there is nothing to be done. */
+  /** Closes the scope at the end of its request, unless it is closed or ejected; `undefined` if there is nothing to run. */
   closeUnlessEjected(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
     return this.isEjected ? undefined : this.ended(exit)
   }
@@ -89,7 +88,7 @@ export class LazyScope implements Scope.CloseableScope {
   private ended(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
     if (this.exit !== undefined) return undefined
     this.exit = exit
-    return this.made === undefined ? undefined : Scope.close(this.made, exit)
+    return this.scope === undefined ? undefined : Scope.close(this.scope, exit)
   }
 
   pipe() {
@@ -98,20 +97,20 @@ export class LazyScope implements Scope.CloseableScope {
   }
 }
 
-/** Whether a scope is a request's, of whichever instance of this package. */
+/** Whether a scope is that of a request, of any instance of this package. */
 export const isRequestScope = (scope: Scope.Scope): scope is LazyScope => RequestScopeKey in scope
 
-/** Whether a fiber that is forked has just the value that is there: nearly every FiberRef's is so. */
+/** Whether forking changes no FiberRef: true unless one has a custom `fork` patch. */
 const needsNoPatch = (fiberRefs: FiberRefs.FiberRefs): boolean => {
   const { locals } = FiberRefs.forkAs(fiberRefs, FiberId.none)
   return Array.from(fiberRefs.locals).every(([fiberRef, values]) => locals.get(fiberRef) === values)
 }
 
 /**
- * A runtime from which a fiber is forked for each request.
+ * Template for the fibers of requests.
  *
- * `runFork` patches every FiberRef of the runtime for its fiber, and mostly finds that nothing changes. Where that is known
- * of all of them beforehand they are put in as they are: 0.5 of 4.4 µs that a small answer costs without its system calls.
+ * `runFork` patches every FiberRef of the runtime for its fiber, which usually changes nothing. If that is known in advance,
+ * the FiberRefs are copied unchanged: this saves 0.5 of 4.4 µs of a small response, system calls excluded.
  */
 class ForkTemplate {
   private readonly fiberRefs: FiberRefs.FiberRefs
@@ -176,7 +175,7 @@ class ConnectionTemplate {
 interface ServerRuntime {
   readonly context: Context.Context<never>
   readonly fiberRefs: FiberRefs.FiberRefs
-  readonly hostedRefs: FiberRefs.FiberRefs
+  readonly adapterRefs: FiberRefs.FiberRefs
   readonly interruptible: RuntimeFlags.RuntimeFlags
   readonly uninterruptible: RuntimeFlags.RuntimeFlags
   readonly services: ContextTemplate
@@ -184,7 +183,7 @@ interface ServerRuntime {
   readonly time: TimeSource
 }
 
-/** Where the fibers come from for the connections that one caller serves: his context, his FiberRefs, his logger. */
+/** Forks the fibers of requests, with the context, the FiberRefs and the loggers of the fiber that runs the server. */
 export class RequestRuntime {
   private template: ForkTemplate | undefined
   private adapterTemplate: ForkTemplate | undefined
@@ -201,7 +200,7 @@ export class RequestRuntime {
     const refs = withMicrotaskScheduler(fiberRefs)
     const base: ServerRuntime = {
       fiberRefs: refs,
-      hostedRefs: hostedRefs(refs),
+      adapterRefs: withAdapterRefs(refs),
       interruptible: RuntimeFlags.enable(runtimeFlags, Interruption),
       uninterruptible: RuntimeFlags.disable(runtimeFlags, Interruption),
       context,
@@ -212,24 +211,24 @@ export class RequestRuntime {
     return new RequestRuntime(base, undefined)
   }
 
-  /** The time by which the duration of a handler is measured. */
+  /** The clock for the duration of handlers. */
   get time(): TimeSource {
     return this.base.time
   }
 
   /**
-   * The same, for the requests of one client: its connection and its address are in their log lines, and in the spans of
-   * this package's own handlers.
+   * The runtime for the requests of one client: log entries, and spans of native handlers, are annotated with its connection
+   * and its address.
    */
   forClient(client: Client): RequestRuntime {
     return new RequestRuntime(this.base, client)
   }
 
-  // Made for the first request of either kind: a connection mostly has one of the two.
+  // Created on demand: most connections have one kind of requests.
 
-  /** For work of another world, whose spans say what they say there, and no more. */
+  /** FiberRefs for adapter effects, whose spans have the attributes of `@effect/platform` only. */
   private get adapterRefs(): FiberRefs.FiberRefs {
-    return (this.adapterRefsCache ??= this.annotated(this.base.hostedRefs, FiberRef.currentLogAnnotations))
+    return (this.adapterRefsCache ??= this.annotated(this.base.adapterRefs, FiberRef.currentLogAnnotations))
   }
 
   private get fiberRefs(): FiberRefs.FiberRefs {
@@ -247,26 +246,26 @@ export class RequestRuntime {
     if (this.client === undefined) return refs
     const { id, remote } = this.client
     const peer = Option.match(remote, { onNone: () => "unknown", onSome: toAuthority })
-    const before = FiberRefs.getOrDefault(refs, fiberRef)
-    const value = HashMap.set(HashMap.set(before, "connection", id), "peer", peer)
+    const annotations = FiberRefs.getOrDefault(refs, fiberRef)
+    const value = HashMap.set(HashMap.set(annotations, "connection", id), "peer", peer)
     return FiberRefs.updateAs(refs, { fiberId: FiberId.none, fiberRef, value })
   }
 
-  // Whoever asks has what the effect needs, `R`: it is the context's, but for the one scope that he gives.
+  // `R` of the effect is provided by the context of the server and the scope of the request.
 
-  /** Starts the fiber of a request in this very turn. */
+  /** Starts the fiber of a request synchronously. */
   fork<A, E, R>(effect: Effect.Effect<A, E, R>, scope: LazyScope): Fiber.RuntimeFiber<A, E> {
     const { interruptible, services } = this.base
     this.template ??= new ForkTemplate(this.fiberRefs, interruptible)
     return this.template.fork(services.with(scope), effect as Effect.Effect<A, E>)
   }
 
-  /** The same for work that brings services of its own, and is born uninterruptible. */
-  forkAdapter(hosted: AdapterEffect, scope: LazyScope): Fiber.RuntimeFiber<Responded, ValueError> {
+  /** Starts the fiber of an adapter effect, which adds its own services and starts uninterruptible. */
+  forkAdapter(effect: AdapterEffect, scope: LazyScope): Fiber.RuntimeFiber<Responded, ValueError> {
     const { services, uninterruptible } = this.base
     this.adapterTemplate ??= new ForkTemplate(this.adapterRefs, uninterruptible)
-    const own = services.with(scope)
-    return this.adapterTemplate.fork(own, withServices(hosted, own, this.adapterRefs))
+    const ownContext = services.with(scope)
+    return this.adapterTemplate.fork(ownContext, withServices(effect, ownContext, this.adapterRefs))
   }
 
   /** Forks the fiber of a connection, uninterruptible but where the effect says otherwise. */
@@ -274,7 +273,7 @@ export class RequestRuntime {
     return this.base.connections.fork(effect)
   }
 
-  /** Starts a fiber that is born uninterruptible: an interruption would take the place of its result. */
+  /** Starts an uninterruptible fiber: an interruption would replace its result. */
   forkUninterruptible<A, R>(effect: Effect.Effect<A, never, R>): Fiber.RuntimeFiber<A> {
     const { context, uninterruptible } = this.base
     const runtime = Runtime.make({ context, fiberRefs: this.fiberRefs, runtimeFlags: uninterruptible })
@@ -282,10 +281,10 @@ export class RequestRuntime {
   }
 }
 
-/** With a scheduler that keeps nothing of a fiber, unless the caller has chosen one. */
-const withMicrotaskScheduler = (given: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
-  // A fiber has its context from its runtime, and copies what is here.
-  const refs = FiberRefs.delete(given, FiberRef.currentContext)
+/** Replaces the default scheduler by the microtask scheduler. */
+const withMicrotaskScheduler = (fiberRefs: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
+  // A fiber gets its context from its runtime, and would copy this one.
+  const refs = FiberRefs.delete(fiberRefs, FiberRef.currentContext)
   return FiberRefs.getOrDefault(refs, FiberRef.currentScheduler) === defaultScheduler
     ? FiberRefs.updateAs(refs, {
         fiberId: FiberId.none,
@@ -295,21 +294,21 @@ const withMicrotaskScheduler = (given: FiberRefs.FiberRefs): FiberRefs.FiberRefs
     : refs
 }
 
-/** What makes the services may be somebody's who throws: that is the request's failure, and no more. */
+/** Application code in `addServices` may throw: that fails the request only. */
 const withServices = (
-  hosted: AdapterEffect,
+  effect: AdapterEffect,
   { unsafeMap }: Context.Context<never>,
   fiberRefs: FiberRefs.FiberRefs
 ): Effect.Effect<Responded, ValueError> => {
   try {
-    hosted.addServices(unsafeMap, fiberRefs)
-    return hosted.program
+    effect.addServices(unsafeMap, fiberRefs)
+    return effect.program
   } catch (defect) {
     return Exit.die(defect)
   }
 }
 
-/** The services of a context, laid out to be copied for each request: a map that is copied as one takes half as long again. */
+/** The services of a context as arrays, to be copied for each request: copying a `Map` takes half as long again. */
 class ContextTemplate {
   private readonly keys: ReadonlyArray<string>
   private readonly values: ReadonlyArray<unknown>

@@ -1,16 +1,16 @@
 /**
- * A set of things that come and go all the time: each knows its place, and leaves it to the last one.
+ * A set with swap-remove: each member stores its index, and the last member takes the place of a removed one.
  *
- * Not a `Set`: that makes a new table each time its holes fill up, and V8 links the old table to the new one, so that
- * through a dead table in the old generation every connection of a busy server outlives its time. With a connection a
- * request half of the processor went into collecting them. The place is the thing's own, since an entry beside it would
- * be 40 bytes of every idle connection.
+ * Not a `Set`: that allocates a new table when its deleted entries accumulate, and V8 links the old table to the new one, so
+ * that a dead table in the old generation retains every closed connection of a busy server. With one connection per request,
+ * garbage collection took half of the CPU time. The index is a property of the member, since a separate entry would cost
+ * 40 bytes for every idle connection.
  *
  * @internal
  */
 
 export interface Indexed {
-  /** Its place in the one registry it may be in; -1 when it is in none. */
+  /** Index in the one set that may contain it; -1 if there is none. */
   index: number
 }
 
@@ -26,7 +26,7 @@ export class SwapRemoveSet<A extends Indexed> {
     this.items.push(member)
   }
 
-  /** Takes a member out; taking it out again does nothing. */
+  /** Removes a member; no-op if it is not contained. */
   remove(member: A): void {
     if (member.index < 0) return
     const last = this.items.pop()
@@ -37,11 +37,11 @@ export class SwapRemoveSet<A extends Indexed> {
     member.index = -1
   }
 
-  some(isSuch: (member: A) => boolean): boolean {
-    return this.items.some(isSuch)
+  some(predicate: (member: A) => boolean): boolean {
+    return this.items.some(predicate)
   }
 
-  /** What is registered now; what comes and goes while it is looked at makes no difference. */
+  /** A snapshot of the members, which later changes do not affect. */
   get values(): ReadonlyArray<A> {
     return this.items.slice()
   }

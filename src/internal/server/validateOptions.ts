@@ -3,10 +3,11 @@
  *
  * @internal
  */
-import type * as Duration from "effect/Duration"
-import * as Inspectable from "effect/Inspectable"
-import { type Options as LimitOptions, senseless } from "../../Limits.js"
+import { defaults, type Options as LimitOptions } from "../../Limits.js"
 import type { ListenOptions } from "../../Listener.js"
+import { describeOption as describe, firstInvalidLimit, isTimeout } from "../limits.js"
+
+export { describe }
 
 type Validator = (given: unknown) => boolean
 
@@ -14,9 +15,6 @@ export const isBacklog: Validator = (given) => Number.isInteger(given) && Number
 
 /** Looked at when the server listens. */
 const isAny: Validator = () => true
-
-/** Any duration that a limit may be. */
-const isTimeout: Validator = (given) => senseless({ lingerTimeout: given as Duration.DurationInput }) === undefined
 
 const isOneOf =
   (...values: ReadonlyArray<string>): Validator =>
@@ -50,9 +48,6 @@ export const withDefaults = <Given extends object, Defaults extends object>(
   return { ...defaults, ...Object.fromEntries(options) } as Defaults & Given
 }
 
-/** An option as its `ValueError` names it. */
-export const describe = (name: string, value: unknown): string => `${name}: ${Inspectable.toStringUnknown(value, 0)}`
-
 /** The first of the options that is not one, or makes no sense, as it is said. */
 const firstInvalidIn = <Options extends object>(
   options: Options,
@@ -80,11 +75,7 @@ export const limitOptionsOf = ({ limits, maxBody }: Bounded): LimitOptions =>
 export const firstInvalid = <Options extends Bounded>(
   options: Options,
   senses: { readonly [K in keyof Options]-?: Validator }
-): string | undefined => {
-  const limits = limitOptionsOf(options)
-  const wrong = senseless(limits)
-  return firstInvalidIn(options, senses) ?? (wrong && describe(wrong, limits[wrong as keyof LimitOptions]))
-}
+): string | undefined => firstInvalidIn(options, senses) ?? firstInvalidLimit(limitOptionsOf(options), defaults)
 
 /** Where to listen, as a server and its `serve` may both be given it. */
 interface Place {

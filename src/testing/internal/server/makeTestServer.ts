@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
@@ -108,7 +109,7 @@ const openServer = <E, R>(
       connections,
       recorder,
       failures,
-      maxDiscardedBody: Limits.make(Limits.senseless(limits) === undefined ? limits : {}).maxDiscardedBody,
+      maxDiscardedBody: Either.getOrElse(Limits.validate(limits), () => Limits.defaults).maxDiscardedBody,
       isClosing: false
     }
     const dependencies = Context.make(Listener.Listener, connections.trackListener(transport.listener)).pipe(

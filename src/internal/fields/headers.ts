@@ -1,12 +1,12 @@
 /**
- * The one implementation of `HttpHeaders`: a flat list that a request cuts out of its bytes when somebody looks.
+ * The implementation of `HttpHeaders`: a flat list of names and values, decoded lazily for a request.
  *
  * @internal
  */
 import * as Inspectable from "effect/Inspectable"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
-import { escapeControls } from "./host/escapeControls.js"
+import { escapeControls } from "../host/escapeControls.js"
 
 export const TypeId: unique symbol = Symbol.for("effect-asynchttpserver/HttpHeaders")
 
@@ -28,14 +28,14 @@ export type Input =
   | { readonly [name: string]: string | ReadonlyArray<string> }
   | Iterable<readonly [name: string, value: string]>
 
-/** Where headers came from decides the status of a `KeyError`: the client left it out (400), or we did (500). */
+/** Determines the status of a `KeyError`: a header missing from a request is 400, any other 500. */
 export type Origin = "request" | "application"
 
-/** Names and values in turn: `[name, value, name, value …]`, one flat array, since most are read once or never. */
+/** Alternating names and values: `[name, value, name, value …]`, one flat array, since most are read once or never. */
 export type Fields = ReadonlyArray<string>
 
-/** Fields whose values are not for logs; the same as `@effect/platform` keeps out of them. */
-const secrets: ReadonlySet<string> = new Set([
+/** Fields that are redacted in logs: the same as in `@effect/platform`. */
+const redactedNames: ReadonlySet<string> = new Set([
   "authorization",
   "cookie",
   "set-cookie",
@@ -54,7 +54,7 @@ class HeadersImpl implements HttpHeaders {
     this.fields = fields
   }
 
-  /** The fields of a request are cut out of its bytes when somebody first looks: most handlers never do. */
+  /** The fields of a request are decoded on first access: most handlers read none. */
   get flat(): Fields {
     if (typeof this.fields === "function") this.fields = this.fields()
     return this.fields
@@ -70,11 +70,11 @@ class HeadersImpl implements HttpHeaders {
   }
 
   toJSON(): unknown {
-    const shown = Array.from(this, ([name, value]) => [
+    const redacted = Array.from(this, ([name, value]) => [
       name,
-      secrets.has(name.toLowerCase()) ? "<redacted>" : escapeControls(value)
+      redactedNames.has(name.toLowerCase()) ? "<redacted>" : escapeControls(value)
     ])
-    return { _id: "HttpHeaders", fields: shown }
+    return { _id: "HttpHeaders", fields: redacted }
   }
 
   toString(): string {
@@ -92,17 +92,17 @@ class HeadersImpl implements HttpHeaders {
   }
 }
 
-// The interface has one implementation, made here alone, and this is the only door to it.
+// The interface has this one implementation.
 const implOf = (self: HttpHeaders): HeadersImpl => self as HeadersImpl
 
-/** Names and values in turn, without a copy. */
+/** Alternating names and values, without a copy. */
 export const rawFieldsOf = (self: HttpHeaders): Fields => implOf(self).flat
 
 export const isHttpHeaders = (u: unknown): u is HttpHeaders => Predicate.hasProperty(u, TypeId)
 
 const isPairs = (input: Input): input is Iterable<readonly [string, string]> => Symbol.iterator in input
 
-/** What may be given for headers, as names and values in turn. */
+/** Converts any accepted input to alternating names and values. */
 export const toRawFields = (input: Input): Fields => {
   if (isHttpHeaders(input)) return rawFieldsOf(input)
   const flat: Array<string> = []
@@ -113,17 +113,17 @@ export const toRawFields = (input: Input): Fields => {
   for (const name of Object.keys(input)) {
     const value = input[name]!
     if (Array.isArray(value)) for (const each of value) flat.push(name, each)
-    // What is no string, though types forbid it, is refused by its name when it is written.
+    // A value that is no string, from untyped code, is rejected when it is written.
     else flat.push(name, value as string)
   }
   return flat
 }
 
-/** Other fields, from where these came. */
+/** Headers with other fields and the same origin. */
 export const withFields = (self: HttpHeaders, fields: Fields): HttpHeaders =>
   new HeadersImpl(fields, implOf(self).origin)
 
-/** Case-blind comparison against a name that is lower case already. */
+/** Case-insensitive comparison with a name in lower case. */
 export const isNamed = (name: string, lower: string): boolean =>
   name.length === lower.length && (name === lower || name.toLowerCase() === lower)
 
@@ -135,10 +135,10 @@ export const indexOf = (flat: Fields, lower: string, from = 0): number => {
   return -1
 }
 
-/** From where headers came. */
+/** The origin of headers. */
 export const originOf = (self: HttpHeaders): Origin => implOf(self).origin
 
 export const make = (fields: Fields, origin: Origin): HttpHeaders => new HeadersImpl(fields, origin)
 
-/** The headers of a request, cut out of its bytes when first looked at. */
+/** The headers of a request, decoded on first access. */
 export const fromRequest = (fields: () => Fields): HttpHeaders => new HeadersImpl(fields, "request")
