@@ -34,6 +34,7 @@ import { isRequest } from "./internal/message/request.js"
 import { makeProgram } from "./internal/platform/application.js"
 import { type AppConfig, AppRequest } from "./internal/platform/appRequest.js"
 import { type Bounds, descriptorsFor, headSize, withNodeSettings } from "./internal/platform/nodeSettings.js"
+import { makeRequest } from "./internal/platform/serverRequest.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
 import { withDefaults } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
@@ -135,7 +136,13 @@ export const toHandler: {
   { interruptOnDisconnect: isInterruptible = true }: HandlerOptions = {}
 ): Handler<ValueError, never> => {
   const program = makeProgram(httpApp, { isInterruptible, middleware })
-  const config: AppConfig = { isInterruptible, program, webSockets: new WebSockets() }
+  const webSockets = new WebSockets()
+  const config: AppConfig = {
+    isInterruptible,
+    program,
+    makeRequest,
+    upgrade: (appRequest, request) => webSockets.upgrade(appRequest, request)
+  }
   // Its `R` is that of the application: an `AppRequest` runs in the context of its server, with its own services added.
   return (request) => new AppRequest(request, config)
 }

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest"
 import {
   checkBarrels,
   checkCycles,
+  checkFolders,
   checkHttp1,
   checkKitClient,
   checkLayers,
@@ -42,7 +43,8 @@ const checks: Readonly<Record<string, Check>> = {
   "internal/http1 runs without effect": checkHttp1,
   "the test kit's client shares no parser with the server": checkKitClient,
   "effect is imported by deep modules": checkBarrels,
-  "no import cycles": checkCycles,
+  "no import cycles, types included": checkCycles,
+  "at most four files lie directly under internal": checkFolders,
   [`every file has at most ${maxLines} lines of code`]: checkLength,
   "public modules are in exports and in the index": (sources) => checkPublic(sources, manifest.exports)
 }
@@ -202,6 +204,21 @@ describe("each rule can fail", () => {
       { "Request.ts": `import "./Response.js"`, "Response.ts": `import "./Request.js"` },
       /import cycle: Request\.ts -> Response\.ts -> Request\.ts/
     ],
+    [
+      "cycle of types",
+      checkCycles,
+      {
+        "Request.ts": `import type { R } from "./Response.js"`,
+        "Response.ts": `import type { R } from "./Request.js"`
+      },
+      /import cycle: Request\.ts -> Response\.ts -> Request\.ts/
+    ],
+    [
+      "five files under internal",
+      checkFolders,
+      Object.fromEntries(["a", "b", "c", "d", "e"].map((name) => [`internal/${name}.ts`, ""])),
+      /5 files directly under src\/internal/
+    ],
     ["cycle of one", checkCycles, { "Request.ts": `import "./Request.js"` }, /import cycle: Request\.ts -> Request/],
     ["length", checkLength, { "Server.ts": "export {}\n".repeat(maxLines + 1) }, /has 301 lines/],
     ["no exports entry", (s) => checkPublic(s, {}), { "Server.ts": "" }, /exports\["\.\/Server"\] should be/],
@@ -235,7 +252,7 @@ describe("each rule can pass", () => {
     "testing/internal/client/x.ts": `import { Signal } from "../../../internal/runtime/effectInterop.js"\nimport "../client.js"`,
     "internal/runtime/effectInterop.ts": `import * as Effect from "effect/Effect"`,
     "Limits.ts": `import * as Effect from "effect/Effect"\nimport type { E } from "./Errors.js"\nEffect.void`,
-    "Errors.ts": `import { Limits } from "./Limits.js"\nexport type E = typeof Limits`
+    "Errors.ts": "export type E = string"
   })
 
   it.each([checkPlaces, checkLayers, checkNode, checkHttp1, checkKitClient, checkBarrels, checkCycles, checkLength])(

@@ -149,19 +149,26 @@ export const checkBarrels = (sources: ReadonlyArray<SourceText>): ReadonlyArray<
       .map((ref) => `${at(source, ref)} imports the barrel "${ref.specifier}": import the module, as "effect/Effect"`)
   )
 
-/** The value imports of each file, as files of src. */
-const valueEdges = (sources: ReadonlyArray<SourceText>): ReadonlyMap<string, ReadonlyArray<string>> => {
+/** The imports of each file that are looked for, as files of src. */
+const edgesOf = (
+  sources: ReadonlyArray<SourceText>,
+  isWanted: (ref: ImportRef) => boolean
+): ReadonlyMap<string, ReadonlyArray<string>> => {
   const paths = new Set(sources.map(({ path }) => path))
   return new Map(
     sources.map((source) => [
       source.path,
       importsOf(source)
-        .filter((ref) => !ref.typeOnly && isRelative(ref.specifier))
+        .filter((ref) => isWanted(ref) && isRelative(ref.specifier))
         .map((ref) => targetOf(source.path, ref.specifier))
         .filter((target) => paths.has(target))
     ])
   )
 }
+
+/** What is left at run time. */
+const valueEdges = (sources: ReadonlyArray<SourceText>): ReadonlyMap<string, ReadonlyArray<string>> =>
+  edgesOf(sources, (ref) => !ref.typeOnly)
 
 /** The shortest chain of value imports from a file to one that is asked for, itself included. */
 const chainTo = (
@@ -241,9 +248,9 @@ export const checkKitClient = (sources: ReadonlyArray<SourceText>): ReadonlyArra
     })
 }
 
-/** No file reaches itself by value imports. */
+/** No file reaches itself by imports, those of types included. */
 export const checkCycles = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> => {
-  const edges = valueEdges(sources)
+  const edges = edgesOf(sources, () => true)
   const done = new Set<string>()
   const problems: Array<string> = []
   const walk = (path: string, trail: ReadonlyArray<string>): void => {
@@ -338,4 +345,10 @@ export const checkPublic = (
     }
   }
   return problems
+}
+
+/** Directly under `internal` are only the few modules that every layer uses. */
+export const checkFolders = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> => {
+  const files = sources.filter(({ path }) => /^internal\/[^/]+\.ts$/.test(path)).map(({ path }) => `src/${path}`)
+  return files.length <= 4 ? [] : [`${files.length} files directly under src/internal, at most 4: ${files.join(", ")}`]
 }

@@ -5,9 +5,11 @@
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
+import type * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as Multipart from "@effect/platform/Multipart"
 import type * as Path from "@effect/platform/Path"
+import type * as Socket from "@effect/platform/Socket"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -27,16 +29,20 @@ import { bodyError } from "./failures.js"
 import type { Part } from "./formPart.js"
 import { InterruptibleRequest } from "./interruption.js"
 import { persist } from "./persistedForm.js"
-import { ServerRequest, urlOf } from "./serverRequest.js"
 import { beginSpan } from "./span.js"
-import type { WebSockets } from "./webSocket.js"
 
 /** Configuration shared by all requests to one application. */
 export interface AppConfig {
   /** Whether the application is interruptible as a whole. */
   readonly isInterruptible: boolean
   readonly program: Effect.Effect<Responded, ValueError>
-  readonly webSockets: WebSockets
+  /** Creates the request that the application reads from its context. */
+  readonly makeRequest: (appRequest: AppRequest) => HttpServerRequest.HttpServerRequest
+  /** Upgrades the connection of a request to a WebSocket. */
+  readonly upgrade: (
+    appRequest: AppRequest,
+    request: HttpServerRequest.HttpServerRequest
+  ) => Effect.Effect<Socket.Socket, HttpServerError.RequestError>
 }
 
 /** 10 MiB: the intended default of `NodeHttpServer`. */
@@ -93,7 +99,7 @@ export class AppRequest extends InterruptibleRequest {
   }
 
   addServices(services: Map<string, unknown>, fiberRefs: FiberRefs.FiberRefs): void {
-    const request = new ServerRequest(this, urlOf(this.native), undefined, undefined)
+    const request = this.config.makeRequest(this)
     services.set(HttpServerRequest.HttpServerRequest.key, request)
     if (!services.has(MaxBodySize.key)) services.set(MaxBodySize.key, maxBodySize)
     this.fiberRefs = fiberRefs

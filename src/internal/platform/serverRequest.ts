@@ -34,7 +34,7 @@ const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(tex
  * Path and query for routing. In an absolute-form target, a path that begins with two slashes keeps its authority: resolving
  * it, as `HttpServerRequest.toURL` does, would take the path for another authority (RFC 3986 §4.2).
  */
-export const urlOf = ({ host, originalUrl, url }: Request): string =>
+const urlOf = ({ host, originalUrl, url }: Request): string =>
   url.startsWith("//") && url !== originalUrl ? `http://${host}${url}` : url
 
 /** All but the request line is lazy. Extensible: applications may add properties. */
@@ -140,7 +140,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
   }
 
   get upgrade(): Effect.Effect<Socket.Socket, RequestError> {
-    return this.appRequest.config.webSockets.upgrade(this.appRequest, this)
+    return this.appRequest.config.upgrade(this.appRequest, this)
   }
 
   override toString(): string {
@@ -169,3 +169,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
     return type.includes("text/") || type.includes("urlencoded") ? text : undefined
   }
 }
+
+/** The request of an application, as it was sent. */
+export const makeRequest = (appRequest: AppRequest): HttpServerRequest.HttpServerRequest =>
+  new ServerRequest(appRequest, urlOf(appRequest.native), undefined, undefined)
