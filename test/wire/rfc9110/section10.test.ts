@@ -13,7 +13,7 @@ const patient = (line: string, body: string): string =>
   requestText(line, ["Expect: 100-continue", `Content-Length: ${body.length}`])
 
 provesByRows("9110/10.1.1/of-1.0", rowsAbout(/an expectation in HTTP\/1\.0/))
-for (const id of ["9110/10.1.1/answered", "9110/10.1.1/not-awaited", "9110/10.1.1/final"] as const) {
+for (const id of ["9110/10.1.1/immediate", "9110/10.1.1/not-awaited", "9110/10.1.1/final"] as const) {
   provesOfEach(id, "100 before a byte of content has come, and the answer behind it", (subject) =>
     Effect.gen(function* () {
       const wire = yield* connect(yield* subject.serve(echoing))
@@ -26,7 +26,7 @@ for (const id of ["9110/10.1.1/answered", "9110/10.1.1/not-awaited", "9110/10.1.
     })
   )
 }
-for (const id of ["9110/10.1.1/answered", "9110/10.1.1/close"] as const) {
+for (const id of ["9110/10.1.1/immediate", "9110/10.1.1/close"] as const) {
   provesOfEach(id, "a final status at once, with close, when nobody asks for the content", (subject) =>
     Effect.gen(function* () {
       const wire = yield* connect(yield* subject.serve(replying(403)))
@@ -36,7 +36,7 @@ for (const id of ["9110/10.1.1/answered", "9110/10.1.1/close"] as const) {
     })
   )
 }
-provesOfEach("9110/10.1.1/answered", "the known deviation: 100 waits for the handler to ask", (subject) =>
+provesOfEach("9110/10.1.1/immediate", "the known deviation: 100 waits for the handler to ask", (subject) =>
   Effect.gen(function* () {
     const mayAsk = yield* Deferred.make<void>()
     const { connect } = yield* subject.serveInMemory((asked) => Effect.zipRight(Deferred.await(mayAsk), echoing(asked)))
@@ -59,7 +59,7 @@ provesOfEach("9110/10.1.1/final", "of a body that cannot be read too", (subject)
     expectBodyRefusal(yield* wire.readAnswer(), 400, subject)
   })
 )
-provesByRows("9110/10.1.1/answered", [
+provesByRows("9110/10.1.1/immediate", [
   ...rowsAbout(/§10\.1\.1/),
   refuses("another expectation behind an empty member", requestText("GET /", ["Expect: , more"]), ["Expectation", 417])
 ])

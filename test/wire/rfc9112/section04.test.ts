@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { connect, requestText } from "../raw.js"
 import { provesOfEach } from "./proofs.js"
 
-provesOfEach("9112/4/space-behind-status", "for every code without a phrase, whole and streamed", (subject) =>
+provesOfEach("9112/4/space-after-status", "for every code without a phrase, whole and streamed", (subject) =>
   Effect.gen(function* () {
     const port = yield* subject.serve(({ path }) =>
       Effect.succeed(path === "/whole" ? { status: 299 } : { status: 599, content: Stream.empty })

@@ -88,7 +88,7 @@ proves(
   })
 )
 provesOfEach(
-  "9112/6.1/coding-of-answers",
+  "9112/6.1/coding-of-responses",
   "chunked, which is the last and only one, for HTTP/1.1; the connection's end for HTTP/1.0",
   (subject) =>
     Effect.gen(function* () {

@@ -224,7 +224,7 @@ for (const [what, limits, app] of [
   ["a handler that closes with a stream", {}, replying(200, Stream.empty, { Connection: "close" })],
   ["the last request of a connection", { maxRequestsPerConnection: 1 }, path]
 ] as ReadonlyArray<readonly [string, { readonly maxRequestsPerConnection?: number }, App]>) {
-  for (const id of ["9112/9.6/close-wished", "9112/9.6/close-sent", "9112/9.6/behind-close-sent"] as const) {
+  for (const id of ["9112/9.6/close-wished", "9112/9.6/close-sent", "9112/9.6/after-close-sent"] as const) {
     provesOfEach(id, what, (subject) =>
       Effect.gen(function* () {
         const { asked, kept } = keeping(app)
@@ -268,7 +268,7 @@ proves(
 )
 
 for (const value of ["close", "CLOSE", "x,\tclose\t,y"]) {
-  for (const id of ["9112/9.6/close-received", "9112/9.6/close-answered", "9112/9.6/behind-close-received"] as const) {
+  for (const id of ["9112/9.6/close-received", "9112/9.6/close-in-response", "9112/9.6/after-close-received"] as const) {
     provesOfEach(id, `Connection: ${value.replaceAll("\t", "\\t")}, in the middle of a pipeline`, (subject) =>
       Effect.gen(function* () {
         const { asked, kept } = keeping(path)
