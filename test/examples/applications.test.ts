@@ -46,8 +46,8 @@ describe.concurrent("examples/router.ts", () => {
           const found = await client({ method: "GET", url: `${url}/people/1?a=b` })
           expect([found.status, jsonOf(found)]).toStrictEqual([200, { name: "Ada", born: 1815 }])
           expect(found.headers.get("server-timing")).toMatch(/^app;dur=\d+\.\d$/)
-          const stranger = await client({ method: "GET", url: `${url}/people/7` })
-          expect([stranger.status, jsonOf(stranger)]).toStrictEqual([404, { message: "there is no person 7" }])
+          const unknown = await client({ method: "GET", url: `${url}/people/7` })
+          expect([unknown.status, jsonOf(unknown)]).toStrictEqual([404, { message: "person 7 not found" }])
           const word = await client({ method: "GET", url: `${url}/people/ada` })
           expect([word.status, textOf(word)]).toStrictEqual([400, expect.stringContaining("ada")])
           const wrong = await client(post(`${url}/people`, { name: "", born: 1815 }))
@@ -55,7 +55,7 @@ describe.concurrent("examples/router.ts", () => {
           const broken = await client({ method: "POST", url: `${url}/people`, headers: json, body: "{" })
           expect(broken.status).toBe(400)
           const missing = await client({ method: "DELETE", url: `${url}/other` })
-          expect([missing.status, jsonOf(missing)]).toStrictEqual([404, { message: "there is no DELETE /other" }])
+          expect([missing.status, jsonOf(missing)]).toStrictEqual([404, { message: "no route for DELETE /other" }])
           expect(missing.headers.has("server-timing")).toBe(true)
         }
       }),
@@ -104,10 +104,10 @@ describe.concurrent("examples/httpApi.ts", () => {
 })
 
 describe.concurrent("examples/rpc.ts", () => {
-  class Nobody extends Schema.TaggedError<Nobody>()("Nobody", { message: Schema.String }) {}
+  class NameRequired extends Schema.TaggedError<NameRequired>()("NameRequired", { message: Schema.String }) {}
 
   const greetings = RpcGroup.make(
-    Rpc.make("Greet", { payload: { name: Schema.String }, success: Schema.String, error: Nobody }),
+    Rpc.make("Greet", { payload: { name: Schema.String }, success: Schema.String, error: NameRequired }),
     Rpc.make("CountDown", { payload: { from: Schema.Int }, success: Schema.Int, stream: true })
   )
 
@@ -116,8 +116,8 @@ describe.concurrent("examples/rpc.ts", () => {
     const names = Array.from({ length: 20 }, (_, i) => `${i}`)
     const greeted = yield* Effect.forEach(names, (name) => client.Greet({ name }), { concurrency: "unbounded" })
     expect(greeted).toStrictEqual(names.map((name) => `Hello ${name}`))
-    const nobody = yield* Effect.flip(client.Greet({ name: "" }))
-    expect(nobody).toStrictEqual(new Nobody({ message: "there is nobody to greet" }))
+    const refused = yield* Effect.flip(client.Greet({ name: "" }))
+    expect(refused).toStrictEqual(new NameRequired({ message: "a name is required" }))
     const counted = yield* Stream.runCollect(client.CountDown({ from: 5 }))
     expect(Chunk.toReadonlyArray(counted)).toStrictEqual([5, 4, 3, 2, 1, 0])
     // One that is left in the middle holds up neither the next call nor the end.

@@ -74,10 +74,10 @@ const rows: ReadonlyArray<Row> = [
       const headers = { "X-Client": "the test" }
       const ada = await client({ method: "GET", url: `${url}/people/ada`, headers })
       expect([ada.status, textOf(ada)]).toStrictEqual([200, "Good morning, Ada Lovelace! (to the test)"])
-      const stranger = await client({ method: "GET", url: `${url}/people/bob`, headers })
-      expect([stranger.status, textOf(stranger)]).toStrictEqual([404, "bob is a stranger"])
-      const nobody = await client({ method: "GET", url: `${url}/people/ada` })
-      expect([nobody.status, textOf(nobody)]).toStrictEqual([400, "400 Bad Request: no such header: x-client\n"])
+      const unknown = await client({ method: "GET", url: `${url}/people/bob`, headers })
+      expect([unknown.status, textOf(unknown)]).toStrictEqual([404, "bob not found"])
+      const anonymous = await client({ method: "GET", url: `${url}/people/ada` })
+      expect([anonymous.status, textOf(anonymous)]).toStrictEqual([400, "400 Bad Request: no such header: x-client\n"])
     }
   }
 ]
@@ -110,7 +110,7 @@ describe.concurrent("examples/fixture.ts", () => {
       expect(await run("examples/fixture.ts")).toStrictEqual({
         code: 0,
         signal: null,
-        stdout: "200 you asked for /things?id=1\n",
+        stdout: "200 requested /things?id=1\n",
         stderr: ""
       })
     },
