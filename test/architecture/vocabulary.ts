@@ -71,7 +71,9 @@ export const checkVocabulary = (sources: ReadonlyArray<SourceText>): ReadonlyArr
       const person = persons.exec(piece.text)
       if (person !== null) {
         const at = `src/${source.path}:${lineWithin(piece, person.index)}`
-        problems.push(`${at} "${person[0]}" is a word for a person: name the class, the function, the client or the server`)
+        problems.push(
+          `${at} "${person[0]}" is a word for a person: name the class, the function, the client or the server`
+        )
       }
       for (const [word, standard] of metaphors) {
         const found = word.exec(piece.text)

@@ -16,9 +16,9 @@ import * as host from "../../src/internal/host/hostTimers.js"
 import { type Handler, respond } from "../../src/Response.js"
 import { serving } from "../server/harness.js"
 import { type MemoryConnection, servingInMemory, settled } from "../server/memory.js"
-import { patience, turns } from "../wire/facts.js"
-import * as Raw from "../wire/raw.js"
-import { requestText } from "../wire/raw.js"
+import { eventLoopTurns, waitTimeout } from "../support/eventually.js"
+import * as Raw from "../wire/rawConnection.js"
+import { requestText } from "../wire/rawConnection.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World", { "Content-Type": "text/plain" })
 
@@ -48,9 +48,9 @@ const oneByOne = (
     for (let i = 1; i <= count; i++) {
       for (const part of typeof request === "string" ? [request] : request) {
         connection.send(part)
-        yield* turns(1)
+        yield* eventLoopTurns(1)
       }
-      while (connection.writes.length < before + i) yield* turns(1)
+      while (connection.writes.length < before + i) yield* eventLoopTurns(1)
     }
     yield* settled
   })
@@ -123,7 +123,7 @@ describe("writes, which are most of what a small answer costs", () => {
         ] as const) {
           const before = written()
           yield* wire.send(text)
-          for (let i = 0; i < answers; i++) yield* wire.readAnswer()
+          for (let i = 0; i < answers; i++) yield* wire.readResponse()
           expect(written() - before).toBe(1)
         }
       })
@@ -167,7 +167,7 @@ describe("fibers, of which one starts in 1 µs and keeps 1 to 3 KB", () => {
 
   it.scoped("one for a request whose handler waits", () =>
     Effect.gen(function* () {
-      const { connection } = yield* connected((request) => Effect.zipRight(turns(1), hello(request)))
+      const { connection } = yield* connected((request) => Effect.zipRight(eventLoopTurns(1), hello(request)))
       expect(yield* fibersOf(oneByOne(connection, get, 100))).toBe(100)
     })
   )
@@ -192,7 +192,7 @@ describe("timers, of which an Effect.timeout sets and clears one for 50 µs", ()
     return () =>
       set
         .flatMap(({ mock }) => mock.calls as ReadonlyArray<ReadonlyArray<unknown>>)
-        .filter(([, delay]) => delay !== patience).length
+        .filter(([, delay]) => delay !== waitTimeout).length
   }
 
   it.scopedLive("one for all connections of a server: the earliest deadline", () =>

@@ -18,7 +18,7 @@ import { NodeHttpClient, NodeSocket } from "@effect/platform-node"
 import { Rpc, RpcClient, RpcGroup, RpcSerialization } from "@effect/rpc"
 import { Chunk, Effect, Layer, Schema, Stream } from "effect"
 import { describe, expect, it, vi } from "vitest"
-import { type Answer, byCurl, byFetch, type Client, hasCurl, raw } from "./client.js"
+import { byCurl, byFetch, type Client, type ClientResponse, hasCurl, raw } from "./client.js"
 import { freePort, root, start, withProgram } from "./program.js"
 
 const timeout = 120_000
@@ -27,9 +27,9 @@ const patience = { timeout: 20_000 }
 
 const clients: ReadonlyArray<Client> = hasCurl ? [byFetch, byCurl] : [byFetch]
 
-const textOf = ({ body }: Answer): string => body.toString()
+const textOf = ({ body }: ClientResponse): string => body.toString()
 
-const jsonOf = (answer: Answer): unknown => JSON.parse(textOf(answer))
+const jsonOf = (answer: ClientResponse): unknown => JSON.parse(textOf(answer))
 
 const json = { "Content-Type": "application/json" }
 

@@ -12,14 +12,14 @@ export interface Call {
   readonly body?: string | Buffer | undefined
 }
 
-export interface Answer {
+export interface ClientResponse {
   readonly status: number
   /** By lower-case name; values of a repeated name are joined. */
   readonly headers: ReadonlyMap<string, string>
   readonly body: Buffer
 }
 
-export type Client = (call: Call) => Promise<Answer>
+export type Client = (call: Call) => Promise<ClientResponse>
 
 /** Calls through an agent; a body is sent by its length, unless `Transfer-Encoding` is given. */
 export const byAgent =
@@ -58,7 +58,7 @@ export const byFetch: Client = async ({ body, headers, method, url }) => {
 export const hasCurl = spawnSync("curl", ["--version"], { stdio: "ignore" }).status === 0
 
 /** The last header section of what curl printed, and everything behind it. */
-const parse = (printed: Buffer): Answer => {
+const parse = (printed: Buffer): ClientResponse => {
   let rest = printed
   for (;;) {
     const end = rest.indexOf("\r\n\r\n")

@@ -3,14 +3,14 @@
  */
 import { Agent } from "node:http"
 import { describe, expect, it } from "vitest"
-import { type Answer, byAgent, byFetch, type Client, raw } from "./client.js"
+import { byAgent, byFetch, type Client, type ClientResponse, raw } from "./client.js"
 import { flags, run, start } from "./program.js"
 
 const timeout = 120_000
 
-const textOf = ({ body }: Answer): string => body.toString()
+const textOf = ({ body }: ClientResponse): string => body.toString()
 
-const typeOf = ({ headers }: Answer): string | undefined => headers.get("content-type")
+const typeOf = ({ headers }: ClientResponse): string | undefined => headers.get("content-type")
 
 /** Calls a server over one connection that is kept alive, and by `fetch`. */
 const callers: ReadonlyArray<readonly [name: string, make: () => { client: Client; close: () => void }]> = [

@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { make, type Options } from "../../src/HttpServer.js"
 import { quiet } from "../server/harness.js"
-import { Facts } from "../wire/facts.js"
+import { Condition } from "../support/eventually.js"
 
 /** A server on loopback that does not drain, unless told otherwise. */
 export const listening = (options: Options = {}): Effect.Effect<HttpServer.HttpServer, never, Scope.Scope> =>
@@ -47,13 +47,13 @@ export const serving = <E, R>(
   })
 
 /** What happened, in order, for tests that wait for it. */
-export class Story<A> {
+export class EventLog<A> {
   readonly all: Array<A> = []
-  private readonly facts = new Facts()
+  private readonly facts = new Condition()
 
   readonly tell = (what: A): void => {
     this.all.push(what)
-    this.facts.changed()
+    this.facts.notify()
   }
 
   readonly told = (what: A): Effect.Effect<void> => Effect.sync(() => this.tell(what))
@@ -130,7 +130,7 @@ export class Recorded implements Tracer.Span {
 
 /** A tracer that keeps what it traces. */
 export class Tracing {
-  readonly ended = new Story<Recorded>()
+  readonly ended = new EventLog<Recorded>()
   readonly tracer = Tracer.make({
     span: (name, parent, context, links, startTime, kind) =>
       new Recorded(name, parent, context, [...links], startTime, kind, this.ended.tell),

@@ -3,7 +3,7 @@
  * likes. Whole answers are read as strictly as everywhere in these tests.
  */
 import { connect as connectSocket, type Socket } from "node:net"
-import { type Answer, parseAnswer } from "../wire/answer.js"
+import { type ParsedResponse, parseResponse } from "../wire/parsedResponse.js"
 import { within } from "./waiting.js"
 
 export type Ending = "FIN" | "RST"
@@ -105,9 +105,9 @@ export class Client {
   }
 
   /** The next answer, interim ones among them; one that the connection's end cuts short is an error. */
-  async answer(method = "GET", milliseconds?: number): Promise<Answer> {
-    const look = (): Answer | undefined => {
-      const answer = parseAnswer(this.seen, method, this.ending !== undefined)
+  async answer(method = "GET", milliseconds?: number): Promise<ParsedResponse> {
+    const look = (): ParsedResponse | undefined => {
+      const answer = parseResponse(this.seen, method, this.ending !== undefined)
       if (answer !== undefined) this.parts = [this.seen.subarray(answer.length)]
       return answer
     }
@@ -154,7 +154,7 @@ export class Client {
 export const connect = (port: number, options?: ClientOptions): Promise<Client> => new Client(port, options).connected()
 
 /** One request on a connection of its own. */
-export const ask = async (port: number, text: string, method?: string): Promise<Answer> => {
+export const ask = async (port: number, text: string, method?: string): Promise<ParsedResponse> => {
   const client = await connect(port)
   try {
     return await client.send(text).answer(method)

@@ -7,7 +7,7 @@ import { setTimeout } from "node:timers/promises"
 import { portOf } from "../bench/portOf.js"
 import { end, isInstalled, start } from "../bench/proc.js"
 import { connect } from "./client.js"
-import type { Trial } from "./trial.js"
+import type { ScenarioRun } from "./scenarioRun.js"
 
 // Where Debian puts it is not on everybody's path.
 process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`
@@ -64,7 +64,7 @@ export interface Nginx {
   readonly end: () => Promise<void>
 }
 
-export const nginxBefore = async (trial: Trial, behind: number): Promise<Nginx> => {
+export const nginxBefore = async (trial: ScenarioRun, behind: number): Promise<Nginx> => {
   const folder = mkdtempSync(join(tmpdir(), "pressure-nginx-"))
   trial.atEnd(() => rmSync(folder, { recursive: true, force: true }))
   const port = await freePort()

@@ -26,7 +26,7 @@ import type { ValueError } from "../../src/Errors.js"
 import { toHandler } from "../../src/HttpServer.js"
 import type { Request } from "../../src/Request.js"
 import { type Responded, respond, respondStream, sendHeaders, upgrade } from "../../src/Response.js"
-import { turn } from "../wire/facts.js"
+import { eventLoopTurn } from "../support/eventually.js"
 
 /** Handlers that have begun, and that have ended in whichever way. */
 export const handlers = { begun: 0, ended: 0 }
@@ -48,7 +48,7 @@ const drip = (request: Request, size: number, headers: Readonly<Record<string, s
     const body = yield* sendHeaders(request, 200, headers)
     for (let i = 0; i < size; i++) {
       yield* body.write("x")
-      yield* turn
+      yield* eventLoopTurn
     }
     return yield* body.end()
   })

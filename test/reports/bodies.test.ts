@@ -11,9 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as undici from "undici"
 import { layerContext } from "../../src/HttpServer.js"
-import { Story, serving } from "../platform/harness.js"
-import { eventually } from "../wire/facts.js"
-import { ask, connect, get, requestText } from "../wire/raw.js"
+import { EventLog, serving } from "../platform/harness.js"
+import { eventually } from "../support/eventually.js"
+import { ask, connect, get, requestText } from "../wire/rawConnection.js"
 
 type Response_ = HttpServerResponse.HttpServerResponse
 
@@ -208,7 +208,7 @@ describe("content that is not sent is closed", () => {
     it.scopedLive(`${what}, by a client that has left before`, () =>
       Effect.gen(function* () {
         const all = new Sources()
-        const story = new Story<string>()
+        const story = new EventLog<string>()
         const left = story.some((line) => line === "left")
         const app = Effect.uninterruptible(
           Effect.zipRight(
@@ -258,7 +258,7 @@ describe("content that is cut off is closed", () => {
 
   it.scopedLive("a web stream whose cancellation never ends, and the request's scope with it", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const stream = new ReadableStream<Uint8Array>({
         pull: (controller) => controller.enqueue(new Uint8Array(10)),
         cancel: () => new Promise<void>(() => story.tell("cancelled"))

@@ -23,8 +23,8 @@ import * as Server from "../../src/Server.js"
 import { Random } from "../fuzz/random.js"
 import { Lines } from "../server/logged.js"
 import { advance, type MemoryConnection, servingInMemory, settled } from "../server/memory.js"
-import { eventually, turns } from "../wire/facts.js"
-import { requestText } from "../wire/raw.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { requestText } from "../wire/rawConnection.js"
 
 const max = 1000
 
@@ -66,7 +66,7 @@ const sendBody = (connection: MemoryConnection, length: number, isChunked = fals
     for (let sent = 0; sent < length; sent += piece) {
       const next = Math.min(piece, length - sent)
       connection.send(isChunked ? chunk(next) : "x".repeat(next))
-      yield* turns(1)
+      yield* eventLoopTurns(1)
     }
     if (isChunked) connection.send("0\r\n\r\n")
   })
@@ -82,7 +82,7 @@ const watching = (budget: BodyBudget.Budget): Effect.Effect<Seen, never, import(
     const look = Effect.map(Ref.get(budget.held), (held) => {
       seen.most = Math.max(seen.most, held)
     })
-    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(look, turns(1))))
+    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(look, eventLoopTurns(1))))
     return seen
   })
 
@@ -127,9 +127,12 @@ describe("the bodies that are read whole", () => {
   for (const isChunked of [false, true]) {
     it.scoped(`are bounded in sum, and all are served: ${isChunked ? "chunked" : "with their length"}`, () =>
       Effect.gen(function* () {
-        const { connect, server } = yield* servingInMemory((request) => Effect.zipLeft(measuring(request), turns(3)), {
-          limits
-        })
+        const { connect, server } = yield* servingInMemory(
+          (request) => Effect.zipLeft(measuring(request), eventLoopTurns(3)),
+          {
+            limits
+          }
+        )
         const budget = server.bodyBudget
         const seen = yield* watching(budget)
         const connections = yield* Effect.all(Array.from({ length: 20 }, () => connect))
@@ -156,7 +159,7 @@ describe("the bodies that are read whole", () => {
       const connections = yield* Effect.all(Array.from({ length: 5 }, () => connect))
       for (const [i, connection] of connections.entries()) {
         connection.send(headOf(600, `/${i}`))
-        yield* turns(1)
+        yield* eventLoopTurns(1)
       }
       yield* Effect.forEach(connections, (connection) => sendBody(connection, 600), { concurrency: "unbounded" })
       for (const connection of connections) expect((yield* connection.answer()).text).toBe("600")
@@ -455,7 +458,7 @@ describe("nothing is held any more", () => {
       const larger = yield* began(headOf("chunked"))
       for (let i = 0; i < 5; i++) {
         larger.send(chunk(piece * 2))
-        yield* turns(1)
+        yield* eventLoopTurns(1)
       }
       larger.send("200\r\n")
       expect(yield* statusOf(larger)).toBe(413)
@@ -646,7 +649,7 @@ describe("the budget", () => {
       const states = yield* Effect.forkScoped(
         Stream.runCollect(Stream.takeUntil(budget.changes, ({ held }) => held === 0))
       )
-      yield* turns(1)
+      yield* eventLoopTurns(1)
       const connection = yield* connect
       connection.send(headOf(300))
       yield* sendBody(connection, 300)

@@ -8,7 +8,7 @@ import { malformedExtensions } from "../fixtures/messages/malformed.js"
 import { wellFormedExtensions } from "../fixtures/messages/wellFormed.js"
 import { serving as servingApplication } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
-import { ask, requestText } from "../wire/raw.js"
+import { ask, requestText } from "../wire/rawConnection.js"
 import { expectRefusal } from "../wire/rfc9112/rows.js"
 
 const servers = [

@@ -8,14 +8,14 @@ import * as Fiber from "effect/Fiber"
 import { request as undiciRequest } from "undici"
 import { respond } from "../../src/Response.js"
 import { serving as servingApplication } from "../platform/harness.js"
-import { heldBecomes, serving } from "../server/harness.js"
-import { parseAnswers } from "../wire/answer.js"
-import { eventually } from "../wire/facts.js"
-import { connect, get, requestText, type Wire } from "../wire/raw.js"
+import { serving, untilDescriptorsHeld } from "../server/harness.js"
+import { eventually } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { connect, get, type RawConnection, requestText } from "../wire/rawConnection.js"
 import { programs, type SlowClient, toEach, upload } from "./slowUploads.js"
 
 /** Sends a piece every so many milliseconds, so often. */
-const trickle = (wire: Wire, piece: string, times: number, pause: number): Effect.Effect<void> =>
+const trickle = (wire: RawConnection, piece: string, times: number, pause: number): Effect.Effect<void> =>
   Effect.repeatN(Effect.zipRight(wire.send(piece), Effect.sleep(pause)), times - 1)
 
 const unauthorized = () => serving((request) => respond(request, 401, "who are you?"), { maxBody: 1_000_000 })
@@ -58,7 +58,7 @@ describe("an early response", () => {
               yield* trickle(wire, piece, 8, 250)
               yield* wire.resumeReading
               const bytes = yield* wire.readToEnd
-              return [parseAnswers(bytes).map(({ status }) => status), yield* wire.ending]
+              return [parseResponses(bytes).map(({ status }) => status), yield* wire.closedWith]
             })
           ),
         { concurrency: "unbounded" }
@@ -138,7 +138,7 @@ const lingerer = (port: number) =>
   Effect.gen(function* () {
     const wire = yield* connect(port, "127.0.0.1", { allowHalfOpen: true })
     yield* wire.send(requestText("POST /", ["Content-Length: 900000"]))
-    expect((yield* wire.readAnswer()).status).toBe(401)
+    expect((yield* wire.readResponse()).status).toBe(401)
     return wire
   })
 
@@ -153,7 +153,7 @@ describe("lingering", () => {
       yield* trickle(wire, "x", 12, 100)
       expect(yield* made.budget.held).toBe(2)
       const before = performance.now()
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect(performance.now() - before).toBeGreaterThan(300)
     })
   )
@@ -165,7 +165,7 @@ describe("lingering", () => {
       const wire = yield* lingerer(made.port)
       const before = performance.now()
       const sending = yield* Effect.fork(trickle(wire, "x", 100, 50))
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect(performance.now() - before).toBeGreaterThan(900)
       yield* Fiber.interrupt(sending)
     })
@@ -176,8 +176,8 @@ describe("lingering", () => {
       const made = yield* serving((request) => respond(request, 401), { maxBody: 1_000_000, limits: patient })
       const wire = yield* lingerer(made.port)
       yield* wire.halfClose
-      yield* heldBecomes(made, 1)
-      expect(yield* wire.ending).toBe("FIN")
+      yield* untilDescriptorsHeld(made, 1)
+      expect(yield* wire.closedWith).toBe("FIN")
     })
   )
 
@@ -188,7 +188,7 @@ describe("lingering", () => {
         // One listens, a quarter is kept back: eight connections are served at once.
         const given = { max: 12, maxBody: 1_000_000, limits: patient, ...options }
         const made = yield* serving((request) => respond(request, request.method === "POST" ? 401 : 200), given)
-        const wires: Array<Wire> = []
+        const wires: Array<RawConnection> = []
         for (let i = 0; i < 8; i++) wires.push(yield* lingerer(made.port))
         for (let i = 0; i < 4; i++) {
           const answer = yield* eventually(
@@ -199,7 +199,7 @@ describe("lingering", () => {
           expect(answer.status).toBe(200)
         }
         // Those that have lingered longest have been closed, one for each that came, and the last of all has not.
-        expect(yield* wires[0]!.ending).toMatch(/FIN|RST/)
+        expect(yield* wires[0]!.closedWith).toMatch(/FIN|RST/)
         yield* wires[7]!.send("x")
         expect(yield* made.budget.held).toBeGreaterThan(1)
         expect(yield* made.budget.held).toBeLessThanOrEqual(12)

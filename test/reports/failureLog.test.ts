@@ -20,8 +20,8 @@ import * as Stream from "effect/Stream"
 import { WebSocket } from "ws"
 import { toHandler } from "../../src/HttpServer.js"
 import * as Server from "../../src/Server.js"
-import { type Given, Story, serving } from "../platform/harness.js"
-import { connect, get, requestText, withBody } from "../wire/raw.js"
+import { EventLog, type Given, serving } from "../platform/harness.js"
+import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
 
 interface Line {
   readonly level: string
@@ -31,7 +31,7 @@ interface Line {
 }
 
 class Log {
-  readonly lines = new Story<Line>()
+  readonly lines = new EventLog<Line>()
   constructor(private readonly least = LogLevel.Debug) {}
 
   readonly layer: Layer.Layer<never> = Layer.suspend(() => Layer.merge(this.logger, Logger.minimumLogLevel(this.least)))
@@ -70,8 +70,8 @@ const asked = (app: App, given: Given = {}, sent = requestText("GET /path?q=1"))
     const port = yield* serving(sometimes, { live: log.layer, ...given })
     const wire = yield* connect(port)
     yield* wire.send(sent + requestText("GET /behind"))
-    const { status } = yield* wire.readAnswer()
-    yield* wire.readAnswer()
+    const { status } = yield* wire.readResponse()
+    yield* wire.readResponse()
     return { log, status }
   })
 
@@ -247,7 +247,7 @@ describe("a client that leaves", () => {
   it.scopedLive("is logged at level Debug alone", () =>
     Effect.gen(function* () {
       const log = new Log()
-      const running = new Story<string>()
+      const running = new EventLog<string>()
       const wire = yield* connect(
         yield* serving(Effect.zipRight(running.told("running"), Effect.never), { live: log.layer })
       )
@@ -262,7 +262,7 @@ describe("a client that leaves", () => {
   it.scopedLive("does not hide a defect of what runs when it leaves", () =>
     Effect.gen(function* () {
       const log = new Log()
-      const running = new Story<string>()
+      const running = new EventLog<string>()
       const app = Effect.onInterrupt(Effect.zipRight(running.told("running"), Effect.never), () =>
         Effect.die(new Error("defect"))
       )

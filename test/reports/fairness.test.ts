@@ -18,8 +18,8 @@ import type { Request } from "../../src/Request.js"
 import { type Handler, respond, respondStream, sendHeaders, upgrade } from "../../src/Response.js"
 import { make, serving } from "../server/harness.js"
 import { advance, MemoryConnection, servingInMemory, settled } from "../server/memory.js"
-import { eventually, turns } from "../wire/facts.js"
-import { connect, requestText, withBody } from "../wire/raw.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { connect, requestText, withBody } from "../wire/rawConnection.js"
 
 /** Requests of one connection that may be served in one turn of the event loop. */
 const most = 32
@@ -103,13 +103,13 @@ describe("a lone GET beside a deep pipeline", () => {
         // Both have been accepted, and both arrive before the server looks again.
         for (const wire of [one, other]) {
           yield* wire.send(requests("first", 1))
-          yield* wire.readAnswer()
+          yield* wire.readResponse()
         }
         yield* one.send(busy)
         yield* other.send(lone)
-        yield* other.readAnswer()
+        yield* other.readResponse()
         expect(servedFirst(order.filter((each) => each !== "first"))).toBeLessThanOrEqual(2 * most)
-        for (let i = 0; i < many; i++) yield* one.readAnswer()
+        for (let i = 0; i < many; i++) yield* one.readResponse()
       })
     )
   }
@@ -263,7 +263,7 @@ describe("a lone GET beside one large request", () => {
       const [one, other] = [yield* connect, yield* connect]
       yield* settled
       one.send(inBytes("body"))
-      yield* turns(2)
+      yield* eventLoopTurns(2)
       other.send(lone)
       yield* other.answer()
       expect(seen.isOver).toBe(false)
@@ -391,7 +391,7 @@ describe("a lone GET beside a WebSocket", () => {
           "Sec-WebSocket-Version: 13"
         ])
       )
-      expect((yield* one.readAnswer()).status).toBe(101)
+      expect((yield* one.readResponse()).status).toBe(101)
       yield* one.send(frames(1))
       yield* becomes(() => received, 1)
       yield* one.send(frames(many))
@@ -443,7 +443,7 @@ describe("a thousand connections that wait to be accepted", () => {
       yield* Effect.yieldNow()
       yield* Fiber.interrupt(loop)
       const { length } = taken
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       expect([taken.length, arrivals.size]).toStrictEqual([length, 1000 - length])
     })
   )
@@ -483,7 +483,7 @@ describe("a thousand connections that wait to be accepted", () => {
           return ok(request)
         })
       )
-      for (const wire of wires) expect((yield* wire.readAnswer()).status).toBe(200)
+      for (const wire of wires) expect((yield* wire.readResponse()).status).toBe(200)
       expect(order).toHaveLength(200)
     })
   )
@@ -498,7 +498,7 @@ describe("a connection that continues in a later turn", () => {
       yield* settled
       one.send(busy)
       one.reset()
-      yield* turns(20)
+      yield* eventLoopTurns(20)
       expect(order.length).toBeLessThanOrEqual(most)
       expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 0, abandoned: 0 })
     })
@@ -553,7 +553,7 @@ describe("a connection that continues in a later turn", () => {
       yield* server.close
       const { length } = order
       expect(length).toBeLessThan(many)
-      yield* turns(20)
+      yield* eventLoopTurns(20)
       expect(order).toHaveLength(length)
       expect(one.written.lastIndexOf("Connection: close")).toBeGreaterThan(one.written.lastIndexOf("HTTP/1.1 "))
       expect(one.ending).toBe("end")
@@ -580,12 +580,12 @@ describe("a connection that continues in a later turn", () => {
       for (const text of [requests("stream", 1), inBytes("body")]) {
         const one = yield* connect
         one.send(text)
-        yield* turns(3)
+        yield* eventLoopTurns(3)
       }
       const { timedOut: abandoned } = yield* server.close
       expect(abandoned).toBe(0)
       const { progress } = seen
-      yield* turns(20)
+      yield* eventLoopTurns(20)
       expect(seen.progress).toBe(progress)
     })
   )

@@ -15,7 +15,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../src/HttpServer.js"
 import { serving } from "../platform/harness.js"
-import { connect } from "../wire/raw.js"
+import { connect } from "../wire/rawConnection.js"
 import { bodyOf, bytesOf, disposed, formHead, formType, send } from "./form.js"
 
 const MiB = 1024 * 1024
@@ -104,7 +104,7 @@ describe("a file that nothing reads", () => {
       const piece = Buffer.alloc(MiB)
       for (let i = 0; i < size / MiB; i++) yield* wire.send(piece)
       yield* wire.send(tail)
-      expect(JSON.parse((yield* wire.readAnswer()).text)).toStrictEqual(["large", "last"])
+      expect(JSON.parse((yield* wire.readResponse()).text)).toStrictEqual(["large", "last"])
       expect(kept).toHaveLength(2)
       expect((buffers() - before) / MiB).toBeLessThan(8)
     })
@@ -316,7 +316,7 @@ describe("a stream of parts that ends early", () => {
       const body = bodyOf(file("f", "content"), disposed("name=a"))
       for (let times = 0; times < 2; times++) {
         yield* wire.send(bytesOf(formHead(body.length, formType), body))
-        expect((yield* wire.readAnswer()).text).toBe('"f"')
+        expect((yield* wire.readResponse()).text).toBe('"f"')
       }
     })
   )

@@ -6,11 +6,11 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Story, serving } from "../platform/harness.js"
-import { connect, requestText } from "../wire/raw.js"
+import { EventLog, serving } from "../platform/harness.js"
+import { connect, requestText } from "../wire/rawConnection.js"
 
 /** A WebSocket, but for one path. */
-const app = (story = new Story<string>()): HttpApp.Default<unknown, Scope.Scope> =>
+const app = (story = new EventLog<string>()): HttpApp.Default<unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const { upgrade, url } = yield* HttpServerRequest
     if (url === "/plain") return HttpServerResponse.text("plain")
@@ -64,12 +64,12 @@ describe("a handshake that is refused", () => {
       Effect.gen(function* () {
         const wire = yield* connect(yield* serving(app()))
         yield* wire.send(sent)
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect(answer.status).toBe(status)
         if (header !== undefined) expect(answer.header(header[0])).toBe(header[1])
         if (status === 426) expect(answer.header("Connection")?.toLowerCase()).toContain("upgrade")
         yield* wire.send(requestText("GET /plain"))
-        expect((yield* wire.readAnswer()).text).toBe("plain")
+        expect((yield* wire.readResponse()).text).toBe("plain")
       })
     )
   }
@@ -78,14 +78,14 @@ describe("a handshake that is refused", () => {
     Effect.gen(function* () {
       const wire = yield* connect(yield* serving(app()))
       yield* wire.send(requestText("GET /", fields).replace("HTTP/1.1", "HTTP/1.0"))
-      expect((yield* wire.readAnswer()).status).toBe(400)
+      expect((yield* wire.readResponse()).status).toBe(400)
       expect((yield* wire.readToEnd).length).toBe(0)
     })
   )
 
   it.scopedLive("has another response where the application sends one", () =>
     Effect.gen(function* () {
-      const told = new Story<string>()
+      const told = new EventLog<string>()
       const caught = Effect.catchTag(
         app(told) as HttpApp.Default<{ readonly _tag: "RequestError" }, Scope.Scope>,
         "RequestError",
@@ -93,7 +93,7 @@ describe("a handshake that is refused", () => {
       )
       const wire = yield* connect(yield* serving(caught, { middleware: HttpMiddleware.logger }))
       yield* wire.send(without(version, "Sec-WebSocket-Version: 12"))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect([answer.status, answer.text]).toStrictEqual([404, "no WebSocket here"])
       expect((yield* told.upTo(1))[0]).toContain("version")
     })
@@ -112,7 +112,7 @@ describe("a handshake that is unusual", () => {
       Effect.gen(function* () {
         const wire = yield* connect(yield* serving(app()))
         yield* wire.send(sent)
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect([answer.status, answer.header("Upgrade")]).toStrictEqual([101, "websocket"])
       })
     )

@@ -18,10 +18,10 @@ import * as Scope from "effect/Scope"
 import { toHandler } from "../../src/HttpServer.js"
 import { respond } from "../../src/Response.js"
 import * as TestServer from "../../src/testing/TestServer.js"
-import { endless, listening, portOf, quiet, Story } from "../platform/harness.js"
+import { EventLog, endless, listening, portOf, quiet } from "../platform/harness.js"
 import { serving as servingHandler } from "../server/harness.js"
-import { turn, turns } from "../wire/facts.js"
-import { connect, get, requestText } from "../wire/raw.js"
+import { eventLoopTurn, eventLoopTurns } from "../support/eventually.js"
+import { connect, get, requestText } from "../wire/rawConnection.js"
 
 type App = HttpApp.Default<unknown, Scope.Scope>
 type Middleware = (app: HttpApp.Default) => App
@@ -38,7 +38,7 @@ const interrupted = {
 } as const
 
 /** Is interrupted, and goes on for some turns. */
-const working = (how: Effect.Effect<unknown>): App => Effect.zipRight(how, Effect.as(turns(3), own))
+const working = (how: Effect.Effect<unknown>): App => Effect.zipRight(how, Effect.as(eventLoopTurns(3), own))
 
 const routed = (app: App, uninterruptible: boolean) =>
   HttpRouter.empty.pipe(HttpRouter.get("/", app, { uninterruptible }))
@@ -123,8 +123,8 @@ describe("an application whose fiber is interrupted sends what it sends with Nod
 
 describe("what loses a race", () => {
   /** Goes on for some turns when it has been overtaken, and says so at its end. */
-  const slow = (started: Deferred.Deferred<void>, story: Story<string>): App =>
-    Effect.zipRight(Deferred.succeed(started, undefined), turns(5)).pipe(
+  const slow = (started: Deferred.Deferred<void>, story: EventLog<string>): App =>
+    Effect.zipRight(Deferred.succeed(started, undefined), eventLoopTurns(5)).pipe(
       Effect.zipRight(story.told("done")),
       Effect.as(own)
     )
@@ -135,7 +135,7 @@ describe("what loses a race", () => {
     where: "inside" | "around"
   ) =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const run = (server: HttpServer.HttpServer) =>
         Effect.gen(function* () {
           const started = yield* Deferred.make<void>()
@@ -192,7 +192,7 @@ describe("a server that closes", () => {
       yield* wire.send(requestText("GET /"))
       yield* Deferred.await(running)
       const closed = yield* Effect.fork(Scope.close(scope, Exit.void))
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       return { closed, go, wire }
     })
 
@@ -206,7 +206,7 @@ describe("a server that closes", () => {
       Effect.gen(function* () {
         const { closed, go, wire } = yield* closing(made)
         yield* Deferred.succeed(go, undefined)
-        const { status, text } = yield* wire.readAnswer()
+        const { status, text } = yield* wire.readResponse()
         expect([status, text]).toStrictEqual([200, "own"])
         yield* Fiber.join(closed)
       })
@@ -219,7 +219,7 @@ describe("a server that closes", () => {
       const { closed, go, wire } = yield* closing((app) => Effect.zipRight(Effect.uninterruptible(app), never))
       yield* Deferred.succeed(go, undefined)
       expect(Exit.isInterrupted(yield* end)).toBe(true)
-      expect((yield* wire.readAnswer()).status).toBe(503)
+      expect((yield* wire.readResponse()).status).toBe(503)
       yield* Fiber.join(closed)
     })
   )
@@ -230,7 +230,7 @@ describe("an application within a handler", () => {
 
   it.scopedLive("sends the response of its uninterruptible route, whatever interrupts the handler", () =>
     Effect.gen(function* () {
-      const { port } = yield* servingHandler((request) => Effect.tap(app(request), () => turn))
+      const { port } = yield* servingHandler((request) => Effect.tap(app(request), () => eventLoopTurn))
       expect((yield* get(port)).text).toBe("own")
     })
   )
@@ -238,7 +238,7 @@ describe("an application within a handler", () => {
   it.scopedLive("sends it though the handler has a timeout", () =>
     Effect.gen(function* () {
       const started = yield* Deferred.make<void>()
-      const slow = Effect.as(Effect.zipRight(Deferred.succeed(started, undefined), turns(5)), own)
+      const slow = Effect.as(Effect.zipRight(Deferred.succeed(started, undefined), eventLoopTurns(5)), own)
       const app = toHandler(routed(slow, true))
       const { port } = yield* servingHandler((request) =>
         Effect.raceFirst(

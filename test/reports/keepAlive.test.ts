@@ -13,9 +13,9 @@ import * as TestServer from "../../src/testing/TestServer.js"
 import { serving as servingApplication } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
 import { advance, servingInMemory } from "../server/memory.js"
-import { type Answer, parseAnswers } from "../wire/answer.js"
-import { Facts, turns } from "../wire/facts.js"
-import { ask, connect, requestText, withBody } from "../wire/raw.js"
+import { Condition, eventLoopTurns } from "../support/eventually.js"
+import { type ParsedResponse, parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, requestText, withBody } from "../wire/rawConnection.js"
 
 type Serve = (options?: Server.Options) => Effect.Effect<number, never, Scope.Scope>
 
@@ -39,7 +39,7 @@ const servers: ReadonlyArray<readonly [string, Serve]> = [
   ]
 ]
 
-const hintOf = (answer: Answer) => [answer.header("Connection"), answer.header("Keep-Alive")]
+const hintOf = (answer: ParsedResponse) => [answer.header("Connection"), answer.header("Keep-Alive")]
 
 describe.each(servers)("the hint of %s", (_, serve) => {
   it.scopedLive.each<readonly [string, Server.Options, string, ReadonlyArray<string | undefined>]>([
@@ -166,7 +166,7 @@ describe("the hint", () => {
       expect(connection.ending).toBe(undefined)
       yield* advance(1)
       expect(yield* connection.ended).toBe("end")
-      expect(parseAnswers(Buffer.from(connection.written))).toHaveLength(5)
+      expect(parseResponses(Buffer.from(connection.written))).toHaveLength(5)
     })
   )
 
@@ -175,7 +175,7 @@ describe("the hint", () => {
       const { port, server } = yield* serving((request) => respond(request, 200, String(request.client.id)), {
         limits: { keepAliveTimeout: "1 second" }
       })
-      const facts = new Facts()
+      const facts = new Condition()
       let disconnects = 0
       const client = yield* Effect.acquireRelease(
         Effect.sync(() => {
@@ -183,7 +183,7 @@ describe("the hint", () => {
           const made = new Client(origin, { keepAliveTimeout: 60_000, keepAliveTimeoutThreshold: 500 })
           made.on("disconnect", () => {
             disconnects++
-            facts.changed()
+            facts.notify()
           })
           return made
         }),
@@ -227,7 +227,7 @@ describe("the hint", () => {
         request.end("order")
       })
       const first = yield* order
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       expect(yield* order).toBe(first)
     })
   )
@@ -246,10 +246,10 @@ describe("the hint", () => {
             Effect.gen(function* () {
               const wire = yield* connect(port)
               yield* wire.send(withBody("POST /1", "order"))
-              yield* wire.readAnswer()
+              yield* wire.readResponse()
               yield* Effect.sleep(pause)
               yield* wire.send(withBody("POST /2", "order"))
-              const answer = yield* Effect.either(Effect.sandbox(wire.readAnswer()))
+              const answer = yield* Effect.either(Effect.sandbox(wire.readResponse()))
               return answer._tag === "Right" && answer.right.text === "/2" ? [] : [pause]
             })
           ),

@@ -21,10 +21,10 @@ import { toRequest } from "../../src/HttpServer.js"
 import { escapeControls, escapeErrorControls } from "../../src/internal/host/escapeControls.js"
 import { respond } from "../../src/Response.js"
 import * as TestServer from "../../src/testing/TestServer.js"
-import { type Given, Story, serving, Tracing } from "../platform/harness.js"
+import { EventLog, type Given, serving, Tracing } from "../platform/harness.js"
 import { make as makeServer } from "../server/harness.js"
 import { Lines } from "../server/logged.js"
-import { connect, requestText, withBody } from "../wire/raw.js"
+import { connect, requestText, withBody } from "../wire/rawConnection.js"
 
 /** What a terminal obeys, what ends a line, and what turns a text around. */
 const controls = "\u001b[31m\u0000\u0007\b\u007f\u0085\u009b31m\u061c\u200e\u2028\u2029\u202e\u2066\ufeff"
@@ -37,7 +37,7 @@ const inField = "\x80\x85\x9b31m\xff"
 
 /** What Effect's own loggers write. */
 class Written {
-  readonly lines = new Story<string>()
+  readonly lines = new EventLog<string>()
 
   readonly layer: Layer.Layer<never> = Layer.mergeAll(
     Logger.remove(Logger.defaultLogger),
@@ -68,8 +68,8 @@ const logged = (app: App, sent: string, given: Given = {}) =>
     const port = yield* serving(sometimes, { live: written.layer, ...given })
     const wire = yield* connect(port)
     yield* wire.send(sent + requestText("GET /behind"))
-    const { status } = yield* wire.readAnswer()
-    yield* wire.readAnswer()
+    const { status } = yield* wire.readResponse()
+    yield* wire.readResponse()
     return { status, written }
   }).pipe(Effect.provide(NodeContext.layer))
 
@@ -199,7 +199,7 @@ describe("a line of the log has no control character of a request in it", () => 
       yield* Effect.forkScoped(failing).pipe(Effect.provide(written.layer))
       const wire = yield* connect(port)
       yield* wire.send(withBody("POST /", Buffer.from(controls).toString("latin1")))
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readResponse()).status).toBe(500)
       written.expectSafe()
     })
   )
@@ -266,7 +266,7 @@ describe("a span", () => {
       ]) {
         const wire = yield* connect(port)
         yield* wire.send(sent)
-        const { text } = yield* wire.readAnswer()
+        const { text } = yield* wire.readResponse()
         expect(JSON.parse(text)).toContain("\\u009b31m")
         expect(JSON.parse(text)).not.toMatch(unsafe)
       }
@@ -304,7 +304,7 @@ describe("what is logged of requests", () => {
       const port = yield* serving(Effect.die("defect"), { live: lines.layer })
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /%1b%0a?%E2%80%AE"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       const line = yield* lines.some(({ level }) => level === "ERROR")
       expect(line.annotations).toMatchObject({ url: "/%1b%0a?%E2%80%AE" })
     })

@@ -13,8 +13,8 @@ import { respond } from "../../src/Response.js"
 import * as TestServer from "../../src/testing/TestServer.js"
 import { portOf, quiet, serving as servingApplication } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
-import { turns } from "../wire/facts.js"
-import { ask, connect, requestText } from "../wire/raw.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { ask, connect, requestText } from "../wire/rawConnection.js"
 import { expectRefusal } from "../wire/rfc9112/rows.js"
 
 const inChunks = (chunks: string, trailers = ""): string =>
@@ -151,13 +151,13 @@ describe("the limits of the drop-in and of the test kit", () => {
       yield* body.send(requestText("POST /", ["Connection: close", "Content-Length: 2"], "a"))
       // Both have come when a third request, behind them, is answered.
       yield* ask(port, get("/"))
-      yield* turns(20)
+      yield* eventLoopTurns(20)
       yield* TestClock.adjust("59 seconds")
       yield* head.send("Host: a\r\nConnection: close\r\n\r\n")
-      expect((yield* head.readAnswer()).status).toBe(200)
+      expect((yield* head.readResponse()).status).toBe(200)
       yield* TestClock.adjust("240 seconds")
       yield* body.send("b")
-      expect((yield* body.readAnswer()).text).toBe("read 2")
+      expect((yield* body.readResponse()).text).toBe("read 2")
     })
   )
 })

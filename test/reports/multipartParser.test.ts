@@ -1,7 +1,7 @@
 /** The parser of forms gives the same parts, in whatever pieces a form arrives, and takes no more time than its length. */
 import { describe, expect, it, vi } from "vitest"
 import { MultipartParser, maxFieldLines } from "../../src/internal/platform/multipartParser.js"
-import { testTimeout } from "../wire/facts.js"
+import { testTimeout } from "../support/eventually.js"
 import { bodyOf, boundary, bytesOf, disposed, part } from "./form.js"
 
 vi.setConfig({ testTimeout })

@@ -17,9 +17,9 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { ValueError } from "../../src/Errors.js"
 import { layer, layerConfig, layerServer, make, type Options } from "../../src/HttpServer.js"
-import { portOf, quiet, Story } from "../platform/harness.js"
-import { turns } from "../wire/facts.js"
-import { connect, get, requestText, withBody } from "../wire/raw.js"
+import { EventLog, portOf, quiet } from "../platform/harness.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
 
 /** What makes anything: the types refuse most of what is refused here. */
 // biome-ignore lint/suspicious/noExplicitAny: what `any` makes is taken by the types, and looked at when it is made.
@@ -180,7 +180,7 @@ describe("a server that this one cannot stand in for is refused by name", () => 
           server = made.listen(0, host)
         })
         yield* refusal(maker)
-        yield* turns(10)
+        yield* eventLoopTurns(10)
         expect([server?.listening, server?.address()]).toStrictEqual([false, null])
       }
     })
@@ -238,8 +238,8 @@ describe("a setting that holds here", () => {
       Effect.gen(function* () {
         const wire = yield* connect(yield* served(maker))
         yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).header("Connection")).toBe("keep-alive")
-        yield* wire.ending
+        expect((yield* wire.readResponse()).header("Connection")).toBe("keep-alive")
+        yield* wire.closedWith
       })
     )
   }
@@ -253,7 +253,7 @@ describe("a setting that holds here", () => {
       Effect.gen(function* () {
         const wire = yield* connect(yield* served(maker))
         yield* wire.send("GET / HTTP/1.1\r\n")
-        expect((yield* wire.readAnswer()).status).toBe(408)
+        expect((yield* wire.readResponse()).status).toBe(408)
       })
     )
   }
@@ -270,14 +270,14 @@ describe("a setting that holds here", () => {
       Effect.gen(function* () {
         const wire = yield* connect(yield* served(maker, reading))
         yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
-        expect((yield* wire.readAnswer()).status).toBe(408)
+        expect((yield* wire.readResponse()).status).toBe(408)
       })
     )
   }
 
   it.scopedLive("timeout: a handler that sends nothing is interrupted, and its connection destroyed", () =>
     Effect.gen(function* () {
-      const told = new Story<string>()
+      const told = new EventLog<string>()
       const silent = Effect.onInterrupt(Effect.never, () => told.told("interrupted"))
       const wire = yield* connect(
         yield* served(
@@ -309,7 +309,7 @@ describe("a setting that holds here", () => {
       Effect.gen(function* () {
         const wire = yield* connect(port)
         yield* wire.send(requestText(line, fields))
-        return (yield* wire.readAnswer()).status
+        return (yield* wire.readResponse()).status
       })
     )
 
@@ -349,10 +349,10 @@ describe("a setting that holds here", () => {
         yield* served(changed((server) => Object.assign(server, { maxRequestsPerSocket: 2 })))
       )
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).header("Connection")).toBe("keep-alive")
+      expect((yield* wire.readResponse()).header("Connection")).toBe("keep-alive")
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).header("Connection")).toBe("close")
-      yield* wire.ending
+      expect((yield* wire.readResponse()).header("Connection")).toBe("close")
+      yield* wire.closedWith
     })
   )
 
@@ -363,7 +363,7 @@ describe("a setting that holds here", () => {
         const asked = Effect.gen(function* () {
           const wire = yield* connect(port)
           yield* wire.send(requestText("GET /"))
-          return (yield* wire.readAnswer()).status
+          return (yield* wire.readResponse()).status
         })
         expect(new Set(yield* Effect.replicateEffect(asked, most))).toStrictEqual(new Set([200]))
         expect(yield* asked).toBe(503)
@@ -373,7 +373,7 @@ describe("a setting that holds here", () => {
 
   it.scopedLive("httpAllowHalfOpen: a client that has closed its side gets its response", () =>
     Effect.gen(function* () {
-      const app = Effect.as(turns(5), HttpServerResponse.text("late"))
+      const app = Effect.as(eventLoopTurns(5), HttpServerResponse.text("late"))
       const port = yield* served(
         changed((server) => Object.assign(server, { httpAllowHalfOpen: true })),
         app
@@ -381,7 +381,7 @@ describe("a setting that holds here", () => {
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
       yield* wire.halfClose
-      expect((yield* wire.readAnswer()).text).toBe("late")
+      expect((yield* wire.readResponse()).text).toBe("late")
     })
   )
 
@@ -393,7 +393,7 @@ describe("a setting that holds here", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(withBody("POST /", "whole"))
-      expect((yield* wire.readAnswer()).text).toBe("whole")
+      expect((yield* wire.readResponse()).text).toBe("whole")
     })
   )
 })
@@ -423,8 +423,8 @@ describe("an option beside a setting", () => {
       const port = yield* served(maker, undefined, { limits: { keepAliveTimeout: 50, bodyTimeout: "1 second" } })
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
-      yield* wire.ending
+      yield* wire.readResponse()
+      yield* wire.closedWith
     })
   )
 

@@ -9,7 +9,7 @@ import { Fault, Reply, TestServer } from "effect-asynchttpserver/testing"
 import { describe, expect, it } from "vitest"
 import { serving as servingApp } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
-import { ask, get, requestText, withBody } from "../wire/raw.js"
+import { ask, get, requestText, withBody } from "../wire/rawConnection.js"
 
 const run = <A>(effect: Effect.Effect<A, unknown, Scope.Scope>): Promise<A> => Effect.runPromise(Effect.scoped(effect))
 

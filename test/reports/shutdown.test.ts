@@ -26,10 +26,10 @@ import * as Request from "../../src/Request.js"
 import { respond, respondStream, upgrade } from "../../src/Response.js"
 import * as Reply from "../../src/testing/Reply.js"
 import * as TestServer from "../../src/testing/TestServer.js"
-import { listening, portOf, quiet, Story } from "../platform/harness.js"
+import { EventLog, listening, portOf, quiet } from "../platform/harness.js"
 import { make as makeServer, serving } from "../server/harness.js"
-import { turn, turns } from "../wire/facts.js"
-import { connect, get, requestText } from "../wire/raw.js"
+import { eventLoopTurn, eventLoopTurns } from "../support/eventually.js"
+import { connect, get, requestText } from "../wire/rawConnection.js"
 
 /** Longer than a test may take: a server that waits for it never closes. */
 const drainTimeout = "1 hour"
@@ -45,7 +45,7 @@ const handshake = requestText("GET /", [
 const goingAway = "\x88\x02\x03\xe9"
 
 /** An application that is a WebSocket, and tells how its run ended. */
-const socketApp = (story = new Story<unknown>()): HttpApp.Default<unknown, Scope.Scope> =>
+const socketApp = (story = new EventLog<unknown>()): HttpApp.Default<unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const socket = yield* (yield* HttpServerRequest).upgrade
     story.tell("upgraded")
@@ -64,7 +64,7 @@ const served = (app: HttpApp.Default<unknown, Scope.Scope>, options: Options = {
     return { port: portOf(server), close: Scope.close(scope, Exit.void) }
   }).pipe(Effect.provide(quiet))
 
-const opened = (port: number, story: Story<unknown>): Effect.Effect<WebSocket, never, Scope.Scope> =>
+const opened = (port: number, story: EventLog<unknown>): Effect.Effect<WebSocket, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<WebSocket>((resume) => {
       const socket = new WebSocket(`ws://127.0.0.1:${port}/`)
@@ -82,8 +82,8 @@ describe("a WebSocket whose server closes", () => {
     "is closed with 1001 at once, and its application's run fails with a SocketCloseError of that code",
     () =>
       Effect.gen(function* () {
-        const told = new Story<unknown>()
-        const seen = new Story<unknown>()
+        const told = new EventLog<unknown>()
+        const seen = new EventLog<unknown>()
         const { close, port } = yield* served(socketApp(told))
         yield* opened(port, seen)
         yield* told.upTo(1)
@@ -96,8 +96,8 @@ describe("a WebSocket whose server closes", () => {
 
   it.scopedLive("is told so though nothing is drained", () =>
     Effect.gen(function* () {
-      const seen = new Story<unknown>()
-      const told = new Story<unknown>()
+      const seen = new EventLog<unknown>()
+      const told = new EventLog<unknown>()
       const { close, port } = yield* served(socketApp(told), { drainTimeout: 0 })
       yield* opened(port, seen)
       yield* told.upTo(1)
@@ -108,11 +108,11 @@ describe("a WebSocket whose server closes", () => {
 
   it.scopedLive("is cut off when its client does not answer the close frame", () =>
     Effect.gen(function* () {
-      const told = new Story<unknown>()
+      const told = new EventLog<unknown>()
       const { close, port } = yield* served(socketApp(told), { limits: { lingerTimeout: "50 millis" } })
       const wire = yield* connect(port)
       yield* wire.send(handshake)
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       yield* close
       expect((yield* wire.readToEnd).toString("latin1")).toBe(goingAway)
       // No close frame has come: 1006, which a socket takes for an end as any other.
@@ -125,7 +125,7 @@ describe("a WebSocket whose server closes", () => {
       const { close, port } = yield* served(socketApp(), { limits: { lingerTimeout: "1 hour" } })
       const wire = yield* connect(port)
       yield* wire.send(handshake)
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       yield* close
       expect((yield* wire.readToEnd).toString("latin1")).toBe(goingAway)
     })
@@ -154,7 +154,7 @@ describe("a WebSocket whose server closes", () => {
 
   it.scopedLive("is one of many, and all are told", () =>
     Effect.gen(function* () {
-      const seen = new Story<unknown>()
+      const seen = new EventLog<unknown>()
       const { close, port } = yield* served(socketApp())
       yield* Effect.forEach(Array.from({ length: 50 }), () => opened(port, seen), { concurrency: 10 })
       yield* close
@@ -175,9 +175,9 @@ describe("a WebSocket whose server closes", () => {
       yield* wire.send(handshake)
       yield* Deferred.await(asked)
       const closing = yield* Effect.fork(close)
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       yield* Deferred.succeed(go, undefined)
-      expect((yield* wire.readAnswer()).status).toBe(101)
+      expect((yield* wire.readResponse()).status).toBe(101)
       expect(yield* wire.readUntil((seen) => seen.length >= 4)).toBe(goingAway)
       yield* wire.send("\x88\x82\0\0\0\0\x03\xe9")
       yield* Fiber.join(closing)
@@ -196,7 +196,7 @@ describe("a WebSocket whose server closes", () => {
       const { close, port } = yield* served(app, { limits: { lingerTimeout: "50 millis" } })
       const wire = yield* connect(port)
       yield* wire.send(handshake)
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       // The text, and a close frame without a code, which this client does not answer.
       yield* wire.readUntil((seen) => seen.includes("\x88"))
       yield* close
@@ -207,7 +207,7 @@ describe("a WebSocket whose server closes", () => {
     Effect.gen(function* () {
       const server = yield* listening({ drainTimeout })
       const scope = yield* Scope.make()
-      const [one, two] = [new Story<unknown>(), new Story<unknown>()]
+      const [one, two] = [new EventLog<unknown>(), new EventLog<unknown>()]
       yield* Scope.extend(server.serve(socketApp()), scope)
       yield* opened(portOf(server), one)
       yield* Scope.close(scope, Exit.void)
@@ -215,7 +215,7 @@ describe("a WebSocket whose server closes", () => {
       const next = yield* Scope.make()
       yield* Scope.extend(server.serve(socketApp()), next)
       const socket = yield* opened(portOf(server), two)
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       expect([two.all, socket.readyState]).toStrictEqual([[], WebSocket.OPEN])
       yield* Scope.close(next, Exit.void)
     })
@@ -231,7 +231,7 @@ describe("a WebSocket whose server closes", () => {
         Effect.provide(RpcSerialization.layerJson)
       )
       const { close, port } = yield* served(app)
-      const seen = new Story<unknown>()
+      const seen = new EventLog<unknown>()
       const socket = yield* opened(port, seen)
       socket.send(JSON.stringify({ _tag: "Request", id: "1", tag: "Wait", payload: null, headers: [] }))
       yield* Deferred.await(asked)
@@ -295,7 +295,7 @@ describe("an application's event stream", () => {
 
 describe("Server.awaitShutdown", () => {
   const begun = (fiber: Fiber.RuntimeFiber<void>) =>
-    Effect.zipRight(turns(3), Effect.map(Fiber.poll(fiber), Option.isSome))
+    Effect.zipRight(eventLoopTurns(3), Effect.map(Fiber.poll(fiber), Option.isSome))
 
   it.scopedLive("completes when the server begins to close, before requests in flight have ended", () =>
     Effect.gen(function* () {
@@ -358,10 +358,10 @@ describe("Request.awaitShutdown", () => {
       const { port, server } = yield* serving(untilShutdown, { drainTimeout })
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       const { drained, interrupted } = yield* server.close
       expect({ drained, interrupted }).toStrictEqual({ drained: 1, interrupted: 0 })
-      expect((yield* wire.readAnswer()).text).toBe("the server closes")
+      expect((yield* wire.readResponse()).text).toBe("the server closes")
     })
   )
 
@@ -370,9 +370,9 @@ describe("Request.awaitShutdown", () => {
       const { port, server } = yield* serving(untilShutdown, { drainTimeout: 0 })
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       yield* server.close
-      expect((yield* wire.readAnswer()).text).toBe("the server closes")
+      expect((yield* wire.readResponse()).text).toBe("the server closes")
     })
   )
 
@@ -382,10 +382,10 @@ describe("Request.awaitShutdown", () => {
       const whole = yield* Effect.fork(server.awaitShutdown)
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       yield* Fiber.interrupt(fiber)
-      expect((yield* wire.readAnswer()).text).toBe("the server closes")
-      yield* turn
+      expect((yield* wire.readResponse()).text).toBe("the server closes")
+      yield* eventLoopTurn
       expect(Option.isNone(yield* Fiber.poll(whole))).toBe(true)
       yield* Fiber.interrupt(whole)
     })
@@ -398,10 +398,10 @@ describe("Request.awaitShutdown", () => {
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
       const connection = yield* server.acceptRequest(untilShutdown)
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       yield* server.close
       yield* Fiber.join(connection)
-      expect((yield* wire.readAnswer()).text).toBe("the server closes")
+      expect((yield* wire.readResponse()).text).toBe("the server closes")
     })
   )
 
@@ -435,7 +435,7 @@ describe("Request.awaitShutdown", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /", ["Connection: Upgrade", "Upgrade: echo"]))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       yield* wire.send("hello")
       yield* wire.readUntil((seen) => seen === "hello")
       yield* server.close

@@ -4,19 +4,19 @@ import { it } from "@effect/vitest"
 import { Cause, Effect, Layer, Logger, LogLevel, Stream } from "effect"
 import { describe, expect } from "vitest"
 import { serving as servingApp } from "../platform/harness.js"
-import { Facts } from "../wire/facts.js"
-import { get } from "../wire/raw.js"
+import { Condition } from "../support/eventually.js"
+import { get } from "../wire/rawConnection.js"
 
 /** What is logged as an error, with its cause. */
 class Errors {
   readonly all: Array<string> = []
-  private readonly facts = new Facts()
+  private readonly facts = new Condition()
   readonly layer: Layer.Layer<never> = Logger.replace(
     Logger.defaultLogger,
     Logger.make(({ cause, logLevel, message }) => {
       const failure = Array.isArray(message) ? message.find(Cause.isCause) : undefined
       this.all.push(`${logLevel.label} ${Cause.pretty(failure ?? cause)}`)
-      this.facts.changed()
+      this.facts.notify()
     })
   )
 

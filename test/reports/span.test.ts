@@ -15,8 +15,8 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { listening, portOf, quiet } from "../platform/harness.js"
-import { turns } from "../wire/facts.js"
-import { ask, requestText } from "../wire/raw.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { ask, requestText } from "../wire/rawConnection.js"
 
 const text = HttpServerResponse.text
 
@@ -58,7 +58,7 @@ const looking = (
     yield* around(server.serve(Effect.zipRight(looked, app)) as Effect.Effect<void, never, Scope.Scope>)
     yield* ask(portOf(server), sent)
     const span = yield* Deferred.await(found)
-    yield* Effect.repeat(turns(1), { until: () => span.status._tag === "Ended" })
+    yield* Effect.repeat(eventLoopTurns(1), { until: () => span.status._tag === "Ended" })
     return { during: during[0], behind: shapeOf(span) }
   }).pipe(Effect.provide(quiet))
 
@@ -75,7 +75,7 @@ const lateOnly = (
     yield* server.serve(Effect.zipRight(kept, app)) as Effect.Effect<void, never, Scope.Scope>
     yield* ask(portOf(server), sent)
     const span = yield* Deferred.await(found)
-    yield* Effect.repeat(turns(1), { until: () => span.status._tag === "Ended" })
+    yield* Effect.repeat(eventLoopTurns(1), { until: () => span.status._tag === "Ended" })
     return shapeOf(span)
   }).pipe(Effect.provide(quiet))
 

@@ -18,8 +18,8 @@ import * as Effect from "effect/Effect"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { byFetch, raw } from "../examples/client.js"
 import { type Program, start, withProgram } from "../examples/program.js"
-import { testTimeout } from "../wire/facts.js"
-import { connect } from "../wire/raw.js"
+import { testTimeout } from "../support/eventually.js"
+import { connect } from "../wire/rawConnection.js"
 
 vi.setConfig({ testTimeout })
 

@@ -10,8 +10,8 @@ import * as TestServer from "../../src/testing/TestServer.js"
 import { serving as servingApplication } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
 import { servingInMemory } from "../server/memory.js"
-import { parseAnswers } from "../wire/answer.js"
-import { ask, connect, requestText, withBody } from "../wire/raw.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, requestText, withBody } from "../wire/rawConnection.js"
 import { expectRefusal } from "../wire/rfc9112/rows.js"
 
 /** Any token is a method (RFC 9110 §9.1), whoever has registered it. */
@@ -64,7 +64,7 @@ describe.each(servers)("methods beyond the nine, %s", (_, serve) => {
           requestText("SEARCH /2", ["Transfer-Encoding: chunked"], "9\r\nin chunks\r\n0\r\n\r\n") +
           requestText("PURGE /3", ["Connection: close"])
       )
-      expect(parseAnswers(yield* wire.readToEnd).map(({ status, text }) => [status, text])).toStrictEqual([
+      expect(parseResponses(yield* wire.readToEnd).map(({ status, text }) => [status, text])).toStrictEqual([
         [200, "REPORT /1 by length"],
         [200, "SEARCH /2 in chunks"],
         [200, "PURGE /3 "]
@@ -120,7 +120,7 @@ describe("methods beyond the nine", () => {
         connection.send(text.slice(0, at))
         connection.send(text.slice(at))
         yield* connection.ended
-        expect(parseAnswers(Buffer.from(connection.written)).map(({ text }) => text)).toStrictEqual(["PROPFIND"])
+        expect(parseResponses(Buffer.from(connection.written)).map(({ text }) => text)).toStrictEqual(["PROPFIND"])
       }
     })
   )

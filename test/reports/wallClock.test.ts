@@ -9,8 +9,8 @@ import { Fault, Reply, TestServer } from "effect-asynchttpserver/testing"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { serving as servingApp } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
-import { turns } from "../wire/facts.js"
-import { connect, requestText } from "../wire/raw.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { connect, requestText } from "../wire/rawConnection.js"
 
 const hour = 3_600_000
 
@@ -40,7 +40,7 @@ const sweep = (port: number) =>
   Effect.gen(function* () {
     const other = yield* connect(port)
     yield* other.send("GET / HTTP/1.1\r\n")
-    expect((yield* other.readAnswer()).status).toBe(408)
+    expect((yield* other.readResponse()).status).toBe(408)
   })
 
 /** What listens on a port, natively and as the server of an application. */
@@ -59,13 +59,13 @@ describe.each(Object.entries(servers))("%s", (_, listening) => {
         const port = yield* listening
         const wire = yield* connect(port)
         yield* wire.send(requestText("POST /", ["Content-Length: 6"], "abc"))
-        yield* turns(5)
+        yield* eventLoopTurns(5)
         setClock(by)
         yield* sweep(port)
         yield* wire.send("de")
-        yield* turns(5)
+        yield* eventLoopTurns(5)
         yield* wire.send("f")
-        expect((yield* wire.readAnswer("POST")).body.toString()).toBe("abcdef")
+        expect((yield* wire.readResponse("POST")).body.toString()).toBe("abcdef")
       })
     )
   )
@@ -77,9 +77,9 @@ it("a head that does not end is answered 408 in time, though the clock is set ba
       const { port } = yield* serving(echo, { limits: { headerTimeout: 200 } })
       const wire = yield* connect(port)
       yield* wire.send("GET / HTTP/1.1\r\n")
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       setClock(-hour)
-      expect((yield* wire.readAnswer()).status).toBe(408)
+      expect((yield* wire.readResponse()).status).toBe(408)
     })
   ))
 
@@ -89,11 +89,11 @@ it("a connection that is idle stays when the clock is set forward by an hour", (
       const { port } = yield* serving(echo, { limits })
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       setClock(hour)
       yield* sweep(port)
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(200)
     })
   ))
 
@@ -104,7 +104,7 @@ it("Date is the wall clock's, whatever it is set to", () =>
       const wire = yield* connect(port)
       const asked = Effect.gen(function* () {
         yield* wire.send(requestText("GET /"))
-        return Date.parse((yield* wire.readAnswer()).header("Date") ?? "")
+        return Date.parse((yield* wire.readResponse()).header("Date") ?? "")
       })
       const before = yield* asked
       setClock(hour)
@@ -132,7 +132,7 @@ it.each([
       vi.spyOn(Date, "now").mockReturnValue(now as number)
       for (let count = 0; count < 2; count++) {
         yield* wire.send(requestText("GET /"))
-        const date = (yield* wire.readAnswer()).header("Date") ?? ""
+        const date = (yield* wire.readResponse()).header("Date") ?? ""
         expect(date).toMatch(/^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/)
         expect(Math.abs(Date.parse(date) - real)).toBeLessThan(60_000)
       }
@@ -152,7 +152,7 @@ it("the time that a handler took is no hour when the clock was set meanwhile", (
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       expect(yield* most()).toBeLessThan(60_000)
     })
   ))
@@ -164,7 +164,7 @@ it("a throttled reply of the test kit goes on when the clock is set back", () =>
         Fault.throttle({ bytes: 60, every: "20 millis" })(Reply.text("0123456789"))
       )
       const answer = yield* Effect.fork(Effect.flatMap(server.client.get("/"), (response) => response.text))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       setClock(-hour)
       expect(yield* Effect.fromFiber(answer)).toBe("0123456789")
     })
@@ -176,10 +176,10 @@ it("deadlines go by the TestClock of a test", () =>
       const { port } = yield* serving(echo, { limits: { headerTimeout: "10 seconds" } })
       const wire = yield* connect(port)
       yield* wire.send("GET / HTTP/1.1\r\n")
-      yield* turns(10)
+      yield* eventLoopTurns(10)
       yield* TestClock.adjust(Duration.seconds(9))
-      yield* turns(10)
+      yield* eventLoopTurns(10)
       yield* TestClock.adjust(Duration.seconds(2))
-      expect((yield* wire.readAnswer()).status).toBe(408)
+      expect((yield* wire.readResponse()).status).toBe(408)
     }).pipe(Effect.provide(TestContext.TestContext))
   ))

@@ -14,9 +14,9 @@ import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import { AdmissionLog } from "../../src/internal/server/admissionLog.js"
 import * as Metrics from "../../src/Metrics.js"
 import { respond, respondStream } from "../../src/Response.js"
-import { eventually, turns } from "../wire/facts.js"
-import { connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, make, openDescriptors, serving } from "./harness.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { make, openDescriptors, serving, untilDescriptorsHeld } from "./harness.js"
 import { allSteps, interruptedAt } from "./interruptedAt.js"
 import { Lines } from "./logged.js"
 
@@ -42,8 +42,8 @@ describe("reserve", () => {
       yield* Deferred.await(entered)
       expect(yield* server.budget.held).toBe(1 + 1 + 3)
       yield* Deferred.succeed(mayEnd, undefined)
-      yield* wire.readAnswer()
-      yield* heldBecomes(server, 2)
+      yield* wire.readResponse()
+      yield* untilDescriptorsHeld(server, 2)
     })
   )
 
@@ -137,7 +137,7 @@ describe("what can be seen of it", () => {
       // The clients of a test are sockets of the same process.
       const others = (yield* openDescriptors) - (yield* made.budget.held)
       const wires = yield* Effect.all(Array.from({ length: 7 }, () => connect(made.port)))
-      yield* heldBecomes(made, 8)
+      yield* untilDescriptorsHeld(made, 8)
       expect((yield* openDescriptors) - (yield* made.budget.held)).toBe(others + wires.length)
       expect(yield* DescriptorBudget.openDescriptors).toBeGreaterThan(8)
     })
@@ -169,23 +169,23 @@ describe("what can be seen of it", () => {
       const text = requestText("GET /")
       const wire = yield* connect(made.port)
       yield* wire.send(text)
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       yield* wire.send(withBody("POST /", "body"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       yield* wire.send(requestText("GET /die"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       expect((yield* open) - before.open).toBe(1)
       yield* wire.halfClose
-      yield* wire.ending
+      yield* wire.closedWith
       const broken = yield* connect(made.port)
       yield* broken.send("GET\r\n\r\n")
-      yield* broken.readAnswer()
+      yield* broken.readResponse()
       yield* broken.halfClose
       const leaving = yield* connect(made.port)
       yield* leaving.send(requestText("GET /never"))
       yield* Deferred.await(entered)
       yield* leaving.reset
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       const after = yield* all
       const grown = (name: keyof typeof after): number => after[name] - before[name]
       expect({ ok: grown("ok"), wrong: grown("wrong"), failed: grown("failed") }).toStrictEqual({
@@ -270,23 +270,23 @@ describe("without room", () => {
       const refusing = yield* serving(hello, { max: 8, assumed: 6, onFull: "reject" })
       const first = yield* connect(refusing.port)
       yield* first.send(requestText("GET /"))
-      expect((yield* first.readAnswer()).status).toBe(200)
+      expect((yield* first.readResponse()).status).toBe(200)
       const refused = yield* get(refusing.port)
       expect([refused.status, refused.header("Retry-After")]).toStrictEqual([503, "1"])
       expect(refused.header("Date")).toMatch(/ GMT$/)
       yield* first.halfClose
-      yield* heldBecomes(refusing, 1)
+      yield* untilDescriptorsHeld(refusing, 1)
       expect((yield* get(refusing.port)).status).toBe(200)
 
       const waiting = yield* serving(hello, { max: 8, assumed: 6 })
       const one = yield* connect(waiting.port)
       yield* one.send(requestText("GET /"))
-      yield* one.readAnswer()
+      yield* one.readResponse()
       const other = yield* connect(waiting.port)
       yield* other.send(requestText("GET /"))
-      yield* heldBecomes(waiting, 3)
+      yield* untilDescriptorsHeld(waiting, 3)
       yield* one.halfClose
-      expect((yield* other.readAnswer()).status).toBe(200)
+      expect((yield* other.readResponse()).status).toBe(200)
     })
   )
 
@@ -295,7 +295,7 @@ describe("without room", () => {
       const { server } = yield* make({ onFull: "reject" })
       const { port } = yield* server.listen()
       const taking = yield* Effect.fork(server.acceptRequest(hello))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       expect((yield* get(port)).status).toBe(200)
       yield* Fiber.join(taking)
       expect((yield* get(port)).status).toBe(503)
@@ -308,10 +308,10 @@ describe("without room", () => {
       const { port } = yield* server.listen()
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       yield* server.close
-      expect((yield* wire.readAnswer()).status).toBe(503)
-      expect(yield* wire.ending).toBe("FIN")
+      expect((yield* wire.readResponse()).status).toBe(503)
+      expect(yield* wire.closedWith).toBe("FIN")
     })
   )
 })

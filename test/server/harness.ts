@@ -15,7 +15,7 @@ import * as RequestParser from "../../src/RequestParser.js"
 import type { Handler } from "../../src/Response.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
 import * as Server from "../../src/Server.js"
-import { eventually, Facts } from "../wire/facts.js"
+import { Condition, eventually } from "../support/eventually.js"
 
 /** The log of a server under test: what is expected to be logged is not the test run's. */
 export const quiet: Layer.Layer<never> = Logger.remove(Logger.defaultLogger)
@@ -87,12 +87,12 @@ export const serving = <E extends RespondableError, R>(
 /** What `onFailure` was told. */
 export class Reports<E> {
   readonly all: Array<{ readonly cause: Cause.Cause<E>; readonly request: Request }> = []
-  private readonly facts = new Facts()
+  private readonly facts = new Condition()
 
   readonly onFailure = (cause: Cause.Cause<E>, request: Request): Effect.Effect<void> =>
     Effect.sync(() => {
       this.all.push({ cause, request })
-      this.facts.changed()
+      this.facts.notify()
     })
 
   /** Waits for the first report. */
@@ -122,7 +122,7 @@ export const refusal = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<
   Effect.orDieWith(Effect.flip(effect), () => new Error("it was not refused"))
 
 /** Waits until the server holds so many descriptors: one is its own while it listens. */
-export const heldBecomes = ({ budget }: Made, count: number): Effect.Effect<void> =>
+export const untilDescriptorsHeld = ({ budget }: Made, count: number): Effect.Effect<void> =>
   Effect.asVoid(eventually(budget.held, (held) => held === count, `${count} descriptors held`))
 
 /** Descriptors of this process, as the system counts them. */

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Scheduler } from "effect/Scheduler"
-import { turns } from "../wire/facts.js"
+import { eventLoopTurns } from "../support/eventually.js"
 
 /** More steps than what is tested has before it waits or ends. */
 export const allSteps: ReadonlyArray<number> = Array.from({ length: 80 }, (_, i) => i + 1)
@@ -20,9 +20,9 @@ export const interruptedAt = <A, E, R>(effect: Effect.Effect<A, E, R>, step: num
       }
     }
     const fiber = yield* Effect.fork(Effect.withScheduler(effect, scheduler))
-    yield* turns(2)
+    yield* eventLoopTurns(2)
     yield* Fiber.interruptFork(fiber)
-    yield* turns(1)
+    yield* eventLoopTurns(1)
     goOn?.()
     yield* Fiber.await(fiber)
   })

@@ -14,9 +14,9 @@ import { Signal } from "../../src/internal/runtime/effectInterop.js"
 import type { Request } from "../../src/Request.js"
 import { respond, respondStream } from "../../src/Response.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
-import { eventually } from "../wire/facts.js"
-import { connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, make, quiet, refusal, serving, servingReported } from "./harness.js"
+import { eventually } from "../support/eventually.js"
+import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { make, quiet, refusal, serving, servingReported, untilDescriptorsHeld } from "./harness.js"
 
 describe("a request that was kept", () => {
   it.scopedLive("gives a daemon nothing of the next request of its connection", () =>
@@ -33,12 +33,12 @@ describe("a request that was kept", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(withBody("POST /kept", "hello"))
-      expect((yield* wire.readAnswer()).status).toBe(202)
+      expect((yield* wire.readResponse()).status).toBe(202)
       yield* wire.send(requestText("POST /", ["Content-Length: 6"]))
       yield* Deferred.succeed(mayRead, undefined)
       expect((yield* Deferred.await(read)).reason).toBe("BodyConsumed")
       yield* wire.send("secret")
-      expect((yield* wire.readAnswer()).text).toBe("secret")
+      expect((yield* wire.readResponse()).text).toBe("secret")
     })
   )
 
@@ -54,10 +54,10 @@ describe("a request that was kept", () => {
       )
       const wire = yield* connect(made.port)
       yield* wire.send(requestText("POST /", ["Content-Length: 5"]))
-      expect((yield* wire.readAnswer()).text).toBe("early")
+      expect((yield* wire.readResponse()).text).toBe("early")
       expect((yield* Fiber.join(yield* Deferred.await(waiting))).reason).toBe("BodyConsumed")
       yield* wire.reset
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -78,10 +78,10 @@ describe("a request that was kept", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(withBody("POST /kept", "hello", ["Expect: 100-continue"]))
-      expect((yield* wire.readAnswer()).status).toBe(100)
-      expect((yield* wire.readAnswer()).text).toBe("hello")
+      expect((yield* wire.readResponse()).status).toBe(100)
+      expect((yield* wire.readResponse()).text).toBe("hello")
       yield* wire.send(requestText("GET /"))
-      expect(yield* wire.readAnswer()).toMatchObject({ status: 200, text: "BodyConsumed" })
+      expect(yield* wire.readResponse()).toMatchObject({ status: 200, text: "BodyConsumed" })
     })
   )
 
@@ -118,7 +118,7 @@ describe("the scope of a request", () => {
       const wire = yield* connect(port)
       for (const _ of [1, 2]) {
         yield* wire.send(requestText("GET /"))
-        yield* wire.readAnswer()
+        yield* wire.readResponse()
       }
       yield* eventually(
         Effect.sync(() => order.length),
@@ -137,9 +137,9 @@ describe("the scope of a request", () => {
       })
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).text).toBe("whole")
+      expect((yield* wire.readResponse()).text).toBe("whole")
       yield* wire.send(requestText("GET /next"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(200)
       const { cause, request } = yield* reports.first
       expect([Cause.squash(cause), request.url]).toStrictEqual(["a finalizer that dies", "/"])
     })
@@ -163,7 +163,7 @@ describe("finalizers", () => {
       yield* wire.send(requestText("GET /"))
       yield* Deferred.await(begun)
       yield* wire.reset
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       yield* Deferred.succeed(mayEnd, undefined)
       yield* Deferred.await(released)
       expect(yield* Deferred.isDone(released)).toBe(true)
@@ -197,10 +197,10 @@ describe("an answer that throws while it is made", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect([answer.status, answer.text.includes("secret-detail")]).toStrictEqual([500, false])
       yield* wire.send(requestText("GET /next"))
-      expect((yield* wire.readAnswer()).text).toBe("next")
+      expect((yield* wire.readResponse()).text).toBe("next")
     })
   )
 })

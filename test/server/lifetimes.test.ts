@@ -11,10 +11,10 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream, tunnel, upgrade } from "../../src/Response.js"
 import type { CloseReason } from "../../src/Server.js"
-import { parseAnswers } from "../wire/answer.js"
-import { eventually, turn } from "../wire/facts.js"
-import { connect, requestText, type Wire, withBody } from "../wire/raw.js"
-import { heldBecomes, make, openDescriptors, serving, servingReported } from "./harness.js"
+import { eventLoopTurn, eventually } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { connect, type RawConnection, requestText, withBody } from "../wire/rawConnection.js"
+import { make, openDescriptors, serving, servingReported, untilDescriptorsHeld } from "./harness.js"
 import {
   advance,
   expectOpen,
@@ -52,7 +52,7 @@ describe("the scope of a request", () => {
             Effect.sync(() => story.push(`acquire ${request.url}`)),
             () =>
               Effect.zipRight(
-                turn,
+                eventLoopTurn,
                 Effect.sync(() => story.push(`release ${request.url}`))
               )
           )
@@ -62,10 +62,10 @@ describe("the scope of a request", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      yield* wire.readAnswer()
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
+      yield* wire.readResponse()
       yield* wire.halfClose
-      yield* wire.ending
+      yield* wire.closedWith
       expect(story).toStrictEqual(["acquire /1", "answer /1", "release /1", "acquire /2", "answer /2", "release /2"])
     })
   )
@@ -87,7 +87,7 @@ describe("the scope of a request", () => {
         )
         const wire = yield* connect(port)
         yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(expected === "Success" ? 200 : 500)
+        expect((yield* wire.readResponse()).status).toBe(expected === "Success" ? 200 : 500)
         expect(yield* Deferred.await(exit)).toBe(expected)
       })
     )
@@ -107,11 +107,11 @@ describe("the scope of a request", () => {
       const bystander = yield* connect(port)
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       yield* wire.send(requestText("GET /dies"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(200)
       yield* bystander.send(requestText("GET /"))
-      expect((yield* bystander.readAnswer()).status).toBe(200)
+      expect((yield* bystander.readResponse()).status).toBe(200)
       yield* eventually(
         Effect.sync(() => story.length),
         (length) => length === 6,
@@ -135,9 +135,9 @@ describe("the scope of a request", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
-      expect((yield* wire.readAnswer()).text).toBe("")
-      expect((yield* wire.readAnswer()).text).toBe("/1")
-      expect((yield* wire.readAnswer()).text).toBe("/1,/2")
+      expect((yield* wire.readResponse()).text).toBe("")
+      expect((yield* wire.readResponse()).text).toBe("/1")
+      expect((yield* wire.readResponse()).text).toBe("/1,/2")
     })
   )
 
@@ -156,8 +156,8 @@ describe("the scope of a request", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      expect((yield* wire.readAnswer()).text).toBe("")
-      expect((yield* wire.readAnswer()).text).toBe("interrupted,released")
+      expect((yield* wire.readResponse()).text).toBe("")
+      expect((yield* wire.readResponse()).text).toBe("interrupted,released")
     })
   )
 
@@ -191,11 +191,11 @@ describe("the scope of a request", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /daemon"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       yield* wire.send(requestText("GET /next"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       yield* wire.halfClose
-      yield* wire.ending
+      yield* wire.closedWith
       expect(story).toStrictEqual(["acquired", "released", "went on", "the next request's"])
     })
   )
@@ -212,7 +212,7 @@ describe("the scope of a request", () => {
       yield* Effect.addFinalizer(() => Effect.sync(() => (isReleased = true)))
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       expect(isReleased).toBe(false)
     })
   )
@@ -240,7 +240,7 @@ describe("a FiberRef", () => {
       const wire = yield* connect(port)
       for (const path of ["/", "/", "/fork", "/", "/fail", "/", "/"]) {
         yield* wire.send(requestText(`GET ${path}`))
-        const { status, text } = yield* wire.readAnswer()
+        const { status, text } = yield* wire.readResponse()
         expect(status === 200 ? text : status).toBe(path === "/fail" ? 500 : "everybody nobody")
       }
     })
@@ -257,7 +257,7 @@ describe("a client that leaves", () => {
       yield* isRunning
       yield* wire.reset
       expect(Exit.isInterrupted(yield* end)).toBe(true)
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -270,7 +270,7 @@ describe("a client that leaves", () => {
         yield* wire.send(requestText("GET /"))
         yield* wire.reset
       }
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect(Exit.isInterrupted(yield* end)).toBe(true)
     })
   )
@@ -310,7 +310,7 @@ describe("a client that leaves", () => {
   it.scopedLive("by a reset ends a stream that it reads", () =>
     Effect.gen(function* () {
       const end = yield* Deferred.make<Exit.Exit<unknown, unknown>>()
-      const forever = Stream.repeatEffect(Effect.as(turn, Buffer.from("more")))
+      const forever = Stream.repeatEffect(Effect.as(eventLoopTurn, Buffer.from("more")))
       const made = yield* serving((request) =>
         Effect.onExit(respondStream(request, 200, forever), (exit) => Deferred.succeed(end, exit))
       )
@@ -319,7 +319,7 @@ describe("a client that leaves", () => {
       yield* wire.readUntil((seen) => seen.endsWith("more\r\n"))
       yield* wire.reset
       expect(Exit.isInterrupted(yield* Deferred.await(end))).toBe(true)
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -337,7 +337,7 @@ describe("a client that leaves", () => {
       yield* Deferred.await(isRunning)
       yield* wire.reset
       expect(Exit.isInterrupted(yield* Deferred.await(end))).toBe(true)
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -367,7 +367,7 @@ describe("a client that leaves", () => {
       yield* isRunning
       yield* wire.reset
       yield* end
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect(made.reports.all).toHaveLength(0)
     })
   )
@@ -387,8 +387,8 @@ describe("a client that leaves", () => {
       yield* wire.halfClose
       yield* Deferred.await(isRunning)
       yield* Deferred.succeed(mayAnswer, undefined)
-      expect((yield* wire.readAnswer()).text).toBe("all the same")
-      expect(yield* wire.ending).toBe("FIN")
+      expect((yield* wire.readResponse()).text).toBe("all the same")
+      expect(yield* wire.closedWith).toBe("FIN")
     })
   )
 
@@ -402,9 +402,9 @@ describe("a client that leaves", () => {
       yield* wire.halfClose
       expect(Exit.isInterrupted(yield* end)).toBe(true)
       // Who has only half left may be told, but nothing of an answer by the handler.
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.every(({ status }) => status === 503)).toBe(true)
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -414,14 +414,14 @@ describe("a client that leaves", () => {
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
       yield* wire.halfClose
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect([answer.status, answer.header("Connection")]).toStrictEqual([400, "close"])
     })
   )
 })
 
 describe("how a connection ended", () => {
-  const stories: ReadonlyArray<readonly [CloseReason, number, (wire: Wire) => Effect.Effect<unknown>]> = [
+  const stories: ReadonlyArray<readonly [CloseReason, number, (wire: RawConnection) => Effect.Effect<unknown>]> = [
     ["ClosedByClient", 0, (wire) => wire.halfClose],
     ["ClosedByClient", 0, (wire) => wire.reset],
     ["ClosedByClient", 2, (wire) => Effect.zipRight(wire.send(requestText("GET /").repeat(2)), wire.halfClose)],
@@ -454,7 +454,7 @@ describe("closing the scope, under a clock that stands still", () => {
   /** Serves in a scope of its own, brings the connection into a state, closes the scope, and counts what is left. */
   const closes = <E, R>(
     handler: Handler<E, R>,
-    bring: (wire: Wire, isRunning: Effect.Effect<void>) => Effect.Effect<unknown>
+    bring: (wire: RawConnection, isRunning: Effect.Effect<void>) => Effect.Effect<unknown>
   ) =>
     Effect.gen(function* () {
       const isRunning = yield* Deferred.make<void>()
@@ -467,13 +467,13 @@ describe("closing the scope, under a clock that stands still", () => {
       yield* Effect.scoped(
         Effect.gen(function* () {
           const wire = yield* connect(made.port)
-          yield* heldBecomes(made, 2)
+          yield* untilDescriptorsHeld(made, 2)
           yield* bring(wire, Deferred.await(isRunning))
           yield* settled
           yield* Scope.close(scope, Exit.void)
           // All is given back when the scope has ended, and not only some time after it.
           expect(yield* made.budget.held).toBe(0)
-          yield* wire.ending
+          yield* wire.closedWith
         })
       )
       yield* eventually(openDescriptors, (now) => now <= before, `${before} descriptors or fewer`)
@@ -481,12 +481,12 @@ describe("closing the scope, under a clock that stands still", () => {
     })
 
   const never: Handler<never> = () => Effect.never
-  const forever = Stream.repeatEffect(Effect.as(turn, Buffer.alloc(10_000, "more")))
+  const forever = Stream.repeatEffect(Effect.as(eventLoopTurn, Buffer.alloc(10_000, "more")))
 
   it.scoped("ends a silent connection", () => closes(hello, () => Effect.void))
 
   it.scoped("ends an idle connection", () =>
-    closes(hello, (wire) => Effect.zipRight(wire.send(requestText("GET /")), wire.readAnswer()))
+    closes(hello, (wire) => Effect.zipRight(wire.send(requestText("GET /")), wire.readResponse()))
   )
 
   it.scoped("ends a half-sent request", () => closes(hello, (wire) => wire.send("GET / HTTP/1.1\r\nHo")))
@@ -528,7 +528,7 @@ describe("closing the scope, under a clock that stands still", () => {
     closes(
       (request) => upgrade(request, { Upgrade: "x" }, () => Effect.never),
       (wire) =>
-        Effect.zipRight(wire.send(requestText("GET /", ["Connection: Upgrade", "Upgrade: x"])), wire.readAnswer())
+        Effect.zipRight(wire.send(requestText("GET /", ["Connection: Upgrade", "Upgrade: x"])), wire.readResponse())
     )
   )
 
@@ -536,7 +536,7 @@ describe("closing the scope, under a clock that stands still", () => {
     closes(hello, (wire) =>
       Effect.zipRight(
         wire.send(requestText("POST /", ["Content-Length: 1000000"], "x".repeat(1000))),
-        wire.readAnswer()
+        wire.readResponse()
       )
     )
   )
@@ -585,7 +585,7 @@ describe("closing the scope, under a clock that stands still", () => {
         () =>
           Effect.acquireRelease(Effect.void, () =>
             Effect.zipRight(
-              turn,
+              eventLoopTurn,
               Effect.sync(() => released++)
             )
           ).pipe(Effect.zipRight(Effect.never)),
@@ -856,7 +856,7 @@ describe("deadlines", () => {
 
 describe("descriptors", () => {
   const offer = ["Connection: Upgrade", "Upgrade: x"]
-  const endings: ReadonlyArray<readonly [string, (wire: Wire) => Effect.Effect<unknown>]> = [
+  const endings: ReadonlyArray<readonly [string, (wire: RawConnection) => Effect.Effect<unknown>]> = [
     ["nothing at all", (wire) => wire.halfClose],
     ["a reset before a byte", (wire) => wire.reset],
     ["half a head", (wire) => Effect.zipRight(wire.send("GET /"), wire.halfClose)],
@@ -892,10 +892,10 @@ describe("descriptors", () => {
           Effect.gen(function* () {
             const wires = yield* Effect.all(Array.from({ length: 5 }, () => connect(made.port)))
             for (const wire of wires) yield* act(wire)
-            for (const wire of wires) yield* wire.ending
+            for (const wire of wires) yield* wire.closedWith
           })
         )
-        yield* heldBecomes(made, 1)
+        yield* untilDescriptorsHeld(made, 1)
       }
       yield* Scope.close(scope, Exit.void)
       expect(yield* made.budget.held).toBe(0)

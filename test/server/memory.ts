@@ -6,7 +6,7 @@ import * as TestClock from "effect/TestClock"
 import type { RespondableError } from "../../src/Errors.js"
 import type { Handler } from "../../src/Response.js"
 import type * as Server from "../../src/Server.js"
-import { eventually, turns } from "../wire/facts.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
 import { quiet, Reports } from "./harness.js"
 import { type InMemory, type MemoryConnection, makeInMemory } from "./memoryConnection.js"
 
@@ -34,7 +34,7 @@ export const servingInMemoryReported = <E, R>(
   })
 
 /** Lets everything that can happen without time happen. */
-export const settled: Effect.Effect<void> = turns(5)
+export const settled: Effect.Effect<void> = eventLoopTurns(5)
 
 /** Waits until the sweep of deadlines sleeps until that time of the test clock. */
 export const sleepsUntil = (milliseconds: number): Effect.Effect<void> =>

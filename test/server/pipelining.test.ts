@@ -4,10 +4,10 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream } from "../../src/Response.js"
-import { parseAnswers } from "../wire/answer.js"
-import { turns } from "../wire/facts.js"
-import { connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, serving } from "./harness.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { serving, untilDescriptorsHeld } from "./harness.js"
 import { advance, servingInMemory, settled } from "./memory.js"
 
 const path: Handler = (request) => respond(request, 200, request.url)
@@ -19,11 +19,11 @@ describe("the order of answers", () => {
   it.scopedLive("is the requests', however slow their handlers are", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
-        Effect.zipRight(turns(10 - Number(request.url.slice(1))), path(request))
+        Effect.zipRight(eventLoopTurns(10 - Number(request.url.slice(1))), path(request))
       )
       const wire = yield* connect(port)
       yield* wire.send(gets(10))
-      for (let i = 0; i < 10; i++) expect((yield* wire.readAnswer()).text).toBe(`/${i}`)
+      for (let i = 0; i < 10; i++) expect((yield* wire.readResponse()).text).toBe(`/${i}`)
     })
   )
 
@@ -36,13 +36,13 @@ describe("the order of answers", () => {
           Effect.sync(() => {
             most = Math.max(most, ++running)
           }),
-          () => Effect.zipRight(turns(2), path(request)),
+          () => Effect.zipRight(eventLoopTurns(2), path(request)),
           () => Effect.sync(() => running--)
         )
       )
       const wire = yield* connect(port)
       yield* wire.send(gets(10))
-      for (let i = 0; i < 10; i++) yield* wire.readAnswer()
+      for (let i = 0; i < 10; i++) yield* wire.readResponse()
       expect(most).toBe(1)
     })
   )
@@ -67,11 +67,11 @@ describe("the order of answers", () => {
         const wire = yield* connect(port)
         for (let at = 0; at < text.length; at += size) {
           yield* wire.send(text.slice(at, at + size))
-          if (size > 1) yield* turns(1)
+          if (size > 1) yield* eventLoopTurns(1)
         }
-        for (const expected of ["/1", "two", "three", "four"]) expect((yield* wire.readAnswer()).text).toBe(expected)
-        expect((yield* wire.readAnswer("HEAD")).status).toBe(200)
-        for (const expected of ["six", "/7"]) expect((yield* wire.readAnswer()).text).toBe(expected)
+        for (const expected of ["/1", "two", "three", "four"]) expect((yield* wire.readResponse()).text).toBe(expected)
+        expect((yield* wire.readResponse("HEAD")).status).toBe(200)
+        for (const expected of ["six", "/7"]) expect((yield* wire.readResponse()).text).toBe(expected)
         expect(yield* wire.readToEnd).toHaveLength(0)
       }
     })
@@ -82,7 +82,7 @@ describe("the order of answers", () => {
       const { port } = yield* serving(path)
       const wire = yield* connect(port)
       yield* wire.send(gets(1000) + requestText("GET /last", ["Connection: close"]))
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers).toHaveLength(1001)
       expect(answers.every(({ text }, i) => text === (i === 1000 ? "/last" : `/${i}`))).toBe(true)
     })
@@ -99,7 +99,7 @@ describe("close in the middle", () => {
       })
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]) + requestText("GET /3"))
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.map(({ text }) => text)).toStrictEqual(["/1", "/2"])
       expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual(["keep-alive", "close"])
       expect(handled).toStrictEqual(["/1", "/2"])
@@ -115,7 +115,7 @@ describe("close in the middle", () => {
       })
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
-      expect(parseAnswers(yield* wire.readToEnd).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
+      expect(parseResponses(yield* wire.readToEnd).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
       expect(handled).toStrictEqual(["/1", "/2"])
     })
   )
@@ -125,17 +125,17 @@ describe("close in the middle", () => {
       const { port } = yield* serving(path, { limits: { maxRequestsPerConnection: 3 } })
       const wire = yield* connect(port)
       yield* wire.send(gets(5))
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual(["keep-alive", "keep-alive", "close"])
     })
   )
 
   it.scopedLive("of an error: the answers still owed leave first, then one refusal", () =>
     Effect.gen(function* () {
-      const { port } = yield* serving((request) => Effect.zipRight(turns(3), path(request)))
+      const { port } = yield* serving((request) => Effect.zipRight(eventLoopTurns(3), path(request)))
       const wire = yield* connect(port)
       yield* wire.send(`${requestText("GET /1")}${requestText("GET /2")}nonsense\r\n\r\n${requestText("GET /3")}`)
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.map(({ status }) => status)).toStrictEqual([200, 200, 400])
       expect(answers[2]?.header("Connection")).toBe("close")
     })
@@ -143,11 +143,11 @@ describe("close in the middle", () => {
 
   it.scopedLive("of the client's FIN: all that it had asked for is answered", () =>
     Effect.gen(function* () {
-      const { port } = yield* serving((request) => Effect.zipRight(turns(3), path(request)))
+      const { port } = yield* serving((request) => Effect.zipRight(eventLoopTurns(3), path(request)))
       const wire = yield* connect(port)
       yield* wire.send(gets(5))
       yield* wire.halfClose
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.map(({ text }) => text)).toStrictEqual(["/0", "/1", "/2", "/3", "/4"])
     })
   )
@@ -206,7 +206,7 @@ describe("writes", () => {
       connection.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]))
       expect(yield* connection.ended).toBe("close")
       expect(connection.writes).toHaveLength(1)
-      expect(parseAnswers(Buffer.from(connection.written)).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
+      expect(parseResponses(Buffer.from(connection.written)).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
     })
   )
 
@@ -241,9 +241,9 @@ describe("a writeTimeout without end", () => {
       const wire = yield* connect(port)
       yield* wire.stopReading
       yield* wire.send(gets(400))
-      yield* turns(20)
+      yield* eventLoopTurns(20)
       yield* wire.resumeReading
-      for (let i = 0; i < 400; i++) expect((yield* wire.readAnswer()).body.length).toBe(content.length)
+      for (let i = 0; i < 400; i++) expect((yield* wire.readResponse()).body.length).toBe(content.length)
     })
   )
 })
@@ -272,13 +272,13 @@ describe("the farewell", () => {
         const wire = yield* connect(made.port)
         yield* wire.send(requestText("POST /ignore", [`Content-Length: ${size}`]))
         yield* wire.send(Buffer.alloc(size, "x"))
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect(answer.text).toBe("ignored")
         expect(answer.header("Connection")).toBe(size > 256 * 1024 ? "close" : "keep-alive")
         yield* wire.halfClose
-        expect(yield* wire.ending).toBe("FIN")
+        expect(yield* wire.closedWith).toBe("FIN")
       }
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -290,12 +290,12 @@ describe("the farewell", () => {
         yield* wire.send(requestText("POST /", [framing]))
         yield* wire.send("2dc6c0\r\n")
         yield* wire.send(Buffer.alloc(3_000_000, "x"))
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect([answer.status, answer.header("Connection")]).toStrictEqual([413, "close"])
         yield* wire.halfClose
-        expect(yield* wire.ending).toBe("FIN")
+        expect(yield* wire.closedWith).toBe("FIN")
       }
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -306,7 +306,7 @@ describe("the farewell", () => {
       for (let i = 0; i < 3; i++) {
         yield* wire.send(requestText(`POST /${i}`, ["Content-Length: 200000"]))
         yield* wire.send(Buffer.alloc(200_000, "x"))
-        expect((yield* wire.readAnswer()).text).toBe(`/${i}`)
+        expect((yield* wire.readResponse()).text).toBe(`/${i}`)
       }
     })
   )
@@ -317,7 +317,7 @@ describe("the farewell", () => {
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"]))
       yield* wire.send(`10000\r\n${"x".repeat(65_536)}\r\n`.repeat(8))
-      expect((yield* wire.readAnswer()).text).toBe("/")
+      expect((yield* wire.readResponse()).text).toBe("/")
       yield* wire.halfClose
       expect(yield* wire.readToEnd).toHaveLength(0)
       expect((yield* get(port)).status).toBe(200)
@@ -330,8 +330,8 @@ describe("the farewell", () => {
       const wire = yield* connect(made.port)
       // What it still sends would keep an ordinary close waiting.
       yield* wire.send(requestText("POST /", ["Content-Length: 8000000"]))
-      expect((yield* wire.readAnswer()).text).toBe("/")
-      yield* heldBecomes(made, 1)
+      expect((yield* wire.readResponse()).text).toBe("/")
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -342,10 +342,10 @@ describe("the farewell", () => {
       const wire = yield* connect(port)
       yield* wire.stopReading
       yield* wire.send(requestText("GET /", ["Connection: close"]))
-      yield* turns(50)
+      yield* eventLoopTurns(50)
       yield* wire.resumeReading
-      expect((yield* wire.readAnswer()).body.equals(content)).toBe(true)
-      expect(yield* wire.ending).toBe("FIN")
+      expect((yield* wire.readResponse()).body.equals(content)).toBe(true)
+      expect(yield* wire.closedWith).toBe("FIN")
     })
   )
 
@@ -356,7 +356,7 @@ describe("the farewell", () => {
       const { port } = yield* serving((request) => respondStream(request, 200, pieces))
       const wire = yield* connect(port)
       yield* wire.send("GET / HTTP/1.0\r\n\r\n")
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect(answer.body).toHaveLength(2_000_000)
       expect(answer.header("Connection")).toBe("close")
     })

@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Scope } from "effect/Scope"
 import { makeReader } from "../../src/internal/net/socketReader.js"
-import { eventually } from "../wire/facts.js"
+import { eventually } from "../support/eventually.js"
 
 interface Pair {
   readonly accepted: Socket

@@ -8,9 +8,9 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { type Handler, respond, respondStream } from "../../src/Response.js"
-import { parseAnswers } from "../wire/answer.js"
-import { turns } from "../wire/facts.js"
-import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
 import { refusal, serving } from "./harness.js"
 import { servingInMemory, settled } from "./memory.js"
 
@@ -77,11 +77,11 @@ describe("bytes, text and json", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(withBody("POST /", "{not json"))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect(answer.status).toBe(400)
       expect(answer.text).not.toContain("{not")
       yield* wire.send(withBody("POST /", "[1]"))
-      expect((yield* wire.readAnswer()).text).toBe("[1]")
+      expect((yield* wire.readResponse()).text).toBe("[1]")
     })
   )
 
@@ -95,9 +95,9 @@ describe("bytes, text and json", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", ["Content-Length: 4"], "bo"))
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       yield* wire.send("dy")
-      expect((yield* wire.readAnswer()).text).toBe("body,body")
+      expect((yield* wire.readResponse()).text).toBe("body,body")
     })
   )
 })
@@ -118,7 +118,7 @@ describe("stream", () => {
       yield* wire.send(requestText("POST /", ["Content-Length: 6"], "one"))
       expect(yield* Deferred.await(isFirst)).toBe("one")
       yield* wire.send("two")
-      expect((yield* wire.readAnswer()).text).toBe("one|two")
+      expect((yield* wire.readResponse()).text).toBe("one|two")
     })
   )
 
@@ -158,7 +158,7 @@ describe("stream", () => {
       const wire = yield* connect(port)
       for (let i = 0; i < 3; i++) {
         yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], "3\r\nabc\r\n"))
-        expect((yield* wire.readAnswer()).text).toBe("true")
+        expect((yield* wire.readResponse()).text).toBe("true")
         yield* wire.send("3\r\nabc\r\n0\r\n\r\n")
       }
     })
@@ -209,11 +209,11 @@ describe("stream", () => {
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", [`Content-Length: ${size}`]))
       yield* wire.send(Buffer.alloc(size, "x"))
-      yield* turns(200)
+      yield* eventLoopTurns(200)
       // The system's own buffers take some; the rest has not left the client.
       expect(yield* wire.unsent).toBeGreaterThan(size / 2)
       yield* Deferred.succeed(mayRead, undefined)
-      expect((yield* wire.readAnswer()).text).toBe(String(size))
+      expect((yield* wire.readResponse()).text).toBe(String(size))
     })
   )
 })
@@ -228,11 +228,11 @@ describe("bodies of 1 MiB", () => {
         const wire = yield* connect(port)
         yield* wire.send(requestText(`POST ${path}`, [`Content-Length: ${large.length}`]))
         yield* wire.send(large)
-        expect((yield* wire.readAnswer()).body.equals(large)).toBe(true)
+        expect((yield* wire.readResponse()).body.equals(large)).toBe(true)
         for (const size of [1000, 65_536, large.length]) {
           yield* wire.send(requestText(`POST ${path}`, ["Transfer-Encoding: chunked"]))
           yield* wire.send(chunksOf(large, size))
-          expect((yield* wire.readAnswer()).body.equals(large)).toBe(true)
+          expect((yield* wire.readResponse()).body.equals(large)).toBe(true)
         }
       }
     })
@@ -318,7 +318,7 @@ describe("client and remoteAddress", () => {
         const wire = yield* connect(port)
         for (let j = 0; j < 2; j++) {
           yield* wire.send(requestText("GET /"))
-          const [id, address, remote, local] = JSON.parse((yield* wire.readAnswer()).text)
+          const [id, address, remote, local] = JSON.parse((yield* wire.readResponse()).text)
           ids.push(id)
           expect(address).toBe("127.0.0.1")
           expect(remote).toStrictEqual({
@@ -346,7 +346,7 @@ describe("printing a request", () => {
       })
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /shown?x", ["X-Own: 1", "Content-Length: 4", "Expect: 100-continue"]))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect(answer.status).toBe(200)
       expect(answer.text.match(/\/shown\?x/g)).toHaveLength(3)
       expect(answer.text.match(/X-Own/g)).toHaveLength(3)
@@ -380,11 +380,11 @@ describe("Expect: 100-continue", () => {
       for (const path of ["/text", "/stream", "/trailers"]) {
         const wire = yield* connect(port)
         yield* wire.send(expecting(path))
-        expect((yield* wire.readAnswer()).status).toBe(100)
+        expect((yield* wire.readResponse()).status).toBe(100)
         yield* wire.send("body")
-        expect((yield* wire.readAnswer()).status).toBe(200)
+        expect((yield* wire.readResponse()).status).toBe(200)
         yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(200)
+        expect((yield* wire.readResponse()).status).toBe(200)
       }
     })
   )
@@ -394,7 +394,7 @@ describe("Expect: 100-continue", () => {
       const { port } = yield* serving((request) => respond(request, 403, "refused"))
       const wire = yield* connect(port)
       yield* wire.send(expecting("/"))
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.map(({ status }) => status)).toStrictEqual([403])
       expect(answers[0]?.header("Connection")).toBe("close")
     })
@@ -407,7 +407,7 @@ describe("Expect: 100-continue", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(expecting("/"))
-      expect(parseAnswers(yield* wire.readToEnd).map(({ status }) => status)).toStrictEqual([200])
+      expect(parseResponses(yield* wire.readToEnd).map(({ status }) => status)).toStrictEqual([200])
     })
   )
 
@@ -427,7 +427,7 @@ describe("a body that cannot be read", () => {
       const { port } = yield* serving(echo)
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], "zz\r\n") + requestText("GET /"))
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.map(({ status }) => status)).toStrictEqual([400])
       expect(answers[0]?.header("Connection")).toBe("close")
     })
@@ -454,7 +454,7 @@ describe("a body that cannot be read", () => {
       const { port } = yield* serving((request) => respond(request, 200, "early"))
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"]))
-      expect((yield* wire.readAnswer()).text).toBe("early")
+      expect((yield* wire.readResponse()).text).toBe("early")
       yield* wire.send("zz\r\n")
       expect(yield* wire.readToEnd).toHaveLength(0)
     })

@@ -19,10 +19,10 @@ import {
   tunnel,
   upgrade
 } from "../../src/Response.js"
-import { parseAnswers } from "../wire/answer.js"
-import { eventually, turns } from "../wire/facts.js"
-import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, make, refusal, serving, servingReported } from "./harness.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { make, refusal, serving, servingReported, untilDescriptorsHeld } from "./harness.js"
 import {
   advance,
   type MemoryConnection,
@@ -83,7 +83,7 @@ describe("respond", () => {
         ["GET", 204, undefined],
         ["GET", 304, undefined]
       ] as const) {
-        const answer = yield* wire.readAnswer(method)
+        const answer = yield* wire.readResponse(method)
         expect([answer.status, answer.header("Content-Length"), answer.header("ETag")]).toStrictEqual([
           status,
           length,
@@ -91,7 +91,7 @@ describe("respond", () => {
         ])
       }
       yield* wire.send(requestText("GET /?200"))
-      expect((yield* wire.readAnswer()).text).toBe("content")
+      expect((yield* wire.readResponse()).text).toBe("content")
     })
   )
 
@@ -119,7 +119,7 @@ describe("respond", () => {
       const wire = yield* connect(port)
       for (let i = 0; i < 3; i++) {
         yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).body.equals(content)).toBe(true)
+        expect((yield* wire.readResponse()).body.equals(content)).toBe(true)
       }
     })
   )
@@ -159,7 +159,7 @@ describe("respond", () => {
         ...Array(2).fill("HeaderForbidden"),
         ...Array(4).fill("HeaderValue")
       ]
-      expect(JSON.parse((yield* wire.readAnswer()).text)).toStrictEqual(reasons)
+      expect(JSON.parse((yield* wire.readResponse()).text)).toStrictEqual(reasons)
     })
   )
 
@@ -182,7 +182,7 @@ describe("respond", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /") + requestText("GET /", ["Connection: close"]))
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.map(({ text }) => text)).toStrictEqual(["first", "first"])
     })
   )
@@ -194,7 +194,7 @@ describe("respond", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /") + requestText("GET /", ["Connection: close"]))
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.map(({ text }) => text)).toStrictEqual(["first", "first"])
       expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { reason: "AlreadyResponded" } })
       expect(reports.all).toHaveLength(2)
@@ -209,7 +209,7 @@ describe("respond", () => {
       const wire = yield* connect(port)
       for (let i = 0; i < 20; i++) {
         yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("first")
+        expect((yield* wire.readResponse()).text).toBe("first")
       }
     })
   )
@@ -230,13 +230,13 @@ describe("evidence", () => {
       )
       const one = yield* connect(port)
       yield* one.send(requestText("GET /"))
-      expect((yield* one.readAnswer()).text).toBe("mine")
+      expect((yield* one.readResponse()).text).toBe("mine")
       expect((yield* get(port)).status).toBe(500)
       const { cause } = yield* reports.first
       expect(Cause.isDie(cause)).toBe(true)
       yield* Deferred.succeed(mayAnswer, undefined)
       yield* one.send(requestText("GET /"))
-      expect((yield* one.readAnswer()).status).toBe(500)
+      expect((yield* one.readResponse()).status).toBe(500)
       expect(reports.all).toHaveLength(2)
     })
   )
@@ -261,7 +261,7 @@ describe("respondStream", () => {
       yield* Deferred.succeed(mayGoOn, undefined)
       expect(yield* wire.readUntil((seen) => seen.endsWith("0\r\n\r\n"))).toBe("3\r\ntwo\r\n0\r\n\r\n")
       yield* wire.send(requestText("GET /"))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect([answer.text, answer.chunks]).toStrictEqual(["onetwo", [3, 3]])
     })
   )
@@ -274,7 +274,7 @@ describe("respondStream", () => {
       const wire = yield* connect(port)
       for (let i = 0; i < 2; i++) {
         yield* wire.send(requestText("GET /"))
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect([answer.header("Content-Length"), answer.text, answer.chunks]).toStrictEqual(["6", "onetwo", []])
       }
     })
@@ -296,7 +296,7 @@ describe("respondStream", () => {
       const { port } = yield* serving((request) => respondStream(request, 200, encoded("one", "two")))
       const wire = yield* connect(port)
       yield* wire.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect([answer.text, answer.header("Transfer-Encoding"), answer.header("Connection")]).toStrictEqual([
         "onetwo",
         undefined,
@@ -317,7 +317,7 @@ describe("respondStream", () => {
       // libuv takes a reset that comes with the last bytes for a FIN.
       yield* wire.readUntil((seen) => seen.endsWith("one"))
       yield* Deferred.succeed(isRead, undefined)
-      expect(yield* wire.ending).toBe("RST")
+      expect(yield* wire.closedWith).toBe("RST")
       expect((yield* reports.first).request.url).toBe("/")
     })
   )
@@ -331,7 +331,7 @@ describe("respondStream", () => {
       yield* wire.send("GET / HTTP/1.0\r\n\r\n")
       yield* wire.readUntil((seen) => seen.endsWith("one"))
       yield* server.close
-      expect(yield* wire.ending).toBe("RST")
+      expect(yield* wire.closedWith).toBe("RST")
     })
   )
 
@@ -379,12 +379,12 @@ describe("respondStream", () => {
       const { port } = yield* serving((request) => respondStream(request, Number(request.query), counted))
       const wire = yield* connect(port)
       yield* wire.send(requestText("HEAD /?200") + requestText("GET /?204") + requestText("GET /?304"))
-      expect((yield* wire.readAnswer("HEAD")).status).toBe(200)
-      expect((yield* wire.readAnswer()).status).toBe(204)
-      expect((yield* wire.readAnswer()).status).toBe(304)
+      expect((yield* wire.readResponse("HEAD")).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(204)
+      expect((yield* wire.readResponse()).status).toBe(304)
       expect(runs).toBe(0)
       yield* wire.send(requestText("GET /?200"))
-      expect((yield* wire.readAnswer()).text).toBe("content")
+      expect((yield* wire.readResponse()).text).toBe("content")
     })
   )
 
@@ -407,7 +407,7 @@ describe("respondStream", () => {
       const { cause, request } = yield* made.reports.first
       expect(request.url).toBe("/fails")
       expect(cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine" } })
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect((yield* get(made.port)).text).toBe("fine")
       expect(made.reports.all).toHaveLength(1)
     })
@@ -459,7 +459,7 @@ describe("respondStream", () => {
       let last = -1
       yield* eventually(
         Effect.zipRight(
-          turns(100),
+          eventLoopTurns(100),
           Effect.sync(() => {
             const stands = pulled > 0 && pulled === last
             last = pulled
@@ -522,7 +522,7 @@ describe("sendHeaders", () => {
       const wire = yield* connect(port)
       for (let i = 0; i < 2; i++) {
         yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("onetwo")
+        expect((yield* wire.readResponse()).text).toBe("onetwo")
       }
     })
   )
@@ -589,10 +589,10 @@ describe("sendInformational", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      expect(yield* wire.readAnswer()).toMatchObject({ status: 103, fields: [["Link", "</a.css>; rel=preload"]] })
-      expect(yield* wire.readAnswer()).toMatchObject({ status: 102, fields: [] })
+      expect(yield* wire.readResponse()).toMatchObject({ status: 103, fields: [["Link", "</a.css>; rel=preload"]] })
+      expect(yield* wire.readResponse()).toMatchObject({ status: 102, fields: [] })
       yield* Deferred.succeed(mayAnswer, undefined)
-      expect((yield* wire.readAnswer()).text).toBe("final")
+      expect((yield* wire.readResponse()).text).toBe("final")
     })
   )
 
@@ -629,7 +629,7 @@ describe("tunnel", () => {
       expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\nDate: [^\r]+ GMT\r\n\r\n/)
       yield* wire.halfClose
       expect(head + (yield* wire.readToEnd).toString("latin1")).toMatch(/\r\n\r\nGET \/ HTTP\/1\.1\r\n\r\n$/)
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -672,14 +672,14 @@ describe("upgrade", () => {
       const made = yield* serving(echo)
       const wire = yield* connect(made.port)
       yield* wire.send(`${offer}early, GET / HTTP/1.1\r\n\r\n`)
-      const head = yield* wire.readAnswer()
+      const head = yield* wire.readResponse()
       expect([head.status, head.header("Connection"), head.header("Upgrade")]).toStrictEqual([101, "Upgrade", "echo"])
       expect(yield* wire.readUntil((seen) => seen.length === 25)).toBe("early, GET / HTTP/1.1\r\n\r\n")
       yield* wire.send(Buffer.from([0, 255, 128]))
       expect(yield* wire.readUntil((seen) => seen.length === 3)).toBe("\x00\xff\x80")
       yield* wire.halfClose
       expect(yield* wire.readToEnd).toHaveLength(0)
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -688,7 +688,7 @@ describe("upgrade", () => {
       const { port } = yield* serving(echo)
       const wire = yield* connect(port)
       yield* wire.send(offer)
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       const large = Buffer.from(Uint8Array.from({ length: 1_048_576 }, (_, i) => (i * 31) % 256))
       yield* wire.send(large)
       const seen = yield* wire.readUntil((seen) => seen.length === large.length)
@@ -741,7 +741,7 @@ describe("upgrade", () => {
       const wire = yield* connect(port)
       yield* wire.send(`${offer}hello`)
       yield* wire.halfClose
-      yield* wire.ending
+      yield* wire.closedWith
       yield* Deferred.await(ended)
     })
   )
@@ -759,7 +759,7 @@ describe("upgrade", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(offer)
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       expect((yield* wire.readToEnd).toString()).not.toContain("secret")
       yield* Deferred.await(released)
       expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine" } })
@@ -775,11 +775,11 @@ describe("a handler that fails", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /fails"))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect([answer.status, answer.header("Content-Type")]).toStrictEqual([400, "text/plain; charset=utf-8"])
       expect(answer.text).not.toContain("secret")
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(200)
       // The client's mistakes are not the operator's.
       expect(reports.all).toHaveLength(0)
     })
@@ -822,14 +822,14 @@ describe("a handler that fails", () => {
         )
         const wire = yield* connect(port)
         yield* wire.send(requestText("GET /fails", ["X-Mark: 1"]))
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect([answer.status, answer.text]).toStrictEqual([500, "500 Internal Server Error\n"])
         expect(JSON.stringify(answer.fields)).not.toContain("secret")
         const { request } = yield* reports.first
         expect(request.url).toBe("/fails")
         expect(HttpHeaders.has(request.headers, "x-mark")).toBe(true)
         yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("fine")
+        expect((yield* wire.readResponse()).text).toBe("fine")
         expect((yield* get(port)).text).toBe("fine")
         expect(reports.all).toHaveLength(1)
       })
@@ -853,8 +853,8 @@ describe("a handler that fails", () => {
       const { port } = yield* servingReported(() => Effect.die("boom"))
       const wire = yield* connect(port)
       yield* wire.send(requestText("HEAD /") + requestText("GET /"))
-      expect((yield* wire.readAnswer("HEAD")).status).toBe(500)
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readResponse("HEAD")).status).toBe(500)
+      expect((yield* wire.readResponse()).status).toBe(500)
     })
   )
 
@@ -880,8 +880,8 @@ describe("a handler that fails", () => {
       yield* Effect.forkScoped(fails)
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readResponse()).status).toBe(500)
+      expect((yield* wire.readResponse()).status).toBe(500)
     })
   )
 
@@ -901,8 +901,8 @@ describe("a handler that fails", () => {
       yield* Effect.forkScoped(Effect.ignore(fails))
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
-      yield* wire.ending
+      expect((yield* wire.readResponse()).status).toBe(500)
+      yield* wire.closedWith
       yield* server.close
       expect(yield* budget.held).toBe(0)
       expect(yield* Deferred.isDone(released)).toBe(true)

@@ -8,16 +8,16 @@ import * as Stream from "effect/Stream"
 import type { ValueError } from "../../src/Errors.js"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { type Handler, respond, respondStream, upgrade } from "../../src/Response.js"
-import { parseAnswers } from "../wire/answer.js"
-import { turn } from "../wire/facts.js"
-import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
+import { eventLoopTurn } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
 import { refusal, serving, servingReported } from "./harness.js"
 import { advance, servingInMemory, settled, sleepsUntil } from "./memory.js"
 
 const hello: Handler = (request) => respond(request, 200, "hello")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
-const endless = Stream.repeatEffect(Effect.as(turn, Buffer.from("more")))
+const endless = Stream.repeatEffect(Effect.as(eventLoopTurn, Buffer.from("more")))
 
 /** Sends bytes with a request behind them, and expects one answer, `close`, and the end. */
 const refusedWith = (port: number, text: string, status: number) =>
@@ -25,10 +25,10 @@ const refusedWith = (port: number, text: string, status: number) =>
     Effect.gen(function* () {
       const wire = yield* connect(port)
       yield* wire.send(text + requestText("GET /smuggled"))
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.map((answer) => answer.status)).toStrictEqual([status])
       expect(answers[0]?.header("Connection")).toBe("close")
-      expect(yield* wire.ending).toBe("FIN")
+      expect(yield* wire.closedWith).toBe("FIN")
     })
   )
 
@@ -72,8 +72,8 @@ describe("skips one empty line before the request line", () => {
       const { port } = yield* serving(hello)
       const wire = yield* connect(port)
       yield* wire.send(`\r\n${requestText("GET /")}\r\n${requestText("GET /")}`)
-      expect((yield* wire.readAnswer()).status).toBe(200)
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(200)
     })
   )
 })
@@ -131,9 +131,9 @@ describe("Expect: 100-continue for POST only, anything else 417", () => {
         const { port } = yield* serving(echo)
         const wire = yield* connect(port)
         yield* wire.send(requestText(`${method} /`, ["Content-Length: 4", "Expect: 100-continue"]))
-        expect(yield* wire.readAnswer()).toMatchObject({ status: 100, reason: "Continue", fields: [] })
+        expect(yield* wire.readResponse()).toMatchObject({ status: 100, reason: "Continue", fields: [] })
         yield* wire.send("body")
-        expect((yield* wire.readAnswer()).text).toBe("body")
+        expect((yield* wire.readResponse()).text).toBe("body")
       })
     )
   }
@@ -152,9 +152,9 @@ describe("the body is read whole before the callback", () => {
       const { port } = yield* serving(hello)
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", ["Content-Length: 4"]))
-      expect((yield* wire.readAnswer()).text).toBe("hello")
+      expect((yield* wire.readResponse()).text).toBe("hello")
       yield* wire.send(`body${requestText("GET /")}`)
-      expect((yield* wire.readAnswer()).text).toBe("hello")
+      expect((yield* wire.readResponse()).text).toBe("hello")
     })
   )
 
@@ -172,7 +172,7 @@ describe("the body is read whole before the callback", () => {
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", ["Content-Length: 10"], "short"))
       yield* wire.halfClose
-      const answers = parseAnswers(yield* wire.readToEnd)
+      const answers = parseResponses(yield* wire.readToEnd)
       expect(answers.map((answer) => answer.status)).toStrictEqual([400])
     })
   )
@@ -206,9 +206,9 @@ describe("chunked for POST only, without a limit, without trailers, Content-Leng
       const { port } = yield* serving(echo, { maxBody: 10 })
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], "8\r\n01234567\r\n3\r\n"))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect([answer.status, answer.header("Connection")]).toStrictEqual([413, "close"])
-      yield* wire.ending
+      yield* wire.closedWith
     })
   )
 
@@ -263,11 +263,11 @@ describe("HTTP/1.1 keeps alive unless close, HTTP/1.0 closes unless keep-alive",
         const field = connection === undefined ? "" : `Connection: ${connection}\r\n`
         const text = `GET / HTTP/${version}\r\nHost: a\r\n${field}\r\n`
         yield* wire.send(text)
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect([answer.text, answer.header("Connection")]).toStrictEqual(["hello", said])
         if (kept) {
           yield* wire.send(text)
-          expect((yield* wire.readAnswer()).status).toBe(200)
+          expect((yield* wire.readResponse()).status).toBe(200)
         } else {
           expect(yield* wire.readToEnd).toHaveLength(0)
         }
@@ -284,9 +284,9 @@ describe("Connection: upgrade leaves the socket with the callback", () => {
       const { port } = yield* serving(hello)
       const wire = yield* connect(port)
       yield* wire.send(offer)
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(200)
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(200)
     })
   )
 
@@ -297,11 +297,11 @@ describe("Connection: upgrade leaves the socket with the callback", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(offer)
-      expect((yield* wire.readAnswer()).status).toBe(101)
+      expect((yield* wire.readResponse()).status).toBe(101)
       yield* wire.send("anything")
       expect(yield* wire.readUntil((seen) => seen.length === 8)).toBe("anything")
       yield* wire.halfClose
-      expect(yield* wire.ending).toBe("FIN")
+      expect(yield* wire.closedWith).toBe("FIN")
     })
   )
 })
@@ -312,18 +312,18 @@ describe("HEAD has a body if the callback gives one, no Date", () => {
       const { port } = yield* serving((request) => respond(request, Number(request.query), "a body"))
       const wire = yield* connect(port)
       yield* wire.send(requestText("HEAD /?200") + requestText("GET /?204") + requestText("GET /?304"))
-      const head = yield* wire.readAnswer("HEAD")
+      const head = yield* wire.readResponse("HEAD")
       expect([head.status, head.header("Content-Length")]).toStrictEqual([200, "6"])
-      const none = yield* wire.readAnswer()
+      const none = yield* wire.readResponse()
       expect([none.status, none.header("Content-Length")]).toStrictEqual([204, undefined])
-      const same = yield* wire.readAnswer()
+      const same = yield* wire.readResponse()
       expect(same.status).toBe(304)
       for (const answer of [head, none, same]) {
         expect(answer.header("Date")).toMatch(/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/)
       }
       // What followed would not be an answer, had a body been sent.
       yield* wire.send(requestText("GET /?200"))
-      expect((yield* wire.readAnswer()).text).toBe("a body")
+      expect((yield* wire.readResponse()).text).toBe("a body")
     })
   )
 })
@@ -339,15 +339,15 @@ describe("a callback that fails takes the whole process down", () => {
       const other = yield* connect(port)
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /fails") + requestText("GET /"))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect(answer.status).toBe(500)
       expect(answer.text).not.toContain("secret")
       const { cause, request } = yield* reports.first
       expect(request.url).toBe("/fails")
       expect(cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine", secret: "secret-detail" } })
-      expect((yield* wire.readAnswer()).text).toBe("fine")
+      expect((yield* wire.readResponse()).text).toBe("fine")
       yield* other.send(requestText("GET /"))
-      expect((yield* other.readAnswer()).text).toBe("fine")
+      expect((yield* other.readResponse()).text).toBe("fine")
       expect(reports.all).toHaveLength(1)
     })
   )

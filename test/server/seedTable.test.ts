@@ -17,10 +17,10 @@ import * as Limits from "../../src/Limits.js"
 import type { Request } from "../../src/Request.js"
 import { type Handler, respond, sendHeaders } from "../../src/Response.js"
 import * as Server from "../../src/Server.js"
-import { parseAnswers } from "../wire/answer.js"
-import { eventually, turns } from "../wire/facts.js"
-import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, make, openDescriptors, serving } from "./harness.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { make, openDescriptors, serving, untilDescriptorsHeld } from "./harness.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 
@@ -185,7 +185,7 @@ describe("listen(server, port, address, domain)", () => {
       yield* Effect.forkScoped(server.serve((request) => respond(request, 200, String(request.remoteAddress))))
       const wire = yield* connect(address.port, "::1")
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).text).toContain("::1")
+      expect((yield* wire.readResponse()).text).toContain("::1")
     })
   )
 
@@ -334,12 +334,12 @@ describe("shouldAcceptRequest(server, assumedDescriptorsPerRequest)", () => {
       const made = yield* serving(hello, { max: 20 })
       const wire = yield* connect(made.port)
       yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       expect(yield* made.budget.held).toBe(2)
       expect(yield* made.server.shouldAcceptRequest(17)).toBe(true)
       expect(yield* made.server.shouldAcceptRequest(18)).toBe(false)
       yield* wire.halfClose
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect(yield* made.server.shouldAcceptRequest(18)).toBe(true)
     })
   )
@@ -355,14 +355,14 @@ describe("acceptRequest(server, callback)", () => {
       yield* other.send(requestText("GET /other"))
       yield* one.send(requestText("GET /one"))
       const fiber = yield* server.acceptRequest((request) => respond(request, 200, request.url))
-      expect((yield* one.readAnswer()).text).toBe("/one")
+      expect((yield* one.readResponse()).text).toBe("/one")
       yield* one.send(requestText("GET /again", ["Connection: close"]))
-      expect((yield* one.readAnswer()).text).toBe("/again")
-      expect(yield* one.ending).toBe("FIN")
+      expect((yield* one.readResponse()).text).toBe("/again")
+      expect(yield* one.closedWith).toBe("FIN")
       expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "ClosedByServer", requests: 2 })
       // The other has waited, unread: one call takes one connection.
       yield* server.acceptRequest((request) => respond(request, 200, `second ${request.url}`))
-      expect((yield* other.readAnswer()).text).toBe("second /other")
+      expect((yield* other.readResponse()).text).toBe("second /other")
     })
   )
 
@@ -390,7 +390,7 @@ describe("acceptRequest(server, callback)", () => {
       const accepting = yield* Effect.fork(server.acceptRequest(hello))
       yield* Fiber.await(accepting)
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(200)
     })
   )
 
@@ -403,9 +403,9 @@ describe("acceptRequest(server, callback)", () => {
       const other = yield* connect(port)
       yield* server.acceptRequest(hello)
       expect(yield* Fiber.interrupt(first)).toStrictEqual(Exit.succeed({ reason: "Interrupted", requests: 0 }))
-      yield* one.ending
+      yield* one.closedWith
       yield* other.send(requestText("GET /"))
-      expect((yield* other.readAnswer()).status).toBe(200)
+      expect((yield* other.readResponse()).status).toBe(200)
     })
   )
 
@@ -414,12 +414,12 @@ describe("acceptRequest(server, callback)", () => {
       const { server } = yield* make()
       const { port } = yield* server.listen()
       const waiting = yield* Effect.fork(server.acceptRequest(hello))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       yield* Fiber.interrupt(waiting)
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
       yield* server.acceptRequest((request) => respond(request, 200, "taken later"))
-      expect((yield* wire.readAnswer()).text).toBe("taken later")
+      expect((yield* wire.readResponse()).text).toBe("taken later")
     })
   )
 
@@ -433,7 +433,7 @@ describe("acceptRequest(server, callback)", () => {
         onFailure: (cause, request) => Deferred.succeed(told, `${request.url} ${cause}`)
       })
       yield* wire.send(requestText("GET /failing"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readResponse()).status).toBe(500)
       expect(yield* Deferred.await(told)).toMatch(/^\/failing .*mine/s)
     })
   )
@@ -450,7 +450,7 @@ describe("acceptRequest(server, callback)", () => {
       const { server } = yield* make()
       yield* server.listen()
       const waiting = yield* Effect.fork(Effect.flip(server.acceptRequest(hello)))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       yield* server.close
       expect(yield* Fiber.join(waiting)).toStrictEqual(osError("ECANCELED", "accept"))
     })
@@ -480,15 +480,15 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
       const port = Option.getOrThrow(found)
       const idle = yield* connect(port)
       yield* idle.send(requestText("GET /"))
-      yield* idle.readAnswer()
+      yield* idle.readResponse()
       const silent = yield* connect(port)
-      yield* heldBecomes(made, 3)
+      yield* untilDescriptorsHeld(made, 3)
       expect(Option.isNone(yield* Fiber.poll(fiber))).toBe(true)
       const exit = yield* Fiber.interrupt(fiber)
       expect(Exit.isInterrupted(exit)).toBe(true)
-      yield* idle.ending
-      yield* silent.ending
-      yield* heldBecomes(made, 0)
+      yield* idle.closedWith
+      yield* silent.closedWith
+      yield* untilDescriptorsHeld(made, 0)
       expect(yield* Effect.flip(server.port)).toStrictEqual(osError("ENOTCONN", "getsockname"))
       // The port is free for the same server and for others.
       expect((yield* server.listen({ port })).port).toBe(port)
@@ -517,11 +517,11 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
       yield* Deferred.await(isHeld)
       const wire = yield* connect(made.port)
       yield* wire.send(requestText("GET /"))
-      yield* heldBecomes(made, 3)
-      yield* turns(3)
+      yield* untilDescriptorsHeld(made, 3)
+      yield* eventLoopTurns(3)
       yield* Fiber.interrupt(made.fiber)
       yield* Effect.forkScoped(made.server.serve((request) => respond(request, 200, "the next one")))
-      expect((yield* wire.readAnswer()).text).toBe("the next one")
+      expect((yield* wire.readResponse()).text).toBe("the next one")
     })
   )
 
@@ -539,7 +539,7 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
   it.scopedLive("fails when the server is closed under it", () =>
     Effect.gen(function* () {
       const { fiber, server } = yield* serving(hello)
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       yield* server.close
       expect(yield* Effect.flip(Fiber.join(fiber))).toStrictEqual(osError("ECANCELED", "accept"))
     })
@@ -559,18 +559,18 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
       const two = yield* connect(made.port)
       yield* one.send(requestText("GET /1"))
       yield* two.send(requestText("GET /2"))
-      yield* one.readAnswer()
-      yield* two.readAnswer()
+      yield* one.readResponse()
+      yield* two.readResponse()
       const three = yield* connect(made.port)
       yield* three.send(requestText("GET /3"))
-      yield* heldBecomes(made, 4)
+      yield* untilDescriptorsHeld(made, 4)
       yield* two.send(requestText("GET /2/again"))
-      yield* two.readAnswer()
-      yield* turns(10)
+      yield* two.readResponse()
+      yield* eventLoopTurns(10)
       expect(yield* made.server.shouldAcceptRequest(6)).toBe(false)
       expect(handled).not.toContain("/3")
       yield* one.halfClose
-      expect((yield* three.readAnswer()).status).toBe(200)
+      expect((yield* three.readResponse()).status).toBe(200)
       expect(handled).toStrictEqual(["/1", "/2", "/2/again", "/3"])
     })
   )
@@ -585,7 +585,7 @@ describe("respond(request, code, content, headers)", () => {
       const wire = yield* connect(port)
       for (let i = 0; i < 2; i++) {
         yield* wire.send(requestText("GET /"))
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect([answer.version, answer.status, answer.reason]).toStrictEqual(["HTTP/1.1", 201, "Created"])
         expect(answer.header("Content-Type")).toBe("text/plain; charset=utf-8")
         expect(answer.header("X-Own")).toBe("1")
@@ -654,7 +654,7 @@ describe("close(server)", () => {
     Effect.gen(function* () {
       const made = yield* serving(hello)
       yield* made.server.close
-      yield* heldBecomes(made, 0)
+      yield* untilDescriptorsHeld(made, 0)
       expect(Exit.isFailure(yield* Effect.exit(Effect.scoped(connect(made.port))))).toBe(true)
       const { server } = yield* make()
       expect((yield* server.listen({ port: made.port })).port).toBe(made.port)
@@ -677,14 +677,14 @@ describe("close(server)", () => {
       )
       const idle = yield* connect(port)
       yield* idle.send(requestText("GET /"))
-      yield* idle.readAnswer()
+      yield* idle.readResponse()
       const busy = yield* connect(port)
       yield* busy.send(requestText("GET /slow") + requestText("GET /too-late"))
       yield* Deferred.await(isAsked)
       const closing = yield* Effect.fork(server.close)
-      expect(yield* idle.ending).toBe("FIN")
+      expect(yield* idle.closedWith).toBe("FIN")
       yield* Deferred.succeed(mayAnswer, undefined)
-      const answer = yield* busy.readAnswer()
+      const answer = yield* busy.readResponse()
       expect(answer.text).toBe("slow")
       expect(answer.header("Connection")).toBe("close")
       expect(yield* busy.readToEnd).toHaveLength(0)
@@ -708,7 +708,7 @@ describe("close(server)", () => {
       yield* Deferred.await(isAsked)
       expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
       expect(yield* Deferred.isDone(isInterrupted)).toBe(true)
-      expect(parseAnswers(yield* wire.readToEnd).map(({ status }) => status)).toStrictEqual([503])
+      expect(parseResponses(yield* wire.readToEnd).map(({ status }) => status)).toStrictEqual([503])
     })
   )
 
@@ -739,10 +739,10 @@ describe("close(server)", () => {
       const { port } = yield* made.server.listen()
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      yield* heldBecomes(made, 2)
+      yield* untilDescriptorsHeld(made, 2)
       yield* made.server.close
-      yield* wire.ending
-      yield* heldBecomes(made, 0)
+      yield* wire.closedWith
+      yield* untilDescriptorsHeld(made, 0)
     })
   )
 })
@@ -759,7 +759,7 @@ describe("Request", () => {
       )
       const wire = yield* connect(port)
       yield* wire.send(withBody("PUT /path/x?q=1&r=%20", "the body", ["X-Own: yes"]))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       const { body, request } = yield* Deferred.await(seen)
       expect(request.method).toBe("PUT")
       expect(Array.from(request.headers)).toStrictEqual([
@@ -833,11 +833,11 @@ describe("httpcore", () => {
       const wire = yield* connect(port)
       for (const code of HttpCode.all.filter((code) => !HttpCode.is1xx(code))) {
         yield* wire.send(requestText(`GET /?${code}`))
-        const { reason, status } = yield* wire.readAnswer()
+        const { reason, status } = yield* wire.readResponse()
         expect(`${status} ${reason}`).toBe(HttpCode.toString(code))
       }
       yield* wire.send(requestText("GET /?299"))
-      expect(yield* wire.readAnswer()).toMatchObject({ status: 299, reason: "" })
+      expect(yield* wire.readResponse()).toMatchObject({ status: 299, reason: "" })
     })
   )
 

@@ -12,9 +12,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { type Handler, respond, sendHeaders, upgrade } from "../../src/Response.js"
-import { eventually, Facts, turns } from "../wire/facts.js"
-import { ask, connect, get, requestText, type Wire, withBody } from "../wire/raw.js"
-import { heldBecomes, make, openDescriptors, refusal, serving } from "./harness.js"
+import { Condition, eventLoopTurns, eventually } from "../support/eventually.js"
+import { ask, connect, get, type RawConnection, requestText, withBody } from "../wire/rawConnection.js"
+import { make, openDescriptors, refusal, serving, untilDescriptorsHeld } from "./harness.js"
 import { advance, servingInMemory, sleepsUntil } from "./memory.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World")
@@ -32,7 +32,7 @@ const crowd = (port: number, size: number) =>
 const limitedProcess = (descriptors: number): Effect.Effect<Serving, never, Scope.Scope> =>
   Effect.gen(function* () {
     const program = fileURLToPath(new URL("./limitedServer.ts", import.meta.url))
-    const facts = new Facts()
+    const facts = new Condition()
     const lines: Array<string> = []
     let exit: string | undefined
     const child = yield* Effect.acquireRelease(
@@ -54,11 +54,11 @@ const limitedProcess = (descriptors: number): Effect.Effect<Serving, never, Scop
     )
     createInterface(child.stdout).on("line", (line) => {
       lines.push(line)
-      facts.changed()
+      facts.notify()
     })
     child.on("exit", (code, signal) => {
       exit = `${code ?? signal}`
-      facts.changed()
+      facts.notify()
     })
     const nextLine = facts.until(
       () => {
@@ -109,7 +109,7 @@ describe("#18161, #15925, #15957: too many open files kills the server", () => {
         const statuses = yield* Fiber.join(asking)
         expect(statuses.filter((status) => status === 200)).toHaveLength(17)
         expect(statuses.filter((status) => status === 503)).toHaveLength(183)
-        yield* heldBecomes(made, 1)
+        yield* untilDescriptorsHeld(made, 1)
         expect(yield* waiting).toBe(0)
         expect((yield* get(made.port)).text).toBe("Hello World")
       })
@@ -118,14 +118,14 @@ describe("#18161, #15925, #15957: too many open files kills the server", () => {
   it.scopedLive("who was admitted and sits still is served when others leave", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello, { max: 12, assumed: 6 })
-      const wires: Array<Wire> = []
+      const wires: Array<RawConnection> = []
       for (let i = 0; i < 6; i++) wires.push(yield* connect(made.port))
       for (const wire of wires) yield* wire.send(requestText("GET /"))
       for (const wire of wires) {
-        expect((yield* wire.readAnswer()).status).toBe(200)
+        expect((yield* wire.readResponse()).status).toBe(200)
         yield* wire.halfClose
       }
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -153,12 +153,12 @@ describe("#7398, #12526, jester #236: a client's reset ends the whole server", (
       for (let at = 0; at <= request.length; at++) {
         const wire = yield* connect(made.port)
         if (at > 0) yield* wire.send(request.slice(0, at))
-        yield* turns(at % 3)
+        yield* eventLoopTurns(at % 3)
         yield* wire.reset
       }
       yield* bystander.send(request)
-      expect((yield* bystander.readAnswer()).text).toBe("abcde")
-      yield* heldBecomes(made, 2)
+      expect((yield* bystander.readResponse()).text).toBe("abcde")
+      yield* untilDescriptorsHeld(made, 2)
     })
   )
 
@@ -177,7 +177,7 @@ describe("#7398, #12526, jester #236: a client's reset ends the whole server", (
         yield* wire.readUntil((seen) => seen.length >= bytes)
         yield* wire.reset
       }
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect((yield* get(made.port)).body).toHaveLength(3_000_000)
     })
   )
@@ -185,7 +185,7 @@ describe("#7398, #12526, jester #236: a client's reset ends the whole server", (
 
 describe("#18692, #18161: a connection that is not closed on one of the paths", () => {
   const offer = requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: echo"])
-  const paths: ReadonlyArray<readonly [string, (wire: Wire) => Effect.Effect<unknown>]> = [
+  const paths: ReadonlyArray<readonly [string, (wire: RawConnection) => Effect.Effect<unknown>]> = [
     ["a 413", (wire) => wire.send(withBody("POST /", "x".repeat(100)))],
     ["a 400", (wire) => wire.send("nonsense\r\n\r\n")],
     ["a Connection: close", (wire) => wire.send(requestText("GET /", ["Connection: close"]))],
@@ -217,9 +217,9 @@ describe("#18692, #18161: a connection that is not closed on one of the paths", 
             for (let i = 0; i < 3; i++) {
               const wire = yield* connect(made.port)
               yield* act(wire)
-              yield* wire.ending
+              yield* wire.closedWith
             }
-            yield* heldBecomes(made, 1)
+            yield* untilDescriptorsHeld(made, 1)
           })
         )
         yield* eventually(openDescriptors, (now) => now <= before, `${before} descriptors or fewer`)
@@ -242,7 +242,7 @@ describe("#17783, #16506: the documented accept loop spins a core when nothing i
       )
       const fiber = yield* Effect.forkScoped(loop)
       yield* eventually(Fiber.status(fiber), FiberStatus.isSuspended, "suspended")
-      yield* turns(100)
+      yield* eventLoopTurns(100)
       expect(rounds).toBe(1)
       expect(FiberStatus.isSuspended(yield* Fiber.status(fiber))).toBe(true)
       expect((yield* get(port)).status).toBe(200)
@@ -257,10 +257,10 @@ describe("#17783, #16506: the documented accept loop spins a core when nothing i
       // One descriptor listens, one is the client's: there is never room for 8 more.
       const wire = yield* connect(made.port)
       yield* wire.send(requestText("GET /"))
-      yield* heldBecomes(made, 2)
+      yield* untilDescriptorsHeld(made, 2)
       yield* eventually(Fiber.status(made.fiber), FiberStatus.isSuspended, "suspended")
       for (let i = 0; i < 100; i++) {
-        yield* turns(1)
+        yield* eventLoopTurns(1)
         expect(FiberStatus.isSuspended(yield* Fiber.status(made.fiber))).toBe(true)
       }
     })
@@ -303,12 +303,12 @@ describe("#16436: a wrong Content-Length set by the handler hangs the client for
         )
         const wire = yield* connect(port)
         yield* wire.send(requestText("GET /"))
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect(answer.status).toBe(500)
         expect(answer.text).not.toContain("Hello")
         expect(reasons).toStrictEqual([reason])
         yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(500)
+        expect((yield* wire.readResponse()).status).toBe(500)
       })
     )
   }

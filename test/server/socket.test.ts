@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Scope } from "effect/Scope"
 import { TcpConnection } from "../../src/internal/net/tcpConnection.js"
-import { eventually, turn } from "../wire/facts.js"
+import { eventLoopTurn, eventually } from "../support/eventually.js"
 
 const events = { onBytes: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {} }
 
@@ -98,7 +98,7 @@ describe("open", () => {
         "over"
       )
       connection.open(second)
-      yield* turn
+      yield* eventLoopTurn
       expect(second.isOver).toBe(true)
     })
   )

@@ -15,8 +15,8 @@ import * as RequestParser from "../../src/RequestParser.js"
 import { respond } from "../../src/Response.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
 import * as Server from "../../src/Server.js"
-import { eventually, turns } from "../wire/facts.js"
-import { connect, requestText } from "../wire/raw.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { connect, requestText } from "../wire/rawConnection.js"
 import { make } from "./harness.js"
 import { allSteps, interruptedAt } from "./interruptedAt.js"
 import { Lines } from "./logged.js"
@@ -72,7 +72,7 @@ describe("an error of accept", () => {
         [1, 3]
       ] as const) {
         yield* TestClock.adjust(milliseconds)
-        yield* turns(5)
+        yield* eventLoopTurns(5)
         yield* told(count)
       }
       yield* TestClock.adjust(40)
@@ -99,7 +99,7 @@ describe("an error of accept", () => {
       yield* told(2)
       yield* TestClock.adjust(20)
       yield* told(3)
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       yield* TestClock.adjust(10)
       yield* second.opened
     })
@@ -164,7 +164,7 @@ describe("what is told of a connection", () => {
       yield* Effect.forkScoped(Effect.provide(serve, throwing))
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readResponse()).status).toBe(500)
       yield* Deferred.await(released)
     })
   )
@@ -187,7 +187,7 @@ describe("what is told of a connection", () => {
       yield* Effect.provide(Effect.forkScoped(annotated), lines.layer)
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /"))
-      const id = Number((yield* wire.readAnswer()).text)
+      const id = Number((yield* wire.readResponse()).text)
       const peer = `127.0.0.1:${wire.localPort}`
       const line = yield* lines.some(({ message }) => message === "handling")
       expect(line.annotations).toStrictEqual({ caller: "me", connection: id, peer })
@@ -207,7 +207,7 @@ describe("interrupted between any two steps", () => {
         yield* eventually(budget.held, (held) => held === 2, "arrived")
         yield* interruptedAt(server.acceptRequest(hello), step)
         const next = yield* Effect.fork(server.acceptRequest(hello))
-        expect((yield* wire.readAnswer()).status).toBe(200)
+        expect((yield* wire.readResponse()).status).toBe(200)
         yield* Fiber.interrupt(next)
         yield* eventually(budget.held, (held) => held === 1, "closed")
       }
@@ -281,7 +281,7 @@ describe("closing", () => {
       yield* wire.send(requestText("GET /"))
       yield* Deferred.await(entered)
       const interrupting = yield* Effect.fork(Fiber.interrupt(serving))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
       yield* Fiber.join(interrupting)
     })
@@ -299,7 +299,7 @@ describe("closing", () => {
       yield* Effect.forkScoped(serve)
       const [idle, busy] = [yield* connect(port), yield* connect(port)]
       yield* idle.send(requestText("GET /"))
-      yield* idle.readAnswer()
+      yield* idle.readResponse()
       yield* busy.send(requestText("GET /never"))
       yield* Deferred.await(entered)
       const report = yield* Effect.provide(server.close, lines.layer)
@@ -332,7 +332,7 @@ describe("closing", () => {
         interrupted: 1,
         abandoned: 1
       })
-      yield* wire.ending
+      yield* wire.closedWith
       yield* eventually(budget.held, (held) => held === 0, "nothing held")
       expect(lines.count("interrupted requests that have not ended: 1")).toBe(1)
       yield* Deferred.succeed(mayEnd, undefined)
@@ -352,7 +352,7 @@ describe("closing", () => {
         recent.send(requestText("GET /"))
         yield* recent.answer()
         const closing = yield* Effect.fork(Server.close)
-        yield* turns(2)
+        yield* eventLoopTurns(2)
         const endings = [silent.ending, rested.ending, recent.ending]
         return [endings, yield* Fiber.join(closing)] as const
       })

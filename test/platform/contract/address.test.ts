@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { OSError, ValueError } from "../../../src/Errors.js"
 import { layerConfig, layerServer, make } from "../../../src/HttpServer.js"
-import { connect, get, requestText } from "../../wire/raw.js"
+import { connect, get, requestText } from "../../wire/rawConnection.js"
 import { listening, portOf } from "../harness.js"
 
 describe("address", () => {
@@ -30,7 +30,7 @@ describe("address", () => {
       for (const host of ["127.0.0.1", "::1"]) {
         const wire = yield* connect(portOf(server), host)
         yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("both")
+        expect((yield* wire.readResponse()).text).toBe("both")
       }
     })
   )
@@ -51,7 +51,7 @@ describe("address", () => {
       yield* server.serve(HttpServerResponse.text("six"))
       const wire = yield* connect(portOf(server), "::1")
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).text).toBe("six")
+      expect((yield* wire.readResponse()).text).toBe("six")
       const refused = yield* Effect.exit(Effect.scoped(connect(portOf(server), "127.0.0.1")))
       expect(refused._tag).toBe("Failure")
     })

@@ -16,8 +16,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { Lines } from "../../server/logged.js"
-import { ask, connect, get, requestText } from "../../wire/raw.js"
-import { endless, Story, serving, statusOf } from "../harness.js"
+import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
+import { EventLog, endless, serving, statusOf } from "../harness.js"
 
 const text = HttpServerResponse.text
 
@@ -75,7 +75,7 @@ describe("an application that fails", () => {
         const wire = yield* connect(yield* serving(app))
         yield* wire.send(requestText("GET /") + requestText("GET /"))
         for (let times = 0; times < 2; times++) {
-          const answer = yield* wire.readAnswer()
+          const answer = yield* wire.readResponse()
           expect([answer.status, answer.text]).toStrictEqual([status, body])
         }
       })
@@ -84,7 +84,7 @@ describe("an application that fails", () => {
 
   it.scopedLive("is seen by its middleware as failed, with the response among the defects", () =>
     Effect.gen(function* () {
-      const seen = new Story<ReadonlyArray<unknown>>()
+      const seen = new EventLog<ReadonlyArray<unknown>>()
       const port = yield* serving(Effect.fail(new Teapot()), {
         middleware: (app) =>
           Effect.tapErrorCause(app, (cause) =>
@@ -119,7 +119,7 @@ describe("pre-response handlers", () => {
         const wire = yield* connect(yield* serving(marking))
         yield* wire.send(requestText("GET /") + requestText("GET /"))
         for (let times = 0; times < 2; times++) {
-          const answer = yield* wire.readAnswer()
+          const answer = yield* wire.readResponse()
           expect([answer.status, answer.header("x-mark")]).toStrictEqual([status, "ab"])
         }
       })
@@ -162,7 +162,7 @@ describe("middleware", () => {
       )
       yield* wire.send(requestText("GET /") + requestText("GET /"))
       for (let times = 0; times < 2; times++) {
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect([answer.status, answer.text]).toStrictEqual([201, "its own"])
       }
     })
@@ -181,8 +181,8 @@ describe("middleware", () => {
           yield* serving(text("unasked"), { middleware: (app) => Effect.zipRight(Effect.orDie(ending), app) })
         )
         yield* wire.send(requestText("GET /") + requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(status)
-        expect((yield* wire.readAnswer()).status).toBe(status)
+        expect((yield* wire.readResponse()).status).toBe(status)
+        expect((yield* wire.readResponse()).status).toBe(status)
       })
     )
 
@@ -192,15 +192,15 @@ describe("middleware", () => {
           yield* serving(text("answered"), { middleware: (app) => Effect.zipRight(app, Effect.orDie(ending)) })
         )
         yield* wire.send(requestText("GET /") + requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("answered")
-        expect((yield* wire.readAnswer()).text).toBe("answered")
+        expect((yield* wire.readResponse()).text).toBe("answered")
+        expect((yield* wire.readResponse()).text).toBe("answered")
       })
     )
   }
 
   it.scopedLive("is run in order, the outermost first, with the application's service", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const around =
         (name: string): HttpMiddleware.HttpMiddleware =>
         (app) =>
@@ -310,7 +310,7 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const running = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const seen = yield* Deferred.make<Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>>()
       const app: HttpApp.Default = Deferred.succeed(running, undefined).pipe(
         Effect.zipRight(Deferred.await(go)),
@@ -354,7 +354,7 @@ describe("a client that leaves", () => {
       const { go, story, wire } = yield* waiting({ onClientEnd: "continue" })
       yield* wire.halfClose
       yield* go
-      expect((yield* wire.readAnswer()).text).toBe("answered")
+      expect((yield* wire.readResponse()).text).toBe("answered")
       expect(story.all).toStrictEqual(["ran to its end"])
     })
   )

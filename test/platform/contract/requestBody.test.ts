@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ask, connect, requestText, withBody } from "../../wire/raw.js"
+import { ask, connect, requestText, withBody } from "../../wire/rawConnection.js"
 import { serving } from "../harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -72,7 +72,7 @@ describe("text", () => {
       yield* wire.send(requestText("POST /", ["Content-Length: 2", "Expect: 100-continue"]))
       yield* wire.readUntil((seen) => seen.includes("100 Continue"))
       yield* wire.send("ab")
-      expect(JSON.parse((yield* wire.readAnswer()).text)).toStrictEqual(["ab", "ab", "ab"])
+      expect(JSON.parse((yield* wire.readResponse()).text)).toStrictEqual(["ab", "ab", "ab"])
     })
   )
 })
@@ -95,9 +95,9 @@ describe("json and urlParamsBody", () => {
       const errors: Array<RequestError> = []
       const wire = yield* connect(port)
       yield* wire.send(withBody("POST /", "{"))
-      expect((yield* wire.readAnswer()).status).toBe(400)
+      expect((yield* wire.readResponse()).status).toBe(400)
       yield* wire.send(withBody("POST /", "1"))
-      expect((yield* wire.readAnswer()).text).toBe("1")
+      expect((yield* wire.readResponse()).text).toBe("1")
       expect(errors).toHaveLength(1)
       expect(errors[0]).toBeInstanceOf(RequestError)
       expect(errors[0]).toMatchObject({ reason: "Decode", request: { url: "/" } })
@@ -146,7 +146,7 @@ describe("stream", () => {
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", ["Content-Length: 6"], "one"))
       yield* wire.halfClose
-      expect(JSON.parse((yield* wire.readAnswer()).text)).toStrictEqual(["RequestError", "Transport"])
+      expect(JSON.parse((yield* wire.readResponse()).text)).toStrictEqual(["RequestError", "Transport"])
     })
   )
 
@@ -169,7 +169,7 @@ describe("MaxBodySize", () => {
       const wire = yield* connect(port)
       yield* wire.send(requestText("POST /", [`Content-Length: ${tenMiB}`]))
       yield* wire.send(Buffer.alloc(tenMiB))
-      expect((yield* wire.readAnswer()).text).toBe(String(tenMiB))
+      expect((yield* wire.readResponse()).text).toBe(String(tenMiB))
     })
   )
 
@@ -178,9 +178,9 @@ describe("MaxBodySize", () => {
       for (const read of [length, size]) {
         const wire = yield* connect(yield* reading(read))
         yield* wire.send(requestText("POST /", [`Content-Length: ${tenMiB + 1}`, "Expect: 100-continue"]))
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect([answer.status, answer.header("Connection")]).toStrictEqual([413, "close"])
-        expect(yield* wire.ending).toBe("FIN")
+        expect(yield* wire.closedWith).toBe("FIN")
       }
     })
   )
@@ -190,7 +190,7 @@ describe("MaxBodySize", () => {
       const wire = yield* connect(yield* reading(length))
       yield* wire.send(requestText("POST /", [`Content-Length: ${tenMiB + 1}`]))
       yield* wire.send(Buffer.alloc(1024 * 1024))
-      expect((yield* wire.readAnswer()).status).toBe(413)
+      expect((yield* wire.readResponse()).status).toBe(413)
     })
   )
 
@@ -205,10 +205,10 @@ describe("MaxBodySize", () => {
       const wire = yield* connect(port)
       const chunk = "3\r\nabc\r\n"
       yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], `${chunk}${chunk}0\r\n\r\n`))
-      expect((yield* wire.readAnswer()).status).toBe(413)
+      expect((yield* wire.readResponse()).status).toBe(413)
       // The rest is little: it is read over, and the connection goes on.
       yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], `${chunk}0\r\n\r\n`))
-      expect((yield* wire.readAnswer()).status).toBe(204)
+      expect((yield* wire.readResponse()).status).toBe(204)
     })
   )
 
@@ -265,8 +265,8 @@ describe("a body that nobody reads", () => {
       const port = yield* serving(HttpServerResponse.empty())
       const wire = yield* connect(port)
       yield* wire.send(withBody("POST /", "unread") + requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(204)
-      expect((yield* wire.readAnswer()).status).toBe(204)
+      expect((yield* wire.readResponse()).status).toBe(204)
+      expect((yield* wire.readResponse()).status).toBe(204)
     })
   )
 })

@@ -15,9 +15,9 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../../src/HttpServer.js"
 import { Lines } from "../../server/logged.js"
-import type { Answer } from "../../wire/answer.js"
-import { eventually } from "../../wire/facts.js"
-import { ask, connect, get, requestText } from "../../wire/raw.js"
+import { eventually } from "../../support/eventually.js"
+import type { ParsedResponse } from "../../wire/parsedResponse.js"
+import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
 import { endless, quiet, serving } from "../harness.js"
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -112,7 +112,7 @@ const bodies: ReadonlyArray<
   ["web Response without a body", () => HttpServerResponse.fromWeb(new Response(null)), "", "0"]
 ]
 
-const framingOf = (answer: Answer): string | undefined =>
+const framingOf = (answer: ParsedResponse): string | undefined =>
   answer.header("Transfer-Encoding") ?? answer.header("Content-Length")
 
 /** Serves what is asked for by its number, so that all of them share a connection. */
@@ -126,7 +126,7 @@ describe("a response's body", () => {
         // Twice: what one leaves behind is not the next one's.
         for (let times = 0; times < 2; times++) {
           yield* wire.send(requestText(`GET /${i}`))
-          const answer = yield* wire.readAnswer()
+          const answer = yield* wire.readResponse()
           expect(answer.status).toBe(200)
           if (typeof text === "string") expect(answer.text).toBe(text)
           else expect(answer.text).toMatch(text)
@@ -140,11 +140,11 @@ describe("a response's body", () => {
       Effect.gen(function* () {
         const wire = yield* connect(yield* servingAll)
         yield* wire.send(requestText(`HEAD /${i}`) + requestText(`GET /${i}`))
-        const head = yield* wire.readAnswer("HEAD")
+        const head = yield* wire.readResponse("HEAD")
         expect([head.status, head.body.length]).toStrictEqual([200, 0])
         expect(framingOf(head)).toBe(framing === "chunked" ? undefined : framing)
         if (type !== undefined) expect(head.header("Content-Type")).toMatch(type)
-        expect((yield* wire.readAnswer()).status).toBe(200)
+        expect((yield* wire.readResponse()).status).toBe(200)
       })
     )
 
@@ -155,7 +155,7 @@ describe("a response's body", () => {
           const wire = yield* connect(port)
           yield* wire.send(requestText("GET /") + requestText("GET /"))
           for (let times = 0; times < 2; times++) {
-            const answer = yield* wire.readAnswer()
+            const answer = yield* wire.readResponse()
             expect([answer.status, answer.body.length]).toStrictEqual([status, 0])
             expect(answer.header("Transfer-Encoding")).toBeUndefined()
           }
@@ -168,8 +168,8 @@ describe("a response's body", () => {
     Effect.gen(function* () {
       const wire = yield* connect(yield* serving(Effect.sync(() => HttpServerResponse.raw({ not: "a body" }))))
       yield* wire.send(requestText("GET /") + requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readResponse()).status).toBe(500)
+      expect((yield* wire.readResponse()).status).toBe(500)
     })
   )
 })
@@ -241,7 +241,7 @@ describe("a head", () => {
         yield* serving(Effect.sync(() => HttpServerResponse.stream(fetched.stream, { headers: fetched.headers })))
       )
       yield* wire.send(requestText("GET /"))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect([answer.text, answer.header("X-Kept"), answer.header("Transfer-Encoding")]).toStrictEqual([
         "proxied",
         "1",
@@ -263,8 +263,8 @@ describe("a head", () => {
     Effect.gen(function* () {
       const wire = yield* connect(yield* serving(HttpServerResponse.text("last", { headers: { connection: "close" } })))
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).header("Connection")).toBe("close")
-      expect(yield* wire.ending).toBe("FIN")
+      expect((yield* wire.readResponse()).header("Connection")).toBe("close")
+      expect(yield* wire.closedWith).toBe("FIN")
     })
   )
 
@@ -284,8 +284,8 @@ describe("a head", () => {
         })
         const wire = yield* connect(port)
         yield* wire.send(requestText("GET /") + requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(500)
-        expect((yield* wire.readAnswer()).status).toBe(500)
+        expect((yield* wire.readResponse()).status).toBe(500)
+        expect((yield* wire.readResponse()).status).toBe(500)
         expect((yield* lines.some(({ message }) => message.includes("seen"))).message).toContain("seen")
       })
     )
@@ -358,13 +358,13 @@ describe("a file", () => {
           yield* Effect.provide(serving(HttpServerResponse.file(fileIn(path), options)), layerContext)
         )
         yield* wire.send(requestText("GET /") + requestText("HEAD /") + requestText("GET /"))
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect([answer.text, answer.header("Content-Length")]).toStrictEqual([text, String(text.length)])
         expect(answer.header("Content-Type")).toBe("text/plain")
         expect(answer.header("ETag")).toBeDefined()
         expect(answer.header("Last-Modified")).toBeDefined()
-        expect((yield* wire.readAnswer("HEAD")).header("Content-Length")).toBe(String(text.length))
-        expect((yield* wire.readAnswer()).text).toBe(text)
+        expect((yield* wire.readResponse("HEAD")).header("Content-Length")).toBe(String(text.length))
+        expect((yield* wire.readResponse()).text).toBe(text)
         yield* closedIn(path)
       })
     )
@@ -494,8 +494,8 @@ describe("a stream that fails", () => {
     Effect.gen(function* () {
       const wire = yield* connect(yield* serving(HttpServerResponse.stream(broken)))
       yield* wire.send(requestText("GET /") + requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      expect((yield* wire.readResponse()).status).toBe(500)
+      expect((yield* wire.readResponse()).status).toBe(500)
     })
   )
 

@@ -13,8 +13,8 @@ import * as Stream from "effect/Stream"
 import { toHandler } from "../../../src/HttpServer.js"
 import { respond } from "../../../src/Response.js"
 import { serving as servingHandler } from "../../server/harness.js"
-import { connect, get, requestText } from "../../wire/raw.js"
-import { Story, serving } from "../harness.js"
+import { connect, get, requestText } from "../../wire/rawConnection.js"
+import { EventLog, serving } from "../harness.js"
 
 const text = HttpServerResponse.text
 
@@ -24,7 +24,7 @@ const named = (exit: Exit.Exit<unknown, unknown>): string =>
     onFailure: (cause) => (Cause.isInterruptedOnly(cause) ? "Interrupt" : "Failure")
   })
 
-const finalized = (story: Story<string>, name = "scope") =>
+const finalized = (story: EventLog<string>, name = "scope") =>
   Effect.addFinalizer((exit) => story.told(`${name} ${named(exit)}`))
 
 describe("the scope of a request", () => {
@@ -36,7 +36,7 @@ describe("the scope of a request", () => {
   ] as const) {
     it.scopedLive(`tells its finalizers of an application that ${what}`, () =>
       Effect.gen(function* () {
-        const story = new Story<string>()
+        const story = new EventLog<string>()
         const port = yield* serving(Effect.zipRight(finalized(story), app))
         yield* get(port)
         expect(yield* story.upTo(1)).toStrictEqual([`scope ${expected}`])
@@ -45,7 +45,7 @@ describe("the scope of a request", () => {
 
     it.scopedLive(`tells them of success where a middleware was told: ${what}`, () =>
       Effect.gen(function* () {
-        const story = new Story<string>()
+        const story = new EventLog<string>()
         const port = yield* serving(Effect.zipRight(finalized(story), app), {
           middleware: (app) => Effect.onExit(app, (exit) => story.told(named(exit)))
         })
@@ -57,7 +57,7 @@ describe("the scope of a request", () => {
 
   it.scopedLive("tells them of an interruption", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const app: HttpApp.Default<never, Scope.Scope> = Effect.zipRight(
         finalized(story),
         Effect.zipRight(story.told("running"), Effect.never)
@@ -72,7 +72,7 @@ describe("the scope of a request", () => {
 
   it.scopedLive("ends behind the whole of a stream, the last finalizer first", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const body = Stream.fromEffect(story.told("body")).pipe(Stream.map(() => new Uint8Array(1)))
       const app = finalized(story, "one").pipe(
         Effect.zipRight(finalized(story, "two")),
@@ -85,14 +85,14 @@ describe("the scope of a request", () => {
 
   it.scopedLive("is ended before the next request of its connection", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const app = Effect.flatMap(HttpServerRequest, ({ url }) =>
         Effect.zipRight(finalized(story, url), Effect.as(story.told(`run ${url}`), text("x")))
       )
       const wire = yield* connect(yield* serving(app))
       yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      yield* wire.readAnswer()
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
+      yield* wire.readResponse()
       expect((yield* story.upTo(4)).map((line) => line.slice(0, 6))).toStrictEqual([
         "run /1",
         "/1 Suc",
@@ -104,7 +104,7 @@ describe("the scope of a request", () => {
 
   it.scopedLive("may be taken over by whoever ejects it", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       let own: Scope.CloseableScope | undefined
       const app = Effect.zipRight(
         finalized(story),
@@ -117,9 +117,9 @@ describe("the scope of a request", () => {
       )
       const wire = yield* connect(yield* serving(app))
       yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       yield* wire.halfClose
-      yield* wire.ending
+      yield* wire.closedWith
       expect(story.all).toStrictEqual([])
       yield* Scope.close(own!, Exit.void)
       expect(story.all).toStrictEqual(["scope Success"])
@@ -128,7 +128,7 @@ describe("the scope of a request", () => {
 
   it.scopedLive("may be left to a stream", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const body = HttpServerResponse.stream(Stream.make(new TextEncoder().encode("streamed")))
       const app = Effect.zipRight(
         finalized(story),
@@ -141,22 +141,22 @@ describe("the scope of a request", () => {
 
   it.scopedLive("is closed though one of its finalizers dies, and the answer stands", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const app = finalized(story).pipe(
         Effect.zipRight(Effect.addFinalizer(() => Effect.die("broken"))),
         Effect.as(text("stands"))
       )
       const wire = yield* connect(yield* serving(app))
       yield* wire.send(requestText("GET /") + requestText("GET /"))
-      expect((yield* wire.readAnswer()).text).toBe("stands")
-      expect((yield* wire.readAnswer()).text).toBe("stands")
+      expect((yield* wire.readResponse()).text).toBe("stands")
+      expect((yield* wire.readResponse()).text).toBe("stands")
       expect(yield* story.upTo(2)).toStrictEqual(["scope Success", "scope Success"])
     })
   )
 
   it.scopedLive("is there for what the application forks", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const forked = Effect.forkScoped(
         Effect.onInterrupt(Effect.zipRight(story.told("forked"), Effect.never), () => story.told("interrupted"))
       )
@@ -176,7 +176,7 @@ describe("the scope of a request", () => {
 describe("toHandler", () => {
   it.scopedLive("is a handler beside others, and in others", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const app = toHandler(
         Effect.flatMap(HttpServerRequest, ({ url }) => Effect.as(finalized(story), text(`app ${url}`)))
       )
@@ -202,7 +202,7 @@ describe("toHandler", () => {
 
   it.scopedLive("answers by itself what fails, and gives the evidence", () =>
     Effect.gen(function* () {
-      const story = new Story<number>()
+      const story = new EventLog<number>()
       const app = toHandler(Effect.fail("mine"))
       const { port } = yield* servingHandler((request) => Effect.tap(app(request), ({ status }) => story.told(status)))
       expect((yield* get(port)).status).toBe(500)
@@ -213,7 +213,7 @@ describe("toHandler", () => {
   it.scopedLive("leaves no service to what comes behind it", () =>
     Effect.gen(function* () {
       const app = toHandler(text("x"))
-      const story = new Story<unknown>()
+      const story = new EventLog<unknown>()
       const { port } = yield* servingHandler((request) =>
         Effect.zipLeft(
           app(request),
@@ -227,7 +227,7 @@ describe("toHandler", () => {
 
   it.scopedLive("ends with a timeout around it, and the client is told", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const app = toHandler(Effect.onInterrupt(Effect.never, () => story.told("interrupted")))
       const { port } = yield* servingHandler((request) =>
         Effect.timeoutTo(app(request), {

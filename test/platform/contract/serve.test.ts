@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { layerServer, layerTest } from "../../../src/HttpServer.js"
-import { ask, connect, get, requestText } from "../../wire/raw.js"
+import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
 import { endless, listening, portOf, serving } from "../harness.js"
 
 class Greeting extends Context.Tag("test/Greeting")<Greeting, string>() {}
@@ -37,7 +37,7 @@ describe("serve", () => {
       const wire = yield* connect(portOf(server))
       yield* wire.send(requestText("GET /"))
       yield* server.serve(HttpServerResponse.text("late"))
-      expect((yield* wire.readAnswer()).text).toBe("late")
+      expect((yield* wire.readResponse()).text).toBe("late")
     })
   )
 
@@ -48,9 +48,9 @@ describe("serve", () => {
       yield* Scope.extend(server.serve(HttpServerResponse.text("one")), scope)
       const wire = yield* connect(portOf(server))
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).text).toBe("one")
+      expect((yield* wire.readResponse()).text).toBe("one")
       yield* Scope.close(scope, Exit.void)
-      expect(yield* wire.ending).toBe("FIN")
+      expect(yield* wire.closedWith).toBe("FIN")
       yield* server.serve(HttpServerResponse.text("two"))
       expect((yield* get(portOf(server))).text).toBe("two")
     })
@@ -74,7 +74,7 @@ describe("serve", () => {
       // Whoever comes meanwhile is not kept waiting for nobody.
       yield* Effect.repeat(Effect.exit(connect(portOf(server))), { until: Exit.isFailure })
       yield* Deferred.succeed(go, undefined)
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect(answer.text).toBe("finished")
       yield* closing.await
     })
@@ -101,7 +101,7 @@ describe("serve", () => {
       const wire = yield* connect(port)
       for (let i = 0; i < 3; i++) {
         yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("nobody")
+        expect((yield* wire.readResponse()).text).toBe("nobody")
       }
     })
   )
@@ -148,7 +148,7 @@ describe("closing the scope does not hang on", () => {
     Effect.gen(function* () {
       const { close, wire } = yield* closing(HttpServerResponse.text("unasked"), "")
       yield* close
-      expect(yield* wire.ending).toBe("FIN")
+      expect(yield* wire.closedWith).toBe("FIN")
     })
   )
 
@@ -159,9 +159,9 @@ describe("closing the scope does not hang on", () => {
       yield* running
       yield* close
       expect(Exit.isInterrupted(yield* end)).toBe(true)
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect([answer.status, answer.header("Connection")]).toStrictEqual([503, "close"])
-      expect(yield* wire.ending).toBe("FIN")
+      expect(yield* wire.closedWith).toBe("FIN")
     })
   )
 
@@ -200,8 +200,8 @@ describe("a served application", () => {
       const port = yield* serving(HttpServerResponse.text("again"))
       const wire = yield* connect(port)
       yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      expect((yield* wire.readAnswer()).text).toBe("again")
-      expect((yield* wire.readAnswer()).text).toBe("again")
+      expect((yield* wire.readResponse()).text).toBe("again")
+      expect((yield* wire.readResponse()).text).toBe("again")
     })
   )
 

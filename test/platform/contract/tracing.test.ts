@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import { toHandler } from "../../../src/HttpServer.js"
 import { serving as servingHandler } from "../../server/harness.js"
-import { ask, connect, get, requestText } from "../../wire/raw.js"
+import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
 import { quiet, type Recorded, serving, Tracing } from "../harness.js"
 
 const text = HttpServerResponse.text
@@ -249,8 +249,8 @@ describe("a generator of names, or a predicate, that throws", () => {
       ]) {
         const wire = yield* connect(yield* serve)
         yield* wire.send(requestText("GET /") + requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(500)
-        expect((yield* wire.readAnswer()).status).toBe(500)
+        expect((yield* wire.readResponse()).status).toBe(500)
+        expect((yield* wire.readResponse()).status).toBe(500)
       }
     })
   )
@@ -288,10 +288,10 @@ describe("FiberRefs", () => {
       const wire = yield* connect(port)
       for (let i = 0; i < 2; i++) {
         yield* wire.send(requestText("GET /"))
-        yield* wire.readAnswer()
+        yield* wire.readResponse()
       }
       yield* wire.halfClose
-      yield* wire.ending
+      yield* wire.closedWith
       expect(seen).toStrictEqual([1, 1])
     })
   )

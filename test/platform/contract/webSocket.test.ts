@@ -12,13 +12,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { WebSocket } from "ws"
-import { connect, get, requestText, withBody } from "../../wire/raw.js"
-import { listening, portOf, Story, serving } from "../harness.js"
+import { connect, get, requestText, withBody } from "../../wire/rawConnection.js"
+import { EventLog, listening, portOf, serving } from "../harness.js"
 
 const decoder = new TextDecoder()
 
 /** Gives back what it gets, in capitals; tells how it ended. */
-const echo = (story = new Story<string>()): HttpApp.Default<unknown, Scope.Scope> =>
+const echo = (story = new EventLog<string>()): HttpApp.Default<unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const { upgrade, url } = yield* HttpServerRequest
     if (url === "/plain") return HttpServerResponse.text("plain")
@@ -58,13 +58,13 @@ const closeFrame = (code: number): Buffer => frame(8, Buffer.from([code >> 8, co
 
 interface Client {
   readonly socket: WebSocket
-  readonly story: Story<string>
+  readonly story: EventLog<string>
 }
 
 const open = (port: number, protocols: ReadonlyArray<string> = []): Effect.Effect<Client, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<Client>((resume) => {
-      const story = new Story<string>()
+      const story = new EventLog<string>()
       const socket = new WebSocket(`ws://127.0.0.1:${port}/`, [...protocols])
       socket.on("message", (bytes: Buffer) => story.tell(bytes.toString()))
       socket.on("close", (code, reason) => story.tell(`closed ${code} ${reason}`))
@@ -88,7 +88,7 @@ describe("a WebSocket", () => {
     Effect.gen(function* () {
       const wire = yield* connect(yield* serving(echo()))
       yield* wire.send(handshake(["Sec-WebSocket-Extensions: permessage-deflate"]))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect([answer.status, answer.header("Sec-WebSocket-Accept")]).toStrictEqual([
         101,
         "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -103,7 +103,7 @@ describe("a WebSocket", () => {
     Effect.gen(function* () {
       const wire = yield* connect(yield* serving(echo()))
       yield* wire.send(Buffer.concat([Buffer.from(handshake()), frame(1, "a"), frame(1, "b")]))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       expect(yield* wire.readUntil((seen) => seen.length >= 6)).toBe("\x81\x01A\x81\x01B")
     })
   )
@@ -129,7 +129,7 @@ describe("a WebSocket", () => {
         yield* serving(app, { middleware: (app) => Effect.as(app, HttpServerResponse.text("neither")) })
       )
       yield* wire.send(handshake())
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       // The application has ended, and with it its scope: the socket says goodbye.
       expect(yield* wire.readUntil((seen) => seen.length >= 8)).toMatch(/^\x81\x04only\x88/)
       yield* wire.send(closeFrame(1000))
@@ -139,7 +139,7 @@ describe("a WebSocket", () => {
 
   it.scopedLive("is closed by its client, who is answered, and the run ends", () =>
     Effect.gen(function* () {
-      const told = new Story<string>()
+      const told = new EventLog<string>()
       const { socket, story } = yield* open(yield* serving(echo(told)))
       socket.close(1000, "bye")
       expect(yield* story.upTo(1)).toStrictEqual(["closed 1000 bye"])
@@ -149,7 +149,7 @@ describe("a WebSocket", () => {
 
   it.scopedLive("is closed by the application, with its code and its reason", () =>
     Effect.gen(function* () {
-      const told = new Story<string>()
+      const told = new EventLog<string>()
       const { socket, story } = yield* open(yield* serving(echo(told)))
       socket.send("close")
       expect(yield* story.upTo(1)).toStrictEqual(["closed 4001 enough"])
@@ -159,7 +159,7 @@ describe("a WebSocket", () => {
 
   it.scopedLive("is closed when its application dies", () =>
     Effect.gen(function* () {
-      const told = new Story<string>()
+      const told = new EventLog<string>()
       const { socket, story } = yield* open(yield* serving(echo(told)))
       socket.send("die")
       expect((yield* story.upTo(1))[0]).toMatch(/^closed/)
@@ -183,7 +183,7 @@ describe("a WebSocket", () => {
     Effect.gen(function* () {
       const wire = yield* connect(yield* serving(echo()))
       yield* wire.send(Buffer.concat([Buffer.from(handshake()), Buffer.from([0x81, 0x01, 0x61])]))
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       // 1002: a client's frame has to be masked.
       expect((yield* wire.readToEnd).toString("latin1")).toBe("\x88\x02\x03\xea")
     })
@@ -205,7 +205,7 @@ describe("a WebSocket", () => {
       yield* wire.resumeReading
       yield* wire.readUntil((seen) => seen.length >= 64 * (64 * 1024 + 10))
       yield* wire.send(closeFrame(1000))
-      yield* wire.ending
+      yield* wire.closedWith
     })
   )
 })
@@ -226,10 +226,10 @@ describe("a client that leaves", () => {
   it.scopedLive("by a reset in the middle ends the run and the scope, and is no uncaught exception", () =>
     Effect.gen(function* () {
       const { errors } = yield* uncaught
-      const told = new Story<string>()
+      const told = new EventLog<string>()
       const wire = yield* connect(yield* serving(echo(told)))
       yield* wire.send(handshake())
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       yield* wire.reset
       const [, run, scope] = yield* told.upTo(3)
       expect([run, scope]).toStrictEqual(["run Failure", "scope Failure"])
@@ -242,7 +242,7 @@ describe("a client that leaves", () => {
       const { errors } = yield* uncaught
       const asked = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
-      const seen = new Story<string>()
+      const seen = new EventLog<string>()
       const app = Deferred.succeed(asked, undefined).pipe(Effect.zipRight(Deferred.await(go)), Effect.zipRight(echo()))
       const port = yield* serving(app, {
         interruptOnDisconnect: false,
@@ -262,12 +262,12 @@ describe("a client that leaves", () => {
 
   it.scopedLive("by FIN without a word ends the run", () =>
     Effect.gen(function* () {
-      const told = new Story<string>()
+      const told = new EventLog<string>()
       const wire = yield* connect(yield* serving(echo(told)))
       yield* wire.send(handshake())
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       yield* wire.halfClose
-      yield* wire.ending
+      yield* wire.closedWith
       expect((yield* told.upTo(3)).slice(1)).toStrictEqual(["run Success", "scope Success"])
     })
   )
@@ -284,25 +284,25 @@ describe("a handshake that is refused", () => {
       Effect.gen(function* () {
         const wire = yield* connect(yield* serving(echo()))
         yield* wire.send(sent)
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect(answer.status).toBe(status)
         expect(answer.header("Sec-WebSocket-Version")).toBe(header)
         yield* wire.send(requestText("GET /plain"))
-        expect((yield* wire.readAnswer()).text).toBe("plain")
+        expect((yield* wire.readResponse()).text).toBe("plain")
       })
     )
   }
 
   it.scopedLive("is none: a plain request cannot be upgraded, which is 400, and may be answered otherwise", () =>
     Effect.gen(function* () {
-      const seen = new Story<string>()
+      const seen = new EventLog<string>()
       const app = Effect.tapError(echo(), (error) => seen.told(String(error)))
       const wire = yield* connect(yield* serving(app))
       yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(400)
+      expect((yield* wire.readResponse()).status).toBe(400)
       expect((yield* seen.upTo(1))[0]).toContain("not an upgradeable ServerRequest")
       yield* wire.send(handshake([], "/plain"))
-      expect((yield* wire.readAnswer()).text).toBe("plain")
+      expect((yield* wire.readResponse()).text).toBe("plain")
     })
   )
 
@@ -311,13 +311,13 @@ describe("a handshake that is refused", () => {
       const wire = yield* connect(yield* serving(echo()))
       const fields = handshake().split("\r\n").slice(2, -2)
       yield* wire.send(withBody("GET /", "body", fields))
-      expect((yield* wire.readAnswer()).status).toBe(400)
+      expect((yield* wire.readResponse()).status).toBe(400)
     })
   )
 
   it.scopedLive("is the second of one request", () =>
     Effect.gen(function* () {
-      const seen = new Story<string>()
+      const seen = new EventLog<string>()
       const app = Effect.gen(function* () {
         const { upgrade } = yield* HttpServerRequest
         const socket = yield* upgrade
@@ -337,7 +337,7 @@ describe("a handshake that is refused", () => {
       })
       const wire = yield* connect(yield* serving(app))
       yield* wire.send(handshake())
-      yield* wire.readAnswer()
+      yield* wire.readResponse()
       expect(yield* wire.readUntil((seen) => seen.length >= 7)).toMatch(/^\x81\x05first/)
       expect(yield* seen.upTo(1)).toStrictEqual(["Failure"])
     })
@@ -350,7 +350,7 @@ describe("a server that closes", () => {
       `ends open WebSockets with a word, and does not hang on ${uninterruptible ? "uninterruptible routes" : "them"}`,
       () =>
         Effect.gen(function* () {
-          const told = new Story<string>()
+          const told = new EventLog<string>()
           const scope = yield* Scope.make()
           const server = yield* Scope.extend(listening({ drainTimeout: "1 hour" }), scope)
           const router = HttpRouter.empty.pipe(HttpRouter.get("/", echo(told), { uninterruptible }))

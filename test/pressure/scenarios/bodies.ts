@@ -1,9 +1,9 @@
 import { forgetPeak, peakResident, resident } from "../../bench/proc.js"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { type Client, connect } from "../client.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
-import type { Trial } from "../trial.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import { forEach, range } from "../waiting.js"
 
 const megabyte = 1e6
@@ -25,7 +25,7 @@ const upload = async (client: Client, path: string): Promise<string> => {
   return status === 200 ? `200 ${text}` : String(status)
 }
 
-const uploading = async (trial: Trial, title: string, path: string): Promise<void> => {
+const uploading = async (trial: ScenarioRun, title: string, path: string): Promise<void> => {
   const server = await trial.process()
   const port = await server.listen()
   const count = trial.choices.isQuick ? inQuick : inFull

@@ -1,13 +1,13 @@
 import { setTimeout } from "node:timers/promises"
 import { start } from "../../examples/program.js"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { type Client, connect } from "../client.js"
+import { connectionStates, runsFor, type State } from "../connectionStates.js"
 import type { Closed } from "../protocol.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
-import { runsFor, type State, states } from "../states.js"
-import type { Trial } from "../trial.js"
 import { eventually, forEach, range } from "../waiting.js"
 
 /** Milliseconds for a close that waits for nobody. */
@@ -16,15 +16,15 @@ const atOnce = 50
 /** Milliseconds of the default `drainTimeout`, and what a timer may be late. */
 const drainTimeout = 5000 + 250
 
-const names = Object.keys(states)
+const names = Object.keys(connectionStates)
 
-const enter = (name: string, port: number): Promise<Client> => (states[name] as State).enter(port)
+const enter = (name: string, port: number): Promise<Client> => (connectionStates[name] as State).enter(port)
 
 /** Milliseconds after which the server has read what was sent last. */
 const settling = 300
 
 /** Every client has seen its end. */
-const allEnd = async (trial: Trial, clients: ReadonlyArray<Client>, how: string): Promise<void> => {
+const allEnd = async (trial: ScenarioRun, clients: ReadonlyArray<Client>, how: string): Promise<void> => {
   for (const client of clients) client.resumeReading()
   const isOpen = ({ ending }: Client): boolean => ending === undefined
   const open = await eventually(
@@ -42,7 +42,7 @@ const remarkOf = ({ processor, report }: Closed): string =>
 const titles = { close: "Server.close", scope: "end of the scope" }
 
 /** The processor's share that no server can save: the second time, as for a close, the engine knows the code. */
-const bareFibers = async (trial: Trial, server: ServerProcess): Promise<void> => {
+const bareFibers = async (trial: ScenarioRun, server: ServerProcess): Promise<void> => {
   const handlers = (trial.choices.isQuick ? 200 : 1000) * (2 / 3)
   for (const which of ["the first of its process", "the second", "the third"]) {
     const figure = await server.bareFibers(Math.round(handlers))
@@ -52,7 +52,12 @@ const bareFibers = async (trial: Trial, server: ServerProcess): Promise<void> =>
 }
 
 /** All states at once, by one way of closing. */
-const closeMixed = async (trial: Trial, server: ServerProcess, by: "close" | "scope", which: string): Promise<void> => {
+const closeMixed = async (
+  trial: ScenarioRun,
+  server: ServerProcess,
+  by: "close" | "scope",
+  which: string
+): Promise<void> => {
   const count = trial.choices.isQuick ? 200 : 1000
   const how = `${count.toLocaleString("en-US")} in mixed states, ${titles[by]}, ${which}`
   const port = await server.listen({ drainTimeout: 0 })
@@ -77,7 +82,7 @@ const closeMixed = async (trial: Trial, server: ServerProcess, by: "close" | "sc
 }
 
 /** Most programs close once; what the engine has compiled by then is little, and what a later close takes is the work. */
-const mixed = async (trial: Trial, by: "close" | "scope"): Promise<void> => {
+const mixed = async (trial: ScenarioRun, by: "close" | "scope"): Promise<void> => {
   const server = await trial.process()
   const before = await server.census()
   await closeMixed(trial, server, by, "the first of its process")
@@ -106,10 +111,10 @@ const enterAlone = async (server: ServerProcess, name: string, isDraining: boole
 const dueOf = ({ isDraining, name }: Alone): number => {
   if (!isDraining) return atOnce
   if (name === "handler running") return runsFor + atOnce
-  return (states[name] as State).isEndless ? drainTimeout : atOnce
+  return (connectionStates[name] as State).isEndless ? drainTimeout : atOnce
 }
 
-const closeAlone = async (trial: Trial, server: ServerProcess, alone: Alone): Promise<void> => {
+const closeAlone = async (trial: ScenarioRun, server: ServerProcess, alone: Alone): Promise<void> => {
   const { clients, how, isDraining, name, port } = alone
   const closed = await server.close(port)
   trial.measured({
@@ -126,7 +131,7 @@ const closeAlone = async (trial: Trial, server: ServerProcess, alone: Alone): Pr
 
 /** A handler that could end in time has answered, and said that this was the last one. */
 const answersOf = async (
-  trial: Trial,
+  trial: ScenarioRun,
   clients: ReadonlyArray<Client>,
   how: string,
   expected: number
@@ -136,7 +141,7 @@ const answersOf = async (
   trial.measured({ what: `answers other than ${expected}, close: ${how}`, figure: wrong, bound: exactly(0) })
 }
 
-const eachAlone = async (trial: Trial): Promise<void> => {
+const eachAlone = async (trial: ScenarioRun): Promise<void> => {
   const server = await trial.process()
   const before = await server.census()
   for (const name of names) await closeAlone(trial, server, await enterAlone(server, name, false))
@@ -149,7 +154,7 @@ const eachAlone = async (trial: Trial): Promise<void> => {
 }
 
 /** A signal ends a program as the end of its scope does: who is being served gets its answer. */
-const bySignal = async (trial: Trial): Promise<void> => {
+const bySignal = async (trial: ScenarioRun): Promise<void> => {
   const program = await start("test/pressure/draining.ts")
   const port = Number(new URL(program.url).port)
   const busy = await connect(port)
@@ -175,7 +180,7 @@ const bySignal = async (trial: Trial): Promise<void> => {
   for (const client of [busy, ...others]) client.leave()
 }
 
-const helloBySignal = async (trial: Trial): Promise<void> => {
+const helloBySignal = async (trial: ScenarioRun): Promise<void> => {
   const program = await start("examples/hello.ts")
   const port = Number(new URL(program.url).port)
   const clients = await Promise.all(["idle", "never spoken", "half a head"].map((name) => enter(name, port)))

@@ -1,10 +1,10 @@
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { ask, Client } from "../client.js"
 import { nginxBefore, whyNoNginx } from "../nginx.js"
-import { atLeast, exactly } from "../rows.js"
+import { atLeast, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
-import type { Trial } from "../trial.js"
 import { Hung, range } from "../waiting.js"
 
 const limit = 160
@@ -29,7 +29,13 @@ const fateOf = async (port: number, fields: ReadonlyArray<string>): Promise<Fate
   }
 }
 
-const crowd = async (trial: Trial, server: ServerProcess, port: number, how: string, fields: ReadonlyArray<string>) => {
+const crowd = async (
+  trial: ScenarioRun,
+  server: ServerProcess,
+  port: number,
+  how: string,
+  fields: ReadonlyArray<string>
+) => {
   const { begun } = await server.census()
   const fates = await Promise.all(range(clients).map(() => fateOf(port, fields)))
   const of = (fate: Fate): number => fates.filter((each) => each === fate).length
@@ -42,7 +48,7 @@ const crowd = async (trial: Trial, server: ServerProcess, port: number, how: str
   }
 }
 
-const isServing = async (trial: Trial, port: number, how: string): Promise<void> => {
+const isServing = async (trial: ScenarioRun, port: number, how: string): Promise<void> => {
   const { status } = await ask(port, requestText("GET /", ["Connection: close"]))
   trial.measured({ what: `status afterwards, ${how}`, figure: status, bound: exactly(200) })
 }
@@ -52,7 +58,7 @@ const warmUp = async (port: number): Promise<void> => {
   await Promise.all(range(20).map(() => ask(port, requestText("GET /slow?1", ["Connection: close"]))))
 }
 
-const directly = async (trial: Trial, how: string, fields: ReadonlyArray<string>): Promise<void> => {
+const directly = async (trial: ScenarioRun, how: string, fields: ReadonlyArray<string>): Promise<void> => {
   const server = await trial.process({ descriptors: limit })
   const port = await server.listen()
   await warmUp(port)
@@ -62,7 +68,7 @@ const directly = async (trial: Trial, how: string, fields: ReadonlyArray<string>
   await trial.nothingIsLeft(server, before, `, ${how}`)
 }
 
-const behindNginx = async (trial: Trial): Promise<void> => {
+const behindNginx = async (trial: ScenarioRun): Promise<void> => {
   if (whyNoNginx !== undefined) return trial.skipped("behind nginx", whyNoNginx)
   const server = await trial.process({ descriptors: limit })
   const port = await server.listen()

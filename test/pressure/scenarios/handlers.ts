@@ -1,6 +1,6 @@
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { connect } from "../client.js"
-import { exactly } from "../rows.js"
+import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
 import { eventually, forEach, range } from "../waiting.js"
 

@@ -1,12 +1,12 @@
 import { setTimeout } from "node:timers/promises"
 import { maxDescriptors, resident } from "../../bench/proc.js"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { type Client, connect } from "../client.js"
 import type { Census, Which } from "../protocol.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
-import type { Trial } from "../trial.js"
 import { forEach, range } from "../waiting.js"
 
 /** Milliseconds: longer than a server takes to let go of what it can make anew. */
@@ -53,7 +53,7 @@ interface Idle {
 const mayGrow = 1.05
 
 const secondWave = async (
-  trial: Trial,
+  trial: ScenarioRun,
   server: ServerProcess,
   { before, count, first, port }: { before: Census; count: number; first: number; port: number }
 ): Promise<void> => {
@@ -70,7 +70,7 @@ const secondWave = async (
   await trial.nothingIsLeft(server, before, ", when the second wave has left")
 }
 
-const idling = async (trial: Trial, which: Which, count: number): Promise<Idle> => {
+const idling = async (trial: ScenarioRun, which: Which, count: number): Promise<Idle> => {
   const title = which === "ours" ? "this server" : "node:http"
   const server = await trial.process({ which })
   const port = await server.listen()

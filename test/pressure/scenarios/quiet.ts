@@ -1,11 +1,11 @@
 import { setTimeout } from "node:timers/promises"
 import type { Options } from "../../../src/Limits.js"
 import { cpuTime } from "../../bench/proc.js"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { connect } from "../client.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
-import type { Trial } from "../trial.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import { forEach, range } from "../waiting.js"
 
 const connections = 200
@@ -13,7 +13,7 @@ const connections = 200
 /** Long enough for the server to have let go of what it will make anew. */
 const settling = 2500
 
-const idle = async (trial: Trial, what: string, limits: Options, sweeps: number): Promise<void> => {
+const idle = async (trial: ScenarioRun, what: string, limits: Options, sweeps: number): Promise<void> => {
   const server = await trial.process({ watchesTimers: true })
   const port = await server.listen({ limits })
   const before = await server.census()

@@ -1,9 +1,9 @@
 import { setImmediate, setTimeout } from "node:timers/promises"
-import { requestText, withBody } from "../../wire/raw.js"
+import { requestText, withBody } from "../../wire/rawConnection.js"
 import { ask, type Client, connect } from "../client.js"
-import { exactly } from "../rows.js"
+import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
-import type { Trial } from "../trial.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import { forEach, range } from "../waiting.js"
 
 const upgradeFields = ["Connection: Upgrade", "Upgrade: echo"]
@@ -81,7 +81,7 @@ const some = (all: ReadonlyArray<number>, isQuick: boolean): ReadonlyArray<numbe
   isQuick ? all.filter((each) => each % 5 === 0) : all
 
 const pressed = async (
-  trial: Trial,
+  trial: ScenarioRun,
   what: string,
   rows: Readonly<Record<string, string>>,
   offsets: (port: number, request: string) => Promise<number>,

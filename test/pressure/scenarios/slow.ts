@@ -1,11 +1,11 @@
 import { setTimeout } from "node:timers/promises"
 import type { Options } from "../../../src/Limits.js"
 import { end, start } from "../../bench/proc.js"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { ask, type Client, connect } from "../client.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
-import type { Trial } from "../trial.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import { eventually, forEach, range } from "../waiting.js"
 
 /** Short, so that what ends by them ends in seconds; `Limits` tells what each bounds. */
@@ -79,7 +79,7 @@ const lastStatus = async (client: Client): Promise<number | undefined> =>
   client.seen.length === 0 ? undefined : (await client.answer()).status
 
 /** Who reads nothing does not see the end either: the server has ended it when it holds it no longer. */
-const slowly = async (trial: Trial, name: string, { act, due, status }: Slow): Promise<void> => {
+const slowly = async (trial: ScenarioRun, name: string, { act, due, status }: Slow): Promise<void> => {
   const server = await trial.process()
   const port = await server.listen({ limits })
   const before = await server.census()
@@ -121,7 +121,7 @@ const reader = (port: number): ReadonlyArray<string> => [
 ]
 
 /** A process that is stopped is still there: its system acknowledges, and reads nothing more. */
-const stopped = async (trial: Trial): Promise<void> => {
+const stopped = async (trial: ScenarioRun): Promise<void> => {
   const server = await trial.process()
   const port = await server.listen({ limits })
   const before = await server.census()

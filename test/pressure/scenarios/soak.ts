@@ -1,9 +1,9 @@
 import { setTimeout } from "node:timers/promises"
 import { mixed, Random } from "../../fuzz/random.js"
-import { live, type Outcome } from "../doings.js"
-import { exactly } from "../rows.js"
+import { live, type Outcome } from "../actions.js"
+import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
-import type { Trial } from "../trial.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import { range } from "../waiting.js"
 
 /** Clients at once. */
@@ -27,7 +27,7 @@ const lives = async (port: number, random: Random, until: number, onOutcome: (ou
   while (performance.now() < until) onOutcome(await live(port, random))
 }
 
-const soak = async (trial: Trial, port: number, seconds: number, from: number) => {
+const soak = async (trial: ScenarioRun, port: number, seconds: number, from: number) => {
   const { seed } = trial.choices
   const until = performance.now() + seconds * 1000
   const wrongs: Array<string> = []

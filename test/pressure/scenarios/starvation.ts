@@ -1,10 +1,10 @@
 import { setTimeout } from "node:timers/promises"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { type Client, connect } from "../client.js"
 import type { Which } from "../protocol.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
-import type { Trial } from "../trial.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import { forEach, range } from "../waiting.js"
 
 const connections = 50
@@ -44,7 +44,7 @@ const delays = async (client: Client, request: string, isOver: () => boolean): P
 const quantile = (all: ReadonlyArray<number>, q: number): number =>
   [...all].sort((one, other) => one - other)[Math.floor((all.length - 1) * q)] ?? Number.NaN
 
-const beside = async (trial: Trial, { path, title, which }: Way): Promise<void> => {
+const beside = async (trial: ScenarioRun, { path, title, which }: Way): Promise<void> => {
   const server = await trial.process({ which })
   const port = await server.listen()
   const request = requestText(`GET ${path}`)

@@ -1,7 +1,7 @@
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { outputOf } from "../../bench/proc.js"
-import { exactly } from "../rows.js"
+import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))

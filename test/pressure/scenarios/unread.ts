@@ -1,11 +1,11 @@
 import { setTimeout } from "node:timers/promises"
 import { forgetPeak, peakResident, resident } from "../../bench/proc.js"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { type Client, connect } from "../client.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
-import type { Trial } from "../trial.js"
 import { forEach, range } from "../waiting.js"
 
 const answerSize = 20_000
@@ -43,7 +43,12 @@ const warmUp = async (port: number): Promise<void> => {
   client.leave()
 }
 
-const readAll = async (trial: Trial, clients: ReadonlyArray<Client>, expected: number, how: string): Promise<void> => {
+const readAll = async (
+  trial: ScenarioRun,
+  clients: ReadonlyArray<Client>,
+  expected: number,
+  how: string
+): Promise<void> => {
   for (const client of clients) client.resumeReading()
   await Promise.all(clients.map((client) => client.bytes(expected, 120_000)))
   await setTimeout(200)
@@ -51,7 +56,13 @@ const readAll = async (trial: Trial, clients: ReadonlyArray<Client>, expected: n
   trial.measured({ what: `bytes missing when all is read, ${how}`, figure: missing, bound: exactly(0) })
 }
 
-const unread = async (trial: Trial, server: ServerProcess, port: number, connections: number, requests: number) => {
+const unread = async (
+  trial: ScenarioRun,
+  server: ServerProcess,
+  port: number,
+  connections: number,
+  requests: number
+) => {
   const each = requests / connections
   const how = `${requests.toLocaleString("en-US")} requests by ${connections}`
   const length = await lengthOfOne(port)

@@ -6,8 +6,8 @@ import type { Request } from "../../../src/Request.js"
 import { type Handler, respond } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
 import { servingInMemory, settled } from "../../server/memory.js"
-import { parseAnswers } from "../answer.js"
-import { connect } from "../raw.js"
+import { parseResponses } from "../parsedResponse.js"
+import { connect } from "../rawConnection.js"
 import { expectRefusal } from "../rfc9112/rows.js"
 import { until } from "./measured.js"
 import { type Attack, attacksInChunks, attacksInHead, harmless, smuggled } from "./smuggling.js"
@@ -47,7 +47,7 @@ const isRefusedAtItsByte = ({ attack: { hidden, refused }, reading, sees, status
     expect(cost).toStrictEqual({ bytes: refused.length, seconds: 0, answer: status, ending: "end" })
     connection.send(hidden)
     yield* settled
-    const [answer, ...others] = parseAnswers(Buffer.from(connection.written, "latin1"))
+    const [answer, ...others] = parseResponses(Buffer.from(connection.written, "latin1"))
     if (status === 200) expect(answer?.text).toBe("unread")
     else expectRefusal(answer, status)
     expect(others).toStrictEqual([])
@@ -63,9 +63,9 @@ const isRefusedAmongOthers = ({ attack: { hidden, refused }, reading, sees, stat
     const { port } = yield* serving(handler)
     const wire = yield* connect(port)
     yield* wire.send(first + refused + hidden)
-    const answers = parseAnswers(yield* wire.readToEnd)
+    const answers = parseResponses(yield* wire.readToEnd)
     expect(answers.map((answer) => answer.status)).toStrictEqual([200, status])
-    expect(yield* wire.ending).toBe("FIN")
+    expect(yield* wire.closedWith).toBe("FIN")
     expect(seen).toStrictEqual(["GET /first", ...sees])
   })
 
@@ -107,7 +107,7 @@ describe("what only looks like smuggling", () => {
       const length = `Content-Length: ${smuggled.length}`
       connection.send(`POST /victim HTTP/1.1\r\nHost: a\r\n${length}\r\n${line}\r\n\r\n${smuggled}${first}`)
       yield* settled
-      const answers = parseAnswers(Buffer.from(connection.written, "latin1"))
+      const answers = parseResponses(Buffer.from(connection.written, "latin1"))
       expect(answers.map(({ status, text }) => [status, text])).toStrictEqual([
         [200, smuggled],
         [200, ""]

@@ -23,7 +23,7 @@ import {
 } from "../../../src/Response.js"
 import { quiet } from "../../server/harness.js"
 import { type MemoryConnection, makeInMemory, settled } from "../../server/memory.js"
-import { patience } from "../facts.js"
+import { waitTimeout } from "../../support/eventually.js"
 import { asked, type Kind } from "./client.js"
 import { StandingClock } from "./clock.js"
 import { type Choices, type Command, limits, Model, type Order, orders, stepsOf } from "./model.js"
@@ -283,7 +283,7 @@ describe("one connection, and its model", () => {
         seed,
         numRuns,
         // A connection that does not end is a counterexample too.
-        timeout: patience,
+        timeout: waitTimeout,
         // A counterexample is made smaller for so long, and shown.
         interruptAfterTimeLimit: 100 * numRuns,
         markInterruptAsFailure: true

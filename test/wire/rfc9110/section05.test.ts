@@ -6,8 +6,8 @@ import * as HttpHeaders from "../../../src/HttpHeaders.js"
 import { type Handler, respond, sendHeaders, sendInformational } from "../../../src/Response.js"
 import { reads } from "../../fixtures/messages/message.js"
 import { refusal, serving } from "../../server/harness.js"
-import { turns } from "../facts.js"
-import { ask, connect, requestText } from "../raw.js"
+import { eventLoopTurns } from "../../support/eventually.js"
+import { ask, connect, requestText } from "../rawConnection.js"
 import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
 import { expectRefusal, finalsOf } from "../rfc9112/rows.js"
 import { replying, toldBy } from "../subjects.js"
@@ -70,10 +70,10 @@ provesOfEach(
       const text = requestText("DELETE /", ["A: b", "C: d"])
       const wire = yield* connect(port)
       for (const byte of text.slice(0, -1)) yield* wire.send(byte)
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       expect(asked).toBe(0)
       yield* wire.send("\n")
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      expect((yield* wire.readResponse()).status).toBe(200)
       expectRefusal(yield* ask(port, requestText("DELETE /", ["A: b", "C : d"])), 400)
       expect(asked).toBe(1)
     })

@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { sendHeaders } from "../../../src/Response.js"
 import { refusal } from "../../server/harness.js"
 import { advance } from "../../server/memory.js"
-import { connect, requestText } from "../raw.js"
+import { connect, requestText } from "../rawConnection.js"
 import { proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsAbout } from "../rfc9112/proofs.js"
 import { expectRefusal, finalsOf } from "../rfc9112/rows.js"
 import { replying, toldBy } from "../subjects.js"
@@ -73,11 +73,11 @@ provesOfEach("9110/6.6.1/date", "of handlers, of errors, of refusals", (subject)
     const wire = yield* connect(port)
     for (const code of [200, 204, 205, 301, 304, 404, 418, 500, 503]) {
       yield* wire.send(requestText(`GET /${code}`))
-      const answer = yield* wire.readAnswer()
+      const answer = yield* wire.readResponse()
       expect(answer).toMatchObject({ status: code })
       expect(answer.header("Date")).toMatch(/ GMT$/)
     }
     yield* wire.send("nonsense\r\n")
-    expectRefusal(yield* wire.readAnswer(), 400)
+    expectRefusal(yield* wire.readResponse(), 400)
   })
 )

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream, sendInformational, tunnel } from "../../../src/Response.js"
 import { refusal, serving, servingReported } from "../../server/harness.js"
-import { ask, connect, requestText } from "../raw.js"
+import { ask, connect, requestText } from "../rawConnection.js"
 import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
 import { finalsOf } from "../rfc9112/rows.js"
 import { type App, allOf, replying, toldBy } from "../subjects.js"
@@ -120,8 +120,8 @@ for (const [id, how] of [
       Effect.gen(function* () {
         const wire = yield* connect(yield* subject.serve(representations))
         yield* wire.send(requestText(`HEAD ${path}`) + requestText(`GET ${path}`))
-        const head = yield* wire.readAnswer("HEAD")
-        const got = yield* wire.readAnswer("GET")
+        const head = yield* wire.readResponse("HEAD")
+        const got = yield* wire.readResponse("GET")
         expect(head.header("Content-Length")).toBe(got.header("Content-Length"))
         const fields = got.fields.filter(([name]) => name !== "Transfer-Encoding" && name !== "Date")
         expect(head.fields.filter(([name]) => name !== "Date")).toStrictEqual(fields)

@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { refuses } from "../../fixtures/messages/message.js"
 import { expectOpen, settled } from "../../server/memory.js"
-import { connect, requestText } from "../raw.js"
+import { connect, requestText } from "../rawConnection.js"
 import { provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
 import { expectBodyRefusal, finalsOf } from "../rfc9112/rows.js"
 import { echoing, replying } from "../subjects.js"
@@ -19,9 +19,9 @@ for (const id of ["9110/10.1.1/immediate", "9110/10.1.1/not-awaited", "9110/10.1
       const wire = yield* connect(yield* subject.serve(echoing))
       for (let i = 0; i < 2; i++) {
         yield* wire.send(patient("PUT /", "content"))
-        expect(yield* wire.readAnswer()).toMatchObject({ status: 100, fields: [] })
+        expect(yield* wire.readResponse()).toMatchObject({ status: 100, fields: [] })
         yield* wire.send("content")
-        expect(yield* wire.readAnswer()).toMatchObject({ status: 200, text: "content" })
+        expect(yield* wire.readResponse()).toMatchObject({ status: 200, text: "content" })
       }
     })
   )
@@ -54,9 +54,9 @@ provesOfEach("9110/10.1.1/final", "of a body that cannot be read too", (subject)
   Effect.gen(function* () {
     const wire = yield* connect(yield* subject.serve(echoing))
     yield* wire.send(requestText("PUT /", ["Expect: 100-continue", "Transfer-Encoding: chunked"]))
-    expect((yield* wire.readAnswer()).status).toBe(100)
+    expect((yield* wire.readResponse()).status).toBe(100)
     yield* wire.send("nonsense\r\n")
-    expectBodyRefusal(yield* wire.readAnswer(), 400, subject)
+    expectBodyRefusal(yield* wire.readResponse(), 400, subject)
   })
 )
 provesByRows("9110/10.1.1/immediate", [

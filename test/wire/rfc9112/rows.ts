@@ -12,8 +12,8 @@ import { malformed } from "../../fixtures/messages/malformed.js"
 import type { Malformed, Meaning, WellFormed } from "../../fixtures/messages/message.js"
 import { wellFormed } from "../../fixtures/messages/wellFormed.js"
 import { type MemoryConnection, settled } from "../../server/memory.js"
-import { type Answer, parseAnswer } from "../answer.js"
-import { connect, requestText } from "../raw.js"
+import { type ParsedResponse, parseResponse } from "../parsedResponse.js"
+import { connect, requestText } from "../rawConnection.js"
 import { type App, type Asked, nativeHandler, type Subject, subjects } from "../subjects.js"
 
 export type Row = WellFormed | Malformed
@@ -65,13 +65,13 @@ export const looking: App = ({ body, fields, host, method, native, target, url }
 /** `looking`, for tests of the native server alone. */
 export const seeing: Handler = nativeHandler(looking)
 
-export const seenIn = (answer: Answer): Seen => JSON.parse(decodeURIComponent(answer.header("X-Seen") ?? ""))
+export const seenIn = (answer: ParsedResponse): Seen => JSON.parse(decodeURIComponent(answer.header("X-Seen") ?? ""))
 
 /** The final answers in all that a connection has brought; `methods` are what was asked. */
-export const finalsOf = (bytes: Buffer, methods: ReadonlyArray<string> = []): ReadonlyArray<Answer> => {
-  const finals: Array<Answer> = []
+export const finalsOf = (bytes: Buffer, methods: ReadonlyArray<string> = []): ReadonlyArray<ParsedResponse> => {
+  const finals: Array<ParsedResponse> = []
   for (let at = 0; at < bytes.length; ) {
-    const answer = parseAnswer(bytes.subarray(at), methods[finals.length] ?? "GET", true)
+    const answer = parseResponse(bytes.subarray(at), methods[finals.length] ?? "GET", true)
     if (answer === undefined) throw new Error("not an answer")
     at += answer.length
     if (answer.status >= 200) finals.push(answer)
@@ -83,7 +83,7 @@ const before = requestText("GET /before")
 const behind = requestText("GET /behind", ["Connection: close"])
 
 /** A refusal is one answer, which says close and never quotes the request. */
-export const expectRefusal = (answer: Answer | undefined, status: number): void => {
+export const expectRefusal = (answer: ParsedResponse | undefined, status: number): void => {
   expect(answer?.status).toBe(status)
   expect(answer?.header("Connection")).toBe("close")
   expect(answer?.header("Content-Type")).toBe("text/plain; charset=utf-8")
@@ -91,15 +91,18 @@ export const expectRefusal = (answer: Answer | undefined, status: number): void 
 }
 
 /** The same of a body, which some applications answer by themselves: then it has their words, or none. */
-export const expectBodyRefusal = (answer: Answer | undefined, status: number, subject: Subject): void => {
+export const expectBodyRefusal = (answer: ParsedResponse | undefined, status: number, subject: Subject): void => {
   if (!subject.answersBodies) expectRefusal(answer, status)
   expect([answer?.status, answer?.header("Connection")]).toStrictEqual([status, "close"])
 }
 
-const expectRefused = (answer: Answer | undefined, { bodyBefore, status }: Malformed, subject: Subject): void =>
-  bodyBefore === undefined ? expectRefusal(answer, status) : expectBodyRefusal(answer, status, subject)
+const expectRefused = (
+  answer: ParsedResponse | undefined,
+  { bodyBefore, status }: Malformed,
+  subject: Subject
+): void => (bodyBefore === undefined ? expectRefusal(answer, status) : expectBodyRefusal(answer, status, subject))
 
-const expectRead = (answer: Answer | undefined, { meaning }: WellFormed, subject: Subject): void => {
+const expectRead = (answer: ParsedResponse | undefined, { meaning }: WellFormed, subject: Subject): void => {
   // Nobody here takes a tunnel.
   if (meaning.method === "CONNECT") {
     expectRefusal(answer, 501)
@@ -112,7 +115,7 @@ const expectRead = (answer: Answer | undefined, { meaning }: WellFormed, subject
   )
 }
 
-const expectAnswer = (answer: Answer | undefined, row: Row, subject: Subject): void =>
+const expectAnswer = (answer: ParsedResponse | undefined, row: Row, subject: Subject): void =>
   isGood(row) ? expectRead(answer, row, subject) : expectRefused(answer, row, subject)
 
 const goesOn = (row: Row): boolean => isGood(row) && row.meaning.keepAlive && row.meaning.method !== "CONNECT"

@@ -14,7 +14,7 @@ import {
 import { refuses } from "../../fixtures/messages/message.js"
 import { refusal, serving } from "../../server/harness.js"
 import { advance, settled } from "../../server/memory.js"
-import { connect, requestText } from "../raw.js"
+import { connect, requestText } from "../rawConnection.js"
 import { type App, allOf, echoing, replying, toldBy } from "../subjects.js"
 import { otherRows, proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsAbout } from "./proofs.js"
 import { expectBodyRefusal, finalsOf, looking } from "./rows.js"
@@ -84,7 +84,7 @@ proves(
     )
     const wire = yield* connect(port)
     yield* wire.send(requestText("GET /"))
-    expect(yield* wire.readAnswer()).toMatchObject({ text: "one, two", chunks: [5, 3] })
+    expect(yield* wire.readResponse()).toMatchObject({ text: "one, two", chunks: [5, 3] })
   })
 )
 provesOfEach(

@@ -5,10 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, sendInformational } from "../../../src/Response.js"
-import { heldBecomes, refusal, serving } from "../../server/harness.js"
+import { refusal, serving, untilDescriptorsHeld } from "../../server/harness.js"
 import { advance, expectOpen, settled, sleepsUntil } from "../../server/memory.js"
-import { turns } from "../facts.js"
-import { connect, requestText, withBody } from "../raw.js"
+import { eventLoopTurns } from "../../support/eventually.js"
+import { connect, requestText, withBody } from "../rawConnection.js"
 import { type App, allOf, replying } from "../subjects.js"
 import { otherRows, proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsAbout } from "./proofs.js"
 import { expectRefusal, finalsOf } from "./rows.js"
@@ -35,7 +35,7 @@ provesOfEach(
       const wire = yield* connect(yield* subject.serve(path))
       for (let i = 0; i < 100; i++) {
         yield* wire.send(get(`/${i}`))
-        const answer = yield* wire.readAnswer()
+        const answer = yield* wire.readResponse()
         expect([answer.text, answer.header("Connection")]).toStrictEqual([`/${i}`, "keep-alive"])
       }
     })
@@ -127,7 +127,7 @@ provesOfEach("9112/9.3.2/order", "however slow each handler is, whole and stream
     const port = yield* subject.serve(({ path }) => {
       const i = Number(path.slice(1))
       const content = i % 2 === 0 ? path : Stream.make(path).pipe(Stream.encodeText)
-      return Effect.as(turns(12 - i), { status: 200, content })
+      return Effect.as(eventLoopTurns(12 - i), { status: 200, content })
     })
     const numbers = Array.from({ length: 12 }, (_, i) => `/${i}`)
     const sent = yield* allOf(port, numbers.map((each) => get(each)).join("") + get("/11", "Connection: close"))
@@ -161,9 +161,9 @@ provesOfEach("9112/9.5/monitor", "between requests: the client's end ends the co
   Effect.gen(function* () {
     const wire = yield* connect(yield* subject.serve(path))
     yield* wire.send(get("/"))
-    yield* wire.readAnswer()
+    yield* wire.readResponse()
     yield* wire.halfClose
-    expect(yield* wire.ending).toBe("FIN")
+    expect(yield* wire.closedWith).toBe("FIN")
   })
 )
 proves(
@@ -173,9 +173,9 @@ proves(
     const made = yield* serving((request) => respond(request, 200))
     const wire = yield* connect(made.port)
     yield* wire.send(get("/"))
-    yield* wire.readAnswer()
+    yield* wire.readResponse()
     yield* wire.halfClose
-    yield* heldBecomes(made, 1)
+    yield* untilDescriptorsHeld(made, 1)
   })
 )
 provesOfEach("9112/9.5/monitor", "within a request: a reset interrupts its handler", (subject) =>
@@ -231,7 +231,7 @@ for (const [what, limits, app] of [
         const wire = yield* connect(yield* subject.serve(kept, { limits }))
         yield* wire.send(get("/1") + get("/2") + withBody("POST /3", "body"))
         const finals = finalsOf(yield* wire.readToEnd)
-        expect(yield* wire.ending).toBe("FIN")
+        expect(yield* wire.closedWith).toBe("FIN")
         expect(finals).toHaveLength(1)
         expect(finals[0]?.header("Connection")).toMatch(/^close\b/)
         expect(asked).toStrictEqual(["/1"])
@@ -268,14 +268,18 @@ proves(
 )
 
 for (const value of ["close", "CLOSE", "x,\tclose\t,y"]) {
-  for (const id of ["9112/9.6/close-received", "9112/9.6/close-in-response", "9112/9.6/after-close-received"] as const) {
+  for (const id of [
+    "9112/9.6/close-received",
+    "9112/9.6/close-in-response",
+    "9112/9.6/after-close-received"
+  ] as const) {
     provesOfEach(id, `Connection: ${value.replaceAll("\t", "\\t")}, in the middle of a pipeline`, (subject) =>
       Effect.gen(function* () {
         const { asked, kept } = keeping(path)
         const wire = yield* connect(yield* subject.serve(kept))
         yield* wire.send(`${get("/1") + get("/2", `Connection: ${value}`) + get("/3")}nonsense\r\n`)
         const finals = finalsOf(yield* wire.readToEnd)
-        expect(yield* wire.ending).toBe("FIN")
+        expect(yield* wire.closedWith).toBe("FIN")
         expect(finals.map((answer) => [answer.text, answer.header("Connection")])).toStrictEqual([
           ["/1", "keep-alive"],
           ["/2", "close"]

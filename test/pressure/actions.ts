@@ -1,8 +1,8 @@
 /** What a client of the soak may do: ask and want its answer, or leave at the worst moment. */
 import { setTimeout } from "node:timers/promises"
 import type { Random } from "../fuzz/random.js"
-import type { Answer } from "../wire/answer.js"
-import { requestText, withBody } from "../wire/raw.js"
+import type { ParsedResponse } from "../wire/parsedResponse.js"
+import { requestText, withBody } from "../wire/rawConnection.js"
 import { type Client, connect } from "./client.js"
 
 /** What came of it: so many answers were wanted and right, or the first thing that was not. */
@@ -73,7 +73,7 @@ const requests: ReadonlyArray<(random: Random) => Wanted> = [
   }
 ]
 
-const differenceOf = ({ body, status, text }: Wanted, answer: Answer): string | undefined => {
+const differenceOf = ({ body, status, text }: Wanted, answer: ParsedResponse): string | undefined => {
   if (answer.status === status && answer.text === body) return undefined
   return `${text.slice(0, 40)}: ${answer.status} with ${answer.body.length} bytes, and not ${status} with ${body.length}`
 }
@@ -196,7 +196,7 @@ const halfCloses = async (client: Client, random: Random): Promise<Outcome> => {
   return readAll(client, [each])
 }
 
-const doings: ReadonlyArray<(client: Client, random: Random) => Promise<Outcome>> = [
+const actions: ReadonlyArray<(client: Client, random: Random) => Promise<Outcome>> = [
   oneByOne,
   oneByOne,
   oneByOne,
@@ -218,7 +218,7 @@ const doings: ReadonlyArray<(client: Client, random: Random) => Promise<Outcome>
 /** One client's life. */
 export const live = async (port: number, random: Random): Promise<Outcome> => {
   const client = await connect(port)
-  const act = random.pick(doings)
+  const act = random.pick(actions)
   try {
     return await act(client, random)
   } catch (error) {

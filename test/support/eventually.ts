@@ -5,16 +5,16 @@
 import * as Effect from "effect/Effect"
 
 /** Milliseconds after which a wait is taken for one without end: far more than a busy machine needs. */
-export const patience = 10_000
+export const waitTimeout = 10_000
 
 /** How long a test may take that waits for several facts. */
 export const testTimeout = 30_000
 
-export class Facts {
+export class Condition {
   private readonly watchers = new Set<() => void>()
 
   /** Something may have become true. */
-  readonly changed = (): void => {
+  readonly notify = (): void => {
     for (const look of Array.from(this.watchers)) look()
   }
 
@@ -38,8 +38,8 @@ export class Facts {
         }
       }
       const timer = setTimeout(
-        () => settle(Effect.die(new Error(`nothing in ${patience} ms; waited for ${what()}`))),
-        patience
+        () => settle(Effect.die(new Error(`nothing in ${waitTimeout} ms; waited for ${what()}`))),
+        waitTimeout
       )
       this.watchers.add(watcher)
       watcher()
@@ -49,13 +49,13 @@ export class Facts {
 }
 
 /** One turn of the event loop, in which sockets are looked at. */
-export const turn: Effect.Effect<void> = Effect.async<void>((resume) => {
+export const eventLoopTurn: Effect.Effect<void> = Effect.async<void>((resume) => {
   const immediate = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(immediate))
 })
 
 /** So many turns of the event loop: for what must *not* happen, which nothing can announce. */
-export const turns = (count: number): Effect.Effect<void> => Effect.repeatN(turn, count - 1)
+export const eventLoopTurns = (count: number): Effect.Effect<void> => Effect.repeatN(eventLoopTurn, count - 1)
 
 /** Looks once a turn of the event loop until the fact is there; gives what was seen then. */
 export const eventually = <A, E, R>(
@@ -63,11 +63,11 @@ export const eventually = <A, E, R>(
   isThere: (seen: A) => boolean,
   what: string
 ): Effect.Effect<A, E, R> => {
-  const until = performance.now() + patience
+  const until = performance.now() + waitTimeout
   const again: Effect.Effect<A, E, R> = Effect.flatMap(look, (seen) => {
     if (isThere(seen)) return Effect.succeed(seen)
     if (performance.now() >= until) return Effect.die(new Error(`never ${what}; last seen: ${String(seen)}`))
-    return Effect.zipRight(turn, again)
+    return Effect.zipRight(eventLoopTurn, again)
   })
   return again
 }

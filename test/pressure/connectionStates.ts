@@ -1,5 +1,5 @@
 /** What a connection can be in the middle of when its server closes. */
-import { requestText } from "../wire/raw.js"
+import { requestText } from "../wire/rawConnection.js"
 import { type Client, type ClientOptions, connect } from "./client.js"
 
 export interface State {
@@ -21,7 +21,7 @@ export const runsFor = 2000
 
 const keepsNothing = { keepsNothing: true }
 
-export const states: Readonly<Record<string, State>> = {
+export const connectionStates: Readonly<Record<string, State>> = {
   idle: { isEndless: false, enter: sending(requestText("GET /"), (client) => client.answer()) },
   "never spoken": { isEndless: false, enter: sending("") },
   "half a head": { isEndless: false, enter: sending("GET / HTTP/1.1\r\nHo") },

@@ -1,6 +1,6 @@
 /** Reads answers out of bytes, strictly: what a client would have to guess about is an error here. */
 
-export interface Answer {
+export interface ParsedResponse {
   readonly version: string
   readonly status: number
   readonly reason: string
@@ -66,7 +66,7 @@ const chunked = (bytes: Buffer, at: number): Content | undefined => {
  * The first answer in the bytes; `undefined` while it is not whole. `method` is what was asked, since HEAD has no body;
  * `isEnded` tells that nothing follows, which ends a body of unknown length and makes any other half answer an error.
  */
-export const parseAnswer = (bytes: Buffer, method: string, isEnded: boolean): Answer | undefined => {
+export const parseResponse = (bytes: Buffer, method: string, isEnded: boolean): ParsedResponse | undefined => {
   const cutShort = (): undefined => {
     if (isEnded) throw new Error(`the connection ended within an answer: ${JSON.stringify(bytes.toString("latin1"))}`)
     return undefined
@@ -119,10 +119,10 @@ export const parseAnswer = (bytes: Buffer, method: string, isEnded: boolean): An
 }
 
 /** Every answer in the bytes of a connection that has ended. */
-export const parseAnswers = (bytes: Buffer): ReadonlyArray<Answer> => {
-  const answers: Array<Answer> = []
+export const parseResponses = (bytes: Buffer): ReadonlyArray<ParsedResponse> => {
+  const answers: Array<ParsedResponse> = []
   for (let at = 0; at < bytes.length; ) {
-    const answer = parseAnswer(bytes.subarray(at), "GET", true)
+    const answer = parseResponse(bytes.subarray(at), "GET", true)
     // `isEnded` makes anything but a whole answer an error.
     if (answer === undefined) throw new Error("not an answer")
     answers.push(answer)
