@@ -26,8 +26,8 @@ export const catalogue = {
 export const product = { id: 1000, name: "Ada kettle", inStock: true }
 
 /** A stream's content: so many pieces of 64 KiB, 100 MiB in all. */
-export const pieces = 1600
+export const chunks = 1600
 
-export const piece = Buffer.alloc(64 * 1024, "x")
+export const chunk = Buffer.alloc(64 * 1024, "x")
 
-export const streamed = pieces * piece.length
+export const streamed = chunks * chunk.length

@@ -110,20 +110,20 @@ describe("writes, which are most of what a small answer costs", () => {
         const { port } = yield* serving((request) =>
           request.url === "/large" ? respond(request, 200, Buffer.alloc(20_000)) : hello(request)
         )
-        const wire = yield* Raw.connect(port)
+        const client = yield* Raw.connect(port)
         const calls = [vi.spyOn(Socket.prototype, "_write"), vi.spyOn(Socket.prototype, "_writev" as "_write")]
         // The client of the test is a socket of the same process.
         const written = () =>
           calls.flatMap(({ mock }) => mock.contexts as Array<Socket>).filter(({ localPort }) => localPort === port)
             .length
-        for (const [text, answers] of [
+        for (const [text, responses] of [
           [get, 1],
           [gets(16), 16],
           [requestText("GET /large"), 1]
         ] as const) {
           const before = written()
-          yield* wire.send(text)
-          for (let i = 0; i < answers; i++) yield* wire.readResponse()
+          yield* client.send(text)
+          for (let i = 0; i < responses; i++) yield* client.readResponse()
           expect(written() - before).toBe(1)
         }
       })

@@ -52,14 +52,14 @@ export const requesting = (load: Requests, measuring: Measuring): Loading => {
     obstacle: generator.lacks(load, connections),
 
     check: async (server) => {
-      const answer = await answerTo(server, load)
-      if (answer !== `200 ${load.expected}`) throw new Error(`answered ${JSON.stringify(answer)}`)
+      const response = await answerTo(server, load)
+      if (response !== `200 ${load.expected}`) throw new Error(`answered ${JSON.stringify(response)}`)
     },
 
     warmUp: async (server) => {
-      let answered = 0
-      for (let i = 0; i < warmUps && answered < warm; i++) {
-        answered += (await generator.send(server, load, { folder, ...warmUp })).requests / load.batch
+      let responded = 0
+      for (let i = 0; i < warmUps && responded < warm; i++) {
+        responded += (await generator.send(server, load, { folder, ...warmUp })).requests / load.batch
       }
     },
 

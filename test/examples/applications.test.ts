@@ -29,7 +29,7 @@ const clients: ReadonlyArray<Client> = hasCurl ? [byFetch, byCurl] : [byFetch]
 
 const textOf = ({ body }: ClientResponse): string => body.toString()
 
-const jsonOf = (answer: ClientResponse): unknown => JSON.parse(textOf(answer))
+const jsonOf = (response: ClientResponse): unknown => JSON.parse(textOf(response))
 
 const json = { "Content-Type": "application/json" }
 

@@ -34,8 +34,8 @@ const plain = "text/plain; charset=utf-8"
 
 const isHello: Row["check"] = async (client, url) => {
   for (const method of ["GET", "POST"]) {
-    const answer = await client({ method, url: `${url}/anything?at=all` })
-    expect([answer.status, typeOf(answer), textOf(answer)]).toStrictEqual([200, plain, "Hello World"])
+    const response = await client({ method, url: `${url}/anything?at=all` })
+    expect([response.status, typeOf(response), textOf(response)]).toStrictEqual([200, plain, "Hello World"])
   }
 }
 
@@ -60,9 +60,9 @@ const rows: ReadonlyArray<Row> = [
     check: async (client, url) => {
       const body = Buffer.from("é\0\r\n".repeat(30_000))
       const headers = { "Content-Type": "text/x-test" }
-      const answer = await client({ method: "POST", url, headers, body })
-      expect([answer.status, typeOf(answer)]).toStrictEqual([200, "text/x-test"])
-      expect(answer.body.equals(body)).toBe(true)
+      const response = await client({ method: "POST", url, headers, body })
+      expect([response.status, typeOf(response)]).toStrictEqual([200, "text/x-test"])
+      expect(response.body.equals(body)).toBe(true)
       const empty = await client({ method: "GET", url })
       expect([empty.status, typeOf(empty), textOf(empty)]).toStrictEqual([200, "application/octet-stream", ""])
     }

@@ -185,12 +185,12 @@ const within = async (serving: Promise<Served>): Promise<Served | undefined> => 
 
 /** Asks all four. The server is the only one that takes time. */
 export const judge = async (
-  { bytes, pieces }: { readonly bytes: Buffer; readonly pieces: ReadonlyArray<Buffer> },
+  { bytes, segments }: { readonly bytes: Buffer; readonly segments: ReadonlyArray<Buffer> },
   serve: Serve,
   classify: Classify
 ): Promise<Verdict> => {
-  const serving = serve(pieces)
-  const parsed = parse(pieces)
+  const serving = serve(segments)
+  const parsed = parse(segments)
   const reference = read(bytes)
   const ours = oursOf(parsed)
   const actual = await within(serving)

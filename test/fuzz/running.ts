@@ -1,5 +1,5 @@
 /**
- * Our server, running over connections in memory: bytes in pieces, then FIN, and what became of it. Nothing waits for
+ * Our server, running over connections in memory: bytes in segments, then FIN, and what became of it. Nothing waits for
  * time: whatever the bytes are, the server ends the connection, since its client has.
  */
 import * as Effect from "effect/Effect"
@@ -49,14 +49,14 @@ const servedOf = (requests: ReadonlyArray<Seen>, written: string): Served => ({
 })
 
 /** Gives a connection its bytes, and FIN behind them; never, when the server does not end it. */
-export type Serve = (pieces: ReadonlyArray<Buffer>) => Promise<Served>
+export type Serve = (segments: ReadonlyArray<Buffer>) => Promise<Served>
 
 /** A server without sockets, until the scope ends. */
 export const running: Effect.Effect<Serve, never, Scope.Scope> = Effect.gen(function* () {
   const seenBy = new Map<number, Array<Seen>>()
   const { arrive, server } = yield* makeInMemory()
   yield* Effect.provide(Effect.forkScoped(server.serve(handler(seenBy))), Logger.remove(Logger.defaultLogger))
-  return (pieces) =>
+  return (segments) =>
     new Promise((resolve) => {
       const requests: Array<Seen> = []
       const connection: MemoryConnection = new MemoryConnection({
@@ -67,7 +67,7 @@ export const running: Effect.Effect<Serve, never, Scope.Scope> = Effect.gen(func
         }
       })
       seenBy.set(connection.id, requests)
-      for (const piece of pieces) connection.send(piece)
+      for (const segment of segments) connection.send(segment)
       connection.halfClose()
       arrive(connection)
     })

@@ -28,14 +28,14 @@ describe.each<readonly [string, ReadonlyArray<WellFormed>]>([
     const whole = converse([bytes], limits)
     expect(meant(whole)).toStrictEqual(expected)
     expect(whole.parser.isIdle()).toBe(true)
-    for (const pieces of everyCut(bytes)) expect(meant(converse(pieces, limits))).toStrictEqual(expected)
+    for (const chunks of everyCut(bytes)) expect(meant(converse(chunks, limits))).toStrictEqual(expected)
   })
 
   it.each(rows)("$title, and another request behind it", ({ bytes, limits, meaning }) => {
     const expected = { requests: [{ ...meaning, ended: true }, nextHeard], refused: undefined }
     const both = Buffer.concat([bytes, nextBytes])
     expect(meant(converse([both], limits))).toStrictEqual(expected)
-    for (const pieces of everyCut(both)) expect(meant(converse(pieces, limits))).toStrictEqual(expected)
+    for (const chunks of everyCut(both)) expect(meant(converse(chunks, limits))).toStrictEqual(expected)
   })
 
   it.each(rows)("$title, and another request before it", ({ bytes, limits, meaning }) => {
@@ -73,7 +73,7 @@ describe.each<readonly [string, ReadonlyArray<Malformed>]>([
     // The same to the letter, `actual` included, however the bytes were cut, and whatever comes behind them.
     const both = Buffer.concat([row.bytes, nextBytes])
     expect(meant(converse([both], row.limits))).toStrictEqual(meant(whole))
-    for (const pieces of everyCut(both)) expect(meant(converse(pieces, row.limits))).toStrictEqual(meant(whole))
+    for (const chunks of everyCut(both)) expect(meant(converse(chunks, row.limits))).toStrictEqual(meant(whole))
   })
 
   it.each(rows)("$title, and for good", (row) => {
@@ -168,8 +168,8 @@ describe("the default limits", () => {
     ["a Host of colons", (bytes) => `Host: [${":".repeat(bytes)}]`]
   ])("%s costs no more than its bytes", (_, lines) => {
     const grown = growth((bytes) => {
-      const pieces = [bytesOf(`GET / HTTP/1.1\r\n${lines(bytes)}\r\n\r\n`)]
-      return () => converse(pieces)
+      const chunks = [bytesOf(`GET / HTTP/1.1\r\n${lines(bytes)}\r\n\r\n`)]
+      return () => converse(chunks)
     })
     expect(grown).toBeLessThan(linear)
   })
@@ -189,11 +189,11 @@ describe("feeding", () => {
     parser.feed(bytesOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"))
     expect(parser.next()).toMatchObject({ _tag: "Head" })
     expect(parser.next()).toBe("NeedMore")
-    const piece = Buffer.from("abcd")
-    parser.feed(piece)
+    const chunk = Buffer.from("abcd")
+    parser.feed(chunk)
     const step = parser.next()
-    expect(step !== "NeedMore" && step._tag === "Body" && step.bytes.buffer === piece.buffer).toBe(true)
-    expect(step !== "NeedMore" && step._tag === "Body" && step.bytes.byteOffset === piece.byteOffset).toBe(true)
+    expect(step !== "NeedMore" && step._tag === "Body" && step.bytes.buffer === chunk.buffer).toBe(true)
+    expect(step !== "NeedMore" && step._tag === "Body" && step.bytes.byteOffset === chunk.byteOffset).toBe(true)
     expect(parser.next()).toMatchObject({ _tag: "End", trailers: [] })
     expect(parser.next()).toBe("NeedMore")
   })
@@ -204,8 +204,8 @@ describe("feeding", () => {
     const stream = Buffer.concat(
       Array.from({ length: 50 }, (_, i) => bytesOf(`GET / HTTP/1.1\r\nHost: a\r\nN: ${i}\r\n\r\n`))
     )
-    for (const piece of cutEvery(stream, 13)) {
-      parser.feed(piece)
+    for (const chunk of cutEvery(stream, 13)) {
+      parser.feed(chunk)
       for (let step = parser.next(); step !== "NeedMore"; step = parser.next()) {
         if (step._tag === "Head") kept.push(step.fields)
       }
@@ -217,8 +217,8 @@ describe("feeding", () => {
     const parser = RequestParser.make(Limits.defaults)
     const kept: Array<Buffer> = []
     const bytes = Buffer.concat([chunkedPost.bytes, browserGet.bytes, chunkedPost.bytes])
-    for (const piece of cutEvery(bytes, 9)) {
-      parser.feed(piece)
+    for (const chunk of cutEvery(bytes, 9)) {
+      parser.feed(chunk)
       for (let step = parser.next(); step !== "NeedMore"; step = parser.next()) {
         if (step._tag === "Body") kept.push(step.bytes)
       }
@@ -271,7 +271,7 @@ describe("feeding", () => {
   it("takes an empty piece for nothing", () => {
     const { requests } = converse([
       Buffer.alloc(0),
-      ...cutEvery(browserGet.bytes, 10).flatMap((piece) => [piece, Buffer.alloc(0)])
+      ...cutEvery(browserGet.bytes, 10).flatMap((chunk) => [chunk, Buffer.alloc(0)])
     ])
     expect(requests).toStrictEqual([{ ...browserGet.meaning, ended: true }])
   })

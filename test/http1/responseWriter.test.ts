@@ -37,8 +37,8 @@ const linesOf = (text: string): ReadonlyArray<string> => {
     .filter((line) => line !== `Date: ${date}`)
 }
 
-const refusal = (answer: string | ResponseWriter.WrittenHead | ResponseWriter.Refused): string | undefined =>
-  typeof answer !== "string" && answer._tag === "Refused" ? answer.reason : undefined
+const refusal = (response: string | ResponseWriter.WrittenHead | ResponseWriter.Refused): string | undefined =>
+  typeof response !== "string" && response._tag === "Refused" ? response.reason : undefined
 
 const noFraming = { _tag: "None" } as const
 const chunked = { _tag: "Chunked" } as const
@@ -622,15 +622,15 @@ describe("properties", () => {
     let written = 0
     holds(
       FastCheck.property(outline, fields, (given, all) => {
-        const answer = writer.head({ ...given, fields: all.flat(), date })
+        const response = writer.head({ ...given, fields: all.flat(), date })
         if (!mayBeWritten(all)) {
-          expect(answer._tag).toBe("Refused")
+          expect(response._tag).toBe("Refused")
           return
         }
-        if (answer._tag === "Refused") return
+        if (response._tag === "Refused") return
         written++
-        expect(answer.text.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/)
-        const lines = answer.text.split("\r\n")
+        expect(response.text.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/)
+        const lines = response.text.split("\r\n")
         expect(lines.splice(-2)).toStrictEqual(["", ""])
         expect(lines.shift()).toMatch(new RegExp(`^HTTP/1\\.1 ${given.status} `))
         const isOurs = (line: string): boolean => /^(date|connection|content-length|transfer-encoding):/i.test(line)
@@ -649,10 +649,10 @@ describe("properties", () => {
               : "UntilClose"
         const isBodiless =
           given.method === "HEAD" || given.status === 204 || given.status === 205 || given.status === 304
-        expect(answer.framing._tag).toBe(isBodiless ? "None" : says)
+        expect(response.framing._tag).toBe(isBodiless ? "None" : says)
         if (given.minor === 0) expect(says).not.toBe("Chunked")
-        expect(answer.keepAlive).toBe(count(/^connection: close(,|$)/i) === 0)
-        if (answer.framing._tag === "UntilClose" || !given.keepAlive) expect(answer.keepAlive).toBe(false)
+        expect(response.keepAlive).toBe(count(/^connection: close(,|$)/i) === 0)
+        if (response.framing._tag === "UntilClose" || !given.keepAlive) expect(response.keepAlive).toBe(false)
       }),
       2000
     )
@@ -663,12 +663,12 @@ describe("properties", () => {
     holds(
       FastCheck.property(fields, (all) => {
         const lines = all.map((field) => `${lineOf(field)}\r\n`).join("")
-        for (const [answer, text] of [
+        for (const [response, text] of [
           [writer.interim(103, all.flat()), `HTTP/1.1 103 Early Hints\r\n${lines}\r\n`],
           [writer.lastChunk(all.flat()), `0\r\n${lines}\r\n`]
         ] as const) {
-          if (typeof answer === "string") expect([answer, mayBeWritten(all)]).toStrictEqual([text, true])
-          else if (mayBeWritten(all)) expect(answer.reason).toBe("HeaderForbidden")
+          if (typeof response === "string") expect([response, mayBeWritten(all)]).toStrictEqual([text, true])
+          else if (mayBeWritten(all)) expect(response.reason).toBe("HeaderForbidden")
         }
       }),
       1000

@@ -49,25 +49,25 @@ export const serving = <E, R>(
 /** What happened, in order, for tests that wait for it. */
 export class EventLog<A> {
   readonly all: Array<A> = []
-  private readonly facts = new Condition()
+  private readonly condition = new Condition()
 
   readonly tell = (what: A): void => {
     this.all.push(what)
-    this.facts.notify()
+    this.condition.notify()
   }
 
   readonly told = (what: A): Effect.Effect<void> => Effect.sync(() => this.tell(what))
 
   /** Waits for the first that is it. */
   readonly some = (isIt: (what: A) => boolean): Effect.Effect<A> =>
-    this.facts.until(
+    this.condition.until(
       () => this.all.find(isIt),
       () => `something; told was ${JSON.stringify(this.all)}`
     )
 
   /** Waits until so much has been told; gives all of it. */
   readonly upTo = (count: number): Effect.Effect<ReadonlyArray<A>> =>
-    this.facts.until(
+    this.condition.until(
       () => (this.all.length >= count ? this.all : undefined),
       () => `${count}; told was ${JSON.stringify(this.all)}`
     )

@@ -105,11 +105,11 @@ export class Client {
   }
 
   /** The next answer, interim ones among them; one that the connection's end cuts short is an error. */
-  async answer(method = "GET", milliseconds?: number): Promise<ParsedResponse> {
+  async response(method = "GET", milliseconds?: number): Promise<ParsedResponse> {
     const look = (): ParsedResponse | undefined => {
-      const answer = parseResponse(this.seen, method, this.ending !== undefined)
-      if (answer !== undefined) this.parts = [this.seen.subarray(answer.length)]
-      return answer
+      const response = parseResponse(this.seen, method, this.ending !== undefined)
+      if (response !== undefined) this.parts = [this.seen.subarray(response.length)]
+      return response
     }
     return this.until(look, "answer", milliseconds)
   }
@@ -157,7 +157,7 @@ export const connect = (port: number, options?: ClientOptions): Promise<Client> 
 export const ask = async (port: number, text: string, method?: string): Promise<ParsedResponse> => {
   const client = await connect(port)
   try {
-    return await client.send(text).answer(method)
+    return await client.send(text).response(method)
   } finally {
     client.leave()
   }

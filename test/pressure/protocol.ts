@@ -54,7 +54,7 @@ export const fromText = (text: string): Question =>
   JSON.parse(text, (_, value: unknown) => (value === infinite ? Number.POSITIVE_INFINITY : value))
 
 /** What became of a question. */
-export type Reply = { readonly answer: unknown } | { readonly failure: string }
+export type Reply = { readonly response: unknown } | { readonly failure: string }
 
 /** Which server a process serves with. */
 export type Which = "ours" | "nodeHttp"

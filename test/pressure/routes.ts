@@ -36,11 +36,11 @@ const bytes = Buffer.alloc(1024 * 1024, "x")
 /** So many bytes; they are the same ones for every answer, so that what memory grows by is not theirs. */
 const sized = (size: number): Buffer => (size <= bytes.length ? bytes.subarray(0, size) : Buffer.alloc(size, "x"))
 
-const piece = sized(64 * 1024)
+const chunk = sized(64 * 1024)
 
-const pieces = (size: number): Stream.Stream<Uint8Array> =>
-  Stream.map(Stream.range(0, Math.ceil(size / piece.length) - 1), (i) =>
-    piece.subarray(0, Math.min(piece.length, size - i * piece.length))
+const chunks = (size: number): Stream.Stream<Uint8Array> =>
+  Stream.map(Stream.range(0, Math.ceil(size / chunk.length) - 1), (i) =>
+    chunk.subarray(0, Math.min(chunk.length, size - i * chunk.length))
   )
 
 const drip = (request: Request, size: number, headers: Readonly<Record<string, string>> = {}) =>
@@ -68,7 +68,7 @@ const applicationLength = toHandler(
   )
 )
 
-const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
+const response = (request: Request): Effect.Effect<Responded, ValueError> => {
   const size = Number(request.query)
   switch (request.path) {
     case "/echo":
@@ -78,7 +78,7 @@ const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
     case "/applicationLength":
       return applicationLength(request)
     case "/stream":
-      return respondStream(request, 200, pieces(size))
+      return respondStream(request, 200, chunks(size))
     case "/drip":
       return drip(request, size)
     case "/dripLength":
@@ -88,7 +88,7 @@ const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
     case "/never":
       return Effect.never
     case "/endless":
-      return respondStream(request, 200, Stream.repeatValue<Uint8Array>(piece))
+      return respondStream(request, 200, Stream.repeatValue<Uint8Array>(chunk))
     case "/trickle":
       return respondStream(request, 200, Stream.repeatEffect(Effect.as(Effect.sleep(10), sized(1024))))
     case "/die":
@@ -107,7 +107,7 @@ const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
 const counted = (request: Request): Effect.Effect<Responded, ValueError> => {
   handlers.begun++
   return Effect.ensuring(
-    answer(request),
+    response(request),
     Effect.sync(() => handlers.ended++)
   )
 }

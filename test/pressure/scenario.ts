@@ -6,7 +6,7 @@ export interface Scenario {
   readonly title: string
   /** Where it stands among the others. */
   readonly order: number
-  readonly run: (trial: ScenarioRun) => Promise<void>
+  readonly run: (run: ScenarioRun) => Promise<void>
 }
 
 /** By name, in order. */

@@ -59,13 +59,13 @@ export class ServerProcess {
 
   private ask(content: Question): Promise<unknown> {
     const number = this.asked++
-    const answered = new Promise((resolve, reject) => {
+    const responded = new Promise((resolve, reject) => {
       this.waiting.set(number, (reply) =>
-        "answer" in reply ? resolve(reply.answer) : reject(new Error(reply.failure))
+        "response" in reply ? resolve(reply.response) : reject(new Error(reply.failure))
       )
     })
     this.child.send({ number, content: toText(content) } satisfies Numbered<string>)
-    return Promise.race([answered, this.died])
+    return Promise.race([responded, this.died])
   }
 
   async census(): Promise<Census> {

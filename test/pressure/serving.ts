@@ -100,7 +100,7 @@ const serveOurs = Effect.gen(function* () {
     const question = fromText(content)
     const runtime = question._tag === "Listen" ? supervised : quiet
     const replied = Effect.matchCause(Effect.provide(answerTo(question, supervisor), context), {
-      onSuccess: (answer) => reply(number, { answer }),
+      onSuccess: (response) => reply(number, { response }),
       onFailure: (cause) => reply(number, { failure: Cause.pretty(cause) })
     })
     Runtime.runFork(runtime)(replied)

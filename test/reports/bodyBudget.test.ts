@@ -140,7 +140,7 @@ describe("the bodies that are read whole", () => {
         yield* Effect.forEach(connections, (connection) => sendBody(connection, 400, isChunked), {
           concurrency: "unbounded"
         })
-        for (const connection of connections) expect((yield* connection.answer()).text).toBe("400")
+        for (const connection of connections) expect((yield* connection.response()).text).toBe("400")
         // What has come of each when it asks, at most, besides.
         expect(seen.most).toBeGreaterThan(max / 2)
         expect(seen.most).toBeLessThanOrEqual(max + 400 + 20 * 2 * piece)
@@ -162,7 +162,7 @@ describe("the bodies that are read whole", () => {
         yield* eventLoopTurns(1)
       }
       yield* Effect.forEach(connections, (connection) => sendBody(connection, 600), { concurrency: "unbounded" })
-      for (const connection of connections) expect((yield* connection.answer()).text).toBe("600")
+      for (const connection of connections) expect((yield* connection.response()).text).toBe("600")
       expect(order).toStrictEqual(["/0", "/1", "/2", "/3", "/4"])
       yield* nothingIsHeld(server.bodyBudget)
     })
@@ -178,7 +178,7 @@ describe("the bodies that are read whole", () => {
       expect(connection.pauses - connection.resumes).toBe(1)
       expect(yield* Ref.get(budget.held)).toBeLessThanOrEqual(1500 + 2 * piece)
       yield* open
-      expect((yield* connection.answer()).text).toBe("300")
+      expect((yield* connection.response()).text).toBe("300")
       yield* nothingIsHeld(budget)
     })
   )
@@ -193,7 +193,7 @@ describe("the bodies that are read whole", () => {
       for (const length of [piece, 1, "chunked"] as const) {
         small.send(headOf(length))
         yield* sendBody(small, length === "chunked" ? piece : length, length === "chunked")
-        expect((yield* small.answer()).status).toBe(200)
+        expect((yield* small.response()).status).toBe(200)
       }
       expect(budget.unsafeWaiting()).toBe(1)
     })
@@ -233,20 +233,20 @@ describe("a body that waits for too long", () => {
         yield* advance(9_999)
         expect(connection.written).toBe("")
         yield* advance(1)
-        const answer = yield* connection.answer()
-        expect([answer.status, answer.header("Retry-After"), answer.header("Connection")]).toStrictEqual([
+        const response = yield* connection.response()
+        expect([response.status, response.header("Retry-After"), response.header("Connection")]).toStrictEqual([
           503,
           "1",
           connectionField
         ])
-        expect(answer.text).toBe("503 Service Unavailable: too many request bodies are in memory; try again later\n")
+        expect(response.text).toBe("503 Service Unavailable: too many request bodies are in memory; try again later\n")
         yield* waitingBecomes(budget, 0)
         yield* eventually(Ref.get(budget.held), (held) => held === 1500, "as much as before")
         if (connectionField === "keep-alive") {
           // The rest is thrown away, and the next request is served.
           yield* sendBody(connection, 100)
           connection.send(`${headOf(3)}abc`)
-          expect((yield* connection.answer()).text).toBe("3")
+          expect((yield* connection.response()).text).toBe("3")
         }
       }
       expect((yield* Metric.value(Metrics.bodiesRefused)).count - before.count).toBe(2)
@@ -261,8 +261,8 @@ describe("a body that waits for too long", () => {
         connection.send(headOf(300, path))
         yield* sendBody(connection, 200)
         yield* advance(10_000)
-        const answer = yield* connection.answer()
-        expect([path, answer.status, answer.header("Retry-After")]).toStrictEqual([path, 503, "1"])
+        const response = yield* connection.response()
+        expect([path, response.status, response.header("Retry-After")]).toStrictEqual([path, 503, "1"])
       }
     })
   )
@@ -279,11 +279,11 @@ describe("a body that waits for too long", () => {
       again.send(headOf(300, "/again"))
       yield* Effect.forEach([other, again], (connection) => sendBody(connection, 200))
       yield* advance(10_000)
-      expect((yield* other.answer()).text).toBe("BodyBudget")
+      expect((yield* other.response()).text).toBe("BodyBudget")
       yield* waitingBecomes(budget, 1)
       yield* open
       yield* sendBody(again, 100)
-      expect((yield* again.answer()).text).toBe("300")
+      expect((yield* again.response()).text).toBe("300")
       yield* nothingIsHeld(budget)
     })
   )
@@ -300,7 +300,7 @@ describe("a body that waits for too long", () => {
         }
         yield* waitingBecomes(budget, 3)
         yield* open
-        for (const connection of connections) expect((yield* connection.answer()).status).toBe(200)
+        for (const connection of connections) expect((yield* connection.response()).status).toBe(200)
       })
       expect(lines.all.map(({ level, message }) => [level, message])).toStrictEqual([
         ["WARN", "no memory for further request bodies: their reading waits, or is refused"],
@@ -330,7 +330,7 @@ describe("the time that a body waits", () => {
       yield* sendBody(connection, 50)
       yield* advance(1_000)
       yield* sendBody(connection, 100)
-      expect((yield* connection.answer()).text).toBe("300")
+      expect((yield* connection.response()).text).toBe("300")
     })
   )
 
@@ -344,7 +344,7 @@ describe("the time that a body waits", () => {
       yield* open
       yield* settled
       yield* advance(2_000)
-      expect((yield* connection.answer()).status).toBe(408)
+      expect((yield* connection.response()).status).toBe(408)
     })
   )
 })
@@ -394,14 +394,14 @@ describe("nothing is held any more", () => {
             )
       )
       yield* Deferred.succeed(enough, undefined)
-      expect((yield* connection.answer()).text).toBe("gave up")
+      expect((yield* connection.response()).text).toBe("gave up")
       yield* asBefore(budget)
       const next = yield* connect
       next.send(headOf(300, "/next"))
       yield* sendBody(next, 300)
       yield* waitingBecomes(budget, 1)
       yield* open
-      expect((yield* next.answer()).text).toBe("300")
+      expect((yield* next.response()).text).toBe("300")
       yield* nothingIsHeld(budget)
     })
   )
@@ -421,7 +421,7 @@ describe("nothing is held any more", () => {
       expect(budget.unsafeWaiting()).toBe(1)
       yield* open
       yield* sendBody(connection, 100)
-      expect((yield* connection.answer()).text).toBe("300")
+      expect((yield* connection.response()).text).toBe("300")
       yield* nothingIsHeld(budget)
     })
   )
@@ -451,7 +451,7 @@ describe("nothing is held any more", () => {
           yield* settled
           return connection
         })
-      const statusOf = (connection: MemoryConnection) => Effect.map(connection.answer(), ({ status }) => status)
+      const statusOf = (connection: MemoryConnection) => Effect.map(connection.response(), ({ status }) => status)
       const large = yield* began(headOf("chunked"))
       yield* sendBody(large, 400, true).pipe(Effect.zipRight(Effect.void))
       expect(yield* statusOf(large)).toBe(200)
@@ -488,10 +488,10 @@ describe("nothing is held any more", () => {
       const connection = yield* connect
       connection.send(headOf("chunked", "/trailers"))
       yield* sendBody(connection, 200, true)
-      expect((yield* connection.answer()).status).toBe(200)
+      expect((yield* connection.response()).status).toBe(200)
       connection.send(`${headOf(400)}half`)
       yield* advance(1000)
-      expect((yield* connection.answer()).text).toBe("late")
+      expect((yield* connection.response()).text).toBe("late")
       yield* nothingIsHeld(server.bodyBudget)
     })
   )
@@ -506,7 +506,7 @@ describe("an application of @effect/platform", () => {
       const connections = yield* Effect.all(Array.from({ length: 20 }, () => connect))
       for (const connection of connections) connection.send(headOf(400, "/text"))
       yield* Effect.forEach(connections, (connection) => sendBody(connection, 400), { concurrency: "unbounded" })
-      for (const connection of connections) expect((yield* connection.answer()).text).toBe("400")
+      for (const connection of connections) expect((yield* connection.response()).text).toBe("400")
       expect(seen.most).toBeGreaterThan(0)
       expect(seen.most).toBeLessThanOrEqual(max + 400 + 20 * 2 * piece)
       yield* nothingIsHeld(budget)
@@ -543,7 +543,7 @@ describe("an application of @effect/platform", () => {
       yield* Deferred.await(read)
       expect(yield* Ref.get(server.bodyBudget.held)).toBe(10)
       yield* Deferred.succeed(mayEnd, undefined)
-      expect((yield* connection.answer()).text).toBe("0123456789,file")
+      expect((yield* connection.response()).text).toBe("0123456789,file")
       yield* nothingIsHeld(server.bodyBudget)
     })
   )
@@ -577,7 +577,7 @@ describe("an application of @effect/platform", () => {
       yield* Deferred.await(read)
       expect(yield* Ref.get(server.bodyBudget.held)).toBe(1000)
       yield* Deferred.succeed(mayEnd, undefined)
-      expect((yield* connection.answer()).text).toBe("1000")
+      expect((yield* connection.response()).text).toBe("1000")
       yield* nothingIsHeld(server.bodyBudget)
     })
   )
@@ -654,7 +654,7 @@ describe("the budget", () => {
       connection.send(headOf(300))
       yield* sendBody(connection, 300)
       yield* open
-      yield* connection.answer()
+      yield* connection.response()
       const all = Chunk.toReadonlyArray(yield* Fiber.join(states))
       expect(all[0]).toStrictEqual({ held: 1500, max, waiting: 0 })
       expect(all.some(({ waiting }) => waiting === 1)).toBe(true)

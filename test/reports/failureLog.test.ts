@@ -68,10 +68,10 @@ const asked = (app: App, given: Given = {}, sent = requestText("GET /path?q=1"))
       url === "/behind" ? HttpServerResponse.text("behind") : app
     )
     const port = yield* serving(sometimes, { live: log.layer, ...given })
-    const wire = yield* connect(port)
-    yield* wire.send(sent + requestText("GET /behind"))
-    const { status } = yield* wire.readResponse()
-    yield* wire.readResponse()
+    const client = yield* connect(port)
+    yield* client.send(sent + requestText("GET /behind"))
+    const { status } = yield* client.readResponse()
+    yield* client.readResponse()
     return { log, status }
   })
 
@@ -202,9 +202,9 @@ describe("an application that fails and says nothing of it", () => {
       ] as const) {
         const log = new Log()
         const port = yield* serving(app, { live: log.layer, middleware: middleware as HttpMiddleware.HttpMiddleware })
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /"))
-        yield* wire.readToEnd
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /"))
+        yield* client.readToEnd
         yield* log.lines.some(({ cause }) => cause.includes("broken"))
         yield* get(yield* serving(HttpServerResponse.text("behind")))
         expect([errors, log.errors.length]).toStrictEqual([errors, errors])
@@ -236,8 +236,8 @@ describe("an application that responds by its failure", () => {
   ] as ReadonlyArray<readonly [string, App, number, string?]>) {
     it.scopedLive(`has no error in the log: ${what}`, () =>
       Effect.gen(function* () {
-        const answered = yield* asked(app, {}, sent)
-        expect([answered.status, answered.log.errors]).toStrictEqual([status, []])
+        const responded = yield* asked(app, {}, sent)
+        expect([responded.status, responded.log.errors]).toStrictEqual([status, []])
       })
     )
   }
@@ -248,12 +248,12 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const log = new Log()
       const running = new EventLog<string>()
-      const wire = yield* connect(
+      const client = yield* connect(
         yield* serving(Effect.zipRight(running.told("running"), Effect.never), { live: log.layer })
       )
-      yield* wire.send(requestText("GET /"))
+      yield* client.send(requestText("GET /"))
       yield* running.upTo(1)
-      yield* wire.reset
+      yield* client.reset
       yield* log.lines.some(({ text }) => text.includes("left"))
       expect(log.lines.all.map(({ level }) => level)).toStrictEqual(["DEBUG"])
     })
@@ -266,10 +266,10 @@ describe("a client that leaves", () => {
       const app = Effect.onInterrupt(Effect.zipRight(running.told("running"), Effect.never), () =>
         Effect.die(new Error("defect"))
       )
-      const wire = yield* connect(yield* serving(app, { live: log.layer }))
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(yield* serving(app, { live: log.layer }))
+      yield* client.send(requestText("GET /"))
       yield* running.upTo(1)
-      yield* wire.reset
+      yield* client.reset
       const line = yield* log.lines.some(({ cause }) => cause.includes("defect"))
       expect(line.level).toBe("ERROR")
     })

@@ -101,9 +101,9 @@ describe("a lone GET beside a deep pipeline", () => {
         const { port } = yield* serving(counted)
         const [one, other] = [yield* connect(port), yield* connect(port)]
         // Both have been accepted, and both arrive before the server looks again.
-        for (const wire of [one, other]) {
-          yield* wire.send(requests("first", 1))
-          yield* wire.readResponse()
+        for (const client of [one, other]) {
+          yield* client.send(requests("first", 1))
+          yield* client.readResponse()
         }
         yield* one.send(busy)
         yield* other.send(lone)
@@ -245,7 +245,7 @@ describe("a lone GET beside one large request", () => {
         yield* settled
         one.send(inBytes("body"))
         other.send(lone)
-        expect((yield* one.answer()).text).toBe("10000")
+        expect((yield* one.response()).text).toBe("10000")
         expect(order).toStrictEqual(["/lone", "/body"])
       }
     })
@@ -255,7 +255,7 @@ describe("a lone GET beside one large request", () => {
     Effect.gen(function* () {
       const { handler, seen } = besideWork((progress, request) =>
         Effect.zipRight(
-          Stream.runForEachChunk(request.stream, (pieces) => Effect.sync(() => pieces.length > 0 && progress())),
+          Stream.runForEachChunk(request.stream, (chunks) => Effect.sync(() => chunks.length > 0 && progress())),
           ok(request)
         )
       )
@@ -265,9 +265,9 @@ describe("a lone GET beside one large request", () => {
       one.send(inBytes("body"))
       yield* eventLoopTurns(2)
       other.send(lone)
-      yield* other.answer()
+      yield* other.response()
       expect(seen.isOver).toBe(false)
-      expect((yield* one.answer()).status).toBe(200)
+      expect((yield* one.response()).status).toBe(200)
     })
   )
 
@@ -279,8 +279,8 @@ describe("a lone GET beside one large request", () => {
       yield* settled
       one.send(inBytes("left") + requests("next", 1))
       other.send(lone)
-      yield* one.answer()
-      yield* one.answer()
+      yield* one.response()
+      yield* one.response()
       expect(order).toStrictEqual(["left", "lone", "next"])
     })
   )
@@ -321,10 +321,10 @@ describe("a lone GET beside one large request", () => {
         yield* settled
         sendLater(other)
         one.send(requests("busy", 1))
-        yield* other.answer()
+        yield* other.response()
         expect(seen.atLone).toBeLessThan(many)
         yield* becomes(() => seen.progress, many)
-        expect((yield* one.answer()).status).toBe(200)
+        expect((yield* one.response()).status).toBe(200)
       }
     })
   )
@@ -348,14 +348,14 @@ describe("a lone GET beside one large request", () => {
       const [one, other] = [yield* connect, yield* connect]
       one.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: bytes"]))
       yield* settled
-      const pieces = 100
+      const chunks = 100
       // Each is a read of its own, and too large to be joined with others.
       sendLater(other)
-      for (let i = 0; i < pieces; i++) one.send("x".repeat(600))
-      yield* other.answer()
-      expect(atLone).toBeLessThan(pieces)
+      for (let i = 0; i < chunks; i++) one.send("x".repeat(600))
+      yield* other.response()
+      expect(atLone).toBeLessThan(chunks)
       one.halfClose()
-      yield* becomes(() => received, pieces)
+      yield* becomes(() => received, chunks)
     })
   )
 })
@@ -471,11 +471,11 @@ describe("a thousand connections that wait to be accepted", () => {
       const order: Array<string> = []
       const made = yield* make()
       const { port } = yield* made.server.listen()
-      const wires = yield* Effect.all(
+      const clients = yield* Effect.all(
         Array.from({ length: 200 }, () => connect(port)),
         { concurrency: "unbounded" }
       )
-      for (const wire of wires) yield* wire.send(requestText("GET /waited"))
+      for (const client of clients) yield* client.send(requestText("GET /waited"))
       yield* eventually(made.bounds[0]!.pending, (waiting) => waiting === 200, "200")
       yield* Effect.forkScoped(
         made.server.serve((request) => {
@@ -483,7 +483,7 @@ describe("a thousand connections that wait to be accepted", () => {
           return ok(request)
         })
       )
-      for (const wire of wires) expect((yield* wire.readResponse()).status).toBe(200)
+      for (const client of clients) expect((yield* client.readResponse()).status).toBe(200)
       expect(order).toHaveLength(200)
     })
   )
@@ -536,9 +536,11 @@ describe("a connection that continues in a later turn", () => {
       yield* Effect.promise(() => Promise.resolve())
       const report = yield* server.close
       expect(report).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, abandoned: 0 })
-      const answers = one.written.split("HTTP/1.1 ").slice(1)
-      expect(answers.length).toBeLessThan(many)
-      expect(answers.map((answer) => answer.includes("Connection: close")).indexOf(true)).toBe(answers.length - 1)
+      const responses = one.written.split("HTTP/1.1 ").slice(1)
+      expect(responses.length).toBeLessThan(many)
+      expect(responses.map((response) => response.includes("Connection: close")).indexOf(true)).toBe(
+        responses.length - 1
+      )
     })
   )
 

@@ -64,8 +64,8 @@ describe("a form sent to multipartStream", () => {
   for (const [what, parameters, expected] of rows) {
     it.scopedLive(`has the name as it was sent: ${what}`, () =>
       Effect.gen(function* () {
-        const answer = yield* send(yield* servingParts, bodyOf(disposed(parameters)))
-        expect([answer.status, partsIn(answer)]).toStrictEqual([200, [expected]])
+        const response = yield* send(yield* servingParts, bodyOf(disposed(parameters)))
+        expect([response.status, partsIn(response)]).toStrictEqual([200, [expected]])
       })
     )
   }
@@ -183,8 +183,8 @@ describe("the boundary of a form", () => {
   for (const [parameter, boundary] of boundaries) {
     it.scopedLive(`is read of ${parameter}`, () =>
       Effect.gen(function* () {
-        const answer = yield* send(yield* servingParts, formWith(boundary), `multipart/form-data; ${parameter}`)
-        expect([answer.status, partsIn(answer)]).toStrictEqual([200, [field("a")]])
+        const response = yield* send(yield* servingParts, formWith(boundary), `multipart/form-data; ${parameter}`)
+        expect([response.status, partsIn(response)]).toStrictEqual([200, [field("a")]])
       })
     )
   }

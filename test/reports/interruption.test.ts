@@ -123,9 +123,9 @@ describe("an application whose fiber is interrupted sends what it sends with Nod
 
 describe("what loses a race", () => {
   /** Goes on for some turns when it has been overtaken, and says so at its end. */
-  const slow = (started: Deferred.Deferred<void>, story: EventLog<string>): App =>
+  const slow = (started: Deferred.Deferred<void>, log: EventLog<string>): App =>
     Effect.zipRight(Deferred.succeed(started, undefined), eventLoopTurns(5)).pipe(
-      Effect.zipRight(story.told("done")),
+      Effect.zipRight(log.told("done")),
       Effect.as(own)
     )
 
@@ -135,17 +135,17 @@ describe("what loses a race", () => {
     where: "inside" | "around"
   ) =>
     Effect.gen(function* () {
-      const story = new EventLog<string>()
+      const log = new EventLog<string>()
       const run = (server: HttpServer.HttpServer) =>
         Effect.gen(function* () {
           const started = yield* Deferred.make<void>()
           const rival = Effect.as(Deferred.await(started), other)
-          const app = uninterruptible(slow(started, story))
+          const app = uninterruptible(slow(started, log))
           return yield* where === "inside"
             ? served(server, race(app, rival))
             : served(server, app, (app) => race(app, rival))
         })
-      return { theirs: yield* run(yield* upstream), ours: yield* run(yield* listening()), told: story.all }
+      return { theirs: yield* run(yield* upstream), ours: yield* run(yield* listening()), told: log.all }
     })
 
   const route = (app: App): App => routed(app, true)
@@ -188,12 +188,12 @@ describe("a server that closes", () => {
         Effect.provide(server.serve(made(app)) as Effect.Effect<void, never, Scope.Scope>, quiet),
         scope
       )
-      const wire = yield* connect(portOf(server))
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(portOf(server))
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(running)
       const closed = yield* Effect.fork(Scope.close(scope, Exit.void))
       yield* eventLoopTurns(5)
-      return { closed, go, wire }
+      return { closed, go, wire: client }
     })
 
   for (const [what, made] of [
@@ -204,9 +204,9 @@ describe("a server that closes", () => {
   ] as const) {
     it.scopedLive(`lets ${what} end, whose response is sent`, () =>
       Effect.gen(function* () {
-        const { closed, go, wire } = yield* closing(made)
+        const { closed, go, wire: client } = yield* closing(made)
         yield* Deferred.succeed(go, undefined)
-        const { status, text } = yield* wire.readResponse()
+        const { status, text } = yield* client.readResponse()
         expect([status, text]).toStrictEqual([200, "own"])
         yield* Fiber.join(closed)
       })
@@ -216,10 +216,10 @@ describe("a server that closes", () => {
   it.scopedLive("interrupts what comes after an uninterruptible part", () =>
     Effect.gen(function* () {
       const { app: never, end } = yield* endless
-      const { closed, go, wire } = yield* closing((app) => Effect.zipRight(Effect.uninterruptible(app), never))
+      const { closed, go, wire: client } = yield* closing((app) => Effect.zipRight(Effect.uninterruptible(app), never))
       yield* Deferred.succeed(go, undefined)
       expect(Exit.isInterrupted(yield* end)).toBe(true)
-      expect((yield* wire.readResponse()).status).toBe(503)
+      expect((yield* client.readResponse()).status).toBe(503)
       yield* Fiber.join(closed)
     })
   )

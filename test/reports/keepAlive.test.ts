@@ -39,7 +39,7 @@ const servers: ReadonlyArray<readonly [string, Serve]> = [
   ]
 ]
 
-const hintOf = (answer: ParsedResponse) => [answer.header("Connection"), answer.header("Keep-Alive")]
+const hintOf = (response: ParsedResponse) => [response.header("Connection"), response.header("Keep-Alive")]
 
 describe.each(servers)("the hint of %s", (_, serve) => {
   it.scopedLive.each<readonly [string, Server.Options, string, ReadonlyArray<string | undefined>]>([
@@ -160,7 +160,7 @@ describe("the hint", () => {
       for (const [i, pause] of [0, 4999, 5000, 5001, 5999].entries()) {
         yield* advance(pause)
         connection.send(withBody(`POST /${i}`, "order"))
-        expect(yield* connection.answer()).toMatchObject({ status: 200, text: `/${i}` })
+        expect(yield* connection.response()).toMatchObject({ status: 200, text: `/${i}` })
       }
       yield* advance(5999)
       expect(connection.ending).toBe(undefined)
@@ -175,7 +175,7 @@ describe("the hint", () => {
       const { port, server } = yield* serving((request) => respond(request, 200, String(request.client.id)), {
         limits: { keepAliveTimeout: "1 second" }
       })
-      const facts = new Condition()
+      const condition = new Condition()
       let disconnects = 0
       const client = yield* Effect.acquireRelease(
         Effect.sync(() => {
@@ -183,7 +183,7 @@ describe("the hint", () => {
           const made = new Client(origin, { keepAliveTimeout: 60_000, keepAliveTimeoutThreshold: 500 })
           made.on("disconnect", () => {
             disconnects++
-            facts.notify()
+            condition.notify()
           })
           return made
         }),
@@ -196,7 +196,7 @@ describe("the hint", () => {
       const [status, hint, first] = yield* order
       expect([status, hint]).toStrictEqual([200, "timeout=1"])
       const before = performance.now()
-      yield* facts.until(
+      yield* condition.until(
         () => (disconnects === 1 ? true : undefined),
         () => "undici to end its connection"
       )
@@ -221,7 +221,7 @@ describe("the hint", () => {
         const request = httpRequest({ port, host: "127.0.0.1", method: "POST", agent }, (response) => {
           response.setEncoding("utf8")
           let text = ""
-          response.on("data", (piece: string) => (text += piece)).on("end", () => resume(Effect.succeed(text)))
+          response.on("data", (chunk: string) => (text += chunk)).on("end", () => resume(Effect.succeed(text)))
         })
         request.on("error", (error) => resume(Effect.die(error)))
         request.end("order")

@@ -66,10 +66,10 @@ const logged = (app: App, sent: string, given: Given = {}) =>
       url === "/behind" ? HttpServerResponse.text("behind") : app
     )
     const port = yield* serving(sometimes, { live: written.layer, ...given })
-    const wire = yield* connect(port)
-    yield* wire.send(sent + requestText("GET /behind"))
-    const { status } = yield* wire.readResponse()
-    yield* wire.readResponse()
+    const client = yield* connect(port)
+    yield* client.send(sent + requestText("GET /behind"))
+    const { status } = yield* client.readResponse()
+    yield* client.readResponse()
     return { status, written }
   }).pipe(Effect.provide(NodeContext.layer))
 
@@ -157,9 +157,9 @@ describe("a line of the log has no control character of a request in it", () => 
         Effect.gen(function* () {
           // Something is logged in any case.
           const both: App = Effect.zipRight(Effect.logInfo("asked"), app)
-          const answered = yield* logged(both, sent, { middleware })
-          expect(answered.status).toBe(status)
-          answered.written.expectSafe()
+          const responded = yield* logged(both, sent, { middleware })
+          expect(responded.status).toBe(status)
+          responded.written.expectSafe()
         })
       )
     }
@@ -197,9 +197,9 @@ describe("a line of the log has no control character of a request in it", () => 
         {}
       )
       yield* Effect.forkScoped(failing).pipe(Effect.provide(written.layer))
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("POST /", Buffer.from(controls).toString("latin1")))
-      expect((yield* wire.readResponse()).status).toBe(500)
+      const client = yield* connect(port)
+      yield* client.send(withBody("POST /", Buffer.from(controls).toString("latin1")))
+      expect((yield* client.readResponse()).status).toBe(500)
       written.expectSafe()
     })
   )
@@ -264,9 +264,9 @@ describe("a span", () => {
         yield* Effect.orDie(serving(app)),
         yield* Effect.orDie(Effect.withTracer(serving(app), tracing.tracer))
       ]) {
-        const wire = yield* connect(port)
-        yield* wire.send(sent)
-        const { text } = yield* wire.readResponse()
+        const client = yield* connect(port)
+        yield* client.send(sent)
+        const { text } = yield* client.readResponse()
         expect(JSON.parse(text)).toContain("\\u009b31m")
         expect(JSON.parse(text)).not.toMatch(unsafe)
       }
@@ -285,9 +285,9 @@ describe("the test kit", () => {
         server.expect({ headers: { "X-One": "1" }, json: { a: 1 }, text: (body) => JSON.parse(body) === 1 }),
         scope
       )
-      const wire = yield* server.connect
-      yield* wire.send(withBody("POST /", hostile, [`X-One: ${inField}`]))
-      yield* wire.readUntil((seen) => seen.includes("200"))
+      const client = yield* server.connect
+      yield* client.send(withBody("POST /", hostile, [`X-One: ${inField}`]))
+      yield* client.readUntil((seen) => seen.includes("200"))
       const exit = yield* Effect.exit(Scope.close(scope, Exit.void))
       const report = Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : ""
       expect(report).toContain("expected 1 request")
@@ -302,9 +302,9 @@ describe("what is logged of requests", () => {
     Effect.gen(function* () {
       const lines = new Lines()
       const port = yield* serving(Effect.die("defect"), { live: lines.layer })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /%1b%0a?%E2%80%AE"))
-      yield* wire.readResponse()
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /%1b%0a?%E2%80%AE"))
+      yield* client.readResponse()
       const line = yield* lines.some(({ level }) => level === "ERROR")
       expect(line.annotations).toMatchObject({ url: "/%1b%0a?%E2%80%AE" })
     })

@@ -80,8 +80,8 @@ const servers = [
 describe.each(servers)("%s by default", (_, serve) => {
   it.scopedLive.each(long)("accepts %s", ([, text]) =>
     Effect.gen(function* () {
-      const answer = yield* ask(yield* serve, text)
-      expect([answer.status, answer.text.startsWith("read ")]).toStrictEqual([200, true])
+      const response = yield* ask(yield* serve, text)
+      expect([response.status, response.text.startsWith("read ")]).toStrictEqual([200, true])
     })
   )
 })

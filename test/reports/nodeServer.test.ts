@@ -236,10 +236,10 @@ describe("a setting that holds here", () => {
   ] as const) {
     it.scopedLive(what, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* served(maker))
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readResponse()).header("Connection")).toBe("keep-alive")
-        yield* wire.closedWith
+        const client = yield* connect(yield* served(maker))
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).header("Connection")).toBe("keep-alive")
+        yield* client.closedWith
       })
     )
   }
@@ -251,9 +251,9 @@ describe("a setting that holds here", () => {
   ] as ReadonlyArray<readonly [string, Maker]>) {
     it.scopedLive(`${what}: a head that does not end is answered 408`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* served(maker))
-        yield* wire.send("GET / HTTP/1.1\r\n")
-        expect((yield* wire.readResponse()).status).toBe(408)
+        const client = yield* connect(yield* served(maker))
+        yield* client.send("GET / HTTP/1.1\r\n")
+        expect((yield* client.readResponse()).status).toBe(408)
       })
     )
   }
@@ -268,9 +268,9 @@ describe("a setting that holds here", () => {
   ] as ReadonlyArray<readonly [string, Maker]>) {
     it.scopedLive(`${what}: a body that does not come is answered 408`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* served(maker, reading))
-        yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
-        expect((yield* wire.readResponse()).status).toBe(408)
+        const client = yield* connect(yield* served(maker, reading))
+        yield* client.send(requestText("POST /", ["Content-Length: 10"], "half"))
+        expect((yield* client.readResponse()).status).toBe(408)
       })
     )
   }
@@ -279,25 +279,25 @@ describe("a setting that holds here", () => {
     Effect.gen(function* () {
       const told = new EventLog<string>()
       const silent = Effect.onInterrupt(Effect.never, () => told.told("interrupted"))
-      const wire = yield* connect(
+      const client = yield* connect(
         yield* served(
           changed((server) => server.setTimeout(50)),
           silent
         )
       )
-      yield* wire.send(requestText("GET /"))
+      yield* client.send(requestText("GET /"))
       yield* told.upTo(1)
-      expect((yield* wire.readToEnd).length).toBe(0)
+      expect((yield* client.readToEnd).length).toBe(0)
     })
   )
 
   it.scopedLive("timeout: a handler that goes on sending is not", () =>
     Effect.gen(function* () {
       const { Schedule, Stream } = yield* Effect.promise(() => import("effect"))
-      const pieces = Stream.range(1, 10).pipe(Stream.schedule(Schedule.spaced("20 millis")), Stream.map(String))
+      const chunks = Stream.range(1, 10).pipe(Stream.schedule(Schedule.spaced("20 millis")), Stream.map(String))
       const port = yield* served(
         changed((server) => server.setTimeout(150)),
-        Effect.succeed(HttpServerResponse.stream(Stream.encodeText(pieces)))
+        Effect.succeed(HttpServerResponse.stream(Stream.encodeText(chunks)))
       )
       expect((yield* get(port)).text).toBe("12345678910")
     })
@@ -307,9 +307,9 @@ describe("a setting that holds here", () => {
   const statusOf = (port: number, line: string, fields: ReadonlyArray<string>) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const wire = yield* connect(port)
-        yield* wire.send(requestText(line, fields))
-        return (yield* wire.readResponse()).status
+        const client = yield* connect(port)
+        yield* client.send(requestText(line, fields))
+        return (yield* client.readResponse()).status
       })
     )
 
@@ -345,14 +345,14 @@ describe("a setting that holds here", () => {
 
   it.scopedLive("maxRequestsPerSocket: the last response of a connection says close", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(
+      const client = yield* connect(
         yield* served(changed((server) => Object.assign(server, { maxRequestsPerSocket: 2 })))
       )
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readResponse()).header("Connection")).toBe("keep-alive")
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readResponse()).header("Connection")).toBe("close")
-      yield* wire.closedWith
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).header("Connection")).toBe("keep-alive")
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).header("Connection")).toBe("close")
+      yield* client.closedWith
     })
   )
 
@@ -361,9 +361,9 @@ describe("a setting that holds here", () => {
       Effect.gen(function* () {
         const port = yield* served(changed((server) => Object.assign(server, { maxConnections: most })))
         const asked = Effect.gen(function* () {
-          const wire = yield* connect(port)
-          yield* wire.send(requestText("GET /"))
-          return (yield* wire.readResponse()).status
+          const client = yield* connect(port)
+          yield* client.send(requestText("GET /"))
+          return (yield* client.readResponse()).status
         })
         expect(new Set(yield* Effect.replicateEffect(asked, most))).toStrictEqual(new Set([200]))
         expect(yield* asked).toBe(503)
@@ -378,10 +378,10 @@ describe("a setting that holds here", () => {
         changed((server) => Object.assign(server, { httpAllowHalfOpen: true })),
         app
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.halfClose
-      expect((yield* wire.readResponse()).text).toBe("late")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.halfClose
+      expect((yield* client.readResponse()).text).toBe("late")
     })
   )
 
@@ -391,9 +391,9 @@ describe("a setting that holds here", () => {
         () => http.createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }),
         reading
       )
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("POST /", "whole"))
-      expect((yield* wire.readResponse()).text).toBe("whole")
+      const client = yield* connect(port)
+      yield* client.send(withBody("POST /", "whole"))
+      expect((yield* client.readResponse()).text).toBe("whole")
     })
   )
 })
@@ -421,10 +421,10 @@ describe("an option beside a setting", () => {
   it.scopedLive("wins where it is at least as strict", () =>
     Effect.gen(function* () {
       const port = yield* served(maker, undefined, { limits: { keepAliveTimeout: 50, bodyTimeout: "1 second" } })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readResponse()
-      yield* wire.closedWith
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
+      yield* client.closedWith
     })
   )
 

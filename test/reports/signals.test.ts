@@ -96,7 +96,7 @@ const asked = async (port: number): Promise<Socket> => {
   return socket
 }
 
-const answered = async (socket: Socket): Promise<string> => {
+const responded = async (socket: Socket): Promise<string> => {
   let text = ""
   socket.on("data", (bytes) => {
     text += bytes.toString("latin1")
@@ -118,7 +118,7 @@ describe.each([
     "answers what it is serving when its terminal sends %s",
     async (signal) => {
       const program = run()
-      const text = answered(await asked(await portOf(program)))
+      const text = responded(await asked(await portOf(program)))
       kill(program.group, signal)
       expect(await text).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*Hello World$/)
       await program.ended
@@ -136,7 +136,7 @@ describe("a program that is signalled twice", () => {
     "%s and %s: answers what it is serving, and ends with 0",
     async (first, second) => {
       const program = direct()
-      const text = answered(await asked(await portOf(program)))
+      const text = responded(await asked(await portOf(program)))
       kill(program.group, first)
       kill(program.group, second)
       expect(await text).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*Hello World$/)

@@ -10,18 +10,18 @@ import { get } from "../wire/rawConnection.js"
 /** What is logged as an error, with its cause. */
 class Errors {
   readonly all: Array<string> = []
-  private readonly facts = new Condition()
+  private readonly condition = new Condition()
   readonly layer: Layer.Layer<never> = Logger.replace(
     Logger.defaultLogger,
     Logger.make(({ cause, logLevel, message }) => {
       const failure = Array.isArray(message) ? message.find(Cause.isCause) : undefined
       this.all.push(`${logLevel.label} ${Cause.pretty(failure ?? cause)}`)
-      this.facts.notify()
+      this.condition.notify()
     })
   )
 
   readonly some = (text: string, level = "ERROR"): Effect.Effect<string> =>
-    this.facts.until(
+    this.condition.until(
       () => this.all.find((line) => line.startsWith(level) && line.includes(text)),
       () => `${level} with ${text}; there are ${JSON.stringify(this.all)}`
     )
@@ -121,14 +121,14 @@ it.scopedLive("what HttpMiddleware.logger logs is not logged again", () =>
 it.scopedLive("a response that breaks off after its head is logged, whatever the middleware", () =>
   Effect.gen(function* () {
     const errors = new Errors()
-    const pieces = Stream.concat(Stream.make(new Uint8Array([65])), Stream.fail(boom))
-    const port = yield* servingApp(HttpServerResponse.stream(pieces), {
+    const chunks = Stream.concat(Stream.make(new Uint8Array([65])), Stream.fail(boom))
+    const port = yield* servingApp(HttpServerResponse.stream(chunks), {
       middleware: HttpMiddleware.cors(),
       live: errors.layer
     })
     yield* Effect.promise(() =>
       fetch(`http://127.0.0.1:${port}`)
-        .then((answer) => answer.text())
+        .then((response) => response.text())
         .catch(() => "")
     )
     yield* errors.some("boom")

@@ -51,20 +51,20 @@ const servers = [
 describe.each(servers)("methods beyond the nine, %s", (_, serve) => {
   it.scopedLive.each([...methods, long])("reaches the handler: %s", ([, method]) =>
     Effect.gen(function* () {
-      const answer = yield* ask(yield* serve, requestText(`${method} /a?b`))
-      expect([answer.status, answer.text]).toStrictEqual([200, `${method} /a?b `])
+      const response = yield* ask(yield* serve, requestText(`${method} /a?b`))
+      expect([response.status, response.text]).toStrictEqual([200, `${method} /a?b `])
     })
   )
 
   it.scopedLive("frames their content as that of any other: by length, by chunks, or none", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* serve)
-      yield* wire.send(
+      const client = yield* connect(yield* serve)
+      yield* client.send(
         withBody("REPORT /1", "by length") +
           requestText("SEARCH /2", ["Transfer-Encoding: chunked"], "9\r\nin chunks\r\n0\r\n\r\n") +
           requestText("PURGE /3", ["Connection: close"])
       )
-      expect(parseResponses(yield* wire.readToEnd).map(({ status, text }) => [status, text])).toStrictEqual([
+      expect(parseResponses(yield* client.readToEnd).map(({ status, text }) => [status, text])).toStrictEqual([
         [200, "REPORT /1 by length"],
         [200, "SEARCH /2 in chunks"],
         [200, "PURGE /3 "]

@@ -57,15 +57,15 @@ describe.each(Object.entries(servers))("%s", (_, listening) => {
     run(
       Effect.gen(function* () {
         const port = yield* listening
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("POST /", ["Content-Length: 6"], "abc"))
+        const client = yield* connect(port)
+        yield* client.send(requestText("POST /", ["Content-Length: 6"], "abc"))
         yield* eventLoopTurns(5)
         setClock(by)
         yield* sweep(port)
-        yield* wire.send("de")
+        yield* client.send("de")
         yield* eventLoopTurns(5)
-        yield* wire.send("f")
-        expect((yield* wire.readResponse("POST")).body.toString()).toBe("abcdef")
+        yield* client.send("f")
+        expect((yield* client.readResponse("POST")).body.toString()).toBe("abcdef")
       })
     )
   )
@@ -75,11 +75,11 @@ it("a head that does not end is answered 408 in time, though the clock is set ba
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { limits: { headerTimeout: 200 } })
-      const wire = yield* connect(port)
-      yield* wire.send("GET / HTTP/1.1\r\n")
+      const client = yield* connect(port)
+      yield* client.send("GET / HTTP/1.1\r\n")
       yield* eventLoopTurns(5)
       setClock(-hour)
-      expect((yield* wire.readResponse()).status).toBe(408)
+      expect((yield* client.readResponse()).status).toBe(408)
     })
   ))
 
@@ -87,13 +87,13 @@ it("a connection that is idle stays when the clock is set forward by an hour", (
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { limits })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readResponse()
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
       setClock(hour)
       yield* sweep(port)
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readResponse()).status).toBe(200)
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(200)
     })
   ))
 
@@ -101,10 +101,10 @@ it("Date is the wall clock's, whatever it is set to", () =>
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const asked = Effect.gen(function* () {
-        yield* wire.send(requestText("GET /"))
-        return Date.parse((yield* wire.readResponse()).header("Date") ?? "")
+        yield* client.send(requestText("GET /"))
+        return Date.parse((yield* client.readResponse()).header("Date") ?? "")
       })
       const before = yield* asked
       setClock(hour)
@@ -127,12 +127,12 @@ it.each([
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const real = Date.now()
       vi.spyOn(Date, "now").mockReturnValue(now as number)
       for (let count = 0; count < 2; count++) {
-        yield* wire.send(requestText("GET /"))
-        const date = (yield* wire.readResponse()).header("Date") ?? ""
+        yield* client.send(requestText("GET /"))
+        const date = (yield* client.readResponse()).header("Date") ?? ""
         expect(date).toMatch(/^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/)
         expect(Math.abs(Date.parse(date) - real)).toBeLessThan(60_000)
       }
@@ -150,9 +150,9 @@ it("the time that a handler took is no hour when the clock was set meanwhile", (
           Effect.zipRight(Effect.yieldNow(), Response.respond(request, 200))
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readResponse()
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
       expect(yield* most()).toBeLessThan(60_000)
     })
   ))
@@ -174,12 +174,12 @@ it("deadlines go by the TestClock of a test", () =>
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { limits: { headerTimeout: "10 seconds" } })
-      const wire = yield* connect(port)
-      yield* wire.send("GET / HTTP/1.1\r\n")
+      const client = yield* connect(port)
+      yield* client.send("GET / HTTP/1.1\r\n")
       yield* eventLoopTurns(10)
       yield* TestClock.adjust(Duration.seconds(9))
       yield* eventLoopTurns(10)
       yield* TestClock.adjust(Duration.seconds(2))
-      expect((yield* wire.readResponse()).status).toBe(408)
+      expect((yield* client.readResponse()).status).toBe(408)
     }).pipe(Effect.provide(TestContext.TestContext))
   ))

@@ -87,16 +87,16 @@ export const serving = <E extends RespondableError, R>(
 /** What `onFailure` was told. */
 export class Reports<E> {
   readonly all: Array<{ readonly cause: Cause.Cause<E>; readonly request: Request }> = []
-  private readonly facts = new Condition()
+  private readonly condition = new Condition()
 
   readonly onFailure = (cause: Cause.Cause<E>, request: Request): Effect.Effect<void> =>
     Effect.sync(() => {
       this.all.push({ cause, request })
-      this.facts.notify()
+      this.condition.notify()
     })
 
   /** Waits for the first report. */
-  readonly first = this.facts.until(
+  readonly first = this.condition.until(
     () => this.all[0],
     () => "a failure to be reported"
   )

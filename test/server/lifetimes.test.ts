@@ -45,28 +45,28 @@ const endless = Effect.gen(function* () {
 describe("the scope of a request", () => {
   it.scopedLive("ends with the request, before the next one of the connection is handled", () =>
     Effect.gen(function* () {
-      const story: Array<string> = []
+      const log: Array<string> = []
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
           yield* Effect.acquireRelease(
-            Effect.sync(() => story.push(`acquire ${request.url}`)),
+            Effect.sync(() => log.push(`acquire ${request.url}`)),
             () =>
               Effect.zipRight(
                 eventLoopTurn,
-                Effect.sync(() => story.push(`release ${request.url}`))
+                Effect.sync(() => log.push(`release ${request.url}`))
               )
           )
-          story.push(`answer ${request.url}`)
+          log.push(`answer ${request.url}`)
           return yield* respond(request, 200)
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      yield* wire.readResponse()
-      yield* wire.readResponse()
-      yield* wire.halfClose
-      yield* wire.closedWith
-      expect(story).toStrictEqual(["acquire /1", "answer /1", "release /1", "acquire /2", "answer /2", "release /2"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2"))
+      yield* client.readResponse()
+      yield* client.readResponse()
+      yield* client.halfClose
+      yield* client.closedWith
+      expect(log).toStrictEqual(["acquire /1", "answer /1", "release /1", "acquire /2", "answer /2", "release /2"])
     })
   )
 
@@ -85,9 +85,9 @@ describe("the scope of a request", () => {
             return yield* respond(request, 200)
           })
         )
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readResponse()).status).toBe(expected === "Success" ? 200 : 500)
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).status).toBe(expected === "Success" ? 200 : 500)
         expect(yield* Deferred.await(exit)).toBe(expected)
       })
     )
@@ -95,29 +95,29 @@ describe("the scope of a request", () => {
 
   it.scopedLive("runs finalizers in reverse order, and a finalizer that dies ends nothing else", () =>
     Effect.gen(function* () {
-      const story: Array<string> = []
+      const log: Array<string> = []
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
-          yield* Effect.addFinalizer(() => Effect.sync(() => story.push("first")))
+          yield* Effect.addFinalizer(() => Effect.sync(() => log.push("first")))
           if (request.url === "/dies") yield* Effect.addFinalizer(() => Effect.die("a finalizer"))
-          yield* Effect.addFinalizer(() => Effect.sync(() => story.push("second")))
+          yield* Effect.addFinalizer(() => Effect.sync(() => log.push("second")))
           return yield* respond(request, 200)
         })
       )
       const bystander = yield* connect(port)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readResponse()
-      yield* wire.send(requestText("GET /dies"))
-      expect((yield* wire.readResponse()).status).toBe(200)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
+      yield* client.send(requestText("GET /dies"))
+      expect((yield* client.readResponse()).status).toBe(200)
       yield* bystander.send(requestText("GET /"))
       expect((yield* bystander.readResponse()).status).toBe(200)
       yield* eventually(
-        Effect.sync(() => story.length),
+        Effect.sync(() => log.length),
         (length) => length === 6,
         "six finalizers"
       )
-      expect(story).toStrictEqual(["second", "first", "second", "first", "second", "first"])
+      expect(log).toStrictEqual(["second", "first", "second", "first", "second", "first"])
     })
   )
 
@@ -133,38 +133,38 @@ describe("the scope of a request", () => {
           return yield* respond(request, 200, ends.join())
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
-      expect((yield* wire.readResponse()).text).toBe("")
-      expect((yield* wire.readResponse()).text).toBe("/1")
-      expect((yield* wire.readResponse()).text).toBe("/1,/2")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
+      expect((yield* client.readResponse()).text).toBe("")
+      expect((yield* client.readResponse()).text).toBe("/1")
+      expect((yield* client.readResponse()).text).toBe("/1,/2")
     })
   )
 
   it.scopedLive("forkScoped ends with the request, before what was acquired before it", () =>
     Effect.gen(function* () {
-      const story: Array<string> = []
+      const log: Array<string> = []
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
-          yield* Effect.addFinalizer(() => Effect.sync(() => story.push("released")))
+          yield* Effect.addFinalizer(() => Effect.sync(() => log.push("released")))
           const isRunning = yield* Deferred.make<void>()
           const child = Effect.zipRight(Deferred.succeed(isRunning, undefined), Effect.never)
-          yield* Effect.forkScoped(Effect.onInterrupt(child, () => Effect.sync(() => story.push("interrupted"))))
+          yield* Effect.forkScoped(Effect.onInterrupt(child, () => Effect.sync(() => log.push("interrupted"))))
           yield* Deferred.await(isRunning)
-          return yield* respond(request, 200, story.join())
+          return yield* respond(request, 200, log.join())
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      expect((yield* wire.readResponse()).text).toBe("")
-      expect((yield* wire.readResponse()).text).toBe("interrupted,released")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2"))
+      expect((yield* client.readResponse()).text).toBe("")
+      expect((yield* client.readResponse()).text).toBe("interrupted,released")
     })
   )
 
   it.scopedLive("a daemon that outlives its request keeps the scope it was born under, which is closed", () =>
     Effect.gen(function* () {
       const mayAsk = yield* Deferred.make<void>()
-      const story: Array<string> = []
+      const log: Array<string> = []
       const daemonEnd = yield* Deferred.make<void>()
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -174,29 +174,29 @@ describe("the scope of a request", () => {
                 yield* Deferred.await(mayAsk)
                 // Acquired under a scope that is over: released at once, and not with the request served meanwhile.
                 yield* Effect.acquireRelease(
-                  Effect.sync(() => story.push("acquired")),
-                  () => Effect.sync(() => story.push("released"))
+                  Effect.sync(() => log.push("acquired")),
+                  () => Effect.sync(() => log.push("released"))
                 )
-                story.push("went on")
+                log.push("went on")
                 yield* Deferred.succeed(daemonEnd, undefined)
               })
             )
           } else {
-            yield* Effect.addFinalizer(() => Effect.sync(() => story.push("the next request's")))
+            yield* Effect.addFinalizer(() => Effect.sync(() => log.push("the next request's")))
             yield* Deferred.succeed(mayAsk, undefined)
             yield* Deferred.await(daemonEnd)
           }
           return yield* respond(request, 200)
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /daemon"))
-      yield* wire.readResponse()
-      yield* wire.send(requestText("GET /next"))
-      yield* wire.readResponse()
-      yield* wire.halfClose
-      yield* wire.closedWith
-      expect(story).toStrictEqual(["acquired", "released", "went on", "the next request's"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /daemon"))
+      yield* client.readResponse()
+      yield* client.send(requestText("GET /next"))
+      yield* client.readResponse()
+      yield* client.halfClose
+      yield* client.closedWith
+      expect(log).toStrictEqual(["acquired", "released", "went on", "the next request's"])
     })
   )
 
@@ -210,9 +210,9 @@ describe("the scope of a request", () => {
       )
       let isReleased = false
       yield* Effect.addFinalizer(() => Effect.sync(() => (isReleased = true)))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readResponse()
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
       expect(isReleased).toBe(false)
     })
   )
@@ -237,10 +237,10 @@ describe("a FiberRef", () => {
         known,
         "everybody"
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (const path of ["/", "/", "/fork", "/", "/fail", "/", "/"]) {
-        yield* wire.send(requestText(`GET ${path}`))
-        const { status, text } = yield* wire.readResponse()
+        yield* client.send(requestText(`GET ${path}`))
+        const { status, text } = yield* client.readResponse()
         expect(status === 200 ? text : status).toBe(path === "/fail" ? 500 : "everybody nobody")
       }
     })
@@ -252,10 +252,10 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
       const made = yield* serving(handler)
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
       yield* isRunning
-      yield* wire.reset
+      yield* client.reset
       expect(Exit.isInterrupted(yield* end)).toBe(true)
       yield* untilDescriptorsHeld(made, 1)
     })
@@ -266,9 +266,9 @@ describe("a client that leaves", () => {
       const { end, handler } = yield* endless
       const made = yield* serving(handler)
       for (let i = 0; i < 10; i++) {
-        const wire = yield* connect(made.port)
-        yield* wire.send(requestText("GET /"))
-        yield* wire.reset
+        const client = yield* connect(made.port)
+        yield* client.send(requestText("GET /"))
+        yield* client.reset
       }
       yield* untilDescriptorsHeld(made, 1)
       expect(Exit.isInterrupted(yield* end)).toBe(true)
@@ -293,7 +293,7 @@ describe("a client that leaves", () => {
         const connection = yield* connect
         const fiber = yield* Fiber.join(accepting)
         connection.send(requestText("GET /"))
-        yield* connection.answer()
+        yield* connection.response()
         // The next one waits until the client has read what it was sent.
         connection.setFull(true)
         connection.send(requestText("GET /"))
@@ -314,10 +314,10 @@ describe("a client that leaves", () => {
       const made = yield* serving((request) =>
         Effect.onExit(respondStream(request, 200, forever), (exit) => Deferred.succeed(end, exit))
       )
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readUntil((seen) => seen.endsWith("more\r\n"))
-      yield* wire.reset
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readUntil((seen) => seen.endsWith("more\r\n"))
+      yield* client.reset
       expect(Exit.isInterrupted(yield* Deferred.await(end))).toBe(true)
       yield* untilDescriptorsHeld(made, 1)
     })
@@ -332,10 +332,10 @@ describe("a client that leaves", () => {
           Deferred.succeed(end, exit)
         )
       )
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("POST /", ["Content-Length: 10"], "half"))
       yield* Deferred.await(isRunning)
-      yield* wire.reset
+      yield* client.reset
       expect(Exit.isInterrupted(yield* Deferred.await(end))).toBe(true)
       yield* untilDescriptorsHeld(made, 1)
     })
@@ -349,7 +349,7 @@ describe("a client that leaves", () => {
       })
       const connection = yield* connect
       connection.send(requestText("GET /"))
-      yield* connection.answer()
+      yield* connection.response()
       connection.send(requestText("GET /throws"))
       connection.reset()
       expect((yield* reports.first).request.path).toBe("/throws")
@@ -362,10 +362,10 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
       const made = yield* servingReported(handler)
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
       yield* isRunning
-      yield* wire.reset
+      yield* client.reset
       yield* end
       yield* untilDescriptorsHeld(made, 1)
       expect(made.reports.all).toHaveLength(0)
@@ -382,13 +382,13 @@ describe("a client that leaves", () => {
           Effect.zipRight(respond(request, 200, "all the same"))
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.halfClose
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.halfClose
       yield* Deferred.await(isRunning)
       yield* Deferred.succeed(mayAnswer, undefined)
-      expect((yield* wire.readResponse()).text).toBe("all the same")
-      expect(yield* wire.closedWith).toBe("FIN")
+      expect((yield* client.readResponse()).text).toBe("all the same")
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 
@@ -396,14 +396,14 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
       const made = yield* serving(handler, { onClientEnd: "interrupt" })
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
       yield* isRunning
-      yield* wire.halfClose
+      yield* client.halfClose
       expect(Exit.isInterrupted(yield* end)).toBe(true)
       // Who has only half left may be told, but nothing of an answer by the handler.
-      const answers = parseResponses(yield* wire.readToEnd)
-      expect(answers.every(({ status }) => status === 503)).toBe(true)
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.every(({ status }) => status === 503)).toBe(true)
       yield* untilDescriptorsHeld(made, 1)
     })
   )
@@ -411,39 +411,39 @@ describe("a client that leaves", () => {
   it.scopedLive("half, in the middle of a body, is told that it was too short", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
-      yield* wire.halfClose
-      const answer = yield* wire.readResponse()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([400, "close"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 10"], "half"))
+      yield* client.halfClose
+      const response = yield* client.readResponse()
+      expect([response.status, response.header("Connection")]).toStrictEqual([400, "close"])
     })
   )
 })
 
 describe("how a connection ended", () => {
-  const stories: ReadonlyArray<readonly [CloseReason, number, (wire: RawConnection) => Effect.Effect<unknown>]> = [
-    ["ClosedByClient", 0, (wire) => wire.halfClose],
-    ["ClosedByClient", 0, (wire) => wire.reset],
-    ["ClosedByClient", 2, (wire) => Effect.zipRight(wire.send(requestText("GET /").repeat(2)), wire.halfClose)],
-    ["ClosedByServer", 1, (wire) => wire.send(requestText("GET /", ["Connection: close"]))],
-    ["BadRequest", 1, (wire) => wire.send(`${requestText("GET /")}nonsense\r\n\r\n`)],
-    ["ClientAborted", 0, (wire) => Effect.zipRight(wire.send("GET / HT"), wire.halfClose)],
-    ["ResponseFailed", 1, (wire) => wire.send(requestText("GET /breaks"))],
-    ["Upgraded", 1, (wire) => wire.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: x"]))]
+  const cases: ReadonlyArray<readonly [CloseReason, number, (client: RawConnection) => Effect.Effect<unknown>]> = [
+    ["ClosedByClient", 0, (client) => client.halfClose],
+    ["ClosedByClient", 0, (client) => client.reset],
+    ["ClosedByClient", 2, (client) => Effect.zipRight(client.send(requestText("GET /").repeat(2)), client.halfClose)],
+    ["ClosedByServer", 1, (client) => client.send(requestText("GET /", ["Connection: close"]))],
+    ["BadRequest", 1, (client) => client.send(`${requestText("GET /")}nonsense\r\n\r\n`)],
+    ["ClientAborted", 0, (client) => Effect.zipRight(client.send("GET / HT"), client.halfClose)],
+    ["ResponseFailed", 1, (client) => client.send(requestText("GET /breaks"))],
+    ["Upgraded", 1, (client) => client.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: x"]))]
   ]
-  for (const [i, [reason, requests, act]] of stories.entries()) {
+  for (const [i, [reason, requests, act]] of cases.entries()) {
     it.scopedLive(`is told by its fiber: ${reason} after ${requests} requests, ${i + 1}`, () =>
       Effect.gen(function* () {
         const { server } = yield* make()
         const { port } = yield* server.listen()
-        const wire = yield* connect(port)
+        const client = yield* connect(port)
         const handler: Handler = (request) => {
           if (request.url === "/breaks") return respondStream(request, 200, breaking)
           if (request.url === "/upgrade") return upgrade(request, { Upgrade: "x" }, () => Effect.void)
           return respond(request, 200)
         }
         const fiber = yield* server.acceptRequest(handler, { onFailure: () => Effect.void })
-        yield* act(wire)
+        yield* act(client)
         expect(yield* Fiber.join(fiber)).toStrictEqual({ reason, requests })
       })
     )
@@ -454,7 +454,7 @@ describe("closing the scope, under a clock that stands still", () => {
   /** Serves in a scope of its own, brings the connection into a state, closes the scope, and counts what is left. */
   const closes = <E, R>(
     handler: Handler<E, R>,
-    bring: (wire: RawConnection, isRunning: Effect.Effect<void>) => Effect.Effect<unknown>
+    bring: (client: RawConnection, isRunning: Effect.Effect<void>) => Effect.Effect<unknown>
   ) =>
     Effect.gen(function* () {
       const isRunning = yield* Deferred.make<void>()
@@ -466,14 +466,14 @@ describe("closing the scope, under a clock that stands still", () => {
       )
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const wire = yield* connect(made.port)
+          const client = yield* connect(made.port)
           yield* untilDescriptorsHeld(made, 2)
-          yield* bring(wire, Deferred.await(isRunning))
+          yield* bring(client, Deferred.await(isRunning))
           yield* settled
           yield* Scope.close(scope, Exit.void)
           // All is given back when the scope has ended, and not only some time after it.
           expect(yield* made.budget.held).toBe(0)
-          yield* wire.closedWith
+          yield* client.closedWith
         })
       )
       yield* eventually(openDescriptors, (now) => now <= before, `${before} descriptors or fewer`)
@@ -486,28 +486,28 @@ describe("closing the scope, under a clock that stands still", () => {
   it.scoped("ends a silent connection", () => closes(hello, () => Effect.void))
 
   it.scoped("ends an idle connection", () =>
-    closes(hello, (wire) => Effect.zipRight(wire.send(requestText("GET /")), wire.readResponse()))
+    closes(hello, (client) => Effect.zipRight(client.send(requestText("GET /")), client.readResponse()))
   )
 
-  it.scoped("ends a half-sent request", () => closes(hello, (wire) => wire.send("GET / HTTP/1.1\r\nHo")))
+  it.scoped("ends a half-sent request", () => closes(hello, (client) => client.send("GET / HTTP/1.1\r\nHo")))
 
   it.scoped("ends a request whose body is half sent", () =>
-    closes(echo, (wire, isRunning) =>
-      Effect.zipRight(wire.send(requestText("POST /", ["Content-Length: 10"], "half")), isRunning)
+    closes(echo, (client, isRunning) =>
+      Effect.zipRight(client.send(requestText("POST /", ["Content-Length: 10"], "half")), isRunning)
     )
   )
 
   it.scoped("ends a handler that never ends", () =>
-    closes(never, (wire, isRunning) => Effect.zipRight(wire.send(requestText("GET /")), isRunning))
+    closes(never, (client, isRunning) => Effect.zipRight(client.send(requestText("GET /")), isRunning))
   )
 
   it.scoped("ends an endless stream that is read", () =>
     closes(
       (request) => respondStream(request, 200, forever),
-      (wire) =>
+      (client) =>
         Effect.zipRight(
-          wire.send(requestText("GET /")),
-          wire.readUntil((seen) => seen.length > 100_000)
+          client.send(requestText("GET /")),
+          client.readUntil((seen) => seen.length > 100_000)
         )
     )
   )
@@ -515,11 +515,11 @@ describe("closing the scope, under a clock that stands still", () => {
   it.scoped("ends an endless stream that nobody reads", () =>
     closes(
       (request) => respondStream(request, 200, Stream.repeatEffect(Effect.succeed(Buffer.alloc(100_000)))),
-      (wire, isRunning) =>
-        wire.stopReading.pipe(
-          Effect.zipRight(wire.send(requestText("GET /"))),
+      (client, isRunning) =>
+        client.stopReading.pipe(
+          Effect.zipRight(client.send(requestText("GET /"))),
           Effect.zipRight(isRunning),
-          Effect.ensuring(Effect.fork(Effect.zipRight(settled, wire.resumeReading)))
+          Effect.ensuring(Effect.fork(Effect.zipRight(settled, client.resumeReading)))
         )
     )
   )
@@ -527,16 +527,16 @@ describe("closing the scope, under a clock that stands still", () => {
   it.scoped("ends an upgraded connection", () =>
     closes(
       (request) => upgrade(request, { Upgrade: "x" }, () => Effect.never),
-      (wire) =>
-        Effect.zipRight(wire.send(requestText("GET /", ["Connection: Upgrade", "Upgrade: x"])), wire.readResponse())
+      (client) =>
+        Effect.zipRight(client.send(requestText("GET /", ["Connection: Upgrade", "Upgrade: x"])), client.readResponse())
     )
   )
 
   it.scoped("ends a connection that lingers behind its last answer", () =>
-    closes(hello, (wire) =>
+    closes(hello, (client) =>
       Effect.zipRight(
-        wire.send(requestText("POST /", ["Content-Length: 1000000"], "x".repeat(1000))),
-        wire.readResponse()
+        client.send(requestText("POST /", ["Content-Length: 1000000"], "x".repeat(1000))),
+        client.readResponse()
       )
     )
   )
@@ -555,7 +555,7 @@ describe("closing the scope, under a clock that stands still", () => {
       yield* settled
       expect(connection.ending).toBe(undefined)
       yield* Deferred.succeed(latch, undefined)
-      expect(yield* connection.answer()).toMatchObject({ status: 200, text: "late" })
+      expect(yield* connection.response()).toMatchObject({ status: 200, text: "late" })
       expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, abandoned: 0 })
     })
   )
@@ -565,15 +565,15 @@ describe("closing the scope, under a clock that stands still", () => {
       const { connect, server } = yield* servingInMemory(hello, { drainTimeout: "1 minute" })
       const connection = yield* connect
       connection.send(requestText("GET /1"))
-      yield* connection.answer()
+      yield* connection.response()
       connection.setFull(true)
       connection.send(requestText("GET /2"))
       yield* settled
       const closing = yield* Effect.fork(server.close)
       yield* settled
       connection.setFull(false)
-      const answer = yield* connection.answer()
-      expect(answer.header("Connection")).toBe("close")
+      const response = yield* connection.response()
+      expect(response.header("Connection")).toBe("close")
       expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, abandoned: 0 })
     })
   )
@@ -589,7 +589,7 @@ describe("closing the scope, under a clock that stands still", () => {
               Effect.sync(() => released++)
             )
           ).pipe(Effect.zipRight(Effect.never)),
-        (wire, isRunning) => Effect.zipRight(wire.send(requestText("GET /")), isRunning)
+        (client, isRunning) => Effect.zipRight(client.send(requestText("GET /")), isRunning)
       )
       expect(released).toBe(1)
     })
@@ -641,7 +641,7 @@ describe("an idle connection", () => {
       const connection = yield* connect
       for (const path of ["/1", "/2", "/3"]) {
         connection.send(requestText(`GET ${path}`))
-        expect((yield* connection.answer()).text).toBe(path)
+        expect((yield* connection.response()).text).toBe(path)
       }
       expect(fibers.size).toBe(3)
       expect(yield* server.close).toStrictEqual({ idle: 1, drained: 0, interrupted: 0, abandoned: 0 })
@@ -657,14 +657,14 @@ describe("an idle connection", () => {
       const [one, other] = [yield* connect, yield* connect]
       for (const round of [1, 2, 3]) {
         one.send(requestText(`GET /one/${round}`, ["X-One: 1"]))
-        expect((yield* one.answer()).text).toBe(`test /one/${round} 2`)
+        expect((yield* one.response()).text).toBe(`test /one/${round} 2`)
         // Half a head keeps its parser, and an empty line is remembered too.
         other.send("\r\nGET /other HTT")
         yield* settled
         one.send(requestText("GET /between"))
-        expect((yield* one.answer()).text).toBe("test /between 1")
+        expect((yield* one.response()).text).toBe("test /between 1")
         other.send("P/1.1\r\nHost: b\r\n\r\n")
-        expect((yield* other.answer()).text).toBe("b /other 1")
+        expect((yield* other.response()).text).toBe("b /other 1")
       }
       other.send("\r\n")
       yield* settled
@@ -674,7 +674,7 @@ describe("an idle connection", () => {
       yield* settled
       expectOpen(one, one.written)
       other.send("\r\n")
-      expect((yield* other.answer()).status).toBe(400)
+      expect((yield* other.response()).status).toBe(400)
     })
   )
 
@@ -683,7 +683,7 @@ describe("an idle connection", () => {
       const { connect } = yield* servingInMemory(hello)
       const connection = yield* connect
       connection.send(requestText("GET /"))
-      yield* connection.answer()
+      yield* connection.response()
       yield* settled
       yield* advance(75_999)
       expect(connection.ending).toBe(undefined)
@@ -709,8 +709,8 @@ describe("deadlines", () => {
       yield* advance(999)
       expectOpen(connection)
       yield* advance(1)
-      const answer = yield* connection.answer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([408, "close"])
+      const response = yield* connection.response()
+      expect([response.status, response.header("Connection")]).toStrictEqual([408, "close"])
       expect(yield* connection.ended).toBe("end")
     })
   )
@@ -726,7 +726,7 @@ describe("deadlines", () => {
       yield* advance(9999)
       expectOpen(connection)
       yield* advance(1)
-      expect((yield* connection.answer()).status).toBe(408)
+      expect((yield* connection.response()).status).toBe(408)
     })
   )
 
@@ -739,7 +739,7 @@ describe("deadlines", () => {
         yield* settled
         yield* advance(9000)
         connection.send("Host: a\r\n\r\n")
-        expect((yield* connection.answer()).status).toBe(200)
+        expect((yield* connection.response()).status).toBe(200)
       }
       expect(connection.ending).toBe(undefined)
     })
@@ -760,8 +760,8 @@ describe("deadlines", () => {
       yield* advance(29_999)
       expectOpen(connection)
       yield* advance(1)
-      const answer = yield* connection.answer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([408, "close"])
+      const response = yield* connection.response()
+      expect([response.status, response.header("Connection")]).toStrictEqual([408, "close"])
       expect(yield* connection.ended).toBe("end")
     })
   )
@@ -781,7 +781,7 @@ describe("deadlines", () => {
       yield* advance(2999)
       expectOpen(connection)
       yield* advance(1)
-      expect((yield* connection.answer()).status).toBe(408)
+      expect((yield* connection.response()).status).toBe(408)
       expect(yield* connection.ended).toBe("end")
     })
   )
@@ -795,8 +795,8 @@ describe("deadlines", () => {
       yield* advance(9_999)
       expectOpen(silent)
       connection.send(requestText("GET /"))
-      const answer = yield* connection.answer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([200, "close"])
+      const response = yield* connection.response()
+      expect([response.status, response.header("Connection")]).toStrictEqual([200, "close"])
       expect(yield* connection.ended).toBe("end")
       yield* advance(1)
       expect(yield* silent.ended).toBe("end")
@@ -815,7 +815,7 @@ describe("deadlines", () => {
       yield* advance(24 * 60 * 60 * 1000)
       expectOpen(connection)
       yield* Deferred.succeed(mayAnswer, undefined)
-      expect((yield* connection.answer()).status).toBe(200)
+      expect((yield* connection.response()).status).toBe(200)
     })
   )
 
@@ -824,7 +824,7 @@ describe("deadlines", () => {
       const { connect } = yield* servingInMemory(hello, { limits: { bodyTimeout: "5 seconds" } })
       const connection = yield* connect
       connection.send(requestText("POST /", ["Content-Length: 100"]))
-      expect((yield* connection.answer()).status).toBe(200)
+      expect((yield* connection.response()).status).toBe(200)
       const { written } = connection
       for (let i = 0; i < 4; i++) {
         yield* advance(1000)
@@ -847,8 +847,8 @@ describe("deadlines", () => {
       connection.send(requestText("POST /", ["Content-Length: 5"]))
       yield* sleepsUntil(30_000)
       yield* advance(30_000)
-      const answer = yield* connection.answer()
-      expect([answer.text, answer.header("Connection")]).toStrictEqual(["Timeout", "close"])
+      const response = yield* connection.response()
+      expect([response.text, response.header("Connection")]).toStrictEqual(["Timeout", "close"])
       expect(reports.all).toHaveLength(0)
     })
   )
@@ -856,23 +856,23 @@ describe("deadlines", () => {
 
 describe("descriptors", () => {
   const offer = ["Connection: Upgrade", "Upgrade: x"]
-  const endings: ReadonlyArray<readonly [string, (wire: RawConnection) => Effect.Effect<unknown>]> = [
-    ["nothing at all", (wire) => wire.halfClose],
-    ["a reset before a byte", (wire) => wire.reset],
-    ["half a head", (wire) => Effect.zipRight(wire.send("GET /"), wire.halfClose)],
-    ["half a head and a reset", (wire) => Effect.zipRight(wire.send("GET /"), wire.reset)],
-    ["an answer", (wire) => wire.send(requestText("GET /", ["Connection: close"]))],
-    ["a malformed request", (wire) => wire.send("x\r\n\r\n")],
-    ["a body that is too large", (wire) => wire.send(requestText("POST /", ["Content-Length: 1000"]))],
-    ["a body that was not read", (wire) => wire.send(withBody("POST /", "body", ["Connection: close"]))],
+  const endings: ReadonlyArray<readonly [string, (client: RawConnection) => Effect.Effect<unknown>]> = [
+    ["nothing at all", (client) => client.halfClose],
+    ["a reset before a byte", (client) => client.reset],
+    ["half a head", (client) => Effect.zipRight(client.send("GET /"), client.halfClose)],
+    ["half a head and a reset", (client) => Effect.zipRight(client.send("GET /"), client.reset)],
+    ["an answer", (client) => client.send(requestText("GET /", ["Connection: close"]))],
+    ["a malformed request", (client) => client.send("x\r\n\r\n")],
+    ["a body that is too large", (client) => client.send(requestText("POST /", ["Content-Length: 1000"]))],
+    ["a body that was not read", (client) => client.send(withBody("POST /", "body", ["Connection: close"]))],
     [
       "a body that was not sent",
-      (wire) => wire.send(requestText("POST /", ["Content-Length: 4", "Expect: 100-continue"]))
+      (client) => client.send(requestText("POST /", ["Content-Length: 4", "Expect: 100-continue"]))
     ],
-    ["a handler that died", (wire) => wire.send(requestText("GET /dies", ["Connection: close"]))],
-    ["an answer that broke", (wire) => wire.send(requestText("GET /breaks"))],
-    ["an upgrade", (wire) => wire.send(requestText("GET /upgrade", offer))],
-    ["a reset under a handler", (wire) => Effect.zipRight(wire.send(requestText("GET /never")), wire.reset)]
+    ["a handler that died", (client) => client.send(requestText("GET /dies", ["Connection: close"]))],
+    ["an answer that broke", (client) => client.send(requestText("GET /breaks"))],
+    ["an upgrade", (client) => client.send(requestText("GET /upgrade", offer))],
+    ["a reset under a handler", (client) => Effect.zipRight(client.send(requestText("GET /never")), client.reset)]
   ]
 
   it.scopedLive("none is left after any kind of ending, in the budget or in the process", () =>
@@ -890,9 +890,9 @@ describe("descriptors", () => {
       for (const [, act] of endings) {
         yield* Effect.scoped(
           Effect.gen(function* () {
-            const wires = yield* Effect.all(Array.from({ length: 5 }, () => connect(made.port)))
-            for (const wire of wires) yield* act(wire)
-            for (const wire of wires) yield* wire.closedWith
+            const clients = yield* Effect.all(Array.from({ length: 5 }, () => connect(made.port)))
+            for (const client of clients) yield* act(client)
+            for (const client of clients) yield* client.closedWith
           })
         )
         yield* untilDescriptorsHeld(made, 1)

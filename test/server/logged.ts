@@ -14,7 +14,7 @@ export interface Line {
 
 export class Lines {
   readonly all: Array<Line> = []
-  private readonly facts = new Condition()
+  private readonly condition = new Condition()
 
   readonly layer: Layer.Layer<never> = Layer.merge(
     Logger.replace(
@@ -26,7 +26,7 @@ export class Lines {
           message: text,
           annotations: Object.fromEntries(HashMap.toEntries(annotations))
         })
-        this.facts.notify()
+        this.condition.notify()
       })
     ),
     Logger.minimumLogLevel(LogLevel.Debug)
@@ -34,7 +34,7 @@ export class Lines {
 
   /** Waits for a line. */
   readonly some = (isIt: (line: Line) => boolean): Effect.Effect<Line> =>
-    this.facts.until(
+    this.condition.until(
       () => this.all.find(isIt),
       () => `a line; there are ${JSON.stringify(this.all)}`
     )

@@ -21,9 +21,9 @@ describe("the order of answers", () => {
       const { port } = yield* serving((request) =>
         Effect.zipRight(eventLoopTurns(10 - Number(request.url.slice(1))), path(request))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(gets(10))
-      for (let i = 0; i < 10; i++) expect((yield* wire.readResponse()).text).toBe(`/${i}`)
+      const client = yield* connect(port)
+      yield* client.send(gets(10))
+      for (let i = 0; i < 10; i++) expect((yield* client.readResponse()).text).toBe(`/${i}`)
     })
   )
 
@@ -40,9 +40,9 @@ describe("the order of answers", () => {
           () => Effect.sync(() => running--)
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.send(gets(10))
-      for (let i = 0; i < 10; i++) yield* wire.readResponse()
+      const client = yield* connect(port)
+      yield* client.send(gets(10))
+      for (let i = 0; i < 10; i++) yield* client.readResponse()
       expect(most).toBe(1)
     })
   )
@@ -64,15 +64,16 @@ describe("the order of answers", () => {
         requestText("GET /7", ["Connection: close"])
       ].join("")
       for (const size of [1, 7, 50, text.length]) {
-        const wire = yield* connect(port)
+        const client = yield* connect(port)
         for (let at = 0; at < text.length; at += size) {
-          yield* wire.send(text.slice(at, at + size))
+          yield* client.send(text.slice(at, at + size))
           if (size > 1) yield* eventLoopTurns(1)
         }
-        for (const expected of ["/1", "two", "three", "four"]) expect((yield* wire.readResponse()).text).toBe(expected)
-        expect((yield* wire.readResponse("HEAD")).status).toBe(200)
-        for (const expected of ["six", "/7"]) expect((yield* wire.readResponse()).text).toBe(expected)
-        expect(yield* wire.readToEnd).toHaveLength(0)
+        for (const expected of ["/1", "two", "three", "four"])
+          expect((yield* client.readResponse()).text).toBe(expected)
+        expect((yield* client.readResponse("HEAD")).status).toBe(200)
+        for (const expected of ["six", "/7"]) expect((yield* client.readResponse()).text).toBe(expected)
+        expect(yield* client.readToEnd).toHaveLength(0)
       }
     })
   )
@@ -80,11 +81,11 @@ describe("the order of answers", () => {
   it.scopedLive("a thousand requests in one write get a thousand answers", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path)
-      const wire = yield* connect(port)
-      yield* wire.send(gets(1000) + requestText("GET /last", ["Connection: close"]))
-      const answers = parseResponses(yield* wire.readToEnd)
-      expect(answers).toHaveLength(1001)
-      expect(answers.every(({ text }, i) => text === (i === 1000 ? "/last" : `/${i}`))).toBe(true)
+      const client = yield* connect(port)
+      yield* client.send(gets(1000) + requestText("GET /last", ["Connection: close"]))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses).toHaveLength(1001)
+      expect(responses.every(({ text }, i) => text === (i === 1000 ? "/last" : `/${i}`))).toBe(true)
     })
   )
 })
@@ -97,11 +98,11 @@ describe("close in the middle", () => {
         handled.push(request.url)
         return path(request)
       })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]) + requestText("GET /3"))
-      const answers = parseResponses(yield* wire.readToEnd)
-      expect(answers.map(({ text }) => text)).toStrictEqual(["/1", "/2"])
-      expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual(["keep-alive", "close"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]) + requestText("GET /3"))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map(({ text }) => text)).toStrictEqual(["/1", "/2"])
+      expect(responses.map((response) => response.header("Connection"))).toStrictEqual(["keep-alive", "close"])
       expect(handled).toStrictEqual(["/1", "/2"])
     })
   )
@@ -113,9 +114,9 @@ describe("close in the middle", () => {
         handled.push(request.url)
         return respond(request, 200, request.url, request.url === "/2" ? { Connection: "close" } : {})
       })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
-      expect(parseResponses(yield* wire.readToEnd).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
+      expect(parseResponses(yield* client.readToEnd).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
       expect(handled).toStrictEqual(["/1", "/2"])
     })
   )
@@ -123,32 +124,36 @@ describe("close in the middle", () => {
   it.scopedLive("after maxRequestsPerConnection: the last says so", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path, { limits: { maxRequestsPerConnection: 3 } })
-      const wire = yield* connect(port)
-      yield* wire.send(gets(5))
-      const answers = parseResponses(yield* wire.readToEnd)
-      expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual(["keep-alive", "keep-alive", "close"])
+      const client = yield* connect(port)
+      yield* client.send(gets(5))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map((response) => response.header("Connection"))).toStrictEqual([
+        "keep-alive",
+        "keep-alive",
+        "close"
+      ])
     })
   )
 
   it.scopedLive("of an error: the answers still owed leave first, then one refusal", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => Effect.zipRight(eventLoopTurns(3), path(request)))
-      const wire = yield* connect(port)
-      yield* wire.send(`${requestText("GET /1")}${requestText("GET /2")}nonsense\r\n\r\n${requestText("GET /3")}`)
-      const answers = parseResponses(yield* wire.readToEnd)
-      expect(answers.map(({ status }) => status)).toStrictEqual([200, 200, 400])
-      expect(answers[2]?.header("Connection")).toBe("close")
+      const client = yield* connect(port)
+      yield* client.send(`${requestText("GET /1")}${requestText("GET /2")}nonsense\r\n\r\n${requestText("GET /3")}`)
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map(({ status }) => status)).toStrictEqual([200, 200, 400])
+      expect(responses[2]?.header("Connection")).toBe("close")
     })
   )
 
   it.scopedLive("of the client's FIN: all that it had asked for is answered", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => Effect.zipRight(eventLoopTurns(3), path(request)))
-      const wire = yield* connect(port)
-      yield* wire.send(gets(5))
-      yield* wire.halfClose
-      const answers = parseResponses(yield* wire.readToEnd)
-      expect(answers.map(({ text }) => text)).toStrictEqual(["/0", "/1", "/2", "/3", "/4"])
+      const client = yield* connect(port)
+      yield* client.send(gets(5))
+      yield* client.halfClose
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map(({ text }) => text)).toStrictEqual(["/0", "/1", "/2", "/3", "/4"])
     })
   )
 })
@@ -159,10 +164,10 @@ describe("writes", () => {
       const { connect } = yield* servingInMemory(path)
       const connection = yield* connect
       connection.send(gets(16))
-      for (let i = 0; i < 16; i++) expect((yield* connection.answer()).text).toBe(`/${i}`)
+      for (let i = 0; i < 16; i++) expect((yield* connection.response()).text).toBe(`/${i}`)
       expect(connection.writes).toHaveLength(1)
       connection.send(gets(2))
-      for (let i = 0; i < 2; i++) yield* connection.answer()
+      for (let i = 0; i < 2; i++) yield* connection.response()
       expect(connection.writes).toHaveLength(2)
     })
   )
@@ -175,11 +180,11 @@ describe("writes", () => {
       )
       const connection = yield* connect
       connection.send(gets(4))
-      expect((yield* connection.answer()).text).toBe("/0")
-      expect((yield* connection.answer()).text).toBe("/1")
+      expect((yield* connection.response()).text).toBe("/0")
+      expect((yield* connection.response()).text).toBe("/1")
       yield* Deferred.succeed(mayAnswer, undefined)
-      expect((yield* connection.answer()).text).toBe("/2")
-      expect((yield* connection.answer()).text).toBe("/3")
+      expect((yield* connection.response()).text).toBe("/2")
+      expect((yield* connection.response()).text).toBe("/3")
       expect(connection.writes).toHaveLength(2)
     })
   )
@@ -192,7 +197,7 @@ describe("writes", () => {
       const connection = yield* connect
       for (const [i, size] of [0, 1, 10_000, 1_048_576].entries()) {
         connection.send(requestText(`GET /?${size}`))
-        expect((yield* connection.answer()).body).toHaveLength(size)
+        expect((yield* connection.response()).body).toHaveLength(size)
         yield* settled
         expect(connection.writes).toHaveLength(i + 1)
       }
@@ -219,13 +224,13 @@ describe("writes", () => {
       })
       const connection = yield* connect
       connection.send(requestText("GET /1"))
-      yield* connection.answer()
+      yield* connection.response()
       connection.setFull(true)
       connection.send(gets(3))
       yield* settled
       expect(handled).toBe(1)
       connection.setFull(false)
-      for (let i = 0; i < 3; i++) yield* connection.answer()
+      for (let i = 0; i < 3; i++) yield* connection.response()
       expect(handled).toBe(4)
     })
   )
@@ -238,12 +243,12 @@ describe("a writeTimeout without end", () => {
       const { port } = yield* serving((request) => respond(request, 200, content), {
         limits: { writeTimeout: Number.POSITIVE_INFINITY }
       })
-      const wire = yield* connect(port)
-      yield* wire.stopReading
-      yield* wire.send(gets(400))
+      const client = yield* connect(port)
+      yield* client.stopReading
+      yield* client.send(gets(400))
       yield* eventLoopTurns(20)
-      yield* wire.resumeReading
-      for (let i = 0; i < 400; i++) expect((yield* wire.readResponse()).body.length).toBe(content.length)
+      yield* client.resumeReading
+      for (let i = 0; i < 400; i++) expect((yield* client.readResponse()).body.length).toBe(content.length)
     })
   )
 })
@@ -254,12 +259,12 @@ describe("Date", () => {
       const { connect } = yield* servingInMemory(path)
       const connection = yield* connect
       connection.send(requestText("GET /1"))
-      expect((yield* connection.answer()).header("Date")).toBe("Thu, 01 Jan 1970 00:00:00 GMT")
+      expect((yield* connection.response()).header("Date")).toBe("Thu, 01 Jan 1970 00:00:00 GMT")
       connection.setFull(true)
       connection.send(requestText("GET /2"))
       yield* advance(20_000)
       connection.setFull(false)
-      expect((yield* connection.answer()).header("Date")).toBe("Thu, 01 Jan 1970 00:00:20 GMT")
+      expect((yield* connection.response()).header("Date")).toBe("Thu, 01 Jan 1970 00:00:20 GMT")
     })
   )
 })
@@ -269,14 +274,14 @@ describe("the farewell", () => {
     Effect.gen(function* () {
       const made = yield* serving((request) => respond(request, 200, "ignored"))
       for (const size of [100_000, 2_000_000, 8_000_000]) {
-        const wire = yield* connect(made.port)
-        yield* wire.send(requestText("POST /ignore", [`Content-Length: ${size}`]))
-        yield* wire.send(Buffer.alloc(size, "x"))
-        const answer = yield* wire.readResponse()
-        expect(answer.text).toBe("ignored")
-        expect(answer.header("Connection")).toBe(size > 256 * 1024 ? "close" : "keep-alive")
-        yield* wire.halfClose
-        expect(yield* wire.closedWith).toBe("FIN")
+        const client = yield* connect(made.port)
+        yield* client.send(requestText("POST /ignore", [`Content-Length: ${size}`]))
+        yield* client.send(Buffer.alloc(size, "x"))
+        const response = yield* client.readResponse()
+        expect(response.text).toBe("ignored")
+        expect(response.header("Connection")).toBe(size > 256 * 1024 ? "close" : "keep-alive")
+        yield* client.halfClose
+        expect(yield* client.closedWith).toBe("FIN")
       }
       yield* untilDescriptorsHeld(made, 1)
     })
@@ -286,14 +291,14 @@ describe("the farewell", () => {
     Effect.gen(function* () {
       const made = yield* serving(echo, { maxBody: 1000 })
       for (const framing of ["Content-Length: 3000000", "Transfer-Encoding: chunked"]) {
-        const wire = yield* connect(made.port)
-        yield* wire.send(requestText("POST /", [framing]))
-        yield* wire.send("2dc6c0\r\n")
-        yield* wire.send(Buffer.alloc(3_000_000, "x"))
-        const answer = yield* wire.readResponse()
-        expect([answer.status, answer.header("Connection")]).toStrictEqual([413, "close"])
-        yield* wire.halfClose
-        expect(yield* wire.closedWith).toBe("FIN")
+        const client = yield* connect(made.port)
+        yield* client.send(requestText("POST /", [framing]))
+        yield* client.send("2dc6c0\r\n")
+        yield* client.send(Buffer.alloc(3_000_000, "x"))
+        const response = yield* client.readResponse()
+        expect([response.status, response.header("Connection")]).toStrictEqual([413, "close"])
+        yield* client.halfClose
+        expect(yield* client.closedWith).toBe("FIN")
       }
       yield* untilDescriptorsHeld(made, 1)
     })
@@ -302,11 +307,11 @@ describe("the farewell", () => {
   it.scopedLive("a body of up to maxDiscardedBody is read and thrown away, and the connection goes on", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path)
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 3; i++) {
-        yield* wire.send(requestText(`POST /${i}`, ["Content-Length: 200000"]))
-        yield* wire.send(Buffer.alloc(200_000, "x"))
-        expect((yield* wire.readResponse()).text).toBe(`/${i}`)
+        yield* client.send(requestText(`POST /${i}`, ["Content-Length: 200000"]))
+        yield* client.send(Buffer.alloc(200_000, "x"))
+        expect((yield* client.readResponse()).text).toBe(`/${i}`)
       }
     })
   )
@@ -314,12 +319,12 @@ describe("the farewell", () => {
   it.scopedLive("a chunked body without an end is not thrown away for ever", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"]))
-      yield* wire.send(`10000\r\n${"x".repeat(65_536)}\r\n`.repeat(8))
-      expect((yield* wire.readResponse()).text).toBe("/")
-      yield* wire.halfClose
-      expect(yield* wire.readToEnd).toHaveLength(0)
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"]))
+      yield* client.send(`10000\r\n${"x".repeat(65_536)}\r\n`.repeat(8))
+      expect((yield* client.readResponse()).text).toBe("/")
+      yield* client.halfClose
+      expect(yield* client.readToEnd).toHaveLength(0)
       expect((yield* get(port)).status).toBe(200)
     })
   )
@@ -327,10 +332,10 @@ describe("the farewell", () => {
   it.scopedLive("a client that never ends is cut off after lingerTimeout", () =>
     Effect.gen(function* () {
       const made = yield* serving(path, { limits: { lingerTimeout: "1 millis" } })
-      const wire = yield* connect(made.port)
+      const client = yield* connect(made.port)
       // What it still sends would keep an ordinary close waiting.
-      yield* wire.send(requestText("POST /", ["Content-Length: 8000000"]))
-      expect((yield* wire.readResponse()).text).toBe("/")
+      yield* client.send(requestText("POST /", ["Content-Length: 8000000"]))
+      expect((yield* client.readResponse()).text).toBe("/")
       yield* untilDescriptorsHeld(made, 1)
     })
   )
@@ -339,26 +344,26 @@ describe("the farewell", () => {
     Effect.gen(function* () {
       const content = Buffer.alloc(4 * 1024 * 1024, "x")
       const { port } = yield* serving((request) => respond(request, 200, content))
-      const wire = yield* connect(port)
-      yield* wire.stopReading
-      yield* wire.send(requestText("GET /", ["Connection: close"]))
+      const client = yield* connect(port)
+      yield* client.stopReading
+      yield* client.send(requestText("GET /", ["Connection: close"]))
       yield* eventLoopTurns(50)
-      yield* wire.resumeReading
-      expect((yield* wire.readResponse()).body.equals(content)).toBe(true)
-      expect(yield* wire.closedWith).toBe("FIN")
+      yield* client.resumeReading
+      expect((yield* client.readResponse()).body.equals(content)).toBe(true)
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 
   it.scopedLive("a stream to the end of the connection arrives whole", () =>
     Effect.gen(function* () {
-      const piece = Buffer.alloc(100_000, "x")
-      const pieces = Stream.repeatEffect(Effect.succeed(piece)).pipe(Stream.take(20))
-      const { port } = yield* serving((request) => respondStream(request, 200, pieces))
-      const wire = yield* connect(port)
-      yield* wire.send("GET / HTTP/1.0\r\n\r\n")
-      const answer = yield* wire.readResponse()
-      expect(answer.body).toHaveLength(2_000_000)
-      expect(answer.header("Connection")).toBe("close")
+      const chunk = Buffer.alloc(100_000, "x")
+      const chunks = Stream.repeatEffect(Effect.succeed(chunk)).pipe(Stream.take(20))
+      const { port } = yield* serving((request) => respondStream(request, 200, chunks))
+      const client = yield* connect(port)
+      yield* client.send("GET / HTTP/1.0\r\n\r\n")
+      const response = yield* client.readResponse()
+      expect(response.body).toHaveLength(2_000_000)
+      expect(response.header("Connection")).toBe("close")
     })
   )
 })

@@ -23,12 +23,12 @@ const endless = Stream.repeatEffect(Effect.as(eventLoopTurn, Buffer.from("more")
 const refusedWith = (port: number, text: string, status: number) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const wire = yield* connect(port)
-      yield* wire.send(text + requestText("GET /smuggled"))
-      const answers = parseResponses(yield* wire.readToEnd)
-      expect(answers.map((answer) => answer.status)).toStrictEqual([status])
-      expect(answers[0]?.header("Connection")).toBe("close")
-      expect(yield* wire.closedWith).toBe("FIN")
+      const client = yield* connect(port)
+      yield* client.send(text + requestText("GET /smuggled"))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map((response) => response.status)).toStrictEqual([status])
+      expect(responses[0]?.header("Connection")).toBe("close")
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 
@@ -70,10 +70,10 @@ describe("skips one empty line before the request line", () => {
   it.scopedLive("as ours does", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
-      const wire = yield* connect(port)
-      yield* wire.send(`\r\n${requestText("GET /")}\r\n${requestText("GET /")}`)
-      expect((yield* wire.readResponse()).status).toBe(200)
-      expect((yield* wire.readResponse()).status).toBe(200)
+      const client = yield* connect(port)
+      yield* client.send(`\r\n${requestText("GET /")}\r\n${requestText("GET /")}`)
+      expect((yield* client.readResponse()).status).toBe(200)
+      expect((yield* client.readResponse()).status).toBe(200)
     })
   )
 })
@@ -115,8 +115,8 @@ describe("list headers are split on commas", () => {
           JSON.stringify([HttpHeaders.getAll(request.headers, "accept"), HttpHeaders.values(request.headers, "accept")])
         )
       )
-      const answer = yield* ask(port, requestText("GET /", ["Accept: a, b", "Accept: c"]))
-      expect(JSON.parse(answer.text)).toStrictEqual([
+      const response = yield* ask(port, requestText("GET /", ["Accept: a, b", "Accept: c"]))
+      expect(JSON.parse(response.text)).toStrictEqual([
         ["a, b", "c"],
         ["a", "b", "c"]
       ])
@@ -129,11 +129,11 @@ describe("Expect: 100-continue for POST only, anything else 417", () => {
     it.scopedLive(`100 is sent when the handler of a ${method} asks for the body`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving(echo)
-        const wire = yield* connect(port)
-        yield* wire.send(requestText(`${method} /`, ["Content-Length: 4", "Expect: 100-continue"]))
-        expect(yield* wire.readResponse()).toMatchObject({ status: 100, reason: "Continue", fields: [] })
-        yield* wire.send("body")
-        expect((yield* wire.readResponse()).text).toBe("body")
+        const client = yield* connect(port)
+        yield* client.send(requestText(`${method} /`, ["Content-Length: 4", "Expect: 100-continue"]))
+        expect(yield* client.readResponse()).toMatchObject({ status: 100, reason: "Continue", fields: [] })
+        yield* client.send("body")
+        expect((yield* client.readResponse()).text).toBe("body")
       })
     )
   }
@@ -150,11 +150,11 @@ describe("the body is read whole before the callback", () => {
   it.scopedLive("the handler runs before its body has come, and a handler that never asks waits for none", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 4"]))
-      expect((yield* wire.readResponse()).text).toBe("hello")
-      yield* wire.send(`body${requestText("GET /")}`)
-      expect((yield* wire.readResponse()).text).toBe("hello")
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 4"]))
+      expect((yield* client.readResponse()).text).toBe("hello")
+      yield* client.send(`body${requestText("GET /")}`)
+      expect((yield* client.readResponse()).text).toBe("hello")
     })
   )
 
@@ -169,11 +169,11 @@ describe("the body is read whole before the callback", () => {
   it.scopedLive("a body that ends too early is 400", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 10"], "short"))
-      yield* wire.halfClose
-      const answers = parseResponses(yield* wire.readToEnd)
-      expect(answers.map((answer) => answer.status)).toStrictEqual([400])
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 10"], "short"))
+      yield* client.halfClose
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map((response) => response.status)).toStrictEqual([400])
     })
   )
 
@@ -204,11 +204,11 @@ describe("chunked for POST only, without a limit, without trailers, Content-Leng
   it.scopedLive("maxBody is enforced while it comes", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { maxBody: 10 })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], "8\r\n01234567\r\n3\r\n"))
-      const answer = yield* wire.readResponse()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([413, "close"])
-      yield* wire.closedWith
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"], "8\r\n01234567\r\n3\r\n"))
+      const response = yield* client.readResponse()
+      expect([response.status, response.header("Connection")]).toStrictEqual([413, "close"])
+      yield* client.closedWith
     })
   )
 
@@ -259,17 +259,17 @@ describe("HTTP/1.1 keeps alive unless close, HTTP/1.0 closes unless keep-alive",
     it.scopedLive(`${title} is ${kept ? "kept" : "closed"}`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving(hello)
-        const wire = yield* connect(port)
+        const client = yield* connect(port)
         const field = connection === undefined ? "" : `Connection: ${connection}\r\n`
         const text = `GET / HTTP/${version}\r\nHost: a\r\n${field}\r\n`
-        yield* wire.send(text)
-        const answer = yield* wire.readResponse()
-        expect([answer.text, answer.header("Connection")]).toStrictEqual(["hello", said])
+        yield* client.send(text)
+        const response = yield* client.readResponse()
+        expect([response.text, response.header("Connection")]).toStrictEqual(["hello", said])
         if (kept) {
-          yield* wire.send(text)
-          expect((yield* wire.readResponse()).status).toBe(200)
+          yield* client.send(text)
+          expect((yield* client.readResponse()).status).toBe(200)
         } else {
-          expect(yield* wire.readToEnd).toHaveLength(0)
+          expect(yield* client.readToEnd).toHaveLength(0)
         }
       })
     )
@@ -282,11 +282,11 @@ describe("Connection: upgrade leaves the socket with the callback", () => {
   it.scopedLive("an offer that nobody takes is a plain request, and the connection goes on", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
-      const wire = yield* connect(port)
-      yield* wire.send(offer)
-      expect((yield* wire.readResponse()).status).toBe(200)
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readResponse()).status).toBe(200)
+      const client = yield* connect(port)
+      yield* client.send(offer)
+      expect((yield* client.readResponse()).status).toBe(200)
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(200)
     })
   )
 
@@ -295,13 +295,13 @@ describe("Connection: upgrade leaves the socket with the callback", () => {
       const { port } = yield* serving((request) =>
         upgrade(request, { Upgrade: "echo" }, (duplex) => Stream.runForEach(duplex.stream, duplex.write))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(offer)
-      expect((yield* wire.readResponse()).status).toBe(101)
-      yield* wire.send("anything")
-      expect(yield* wire.readUntil((seen) => seen.length === 8)).toBe("anything")
-      yield* wire.halfClose
-      expect(yield* wire.closedWith).toBe("FIN")
+      const client = yield* connect(port)
+      yield* client.send(offer)
+      expect((yield* client.readResponse()).status).toBe(101)
+      yield* client.send("anything")
+      expect(yield* client.readUntil((seen) => seen.length === 8)).toBe("anything")
+      yield* client.halfClose
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 })
@@ -310,20 +310,20 @@ describe("HEAD has a body if the callback gives one, no Date", () => {
   it.scopedLive("HEAD, 204 and 304 have none, and Date is sent", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, Number(request.query), "a body"))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("HEAD /?200") + requestText("GET /?204") + requestText("GET /?304"))
-      const head = yield* wire.readResponse("HEAD")
+      const client = yield* connect(port)
+      yield* client.send(requestText("HEAD /?200") + requestText("GET /?204") + requestText("GET /?304"))
+      const head = yield* client.readResponse("HEAD")
       expect([head.status, head.header("Content-Length")]).toStrictEqual([200, "6"])
-      const none = yield* wire.readResponse()
+      const none = yield* client.readResponse()
       expect([none.status, none.header("Content-Length")]).toStrictEqual([204, undefined])
-      const same = yield* wire.readResponse()
+      const same = yield* client.readResponse()
       expect(same.status).toBe(304)
-      for (const answer of [head, none, same]) {
-        expect(answer.header("Date")).toMatch(/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/)
+      for (const response of [head, none, same]) {
+        expect(response.header("Date")).toMatch(/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/)
       }
       // What followed would not be an answer, had a body been sent.
-      yield* wire.send(requestText("GET /?200"))
-      expect((yield* wire.readResponse()).text).toBe("a body")
+      yield* client.send(requestText("GET /?200"))
+      expect((yield* client.readResponse()).text).toBe("a body")
     })
   )
 })
@@ -337,15 +337,15 @@ describe("a callback that fails takes the whole process down", () => {
         request.url === "/fails" ? new Mine({ secret: "secret-detail" }) : respond(request, 200, "fine")
       const { port, reports } = yield* servingReported(handler)
       const other = yield* connect(port)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /fails") + requestText("GET /"))
-      const answer = yield* wire.readResponse()
-      expect(answer.status).toBe(500)
-      expect(answer.text).not.toContain("secret")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /fails") + requestText("GET /"))
+      const response = yield* client.readResponse()
+      expect(response.status).toBe(500)
+      expect(response.text).not.toContain("secret")
       const { cause, request } = yield* reports.first
       expect(request.url).toBe("/fails")
       expect(cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine", secret: "secret-detail" } })
-      expect((yield* wire.readResponse()).text).toBe("fine")
+      expect((yield* client.readResponse()).text).toBe("fine")
       yield* other.send(requestText("GET /"))
       expect((yield* other.readResponse()).text).toBe("fine")
       expect(reports.all).toHaveLength(1)
@@ -374,7 +374,7 @@ describe("no timeouts of any kind", () => {
       connection.send("GET / HTTP/1.1\r\nHo")
       yield* sleepsUntil(10_000)
       yield* advance(10_000)
-      expect(yield* connection.answer()).toMatchObject({ status: 408 })
+      expect(yield* connection.response()).toMatchObject({ status: 408 })
       expect(yield* connection.ended).toBe("end")
     })
   )
@@ -386,8 +386,8 @@ describe("no timeouts of any kind", () => {
       connection.send(requestText("POST /", ["Content-Length: 10"], "half"))
       yield* sleepsUntil(30_000)
       yield* advance(30_000)
-      const answer = yield* connection.answer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([408, "close"])
+      const response = yield* connection.response()
+      expect([response.status, response.header("Connection")]).toStrictEqual([408, "close"])
       expect(yield* connection.ended).toBe("end")
     })
   )
@@ -434,18 +434,18 @@ describe("header values are written without a check", () => {
           return yield* respond(request, 200, error.reason)
         })
       )
-      const answer = yield* get(port)
-      expect([answer.status, answer.text]).toStrictEqual([200, "HeaderValue"])
-      expect(answer.header("X-Injected")).toBe(undefined)
+      const response = yield* get(port)
+      expect([response.status, response.text]).toStrictEqual([200, "HeaderValue"])
+      expect(response.header("X-Injected")).toBe(undefined)
     })
   )
 
   it.scopedLive("a handler that does not catch it is answered 500, without the value", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) => respond(request, 200, "", { "X-A": "a\nsecret" }))
-      const answer = yield* get(port)
-      expect(answer.status).toBe(500)
-      expect(answer.body.includes("secret")).toBe(false)
+      const response = yield* get(port)
+      expect(response.status).toBe(500)
+      expect(response.body.includes("secret")).toBe(false)
       expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { reason: "HeaderValue" } })
     })
   )
@@ -457,7 +457,7 @@ describe("what has been settled", () => {
       const { connect } = yield* servingInMemory(hello)
       const connection = yield* connect
       connection.send(requestText("GET /"))
-      yield* connection.answer()
+      yield* connection.response()
       const { written } = connection
       yield* settled
       expect(connection.written).toBe(written)

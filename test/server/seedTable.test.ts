@@ -183,9 +183,9 @@ describe("listen(server, port, address, domain)", () => {
       const address = yield* server.listen({ address: "::1", domain: "IPv6" })
       expect(address).toMatchObject({ hostname: "::1", family: "IPv6" })
       yield* Effect.forkScoped(server.serve((request) => respond(request, 200, String(request.remoteAddress))))
-      const wire = yield* connect(address.port, "::1")
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readResponse()).text).toContain("::1")
+      const client = yield* connect(address.port, "::1")
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).text).toContain("::1")
     })
   )
 
@@ -332,13 +332,13 @@ describe("shouldAcceptRequest(server, assumedDescriptorsPerRequest)", () => {
   it.scopedLive("counts every connection once, while it is there", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello, { max: 20 })
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readResponse()
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
       expect(yield* made.budget.held).toBe(2)
       expect(yield* made.server.shouldAcceptRequest(17)).toBe(true)
       expect(yield* made.server.shouldAcceptRequest(18)).toBe(false)
-      yield* wire.halfClose
+      yield* client.halfClose
       yield* untilDescriptorsHeld(made, 1)
       expect(yield* made.server.shouldAcceptRequest(18)).toBe(true)
     })
@@ -386,11 +386,11 @@ describe("acceptRequest(server, callback)", () => {
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const accepting = yield* Effect.fork(server.acceptRequest(hello))
       yield* Fiber.await(accepting)
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readResponse()).status).toBe(200)
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(200)
     })
   )
 
@@ -416,10 +416,10 @@ describe("acceptRequest(server, callback)", () => {
       const waiting = yield* Effect.fork(server.acceptRequest(hello))
       yield* eventLoopTurns(3)
       yield* Fiber.interrupt(waiting)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* server.acceptRequest((request) => respond(request, 200, "taken later"))
-      expect((yield* wire.readResponse()).text).toBe("taken later")
+      expect((yield* client.readResponse()).text).toBe("taken later")
     })
   )
 
@@ -427,13 +427,13 @@ describe("acceptRequest(server, callback)", () => {
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const told = yield* Deferred.make<string>()
       yield* server.acceptRequest(() => Effect.fail("mine" as const), {
         onFailure: (cause, request) => Deferred.succeed(told, `${request.url} ${cause}`)
       })
-      yield* wire.send(requestText("GET /failing"))
-      expect((yield* wire.readResponse()).status).toBe(500)
+      yield* client.send(requestText("GET /failing"))
+      expect((yield* client.readResponse()).status).toBe(500)
       expect(yield* Deferred.await(told)).toMatch(/^\/failing .*mine/s)
     })
   )
@@ -463,11 +463,11 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
       const { server } = yield* make({ address: "" })
       yield* Effect.forkScoped(server.serve(hello, { port: 0, address: "127.0.0.1", domain: "IPv4" }))
       const port = yield* eventually(Effect.option(server.port), Option.isSome, "listening")
-      const answers = yield* Effect.all(
+      const responses = yield* Effect.all(
         Array.from({ length: 10 }, () => get(Option.getOrThrow(port))),
         { concurrency: "unbounded" }
       )
-      expect(answers.map(({ text }) => text)).toStrictEqual(Array(10).fill("Hello World"))
+      expect(responses.map(({ text }) => text)).toStrictEqual(Array(10).fill("Hello World"))
     })
   )
 
@@ -515,13 +515,13 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
       const held = yield* connect(made.port)
       yield* held.send(requestText("GET /"))
       yield* Deferred.await(isHeld)
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
       yield* untilDescriptorsHeld(made, 3)
       yield* eventLoopTurns(3)
       yield* Fiber.interrupt(made.fiber)
       yield* Effect.forkScoped(made.server.serve((request) => respond(request, 200, "the next one")))
-      expect((yield* wire.readResponse()).text).toBe("the next one")
+      expect((yield* client.readResponse()).text).toBe("the next one")
     })
   )
 
@@ -582,15 +582,15 @@ describe("respond(request, code, content, headers)", () => {
       const { port } = yield* serving((request) =>
         respond(request, HttpCode.Http201, "Hällo", { "Content-Type": "text/plain; charset=utf-8", "X-Own": "1" })
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 2; i++) {
-        yield* wire.send(requestText("GET /"))
-        const answer = yield* wire.readResponse()
-        expect([answer.version, answer.status, answer.reason]).toStrictEqual(["HTTP/1.1", 201, "Created"])
-        expect(answer.header("Content-Type")).toBe("text/plain; charset=utf-8")
-        expect(answer.header("X-Own")).toBe("1")
-        expect(answer.header("Content-Length")).toBe("6")
-        expect(answer.text).toBe("Hällo")
+        yield* client.send(requestText("GET /"))
+        const response = yield* client.readResponse()
+        expect([response.version, response.status, response.reason]).toStrictEqual(["HTTP/1.1", 201, "Created"])
+        expect(response.header("Content-Type")).toBe("text/plain; charset=utf-8")
+        expect(response.header("X-Own")).toBe("1")
+        expect(response.header("Content-Length")).toBe("6")
+        expect(response.text).toBe("Hällo")
       }
     })
   )
@@ -625,10 +625,10 @@ describe("sendHeaders(request, headers)", () => {
           return yield* body.end()
         })
       )
-      const answer = yield* get(port)
-      expect(answer.header("Content-Type")).toBe("text/plain")
-      expect(answer.text).toBe("first, second")
-      expect(answer.chunks).toStrictEqual([7, 6])
+      const response = yield* get(port)
+      expect(response.header("Content-Type")).toBe("text/plain")
+      expect(response.text).toBe("first, second")
+      expect(response.chunks).toStrictEqual([7, 6])
     })
   )
 
@@ -642,9 +642,9 @@ describe("sendHeaders(request, headers)", () => {
           return yield* body.end()
         })
       )
-      const answer = yield* get(port)
-      expect(answer.header("Content-Length")).toBe("4")
-      expect(answer.text).toBe("abcd")
+      const response = yield* get(port)
+      expect(response.header("Content-Length")).toBe("4")
+      expect(response.text).toBe("abcd")
     })
   )
 })
@@ -684,9 +684,9 @@ describe("close(server)", () => {
       const closing = yield* Effect.fork(server.close)
       expect(yield* idle.closedWith).toBe("FIN")
       yield* Deferred.succeed(mayAnswer, undefined)
-      const answer = yield* busy.readResponse()
-      expect(answer.text).toBe("slow")
-      expect(answer.header("Connection")).toBe("close")
+      const response = yield* busy.readResponse()
+      expect(response.text).toBe("slow")
+      expect(response.header("Connection")).toBe("close")
       expect(yield* busy.readToEnd).toHaveLength(0)
       expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 1, drained: 1, interrupted: 0, abandoned: 0 })
     })
@@ -703,12 +703,12 @@ describe("close(server)", () => {
           ),
         { drainTimeout: 0 }
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(isAsked)
       expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
       expect(yield* Deferred.isDone(isInterrupted)).toBe(true)
-      expect(parseResponses(yield* wire.readToEnd).map(({ status }) => status)).toStrictEqual([503])
+      expect(parseResponses(yield* client.readToEnd).map(({ status }) => status)).toStrictEqual([503])
     })
   )
 
@@ -737,11 +737,11 @@ describe("close(server)", () => {
     Effect.gen(function* () {
       const made = yield* make()
       const { port } = yield* made.server.listen()
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* untilDescriptorsHeld(made, 2)
       yield* made.server.close
-      yield* wire.closedWith
+      yield* client.closedWith
       yield* untilDescriptorsHeld(made, 0)
     })
   )
@@ -757,9 +757,9 @@ describe("Request", () => {
           return yield* respond(request, 200)
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("PUT /path/x?q=1&r=%20", "the body", ["X-Own: yes"]))
-      yield* wire.readResponse()
+      const client = yield* connect(port)
+      yield* client.send(withBody("PUT /path/x?q=1&r=%20", "the body", ["X-Own: yes"]))
+      yield* client.readResponse()
       const { body, request } = yield* Deferred.await(seen)
       expect(request.method).toBe("PUT")
       expect(Array.from(request.headers)).toStrictEqual([
@@ -771,7 +771,7 @@ describe("Request", () => {
       expect(request.url).toBe("/path/x?q=1&r=%20")
       expect([request.path, request.query]).toStrictEqual(["/path/x", "q=1&r=%20"])
       expect(request.remoteAddress).toStrictEqual(Option.some("127.0.0.1"))
-      expect(Option.getOrThrow(request.client.remote).port).toBe(wire.localPort)
+      expect(Option.getOrThrow(request.client.remote).port).toBe(client.localPort)
       expect(Option.getOrThrow(request.client.local).port).toBe(port)
       expect(body).toBe("the body")
     })
@@ -820,8 +820,8 @@ describe("httpcore", () => {
       const { port } = yield* serving((request) => respond(request, 200, "", { "X-Method": request.method }))
       expect(HttpMethod.all).toHaveLength(9)
       for (const method of HttpMethod.all.filter((method) => method !== "CONNECT")) {
-        const answer = yield* ask(port, requestText(`${method} /`), method)
-        expect([answer.status, answer.header("X-Method")]).toStrictEqual([200, method])
+        const response = yield* ask(port, requestText(`${method} /`), method)
+        expect([response.status, response.header("X-Method")]).toStrictEqual([200, method])
       }
       expect((yield* ask(port, requestText("CONNECT test:80"))).status).toBe(501)
     })
@@ -830,14 +830,14 @@ describe("httpcore", () => {
   it.scopedLive("HttpCode: every final code with a name leaves with its text", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, Number(request.query)))
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (const code of HttpCode.all.filter((code) => !HttpCode.is1xx(code))) {
-        yield* wire.send(requestText(`GET /?${code}`))
-        const { reason, status } = yield* wire.readResponse()
+        yield* client.send(requestText(`GET /?${code}`))
+        const { reason, status } = yield* client.readResponse()
         expect(`${status} ${reason}`).toBe(HttpCode.toString(code))
       }
-      yield* wire.send(requestText("GET /?299"))
-      expect(yield* wire.readResponse()).toMatchObject({ status: 299, reason: "" })
+      yield* client.send(requestText("GET /?299"))
+      expect(yield* client.readResponse()).toMatchObject({ status: 299, reason: "" })
     })
   )
 
@@ -861,7 +861,7 @@ describe("httpcore", () => {
         Effect.gen(function* () {
           const { headers } = request
           const missing = Either.merge(HttpHeaders.get(headers, "x-none"))
-          const facts = [
+          const condition = [
             yield* HttpHeaders.get(headers, "X-MANY"),
             HttpHeaders.getAll(headers, "x-many"),
             HttpHeaders.has(headers, "x-Many"),
@@ -869,11 +869,11 @@ describe("httpcore", () => {
             headers.size,
             missing instanceof KeyError ? missing.status : missing
           ]
-          return yield* respond(request, 200, JSON.stringify(facts))
+          return yield* respond(request, 200, JSON.stringify(condition))
         })
       )
-      const answer = yield* ask(port, requestText("GET /", ["X-Many: a", "x-many: b"]))
-      expect(JSON.parse(answer.text)).toStrictEqual(["a", ["a", "b"], true, "instead", 3, 400])
+      const response = yield* ask(port, requestText("GET /", ["X-Many: a", "x-many: b"]))
+      expect(JSON.parse(response.text)).toStrictEqual(["a", ["a", "b"], true, "instead", 3, 400])
     })
   )
 
@@ -882,9 +882,9 @@ describe("httpcore", () => {
       const { port } = yield* serving((request) =>
         Effect.flatMap(HttpHeaders.get(request.headers, "authorization"), (value) => respond(request, 200, value))
       )
-      const answer = yield* get(port)
-      expect(answer.status).toBe(400)
-      expect(answer.text).toContain("authorization")
+      const response = yield* get(port)
+      expect(response.status).toBe(400)
+      expect(response.text).toContain("authorization")
       expect((yield* ask(port, requestText("GET /", ["Authorization: me"]))).text).toBe("me")
     })
   )

@@ -32,7 +32,7 @@ const crowd = (port: number, size: number) =>
 const limitedProcess = (descriptors: number): Effect.Effect<Serving, never, Scope.Scope> =>
   Effect.gen(function* () {
     const program = fileURLToPath(new URL("./limitedServer.ts", import.meta.url))
-    const facts = new Condition()
+    const condition = new Condition()
     const lines: Array<string> = []
     let exit: string | undefined
     const child = yield* Effect.acquireRelease(
@@ -54,13 +54,13 @@ const limitedProcess = (descriptors: number): Effect.Effect<Serving, never, Scop
     )
     createInterface(child.stdout).on("line", (line) => {
       lines.push(line)
-      facts.notify()
+      condition.notify()
     })
     child.on("exit", (code, signal) => {
       exit = `${code ?? signal}`
-      facts.notify()
+      condition.notify()
     })
-    const nextLine = facts.until(
+    const nextLine = condition.until(
       () => {
         if (exit !== undefined) throw new Error(`the process ended: ${exit}`)
         return lines.shift()
@@ -118,12 +118,12 @@ describe("#18161, #15925, #15957: too many open files kills the server", () => {
   it.scopedLive("who was admitted and sits still is served when others leave", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello, { max: 12, assumed: 6 })
-      const wires: Array<RawConnection> = []
-      for (let i = 0; i < 6; i++) wires.push(yield* connect(made.port))
-      for (const wire of wires) yield* wire.send(requestText("GET /"))
-      for (const wire of wires) {
-        expect((yield* wire.readResponse()).status).toBe(200)
-        yield* wire.halfClose
+      const clients: Array<RawConnection> = []
+      for (let i = 0; i < 6; i++) clients.push(yield* connect(made.port))
+      for (const client of clients) yield* client.send(requestText("GET /"))
+      for (const client of clients) {
+        expect((yield* client.readResponse()).status).toBe(200)
+        yield* client.halfClose
       }
       yield* untilDescriptorsHeld(made, 1)
     })
@@ -151,10 +151,10 @@ describe("#7398, #12526, jester #236: a client's reset ends the whole server", (
       const made = yield* serving(echo)
       const bystander = yield* connect(made.port)
       for (let at = 0; at <= request.length; at++) {
-        const wire = yield* connect(made.port)
-        if (at > 0) yield* wire.send(request.slice(0, at))
+        const client = yield* connect(made.port)
+        if (at > 0) yield* client.send(request.slice(0, at))
         yield* eventLoopTurns(at % 3)
-        yield* wire.reset
+        yield* client.reset
       }
       yield* bystander.send(request)
       expect((yield* bystander.readResponse()).text).toBe("abcde")
@@ -172,10 +172,10 @@ describe("#7398, #12526, jester #236: a client's reset ends the whole server", (
         })
       )
       for (const bytes of [1, 20, 1000, 100_000, 1_000_000]) {
-        const wire = yield* connect(made.port)
-        yield* wire.send(requestText("GET /"))
-        yield* wire.readUntil((seen) => seen.length >= bytes)
-        yield* wire.reset
+        const client = yield* connect(made.port)
+        yield* client.send(requestText("GET /"))
+        yield* client.readUntil((seen) => seen.length >= bytes)
+        yield* client.reset
       }
       yield* untilDescriptorsHeld(made, 1)
       expect((yield* get(made.port)).body).toHaveLength(3_000_000)
@@ -185,14 +185,14 @@ describe("#7398, #12526, jester #236: a client's reset ends the whole server", (
 
 describe("#18692, #18161: a connection that is not closed on one of the paths", () => {
   const offer = requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: echo"])
-  const paths: ReadonlyArray<readonly [string, (wire: RawConnection) => Effect.Effect<unknown>]> = [
-    ["a 413", (wire) => wire.send(withBody("POST /", "x".repeat(100)))],
-    ["a 400", (wire) => wire.send("nonsense\r\n\r\n")],
-    ["a Connection: close", (wire) => wire.send(requestText("GET /", ["Connection: close"]))],
-    ["an HTTP/1.0 request", (wire) => wire.send("GET / HTTP/1.0\r\n\r\n")],
-    ["an upgrade that the server ends", (wire) => wire.send(`${offer}end`)],
-    ["an upgrade that the client ends", (wire) => Effect.zipRight(wire.send(offer), wire.halfClose)],
-    ["an upgrade that fails", (wire) => wire.send(`${offer}fail`)]
+  const paths: ReadonlyArray<readonly [string, (client: RawConnection) => Effect.Effect<unknown>]> = [
+    ["a 413", (client) => client.send(withBody("POST /", "x".repeat(100)))],
+    ["a 400", (client) => client.send("nonsense\r\n\r\n")],
+    ["a Connection: close", (client) => client.send(requestText("GET /", ["Connection: close"]))],
+    ["an HTTP/1.0 request", (client) => client.send("GET / HTTP/1.0\r\n\r\n")],
+    ["an upgrade that the server ends", (client) => client.send(`${offer}end`)],
+    ["an upgrade that the client ends", (client) => Effect.zipRight(client.send(offer), client.halfClose)],
+    ["an upgrade that fails", (client) => client.send(`${offer}fail`)]
   ]
 
   for (const [what, act] of paths) {
@@ -215,9 +215,9 @@ describe("#18692, #18161: a connection that is not closed on one of the paths", 
               { maxBody: 10 }
             )
             for (let i = 0; i < 3; i++) {
-              const wire = yield* connect(made.port)
-              yield* act(wire)
-              yield* wire.closedWith
+              const client = yield* connect(made.port)
+              yield* act(client)
+              yield* client.closedWith
             }
             yield* untilDescriptorsHeld(made, 1)
           })
@@ -255,8 +255,8 @@ describe("#17783, #16506: the documented accept loop spins a core when nothing i
     Effect.gen(function* () {
       const made = yield* serving(hello, { max: 10, assumed: 8 })
       // One descriptor listens, one is the client's: there is never room for 8 more.
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
       yield* untilDescriptorsHeld(made, 2)
       yield* eventually(Fiber.status(made.fiber), FiberStatus.isSuspended, "suspended")
       for (let i = 0; i < 100; i++) {
@@ -275,7 +275,7 @@ describe("#18198, #18205: no keep-alive timeout", () => {
       yield* sleepsUntil(10_000)
       yield* advance(9000)
       connection.send(requestText("GET /"))
-      yield* connection.answer()
+      yield* connection.response()
       yield* advance(1000)
       // A second more than what was announced: a request may be under way.
       yield* sleepsUntil(20_000)
@@ -301,14 +301,14 @@ describe("#16436: a wrong Content-Length set by the handler hangs the client for
             Effect.sync(() => reasons.push(error.reason))
           )
         )
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /"))
-        const answer = yield* wire.readResponse()
-        expect(answer.status).toBe(500)
-        expect(answer.text).not.toContain("Hello")
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /"))
+        const response = yield* client.readResponse()
+        expect(response.status).toBe(500)
+        expect(response.text).not.toContain("Hello")
         expect(reasons).toStrictEqual([reason])
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readResponse()).status).toBe(500)
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).status).toBe(500)
       })
     )
   }
@@ -322,9 +322,9 @@ describe("#16436: a wrong Content-Length set by the handler hangs the client for
           return yield* body.end()
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      const seen = (yield* wire.readToEnd).toString("latin1")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      const seen = (yield* client.readToEnd).toString("latin1")
       expect(seen).toContain("Content-Length: 100")
       expect(seen.endsWith("Hello World")).toBe(true)
     })
@@ -349,9 +349,9 @@ describe("the original's own test cases", () => {
     it.scopedLive(`${code} with its content and length`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving((request) => respond(request, code, `Hello World, ${code}`))
-        const answer = yield* get(port)
-        expect([answer.status, answer.text]).toStrictEqual([code, `Hello World, ${code}`])
-        expect(answer.header("Content-Length")).toBe("16")
+        const response = yield* get(port)
+        expect([response.status, response.text]).toStrictEqual([code, `Hello World, ${code}`])
+        expect(response.header("Content-Length")).toBe("16")
       })
     )
   }
@@ -359,9 +359,9 @@ describe("the original's own test cases", () => {
   it.scopedLive("empty headers of the handler's own leave the length", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, "Hello World, 200", HttpHeaders.empty))
-      const answer = yield* get(port)
-      expect([answer.status, answer.text]).toStrictEqual([200, "Hello World, 200"])
-      expect(answer.header("Content-Length")).toBe("16")
+      const response = yield* get(port)
+      expect([response.status, response.text]).toStrictEqual([200, "Hello World, 200"])
+      expect(response.header("Content-Length")).toBe("16")
     })
   )
 
@@ -372,9 +372,9 @@ describe("the original's own test cases", () => {
         const { port } = yield* serving((request) =>
           respond(request, 200, "Hello World, 200", { "Content-Length": request.query })
         )
-        const answer = yield* get(port, "/?16")
-        expect([answer.status, answer.text]).toStrictEqual([200, "Hello World, 200"])
-        expect(answer.header("Content-Length")).toBe("16")
+        const response = yield* get(port, "/?16")
+        expect([response.status, response.text]).toStrictEqual([200, "Hello World, 200"])
+        expect(response.header("Content-Length")).toBe("16")
         expect((yield* get(port, "/?0")).status).toBe(500)
       })
   )
@@ -399,8 +399,8 @@ describe("the original's own test cases", () => {
           })
         )
         const fields = ["Accept: */*", "Transfer-Encoding:chunked", "Content-Type: application/x-www-form-urlencoded"]
-        const answer = yield* ask(port, requestText("POST /", fields, body))
-        expect([answer.status, answer.text]).toStrictEqual([200, expected])
+        const response = yield* ask(port, requestText("POST /", fields, body))
+        expect([response.status, response.text]).toStrictEqual([200, expected])
       })
     )
   }

@@ -78,7 +78,7 @@ describe("an error of accept", () => {
       yield* TestClock.adjust(40)
       yield* connection.opened
       connection.send(requestText("GET /"))
-      expect((yield* connection.answer()).status).toBe(200)
+      expect((yield* connection.response()).status).toBe(200)
     })
   )
 
@@ -129,11 +129,11 @@ describe("what is told of a connection", () => {
         )
       )
       yield* Effect.provide(Effect.forkScoped(serve), lines.layer)
-      const wire = yield* connect(port)
-      const { localPort } = wire
-      yield* wire.send(requestText("GET /wait?for=ever"))
+      const client = yield* connect(port)
+      const { localPort } = client
+      yield* client.send(requestText("GET /wait?for=ever"))
       yield* Deferred.await(entered)
-      yield* wire.reset
+      yield* client.reset
       yield* Deferred.await(ended)
       const line = yield* lines.some(({ message }) => message.includes("a client left"))
       expect(line).toMatchObject({
@@ -162,9 +162,9 @@ describe("what is told of a connection", () => {
         )
       )
       yield* Effect.forkScoped(Effect.provide(serve, throwing))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readResponse()).status).toBe(500)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(500)
       yield* Deferred.await(released)
     })
   )
@@ -185,10 +185,10 @@ describe("what is told of a connection", () => {
       )
       const annotated = Effect.annotateLogs(serve, "caller", "me")
       yield* Effect.provide(Effect.forkScoped(annotated), lines.layer)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      const id = Number((yield* wire.readResponse()).text)
-      const peer = `127.0.0.1:${wire.localPort}`
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      const id = Number((yield* client.readResponse()).text)
+      const peer = `127.0.0.1:${client.localPort}`
       const line = yield* lines.some(({ message }) => message === "handling")
       expect(line.annotations).toStrictEqual({ caller: "me", connection: id, peer })
       expect(attributes.map((each) => [each.get("connection"), each.get("peer")])).toStrictEqual([[id, peer]])
@@ -202,12 +202,12 @@ describe("interrupted between any two steps", () => {
       const { budget, server } = yield* make()
       const { port } = yield* server.listen()
       for (const step of allSteps) {
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /", ["Connection: close"]))
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /", ["Connection: close"]))
         yield* eventually(budget.held, (held) => held === 2, "arrived")
         yield* interruptedAt(server.acceptRequest(hello), step)
         const next = yield* Effect.fork(server.acceptRequest(hello))
-        expect((yield* wire.readResponse()).status).toBe(200)
+        expect((yield* client.readResponse()).status).toBe(200)
         yield* Fiber.interrupt(next)
         yield* eventually(budget.held, (held) => held === 1, "closed")
       }
@@ -238,8 +238,8 @@ describe("closing", () => {
         Effect.zipRight(Deferred.succeed(entered, undefined), Deferred.await(mayEnd))
       )
       const taking = yield* Effect.fork(server.acceptRequest((request) => Effect.zipRight(stubborn, hello(request))))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)
       expect((yield* server.close).timedOut).toBe(1)
       expect(yield* Fiber.join(yield* Fiber.join(taking))).toStrictEqual({ reason: "Interrupted", requests: 1 })
@@ -259,10 +259,10 @@ describe("closing", () => {
           onFailure: () => Effect.onInterrupt(hanging, () => Deferred.succeed(interrupted, undefined))
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)
-      yield* wire.reset
+      yield* client.reset
       yield* eventually(budget.held, (held) => held === 1, "left")
       expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
       yield* Deferred.await(interrupted)
@@ -277,8 +277,8 @@ describe("closing", () => {
       const serving = yield* Effect.fork(
         server.serve(() => Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)
       const interrupting = yield* Effect.fork(Fiber.interrupt(serving))
       yield* eventLoopTurns(3)
@@ -323,8 +323,8 @@ describe("closing", () => {
         Effect.ensuring(Effect.zipRight(stubborn, hello(request)), Deferred.succeed(over, undefined))
       )
       yield* Effect.forkScoped(serve)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)
       expect(yield* Effect.provide(server.close, lines.layer)).toStrictEqual({
         idle: 0,
@@ -332,7 +332,7 @@ describe("closing", () => {
         interrupted: 1,
         abandoned: 1
       })
-      yield* wire.closedWith
+      yield* client.closedWith
       yield* eventually(budget.held, (held) => held === 0, "nothing held")
       expect(lines.count("interrupted requests that have not ended: 1")).toBe(1)
       yield* Deferred.succeed(mayEnd, undefined)
@@ -347,10 +347,10 @@ describe("closing", () => {
         yield* Effect.forkScoped(Server.serve(hello))
         yield* recent.opened
         rested.send(requestText("GET /"))
-        yield* rested.answer()
+        yield* rested.response()
         yield* TestClock.adjust("2 seconds")
         recent.send(requestText("GET /"))
-        yield* recent.answer()
+        yield* recent.response()
         const closing = yield* Effect.fork(Server.close)
         yield* eventLoopTurns(2)
         const endings = [silent.ending, rested.ending, recent.ending]

@@ -129,6 +129,6 @@ export const ends = (end: Server.ConnectionSummary): string => {
   }
 }
 
-export const answered = (): void => {
+export const responded = (): void => {
   equals<RespondableError, ValueError | KeyError>()
 }

@@ -36,7 +36,7 @@ const plain = (body: Buffer, end: number): Content => ({ body, chunks: [], trail
 
 /** The chunks from `at` on; `undefined` while their end is not there. */
 const chunked = (bytes: Buffer, at: number): Content | undefined => {
-  const pieces: Array<Buffer> = []
+  const chunks: Array<Buffer> = []
   for (;;) {
     const end = bytes.indexOf(lineEnd, at)
     if (end < 0) return undefined
@@ -47,7 +47,7 @@ const chunked = (bytes: Buffer, at: number): Content | undefined => {
     if (size === 0) break
     if (bytes.length < at + size + 2) return undefined
     if (bytes.toString("latin1", at + size, at + size + 2) !== "\r\n") throw new Error("no CRLF behind a chunk")
-    pieces.push(bytes.subarray(at, at + size))
+    chunks.push(bytes.subarray(at, at + size))
     at += size + 2
   }
   const lines: Array<string> = []
@@ -59,7 +59,7 @@ const chunked = (bytes: Buffer, at: number): Content | undefined => {
     if (line === "") break
     lines.push(line)
   }
-  return { body: Buffer.concat(pieces), chunks: pieces.map(({ length }) => length), trailers: fieldsOf(lines), end: at }
+  return { body: Buffer.concat(chunks), chunks: chunks.map(({ length }) => length), trailers: fieldsOf(lines), end: at }
 }
 
 /**
@@ -120,13 +120,13 @@ export const parseResponse = (bytes: Buffer, method: string, isEnded: boolean): 
 
 /** Every answer in the bytes of a connection that has ended. */
 export const parseResponses = (bytes: Buffer): ReadonlyArray<ParsedResponse> => {
-  const answers: Array<ParsedResponse> = []
+  const responses: Array<ParsedResponse> = []
   for (let at = 0; at < bytes.length; ) {
-    const answer = parseResponse(bytes.subarray(at), "GET", true)
+    const response = parseResponse(bytes.subarray(at), "GET", true)
     // `isEnded` makes anything but a whole answer an error.
-    if (answer === undefined) throw new Error("not an answer")
-    answers.push(answer)
-    at += answer.length
+    if (response === undefined) throw new Error("not an answer")
+    responses.push(response)
+    at += response.length
   }
-  return answers
+  return responses
 }

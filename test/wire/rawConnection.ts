@@ -34,7 +34,7 @@ export interface RawConnection {
 }
 
 class RawConnectionImpl implements RawConnection {
-  private readonly facts = new Condition()
+  private readonly condition = new Condition()
   private received: Buffer = Buffer.alloc(0)
   private parts: Array<Buffer> = []
   private end: "FIN" | "RST" | undefined
@@ -42,7 +42,7 @@ class RawConnectionImpl implements RawConnection {
   constructor(private readonly socket: net.Socket) {
     socket.on("data", (bytes) => {
       this.parts.push(bytes)
-      this.facts.notify()
+      this.condition.notify()
     })
     socket.on("end", () => this.ended("FIN"))
     socket.on("error", (error: NodeJS.ErrnoException) => {
@@ -53,7 +53,7 @@ class RawConnectionImpl implements RawConnection {
 
   private ended(how: "FIN" | "RST"): void {
     this.end ??= how
-    this.facts.notify()
+    this.condition.notify()
   }
 
   private get seen(): Buffer {
@@ -69,7 +69,7 @@ class RawConnectionImpl implements RawConnection {
   }
 
   private until<A>(look: () => A | undefined, what: string): Effect.Effect<A> {
-    return this.facts.until(look, () => {
+    return this.condition.until(look, () => {
       const { seen } = this
       const text = JSON.stringify(seen.toString("latin1", 0, 400))
       return `${what}; ${seen.length} bytes unread: ${text}; the connection ${this.end === undefined ? "is open" : `ended by ${this.end}`}`
@@ -100,9 +100,9 @@ class RawConnectionImpl implements RawConnection {
 
   readResponse(method = "GET"): Effect.Effect<ParsedResponse> {
     return this.until(() => {
-      const answer = parseResponse(this.seen, method, this.end !== undefined)
-      if (answer !== undefined) this.take(answer.length)
-      return answer
+      const response = parseResponse(this.seen, method, this.end !== undefined)
+      if (response !== undefined) this.take(response.length)
+      return response
     }, "an answer")
   }
 
@@ -169,9 +169,9 @@ export const withBody = (line: string, body: string, fields: ReadonlyArray<strin
 export const ask = (port: number, text: string, method = "GET"): Effect.Effect<ParsedResponse> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const wire = yield* connect(port)
-      yield* wire.send(text)
-      return yield* wire.readResponse(method)
+      const client = yield* connect(port)
+      yield* client.send(text)
+      return yield* client.readResponse(method)
     })
   )
 

@@ -190,9 +190,9 @@ export const toldBy = (subject: Subject, app: App, text: string): Effect.Effect<
 export const allOf = (port: number, text: string): Effect.Effect<string> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const wire = yield* connect(port)
-      yield* wire.send(text)
-      return (yield* wire.readToEnd).toString("latin1")
+      const client = yield* connect(port)
+      yield* client.send(text)
+      return (yield* client.readToEnd).toString("latin1")
     })
   )
 

@@ -128,10 +128,10 @@ describe("a tracer", () => {
       const tracing = new Tracing()
       const running = yield* Deferred.make<void>()
       const app: HttpApp.Default = Effect.zipRight(Deferred.succeed(running, undefined), Effect.never)
-      const wire = yield* connect(yield* Effect.withTracer(serving(app), tracing.tracer))
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(yield* Effect.withTracer(serving(app), tracing.tracer))
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(running)
-      yield* wire.reset
+      yield* client.reset
       const span = yield* tracing.server
       expect(span.attributes.get("http.response.status_code")).toBe(499)
       expect(span.exit !== undefined && Exit.isInterrupted(span.exit)).toBe(true)
@@ -169,8 +169,8 @@ describe("without a tracer", () => {
             span.spanId.length
           ])
         })
-        const answer = yield* ask(yield* serving(app), requestText("GET /", [`traceparent: ${traceparent}`]))
-        expect(JSON.parse(answer.text)).toStrictEqual([
+        const response = yield* ask(yield* serving(app), requestText("GET /", [`traceparent: ${traceparent}`]))
+        expect(JSON.parse(response.text)).toStrictEqual([
           "http.server GET",
           "server",
           "0af7651916cd43dd8448eb211c80319c",
@@ -247,10 +247,10 @@ describe("a generator of names, or a predicate, that throws", () => {
         ),
         HttpMiddleware.withTracerDisabledWhenEffect(serving(text("x")), thrown)
       ]) {
-        const wire = yield* connect(yield* serve)
-        yield* wire.send(requestText("GET /") + requestText("GET /"))
-        expect((yield* wire.readResponse()).status).toBe(500)
-        expect((yield* wire.readResponse()).status).toBe(500)
+        const client = yield* connect(yield* serve)
+        yield* client.send(requestText("GET /") + requestText("GET /"))
+        expect((yield* client.readResponse()).status).toBe(500)
+        expect((yield* client.readResponse()).status).toBe(500)
       }
     })
   )
@@ -285,13 +285,13 @@ describe("FiberRefs", () => {
             )
         }
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 2; i++) {
-        yield* wire.send(requestText("GET /"))
-        yield* wire.readResponse()
+        yield* client.send(requestText("GET /"))
+        yield* client.readResponse()
       }
-      yield* wire.halfClose
-      yield* wire.closedWith
+      yield* client.halfClose
+      yield* client.closedWith
       expect(seen).toStrictEqual([1, 1])
     })
   )

@@ -19,7 +19,7 @@ type Fate = "answered" | "told 503" | "told otherwise" | "dropped" | "hung"
 const fateOf = async (port: number, fields: ReadonlyArray<string>): Promise<Fate> => {
   const client = new Client(port)
   try {
-    const { status, text } = await client.send(requestText(`GET /slow?${busyFor}`, fields)).answer("GET", 60_000)
+    const { status, text } = await client.send(requestText(`GET /slow?${busyFor}`, fields)).response("GET", 60_000)
     if (status === 503) return "told 503"
     return status === 200 && text === "ok" ? "answered" : "told otherwise"
   } catch (error) {
@@ -30,7 +30,7 @@ const fateOf = async (port: number, fields: ReadonlyArray<string>): Promise<Fate
 }
 
 const crowd = async (
-  trial: ScenarioRun,
+  run: ScenarioRun,
   server: ServerProcess,
   port: number,
   how: string,
@@ -40,17 +40,17 @@ const crowd = async (
   const fates = await Promise.all(range(clients).map(() => fateOf(port, fields)))
   const of = (fate: Fate): number => fates.filter((each) => each === fate).length
   const served = (await server.census()).begun - begun
-  trial.measured({ what: `answered, ${how}`, figure: of("answered"), bound: atLeast(1) })
-  trial.measured({ what: `told 503, ${how}`, figure: of("told 503") })
-  trial.measured({ what: `admitted and not answered, ${how}`, figure: served - of("answered"), bound: exactly(0) })
+  run.measured({ what: `answered, ${how}`, figure: of("answered"), bound: atLeast(1) })
+  run.measured({ what: `told 503, ${how}`, figure: of("told 503") })
+  run.measured({ what: `admitted and not answered, ${how}`, figure: served - of("answered"), bound: exactly(0) })
   for (const fate of ["dropped", "hung", "told otherwise"] as const) {
-    trial.measured({ what: `${fate}, ${how}`, figure: of(fate), bound: exactly(0) })
+    run.measured({ what: `${fate}, ${how}`, figure: of(fate), bound: exactly(0) })
   }
 }
 
-const isServing = async (trial: ScenarioRun, port: number, how: string): Promise<void> => {
+const isServing = async (run: ScenarioRun, port: number, how: string): Promise<void> => {
   const { status } = await ask(port, requestText("GET /", ["Connection: close"]))
-  trial.measured({ what: `status afterwards, ${how}`, figure: status, bound: exactly(200) })
+  run.measured({ what: `status afterwards, ${how}`, figure: status, bound: exactly(200) })
 }
 
 /** A few at once, so that what the first connections load and open is there before. */
@@ -58,37 +58,37 @@ const warmUp = async (port: number): Promise<void> => {
   await Promise.all(range(20).map(() => ask(port, requestText("GET /slow?1", ["Connection: close"]))))
 }
 
-const directly = async (trial: ScenarioRun, how: string, fields: ReadonlyArray<string>): Promise<void> => {
-  const server = await trial.process({ descriptors: limit })
+const directly = async (run: ScenarioRun, how: string, fields: ReadonlyArray<string>): Promise<void> => {
+  const server = await run.process({ descriptors: limit })
   const port = await server.listen()
   await warmUp(port)
   const before = await server.census()
-  await crowd(trial, server, port, how, fields)
-  await isServing(trial, port, how)
-  await trial.nothingIsLeft(server, before, `, ${how}`)
+  await crowd(run, server, port, how, fields)
+  await isServing(run, port, how)
+  await run.nothingIsLeft(server, before, `, ${how}`)
 }
 
-const behindNginx = async (trial: ScenarioRun): Promise<void> => {
-  if (whyNoNginx !== undefined) return trial.skipped("behind nginx", whyNoNginx)
-  const server = await trial.process({ descriptors: limit })
+const behindNginx = async (run: ScenarioRun): Promise<void> => {
+  if (whyNoNginx !== undefined) return run.skipped("behind nginx", whyNoNginx)
+  const server = await run.process({ descriptors: limit })
   const port = await server.listen()
   await warmUp(port)
   const before = await server.census()
-  const nginx = await nginxBefore(trial, port)
-  await crowd(trial, server, nginx.port, "behind nginx", ["Connection: close"])
-  await isServing(trial, nginx.port, "behind nginx")
+  const nginx = await nginxBefore(run, port)
+  await crowd(run, server, nginx.port, "behind nginx", ["Connection: close"])
+  await isServing(run, nginx.port, "behind nginx")
   // It keeps connections to whom it has asked.
   await nginx.end()
-  await trial.nothingIsLeft(server, before, ", behind nginx")
+  await run.nothingIsLeft(server, before, ", behind nginx")
 }
 
 /** Who is admitted is answered, and everybody else is told; the original's process died of it, or dropped them. */
 export const scenario: Scenario = {
   title: `${limit} descriptors and ${clients.toLocaleString("en-US")} clients at once`,
   order: 1,
-  run: async (trial) => {
-    await directly(trial, "directly", ["Connection: close"])
-    await directly(trial, "kept alive", [])
-    await behindNginx(trial)
+  run: async (run) => {
+    await directly(run, "directly", ["Connection: close"])
+    await directly(run, "kept alive", [])
+    await behindNginx(run)
   }
 }

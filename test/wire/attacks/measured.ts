@@ -8,7 +8,7 @@ export interface Cost {
   readonly bytes: number
   readonly seconds: number
   /** The status of the last answer, or "silence". */
-  readonly answer: number | "silence"
+  readonly response: number | "silence"
   readonly ending: Ending | undefined
 }
 
@@ -27,7 +27,7 @@ const endless = 100_000
 export const until = (
   connection: MemoryConnection,
   opening: string,
-  piece: (i: number) => string,
+  chunk: (i: number) => string,
   pause = 0
 ): Effect.Effect<Cost> =>
   Effect.gen(function* () {
@@ -47,10 +47,10 @@ export const until = (
         yield* settled
       }
       if (connection.ending !== undefined) break
-      const next = piece(i)
+      const next = chunk(i)
       bytes += next.length
       connection.send(next)
       yield* settled
     }
-    return { bytes, seconds, answer: lastStatus(connection.written), ending: connection.ending }
+    return { bytes, seconds, response: lastStatus(connection.written), ending: connection.ending }
   })

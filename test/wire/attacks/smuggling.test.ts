@@ -44,12 +44,12 @@ const isRefusedAtItsByte = ({ attack: { hidden, refused }, reading, sees, status
     const { connect } = yield* servingInMemory(handler)
     const connection = yield* connect
     const cost = yield* until(connection, refused.slice(0, -1), () => refused.slice(-1))
-    expect(cost).toStrictEqual({ bytes: refused.length, seconds: 0, answer: status, ending: "end" })
+    expect(cost).toStrictEqual({ bytes: refused.length, seconds: 0, response: status, ending: "end" })
     connection.send(hidden)
     yield* settled
-    const [answer, ...others] = parseResponses(Buffer.from(connection.written, "latin1"))
-    if (status === 200) expect(answer?.text).toBe("unread")
-    else expectRefusal(answer, status)
+    const [response, ...others] = parseResponses(Buffer.from(connection.written, "latin1"))
+    if (status === 200) expect(response?.text).toBe("unread")
+    else expectRefusal(response, status)
     expect(others).toStrictEqual([])
     expect(seen).toStrictEqual(sees)
   })
@@ -61,11 +61,11 @@ const isRefusedAmongOthers = ({ attack: { hidden, refused }, reading, sees, stat
   Effect.gen(function* () {
     const { handler, seen } = noting(reading)
     const { port } = yield* serving(handler)
-    const wire = yield* connect(port)
-    yield* wire.send(first + refused + hidden)
-    const answers = parseResponses(yield* wire.readToEnd)
-    expect(answers.map((answer) => answer.status)).toStrictEqual([200, status])
-    expect(yield* wire.closedWith).toBe("FIN")
+    const client = yield* connect(port)
+    yield* client.send(first + refused + hidden)
+    const responses = parseResponses(yield* client.readToEnd)
+    expect(responses.map((response) => response.status)).toStrictEqual([200, status])
+    expect(yield* client.closedWith).toBe("FIN")
     expect(seen).toStrictEqual(["GET /first", ...sees])
   })
 
@@ -107,8 +107,8 @@ describe("what only looks like smuggling", () => {
       const length = `Content-Length: ${smuggled.length}`
       connection.send(`POST /victim HTTP/1.1\r\nHost: a\r\n${length}\r\n${line}\r\n\r\n${smuggled}${first}`)
       yield* settled
-      const answers = parseResponses(Buffer.from(connection.written, "latin1"))
-      expect(answers.map(({ status, text }) => [status, text])).toStrictEqual([
+      const responses = parseResponses(Buffer.from(connection.written, "latin1"))
+      expect(responses.map(({ status, text }) => [status, text])).toStrictEqual([
         [200, smuggled],
         [200, ""]
       ])

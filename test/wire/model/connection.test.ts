@@ -71,7 +71,7 @@ const obeying = (told: Queue.Queue<Order>, log: Array<string>): Handler => {
       let body: BodyWriter | undefined
       while (true) {
         switch (yield* Queue.take(told)) {
-          case "answer":
+          case "respond":
             return yield* respond(request, 200, "ok")
           case "begin":
             body = yield* sendHeaders(request, 200)
@@ -222,7 +222,7 @@ const run = (choices: Choices, positions: ReadonlyArray<number>) => {
 const kinds = Object.keys(asked) as ReadonlyArray<Kind>
 
 const weightOf: Readonly<Record<Order, number>> = {
-  answer: 10,
+  respond: 10,
   begin: 10,
   write: 10,
   end: 10,

@@ -16,12 +16,12 @@ provesByRows("9110/10.1.1/of-1.0", rowsAbout(/an expectation in HTTP\/1\.0/))
 for (const id of ["9110/10.1.1/immediate", "9110/10.1.1/not-awaited", "9110/10.1.1/final"] as const) {
   provesOfEach(id, "100 before a byte of content has come, and the answer behind it", (subject) =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* subject.serve(echoing))
+      const client = yield* connect(yield* subject.serve(echoing))
       for (let i = 0; i < 2; i++) {
-        yield* wire.send(patient("PUT /", "content"))
-        expect(yield* wire.readResponse()).toMatchObject({ status: 100, fields: [] })
-        yield* wire.send("content")
-        expect(yield* wire.readResponse()).toMatchObject({ status: 200, text: "content" })
+        yield* client.send(patient("PUT /", "content"))
+        expect(yield* client.readResponse()).toMatchObject({ status: 100, fields: [] })
+        yield* client.send("content")
+        expect(yield* client.readResponse()).toMatchObject({ status: 200, text: "content" })
       }
     })
   )
@@ -29,10 +29,10 @@ for (const id of ["9110/10.1.1/immediate", "9110/10.1.1/not-awaited", "9110/10.1
 for (const id of ["9110/10.1.1/immediate", "9110/10.1.1/close"] as const) {
   provesOfEach(id, "a final status at once, with close, when nobody asks for the content", (subject) =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* subject.serve(replying(403)))
-      yield* wire.send(patient("PUT /", "content"))
-      const [answer, ...rest] = finalsOf(yield* wire.readToEnd)
-      expect([answer?.status, answer?.header("Connection"), rest]).toStrictEqual([403, "close", []])
+      const client = yield* connect(yield* subject.serve(replying(403)))
+      yield* client.send(patient("PUT /", "content"))
+      const [response, ...rest] = finalsOf(yield* client.readToEnd)
+      expect([response?.status, response?.header("Connection"), rest]).toStrictEqual([403, "close", []])
     })
   )
 }
@@ -45,18 +45,18 @@ provesOfEach("9110/10.1.1/immediate", "the known deviation: 100 waits for the ha
     yield* settled
     expectOpen(connection)
     yield* Deferred.succeed(mayAsk, undefined)
-    expect((yield* connection.answer()).status).toBe(100)
+    expect((yield* connection.response()).status).toBe(100)
     connection.send("content")
-    expect((yield* connection.answer()).text).toBe("content")
+    expect((yield* connection.response()).text).toBe("content")
   })
 )
 provesOfEach("9110/10.1.1/final", "of a body that cannot be read too", (subject) =>
   Effect.gen(function* () {
-    const wire = yield* connect(yield* subject.serve(echoing))
-    yield* wire.send(requestText("PUT /", ["Expect: 100-continue", "Transfer-Encoding: chunked"]))
-    expect((yield* wire.readResponse()).status).toBe(100)
-    yield* wire.send("nonsense\r\n")
-    expectBodyRefusal(yield* wire.readResponse(), 400, subject)
+    const client = yield* connect(yield* subject.serve(echoing))
+    yield* client.send(requestText("PUT /", ["Expect: 100-continue", "Transfer-Encoding: chunked"]))
+    expect((yield* client.readResponse()).status).toBe(100)
+    yield* client.send("nonsense\r\n")
+    expectBodyRefusal(yield* client.readResponse(), 400, subject)
   })
 )
 provesByRows("9110/10.1.1/immediate", [

@@ -30,9 +30,9 @@ export const tryInjections = (text: string) =>
         return yield* body.end({ "X-A": "b" })
       })
     )
-    const wire = yield* connect(port)
-    yield* wire.send(requestText("GET /", ["Connection: close, upgrade", "Upgrade: echo"]))
-    const bytes = yield* wire.readToEnd
+    const client = yield* connect(port)
+    yield* client.send(requestText("GET /", ["Connection: close, upgrade", "Upgrade: echo"]))
+    const bytes = yield* client.readToEnd
     expect(parseResponses(bytes).map(({ status, text, trailers }) => ({ status, text, trailers }))).toStrictEqual([
       { status: 200, text: "", trailers: [["X-A", "b"]] }
     ])

@@ -60,9 +60,9 @@ proves(
     const { port } = yield* serving((request) =>
       Effect.zipRight(refusal(respond(request, 200, "", [[" X-A", "b"]])), respond(request, 204, "", { "X-A": "b" }))
     )
-    const wire = yield* connect(port)
-    yield* wire.send(requestText("GET /", ["Connection: close"]))
-    expect((yield* wire.readToEnd).toString("latin1")).toMatch(/^HTTP\/1\.1 204 No Content\r\nDate: /)
+    const client = yield* connect(port)
+    yield* client.send(requestText("GET /", ["Connection: close"]))
+    expect((yield* client.readToEnd).toString("latin1")).toMatch(/^HTTP\/1\.1 204 No Content\r\nDate: /)
   })
 )
 provesByRows("9112/2.2/space-before-fields", rowsAbout(/before the first field/))
@@ -71,9 +71,9 @@ provesOfEach("9112/2.3/downgrade", "every answer is HTTP/1.1, whatever was asked
   Effect.gen(function* () {
     const port = yield* subject.serve(replying(200))
     for (const line of ["GET / HTTP/1.1", "GET / HTTP/1.0", "GET / HTTP/1.7", "GET / HTTP/2.0", "nonsense"]) {
-      const wire = yield* connect(port)
-      yield* wire.send(`${line}\r\nHost: a\r\nConnection: close\r\n\r\n`)
-      expect((yield* wire.readResponse()).version).toBe("HTTP/1.1")
+      const client = yield* connect(port)
+      yield* client.send(`${line}\r\nHost: a\r\nConnection: close\r\n\r\n`)
+      expect((yield* client.readResponse()).version).toBe("HTTP/1.1")
     }
   })
 )

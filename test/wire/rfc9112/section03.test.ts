@@ -11,8 +11,8 @@ provesOfEach("9112/3/line-of-8000", "whole, and what is asked is what was sent",
   Effect.gen(function* () {
     const port = yield* subject.serve(looking)
     const target = `/${"a".repeat(8000 - "GET / HTTP/1.1".length)}`
-    const answer = yield* ask(port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
-    expect(seenIn(answer).target).toBe(target)
+    const response = yield* ask(port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    expect(seenIn(response).target).toBe(target)
   })
 )
 provesByRows("9112/3.2/corrected-line", rowsAbout(/(fragment|in the target)$/))
