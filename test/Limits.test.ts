@@ -84,7 +84,7 @@ describe("senseless", () => {
     { headerTimeout: Number.NaN },
     // A misspelt name, as a configuration may have it: silence would be no limit.
     { maxHeader: 10 }
-  ] as ReadonlyArray<Limits.Options>)("names what makes no sense: %o", (options) => {
+  ] as ReadonlyArray<Limits.Options>)("names what is invalid: %o", (options) => {
     expect(Limits.senseless(options)).toBe(Object.keys(options)[0])
   })
 

@@ -1,6 +1,6 @@
 /**
  * What a request costs, in counts that are the same on every machine: a change that makes one dearer by a write, a fiber
- * or a timer fails here, where a timed test would have to be run on an idle machine and read by somebody. Bytes that are
+ * or a timer fails here, where a timed test would have to be run on an idle machine and read by someone. Bytes that are
  * allocated are not counted: how many they are depends on what the engine has compiled by then.
  */
 import { Socket } from "node:net"
@@ -26,7 +26,7 @@ const get = requestText("GET /")
 
 const gets = (count: number): string => get.repeat(count)
 
-/** The head, and the body behind it. */
+/** The head, and the body after it. */
 const post = [requestText("POST /", ["Content-Length: 1024"]), "x".repeat(1024)]
 
 /** How many fibers an effect has started, whoever started them: each takes the next number of the process. */
@@ -37,7 +37,7 @@ const fibersOf = <E, R>(effect: Effect.Effect<unknown, E, R>): Effect.Effect<num
     return FiberId.unsafeMake().id - before - 1
   })
 
-/** Sends a request so many times, its parts one by one, each when the one before has been answered. */
+/** Sends a request that many times, its parts one by one, each when the one before has been answered. */
 const oneByOne = (
   connection: MemoryConnection,
   request: string | ReadonlyArray<string>,
@@ -69,8 +69,8 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-describe("writes, which are most of what a small answer costs", () => {
-  it.scoped("one for a small answer, head and content together", () =>
+describe("writes, which are most of what a small response costs", () => {
+  it.scoped("one for a small response, head and content together", () =>
     Effect.gen(function* () {
       const { connection } = yield* connected(hello)
       connection.send(get)
@@ -104,7 +104,7 @@ describe("writes, which are most of what a small answer costs", () => {
   )
 
   it.scopedLive(
-    "one system call over TCP for a small answer, for 16 of them, and for a head with a large content",
+    "one system call over TCP for a small response, for 16 of them, and for a head with a large content",
     () =>
       Effect.gen(function* () {
         const { port } = yield* serving((request) =>
@@ -185,7 +185,7 @@ describe("fibers, of which one starts in 1 µs and keeps 1 to 3 KB", () => {
 })
 
 describe("timers, of which an Effect.timeout sets and clears one for 50 µs", () => {
-  /** Those that somebody sets while the test goes on, but for those that end a test that waits for ever. */
+  /** Those that someone sets while the test continues, but for those that end a test that waits for ever. */
   const timers = () => {
     const hosts = [globalThis, host] as const
     const set = hosts.flatMap((each) => [vi.spyOn(each, "setTimeout"), vi.spyOn(each, "setInterval")])
@@ -215,7 +215,7 @@ describe("timers, of which an Effect.timeout sets and clears one for 50 µs", ()
     })
   )
 
-  it.scopedLive("one for all connections that linger behind their last answer", () =>
+  it.scopedLive("one for all connections that linger after their last response", () =>
     Effect.gen(function* () {
       const { connect } = yield* connected((request) =>
         respond(request, 200, "", request.query === "close" ? { Connection: "close" } : {})

@@ -31,7 +31,7 @@ const chunks = {
 
 const messages = { smallGet, browserGet, jsonPost, chunks, chunkedPost }
 
-/** Does something so many times. */
+/** Does something that many times. */
 type Repeat = (times: number) => void
 
 const readAll =

@@ -1,9 +1,9 @@
 /**
- * Requests, one behind the other on each connection.
+ * Requests, one after the other on each connection.
  *
  * A round has two halves. With the generator on the server's own core, a write does not pay for waking another one: so
  * the server's time repeats within some 3 %, where it spreads by 10 to 30 % apart. Apart, on a core of its own each, is
- * how long an answer takes, and how many there are in a second.
+ * how long a response takes, and how many there are in a second.
  */
 import { once } from "node:events"
 import { request as httpRequest, type IncomingMessage } from "node:http"

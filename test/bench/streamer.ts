@@ -1,5 +1,5 @@
 /**
- * The client of a stream, as a process of its own: `streamer.js down PORT TIMES` reads 100 MiB so many times, `up`
+ * The client of a stream, as a process of its own: `streamer.js down PORT TIMES` reads 100 MiB that many times, `up`
  * sends them; prints the seconds. It looks at as little as it can.
  */
 import { once } from "node:events"

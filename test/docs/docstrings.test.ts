@@ -12,7 +12,7 @@ const docstringOf = (declaration: ts.Declaration): string => {
   const node = ts.isVariableDeclaration(declaration) ? declaration.parent.parent : declaration
   const { text } = node.getSourceFile()
   const [last] = (ts.getLeadingCommentRanges(text, node.getFullStart()) ?? []).slice(-1)
-  // A blank line behind it makes it the module's own.
+  // A blank line after it makes it the module's own.
   if (last === undefined || !/^[ \t]*\n?[ \t]*$/.test(text.slice(last.end, node.getStart()))) return ""
   const comment = text.slice(last.pos, last.end)
   return comment.startsWith("/**") ? comment : ""

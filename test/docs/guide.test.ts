@@ -16,7 +16,7 @@ interface Chapter {
   readonly code: string
 }
 
-/** A test's first comment is a title and what it shows; behind it stands what is shown. */
+/** A test's first comment is a title and what it shows; after it stands what is shown. */
 const chapterOf = (file: string): Chapter => {
   const text = readFileSync(`${root}${folder}/${file}`, "utf8")
   const [, comment = "", code = ""] = /^\/\*\*\n([\s\S]*?)\n \*\/\n([\s\S]*)$/.exec(text) ?? []

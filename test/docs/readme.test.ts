@@ -78,7 +78,7 @@ describe("README.md", () => {
     expect(scripts.filter((name) => !(name in manifest.scripts))).toStrictEqual([])
     for (const [name, range] of Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies })) {
       expect(section("Dependencies")).toContain(`| \`${name}\` ${range} `)
-      // What comes along is installed by nobody.
+      // What comes along is installed by no one.
       if (!(name in (manifest.dependencies ?? {}))) expect(readme).toContain(`${name}@${range}`)
     }
     const development = Array.from(

@@ -148,7 +148,7 @@ describe.concurrent("examples/rpc.ts", () => {
   )
 
   it(
-    "ends cleanly under a stream that goes on over either",
+    "ends cleanly under a stream that continues over either",
     () =>
       withProgram("examples/rpc.ts", {}, async (url) => {
         const endless = (transport: string) =>
@@ -199,7 +199,7 @@ describe.concurrent("examples/events.ts", () => {
     fetch(`${url}/events`, { ...init, headers: { accept: "text/event-stream", ...init.headers } })
 
   it(
-    "has a head before the first event, a pulse while nothing happens, and goes on behind the last that was seen",
+    "has a head before the first event, a pulse while nothing happens, and continues after the last that was seen",
     () =>
       withProgram("examples/events.ts", { INTERVAL: "1 hour", HEARTBEAT: "20 millis" }, async (url) => {
         const response = await listen(url, { headers: { "last-event-id": "not a number" } })
@@ -213,7 +213,7 @@ describe.concurrent("examples/events.ts", () => {
   )
 
   it(
-    "ends for whoever leaves, and goes on where it was for whoever comes back",
+    "ends for whoever leaves, and continues where it was for whoever comes back",
     () =>
       withProgram("examples/events.ts", { INTERVAL: "5 millis" }, async (url) => {
         const count = async () => jsonOf(await byFetch({ method: "GET", url: `${url}/listeners` }))
@@ -490,7 +490,7 @@ describe.concurrent("examples/upload.ts", () => {
   )
 
   it.skipIf(!hasCurl)(
-    "answers 413 to what goes on being sent",
+    "answers 413 to what continues being sent",
     () =>
       withProgram("examples/upload.ts", {}, async (url) => {
         const boundary = "x"

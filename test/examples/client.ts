@@ -1,5 +1,5 @@
 /**
- * One request, one answer, by three clients: Node's `http.Agent` with keep-alive, `fetch`, and curl.
+ * One request, one response, by three clients: Node's `http.Agent` with keep-alive, `fetch`, and curl.
  */
 import { spawn, spawnSync } from "node:child_process"
 import * as http from "node:http"
@@ -57,7 +57,7 @@ export const byFetch: Client = async ({ body, headers, method, url }) => {
 
 export const hasCurl = spawnSync("curl", ["--version"], { stdio: "ignore" }).status === 0
 
-/** The last header section of what curl printed, and everything behind it. */
+/** The last header section of what curl printed, and everything after it. */
 const parse = (printed: Buffer): ClientResponse => {
   let rest = printed
   for (;;) {

@@ -105,7 +105,7 @@ describe.concurrent.each(rows)("examples/$file", ({ check, env, file }) => {
 
 describe.concurrent("examples/fixture.ts", () => {
   it(
-    "prints the answer and ends by itself",
+    "prints the response and ends by itself",
     async () => {
       expect(await run("examples/fixture.ts")).toStrictEqual({
         code: 0,

@@ -33,7 +33,7 @@ interface Row {
   readonly path: string
   readonly body?: string
   readonly status: number
-  /** What has to be among the answer's headers; `undefined` for what must not be there. */
+  /** What has to be among the response's headers; `undefined` for what must not be there. */
   readonly expected: { readonly [name: string]: string | undefined }
   readonly content: string | Buffer
 }
@@ -170,7 +170,7 @@ const kept: ReadonlyArray<string> = []
 
 const ask = (...requests: ReadonlyArray<string>): Promise<string> => raw(program.url, requests.join(""))
 
-/** The answer's content: everything behind the first header section. */
+/** The response's content: everything after the first header section. */
 const contentOf = (response: string): string => response.slice(response.indexOf("\r\n\r\n") + 4)
 
 describe.concurrent("on the wire", () => {
@@ -266,7 +266,7 @@ describe.concurrent("on the wire", () => {
 })
 
 describe.concurrent("settings", () => {
-  it("a connection that says nothing is closed silently after about 4 s", async () => {
+  it("a connection that sends nothing is closed silently after about 4 s", async () => {
     const started = performance.now()
     expect(await raw(program.url, "")).toBe("")
     expect(performance.now() - started).toBeGreaterThan(3900)

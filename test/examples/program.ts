@@ -118,7 +118,7 @@ export const start = async (
   }
 }
 
-/** Starts a program, calls it, and ends it by SIGTERM, which has to be in order whatever the calls have left behind. */
+/** Starts a program, calls it, and ends it by SIGTERM, which has to be in order whatever the calls have left open. */
 export const withProgram = async (
   file: string,
   env: Readonly<Record<string, string>>,

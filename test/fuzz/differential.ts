@@ -39,8 +39,8 @@ export interface Finding {
 }
 
 /**
- * What a server makes of what its parser says: nothing behind a request that closes the connection, and nothing behind
- * a CONNECT, which nobody takes here (RFC 9110 §9.3.6).
+ * What a server makes of what its parser says: nothing after a request that closes the connection, and nothing after
+ * a CONNECT, which no one takes here (RFC 9110 §9.3.6).
  */
 export const oursOf = ({ ending, requests }: Parsed): View => {
   const connect = requests.findIndex(({ method }) => method === "CONNECT")
@@ -79,7 +79,7 @@ const verdictOn = ({ ending, requests }: View, request: number): string => {
 
 const refuses = ({ ending }: View): boolean => ending._tag === "Refused"
 
-/** The first request that is not the same, and how. What Node does behind one that closes is its own affair. */
+/** The first request that is not the same, and how. What Node does after one that closes is its own affair. */
 const partingOf = (
   parsed: Parsed,
   ours: View,
@@ -145,7 +145,7 @@ const withTargetAuthority = (seen: Seen): Seen => {
   return { ...seen, fields }
 }
 
-/** What the server must have done, if it does what the parser says: the requests, and the statuses of the answers. */
+/** What the server must have done, if it does what the parser says: the requests, and the statuses of the responses. */
 const served = ({ ending, requests }: View): Served => ({
   requests: requests.map((each) => withTargetAuthority(each.ended ? each : { ...each, body: "" })),
   statuses: [

@@ -1,5 +1,5 @@
 /**
- * Messages to try: fixtures, alone or behind each other, with some things changed that a parser may stumble over. What
+ * Messages to try: fixtures, alone or after each other, with some things changed that a parser may stumble over. What
  * message a number stands for depends on the seed and the number alone.
  */
 import { malformed } from "../fixtures/messages/malformed.js"

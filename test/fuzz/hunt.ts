@@ -27,7 +27,7 @@ export interface Hunting {
   readonly from?: number
   /** Messages that are on their way through the server at the same time; 64 unless told. */
   readonly batchSize?: number
-  /** Whether to go on, after so many messages. */
+  /** Whether to continue, after that many messages. */
   readonly goesOn: (tried: number) => boolean
   /** Told of each finding as soon as it is small. */
   readonly onFound?: (found: Found) => void

@@ -1,9 +1,9 @@
 /**
- * The strict parser inside Node, as `node:http` uses it: its default strictness, nobody who takes CONNECT or an upgrade,
+ * The strict parser inside Node, as `node:http` uses it: its default strictness, no one who takes CONNECT or an upgrade,
  * and no bound but time, so that what it says is about the grammar.
  *
  * Nothing waits: a connection is a stream that is told of its bytes by hand, and what becomes of them is taken down
- * where node:http hands it out. No answer is ever written.
+ * where node:http hands it out. No response is ever written.
  */
 import * as http from "node:http"
 import { Duplex } from "node:stream"

@@ -9,11 +9,11 @@ import { type Handler, respond } from "../../src/Response.js"
 import { MemoryConnection, makeInMemory } from "../server/memoryConnection.js"
 import type { Seen } from "./view.js"
 
-/** What the server did: what its handler was given, and the statuses of its final answers. */
+/** What the server did: what its handler was given, and the statuses of its final responses. */
 export interface Served {
   readonly requests: ReadonlyArray<Seen>
   readonly statuses: ReadonlyArray<number>
-  /** Whether the last answer says that the request was not whole; an answer to HEAD has no content to say it. */
+  /** Whether the last response says that the request was not whole; a response to HEAD has no content to say it. */
   readonly isIncomplete: boolean | undefined
 }
 
@@ -48,7 +48,7 @@ const servedOf = (requests: ReadonlyArray<Seen>, written: string): Served => ({
     : written.endsWith("the request ended before its end\n")
 })
 
-/** Gives a connection its bytes, and FIN behind them; never, when the server does not end it. */
+/** Gives a connection its bytes, and FIN after them; never, when the server does not end it. */
 export type Serve = (segments: ReadonlyArray<Buffer>) => Promise<Served>
 
 /** A server without sockets, until the scope ends. */

@@ -14,7 +14,7 @@ const eightfold = (run: () => unknown) => (): void => {
 }
 
 /**
- * How long an input takes, compared with so many of an eighth of it: both are the same number of bytes, and about the
+ * How long an input takes, compared with that many of an eighth of it: both are the same number of bytes, and about the
  * same time. The least of several ratios, since what else the machine does spoils some of them.
  */
 export const growth = (prepare: (bytes: number) => () => unknown): number => {

@@ -10,7 +10,7 @@ const writer = ResponseWriter.make()
 
 const date = "Sun, 06 Nov 1994 08:49:37 GMT"
 
-/** A GET of HTTP/1.1 on a connection that may go on, answered 200 without fields, the length of its content unknown. */
+/** A GET of HTTP/1.1 on a connection that may continue, answered 200 without fields, the length of its content unknown. */
 const plain: ResponseWriter.ResponseOutline = {
   status: 200,
   fields: [],
@@ -27,7 +27,7 @@ const head = (outline: Partial<ResponseWriter.ResponseOutline>): ResponseWriter.
   return written
 }
 
-/** The lines behind the status line, without the empty one, and without `Date`. */
+/** The lines after the status line, without the empty one, and without `Date`. */
 const linesOf = (text: string): ReadonlyArray<string> => {
   expect(text.endsWith("\r\n\r\n")).toBe(true)
   return text
@@ -48,7 +48,7 @@ const length = (bytes: number) => ({ _tag: "Length", length: bytes }) as const
 const Chunked = "Transfer-Encoding: chunked"
 const own = (value: string): ReadonlyArray<string> => ["Content-Length", value]
 
-describe("the framing of an answer", () => {
+describe("the framing of a response", () => {
   it.each<
     readonly [
       string,
@@ -222,7 +222,7 @@ describe("the framing of an answer", () => {
       "HeaderForbidden"
     ],
     ["Transfer-Encoding with 204", { status: 204, fields: ["Transfer-Encoding", ""] }, "HeaderForbidden"]
-  ])("is refused for %s", (_, outline, reason) => {
+  ])("is rejected for %s", (_, outline, reason) => {
     expect(refusal(writer.head({ ...plain, ...outline }))).toBe(reason)
   })
 })
@@ -378,7 +378,7 @@ describe("the status line and the fields", () => {
     expect(writer.head({ ...plain, fields })).toMatchObject({ reason: "HeaderValue", actual: "Date: twice" })
   })
 
-  it("sends no white space around a value", () => {
+  it("sends no whitespace around a value", () => {
     const lines = linesOf(head({ fields: ["X-A", " \t a b\t ", "X-B", " "], contentLength: 0 }).text)
     expect(lines).toStrictEqual(["X-A: a b", "X-B: ", "Content-Length: 0"])
   })
@@ -484,7 +484,7 @@ describe("fields that must not be written", () => {
   })
 })
 
-describe("interim answers", () => {
+describe("interim responses", () => {
   it("have a status line and fields, neither Date nor framing", () => {
     expect(writer.interim(100, [])).toBe("HTTP/1.1 100 Continue\r\n\r\n")
     expect(writer.interim(103, ["Link", "</a.css>; rel=preload", "link", "</b.js>"])).toBe(
@@ -614,11 +614,11 @@ describe("properties", () => {
     keepAlive: FastCheck.boolean()
   })
 
-  /** A field on the wire: without the white space around its value. */
+  /** A field on the wire: without the whitespace around its value. */
   const lineOf = ([name, value]: readonly [string, string]): string =>
     `${name}: ${value.replace(/^[ \t]+|[ \t]+$/g, "")}`
 
-  it("a head is refused, or has exactly the lines it should have, and one framing", () => {
+  it("a head is rejected, or has exactly the lines it should have, and one framing", () => {
     let written = 0
     holds(
       FastCheck.property(outline, fields, (given, all) => {
@@ -659,7 +659,7 @@ describe("properties", () => {
     expect(written).toBeGreaterThan(200)
   })
 
-  it("interim heads and trailers are refused, or have exactly the lines that were given", () => {
+  it("interim heads and trailers are rejected, or have exactly the lines that were given", () => {
     holds(
       FastCheck.property(fields, (all) => {
         const lines = all.map((field) => `${lineOf(field)}\r\n`).join("")

@@ -431,7 +431,7 @@ const theirs = async (given: Case): Promise<Outcome> => {
   let isDeserted = false
   const write = (_: unknown, response: HttpServerResponse.HttpServerResponse): Effect.Effect<void> =>
     Effect.sync(() => {
-      // As `NodeHttpServer` has it: what is behind an answer is dropped.
+      // As `NodeHttpServer` has it: what is after a response is dropped.
       if (isDeserted || written.length > 0) return
       const body = response.body._tag === "Uint8Array" ? response.body.body : ""
       written.push(writtenOf(response.status, body, Object.entries(response.headers)))
@@ -529,7 +529,7 @@ const ours = async (given: Case, isInterruptible = false): Promise<Outcome> => {
   return { written: exchange.written, told, spans: tracing.ended.all.map(spanShape), isAnswered }
 }
 
-/** Whose second wait is in a fiber that nobody tells of an interruption before it, however it is served. */
+/** Whose second wait is in a fiber that no one tells of an interruption before it, however it is served. */
 const isEndless = ({ arounds, plan }: Case): boolean =>
   plan.leaf.is === "wait" &&
   arounds.includes("twice") &&
@@ -569,7 +569,7 @@ describe("an application, served by us and by HttpApp.toHandled", () => {
         expect(here.spans).toStrictEqual(upstream.spans)
         const isDeserted = given.interrupter === "client" && here.told.includes("waiting")
         if (upstream.written.length === 0 && !isDeserted) {
-          // Nobody would answer this client: its pre-response handlers let nothing pass. Here it is told.
+          // No one would answer this client: its pre-response handlers let nothing pass. Here it is told.
           differing++
           expect(here.written).toHaveLength(1)
           expect(here.written[0]!.status).toBeGreaterThanOrEqual(400)

@@ -84,7 +84,7 @@ export const endless = Effect.gen(function* () {
   return { app, running: Deferred.await(running), end: Deferred.await(end) }
 })
 
-/** A span as somebody who looks at it from outside has it. */
+/** A span as someone who looks at it from outside has it. */
 export class Recorded implements Tracer.Span {
   readonly _tag = "Span"
   readonly sampled = true

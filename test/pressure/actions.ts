@@ -1,11 +1,11 @@
-/** What a client of the soak may do: ask and want its answer, or leave at the worst moment. */
+/** What a client of the soak may do: ask and want its response, or leave at the worst moment. */
 import { setTimeout } from "node:timers/promises"
 import type { Random } from "../fuzz/random.js"
 import type { ParsedResponse } from "../wire/parsedResponse.js"
 import { requestText, withBody } from "../wire/rawConnection.js"
 import { type Client, connect } from "./client.js"
 
-/** What came of it: so many answers were wanted and right, or the first thing that was not. */
+/** What came of it: that many responses were wanted and right, or the first thing that was not. */
 export interface Outcome {
   readonly responses: number
   readonly wrong: string | undefined
@@ -13,7 +13,7 @@ export interface Outcome {
 
 const aborted: Outcome = { responses: 0, wrong: undefined }
 
-/** A request, and what its answer must be. */
+/** A request, and what its response must be. */
 interface Wanted {
   readonly text: string
   readonly method: string
@@ -81,7 +81,7 @@ const differenceOf = ({ body, status, text }: Wanted, response: ParsedResponse):
 const readAll = async (client: Client, all: ReadonlyArray<Wanted>): Promise<Outcome> => {
   for (const [responses, each] of all.entries()) {
     const wrong = differenceOf(each, await client.response(each.method))
-    if (wrong !== undefined) return { responses: responses, wrong }
+    if (wrong !== undefined) return { responses, wrong }
   }
   return { responses: all.length, wrong: undefined }
 }
@@ -104,10 +104,10 @@ const oneByOne = async (client: Client, random: Random): Promise<Outcome> => {
   for (const each of some(random, 5)) {
     await sendInPieces(client, each.text, random)
     const { wrong } = await readAll(client, [each])
-    if (wrong !== undefined) return { responses: responses, wrong }
+    if (wrong !== undefined) return { responses, wrong }
     responses++
   }
-  return { responses: responses, wrong: undefined }
+  return { responses, wrong: undefined }
 }
 
 const pipelined = async (client: Client, random: Random): Promise<Outcome> => {
@@ -122,7 +122,7 @@ const once = async (client: Client, wanted: Wanted): Promise<Outcome> => {
 }
 
 const expecting = async (client: Client, random: Random): Promise<Outcome> => {
-  // Nobody waits for leave to send nothing.
+  // No one waits for leave to send nothing.
   const text = `${someText(random, 1000)}.`
   client.send(requestText("POST /echo", [`Content-Length: ${text.length}`, "Expect: 100-continue"]))
   const { status } = await client.response("POST")

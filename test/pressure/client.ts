@@ -9,7 +9,7 @@ import { within } from "./waiting.js"
 export type Ending = "FIN" | "RST"
 
 export interface ClientOptions {
-  /** Reads one byte at a time, so that it can leave behind any of them. */
+  /** Reads one byte at a time, so that it can leave open any of them. */
   readonly readsByByte?: boolean
   /** Counts what comes, and keeps none of it. */
   readonly keepsNothing?: boolean
@@ -104,7 +104,7 @@ export class Client {
     return this.socket.bytesWritten - this.socket.writableLength
   }
 
-  /** The next answer, interim ones among them; one that the connection's end cuts short is an error. */
+  /** The next response, interim ones among them; one that the connection's end cuts short is an error. */
   async response(method = "GET", milliseconds?: number): Promise<ParsedResponse> {
     const look = (): ParsedResponse | undefined => {
       const response = parseResponse(this.seen, method, this.ending !== undefined)
@@ -114,7 +114,7 @@ export class Client {
     return this.until(look, "answer", milliseconds)
   }
 
-  /** Waits until so many bytes have come, or none will any more. */
+  /** Waits until that many bytes have come, or none will any more. */
   async bytes(count: number, milliseconds?: number): Promise<void> {
     const isEnough = (): true | undefined => (this.read >= count || this.ending !== undefined ? true : undefined)
     await this.until(isEnough, `${count} bytes`, milliseconds)

@@ -18,7 +18,7 @@ export interface Census {
   readonly fired: number
   /** Whatever else the event loop waits for: sockets, servers, pipes, requests under way. */
   readonly handles: number
-  /** Bytes of objects, behind a collection. */
+  /** Bytes of objects, after a collection. */
   readonly heap: number
 }
 

@@ -14,7 +14,7 @@
  * | `/endless` | pieces of 64 KiB without end, as fast as they are read; `/trickle` 1 KiB every 10 ms |
  * | `/throw`, `/die` | by a throw, by a defect |
  * | `/late` | a first piece, and then a defect |
- * | `/leak` | "ok", and leaves a child fiber behind that never ends |
+ * | `/leak` | "ok", and leaks a child fiber that never ends |
  * | `/application` | "ok", by an application of `@effect/platform` |
  * | `/upgrade` | 101, and sends back what the client sends |
  */
@@ -33,7 +33,7 @@ export const handlers = { begun: 0, ended: 0 }
 
 const bytes = Buffer.alloc(1024 * 1024, "x")
 
-/** So many bytes; they are the same ones for every answer, so that what memory grows by is not theirs. */
+/** So many bytes; they are the same ones for every response, so that what memory grows by is not theirs. */
 const sized = (size: number): Buffer => (size <= bytes.length ? bytes.subarray(0, size) : Buffer.alloc(size, "x"))
 
 const chunk = sized(64 * 1024)

@@ -82,7 +82,7 @@ export class ServerProcess {
     return (await this.ask({ _tag: "Close", port, by })) as Closed
   }
 
-  /** Milliseconds that interrupting so many fibers takes it, with no server around them. */
+  /** Milliseconds that interrupting that many fibers takes it, with no server around them. */
   async bareFibers(count: number): Promise<number> {
     return (await this.ask({ _tag: "BareFibers", count })) as number
   }

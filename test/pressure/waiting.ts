@@ -34,7 +34,7 @@ export const eventually = async <A>(
   }
 }
 
-/** Does something for each, so many at once. */
+/** Does something for each, that many at once. */
 export const forEach = async <A, B>(
   all: ReadonlyArray<A>,
   atOnce: number,

@@ -1,5 +1,5 @@
 /**
- * Request bodies that are read whole have a bound in sum: beyond it reading waits, and is answered 503 at last; nothing waits
+ * Request bodies that are read whole have a bound in sum: beyond it reading waits, and gets 503 at last; nothing waits
  * for ever, and nothing is held when all requests have ended. In bytes here; `npm run pressure` does it in MiB.
  */
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
@@ -60,7 +60,7 @@ const headOf = (length: number | "chunked", path = "/"): string =>
 
 const chunk = (length: number): string => `${length.toString(16)}\r\n${"x".repeat(length)}\r\n`
 
-/** Sends a body of so many bytes, one piece a turn, chunked or not. */
+/** Sends a body of that many bytes, one piece a turn, chunked or not. */
 const sendBody = (connection: MemoryConnection, length: number, isChunked = false): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (let sent = 0; sent < length; sent += piece) {
@@ -105,7 +105,7 @@ const holding = Effect.gen(function* () {
   return { handler, open: Deferred.succeed(mayEnd, undefined) }
 })
 
-/** A server whose budget is full: so many bodies of 500 bytes are held by their handlers. */
+/** A server whose budget is full: that many bodies of 500 bytes are held by their handlers. */
 const full = (handler: Handler = measuring, options: Server.Options["limits"] = {}) =>
   Effect.gen(function* () {
     const { handler: held, open } = yield* holding
@@ -118,7 +118,7 @@ const full = (handler: Handler = measuring, options: Server.Options["limits"] = 
       connection.send(headOf(500, "/held"))
       yield* sendBody(connection, 500)
     }
-    // Of the third a part waits no longer: it is the one that may go on beyond the maximum.
+    // Of the third a part waits no longer: it is the one that may continue beyond the maximum.
     yield* eventually(Ref.get(budget.held), (held) => held === 1500, "1500 held")
     return { ...made, budget, open }
   })
@@ -168,7 +168,7 @@ describe("the bodies that are read whole", () => {
     })
   )
 
-  it.scoped("wait with their sockets paused, and go on when others have ended", () =>
+  it.scoped("wait with their sockets paused, and continue when others have ended", () =>
     Effect.gen(function* () {
       const { budget, connect, open } = yield* full()
       const connection = yield* connect
@@ -218,7 +218,7 @@ describe("the bodies that are read whole", () => {
 })
 
 describe("a body that waits for too long", () => {
-  it.scoped("is answered 503 and told to come back, and the connection ends behind what is unread", () =>
+  it.scoped("gets 503 and told to come back, and the connection ends after what is unread", () =>
     Effect.gen(function* () {
       const { budget, connect } = yield* full()
       const before = yield* Metric.value(Metrics.bodiesRefused)
@@ -253,7 +253,7 @@ describe("a body that waits for too long", () => {
     })
   )
 
-  it.scoped("is answered 503 by an application", () =>
+  it.scoped("gets 503 by an application", () =>
     Effect.gen(function* () {
       const { connect } = yield* full(application)
       for (const path of ["/text", "/json", "/form", "/buffer"]) {
@@ -334,7 +334,7 @@ describe("the time that a body waits", () => {
     })
   )
 
-  it.scoped("runs for a client that stalls when it may go on", () =>
+  it.scoped("runs for a client that stalls when it may continue", () =>
     Effect.gen(function* () {
       const { connect, open } = yield* full(measuring, { bodyTimeout: 2_000, bufferedBodyTimeout: 60_000 })
       const connection = yield* connect
@@ -382,7 +382,7 @@ describe("nothing is held any more", () => {
     })
   )
 
-  it.scoped("when the handler that waits is interrupted, fails or gives up, and another body goes on", () =>
+  it.scoped("when the handler that waits is interrupted, fails or gives up, and another body continues", () =>
     Effect.gen(function* () {
       const enough = yield* Deferred.make<void>()
       const { budget, connection, connect, open } = yield* waiting((request) =>

@@ -14,7 +14,7 @@ import { parseResponses } from "../wire/parsedResponse.js"
 import { connect, get, type RawConnection, requestText } from "../wire/rawConnection.js"
 import { programs, type SlowClient, toEach, upload } from "./slowUploads.js"
 
-/** Sends a piece every so many milliseconds, so often. */
+/** Sends a piece every that many milliseconds, so often. */
 const trickle = (client: RawConnection, chunk: string, times: number, pause: number): Effect.Effect<void> =>
   Effect.repeatN(Effect.zipRight(client.send(chunk), Effect.sleep(pause)), times - 1)
 
@@ -133,7 +133,7 @@ describe("an early response", () => {
   }
 })
 
-/** An upload whose early response says close, and whose client sends no more, and does not end. */
+/** An upload whose early response sends close, and whose client sends no more, and does not end. */
 const lingerer = (port: number) =>
   Effect.gen(function* () {
     const client = yield* connect(port, "127.0.0.1", { allowHalfOpen: true })

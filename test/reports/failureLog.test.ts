@@ -60,7 +60,7 @@ class Log {
 
 type App = HttpApp.Default<unknown, Scope.Scope>
 
-/** Asks an application once, and then another, behind whose response all of the first is over. */
+/** Asks an application once, and then another, after whose response all of the first is over. */
 const asked = (app: App, given: Given = {}, sent = requestText("GET /path?q=1")) =>
   Effect.gen(function* () {
     const log = new Log()

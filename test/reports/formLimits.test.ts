@@ -44,7 +44,7 @@ describe.each(Object.entries(countings))("%s of a form", (_, counting) => {
   const servingForms = (limited: typeof app = app) => Effect.provide(serving(limited), layerContext)
 
   for (const [what, make] of Object.entries({ files, fields })) {
-    it.scopedLive(`of 1000 ${what} is read, and of 1001 is answered 413`, () =>
+    it.scopedLive(`of 1000 ${what} is read, and of 1001 gets 413`, () =>
       Effect.gen(function* () {
         const port = yield* servingForms()
         const allowed = yield* send(port, make(1000))
@@ -72,7 +72,7 @@ describe.each(Object.entries(countings))("%s of a form", (_, counting) => {
     )
   }
 
-  it.scopedLive("may have field lines of 16 KiB in a part, and is answered 413 beyond", () =>
+  it.scopedLive("may have field lines of 16 KiB in a part, and gets 413 beyond", () =>
     Effect.gen(function* () {
       const port = yield* servingForms()
       const withLine = (length: number) =>

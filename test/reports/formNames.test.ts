@@ -70,7 +70,7 @@ describe("a form sent to multipartStream", () => {
     )
   }
 
-  it.scopedLive("has the fields of a part in any case, folded, and with white space around", () =>
+  it.scopedLive("has the fields of a part in any case, folded, and with whitespace around", () =>
     Effect.gen(function* () {
       const parts = bodyOf(
         part(['CONTENT-DISPOSITION: Form-Data; name="a"', "content-TYPE:\ttext/csv \t"]),
@@ -157,7 +157,7 @@ describe("a form sent to multipartStream", () => {
   ]
 
   for (const [what, sent] of refused) {
-    it.scopedLive(`is answered 400 for a part with ${what}`, () =>
+    it.scopedLive(`gets 400 for a part with ${what}`, () =>
       Effect.gen(function* () {
         expect((yield* send(yield* servingParts, bodyOf(sent))).status).toBe(400)
       })
@@ -198,7 +198,7 @@ describe("the boundary of a form", () => {
     "text/plain; boundary=a",
     "multipart; boundary=a"
   ]) {
-    it.scopedLive(`is none, which is answered 400, in ${type.slice(0, 60)}`, () =>
+    it.scopedLive(`is none, which gets 400, in ${type.slice(0, 60)}`, () =>
       Effect.gen(function* () {
         expect((yield* send(yield* servingParts, formWith("a"), type)).status).toBe(400)
       })

@@ -119,7 +119,7 @@ describe("a file that nothing reads", () => {
     })
   )
 
-  it.scopedLive("is answered 500 where the application reads it later: its own mistake", () =>
+  it.scopedLive("gets 500 where the application reads it later: its own mistake", () =>
     Effect.gen(function* () {
       const app = Effect.gen(function* () {
         const { multipartStream } = yield* HttpServerRequest.HttpServerRequest
@@ -272,7 +272,7 @@ describe("parts that are read at the same time", () => {
     })
   )
 
-  it.scopedLive("go on when what reads one is interrupted", () =>
+  it.scopedLive("continue when what reads one is interrupted", () =>
     Effect.gen(function* () {
       const keys = yield* read(mixed, (parts) =>
         Effect.gen(function* () {

@@ -1,4 +1,4 @@
-/** WebSocket handshakes that are the client's fault: what the client gets, and that its connection goes on. */
+/** WebSocket handshakes that are the client's fault: what the client gets, and that its connection continues. */
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
@@ -58,9 +58,9 @@ const refused: Readonly<Record<string, readonly [sent: string, status: number, h
   ]
 }
 
-describe("a handshake that is refused", () => {
+describe("a handshake that is rejected", () => {
   for (const [what, [sent, status, header]] of Object.entries(refused)) {
-    it.scopedLive(`has a response that says so, and its connection goes on: ${what}`, () =>
+    it.scopedLive(`has a response that says so, and its connection continues: ${what}`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* serving(app()))
         yield* client.send(sent)

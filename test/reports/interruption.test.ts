@@ -37,7 +37,7 @@ const interrupted = {
   "by Fiber.interruptFork": Effect.flatMap(current, Fiber.interruptFork)
 } as const
 
-/** Is interrupted, and goes on for some turns. */
+/** Is interrupted, and continues for some turns. */
 const working = (how: Effect.Effect<unknown>): App => Effect.zipRight(how, Effect.as(eventLoopTurns(3), own))
 
 const routed = (app: App, uninterruptible: boolean) =>
@@ -246,7 +246,7 @@ describe("an application within a handler", () => {
           Effect.flatMap(Deferred.await(started), () => respond(request, 504))
         )
       )
-      // The rival is first to respond; the route goes on, and finds its request answered.
+      // The rival is first to respond; the route continues, and finds its request answered.
       expect((yield* get(port)).status).toBe(504)
     })
   )
@@ -260,7 +260,7 @@ describe("an application within a handler", () => {
         const server = yield* make(app)
         const response = yield* server.client.get("/")
         expect([response.status, yield* response.text]).toStrictEqual([200, "own"])
-        // The handler around the application is interrupted behind it, which the kit reports.
+        // The handler around the application is interrupted after it, which the kit reports.
         expect((yield* server.takeFailure).message).toContain("interrupted")
       })
     )

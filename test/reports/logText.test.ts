@@ -58,7 +58,7 @@ class Written {
 
 type App = HttpApp.Default<unknown, Scope.Scope | NodeContext.NodeContext>
 
-/** What is logged of one request, and of another behind it. */
+/** What is logged of one request, and of another after it. */
 const logged = (app: App, sent: string, given: Given = {}) =>
   Effect.gen(function* () {
     const written = new Written()

@@ -149,7 +149,7 @@ describe("the limits of the drop-in and of the test kit", () => {
       yield* head.send("GET / HTTP/1.1\r\n")
       const body = yield* connect(port)
       yield* body.send(requestText("POST /", ["Connection: close", "Content-Length: 2"], "a"))
-      // Both have come when a third request, behind them, is answered.
+      // Both have come when a third request, after them, is answered.
       yield* ask(port, get("/"))
       yield* eventLoopTurns(20)
       yield* TestClock.adjust("59 seconds")

@@ -1,4 +1,4 @@
-/** What makes a server of `node:http` is given as to `NodeHttpServer`: its settings hold here, or are refused by name. */
+/** What makes a server of `node:http` is given as to `NodeHttpServer`: its settings hold here, or are rejected by name. */
 import * as http from "node:http"
 import * as http2 from "node:http2"
 import * as https from "node:https"
@@ -21,7 +21,7 @@ import { EventLog, portOf, quiet } from "../platform/harness.js"
 import { eventLoopTurns } from "../support/eventually.js"
 import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
 
-/** What makes anything: the types refuse most of what is refused here. */
+/** What makes anything: the types refuse most of what is rejected here. */
 // biome-ignore lint/suspicious/noExplicitAny: what `any` makes is taken by the types, and looked at when it is made.
 type Maker = () => any
 
@@ -75,7 +75,7 @@ class Incoming extends http.IncomingMessage {}
 class Outgoing extends http.ServerResponse {}
 class Own extends http.Server {}
 
-describe("a server that this one cannot stand in for is refused by name", () => {
+describe("a server that this one cannot stand in for is rejected by name", () => {
   const refused: Readonly<Record<string, readonly [maker: Maker, actual: string | RegExp]>> = {
     "TLS of node:https": [() => https.createServer(), "a server with TLS"],
     "TLS of node:tls": [() => tls.createServer(), "a server with TLS"],
@@ -249,7 +249,7 @@ describe("a setting that holds here", () => {
     ["requestTimeout", () => http.createServer({ requestTimeout: 100 })],
     ["timeout", changed((server) => server.setTimeout(50))]
   ] as ReadonlyArray<readonly [string, Maker]>) {
-    it.scopedLive(`${what}: a head that does not end is answered 408`, () =>
+    it.scopedLive(`${what}: a head that does not end gets 408`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* served(maker))
         yield* client.send("GET / HTTP/1.1\r\n")
@@ -266,7 +266,7 @@ describe("a setting that holds here", () => {
     ["requestTimeout", () => http.createServer({ requestTimeout: 100 })],
     ["timeout", changed((server) => server.setTimeout(50))]
   ] as ReadonlyArray<readonly [string, Maker]>) {
-    it.scopedLive(`${what}: a body that does not come is answered 408`, () =>
+    it.scopedLive(`${what}: a body that does not come gets 408`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* served(maker, reading))
         yield* client.send(requestText("POST /", ["Content-Length: 10"], "half"))
@@ -291,7 +291,7 @@ describe("a setting that holds here", () => {
     })
   )
 
-  it.scopedLive("timeout: a handler that goes on sending is not", () =>
+  it.scopedLive("timeout: a handler that continues sending is not", () =>
     Effect.gen(function* () {
       const { Schedule, Stream } = yield* Effect.promise(() => import("effect"))
       const chunks = Stream.range(1, 10).pipe(Stream.schedule(Schedule.spaced("20 millis")), Stream.map(String))
@@ -313,7 +313,7 @@ describe("a setting that holds here", () => {
       })
     )
 
-  it.scopedLive("maxHeaderSize: less is served, and more is answered 431, in a field, in the target, and in both", () =>
+  it.scopedLive("maxHeaderSize: less is served, and more gets 431, in a field, in the target, and in both", () =>
     Effect.gen(function* () {
       const port = yield* served(() => http.createServer({ maxHeaderSize: 2048 }))
       expect(yield* statusOf(port, "GET /", [field(2000)])).toBe(200)
@@ -332,7 +332,7 @@ describe("a setting that holds here", () => {
     })
   )
 
-  it.scopedLive("maxHeadersCount: what node:http leaves out is answered 431, and 0 is no bound", () =>
+  it.scopedLive("maxHeadersCount: what node:http leaves out gets 431, and 0 is no bound", () =>
     Effect.gen(function* () {
       const fields = (count: number) => Array.from({ length: count }, (_, i) => `X-${i}: 1`)
       const port = yield* served(changed((server) => Object.assign(server, { maxHeadersCount: 5 })))
@@ -343,7 +343,7 @@ describe("a setting that holds here", () => {
     })
   )
 
-  it.scopedLive("maxRequestsPerSocket: the last response of a connection says close", () =>
+  it.scopedLive("maxRequestsPerSocket: the last response of a connection sends close", () =>
     Effect.gen(function* () {
       const client = yield* connect(
         yield* served(changed((server) => Object.assign(server, { maxRequestsPerSocket: 2 })))
@@ -401,7 +401,7 @@ describe("a setting that holds here", () => {
 describe("an option beside a setting", () => {
   const maker = () => http.createServer({ keepAliveTimeout: 5000, requestTimeout: 10_000 })
 
-  it.live("is refused where it is less strict", () =>
+  it.live("is rejected where it is less strict", () =>
     Effect.gen(function* () {
       const limits = (given: Options["limits"]): Options => ({ ...options, limits: given })
       expect(
@@ -428,7 +428,7 @@ describe("an option beside a setting", () => {
     })
   )
 
-  it.live("that makes no sense is refused as ever", () =>
+  it.live("that is invalid is rejected as ever", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(make(maker, { ...options, limits: { maxHeaders: 1.5 } })))
       expect(error.cause).toMatchObject({ reason: "Option", actual: "maxHeaders: 1.5" })

@@ -1,5 +1,5 @@
 /**
- * What the server and the test kit do where a test runner has put a window's globals in the place of Node's: run by one
+ * What the server and the test kit do where a test runner has put a window's globals instead of Node's: run by one
  * test file for each environment.
  */
 import { HttpBody, HttpClientRequest, HttpServerResponse } from "@effect/platform"

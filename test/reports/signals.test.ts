@@ -88,7 +88,7 @@ const portOf = async (program: Program): Promise<number> => {
 const asked = async (port: number): Promise<Socket> => {
   const socket = connect(port, "127.0.0.1").on("error", () => {})
   await once(socket, "connect")
-  // Its handler has begun by the time at which another client, which came after it, is refused.
+  // Its handler has begun by the time at which another client, which came after it, is rejected.
   socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
   const other = connect(port, "127.0.0.1")
   other.write("nonsense\r\n\r\n")

@@ -1,4 +1,4 @@
-/** "A request was answered 500, and there was no line in the log." Every 500 of the server's own is logged, with its cause. */
+/** "A request got 500, and there was no line in the log." Every 500 of the server's own is logged, with its cause. */
 import { HttpApp, HttpMiddleware, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { it } from "@effect/vitest"
 import { Cause, Effect, Layer, Logger, LogLevel, Stream } from "effect"
@@ -65,7 +65,7 @@ const middlewares: { readonly [name: string]: HttpMiddleware.HttpMiddleware | un
 for (const [how, middleware] of Object.entries(middlewares)) {
   describe(`an application ${how}`, () => {
     for (const [what, app] of Object.entries(apps)) {
-      it.scopedLive(`${what} is answered 500, and logged once for each 500`, () =>
+      it.scopedLive(`${what} gets 500, and logged once for each 500`, () =>
         Effect.gen(function* () {
           const errors = new Errors()
           const port = yield* servingApp(app, { middleware, live: errors.layer })

@@ -40,7 +40,7 @@ const shapeOf = (span: Tracer.Span): Looked => ({
   attributes: Object.fromEntries([...span.attributes].filter(([name]) => !isOwn(name)))
 })
 
-/** Serves an application, and gives its span as it was when it looked, and as it is behind the response. */
+/** Serves an application, and gives its span as it was when it looked, and as it is after the response. */
 const looking = (
   made: Effect.Effect<HttpServer.HttpServer, never, Scope.Scope>,
   app: HttpApp.Default<unknown>,
@@ -62,7 +62,7 @@ const looking = (
     return { during: during[0], behind: shapeOf(span) }
   }).pipe(Effect.provide(quiet))
 
-/** The span is not read before the response: its attributes are made behind it. */
+/** The span is not read before the response: its attributes are made after it. */
 const lateOnly = (
   made: Effect.Effect<HttpServer.HttpServer, never, Scope.Scope>,
   app: HttpApp.Default<unknown>,
@@ -121,7 +121,7 @@ describe("Effect.currentSpan without a tracer", () => {
       })
     )
 
-    it.scopedLive(`says so to what reads it for the first time behind the response: ${what}`, () =>
+    it.scopedLive(`says so to what reads it for the first time after the response: ${what}`, () =>
       Effect.gen(function* () {
         expect(yield* lateOnly(listening(), app, sent)).toStrictEqual(yield* lateOnly(upstream, app, sent))
       })

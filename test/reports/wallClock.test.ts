@@ -1,5 +1,5 @@
 /**
- * "The wall clock was set forward while an upload was running, and it was answered 408." Deadlines go by a clock that
+ * "The wall clock was set forward while an upload was running, and it got 408." Deadlines go by a clock that
  * nothing sets; `Date` goes by the wall clock, and so does nothing else.
  */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
@@ -53,7 +53,7 @@ describe.each(Object.entries(servers))("%s", (_, listening) => {
   it.each([
     ["forward", hour],
     ["back", -hour]
-  ])("an upload goes on when the clock is set %s by an hour", (_, by) =>
+  ])("an upload continues when the clock is set %s by an hour", (_, by) =>
     run(
       Effect.gen(function* () {
         const port = yield* listening
@@ -71,7 +71,7 @@ describe.each(Object.entries(servers))("%s", (_, listening) => {
   )
 })
 
-it("a head that does not end is answered 408 in time, though the clock is set back by an hour", () =>
+it("a head that does not end gets 408 in time, though the clock is set back by an hour", () =>
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { limits: { headerTimeout: 200 } })
@@ -157,7 +157,7 @@ it("the time that a handler took is no hour when the clock was set meanwhile", (
     })
   ))
 
-it("a throttled reply of the test kit goes on when the clock is set back", () =>
+it("a throttled reply of the test kit continues when the clock is set back", () =>
   run(
     Effect.gen(function* () {
       const server = yield* TestServer.makeMemory(

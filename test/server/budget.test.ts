@@ -264,7 +264,7 @@ describe("what can be seen of it", () => {
 })
 
 describe("without room", () => {
-  it.scopedLive("a connection waits, or is refused at once where onFull says so", () =>
+  it.scopedLive("a connection waits, or is rejected at once where onFull says so", () =>
     Effect.gen(function* () {
       // One is taken whatever is assumed; beside it there is no room for five more.
       const refusing = yield* serving(hello, { max: 8, assumed: 6, onFull: "reject" })
@@ -290,7 +290,7 @@ describe("without room", () => {
     })
   )
 
-  it.scopedLive("who takes connections one by one refuses nobody he waits for", () =>
+  it.scopedLive("who takes connections one by one refuses no one he waits for", () =>
     Effect.gen(function* () {
       const { server } = yield* make({ onFull: "reject" })
       const { port } = yield* server.listen()

@@ -117,11 +117,11 @@ export const servingReported = <E, R>(
     return { ...made, reports, fiber: yield* Effect.provide(Effect.forkScoped(serve), quiet) }
   })
 
-/** The error of what must be refused. */
+/** The error of what must be rejected. */
 export const refusal = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, never, R> =>
   Effect.orDieWith(Effect.flip(effect), () => new Error("it was not refused"))
 
-/** Waits until the server holds so many descriptors: one is its own while it listens. */
+/** Waits until the server holds that many descriptors: one is its own while it listens. */
 export const untilDescriptorsHeld = ({ budget }: Made, count: number): Effect.Effect<void> =>
   Effect.asVoid(eventually(budget.held, (held) => held === count, `${count} descriptors held`))
 

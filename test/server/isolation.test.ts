@@ -1,4 +1,4 @@
-/** What a handler leaves behind is no other request's: bodies, scopes, failures, waits. */
+/** What a handler leaves open is no other request's: bodies, scopes, failures, waits. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -61,7 +61,7 @@ describe("a request that was kept", () => {
     })
   )
 
-  it.scopedLive("sends its client no 100 behind its answer, when a daemon asks for the body again", () =>
+  it.scopedLive("sends its client no 100 after its response, when a daemon asks for the body again", () =>
     Effect.gen(function* () {
       const mayRead = yield* Deferred.make<void>()
       const read = yield* Deferred.make<string>()
@@ -85,7 +85,7 @@ describe("a request that was kept", () => {
     })
   )
 
-  it.scopedLive("answers nobody any more", () =>
+  it.scopedLive("answers no one any more", () =>
     Effect.gen(function* () {
       const kept = yield* Deferred.make<Request>()
       const { port } = yield* serving((request) =>
@@ -129,7 +129,7 @@ describe("the scope of a request", () => {
     })
   )
 
-  it.scopedLive("that does not end well is reported, and the answer stands", () =>
+  it.scopedLive("that does not end well is reported, and the response stands", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) => {
         const finalizer = Effect.addFinalizer(() => Effect.die("a finalizer that dies"))
@@ -184,8 +184,8 @@ describe("two serves that begin together", () => {
   )
 })
 
-describe("an answer that throws while it is made", () => {
-  it.scopedLive("is a defect like any other: 500, and the connection goes on", () =>
+describe("a response that throws while it is made", () => {
+  it.scopedLive("is a defect like any other: 500, and the connection continues", () =>
     Effect.gen(function* () {
       const headers = {
         [Symbol.iterator]: (): Iterator<readonly [string, string]> => {

@@ -301,7 +301,7 @@ describe("a client that leaves", () => {
         leave(connection)
         yield* settled
         connection.setFull(false)
-        expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "Aborted", requests: 1 })
+        expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "ClientAborted", requests: 1 })
         expect(begun).toBe(1)
       })
     )
@@ -372,7 +372,7 @@ describe("a client that leaves", () => {
     })
   )
 
-  it.scopedLive("half, still gets its answer, and then the end", () =>
+  it.scopedLive("half, still gets its response, and then the end", () =>
     Effect.gen(function* () {
       const isRunning = yield* Deferred.make<void>()
       const mayAnswer = yield* Deferred.make<void>()
@@ -401,7 +401,7 @@ describe("a client that leaves", () => {
       yield* isRunning
       yield* client.halfClose
       expect(Exit.isInterrupted(yield* end)).toBe(true)
-      // Who has only half left may be told, but nothing of an answer by the handler.
+      // Who has only half left may be told, but nothing of a response by the handler.
       const responses = parseResponses(yield* client.readToEnd)
       expect(responses.every(({ status }) => status === 503)).toBe(true)
       yield* untilDescriptorsHeld(made, 1)
@@ -512,7 +512,7 @@ describe("closing the scope, under a clock that stands still", () => {
     )
   )
 
-  it.scoped("ends an endless stream that nobody reads", () =>
+  it.scoped("ends an endless stream that are not read", () =>
     closes(
       (request) => respondStream(request, 200, Stream.repeatEffect(Effect.succeed(Buffer.alloc(100_000)))),
       (client, isRunning) =>
@@ -532,7 +532,7 @@ describe("closing the scope, under a clock that stands still", () => {
     )
   )
 
-  it.scoped("ends a connection that lingers behind its last answer", () =>
+  it.scoped("ends a connection that lingers after its last response", () =>
     closes(hello, (client) =>
       Effect.zipRight(
         client.send(requestText("POST /", ["Content-Length: 1000000"], "x".repeat(1000))),
@@ -607,19 +607,19 @@ describe("the end of a connection whose client has said close", () => {
       return yield* connection.ended
     })
 
-  it.scoped("waits for nothing when the answer is small: no reset can take it any more", () =>
+  it.scoped("waits for nothing when the response is small: no reset can take it any more", () =>
     Effect.gen(function* () {
       expect(yield* endingOf(requestText("GET /?4000", ["Connection: close"]))).toBe("close")
     })
   )
 
-  it.scoped("lingers behind what may still be on its way, or where nothing was promised", () =>
+  it.scoped("lingers after what may still be on its way, or where nothing was promised", () =>
     Effect.gen(function* () {
       const close = ["Connection: close"]
       // A reset throws away what the system has taken and the client has not.
       expect(yield* endingOf(requestText("GET /?9000", close))).toBe("end")
       expect(yield* endingOf(requestText("GET /?3000", []).repeat(3) + requestText("GET /?1", close))).toBe("end")
-      // Old clients send an empty line behind a body.
+      // Old clients send an empty line after a body.
       expect(yield* endingOf("POST /?1 HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi")).toBe("end")
       // What follows the head of a tunnel is no request.
       const brief: Handler = (request) => tunnel(request, {}, () => Effect.void)
@@ -786,22 +786,24 @@ describe("deadlines", () => {
     })
   )
 
-  it.scoped("with a keepAliveTimeout of 0 a connection has its headerTimeout to begin, and ends with its answer", () =>
-    Effect.gen(function* () {
-      const { connect } = yield* servingInMemory(hello, { limits: { keepAliveTimeout: 0 } })
-      const silent = yield* connect
-      const connection = yield* connect
-      yield* sleepsUntil(10_000)
-      yield* advance(9_999)
-      expectOpen(silent)
-      connection.send(requestText("GET /"))
-      const response = yield* connection.response()
-      expect([response.status, response.header("Connection")]).toStrictEqual([200, "close"])
-      expect(yield* connection.ended).toBe("end")
-      yield* advance(1)
-      expect(yield* silent.ended).toBe("end")
-      expect(silent.written).toBe("")
-    })
+  it.scoped(
+    "with a keepAliveTimeout of 0 a connection has its headerTimeout to begin, and ends with its response",
+    () =>
+      Effect.gen(function* () {
+        const { connect } = yield* servingInMemory(hello, { limits: { keepAliveTimeout: 0 } })
+        const silent = yield* connect
+        const connection = yield* connect
+        yield* sleepsUntil(10_000)
+        yield* advance(9_999)
+        expectOpen(silent)
+        connection.send(requestText("GET /"))
+        const response = yield* connection.response()
+        expect([response.status, response.header("Connection")]).toStrictEqual([200, "close"])
+        expect(yield* connection.ended).toBe("end")
+        yield* advance(1)
+        expect(yield* silent.ended).toBe("end")
+        expect(silent.written).toBe("")
+      })
   )
 
   it.scoped("a slow handler has no deadline", () =>

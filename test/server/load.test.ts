@@ -25,7 +25,7 @@ const load = (port: number): Effect.Effect<string> =>
 
 describe.skipIf(!hasWrk)("100,000 requests over 64 kept connections", () => {
   it.scopedLive(
-    "are all answered, and leave no descriptor and no fiber behind",
+    "are all answered, and leak no descriptor and no fiber",
     () =>
       Effect.gen(function* () {
         const supervisor = yield* Supervisor.track

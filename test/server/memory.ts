@@ -50,7 +50,7 @@ export const sleepsUntil = (milliseconds: number): Effect.Effect<void> =>
 export const advance = (milliseconds: number): Effect.Effect<void> =>
   Effect.zipRight(settled, Effect.zipRight(TestClock.adjust(milliseconds), settled))
 
-/** That a connection goes on: the server has said nothing more, and has not ended it. */
+/** That a connection continues: the server has said nothing more, and has not ended it. */
 export const expectOpen = (connection: MemoryConnection, written = ""): void => {
   expect(connection.ending).toBe(undefined)
   expect(connection.written).toBe(written)

@@ -90,7 +90,7 @@ export class MemoryConnection implements Listener.Connection {
     return this.writes.join("")
   }
 
-  /** The next answer. */
+  /** The next response. */
   response(method = "GET"): Effect.Effect<ParsedResponse> {
     return this.condition.until(
       () => {

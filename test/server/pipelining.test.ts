@@ -1,4 +1,4 @@
-/** Many requests on one connection: their order, their end, their writes, and the farewell behind the last answer. */
+/** Many requests on one connection: their order, their end, their writes, and the farewell after the last response. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -91,7 +91,7 @@ describe("the order of answers", () => {
 })
 
 describe("close in the middle", () => {
-  it.scopedLive("of the client's: that request is answered, and none behind it is handled", () =>
+  it.scopedLive("of the client's: that request is answered, and none after it is handled", () =>
     Effect.gen(function* () {
       const handled: Array<string> = []
       const { port } = yield* serving((request) => {
@@ -135,7 +135,7 @@ describe("close in the middle", () => {
     })
   )
 
-  it.scopedLive("of an error: the answers still owed leave first, then one refusal", () =>
+  it.scopedLive("of an error: the responses still owed leave first, then one refusal", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => Effect.zipRight(eventLoopTurns(3), path(request)))
       const client = yield* connect(port)
@@ -159,7 +159,7 @@ describe("close in the middle", () => {
 })
 
 describe("writes", () => {
-  it.scoped("the answers to a batch leave in one write", () =>
+  it.scoped("the responses to a batch leave in one write", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(path)
       const connection = yield* connect
@@ -172,7 +172,7 @@ describe("writes", () => {
     })
   )
 
-  it.scoped("the answer to a batch is not held back by a handler that waits", () =>
+  it.scoped("the response to a batch is not held back by a handler that waits", () =>
     Effect.gen(function* () {
       const mayAnswer = yield* Deferred.make<void>()
       const { connect } = yield* servingInMemory((request) =>
@@ -189,7 +189,7 @@ describe("writes", () => {
     })
   )
 
-  it.scoped("head and content of a small answer are one write, and so are those of a large one", () =>
+  it.scoped("head and content of a small response are one write, and so are those of a large one", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory((request) =>
         respond(request, 200, Buffer.alloc(Number(request.query)))
@@ -204,7 +204,7 @@ describe("writes", () => {
     })
   )
 
-  it.scoped("the last answer and the end are not held back", () =>
+  it.scoped("the last response and the end are not held back", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(path)
       const connection = yield* connect
@@ -254,7 +254,7 @@ describe("a writeTimeout without end", () => {
 })
 
 describe("Date", () => {
-  it.scoped("is the time of the answer, however long its client took to read the one before", () =>
+  it.scoped("is the time of the response, however long its client took to read the one before", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(path)
       const connection = yield* connect
@@ -270,7 +270,7 @@ describe("Date", () => {
 })
 
 describe("the farewell", () => {
-  it.scopedLive("the answer to a large body that nobody read arrives whole, and is no reset", () =>
+  it.scopedLive("the response to a large body that no one read arrives whole, and is no reset", () =>
     Effect.gen(function* () {
       const made = yield* serving((request) => respond(request, 200, "ignored"))
       for (const size of [100_000, 2_000_000, 8_000_000]) {
@@ -304,7 +304,7 @@ describe("the farewell", () => {
     })
   )
 
-  it.scopedLive("a body of up to maxDiscardedBody is read and thrown away, and the connection goes on", () =>
+  it.scopedLive("a body of up to maxDiscardedBody is read and thrown away, and the connection continues", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path)
       const client = yield* connect(port)
@@ -340,7 +340,7 @@ describe("the farewell", () => {
     })
   )
 
-  it.scopedLive("an answer of 4 MiB before the end arrives whole", () =>
+  it.scopedLive("a response of 4 MiB before the end arrives whole", () =>
     Effect.gen(function* () {
       const content = Buffer.alloc(4 * 1024 * 1024, "x")
       const { port } = yield* serving((request) => respond(request, 200, content))

@@ -16,7 +16,7 @@ import { servingInMemory, settled } from "./memory.js"
 
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
-/** A body in chunks of so many bytes. */
+/** A body in chunks of that many bytes. */
 const chunksOf = (body: Buffer, size: number): Buffer => {
   const parts: Array<Buffer> = []
   for (let at = 0; at < body.length; at += size) {
@@ -70,7 +70,7 @@ describe("bytes, text and json", () => {
     })
   )
 
-  it.scopedLive("json that is none is 400, and the connection goes on", () =>
+  it.scopedLive("json that is none is 400, and the connection continues", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.flatMap(request.json, (json) => respond(request, 200, JSON.stringify(json)))
@@ -240,7 +240,7 @@ describe("bodies of 1 MiB", () => {
 })
 
 describe("trailers", () => {
-  it.scopedLive("are there after the body, read it when nobody has, and never join the headers", () =>
+  it.scopedLive("are there after the body, read it when no one has, and never join the headers", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -400,7 +400,7 @@ describe("Expect: 100-continue", () => {
     })
   )
 
-  it.scopedLive("a handler that asks after its answer gets no 100 sent behind it", () =>
+  it.scopedLive("a handler that asks after its response gets no 100 sent after it", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.tap(respond(request, 200, "early"), () => Effect.ignore(Effect.fork(request.bytes)))
@@ -449,7 +449,7 @@ describe("a body that cannot be read", () => {
     })
   )
 
-  it.scopedLive("answered before it is found broken, closes the connection without a second answer", () =>
+  it.scopedLive("answered before it is found broken, closes the connection without a second response", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, "early"))
       const client = yield* connect(port)

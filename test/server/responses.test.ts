@@ -97,7 +97,7 @@ describe("respond", () => {
     })
   )
 
-  it.scopedLive("leaves out the content of its own refusals of a HEAD too, whatever is wrong behind the method", () =>
+  it.scopedLive("leaves out the content of its own refusals of a HEAD too, whatever is wrong after the method", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, "content"))
       for (const [line, fields, status] of [
@@ -126,7 +126,7 @@ describe("respond", () => {
     })
   )
 
-  it.scopedLive("a header with CR, LF, NUL or a bad name is refused, and the handler may answer again", () =>
+  it.scopedLive("a header with CR, LF, NUL or a bad name is rejected, and the handler may answer again", () =>
     Effect.gen(function* () {
       const bad: ReadonlyArray<HttpHeaders.Input> = [
         { "X-A": "a\r\nX-Injected: 1" },
@@ -165,7 +165,7 @@ describe("respond", () => {
     })
   )
 
-  it.scopedLive("a second answer is a ValueError, and nothing of it reaches the wire", () =>
+  it.scopedLive("a second response is a ValueError, and nothing of it reaches the wire", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -189,7 +189,7 @@ describe("respond", () => {
     })
   )
 
-  it.scopedLive("a handler that fails with a second answer stands by its first, and is reported", () =>
+  it.scopedLive("a handler that fails with a second response stands by its first, and is reported", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) =>
         Effect.zipRight(respond(request, 200, "first"), respond(request, 200, "second"))
@@ -436,7 +436,7 @@ describe("respondStream", () => {
     })
   )
 
-  it.scopedLive("stops while the client does not read, and goes on when it does", () =>
+  it.scopedLive("stops while the client does not read, and continues when it does", () =>
     Effect.gen(function* () {
       const chunk = Buffer.alloc(64 * 1024, "x")
       const count = 512
@@ -578,7 +578,7 @@ describe("sendHeaders", () => {
 })
 
 describe("sendInformational", () => {
-  it.scopedLive("sends 102 and 103 before the answer, at once", () =>
+  it.scopedLive("sends 102 and 103 before the response, at once", () =>
     Effect.gen(function* () {
       const mayAnswer = yield* Deferred.make<void>()
       const { port } = yield* serving((request) =>
@@ -635,7 +635,7 @@ describe("tunnel", () => {
     })
   )
 
-  it.scopedLive("is refused by 501 unless the server was told to take it, and closes either way", () =>
+  it.scopedLive("is rejected by 501 unless the server was told to take it, and closes either way", () =>
     Effect.gen(function* () {
       const refusing = yield* serving(dig)
       const refused = yield* ask(refusing.port, asked)
@@ -669,7 +669,7 @@ describe("upgrade", () => {
   const echo: Handler = (request) =>
     upgrade(request, { Upgrade: "echo" }, (duplex) => Stream.runForEach(duplex.stream, duplex.write))
 
-  it.scopedLive("echoes over the duplex, the bytes that came behind the request first", () =>
+  it.scopedLive("echoes over the duplex, the bytes that came after the request first", () =>
     Effect.gen(function* () {
       const made = yield* serving(echo)
       const client = yield* connect(made.port)
@@ -729,7 +729,7 @@ describe("upgrade", () => {
     })
   )
 
-  it.scopedLive("tells a daemon that was left behind that the connection has ended", () =>
+  it.scopedLive("tells a daemon that outlives its request that the connection has ended", () =>
     Effect.gen(function* () {
       const isRunning = yield* Deferred.make<void>()
       const ended = yield* Deferred.make<void>()
@@ -817,7 +817,7 @@ describe("a handler that fails", () => {
     ["dies with a ValueError", () => Effect.die(new ValueError({ reason: "Json", actual: "secret-detail" }))]
   ]
   for (const [what, failing] of failures) {
-    it.scopedLive(`and ${what} is answered 500 without its text, is reported once, and the others are served`, () =>
+    it.scopedLive(`and ${what} gets 500 without its text, is reported once, and the others are served`, () =>
       Effect.gen(function* () {
         const { port, reports } = yield* servingReported<Mine | RespondableError, Scope.Scope>((request) =>
           request.url === "/fails" ? failing() : respond(request, 200, "fine")
@@ -929,7 +929,7 @@ describe("a handler that fails", () => {
     })
   )
 
-  it.scoped("is reported with the request that failed, not with one behind it", () =>
+  it.scoped("is reported with the request that failed, not with one after it", () =>
     Effect.gen(function* () {
       const { connect, reports } = yield* servingInMemoryReported((request) =>
         request.query === "fail" ? Effect.die(request.path) : respond(request, 200)

@@ -1,4 +1,4 @@
-/** What the original's source does where its page is silent, row by row: what ours does in its place. */
+/** What the original's source does where its page is silent, row by row: what ours does instead. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -19,7 +19,7 @@ const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => resp
 
 const endless = Stream.repeatEffect(Effect.as(eventLoopTurn, Buffer.from("more")))
 
-/** Sends bytes with a request behind them, and expects one answer, `close`, and the end. */
+/** Sends bytes with a request after them, and expects one response, `close`, and the end. */
 const refusedWith = (port: number, text: string, status: number) =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -86,7 +86,7 @@ describe("unknown method, bad target, bad protocol: 400, and reads on in the sam
     ["a bad protocol", "GET / HTCPCP/1.0", 400],
     ["another major version", "GET / HTTP/2.0", 505]
   ] as const) {
-    it.scopedLive(`${what} is ${status}, and nothing behind it is read`, () =>
+    it.scopedLive(`${what} is ${status}, and nothing after it is read`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving(hello)
         yield* refusedWith(port, `${line}\r\nHost: a\r\n\r\n`, status)
@@ -279,7 +279,7 @@ describe("HTTP/1.1 keeps alive unless close, HTTP/1.0 closes unless keep-alive",
 describe("Connection: upgrade leaves the socket with the callback", () => {
   const offer = requestText("GET /", ["Connection: Upgrade", "Upgrade: echo"])
 
-  it.scopedLive("an offer that nobody takes is a plain request, and the connection goes on", () =>
+  it.scopedLive("an offer that no one takes is a plain request, and the connection continues", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
       const client = yield* connect(port)
@@ -321,7 +321,7 @@ describe("HEAD has a body if the callback gives one, no Date", () => {
       for (const response of [head, none, same]) {
         expect(response.header("Date")).toMatch(/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/)
       }
-      // What followed would not be an answer, had a body been sent.
+      // What followed would not be a response, had a body been sent.
       yield* client.send(requestText("GET /?200"))
       expect((yield* client.readResponse()).text).toBe("a body")
     })
@@ -331,7 +331,7 @@ describe("HEAD has a body if the callback gives one, no Date", () => {
 describe("a callback that fails takes the whole process down", () => {
   class Mine extends Data.TaggedError("Mine")<{ readonly secret: string }> {}
 
-  it.scopedLive("its error becomes an answer and is reported, and nothing else notices", () =>
+  it.scopedLive("its error becomes a response and is reported, and nothing else notices", () =>
     Effect.gen(function* () {
       const handler: Handler<Mine | ValueError> = (request) =>
         request.url === "/fails" ? new Mine({ secret: "secret-detail" }) : respond(request, 200, "fine")
@@ -440,7 +440,7 @@ describe("header values are written without a check", () => {
     })
   )
 
-  it.scopedLive("a handler that does not catch it is answered 500, without the value", () =>
+  it.scopedLive("a handler that does not catch it gets 500, without the value", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) => respond(request, 200, "", { "X-A": "a\nsecret" }))
       const response = yield* get(port)

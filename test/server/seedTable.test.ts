@@ -98,7 +98,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
     })
   )
 
-  it.scopedLive("an option that makes no sense is a ValueError at listen", () =>
+  it.scopedLive("an option that is invalid is a ValueError at listen", () =>
     Effect.gen(function* () {
       // As a configuration or code without types gives them.
       const senseless: ReadonlyArray<readonly [actual: string, options: object]> = [
@@ -200,7 +200,7 @@ describe("listen(server, port, address, domain)", () => {
     })
   )
 
-  it.scopedLive("an address in use is an OSError, and leaves nothing behind", () =>
+  it.scopedLive("an address in use is an OSError, and leaks nothing", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
       const { budget, server } = yield* make()
@@ -249,7 +249,7 @@ describe("listen(server, port, address, domain)", () => {
     })
   )
 
-  it.scopedLive("a second listen is a ValueError, and the first goes on", () =>
+  it.scopedLive("a second listen is a ValueError, and the first continues", () =>
     Effect.gen(function* () {
       const { port, server } = yield* serving(hello)
       expect(yield* Effect.flip(server.listen())).toStrictEqual(valueError("AlreadyListening"))
@@ -382,7 +382,7 @@ describe("acceptRequest(server, callback)", () => {
     })
   )
 
-  it.scopedLive("the connection goes on when the fiber that accepted it has ended", () =>
+  it.scopedLive("the connection continues when the fiber that accepted it has ended", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()
@@ -615,7 +615,7 @@ describe("respond(request, code, content, headers)", () => {
 })
 
 describe("sendHeaders(request, headers)", () => {
-  it.scopedLive("lets a handler write its answer by hand, in chunks", () =>
+  it.scopedLive("lets a handler write its response by hand, in chunks", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -632,7 +632,7 @@ describe("sendHeaders(request, headers)", () => {
     })
   )
 
-  it.scopedLive("lets a handler write its answer by hand, with a length of its own", () =>
+  it.scopedLive("lets a handler write its response by hand, with a length of its own", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -733,7 +733,7 @@ describe("close(server)", () => {
     })
   )
 
-  it.scopedLive("drops those who waited and were never taken", () =>
+  it.scopedLive("drops those that waited and were never taken", () =>
     Effect.gen(function* () {
       const made = yield* make()
       const { port } = yield* made.server.listen()
@@ -815,7 +815,7 @@ describe("nimMaxDescriptorsFallback", () => {
 })
 
 describe("httpcore", () => {
-  it.scopedLive("HttpMethod: every method but CONNECT, which nobody takes here, reaches the handler", () =>
+  it.scopedLive("HttpMethod: every method but CONNECT, which no one takes here, reaches the handler", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, "", { "X-Method": request.method }))
       expect(HttpMethod.all).toHaveLength(9)
@@ -877,7 +877,7 @@ describe("httpcore", () => {
     })
   )
 
-  it.scopedLive("HttpHeaders: a handler that fails with the KeyError of a request's header is answered 400", () =>
+  it.scopedLive("HttpHeaders: a handler that fails with the KeyError of a request's header gets 400", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.flatMap(HttpHeaders.get(request.headers, "authorization"), (value) => respond(request, 200, value))

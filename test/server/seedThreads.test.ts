@@ -20,7 +20,7 @@ import { advance, servingInMemory, sleepsUntil } from "./memory.js"
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
-/** Connects so many clients, asks with each, and tells the status each was given. */
+/** Connects that many clients, asks with each, and tells the status each was given. */
 const crowd = (port: number, size: number) =>
   Effect.forEach(
     Array.from({ length: size }, (_, i) => i),
@@ -146,7 +146,7 @@ describe("#18161, #15925, #15957: too many open files kills the server", () => {
 describe("#7398, #12526, jester #236: a client's reset ends the whole server", () => {
   const request = requestText("POST /", ["Transfer-Encoding: chunked"], "3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 1\r\n\r\n")
 
-  it.scopedLive("a reset behind any byte of a request ends that connection alone", () =>
+  it.scopedLive("a reset after any byte of a request ends that connection alone", () =>
     Effect.gen(function* () {
       const made = yield* serving(echo)
       const bystander = yield* connect(made.port)
@@ -162,7 +162,7 @@ describe("#7398, #12526, jester #236: a client's reset ends the whole server", (
     })
   )
 
-  it.scopedLive("a reset behind any byte of an answer ends that connection alone", () =>
+  it.scopedLive("a reset after any byte of a response ends that connection alone", () =>
     Effect.gen(function* () {
       const made = yield* serving((request) =>
         Effect.gen(function* () {
@@ -196,7 +196,7 @@ describe("#18692, #18161: a connection that is not closed on one of the paths", 
   ]
 
   for (const [what, act] of paths) {
-    it.scopedLive(`${what} leaves no descriptor behind, and the client sees the end`, () =>
+    it.scopedLive(`${what} leaks no descriptor, and the client sees the end`, () =>
       Effect.gen(function* () {
         const before = yield* openDescriptors
         yield* Effect.scoped(
@@ -268,7 +268,7 @@ describe("#17783, #16506: the documented accept loop spins a core when nothing i
 })
 
 describe("#18198, #18205: no keep-alive timeout", () => {
-  it.scoped("an idle connection is closed after keepAliveTimeout, counted from its last answer", () =>
+  it.scoped("an idle connection is closed after keepAliveTimeout, counted from its last response", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(hello, { limits: { keepAliveTimeout: "10 seconds" } })
       const connection = yield* connect
@@ -293,7 +293,7 @@ describe("#16436: a wrong Content-Length set by the handler hangs the client for
     [100, "ContentTooShort"],
     [3, "ContentTooLong"]
   ] as const) {
-    it.scopedLive(`${announced} for 11 bytes is a ValueError, and the client is answered 500`, () =>
+    it.scopedLive(`${announced} for 11 bytes is a ValueError, and the client gets 500`, () =>
       Effect.gen(function* () {
         const reasons: Array<string> = []
         const { port } = yield* serving((request) =>
@@ -366,7 +366,7 @@ describe("the original's own test cases", () => {
   )
 
   it.scopedLive(
-    "a Content-Length of the handler's own is sent once; one that lies is refused, where the original sent it",
+    "a Content-Length of the handler's own is sent once; one that lies is rejected, where the original sent it",
     () =>
       Effect.gen(function* () {
         const { port } = yield* serving((request) =>

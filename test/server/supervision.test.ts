@@ -1,4 +1,4 @@
-/** One connection's end is nobody else's, is told once, and names who it was. */
+/** One connection's end is no other client's, is told once, and names who it was. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -214,7 +214,7 @@ describe("interrupted between any two steps", () => {
     })
   )
 
-  it.scopedLive("close leaves no socket that listens, and nobody for whom another close waits", () =>
+  it.scopedLive("close leaves no socket that listens, and no one for whom another close waits", () =>
     Effect.gen(function* () {
       for (const step of allSteps) {
         const { budget, server } = yield* make()
@@ -287,7 +287,7 @@ describe("closing", () => {
     })
   )
 
-  it.scopedLive("without any patience gives up nobody who ends when interrupted, nor who is idle", () =>
+  it.scopedLive("without any patience gives up no one who ends when interrupted, nor who is idle", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const entered = yield* Deferred.make<void>()

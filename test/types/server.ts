@@ -105,7 +105,7 @@ export const whatOnFailureSees = (server: Server.Server): ReadonlyArray<unknown>
       return Effect.void
     }
   }),
-  // @ts-expect-error: a service that nobody gave is still needed
+  // @ts-expect-error: a service that no one gave is still needed
   Effect.runFork(server.serve(scoped)),
   // @ts-expect-error: so is one that only onFailure needs
   Effect.runFork(server.serve(failing, reporting)),

@@ -12,7 +12,7 @@ export interface ParsedResponse {
   /** The sizes of the chunks, when it was chunked. */
   readonly chunks: ReadonlyArray<number>
   readonly trailers: ReadonlyArray<readonly [name: string, value: string]>
-  /** Bytes of the whole answer. */
+  /** Bytes of the whole response. */
   readonly length: number
 }
 
@@ -118,12 +118,12 @@ export const parseResponse = (bytes: Buffer, method: string, isEnded: boolean): 
   }
 }
 
-/** Every answer in the bytes of a connection that has ended. */
+/** Every response in the bytes of a connection that has ended. */
 export const parseResponses = (bytes: Buffer): ReadonlyArray<ParsedResponse> => {
   const responses: Array<ParsedResponse> = []
   for (let at = 0; at < bytes.length; ) {
     const response = parseResponse(bytes.subarray(at), "GET", true)
-    // `isEnded` makes anything but a whole answer an error.
+    // `isEnded` makes anything but a whole response an error.
     if (response === undefined) throw new Error("not an answer")
     responses.push(response)
     at += response.length

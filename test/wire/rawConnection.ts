@@ -18,16 +18,16 @@ export interface RawConnection {
   readonly unsent: Effect.Effect<number>
   /** Waits until what has arrived and was not read yet is enough, and takes all of it. */
   readonly readUntil: (isEnough: (seen: string) => boolean) => Effect.Effect<string>
-  /** Takes the next answer, be it interim or final; `method` is what it answers. */
+  /** Takes the next response, be it interim or final; `method` is what it answers. */
   readonly readResponse: (method?: string) => Effect.Effect<ParsedResponse>
   /** Waits for the end, and takes all that came before it. */
   readonly readToEnd: Effect.Effect<Buffer>
   /** Waits for the end, and tells how the server ended the connection. */
   readonly closedWith: Effect.Effect<"FIN" | "RST">
-  /** Reads no more: the system's buffers fill, and the server's answers wait. */
+  /** Reads no more: the system's buffers fill, and the server's responses wait. */
   readonly stopReading: Effect.Effect<void>
   readonly resumeReading: Effect.Effect<void>
-  /** Sends FIN, and goes on reading. */
+  /** Sends FIN, and continues reading. */
   readonly halfClose: Effect.Effect<void>
   /** Ends at once with RST. */
   readonly reset: Effect.Effect<void>
@@ -147,7 +147,7 @@ export const connect = (
         socket.once("error", onError)
         socket.once("connect", () => {
           socket.off("error", onError)
-          // What comes after the connection, before the fiber goes on, is the wire's.
+          // What comes after the connection, before the fiber continues, is the wire's.
           socket.on("error", () => {})
           resume(Effect.succeed(socket))
         })

@@ -36,7 +36,7 @@ export interface Asked {
   readonly target: string
   /** The value of Host, as the application's headers have it. */
   readonly host: string
-  /** Every field in its place, or one text for each name in lower case: as the subject's headers have them. */
+  /** Every field instead, or one text for each name in lower case: as the subject's headers have them. */
   readonly fields: ReadonlyArray<string> | Readonly<Record<string, string>>
   readonly body: Effect.Effect<Uint8Array, BodyFailure>
   /** The request of the native server, for what only that knows: its version and its trailers. */
@@ -57,7 +57,7 @@ export interface Subject {
   readonly answersBodies: boolean
   /** A port of loopback where the application is served. */
   readonly serve: (app: App, options?: Server.Options) => Effect.Effect<number, never, Scope.Scope>
-  /** The same where any upgrade that is offered is taken, and any other request is answered 200 with its body. */
+  /** The same where any upgrade that is offered is taken, and any other request gets 200 with its body. */
   readonly serveUpgrades: Effect.Effect<number, never, Scope.Scope>
   /** The same over connections in memory, under the test's clock. */
   readonly serveInMemory: (app: App, options?: Server.Options) => Effect.Effect<InMemory, never, Scope.Scope>

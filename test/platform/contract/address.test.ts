@@ -67,7 +67,7 @@ describe("address", () => {
     })
   )
 
-  it.scopedLive("fails as a ServeError where the options make no sense", () =>
+  it.scopedLive("fails as a ServeError where the options are invalid", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(make({ port: 70_000 }))
       expect(error.cause).toBeInstanceOf(ValueError)

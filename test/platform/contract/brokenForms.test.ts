@@ -43,7 +43,7 @@ describe.each(Object.entries(readings))("%s of a form", (_, reading) => {
       ({ status }) => status
     )
 
-  it.scopedLive("that ends in a file is answered 400", () =>
+  it.scopedLive("that ends in a file gets 400", () =>
     Effect.gen(function* () {
       expect(yield* statusOf(app, `${begun}content`)).toBe(400)
       expect(yield* statusOf(app, begun)).toBe(400)
@@ -52,7 +52,7 @@ describe.each(Object.entries(readings))("%s of a form", (_, reading) => {
   )
 
   for (const [what, limit] of Object.entries(limits)) {
-    it.scopedLive(`is answered 413 when ${what}, whether it ends or not`, () =>
+    it.scopedLive(`gets 413 when ${what}, whether it ends or not`, () =>
       Effect.gen(function* () {
         const content = "x".repeat(200_000)
         expect(yield* statusOf(limit(app), `${begun}${content}`)).toBe(413)
@@ -61,7 +61,7 @@ describe.each(Object.entries(readings))("%s of a form", (_, reading) => {
     )
   }
 
-  it.scopedLive("that names its file by filename* alone is answered 400", () =>
+  it.scopedLive("that names its file by filename* alone gets 400", () =>
     Effect.gen(function* () {
       const body = begun.replace('filename="a.txt"', "filename*=utf-8''%ff")
       expect(yield* statusOf(app, `${body}content\r\n--b--\r\n`)).toBe(400)

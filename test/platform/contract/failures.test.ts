@@ -70,7 +70,7 @@ const failing: ReadonlyArray<readonly [what: string, app: HttpApp.Default<unknow
 
 describe("an application that fails", () => {
   for (const [what, app, status, body] of failing) {
-    it.scopedLive(`by ${what} is answered by ${status}, and the connection goes on`, () =>
+    it.scopedLive(`by ${what} is answered by ${status}, and the connection continues`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* serving(app))
         yield* client.send(requestText("GET /") + requestText("GET /"))
@@ -145,7 +145,7 @@ describe("pre-response handlers", () => {
 })
 
 describe("middleware", () => {
-  it.scopedLive("is around the written response: what it returns in its place is sent to nobody", () =>
+  it.scopedLive("is around the written response: what it returns instead is sent to no one", () =>
     Effect.gen(function* () {
       const port = yield* serving(text("the application's"), {
         middleware: (app) => Effect.as(app, text("the middleware's", { status: 201 }))
@@ -186,7 +186,7 @@ describe("middleware", () => {
       })
     )
 
-    it.scopedLive(`changes nothing of an answer when it ${what} behind that`, () =>
+    it.scopedLive(`changes nothing of a response when it ${what} after that`, () =>
       Effect.gen(function* () {
         const client = yield* connect(
           yield* serving(text("answered"), { middleware: (app) => Effect.zipRight(app, Effect.orDie(ending)) })
@@ -263,7 +263,7 @@ describe("middleware", () => {
     })
   )
 
-  it.scopedLive("cors answers OPTIONS by itself, and marks every other answer", () =>
+  it.scopedLive("cors answers OPTIONS by itself, and marks every other response", () =>
     Effect.gen(function* () {
       const app = Effect.flatMap(HttpServerRequest, ({ url }) =>
         url === "/" ? Effect.succeed(text("x")) : Effect.fail("x")
@@ -282,7 +282,7 @@ describe("middleware", () => {
     })
   )
 
-  it.scopedLive("logger logs each answer, unless it is told not to", () =>
+  it.scopedLive("logger logs each response, unless it is told not to", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const app = Effect.flatMap(HttpServerRequest, ({ url }) => {
@@ -349,7 +349,7 @@ describe("a client that leaves", () => {
     )
   }
 
-  it.scopedLive("by FIN still gets its answer where onHalfClose says so", () =>
+  it.scopedLive("by FIN still gets its response where onHalfClose says so", () =>
     Effect.gen(function* () {
       const { go, story: log, wire: client } = yield* waiting({ onClientEnd: "continue" })
       yield* client.halfClose
@@ -363,7 +363,7 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const { go, seen, story: log, wire: client } = yield* waiting({ interruptOnDisconnect: false })
       yield* client.reset
-      // Another connection's answer is behind the reset.
+      // Another connection's answer is after the reset.
       yield* get(yield* serving(text("meanwhile")))
       yield* go
       expect(statusOf(yield* seen)).toBe(200)
@@ -399,7 +399,7 @@ describe("a client that leaves", () => {
           yield* client.send(requestText("GET /"))
           yield* Deferred.await(running)
           yield* client.reset
-          // Another connection's answer is behind the reset.
+          // Another connection's answer is after the reset.
           yield* get(yield* serving(text("meanwhile")))
           if (uninterruptible) yield* Deferred.succeed(go, undefined)
           expect(abortOf(yield* Deferred.await(seen))).toBe(uninterruptible ? 200 : 499)

@@ -245,7 +245,7 @@ describe("the request object", () => {
   const shown = (request: Request): string =>
     Inspectable.withRedactableContext(FiberRefs.empty(), () => JSON.stringify(request) + Inspectable.format(request))
 
-  it.scopedLive("is shown without its body as long as nobody has read that, and does not read it", () =>
+  it.scopedLive("is shown without its body as long as no one has read that, and does not read it", () =>
     Effect.gen(function* () {
       const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
         const before = shown(request)

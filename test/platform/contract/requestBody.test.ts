@@ -120,7 +120,7 @@ describe("arrayBuffer", () => {
 })
 
 describe("stream", () => {
-  it.scopedLive("gives the bytes as they come, and asks a client that waits to go on", () =>
+  it.scopedLive("gives the bytes as they come, and asks a client that waits to continue", () =>
     Effect.gen(function* () {
       const port = yield* serving(
         Effect.map(HttpServerRequest.HttpServerRequest, ({ stream }) =>
@@ -206,7 +206,7 @@ describe("MaxBodySize", () => {
       const chunk = "3\r\nabc\r\n"
       yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"], `${chunk}${chunk}0\r\n\r\n`))
       expect((yield* client.readResponse()).status).toBe(413)
-      // The rest is little: it is read over, and the connection goes on.
+      // The rest is little: it is read over, and the connection continues.
       yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"], `${chunk}0\r\n\r\n`))
       expect((yield* client.readResponse()).status).toBe(204)
     })
@@ -259,7 +259,7 @@ describe("MaxBodySize", () => {
   )
 })
 
-describe("a body that nobody reads", () => {
+describe("a body that no one reads", () => {
   it.scopedLive("is read over if it is little", () =>
     Effect.gen(function* () {
       const port = yield* serving(HttpServerResponse.empty())

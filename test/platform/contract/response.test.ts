@@ -123,7 +123,7 @@ describe("a response's body", () => {
     it.scopedLive(`is sent: ${what}`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* servingAll)
-        // Twice: what one leaves behind is not the next one's.
+        // Twice: what one leaves open is not the next one's.
         for (let times = 0; times < 2; times++) {
           yield* client.send(requestText(`GET /${i}`))
           const response = yield* client.readResponse()
@@ -136,7 +136,7 @@ describe("a response's body", () => {
       })
     )
 
-    it.scopedLive(`is left out for HEAD, and the connection goes on: ${what}`, () =>
+    it.scopedLive(`is left out for HEAD, and the connection continues: ${what}`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* servingAll)
         yield* client.send(requestText(`HEAD /${i}`) + requestText(`GET /${i}`))
@@ -189,7 +189,7 @@ describe("a head", () => {
     })
   )
 
-  it.scopedLive("keeps the length that an answer to HEAD says of what GET would get", () =>
+  it.scopedLive("keeps the length that a response to HEAD says of what GET would get", () =>
     Effect.gen(function* () {
       const port = yield* serving(HttpServerResponse.empty({ status: 200, headers: { "content-length": "123" } }))
       expect((yield* ask(port, requestText("HEAD /"), "HEAD")).header("Content-Length")).toBe("123")
@@ -293,7 +293,7 @@ describe("a head", () => {
     )
   }
 
-  it.scopedLive("cannot be sent where a pre-response handler spoils every answer, and the client is told", () =>
+  it.scopedLive("cannot be sent where a pre-response handler spoils every response, and the client is told", () =>
     Effect.gen(function* () {
       const app = prepared(Effect.succeed(HttpServerResponse.text("fine")), (_, response) =>
         Effect.succeed(HttpServerResponse.setHeader(response, "x-bad", "a\nb"))
@@ -353,7 +353,7 @@ describe("a file", () => {
     [{ bytesToRead: 4 }, "0123"],
     [{ offset: 2, bytesToRead: 4 }, "2345"]
   ] as const) {
-    it.scopedLive(`is sent by ${JSON.stringify(options)}, and the connection goes on`, () =>
+    it.scopedLive(`is sent by ${JSON.stringify(options)}, and the connection continues`, () =>
       Effect.gen(function* () {
         const path = yield* folder
         const client = yield* connect(
@@ -522,7 +522,7 @@ describe("a stream that fails", () => {
     ],
     ["a stream that is too short", () => HttpServerResponse.stream(chunks, { contentLength: 100 })]
   ] as const) {
-    it.scopedLive(`behind the head breaks the connection, so that nobody takes it for whole: ${what}`, () =>
+    it.scopedLive(`after the head breaks the connection, so that no one takes it for whole: ${what}`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* serving(Effect.sync(response)))
         yield* client.send(requestText("GET /"))

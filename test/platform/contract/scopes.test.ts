@@ -70,7 +70,7 @@ describe("the scope of a request", () => {
     })
   )
 
-  it.scopedLive("ends behind the whole of a stream, the last finalizer first", () =>
+  it.scopedLive("ends after the whole of a stream, the last finalizer first", () =>
     Effect.gen(function* () {
       const log = new EventLog<string>()
       const body = Stream.fromEffect(log.told("body")).pipe(Stream.map(() => new Uint8Array(1)))
@@ -139,7 +139,7 @@ describe("the scope of a request", () => {
     })
   )
 
-  it.scopedLive("is closed though one of its finalizers dies, and the answer stands", () =>
+  it.scopedLive("is closed though one of its finalizers dies, and the response stands", () =>
     Effect.gen(function* () {
       const log = new EventLog<string>()
       const app = finalized(log).pipe(
@@ -206,7 +206,7 @@ describe("toHandler", () => {
     })
   )
 
-  it.scopedLive("leaves no service to what comes behind it", () =>
+  it.scopedLive("leaves no service to what comes after it", () =>
     Effect.gen(function* () {
       const app = toHandler(text("x"))
       const log = new EventLog<unknown>()

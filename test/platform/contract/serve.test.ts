@@ -71,7 +71,7 @@ describe("serve", () => {
       yield* client.send(requestText("GET /"))
       yield* Deferred.await(running)
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-      // Whoever comes meanwhile is not kept waiting for nobody.
+      // Whoever comes meanwhile is not kept waiting for no one.
       yield* Effect.repeat(Effect.exit(connect(portOf(server))), { until: Exit.isFailure })
       yield* Deferred.succeed(go, undefined)
       const response = yield* client.readResponse()

@@ -257,7 +257,7 @@ describe("a generator of names, or a predicate, that throws", () => {
 })
 
 describe("an application inside of a handler", () => {
-  it.scopedLive("is traced as a child of nobody but its client", () =>
+  it.scopedLive("is traced as a child of no one but its client", () =>
     Effect.gen(function* () {
       const app = toHandler(Effect.map(spanOf, (span) => text(span?.name ?? "none")))
       const { port } = yield* servingHandler((request) => Effect.withSpan(app(request), "outer"))

@@ -68,7 +68,7 @@ const open = (port: number, protocols: ReadonlyArray<string> = []): Effect.Effec
       const socket = new WebSocket(`ws://127.0.0.1:${port}/`, [...protocols])
       socket.on("message", (bytes: Buffer) => log.tell(bytes.toString()))
       socket.on("close", (code, reason) => log.tell(`closed ${code} ${reason}`))
-      socket.once("open", () => resume(Effect.succeed({ socket, log: log })))
+      socket.once("open", () => resume(Effect.succeed({ socket, log })))
       socket.once("unexpected-response", (_, { statusCode }) => resume(Effect.die(statusCode)))
       socket.on("error", (error) => resume(Effect.die(error)))
     }),
@@ -78,9 +78,9 @@ const open = (port: number, protocols: ReadonlyArray<string> = []): Effect.Effec
 describe("a WebSocket", () => {
   it.scopedLive("echoes, as long as both like to", () =>
     Effect.gen(function* () {
-      const { socket, log: story } = yield* open(yield* serving(echo()))
+      const { socket, log } = yield* open(yield* serving(echo()))
       for (const message of ["one", "two", "x".repeat(100_000)]) socket.send(message)
-      expect(yield* story.upTo(3)).toStrictEqual(["ONE", "TWO", "X".repeat(100_000)])
+      expect(yield* log.upTo(3)).toStrictEqual(["ONE", "TWO", "X".repeat(100_000)])
     })
   )
 
@@ -99,7 +99,7 @@ describe("a WebSocket", () => {
     })
   )
 
-  it.scopedLive("takes what comes right behind its handshake", () =>
+  it.scopedLive("takes what comes right after its handshake", () =>
     Effect.gen(function* () {
       const client = yield* connect(yield* serving(echo()))
       yield* client.send(Buffer.concat([Buffer.from(handshake()), frame(1, "a"), frame(1, "b")]))
@@ -115,7 +115,7 @@ describe("a WebSocket", () => {
     })
   )
 
-  it.scopedLive("has nothing written to it behind the handshake but frames, whatever the application returns", () =>
+  it.scopedLive("has nothing written to it after the handshake but frames, whatever the application returns", () =>
     Effect.gen(function* () {
       const app = Effect.gen(function* () {
         const { upgrade } = yield* HttpServerRequest
@@ -140,9 +140,9 @@ describe("a WebSocket", () => {
   it.scopedLive("is closed by its client, who is answered, and the run ends", () =>
     Effect.gen(function* () {
       const told = new EventLog<string>()
-      const { socket, log: story } = yield* open(yield* serving(echo(told)))
+      const { socket, log } = yield* open(yield* serving(echo(told)))
       socket.close(1000, "bye")
-      expect(yield* story.upTo(1)).toStrictEqual(["closed 1000 bye"])
+      expect(yield* log.upTo(1)).toStrictEqual(["closed 1000 bye"])
       expect(yield* told.upTo(3)).toStrictEqual(["upgraded", "run Success", "scope Success"])
     })
   )
@@ -150,9 +150,9 @@ describe("a WebSocket", () => {
   it.scopedLive("is closed by the application, with its code and its reason", () =>
     Effect.gen(function* () {
       const told = new EventLog<string>()
-      const { socket, log: story } = yield* open(yield* serving(echo(told)))
+      const { socket, log } = yield* open(yield* serving(echo(told)))
       socket.send("close")
-      expect(yield* story.upTo(1)).toStrictEqual(["closed 4001 enough"])
+      expect(yield* log.upTo(1)).toStrictEqual(["closed 4001 enough"])
       expect((yield* told.upTo(4)).slice(2)).toHaveLength(2)
     })
   )
@@ -160,9 +160,9 @@ describe("a WebSocket", () => {
   it.scopedLive("is closed when its application dies", () =>
     Effect.gen(function* () {
       const told = new EventLog<string>()
-      const { socket, log: story } = yield* open(yield* serving(echo(told)))
+      const { socket, log } = yield* open(yield* serving(echo(told)))
       socket.send("die")
-      expect((yield* story.upTo(1))[0]).toMatch(/^closed/)
+      expect((yield* log.upTo(1))[0]).toMatch(/^closed/)
       expect((yield* told.upTo(4)).slice(2)).toStrictEqual(["run Failure", "scope Failure"])
     })
   )
@@ -260,7 +260,7 @@ describe("a client that leaves", () => {
     })
   )
 
-  it.scopedLive("by FIN without a word ends the run", () =>
+  it.scopedLive("by FIN silently ends the run", () =>
     Effect.gen(function* () {
       const told = new EventLog<string>()
       const client = yield* connect(yield* serving(echo(told)))
@@ -273,14 +273,14 @@ describe("a client that leaves", () => {
   )
 })
 
-describe("a handshake that is refused", () => {
+describe("a handshake that is rejected", () => {
   for (const [what, sent, status, header] of [
     ["a key that is none", handshake().replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), 400, undefined],
     ["a version that is not spoken", handshake().replace("Version: 13", "Version: 12"), 426, "13, 8"],
     ["another method", handshake().replace("GET", "PUT"), 405, undefined],
     ["another protocol", handshake().replace("Upgrade: websocket", "Upgrade: h2c"), 400, undefined]
   ] as const) {
-    it.scopedLive(`is answered, and the connection goes on: ${what}`, () =>
+    it.scopedLive(`is answered, and the connection continues: ${what}`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* serving(echo()))
         yield* client.send(sent)
@@ -306,7 +306,7 @@ describe("a handshake that is refused", () => {
     })
   )
 
-  it.scopedLive("has a body that nobody has read", () =>
+  it.scopedLive("has a body that no one has read", () =>
     Effect.gen(function* () {
       const client = yield* connect(yield* serving(echo()))
       const fields = handshake().split("\r\n").slice(2, -2)
@@ -355,14 +355,14 @@ describe("a server that closes", () => {
           const server = yield* Scope.extend(listening({ drainTimeout: "1 hour" }), scope)
           const router = HttpRouter.empty.pipe(HttpRouter.get("/", echo(told), { uninterruptible }))
           yield* Scope.extend(server.serve(router), scope)
-          const { log: story } = yield* open(portOf(server))
+          const { log } = yield* open(portOf(server))
           yield* told.upTo(1)
           yield* Effect.timeoutFailCause(Scope.close(scope, Exit.void), {
             duration: "4 seconds",
             onTimeout: () => Cause.die("it hangs")
           })
           // 1001: the server goes away (RFC 6455 §7.4.1).
-          expect((yield* story.upTo(1))[0]).toMatch(/^closed 1001/)
+          expect((yield* log.upTo(1))[0]).toMatch(/^closed 1001/)
           expect((yield* told.upTo(3)).slice(1)).toStrictEqual(["run Failure", "scope Failure"])
         })
     )

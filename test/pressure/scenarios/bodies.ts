@@ -17,7 +17,7 @@ const most = 400
 const inQuick = 50
 const inFull = 200
 
-/** Asks with a body of 8 MiB, as fast as it is read; the status, and the length that the answer says. */
+/** Asks with a body of 8 MiB, as fast as it is read; the status, and the length that the response says. */
 const upload = async (client: Client, path: string): Promise<string> => {
   client.send(requestText(`POST ${path}`, [`Content-Length: ${size}`]))
   for (let i = 0; i < chunks; i++) client.send(chunk)

@@ -10,7 +10,7 @@ import { Hung, range } from "../waiting.js"
 const limit = 160
 const clients = 1280
 
-/** Milliseconds that an answer takes: with one at once, none would ever be there at the same time as the others. */
+/** Milliseconds that a response takes: with one at once, none would ever be there at the same time as the others. */
 const busyFor = 200
 
 type Fate = "answered" | "told 503" | "told otherwise" | "dropped" | "hung"

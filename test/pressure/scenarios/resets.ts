@@ -8,7 +8,7 @@ import { forEach, range } from "../waiting.js"
 
 const upgradeFields = ["Connection: Upgrade", "Upgrade: echo"]
 
-/** A request of every framing, and how it is asked so that its answer comes byte by byte. */
+/** A request of every framing, and how it is asked so that its response comes byte by byte. */
 const framings: Readonly<Record<string, string>> = {
   length: withBody("POST /echo", "x".repeat(20)),
   chunked: requestText(
@@ -23,7 +23,7 @@ const framings: Readonly<Record<string, string>> = {
   pipelined: requestText("GET /") + withBody("POST /echo", "abc") + requestText("GET /stream?20")
 }
 
-/** Answers that the client leaves behind any byte of; the server is in the middle of most of them. */
+/** Answers that the client leaves open any byte of; the server is in the middle of most of them. */
 const responses: Readonly<Record<string, string>> = {
   length: requestText("GET /dripLength?100"),
   chunked: requestText("GET /drip?100"),
@@ -54,7 +54,7 @@ const resetInAnswer = async (port: number, request: string, at: number): Promise
   client.reset()
 }
 
-/** How many bytes an answer has, or as many as come of one that does not end. */
+/** How many bytes a response has, or as many as come of one that does not end. */
 const lengthOf = async (port: number, request: string): Promise<number> => {
   const client = await connect(port)
   client.send(request)

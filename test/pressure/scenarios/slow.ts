@@ -74,7 +74,7 @@ const slow: Readonly<Record<string, Slow>> = {
   }
 }
 
-/** The status of the last answer, when there is one. */
+/** The status of the last response, when there is one. */
 const lastStatus = async (client: Client): Promise<number | undefined> =>
   client.seen.length === 0 ? undefined : (await client.response()).status
 
@@ -152,7 +152,7 @@ const stopped = async (run: ScenarioRun): Promise<void> => {
   await run.nothingIsLeft(server, before, ", SIGSTOP")
 }
 
-/** Clients that take their time have it, and no more; nobody else waits for them. */
+/** Clients that take their time have it, and no more; no other client waits for them. */
 export const scenario: Scenario = {
   title: "clients that are slow, silent, stopped, or do not read",
   order: 4,

@@ -50,7 +50,7 @@ export const scenario: Scenario = {
     const { seconds, seed } = run.choices
     const server = await run.process()
     const port = await server.listen({ limits })
-    // What is compiled and cached meanwhile is not what the soak leaves behind.
+    // What is compiled and cached meanwhile is not what the soak leaves open.
     await soak(run, port, Math.min(5, seconds / 4), atOnce)
     await setTimeout(settling)
     const before = await server.census()

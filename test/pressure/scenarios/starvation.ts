@@ -25,7 +25,7 @@ const ways: ReadonlyArray<Way> = [
   { title: "node:http", which: "nodeHttp", path: "/" }
 ]
 
-/** Bytes of an answer; all have as many. */
+/** Bytes of a response; all have as many. */
 const lengthOfOne = async (client: Client, request: string): Promise<number> =>
   (await client.send(request).response()).length
 
@@ -50,7 +50,7 @@ const beside = async (run: ScenarioRun, { path, title, which }: Way): Promise<vo
   const request = requestText(`GET ${path}`)
   const lone = await connect(port)
   const length = await lengthOfOne(lone, request)
-  // What is compiled with the first requests delays nobody later.
+  // What is compiled with the first requests delays no one later.
   for (let i = 0; i < 200; i++) await lone.send(request.repeat(16)).bytes(length * (1 + (i + 1) * 16))
   const before = await server.census()
   const each = run.choices.isQuick ? requestsEach / 2 : requestsEach

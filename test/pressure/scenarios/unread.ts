@@ -28,7 +28,7 @@ const ask = async (port: number, requests: number): Promise<Client> => {
   return client.stopReading().send(request.repeat(requests))
 }
 
-/** Bytes of an answer; all have as many. */
+/** Bytes of a response; all have as many. */
 const lengthOfOne = async (port: number): Promise<number> => {
   const client = await connect(port)
   const { length } = await client.send(request).response()

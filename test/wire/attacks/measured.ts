@@ -7,7 +7,7 @@ import { settled } from "../../server/memory.js"
 export interface Cost {
   readonly bytes: number
   readonly seconds: number
-  /** The status of the last answer, or "silence". */
+  /** The status of the last response, or "silence". */
   readonly response: number | "silence"
   readonly ending: Ending | undefined
 }
@@ -17,7 +17,7 @@ const lastStatus = (written: string): number | "silence" => {
   return statuses.at(-1) ?? "silence"
 }
 
-/** Where an attack that goes on for ever would stand by now. */
+/** Where an attack that continues for ever would stand by now. */
 const endless = 100_000
 
 /**

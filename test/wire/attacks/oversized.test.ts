@@ -1,4 +1,4 @@
-/** Too much of everything: each is refused at a byte that can be told beforehand, without a second's wait. */
+/** Too much of everything: each is rejected at a byte that can be told beforehand, without a second's wait. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -100,7 +100,7 @@ const attacks: ReadonlyArray<Attack> = [
     opening: posted + kib64.repeat(127),
     chunk: kib64,
     response: 413,
-    // All chunks that are allowed, and of the one behind them the size alone is looked at.
+    // All chunks that are allowed, and of the one after them the size alone is looked at.
     bytes: posted.length + 129 * kib64.length
   },
   {
@@ -146,21 +146,21 @@ for (const [handling, handler] of [
   ["read as a stream", streamed]
 ] as const) {
   describe(`oversized, ${handling}`, () => {
-    for (const { response: answer, bytes, opening, chunk: piece, what } of attacks) {
-      it.scoped(`${what} is refused with ${answer} after ${bytes} bytes and 0 seconds`, () =>
+    for (const { response, bytes, opening, chunk, what } of attacks) {
+      it.scoped(`${what} is rejected with ${response} after ${bytes} bytes and 0 seconds`, () =>
         Effect.gen(function* () {
           const { connect } = yield* servingInMemory(handler)
-          const cost = yield* until(yield* connect, opening, () => piece)
-          expect(cost).toStrictEqual({ bytes, seconds: 0, answer, ending: "end" })
+          const cost = yield* until(yield* connect, opening, () => chunk)
+          expect(cost).toStrictEqual({ bytes, seconds: 0, response, ending: "end" })
         })
       )
     }
   })
 }
 
-describe("oversized, and nobody reads it", () => {
+describe("oversized, and no one reads it", () => {
   it.scoped(
-    "a body without an end: the socket is paused after 65536 bytes, and after the answer 262144 are thrown away",
+    "a body without an end: the socket is paused after 65536 bytes, and after the response 262144 are thrown away",
     () =>
       Effect.gen(function* () {
         let response = (): void => {}

@@ -139,12 +139,12 @@ const attacks: ReadonlyArray<Attack> = [
 ]
 
 describe("slow", () => {
-  for (const { cost, handler, opening, pause, chunk: piece, what } of attacks) {
+  for (const { cost, handler, opening, pause, chunk, what } of attacks) {
     const end = cost.response === "silence" ? "closed without a word" : `over, with ${cost.response}`
     it.scoped(`${what}: ${end}, after ${cost.bytes} bytes and ${cost.seconds} seconds`, () =>
       Effect.gen(function* () {
         const { connect } = yield* servingInMemory(handler)
-        expect(yield* until(yield* connect, opening, () => piece, pause)).toStrictEqual(cost)
+        expect(yield* until(yield* connect, opening, () => chunk, pause)).toStrictEqual(cost)
       })
     )
   }
@@ -172,7 +172,7 @@ describe("slow, where no time is given", () => {
     ["a body", { bodyTimeout: 0 }, posted],
     ["a body in total", { bodyTotalTimeout: 0 }, posted]
   ] as const) {
-    it.scoped(`${what} that is not there at once is refused after ${opening.length} bytes and 0 seconds`, () =>
+    it.scoped(`${what} that is not there at once is rejected after ${opening.length} bytes and 0 seconds`, () =>
       Effect.gen(function* () {
         const { connect } = yield* servingInMemory(echo, { limits })
         const cost = yield* until(yield* connect, opening, () => "a", 1)

@@ -34,7 +34,7 @@ interface Refused {
   readonly reading: Reading
   /** What the handler sees of the attack itself. */
   readonly sees: ReadonlyArray<string>
-  /** The status of the one answer: of the refusal, unless the handler has answered before the byte that is refused. */
+  /** The status of the one response: of the refusal, unless the handler has answered before the byte that is rejected. */
   readonly status: number
 }
 
@@ -74,7 +74,7 @@ const isRefused = (refused: Refused): void => {
   const { title, refused: bytes } = attack
   const how = status === attack.status ? `refused with ${status}` : "ended behind its answer"
   it.scoped(`${title}: ${how} after ${bytes.length} bytes and 0 seconds`, () => isRefusedAtItsByte(refused))
-  it.scopedLive(`${title}: ${how} among other requests, and none behind it is handled`, () =>
+  it.scopedLive(`${title}: ${how} among other requests, and none after it is handled`, () =>
     isRefusedAmongOthers(refused)
   )
 }
@@ -94,7 +94,7 @@ for (const [how, reading] of [
   })
 }
 
-describe("smuggling in chunks, and nobody reads them", () => {
+describe("smuggling in chunks, and no one reads them", () => {
   for (const attack of attacksInChunks) isRefused({ attack, reading: unread, sees: ["POST /victim"], status: 200 })
 })
 
@@ -121,7 +121,7 @@ describe("what only looks like smuggling", () => {
 describe("the rows", () => {
   const attacks = [...attacksInHead, ...attacksInChunks]
 
-  it("are all different, in title and in the bytes that are refused", () => {
+  it("are all different, in title and in the bytes that are rejected", () => {
     const repeated = (all: ReadonlyArray<string>) => all.filter((each, i) => all.indexOf(each) !== i)
     expect(repeated(attacks.map(({ title }) => title))).toStrictEqual([])
     expect(repeated(attacks.map(({ refused }) => refused))).toStrictEqual([])

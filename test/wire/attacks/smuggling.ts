@@ -2,15 +2,15 @@
  * Request smuggling as it is known from the literature: framing that two readers on the way could understand
  * differently, with a second request hidden where one of them would find it.
  *
- * In each row `‖` stands behind the byte at which the refusal must come: not a byte earlier, and no byte of what is
- * behind it is ever looked at.
+ * In each row `‖` follows the byte at which the refusal must come: not a byte earlier, and no byte of what is
+ * after it is ever looked at.
  */
 
 export interface Attack {
   readonly title: string
-  /** The bytes up to and with the one that is refused; latin1. */
+  /** The bytes up to and with the one that is rejected; latin1. */
   readonly refused: string
-  /** What comes behind them: the hidden request is in it. */
+  /** What comes after them: the hidden request is in it. */
   readonly hidden: string
   readonly status: number
 }
@@ -32,19 +32,19 @@ const twoEnds = `0\r\n\r\n${smuggled}`
 const judged = (title: string, lines: string, status = 400, version = "1.1"): Attack =>
   attack(title, `${head(lines, version)}‖${twoEnds}`, status)
 
-/** A row that is refused within its field lines, at the mark. */
+/** A row that is rejected within its field lines, at the mark. */
 const broken = (title: string, lines: string): Attack => attack(title, head(lines) + twoEnds, 400)
 
 const besideChunks = "Transfer-Encoding: chunked\r\n"
 const besideLength = "Content-Length: 6\r\n"
 
-/** A line that is refused at the mark, behind each framing that a reader would be left with who throws it away. */
+/** A line that is rejected at the mark, after each framing that a reader would be left with who throws it away. */
 const brokenBeside = (title: string, line: string): ReadonlyArray<Attack> => [
   broken(`TE.TE: ${title}`, besideChunks + line),
   broken(`CL.TE: ${title}`, besideLength + line)
 ]
 
-/** A coding that one reader takes for chunked, and another does not: alone, and behind what the other would go by. */
+/** A coding that one reader takes for chunked, and another does not: alone, and after what the other would go by. */
 const coding = (title: string, value: string, statusAlone = 400): ReadonlyArray<Attack> => {
   const line = `Transfer-Encoding: ${value}`
   return [

@@ -1,4 +1,4 @@
-/** Response splitting: no text of a handler's can end a line of an answer's head, by whatever API it comes. */
+/** Response splitting: no text of a handler's can end a line of a response's head, by whatever API it comes. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -66,7 +66,7 @@ const injectionOf = (request: Request): string => injections[Number(request.path
 
 describe("response splitting", () => {
   for (const [api, responding] of Object.entries(apis)) {
-    it.scopedLive(`${api}: the whole answer is refused, in 0 bytes, and the handler may answer otherwise`, () =>
+    it.scopedLive(`${api}: the whole response is rejected, in 0 bytes, and the handler may answer otherwise`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving((request) =>
           Effect.catchTag(responding(request, injectionOf(request)), "ValueError", (error) =>
@@ -123,7 +123,7 @@ describe("response splitting", () => {
     })
   )
 
-  it.scopedLive("content is content: what looks like a chunk or an answer in it ends nothing", () =>
+  it.scopedLive("content is content: what looks like a chunk or a response in it ends nothing", () =>
     Effect.gen(function* () {
       const text = `0\r\n\r\n${second}\r\n0\r\n\r\n`
       const { port } = yield* serving((request) =>

@@ -7,7 +7,7 @@ export interface Asked {
   readonly fields: ReadonlyArray<string>
   /** Bytes of its body, or `undefined` for chunks. */
   readonly length: number | undefined
-  /** Whether the client may send another request behind it. */
+  /** Whether the client may send another request after it. */
   readonly keepsAlive: boolean
   /** Whether it waits for `100 Continue` with its body. */
   readonly isPatient: boolean
@@ -35,7 +35,7 @@ export const asked = {
   chunked: { ...plain, length: undefined },
   patient: { ...plain, fields: [expecting], length: 10, isPatient: true },
   old: { ...plain, minor: 0, keepsAlive: false },
-  // In HTTP/1.0 nobody waits for 100 (RFC 9110 §10.1.1).
+  // In HTTP/1.0 nothing waits for 100 (RFC 9110 §10.1.1).
   oldKept: { ...plain, minor: 0, fields: ["Connection: keep-alive", expecting], length: 10 },
   offer: {
     ...plain,

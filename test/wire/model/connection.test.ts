@@ -63,7 +63,7 @@ const holding =
       }
     })
 
-/** A handler that does what it is told, one order after the other. */
+/** A handler that does what it is reported, one order after the other. */
 const obeying = (told: Queue.Queue<Order>, log: Array<string>): Handler => {
   const obey = (request: Parameters<Handler>[0]) =>
     Effect.gen(function* () {
@@ -105,7 +105,7 @@ const obeying = (told: Queue.Queue<Order>, log: Array<string>): Handler => {
 
 const withoutDates = ({ written }: MemoryConnection): string => written.replaceAll(/Date: [^\r\n]*\r\n/g, "")
 
-/** A command, as it is told when the two do not agree. */
+/** A command, as it is reported when the two do not agree. */
 const nameOf = (command: Command): string => {
   switch (command._tag) {
     case "Head":
@@ -140,7 +140,7 @@ const run = (choices: Choices, positions: ReadonlyArray<number>) => {
     const connection = yield* made.connect
     let read = 0
     connection.unsent = () => (connection.isFull() ? 1000 - read : 0)
-    // Whatever was found, the server has nobody to wait for when it is closed.
+    // Whatever was found, the server has no one to wait for when it is closed.
     yield* Effect.addFinalizer(() => Effect.sync(() => connection.destroy()))
     connection.endsToo = false
     const fiber = yield* Effect.orDie(Fiber.join(accepting))
@@ -314,12 +314,12 @@ describe("one connection, and its model", () => {
       "Skipping, stalled"
     ])
     expect([...met.ends].sort()).toStrictEqual([
-      "Aborted",
-      "Broken",
+      "BadRequest",
+      "ClientAborted",
       "ClosedByClient",
       "ClosedByServer",
       "Interrupted",
-      "Malformed",
+      "ResponseFailed",
       "TimedOut",
       "Upgraded"
     ])

@@ -35,7 +35,7 @@ const seconds = {
   linger: 1
 }
 
-/** Time passes in steps that are shorter than any two deadlines one behind the other. */
+/** Time passes in steps that are shorter than any two deadlines one after the other. */
 export const stepsOf = (seconds: number): ReadonlyArray<number> =>
   seconds <= 10 ? [seconds] : [10, ...stepsOf(seconds - 10)]
 
@@ -85,11 +85,11 @@ export class Model {
   /** How the server ended the connection. */
   ending: Ending | undefined
   reason: CloseReason | undefined
-  /** Whether the client was the first to break the connection: how the server ends it then, nobody sees. */
+  /** Whether the client was the first to break the connection: how the server ends it then, no one sees. */
   isReset = false
 
   private readonly client = new Client()
-  /** What it has sent, and nobody has read. */
+  /** What it has sent, and no one has read. */
   private readonly stream: Array<Item> = []
   private now = 0
   private readDue = never
@@ -486,7 +486,7 @@ export class Model {
     switch (order) {
       case "respond":
       case "begin":
-        // A tunnel has no content (RFC 9110 §9.3.6): the handler is refused the answer, and fails with that.
+        // A tunnel has no content (RFC 9110 §9.3.6): the handler is rejected the response, and fails with that.
         if (asked.method === "CONNECT") this.fail(phase, "500 Internal Server Error", undefined)
         else if (order === "respond") this.response(phase)
         else this.begin(phase)
@@ -542,7 +542,7 @@ export class Model {
     phase.continues = false
   }
 
-  /** Whether the connection may go on behind an answer: nothing unread may stand in its way. */
+  /** Whether the connection may continue after a response: nothing unread may stand in its way. */
   private mayGoOn(phase: Handling, isStreamed: boolean): boolean {
     const { asked } = phase
     const canBeRead = phase.isDone || (!phase.failed && !phase.continues)

@@ -51,7 +51,7 @@ provesOfEach(
       }
     })
 )
-provesOfEach("9110/2.2/other-roles", "what the server writes of its own accord is an answer's", (subject) =>
+provesOfEach("9110/2.2/other-roles", "what the server writes of its own accord is a response's", (subject) =>
   Effect.gen(function* () {
     const own = ["date", "connection", "content-length", "content-type", "transfer-encoding"]
     const app: App = ({ body, path }) => {

@@ -25,7 +25,7 @@ provesByRows("9110/6.2/minor", rowsAbout(/§6\.2: HTTP\/1\.9|§9\.3: HTTP\/1\.2/
 provesByRows("9110/6.5.1/merged", rowsAbout(/§6\.5\.1|trailers in their order/))
 proves(
   "9110/6.5.1/sent",
-  "those that a handler gives are refused",
+  "those that a handler gives are rejected",
   Effect.gen(function* () {
     const sent = yield* conversation(
       (request) =>

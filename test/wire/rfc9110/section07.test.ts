@@ -164,7 +164,7 @@ proves(
 for (const id of ["9110/7.8/protocol", "9110/15.2.2/protocol"] as const) {
   proves(
     id,
-    "a handler that does not say which is refused, and one that does is not",
+    "a handler that does not say which is rejected, and one that does is not",
     Effect.gen(function* () {
       const sent = yield* conversation(
         (request) =>
@@ -182,7 +182,7 @@ for (const id of ["9110/7.8/protocol", "9110/15.2.2/protocol"] as const) {
   )
 }
 
-/** Asks for the upgrade, is refused, and answers all the same. */
+/** Asks for the upgrade, is rejected, and answers all the same. */
 const refusedUpgrade: Handler<ValueError> = (request) =>
   Effect.gen(function* () {
     const error = yield* Effect.flip(upgrading(request))

@@ -14,7 +14,7 @@ const patient = (line: string, body: string): string =>
 
 provesByRows("9110/10.1.1/of-1.0", rowsAbout(/an expectation in HTTP\/1\.0/))
 for (const id of ["9110/10.1.1/immediate", "9110/10.1.1/not-awaited", "9110/10.1.1/final"] as const) {
-  provesOfEach(id, "100 before a byte of content has come, and the answer behind it", (subject) =>
+  provesOfEach(id, "100 before a byte of content has come, and the response after it", (subject) =>
     Effect.gen(function* () {
       const client = yield* connect(yield* subject.serve(echoing))
       for (let i = 0; i < 2; i++) {
@@ -27,7 +27,7 @@ for (const id of ["9110/10.1.1/immediate", "9110/10.1.1/not-awaited", "9110/10.1
   )
 }
 for (const id of ["9110/10.1.1/immediate", "9110/10.1.1/close"] as const) {
-  provesOfEach(id, "a final status at once, with close, when nobody asks for the content", (subject) =>
+  provesOfEach(id, "a final status at once, with close, when no one asks for the content", (subject) =>
     Effect.gen(function* () {
       const client = yield* connect(yield* subject.serve(replying(403)))
       yield* client.send(patient("PUT /", "content"))
@@ -61,5 +61,5 @@ provesOfEach("9110/10.1.1/final", "of a body that cannot be read too", (subject)
 )
 provesByRows("9110/10.1.1/immediate", [
   ...rowsAbout(/§10\.1\.1/),
-  refuses("another expectation behind an empty member", requestText("GET /", ["Expect: , more"]), ["Expectation", 417])
+  refuses("another expectation after an empty member", requestText("GET /", ["Expect: , more"]), ["Expectation", 417])
 ])

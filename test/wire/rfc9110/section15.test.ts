@@ -68,7 +68,7 @@ for (const [id, errors] of [
 for (const id of ["9110/8.3/type", "9110/15.6/explained"] as const) {
   proves(
     id,
-    "500, without a word of what the handler knows",
+    "500, silently of what the handler knows",
     Effect.gen(function* () {
       const { port } = yield* serving(() => Effect.die("secret"))
       const response = yield* ask(port, requestText("GET /"))

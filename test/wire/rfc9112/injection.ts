@@ -8,8 +8,8 @@ import { parseResponses } from "../parsedResponse.js"
 import { connect, requestText } from "../rawConnection.js"
 
 /**
- * Every way in which a handler could write a line of its own, with a text that is no part of one: each is refused for
- * it, and then nothing stands in the way of the one answer that holds none of it.
+ * Every way in which a handler could write a line of its own, with a text that is no part of one: each is rejected for
+ * it, and then nothing stands in the way of the one response that holds none of it.
  */
 export const tryInjections = (text: string) =>
   Effect.gen(function* () {

@@ -1,5 +1,5 @@
 /**
- * Rows of bytes against a real server, the native one and the drop-in: whole, with another request behind and before, and
+ * Rows of bytes against a real server, the native one and the drop-in: whole, with another request after and before, and
  * byte by byte; the native one cut at every place besides. The rows of the fixtures are the parser's too; here it is seen
  * what a client gets for them.
  */
@@ -68,7 +68,7 @@ export const seeing: Handler = nativeHandler(looking)
 export const seenIn = (response: ParsedResponse): Seen =>
   JSON.parse(decodeURIComponent(response.header("X-Seen") ?? ""))
 
-/** The final answers in all that a connection has brought; `methods` are what was asked. */
+/** The final responses in all that a connection has brought; `methods` are what was asked. */
 export const finalsOf = (bytes: Buffer, methods: ReadonlyArray<string> = []): ReadonlyArray<ParsedResponse> => {
   const finals: Array<ParsedResponse> = []
   for (let at = 0; at < bytes.length; ) {
@@ -83,7 +83,7 @@ export const finalsOf = (bytes: Buffer, methods: ReadonlyArray<string> = []): Re
 const before = requestText("GET /before")
 const behind = requestText("GET /behind", ["Connection: close"])
 
-/** A refusal is one answer, which says close and never quotes the request. */
+/** A refusal is one response, which sends close and never quotes the request. */
 export const expectRefusal = (response: ParsedResponse | undefined, status: number): void => {
   expect(response?.status).toBe(status)
   expect(response?.header("Connection")).toBe("close")
@@ -104,7 +104,7 @@ const expectRefused = (
 ): void => (bodyBefore === undefined ? expectRefusal(response, status) : expectBodyRefusal(response, status, subject))
 
 const expectRead = (response: ParsedResponse | undefined, { meaning }: WellFormed, subject: Subject): void => {
-  // Nobody here takes a tunnel.
+  // No one here takes a tunnel.
   if (meaning.method === "CONNECT") {
     expectRefusal(response, 501)
     return

@@ -52,7 +52,7 @@ provesByRows("9112/2.2/bare-cr", rowsAbout(/bare CR|two CR|CR in the target/))
 provesByRows("9112/2.2/empty-line", rowsAbout(/§2\.2: .*empty line/))
 proves(
   "9112/2.2/space-sent",
-  "the first line behind the status line is a field, and no name begins with white space",
+  "the first line after the status line is a field, and no name begins with whitespace",
   Effect.gen(function* () {
     for (const text of [" a\r\n b", "\n b"]) {
       expect((yield* tryInjections(text)).split("\r\n").every((line) => !/^[ \t]/.test(line))).toBe(true)
@@ -67,7 +67,7 @@ proves(
 )
 provesByRows("9112/2.2/space-before-fields", rowsAbout(/before the first field/))
 provesByRows("9112/2.2/grammar", rowsAbout(/§2\.2|a TLS greeting/))
-provesOfEach("9112/2.3/downgrade", "every answer is HTTP/1.1, whatever was asked", (subject) =>
+provesOfEach("9112/2.3/downgrade", "every response is HTTP/1.1, whatever was asked", (subject) =>
   Effect.gen(function* () {
     const port = yield* subject.serve(replying(200))
     for (const line of ["GET / HTTP/1.1", "GET / HTTP/1.0", "GET / HTTP/1.7", "GET / HTTP/2.0", "nonsense"]) {

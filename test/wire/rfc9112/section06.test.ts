@@ -123,7 +123,7 @@ proves(
 )
 proves(
   "9112/6.1/coding-of-connect",
-  "nor Content-Length: a tunnel begins behind the head, and there is no other way to answer 2xx",
+  "nor Content-Length: a tunnel begins after the head, and there is no other way to answer 2xx",
   Effect.gen(function* () {
     const { port } = yield* serving(
       (request) =>
@@ -159,7 +159,7 @@ provesOfEach("9112/6.1/coding-to-old-clients", "in whatever way it is answered",
 )
 proves(
   "9112/6.1/coding-to-old-clients",
-  "behind an interim response that is not sent",
+  "after an interim response that is not sent",
   Effect.gen(function* () {
     const { port } = yield* serving(informing)
     expect(yield* allOf(port, "GET /hint HTTP/1.0\r\n\r\n")).not.toMatch(/Transfer-Encoding/i)
@@ -192,7 +192,7 @@ provesByRows("9112/6.3/unrecoverable", rowsAbout(/§6\.3: two lengths/))
 provesByRows("9112/6.3/invalid-length", rowsAbout(/§6\.3: (the length|a bad length)/))
 provesOfEach(
   "9112/6.3/incomplete",
-  "by the client's end: the handler is told, and the connection closes, whatever is behind",
+  "by the client's end: the handler is told, and the connection closes, whatever is after",
   (subject) =>
     Effect.gen(function* () {
       const port = yield* subject.serve(looking)

@@ -29,7 +29,7 @@ const get = (path: string, ...fields: ReadonlyArray<string>): string => requestT
 
 provesOfEach(
   "9112/9.3/persistent",
-  "a hundred requests one after the other, each with its answer, on one connection",
+  "a hundred requests one after the other, each with its response, on one connection",
   (subject) =>
     Effect.gen(function* () {
       const client = yield* connect(yield* subject.serve(path))
@@ -70,7 +70,7 @@ for (const [what, text, final] of [
 }
 proves(
   "9112/9.3/server-without",
-  "an interim answer before it",
+  "an interim response before it",
   Effect.gen(function* () {
     const hinting: Handler = (request) =>
       Effect.zipRight(sendInformational(request, 103, { Link: "</a>" }), respond(request, 200, "whole"))
@@ -242,7 +242,7 @@ for (const [what, limits, app] of [
 
 proves(
   "9112/9.6/close-sent",
-  "an interim answer cannot say close, behind which the connection would have to end",
+  "an interim response cannot say close, after which the connection would have to end",
   Effect.gen(function* () {
     const { port } = yield* serving((request) =>
       Effect.gen(function* () {
