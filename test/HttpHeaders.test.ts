@@ -255,7 +255,7 @@ describe("get", () => {
 })
 
 describe("a request's headers", () => {
-  it("are cut out of their bytes once, when someone first looks", () => {
+  it("are decoded from their bytes once, on first access", () => {
     let cuts = 0
     const request = fromRequest(() => {
       cuts++

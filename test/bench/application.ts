@@ -46,7 +46,7 @@ const served = Layer.provide(HttpApiBuilder.api(api), products)
 
 type App = HttpApp.Default<HttpServerError, Greeter | HttpRouter.HttpRouter.DefaultServices>
 
-/** Three of them are applications of their own; a server runs one, so they are told apart by what is asked for. */
+/** Three of them are applications of their own; a server runs one of them, selected by an argument. */
 const appWith = (apiApp: App) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): App => {
     switch (request.url) {

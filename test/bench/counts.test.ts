@@ -1,6 +1,6 @@
 /**
  * What a request costs, in counts that are the same on every machine: a change that makes one dearer by a write, a fiber
- * or a timer fails here, where a timed test would have to be run on an idle machine and read by someone. Bytes that are
+ * or a timer fails here, where a timed test would have to run on an idle machine and be interpreted. Bytes that are
  * allocated are not counted: how many they are depends on what the engine has compiled by then.
  */
 import { Socket } from "node:net"
@@ -29,7 +29,7 @@ const gets = (count: number): string => get.repeat(count)
 /** The head, and the body after it. */
 const post = [requestText("POST /", ["Content-Length: 1024"]), "x".repeat(1024)]
 
-/** How many fibers an effect has started, whoever started them: each takes the next number of the process. */
+/** The number of fibers started during an effect, anywhere in the process: each takes the next number of the process. */
 const fibersOf = <E, R>(effect: Effect.Effect<unknown, E, R>): Effect.Effect<number, E, R> =>
   Effect.gen(function* () {
     const before = FiberId.unsafeMake().id
@@ -185,7 +185,7 @@ describe("fibers, of which one starts in 1 µs and keeps 1 to 3 KB", () => {
 })
 
 describe("timers, of which an Effect.timeout sets and clears one for 50 µs", () => {
-  /** Those that someone sets while the test continues, but for those that end a test that waits for ever. */
+  /** The timers set during the test, except those that end a test that hangs. */
   const timers = () => {
     const hosts = [globalThis, host] as const
     const set = hosts.flatMap((each) => [vi.spyOn(each, "setTimeout"), vi.spyOn(each, "setInterval")])

@@ -12,7 +12,7 @@ import { resident } from "./proc.js"
 import type { Running } from "./server.js"
 import type { Requests } from "./workload.js"
 
-/** Batches by which the engine has compiled what it will. All peers are at it at once; who is done leaves the core. */
+/** Batches after which the engine has compiled the hot code. All peers run them at once; one that is done leaves the core. */
 const warm = 20_000
 const warmUp = { connections: 16, seconds: 1, core: undefined }
 const warmUps = 5

@@ -1,5 +1,5 @@
 /**
- * Every export of every public module says what it is, since when, and of which kind.
+ * Checks that every export of every public module has a description, @since and @category.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import * as ts from "typescript"

@@ -1,6 +1,6 @@
 /**
- * The guide of the test kit shows the very tests that are run: it is made of test/testing/guide, and `vitest -u` makes it
- * anew.
+ * The guide of the test kit, generated from the tests in test/testing/guide; `vitest -u` updates
+ * it.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"

@@ -1,5 +1,5 @@
 /**
- * The examples that are applications of `@effect/platform`: each started as its user would start it, called, and stopped.
+ * The examples with `@effect/platform`: each is started as a user would, called, and stopped.
  */
 import { createHash } from "node:crypto"
 import {
@@ -213,7 +213,7 @@ describe.concurrent("examples/events.ts", () => {
   )
 
   it(
-    "ends for whoever leaves, and continues where it was for whoever comes back",
+    "ends for a client that leaves, and resumes for a client that returns",
     () =>
       withProgram("examples/events.ts", { INTERVAL: "5 millis" }, async (url) => {
         const count = async () => jsonOf(await byFetch({ method: "GET", url: `${url}/listeners` }))
@@ -232,7 +232,7 @@ describe.concurrent("examples/events.ts", () => {
   )
 
   it(
-    "is restarted under its listeners, who come back",
+    "is restarted with listeners connected, which reconnect",
     async () => {
       const env = { INTERVAL: "5 millis", PORT: String(await freePort()) }
       const first = await start("examples/events.ts", env)
@@ -275,7 +275,7 @@ describe.concurrent("examples/staticFolder.ts", () => {
   }
 
   it(
-    "sends files whole, in part, and not at all to whoever has them",
+    "sends files whole, in part, and not at all to a client that has them",
     () =>
       withFolder(async (url) => {
         for (const client of clients) {

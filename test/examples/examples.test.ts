@@ -1,5 +1,5 @@
 /**
- * Every example is started as its user would start it, called, and stopped by each of the two signals.
+ * Starts every example as a user would, calls it, and stops it by each of the two signals.
  */
 import { Agent } from "node:http"
 import { describe, expect, it } from "vitest"
@@ -125,7 +125,7 @@ describe.concurrent("an example", () => {
       const program = await start("examples/hello.ts")
       const silent = raw(program.url, "")
       const halfway = raw(program.url, "GET / HTTP/1.1\r\nHost: a\r\n")
-      // Whoever connects later is answered later: the two above have arrived by now.
+      // A later connection is served later: the two above have arrived by now.
       expect(await raw(program.url, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).toMatch(/Hello World$/)
       const { code, stderr } = await program.stop("SIGTERM")
       expect([code, stderr, await silent, await halfway]).toStrictEqual([0, "", "", ""])

@@ -1,5 +1,5 @@
 /**
- * The playground, row by row: every route by three clients and by raw sockets, with its bytes.
+ * The playground, row by row: every route by three clients and over raw sockets, with its bytes.
  */
 import { createHash } from "node:crypto"
 import { Agent } from "node:http"
@@ -162,7 +162,7 @@ describe.each(clients)("by %s", (name, client, isHere) => {
   })
 })
 
-/** A request as it is sent, the last of its connection unless it is told otherwise. */
+/** A request as it is sent, the last of its connection by default. */
 const request = (line: string, fields: ReadonlyArray<string> = ["Connection: close"], body = ""): string =>
   [`${line} HTTP/1.1`, "Host: playground", ...fields, "", body].join("\r\n")
 

@@ -40,7 +40,7 @@ export interface Finding {
 
 /**
  * What a server makes of what its parser says: nothing after a request that closes the connection, and nothing after
- * a CONNECT, which no one takes here (RFC 9110 §9.3.6).
+ * a CONNECT, which no handler accepts here (RFC 9110 §9.3.6).
  */
 export const oursOf = ({ ending, requests }: Parsed): View => {
   const connect = requests.findIndex(({ method }) => method === "CONNECT")
@@ -85,7 +85,7 @@ const partingOf = (
   ours: View,
   node: View
 ): readonly [what: Difference["what"], request: number] | undefined => {
-  // What is dropped on purpose is told last, so that it hides nothing.
+  // Intended drops are reported last, so that they hide nothing.
   let fewer: number | undefined
   const same = (): readonly [Difference["what"], number] | undefined =>
     fewer === undefined ? undefined : ["fewer trailers", fewer]

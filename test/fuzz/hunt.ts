@@ -25,7 +25,7 @@ export interface Hunted {
 export interface Hunting {
   readonly seed: number
   readonly from?: number
-  /** Messages that are on their way through the server at the same time; 64 unless told. */
+  /** Messages that are on their way through the server at the same time; 64 by default. */
   readonly batchSize?: number
   /** Whether to continue, after that many messages. */
   readonly goesOn: (tried: number) => boolean

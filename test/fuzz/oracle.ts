@@ -1,8 +1,8 @@
 /**
- * The strict parser inside Node, as `node:http` uses it: its default strictness, no one who takes CONNECT or an upgrade,
+ * The strict parser inside Node, as `node:http` uses it: its default strictness, no listener for CONNECT or an upgrade,
  * and no bound but time, so that what it says is about the grammar.
  *
- * Nothing waits: a connection is a stream that is told of its bytes by hand, and what becomes of them is taken down
+ * Nothing waits: a connection is a stream whose bytes are pushed by hand, and what becomes of them is taken down
  * where node:http hands it out. No response is ever written.
  */
 import * as http from "node:http"
@@ -83,7 +83,7 @@ export const ask = (bytes: Buffer): View => {
   const refusal = heads[refusedAt]
   const requests = (refusal === undefined ? heads : heads.slice(0, refusedAt)).map(seenOf)
   const why = refused
-  // Whether a request is half read is told by what an end does.
+  // The effect of an end shows whether a request is half read.
   if (refused === undefined && refusal === undefined) client.emit("end")
   client.destroy()
   if (refusal !== undefined) {

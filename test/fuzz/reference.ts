@@ -219,7 +219,7 @@ const isToken = new RegExp(`^${token}$`)
 const isTokenOrTwo = new RegExp(`^${token}(?:/${token})?$`)
 /**
  * RFC 9110 §10.1.4: `token *( OWS ";" OWS token BWS "=" BWS ( token / quoted-string ) )`. A quoted string with a comma or
- * a backslash in it is rejected like no coding at all: who cuts a list at every comma sees other codings there.
+ * a backslash in it is rejected like no coding at all: a parser that splits a list at every comma sees other codings there.
  */
 const coding = new RegExp(
   `^(${token})(?:[ \\t]*;[ \\t]*${token}[ \\t]*=[ \\t]*(?:${token}|"[\\t\\x20\\x21\\x23-\\x2b\\x2d-\\x5b\\x5d-\\x7e\\x80-\\xff]*"))*$`
@@ -385,12 +385,12 @@ class Reader {
     if (!isMethod(method)) return refuse("MethodUnknown")
     const { authority, url } = asked(method, target) ?? refuse("Target")
 
-    // RFC 9110 §10.1.1: HTTP/1.0 cannot expect anything; no one can expect anything but 100-continue.
+    // RFC 9110 §10.1.1: HTTP/1.0 cannot expect anything; 100-continue is the only expectation.
     const expectations = minor === 0 ? [] : members(valuesOf("expect"))
     if (expectations.some((each) => each !== "100-continue")) refuse("Expectation")
 
     // RFC 9110 §7.6.1, RFC 9112 §9.3; RFC 9110 §7.8: an offer names a protocol, and Connection names it.
-    // What is no token there is rejected: who unquotes, splits or trims it sees another option.
+    // What is no token there is rejected: a parser that unquotes, splits or trims it sees another option.
     const options = members(valuesOf("connection"))
     if (!options.every((each) => isToken.test(each))) refuse("HeaderField")
     const protocols = minor > 0 && options.includes("upgrade") ? members(valuesOf("upgrade")) : []

@@ -33,7 +33,7 @@ export const readme = (): string =>
     "",
     "## Differences to node:http",
     "",
-    "Made from `differences.ts` by `UPDATE_README=1 npm test -- test/fuzz`; each row is tried, and must still show its difference.",
+    "Generated from `differences.ts` by `UPDATE_README=1 npm test -- test/fuzz`; each row is tested, and must still show its difference.",
     "",
     "| difference | ours | node:http | why ours is right | example |",
     "|---|---|---|---|---|",

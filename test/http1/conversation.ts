@@ -58,7 +58,7 @@ export const converse = (chunks: ReadonlyArray<Buffer>, options: Limits.Options 
 /** What the bytes meant, to be compared: nothing of the parser itself. */
 export const meant = ({ refused, requests }: Conversation) => ({ requests, refused })
 
-/** The bytes in pieces of that many; each a buffer of its own, that is overwritten by no one. */
+/** The bytes in pieces of that many; each a separate buffer, which is never overwritten. */
 export const cutEvery = (bytes: Buffer, size: number): ReadonlyArray<Buffer> => {
   const chunks: Array<Buffer> = []
   for (let at = 0; at < bytes.length; at += size) chunks.push(Buffer.from(bytes.subarray(at, at + size)))

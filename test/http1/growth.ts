@@ -1,4 +1,4 @@
-/** How what is done with an input grows with it, told without a clock's absolute time: machines and their load differ. */
+/** How the work for an input grows with its length, as a ratio: absolute times depend on the machine and its load. */
 import { fastest } from "../fixtures/fastest.js"
 
 const factor = 8

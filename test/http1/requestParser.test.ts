@@ -70,7 +70,7 @@ describe.each<readonly [string, ReadonlyArray<Malformed>]>([
   it.each(rows)("$title", (row) => {
     const whole = converse([row.bytes], row.limits)
     check(whole, row)
-    // The same to the letter, `actual` included, however the bytes were cut, and whatever comes after them.
+    // The same, `actual` included, however the bytes were cut, and whatever comes after them.
     const both = Buffer.concat([row.bytes, nextBytes])
     expect(meant(converse([both], row.limits))).toStrictEqual(meant(whole))
     for (const chunks of everyCut(both)) expect(meant(converse(chunks, row.limits))).toStrictEqual(meant(whole))
@@ -294,7 +294,7 @@ describe("isIdle", () => {
     expect(idleAfter("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")).toBe(false)
   })
 
-  it("is false while bytes wait that no one has looked at", () => {
+  it("is false while unparsed bytes are buffered", () => {
     const parser = RequestParser.make(Limits.defaults)
     parser.feed(Buffer.concat([nextBytes, nextBytes]))
     expect(parser.isIdle()).toBe(false)

@@ -16,7 +16,7 @@ import { make, type Options } from "../../src/HttpServer.js"
 import { quiet } from "../server/harness.js"
 import { Condition } from "../support/eventually.js"
 
-/** A server on loopback that does not drain, unless told otherwise. */
+/** A server on loopback that does not drain by default. */
 export const listening = (options: Options = {}): Effect.Effect<HttpServer.HttpServer, never, Scope.Scope> =>
   Effect.orDie(make({ host: "127.0.0.1", port: 0, drainTimeout: 0, ...options }))
 
@@ -41,7 +41,7 @@ export const serving = <E, R>(
   Effect.gen(function* () {
     const server = yield* listening(options)
     const serve = middleware === undefined ? server.serve(app) : server.serve(app, middleware)
-    // What a middleware of any kind needs is known to whoever has made it.
+    // The requirements of a middleware are known where it is made.
     yield* Effect.provide(serve as Effect.Effect<void, never, Scope.Scope | Needs<R>>, live)
     return portOf(server)
   })
@@ -65,7 +65,7 @@ export class EventLog<A> {
       () => `something; told was ${JSON.stringify(this.all)}`
     )
 
-  /** Waits until so much has been told; gives all of it. */
+  /** Waits for that many entries; returns all of them. */
   readonly upTo = (count: number): Effect.Effect<ReadonlyArray<A>> =>
     this.condition.until(
       () => (this.all.length >= count ? this.all : undefined),
@@ -73,7 +73,7 @@ export class EventLog<A> {
     )
 }
 
-/** An application that says when it runs, never answers, and tells how it ended. */
+/** An application that reports when it runs, never responds, and reports how it ended. */
 export const endless = Effect.gen(function* () {
   const running = yield* Deferred.make<void>()
   const end = yield* Deferred.make<Exit.Exit<never>>()
@@ -84,7 +84,7 @@ export const endless = Effect.gen(function* () {
   return { app, running: Deferred.await(running), end: Deferred.await(end) }
 })
 
-/** A span as someone who looks at it from outside has it. */
+/** A span as an observer from outside sees it. */
 export class Recorded implements Tracer.Span {
   readonly _tag = "Span"
   readonly sampled = true

@@ -122,7 +122,7 @@ const once = async (client: Client, wanted: Wanted): Promise<Outcome> => {
 }
 
 const expecting = async (client: Client, random: Random): Promise<Outcome> => {
-  // No one waits for leave to send nothing.
+  // Without content there is no 100 Continue to wait for.
   const text = `${someText(random, 1000)}.`
   client.send(requestText("POST /echo", [`Content-Length: ${text.length}`, "Expect: 100-continue"]))
   const { status } = await client.response("POST")

@@ -1,5 +1,5 @@
 /**
- * A client that behaves as badly as it is told to: sends bytes as they are, reads as much as it likes, and leaves as it
+ * A client that misbehaves as configured: sends bytes as they are, reads as much as it likes, and leaves as it
  * likes. Whole answers are read as strictly as everywhere in these tests.
  */
 import { connect as connectSocket, type Socket } from "node:net"

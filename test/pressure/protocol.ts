@@ -1,4 +1,4 @@
-/** What is asked of a process under pressure, and what it tells. */
+/** Messages to and from a process under pressure. */
 import type { Options } from "../../src/Server.js"
 
 /** What a process holds; two of them are compared. */

@@ -218,7 +218,7 @@ describe("the bodies that are read whole", () => {
 })
 
 describe("a body that waits for too long", () => {
-  it.scoped("gets 503 and told to come back, and the connection ends after what is unread", () =>
+  it.scoped("gets 503 with Retry-After, and the connection ends after what is unread", () =>
     Effect.gen(function* () {
       const { budget, connect } = yield* full()
       const before = yield* Metric.value(Metrics.bodiesRefused)

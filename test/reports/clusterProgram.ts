@@ -101,7 +101,7 @@ const lead = async (): Promise<void> => {
   const all = [first, ...others]
   const { port } = first
   const everybody = await askers(port)
-  // Who has asked for port 0 shares it under that number: to listen anew at the same port is for those that name it.
+  // Workers that listen at port 0 share it under that number: only those that name a port can listen at it again.
   if (process.env.TEST_PORT !== undefined) {
     first.worker.send("again")
     await once(first.worker, "message")

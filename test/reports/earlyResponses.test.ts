@@ -182,7 +182,7 @@ describe("lingering", () => {
   )
 
   it.scopedLive.each([{}, { onFull: "reject" as const }])(
-    "closes no gate: the longest-lingering make room for who comes (%j)",
+    "does not stop accepting: the longest-lingering make room for new connections (%j)",
     (options) =>
       Effect.gen(function* () {
         // One listens, a quarter is kept back: eight connections are served at once.

@@ -271,7 +271,7 @@ describe("a lone GET beside one large request", () => {
     })
   )
 
-  it.scoped("is not served after a body in chunks of one byte that no one reads", () =>
+  it.scoped("is not served after an unread body in chunks of one byte", () =>
     Effect.gen(function* () {
       const { handler, order } = watched(ok)
       const { connect } = yield* servingInMemory(handler)

@@ -1,4 +1,4 @@
-/** What a server that closes tells: WebSockets by code 1001, and handlers, applications and tests by `awaitShutdown`. */
+/** How a closing server signals it: WebSockets by code 1001, and handlers, applications and tests by `awaitShutdown`. */
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
@@ -44,7 +44,7 @@ const handshake = requestText("GET /", [
 /** A close frame of the server's, which is not masked: code 1001. */
 const goingAway = "\x88\x02\x03\xe9"
 
-/** An application that is a WebSocket, and tells how its run ended. */
+/** An application that is a WebSocket, and reports how its run ended. */
 const socketApp = (log = new EventLog<unknown>()): HttpApp.Default<unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const socket = yield* (yield* HttpServerRequest).upgrade
@@ -94,7 +94,7 @@ describe("a WebSocket whose server closes", () => {
       })
   )
 
-  it.scopedLive("is told so though nothing is drained", () =>
+  it.scopedLive("completes though nothing is drained", () =>
     Effect.gen(function* () {
       const seen = new EventLog<unknown>()
       const told = new EventLog<unknown>()
@@ -152,7 +152,7 @@ describe("a WebSocket whose server closes", () => {
     })
   )
 
-  it.scopedLive("is one of many, and all are told", () =>
+  it.scopedLive("is one of many, and all complete", () =>
     Effect.gen(function* () {
       const seen = new EventLog<unknown>()
       const { close, port } = yield* served(socketApp())
@@ -162,7 +162,7 @@ describe("a WebSocket whose server closes", () => {
     })
   )
 
-  it.scopedLive("is told as soon as it is opened, when the server began to close before", () =>
+  it.scopedLive("is closed as soon as it is opened, if the server began to close before", () =>
     Effect.gen(function* () {
       const asked = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
@@ -203,7 +203,7 @@ describe("a WebSocket whose server closes", () => {
     })
   )
 
-  it.scopedLive("is told when its `serve` ends, and the next application's is not", () =>
+  it.scopedLive("completes when its `serve` ends, and the next application's does not", () =>
     Effect.gen(function* () {
       const server = yield* listening({ drainTimeout })
       const scope = yield* Scope.make()
@@ -221,7 +221,7 @@ describe("a WebSocket whose server closes", () => {
     })
   )
 
-  it.scopedLive("is RPC's, whose client is told", () =>
+  it.scopedLive("is RPC's, whose client gets the close", () =>
     Effect.gen(function* () {
       const group = RpcGroup.make(Rpc.make("Wait", { success: Schema.Void }))
       const asked = yield* Deferred.make<void>()

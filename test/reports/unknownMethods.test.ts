@@ -14,7 +14,7 @@ import { parseResponses } from "../wire/parsedResponse.js"
 import { ask, connect, requestText, withBody } from "../wire/rawConnection.js"
 import { expectRefusal } from "../wire/rfc9112/rows.js"
 
-/** Any token is a method (RFC 9110 §9.1), whoever has registered it. */
+/** Any token is a method (RFC 9110 §9.1), registered or not. */
 const methods = ["PROPFIND", "QUERY", "PURGE", "M-SEARCH", "get", "GETS", "!#$%&'*+-.^_`|~09aZ"].map(
   (method) => [method, method] as const
 )

@@ -1,4 +1,4 @@
-/** The descriptor budget at work: reserved, watched, counted, and what becomes of who finds no room. */
+/** The descriptor budget at work: reserved, watched, counted, and connections beyond it. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
@@ -218,7 +218,7 @@ describe("what can be seen of it", () => {
     })
   )
 
-  it.effect("a gate that closes untold and stays closed is told of when the ten seconds are over", () =>
+  it.effect("a suppressed message is logged after the ten seconds if connections are still not accepted", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const budget = yield* DescriptorBudget.make({ max: 10 })
@@ -247,7 +247,7 @@ describe("what can be seen of it", () => {
     })
   )
 
-  it.effect("that the gate has closed and is open again is told at most once in ten seconds", () =>
+  it.effect("that the gate has closed and is open again is logged at most once in ten seconds", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const budget = yield* DescriptorBudget.make({ max: 10 })
@@ -290,7 +290,7 @@ describe("without room", () => {
     })
   )
 
-  it.scopedLive("who takes connections one by one refuses no one he waits for", () =>
+  it.scopedLive("an accept loop rejects no connection that it waits for", () =>
     Effect.gen(function* () {
       const { server } = yield* make({ onFull: "reject" })
       const { port } = yield* server.listen()
@@ -302,7 +302,7 @@ describe("without room", () => {
     })
   )
 
-  it.scopedLive("who still waits when the server closes is told to try again", () =>
+  it.scopedLive("a queued connection gets 503 with Retry-After when the server closes", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()

@@ -27,7 +27,7 @@ export interface Made {
   readonly bounds: ReadonlyArray<Listener.BoundListener>
 }
 
-/** A server on loopback that does not drain, unless told otherwise. */
+/** A server on loopback that does not drain by default. */
 export const make = (
   options: Server.Options = {},
   budget: DescriptorBudget.Options = {},
@@ -84,7 +84,7 @@ export const serving = <E extends RespondableError, R>(
     return { ...made, fiber: yield* Effect.provide(Effect.forkScoped(serve), quiet) }
   })
 
-/** What `onFailure` was told. */
+/** What `onFailure` received. */
 export class Reports<E> {
   readonly all: Array<{ readonly cause: Cause.Cause<E>; readonly request: Request }> = []
   private readonly condition = new Condition()

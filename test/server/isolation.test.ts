@@ -85,7 +85,7 @@ describe("a request that was kept", () => {
     })
   )
 
-  it.scopedLive("answers no one any more", () =>
+  it.scopedLive("sends no response any more", () =>
     Effect.gen(function* () {
       const kept = yield* Deferred.make<Request>()
       const { port } = yield* serving((request) =>

@@ -31,7 +31,7 @@ const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => resp
 
 const breaking = Stream.concat(Stream.make(Buffer.from("begun")), Stream.die("broken"))
 
-/** A handler that says when it runs, never answers, and tells how it ended. */
+/** A handler that reports when it runs, never responds, and reports how it ended. */
 const endless = Effect.gen(function* () {
   const isRunning = yield* Deferred.make<void>()
   const end = yield* Deferred.make<Exit.Exit<never>>()
@@ -75,7 +75,7 @@ describe("the scope of a request", () => {
     ["fails", Effect.fail("mine"), "Failure"],
     ["dies", Effect.die("mine"), "Failure"]
   ] as const) {
-    it.scopedLive(`tells its finalizers how the handler ended that ${what}`, () =>
+    it.scopedLive(`passes its finalizers the exit of a handler that ${what}`, () =>
       Effect.gen(function* () {
         const exit = yield* Deferred.make<string>()
         const { port } = yield* servingReported((request) =>
@@ -401,14 +401,14 @@ describe("a client that leaves", () => {
       yield* isRunning
       yield* client.halfClose
       expect(Exit.isInterrupted(yield* end)).toBe(true)
-      // Who has only half left may be told, but nothing of a response by the handler.
+      // A half-closed client may get a response, but not the handler's.
       const responses = parseResponses(yield* client.readToEnd)
       expect(responses.every(({ status }) => status === 503)).toBe(true)
       yield* untilDescriptorsHeld(made, 1)
     })
   )
 
-  it.scopedLive("half, in the middle of a body, is told that it was too short", () =>
+  it.scopedLive("half, in the middle of a body, gets 400 for an incomplete one", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
       const client = yield* connect(port)
@@ -432,7 +432,7 @@ describe("how a connection ended", () => {
     ["Upgraded", 1, (client) => client.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: x"]))]
   ]
   for (const [i, [reason, requests, act]] of cases.entries()) {
-    it.scopedLive(`is told by its fiber: ${reason} after ${requests} requests, ${i + 1}`, () =>
+    it.scopedLive(`is returned by its fiber: ${reason} after ${requests} requests, ${i + 1}`, () =>
       Effect.gen(function* () {
         const { server } = yield* make()
         const { port } = yield* server.listen()
@@ -649,7 +649,7 @@ describe("an idle connection", () => {
     })
   )
 
-  it.scoped("leaves its parser to others, who find nothing of it there", () =>
+  it.scoped("returns its parser to the pool, reset", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory((request) =>
         respond(request, 200, `${request.host} ${request.url} ${request.headers.size}`)

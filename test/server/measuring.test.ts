@@ -16,7 +16,7 @@ vi.mock("../../src/internal/budget/openFiles.js", () => ({
   systemLimit: () => system.limit
 }))
 
-it.scopedLive("a limit that is raised is seen at once by who waits for room, and by who watches", () =>
+it.scopedLive("a limit that is raised is seen at once by waiting fibers and by watchers", () =>
   Effect.gen(function* () {
     const budget = yield* DescriptorBudget.make()
     yield* budget.reserve(8)

@@ -1,4 +1,4 @@
-/** Servers in memory, for tests; and waiting, where nothing but the test clock tells the time. */
+/** Servers in memory, for tests; and waiting, where only the test clock moves time. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

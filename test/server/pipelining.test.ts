@@ -270,7 +270,7 @@ describe("Date", () => {
 })
 
 describe("the farewell", () => {
-  it.scopedLive("the response to a large body that no one read arrives whole, and is no reset", () =>
+  it.scopedLive("the response to a large unread body arrives whole, and without a reset", () =>
     Effect.gen(function* () {
       const made = yield* serving((request) => respond(request, 200, "ignored"))
       for (const size of [100_000, 2_000_000, 8_000_000]) {

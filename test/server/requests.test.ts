@@ -240,7 +240,7 @@ describe("bodies of 1 MiB", () => {
 })
 
 describe("trailers", () => {
-  it.scopedLive("are there after the body, read it when no one has, and never join the headers", () =>
+  it.scopedLive("are there after the body, read it if it is unread, and never join the headers", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {

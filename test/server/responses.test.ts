@@ -39,7 +39,7 @@ const encoded = (...texts: ReadonlyArray<string>) =>
 class Mine extends Data.TaggedError("Mine")<{ readonly detail: string }> {}
 
 describe("respond", () => {
-  it.scopedLive("tells its status and how many bytes of content were sent", () =>
+  it.scopedLive("has its status and how many bytes of content were sent", () =>
     Effect.gen(function* () {
       const given: Array<readonly [number, number]> = []
       const { port } = yield* serving((request) =>
@@ -635,7 +635,7 @@ describe("tunnel", () => {
     })
   )
 
-  it.scopedLive("is rejected by 501 unless the server was told to take it, and closes either way", () =>
+  it.scopedLive("is rejected by 501 unless an option lets it through, and closes either way", () =>
     Effect.gen(function* () {
       const refusing = yield* serving(dig)
       const refused = yield* ask(refusing.port, asked)
@@ -729,7 +729,7 @@ describe("upgrade", () => {
     })
   )
 
-  it.scopedLive("tells a daemon that outlives its request that the connection has ended", () =>
+  it.scopedLive("notifies a daemon that outlives its request when the connection ends", () =>
     Effect.gen(function* () {
       const isRunning = yield* Deferred.make<void>()
       const ended = yield* Deferred.make<void>()

@@ -279,7 +279,7 @@ describe("HTTP/1.1 keeps alive unless close, HTTP/1.0 closes unless keep-alive",
 describe("Connection: upgrade leaves the socket with the callback", () => {
   const offer = requestText("GET /", ["Connection: Upgrade", "Upgrade: echo"])
 
-  it.scopedLive("an offer that no one takes is a plain request, and the connection continues", () =>
+  it.scopedLive("an offer that is not accepted is a plain request, and the connection continues", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
       const client = yield* connect(port)

@@ -70,7 +70,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
     })
   )
 
-  it.scopedLive("reuseAddr is true unless told otherwise, and false is an OSError at listen", () =>
+  it.scopedLive("reuseAddr is true by default, and false is an OSError at listen", () =>
     Effect.gen(function* () {
       const { budget, server } = yield* make({ reuseAddr: false })
       expect(yield* Effect.flip(server.listen())).toStrictEqual(osError("ENOTSUP", "setsockopt"))
@@ -144,7 +144,7 @@ describe("listen(server, port, address, domain)", () => {
     })
   )
 
-  it.scopedLive("binds the port it was told", () =>
+  it.scopedLive("binds the given port", () =>
     Effect.gen(function* () {
       const { port } = yield* Effect.scoped(Effect.flatMap(make(), ({ server }) => server.listen()))
       const { server } = yield* make()
@@ -308,7 +308,7 @@ describe("shouldAcceptRequest(server, assumedDescriptorsPerRequest)", () => {
     })
   )
 
-  it.scopedLive("assumes 5 unless told otherwise", () =>
+  it.scopedLive("assumes 5 by default", () =>
     Effect.gen(function* () {
       expect(DescriptorBudget.assumedDescriptorsPerRequest).toBe(5)
       const enough = yield* make({}, { max: 7 })
@@ -650,7 +650,7 @@ describe("sendHeaders(request, headers)", () => {
 })
 
 describe("close(server)", () => {
-  it.scopedLive("closes the listening socket: no one can connect, and the port is free", () =>
+  it.scopedLive("closes the listening socket: connecting fails, and the port is free", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello)
       yield* made.server.close
@@ -815,7 +815,7 @@ describe("nimMaxDescriptorsFallback", () => {
 })
 
 describe("httpcore", () => {
-  it.scopedLive("HttpMethod: every method but CONNECT, which no one takes here, reaches the handler", () =>
+  it.scopedLive("HttpMethod: every method but CONNECT, which is rejected, reaches the handler", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, "", { "X-Method": request.method }))
       expect(HttpMethod.all).toHaveLength(9)
@@ -841,7 +841,7 @@ describe("httpcore", () => {
     })
   )
 
-  it.scopedLive("HttpVersion: 1.1 and 1.0 are told apart", () =>
+  it.scopedLive("HttpVersion: 1.1 and 1.0 are distinguished", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         respond(

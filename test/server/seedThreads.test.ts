@@ -20,7 +20,7 @@ import { advance, servingInMemory, sleepsUntil } from "./memory.js"
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
-/** Connects that many clients, asks with each, and tells the status each was given. */
+/** Connects that many clients, sends a request on each, and returns the status of each. */
 const crowd = (port: number, size: number) =>
   Effect.forEach(
     Array.from({ length: size }, (_, i) => i),
@@ -115,7 +115,7 @@ describe("#18161, #15925, #15957: too many open files kills the server", () => {
       })
   )
 
-  it.scopedLive("who was admitted and sits still is served when others leave", () =>
+  it.scopedLive("an admitted idle client is served when others leave", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello, { max: 12, assumed: 6 })
       const clients: Array<RawConnection> = []

@@ -61,7 +61,7 @@ describe("unsent", () => {
 })
 
 describe("open", () => {
-  it.scopedLive("a second time is told at once that the connection is over, and the first is not disturbed", () =>
+  it.scopedLive("a second time reports at once that the connection is over, and the first is not disturbed", () =>
     Effect.gen(function* () {
       const { client, connection } = yield* pair
       const seen: Array<string> = []
@@ -77,7 +77,7 @@ describe("open", () => {
     })
   )
 
-  it.scopedLive("of a connection that has closed meanwhile tells whoever opens it so, as an object's method", () =>
+  it.scopedLive("of a connection that has closed meanwhile calls onClose of its opener, as an object's method", () =>
     Effect.gen(function* () {
       const { connection } = yield* pair
       class Opener {

@@ -1,4 +1,4 @@
-/** One connection's end is no other client's, is told once, and names who it was. */
+/** The end of one connection affects no other, and is reported once, with its client. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -114,8 +114,8 @@ describe("an error of accept", () => {
   )
 })
 
-describe("what is told of a connection", () => {
-  it.scopedLive("a client that left is told at the level of Debug, with its request and its address", () =>
+describe("what is logged of a connection", () => {
+  it.scopedLive("a client that left is logged at level Debug, with its request and its address", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const entered = yield* Deferred.make<void>()
@@ -144,7 +144,7 @@ describe("what is told of a connection", () => {
     })
   )
 
-  it.scopedLive("finalizers run, though the logger throws that is told of a failure", () =>
+  it.scopedLive("finalizers run, though the logger throws on a failure", () =>
     Effect.gen(function* () {
       const released = yield* Deferred.make<void>()
       const throwing = Logger.replace(
@@ -197,7 +197,7 @@ describe("what is told of a connection", () => {
 })
 
 describe("interrupted between any two steps", () => {
-  it.scopedLive("acceptRequest loses no connection: it is served, or waits for whoever comes next", () =>
+  it.scopedLive("acceptRequest loses no connection: it is served, or is queued for the next call", () =>
     Effect.gen(function* () {
       const { budget, server } = yield* make()
       const { port } = yield* server.listen()
@@ -214,7 +214,7 @@ describe("interrupted between any two steps", () => {
     })
   )
 
-  it.scopedLive("close leaves no socket that listens, and no one for whom another close waits", () =>
+  it.scopedLive("close leaves no listening socket, and no connection that another close awaits", () =>
     Effect.gen(function* () {
       for (const step of allSteps) {
         const { budget, server } = yield* make()
@@ -287,25 +287,27 @@ describe("closing", () => {
     })
   )
 
-  it.scopedLive("without any patience gives up no one who ends when interrupted, nor who is idle", () =>
-    Effect.gen(function* () {
-      const lines = new Lines()
-      const entered = yield* Deferred.make<void>()
-      const { server } = yield* make({ interruptTimeout: 0 })
-      const { port } = yield* server.listen()
-      const serve = server.serve((request) =>
-        request.url === "/" ? hello(request) : Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
-      )
-      yield* Effect.forkScoped(serve)
-      const [idle, busy] = [yield* connect(port), yield* connect(port)]
-      yield* idle.send(requestText("GET /"))
-      yield* idle.readResponse()
-      yield* busy.send(requestText("GET /never"))
-      yield* Deferred.await(entered)
-      const report = yield* Effect.provide(server.close, lines.layer)
-      expect(report).toStrictEqual({ idle: 1, drained: 0, interrupted: 1, abandoned: 0 })
-      expect(lines.all).toStrictEqual([])
-    })
+  it.scopedLive(
+    "with timeouts of 0 counts no handler as timed out that ends when interrupted, nor an idle connection",
+    () =>
+      Effect.gen(function* () {
+        const lines = new Lines()
+        const entered = yield* Deferred.make<void>()
+        const { server } = yield* make({ interruptTimeout: 0 })
+        const { port } = yield* server.listen()
+        const serve = server.serve((request) =>
+          request.url === "/" ? hello(request) : Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
+        )
+        yield* Effect.forkScoped(serve)
+        const [idle, busy] = [yield* connect(port), yield* connect(port)]
+        yield* idle.send(requestText("GET /"))
+        yield* idle.readResponse()
+        yield* busy.send(requestText("GET /never"))
+        yield* Deferred.await(entered)
+        const report = yield* Effect.provide(server.close, lines.layer)
+        expect(report).toStrictEqual({ idle: 1, drained: 0, interrupted: 1, abandoned: 0 })
+        expect(lines.all).toStrictEqual([])
+      })
   )
 
   it.scopedLive("leaves handlers to themselves that do not end when they are interrupted, and says so", () =>
@@ -340,7 +342,7 @@ describe("closing", () => {
     })
   )
 
-  it.scoped("ends at once who has never spoken, and who has been idle long enough to have read everything", () =>
+  it.scoped("ends at once connections without a request, and those idle long enough to have read everything", () =>
     Effect.gen(function* () {
       const [silent, rested, recent] = [new MemoryConnection(), new MemoryConnection(), new MemoryConnection()]
       const program = Effect.gen(function* () {

@@ -28,7 +28,7 @@ class Missing extends Data.TaggedError("Missing")<{ readonly id: string }> {}
 class Denied extends Data.TaggedError("Denied")<object> {}
 class Users extends Context.Tag("Users")<Users, { readonly find: (id: string) => Effect.Effect<string, Missing> }>() {}
 
-/** A method is any token; the nine can be told from it. */
+/** A method is any token; the nine are a narrower type. */
 export const methods = (request: Request): HttpMethod.KnownMethod | "other" => {
   const method: HttpMethod.HttpMethod = request.method
   const own: typeof method = "BREW"
@@ -85,7 +85,7 @@ export const whatCompiles = (): ReadonlyArray<unknown> => [
 ]
 
 export const unmappedErrors = (): ReadonlyArray<unknown> => [
-  // @ts-expect-error: `Missing` is answered by no one
+  // @ts-expect-error: `Missing` is not mapped
   Server.serve(user),
   // @ts-expect-error: nor with other options than onFailure
   Server.serve(user, { port: 8080 }),

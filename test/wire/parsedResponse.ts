@@ -64,7 +64,7 @@ const chunked = (bytes: Buffer, at: number): Content | undefined => {
 
 /**
  * The first answer in the bytes; `undefined` while it is not whole. `method` is what was asked, since HEAD has no body;
- * `isEnded` tells that nothing follows, which ends a body of unknown length and makes any other half answer an error.
+ * `isEnded` means that nothing follows, which ends a body of unknown length and makes any other partial response an error.
  */
 export const parseResponse = (bytes: Buffer, method: string, isEnded: boolean): ParsedResponse | undefined => {
   const cutShort = (): undefined => {

@@ -1,5 +1,5 @@
 /**
- * A raw socket for tests: sends bytes as they are, and reads answers as strictly as a proxy would.
+ * A raw socket for tests: sends raw bytes, and reads responses as strictly as a proxy does.
  *
  * Nothing sleeps: every wait is for bytes or for an end, and a wait without end dies and shows what had arrived.
  */
@@ -12,9 +12,9 @@ import { type ParsedResponse, parseResponse } from "./parsedResponse.js"
 export interface RawConnection {
   /** The port of this end. */
   readonly localPort: number
-  /** Hands bytes to the system, and does not wait until they have left. */
+  /** Writes bytes to the socket, without waiting until they are sent. */
   readonly send: (bytes: string | Uint8Array) => Effect.Effect<void>
-  /** Bytes that were given to `send` and have not left. */
+  /** Bytes passed to `send` that are not sent yet. */
   readonly unsent: Effect.Effect<number>
   /** Waits until what has arrived and was not read yet is enough, and takes all of it. */
   readonly readUntil: (isEnough: (seen: string) => boolean) => Effect.Effect<string>
@@ -22,7 +22,7 @@ export interface RawConnection {
   readonly readResponse: (method?: string) => Effect.Effect<ParsedResponse>
   /** Waits for the end, and takes all that came before it. */
   readonly readToEnd: Effect.Effect<Buffer>
-  /** Waits for the end, and tells how the server ended the connection. */
+  /** Waits for the end, and returns how the server ended the connection. */
   readonly closedWith: Effect.Effect<"FIN" | "RST">
   /** Reads no more: the system's buffers fill, and the server's responses wait. */
   readonly stopReading: Effect.Effect<void>

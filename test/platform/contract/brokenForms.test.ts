@@ -1,4 +1,4 @@
-/** Forms that end, or go too far, in the middle of a file: whoever reads it is told, and the client is answered. */
+/** Forms that end, or exceed a limit, in the middle of a file: its reader fails, and the client gets a response. */
 
 import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"

@@ -126,7 +126,7 @@ describe("pre-response handlers", () => {
     )
   }
 
-  it.scopedLive("are told of the request, may wait, and fail as the application does", () =>
+  it.scopedLive("get the request, may wait, and fail as the application does", () =>
     Effect.gen(function* () {
       const app = HttpApp.appendPreResponseHandler((request, response) =>
         Effect.zipRight(
@@ -145,7 +145,7 @@ describe("pre-response handlers", () => {
 })
 
 describe("middleware", () => {
-  it.scopedLive("is around the written response: what it returns instead is sent to no one", () =>
+  it.scopedLive("is around the written response: what it returns instead is not sent", () =>
     Effect.gen(function* () {
       const port = yield* serving(text("the application's"), {
         middleware: (app) => Effect.as(app, text("the middleware's", { status: 201 }))
@@ -282,7 +282,7 @@ describe("middleware", () => {
     })
   )
 
-  it.scopedLive("logger logs each response, unless it is told not to", () =>
+  it.scopedLive("logger logs each response, unless it is disabled", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const app = Effect.flatMap(HttpServerRequest, ({ url }) => {
@@ -305,7 +305,7 @@ describe("middleware", () => {
 })
 
 describe("a client that leaves", () => {
-  /** Serves what waits, and tells what its middleware has seen. */
+  /** Serves an application that waits, and returns what its middleware has seen. */
   const waiting = (given: Parameters<typeof serving>[1] = {}) =>
     Effect.gen(function* () {
       const running = yield* Deferred.make<void>()

@@ -185,7 +185,7 @@ describe("MaxBodySize", () => {
     })
   )
 
-  it.scopedLive("is answered by 413 to who sends without being asked to, too", () =>
+  it.scopedLive("gets 413 also if it is sent without being requested", () =>
     Effect.gen(function* () {
       const client = yield* connect(yield* reading(length))
       yield* client.send(requestText("POST /", [`Content-Length: ${tenMiB + 1}`]))
@@ -231,7 +231,7 @@ describe("MaxBodySize", () => {
     })
   )
 
-  it.scopedLive("is that of who serves, if he has one", () =>
+  it.scopedLive("is that of the server's fiber, if it has one", () =>
     Effect.gen(function* () {
       const port = yield* HttpIncomingMessage.withMaxBodySize(reading(length), Option.some(1))
       expect((yield* ask(port, withBody("POST /", "ab"))).status).toBe(413)
@@ -259,7 +259,7 @@ describe("MaxBodySize", () => {
   )
 })
 
-describe("a body that no one reads", () => {
+describe("an unread body", () => {
   it.scopedLive("is read over if it is little", () =>
     Effect.gen(function* () {
       const port = yield* serving(HttpServerResponse.empty())

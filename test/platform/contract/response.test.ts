@@ -51,7 +51,7 @@ const prepared = (app: HttpApp.Default, handler: HttpApp.PreResponseHandler): Ht
 
 const plain = { contentType: "text/plain" }
 
-/** What an application gives, by name; the text that arrives; and how its length is told. */
+/** What an application gives, by name; the text that arrives; and how its length is framed. */
 const bodies: ReadonlyArray<
   readonly [
     what: string,
@@ -293,7 +293,7 @@ describe("a head", () => {
     )
   }
 
-  it.scopedLive("cannot be sent where a pre-response handler spoils every response, and the client is told", () =>
+  it.scopedLive("cannot be sent where a pre-response handler spoils every response, and the client gets a 500", () =>
     Effect.gen(function* () {
       const app = prepared(Effect.succeed(HttpServerResponse.text("fine")), (_, response) =>
         Effect.succeed(HttpServerResponse.setHeader(response, "x-bad", "a\nb"))
@@ -476,7 +476,7 @@ describe("a stream that stands still", () => {
         const { end, running, app } = yield* endless
         const given = body()
         const stream = given === undefined ? HttpServerResponse.stream(Stream.never) : HttpServerResponse.raw(given)
-        // The request's scope tells how it has ended.
+        // The exit of the request's scope shows how it ended.
         const port = yield* serving(Effect.as(Effect.forkScoped(app), stream))
         const client = yield* connect(port)
         yield* client.send(requestText("GET /"))
@@ -522,7 +522,7 @@ describe("a stream that fails", () => {
     ],
     ["a stream that is too short", () => HttpServerResponse.stream(chunks, { contentLength: 100 })]
   ] as const) {
-    it.scopedLive(`after the head breaks the connection, so that no one takes it for whole: ${what}`, () =>
+    it.scopedLive(`after the head breaks the connection, so that it is not taken for complete: ${what}`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* serving(Effect.sync(response)))
         yield* client.send(requestText("GET /"))

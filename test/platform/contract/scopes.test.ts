@@ -1,4 +1,4 @@
-/** The scope of a request: when it ends, how, and who may take it over. And applications inside of handlers. */
+/** The scope of a request: when it ends, how, and how it can be ejected; and applications inside handlers. */
 
 import * as HttpApp from "@effect/platform/HttpApp"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
@@ -34,7 +34,7 @@ describe("the scope of a request", () => {
     ["dies", Effect.die("mine"), "Failure"],
     ["dies by a response", Effect.die(text("x")), "Success"]
   ] as const) {
-    it.scopedLive(`tells its finalizers of an application that ${what}`, () =>
+    it.scopedLive(`passes its finalizers the exit of an application that ${what}`, () =>
       Effect.gen(function* () {
         const log = new EventLog<string>()
         const port = yield* serving(Effect.zipRight(finalized(log), app))
@@ -43,7 +43,7 @@ describe("the scope of a request", () => {
       })
     )
 
-    it.scopedLive(`tells them of success where a middleware was told: ${what}`, () =>
+    it.scopedLive(`passes them success where a middleware got it: ${what}`, () =>
       Effect.gen(function* () {
         const log = new EventLog<string>()
         const port = yield* serving(Effect.zipRight(finalized(log), app), {
@@ -55,7 +55,7 @@ describe("the scope of a request", () => {
     )
   }
 
-  it.scopedLive("tells them of an interruption", () =>
+  it.scopedLive("passes them an interruption", () =>
     Effect.gen(function* () {
       const log = new EventLog<string>()
       const app: HttpApp.Default<never, Scope.Scope> = Effect.zipRight(
@@ -102,7 +102,7 @@ describe("the scope of a request", () => {
     })
   )
 
-  it.scopedLive("may be taken over by whoever ejects it", () =>
+  it.scopedLive("may be ejected", () =>
     Effect.gen(function* () {
       const log = new EventLog<string>()
       let own: Scope.CloseableScope | undefined
@@ -110,7 +110,7 @@ describe("the scope of a request", () => {
         finalized(log),
         Effect.map(Effect.scope, (scope) => {
           HttpApp.ejectDefaultScopeClose(scope)
-          // Whoever ejects a scope is to close it.
+          // An ejected scope is closed by its new owner.
           own = scope as Scope.CloseableScope
           return text("x")
         })
@@ -221,7 +221,7 @@ describe("toHandler", () => {
     })
   )
 
-  it.scopedLive("ends with a timeout around it, and the client is told", () =>
+  it.scopedLive("ends with a timeout around it, and the client gets a response", () =>
     Effect.gen(function* () {
       const log = new EventLog<string>()
       const app = toHandler(Effect.onInterrupt(Effect.never, () => log.told("interrupted")))

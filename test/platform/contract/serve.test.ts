@@ -31,7 +31,7 @@ describe("serve", () => {
     })
   )
 
-  it.scopedLive("lets who connects before anything is served wait", () =>
+  it.scopedLive("queues connections until something is served", () =>
     Effect.gen(function* () {
       const server = yield* listening()
       const client = yield* connect(portOf(server))
@@ -71,7 +71,7 @@ describe("serve", () => {
       yield* client.send(requestText("GET /"))
       yield* Deferred.await(running)
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-      // Whoever comes meanwhile is not kept waiting for no one.
+      // A client that connects meanwhile is not left without a handler.
       yield* Effect.repeat(Effect.exit(connect(portOf(server))), { until: Exit.isFailure })
       yield* Deferred.succeed(go, undefined)
       const response = yield* client.readResponse()
@@ -152,7 +152,7 @@ describe("closing the scope does not hang on", () => {
     })
   )
 
-  it.scopedLive("an application that never ends, which is told, as is its client by 503", () =>
+  it.scopedLive("an application that never ends: it is interrupted, and its client gets 503", () =>
     Effect.gen(function* () {
       const { app, end, running } = yield* endless
       const { close, wire: client } = yield* closing(app, requestText("GET /"))

@@ -97,7 +97,7 @@ describe("a tracer", () => {
   ]
 
   for (const [what, app, sent] of cases) {
-    it.scopedLive(`is told what upstream's middleware tells it: ${what}`, () =>
+    it.scopedLive(`gets the attributes of upstream's middleware: ${what}`, () =>
       Effect.gen(function* () {
         const { ours, theirs } = yield* traced(app, sent)
         expect(said(ours)).toStrictEqual(said(theirs))
@@ -110,7 +110,7 @@ describe("a tracer", () => {
   }
 
   it.scopedLive(
-    "is told annotations of who serves, and names of a generator, as upstream's middleware tells them",
+    "gets the annotations of the server's fiber, and names of a generator, as with upstream's middleware",
     () =>
       Effect.gen(function* () {
         const { ours, theirs } = yield* traced(Effect.succeed(text("x")), requestText("GET /named"), (effect) =>
@@ -257,7 +257,7 @@ describe("a generator of names, or a predicate, that throws", () => {
 })
 
 describe("an application inside of a handler", () => {
-  it.scopedLive("is traced as a child of no one but its client", () =>
+  it.scopedLive("is traced only as a child of its client", () =>
     Effect.gen(function* () {
       const app = toHandler(Effect.map(spanOf, (span) => text(span?.name ?? "none")))
       const { port } = yield* servingHandler((request) => Effect.withSpan(app(request), "outer"))

@@ -17,7 +17,7 @@ import { EventLog, listening, portOf, serving } from "../harness.js"
 
 const decoder = new TextDecoder()
 
-/** Gives back what it gets, in capitals; tells how it ended. */
+/** Echoes messages in upper case; reports how it ended. */
 const echo = (log = new EventLog<string>()): HttpApp.Default<unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const { upgrade, url } = yield* HttpServerRequest
@@ -137,7 +137,7 @@ describe("a WebSocket", () => {
     })
   )
 
-  it.scopedLive("is closed by its client, who is answered, and the run ends", () =>
+  it.scopedLive("is closed by its client, which gets a close frame, and the run ends", () =>
     Effect.gen(function* () {
       const told = new EventLog<string>()
       const { socket, log } = yield* open(yield* serving(echo(told)))
@@ -306,7 +306,7 @@ describe("a handshake that is rejected", () => {
     })
   )
 
-  it.scopedLive("has a body that no one has read", () =>
+  it.scopedLive("has an unread body", () =>
     Effect.gen(function* () {
       const client = yield* connect(yield* serving(echo()))
       const fields = handshake().split("\r\n").slice(2, -2)

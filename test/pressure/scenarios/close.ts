@@ -10,7 +10,7 @@ import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
 import { eventually, forEach, range } from "../waiting.js"
 
-/** Milliseconds for a close that waits for no one. */
+/** Milliseconds for a close with nothing to wait for. */
 const atOnce = 50
 
 /** Milliseconds of the default `drainTimeout`, and what a timer may be late. */
@@ -153,7 +153,7 @@ const eachAlone = async (run: ScenarioRun): Promise<void> => {
   await run.nothingIsLeft(server, before, ", each state alone")
 }
 
-/** A signal ends a program as the end of its scope does: who is being served gets its response. */
+/** A signal ends a program as the end of its scope does: a request in flight gets its response. */
 const bySignal = async (run: ScenarioRun): Promise<void> => {
   const program = await start("test/pressure/draining.ts")
   const port = Number(new URL(program.url).port)
@@ -197,7 +197,7 @@ const helloBySignal = async (run: ScenarioRun): Promise<void> => {
   for (const client of clients) client.leave()
 }
 
-/** No one can keep a server from closing, and who can be answered in time is. */
+/** Nothing keeps a server from closing, and every request that can be finished in time is. */
 export const scenario: Scenario = {
   title: "closing, whatever its connections are in the middle of",
   order: 8,

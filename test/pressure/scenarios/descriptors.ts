@@ -15,7 +15,7 @@ const busyFor = 200
 
 type Fate = "answered" | "told 503" | "told otherwise" | "dropped" | "hung"
 
-/** Comes at once with all others, asks, and waits for whatever it is told. */
+/** Comes at once with all others, sends a request, and waits for any response. */
 const fateOf = async (port: number, fields: ReadonlyArray<string>): Promise<Fate> => {
   const client = new Client(port)
   try {
@@ -77,12 +77,12 @@ const behindNginx = async (run: ScenarioRun): Promise<void> => {
   const nginx = await nginxBefore(run, port)
   await crowd(run, server, nginx.port, "behind nginx", ["Connection: close"])
   await isServing(run, nginx.port, "behind nginx")
-  // It keeps connections to whom it has asked.
+  // It keeps its upstream connections open.
   await nginx.end()
   await run.nothingIsLeft(server, before, ", behind nginx")
 }
 
-/** Who is admitted is answered, and everybody else is told; the original's process died of it, or dropped them. */
+/** Admitted connections are served, and all others get 503; the original's process died of it, or dropped them. */
 export const scenario: Scenario = {
   title: `${limit} descriptors and ${clients.toLocaleString("en-US")} clients at once`,
   order: 1,

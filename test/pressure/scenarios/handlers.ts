@@ -33,7 +33,7 @@ export const scenario: Scenario = {
         bound: exactly(0)
       })
     }
-    // What has begun cannot be taken back: the connection ends, so that no one takes it for whole.
+    // What has begun cannot be taken back: the connection ends, so that it is not taken for complete.
     const whole = await forEach(range(each), 20, async () => {
       const client = await connect(port)
       await client.send(requestText("GET /late")).end()

@@ -47,7 +47,7 @@ interface Idle {
 }
 
 /**
- * What is resident goes back to the system late, and in part, whoever gives it back: a leak is what comes again with
+ * What is resident goes back to the system late, and in part, for any process: a leak is what comes again with
  * each wave. So much more may be resident with a second wave than with the first.
  */
 const mayGrow = 1.05

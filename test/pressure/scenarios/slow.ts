@@ -8,7 +8,7 @@ import type { Scenario } from "../scenario.js"
 import type { ScenarioRun } from "../scenarioRun.js"
 import { eventually, forEach, range } from "../waiting.js"
 
-/** Short, so that what ends by them ends in seconds; `Limits` tells what each bounds. */
+/** Short, so that what ends by them ends in seconds; `Limits` documents what each bounds. */
 const limits = {
   headerTimeout: 2000,
   bodyTimeout: 2000,
@@ -78,7 +78,7 @@ const slow: Readonly<Record<string, Slow>> = {
 const lastStatus = async (client: Client): Promise<number | undefined> =>
   client.seen.length === 0 ? undefined : (await client.response()).status
 
-/** Who reads nothing does not see the end either: the server has ended it when it holds it no longer. */
+/** A client that reads nothing does not see the end either: the connection has ended when the server no longer counts it. */
 const slowly = async (run: ScenarioRun, name: string, { act, due, status }: Slow): Promise<void> => {
   const server = await run.process()
   const port = await server.listen({ limits })

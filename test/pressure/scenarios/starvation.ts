@@ -50,7 +50,7 @@ const beside = async (run: ScenarioRun, { path, title, which }: Way): Promise<vo
   const request = requestText(`GET ${path}`)
   const lone = await connect(port)
   const length = await lengthOfOne(lone, request)
-  // What is compiled with the first requests delays no one later.
+  // Code is compiled with the first requests, so that it delays none later.
   for (let i = 0; i < 200; i++) await lone.send(request.repeat(16)).bytes(length * (1 + (i + 1) * 16))
   const before = await server.census()
   const each = run.choices.isQuick ? requestsEach / 2 : requestsEach

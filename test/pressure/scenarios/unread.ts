@@ -78,9 +78,9 @@ const unread = async (run: ScenarioRun, server: ServerProcess, port: number, con
   await run.nothingIsLeft(server, before, `, ${how}`)
 }
 
-/** Who does not read is not listened to: what waits for it is bounded by what one connection may hold. */
+/** Backpressure: what waits for a client that does not read is bounded by the limits of one connection. */
 export const scenario: Scenario = {
-  title: "200,000 pipelined requests with 4 GB of answers that nobody reads",
+  title: "200,000 pipelined requests with 4 GB of unread responses",
   order: 6,
   run: async (run) => {
     const server = await run.process()

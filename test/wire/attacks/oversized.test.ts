@@ -1,4 +1,4 @@
-/** Too much of everything: each is rejected at a byte that can be told beforehand, without a second's wait. */
+/** Too much of everything: each is rejected at a predictable byte, without a second's wait. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -158,7 +158,7 @@ for (const [handling, handler] of [
   })
 }
 
-describe("oversized, and no one reads it", () => {
+describe("oversized and unread", () => {
   it.scoped(
     "a body without an end: the socket is paused after 65536 bytes, and after the response 262144 are thrown away",
     () =>

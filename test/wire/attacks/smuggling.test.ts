@@ -94,7 +94,7 @@ for (const [how, reading] of [
   })
 }
 
-describe("smuggling in chunks, and no one reads them", () => {
+describe("smuggling in unread chunks", () => {
   for (const attack of attacksInChunks) isRefused({ attack, reading: unread, sees: ["POST /victim"], status: 200 })
 })
 

@@ -38,7 +38,7 @@ const broken = (title: string, lines: string): Attack => attack(title, head(line
 const besideChunks = "Transfer-Encoding: chunked\r\n"
 const besideLength = "Content-Length: 6\r\n"
 
-/** A line that is rejected at the mark, after each framing that a reader would be left with who throws it away. */
+/** A line that is rejected at the mark, after each framing that a parser which drops it would be left with. */
 const brokenBeside = (title: string, line: string): ReadonlyArray<Attack> => [
   broken(`TE.TE: ${title}`, besideChunks + line),
   broken(`CL.TE: ${title}`, besideLength + line)

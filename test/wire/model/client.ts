@@ -77,7 +77,7 @@ export type Sends =
   | { readonly _tag: "Head" | "PartOfHead" | "Pipelined"; readonly kind: Kind }
   | { readonly _tag: "RestOfHead" | "Body" | "LastBody" | "BadBody" | "Nonsense" }
 
-/** A piece of what was sent: what it means in HTTP, and its bytes for who has none. */
+/** A piece of what was sent: what it means in HTTP, and its bytes outside HTTP. */
 export type Item = { readonly text: string } & (
   | { readonly _tag: "Head"; readonly kind: Kind; readonly target: string }
   | { readonly _tag: "Data"; readonly length: number }

@@ -140,7 +140,7 @@ const run = (choices: Choices, positions: ReadonlyArray<number>) => {
     const connection = yield* made.connect
     let read = 0
     connection.unsent = () => (connection.isFull() ? 1000 - read : 0)
-    // Whatever was found, the server has no one to wait for when it is closed.
+    // Whatever was found, the closing server has nothing to wait for.
     yield* Effect.addFinalizer(() => Effect.sync(() => connection.destroy()))
     connection.endsToo = false
     const fiber = yield* Effect.orDie(Fiber.join(accepting))

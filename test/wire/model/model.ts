@@ -7,7 +7,7 @@ import type { CloseReason } from "../../../src/Server.js"
 import type { Ending } from "../../server/memoryConnection.js"
 import { type Asked, askedBy, Client, type Item, type Kind, type Sends } from "./client.js"
 
-/** What a handler may be told to do. */
+/** The commands for a handler. */
 export const orders = ["respond", "begin", "write", "end", "fail", "die", "read", "handOver"] as const
 export type Order = (typeof orders)[number]
 
@@ -85,11 +85,11 @@ export class Model {
   /** How the server ended the connection. */
   ending: Ending | undefined
   reason: CloseReason | undefined
-  /** Whether the client was the first to break the connection: how the server ends it then, no one sees. */
+  /** Whether the client was the first to break the connection: how the server ends it then is not observable. */
   isReset = false
 
   private readonly client = new Client()
-  /** What it has sent, and no one has read. */
+  /** What it has sent and is unread. */
   private readonly stream: Array<Item> = []
   private now = 0
   private readDue = never
@@ -222,7 +222,7 @@ export class Model {
     this.stream.push(last?._tag === "PartOfHead" ? { ...item, text: last.text + item.text } : item)
   }
 
-  /** Bytes have come: whoever waited for them waits no more. */
+  /** Bytes have come: a waiting reader waits no more. */
   private arrived(): void {
     this.readDue = never
     this.overdue = false
@@ -308,7 +308,7 @@ export class Model {
     this.phase = { _tag: "Closed" }
   }
 
-  /** The handler, if there is one, has no time to answer; a client that waits for it still is told. */
+  /** The handler, if there is one, has no time to respond; a client that still waits gets a 503. */
   private interrupt(reason: CloseReason): void {
     const { handler } = this
     if (handler !== undefined) this.log.push("interrupted")

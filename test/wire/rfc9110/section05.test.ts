@@ -16,7 +16,7 @@ import { closing, conversation } from "./conversation.js"
 provesByRows("9110/5.1/unrecognized", [
   ...rowsAbout(/names as long as the ones that matter/),
   reads(
-    "a trailer that no one knows",
+    "an unknown trailer",
     "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Unknown: 1\r\n\r\n",
     { method: "POST", fields: ["Host", "example.org", "Transfer-Encoding", "chunked"], trailers: ["X-Unknown", "1"] }
   )

@@ -162,7 +162,7 @@ for (const [id, refusals] of [
 ] as const) {
   proves(
     id,
-    "of a whole response: the handler is told, and nothing has left",
+    "of a whole response: the handler fails, and nothing is sent",
     Effect.gen(function* () {
       const told: Array<readonly [string, string]> = []
       const sent = yield* conversation(

@@ -104,7 +104,7 @@ const expectRefused = (
 ): void => (bodyBefore === undefined ? expectRefusal(response, status) : expectBodyRefusal(response, status, subject))
 
 const expectRead = (response: ParsedResponse | undefined, { meaning }: WellFormed, subject: Subject): void => {
-  // No one here takes a tunnel.
+  // CONNECT is not supported here.
   if (meaning.method === "CONNECT") {
     expectRefusal(response, 501)
     return

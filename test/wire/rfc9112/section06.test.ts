@@ -192,7 +192,7 @@ provesByRows("9112/6.3/unrecoverable", rowsAbout(/§6\.3: two lengths/))
 provesByRows("9112/6.3/invalid-length", rowsAbout(/§6\.3: (the length|a bad length)/))
 provesOfEach(
   "9112/6.3/incomplete",
-  "by the client's end: the handler is told, and the connection closes, whatever is after",
+  "by the client's end: the handler fails, and the connection closes, whatever is after",
   (subject) =>
     Effect.gen(function* () {
       const port = yield* subject.serve(looking)
