@@ -188,7 +188,7 @@ describe.concurrent("on the wire", () => {
     expect(contentOf(response)).toBe("chunk-0\nchunk-1\nchunk-2\nchunk-3\nchunk-4\n")
   })
 
-  it("/stream-fail breaks behind its first piece, and does not say why", async () => {
+  it("/stream-fail breaks after its first piece, and does not say why", async () => {
     const response = await ask(request("GET /stream-fail", kept), request("GET /"))
     expect(response).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
     expect(contentOf(response)).toBe("8\r\npartial\n\r\n")

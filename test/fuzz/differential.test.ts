@@ -64,8 +64,8 @@ describe("the differences that are listed", () => {
     for (const what of ["other extent", "other head", "other body", "other trailers"] as const) {
       expect(classify({ ...smuggled, what, text, before: "" })).toBe(undefined)
     }
-    expect(classify({ ...smuggled, what: "ours refuses", ours: "HeaderField", text, before: "" })).toBe(undefined)
-    expect(classify({ ...smuggled, what: "node refuses", node: "HPE_INVALID_CONTENT_LENGTH", text, before: "" })).toBe(
+    expect(classify({ ...smuggled, what: "ours rejects", ours: "HeaderField", text, before: "" })).toBe(undefined)
+    expect(classify({ ...smuggled, what: "node rejects", node: "HPE_INVALID_CONTENT_LENGTH", text, before: "" })).toBe(
       undefined
     )
   })

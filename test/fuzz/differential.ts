@@ -14,8 +14,8 @@ import type { Seen, View } from "./view.js"
 /** Where our parser and Node's part, first. */
 export interface Difference {
   readonly what:
-    | "ours refuses"
-    | "node refuses"
+    | "ours rejects"
+    | "node rejects"
     | "other extent"
     | "other head"
     | "other body"
@@ -93,21 +93,21 @@ const partingOf = (
     const a = ours.requests[request]
     const b = node.requests[request]
     if (a === undefined && b === undefined) {
-      if (refuses(ours) !== refuses(node)) return [refuses(ours) ? "ours refuses" : "node refuses", request]
+      if (refuses(ours) !== refuses(node)) return [refuses(ours) ? "ours rejects" : "node rejects", request]
       return refuses(ours) || ours.ending._tag === node.ending._tag ? same() : ["other extent", request]
     }
     if (a === undefined || b === undefined) {
       // A head that one of them refuses and the other hands out; or one waits where the other reads on.
-      if (a === undefined && refuses(ours)) return ["ours refuses", request]
-      return [b === undefined && refuses(node) ? "node refuses" : "other extent", request]
+      if (a === undefined && refuses(ours)) return ["ours rejects", request]
+      return [b === undefined && refuses(node) ? "node rejects" : "other extent", request]
     }
     if (!isDeepStrictEqual(headOf(a), headOf(b))) return ["other head", request]
     if (!a.ended || !b.ended) {
       if (!a.ended && !b.ended && refuses(ours) === refuses(node)) {
         return refuses(ours) || a.body === b.body ? same() : ["other body", request]
       }
-      if (!a.ended && refuses(ours)) return ["ours refuses", request]
-      return [!b.ended && refuses(node) ? "node refuses" : "other extent", request]
+      if (!a.ended && refuses(ours)) return ["ours rejects", request]
+      return [!b.ended && refuses(node) ? "node rejects" : "other extent", request]
     }
     if (a.body !== b.body) return ["other body", request]
     if (!isDeepStrictEqual(a.trailers, withoutForbidden(b.trailers))) return ["other trailers", request]

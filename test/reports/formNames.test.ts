@@ -151,7 +151,7 @@ describe("a form sent to multipartStream", () => {
     ["a quote that does not end", disposed('name="a')],
     ["text after a quoted name", disposed('name="a" b')],
     ["a field line without a colon", part(['Content-Disposition: form-data; name="a"', "x"])],
-    ["white space before the colon", part(['Content-Disposition : form-data; name="a"'])],
+    ["whitespace before the colon", part(['Content-Disposition : form-data; name="a"'])],
     ["a bare CR", disposed('name="a\rb"')],
     ["a bare LF", disposed('name="a\nb"')]
   ]
@@ -213,7 +213,7 @@ describe("the boundary of a form", () => {
     ["an empty line before it", bytesOf("\r\n", whole)],
     ["an epilogue", bytesOf(whole, `the end\r\n--${boundary}\r\nno: part`)],
     ["no line end after it", whole.subarray(0, -2)],
-    ["white space after it", Buffer.from(whole.toString().replaceAll(/boundary\r\n/g, "boundary \t \r\n"))]
+    ["whitespace after it", Buffer.from(whole.toString().replaceAll(/boundary\r\n/g, "boundary \t \r\n"))]
   ] as const) {
     it.scopedLive(`may have ${what}`, () =>
       Effect.gen(function* () {

@@ -53,7 +53,7 @@ describe.each(servers)("the hint of %s", (_, serve) => {
     ],
     ["is not sent to HTTP/1.0 that does not", {}, "GET / HTTP/1.0\r\n\r\n", ["close", undefined]],
     ["is not sent to a client that closes", {}, requestText("GET /", ["Connection: close"]), ["close", undefined]],
-    ["is not sent with an error behind which the server closes", {}, "nonsense\r\n\r\n", ["close", undefined]],
+    ["is not sent with an error after which the server closes", {}, "nonsense\r\n\r\n", ["close", undefined]],
     [
       "is what the limit says",
       { limits: { keepAliveTimeout: "5 seconds" } },

@@ -33,7 +33,7 @@ const long: ReadonlyArray<readonly [what: string, text: string]> = [
     get(`/${"q".repeat(4000)}`, `Authorization: Bearer ${"a".repeat(12_000)}`)
   ],
   [
-    "a field of 16,200 bytes, and white space of as many around it",
+    "a field of 16,200 bytes, and whitespace of as many around it",
     get("/", `A:${" ".repeat(8000)}${"a".repeat(16_200)}${" ".repeat(50)}`)
   ],
   ["1,000 fields", get("/", ...Array.from({ length: 1000 }, (_, i) => `A: ${i}`))],

@@ -60,7 +60,7 @@ const attacks: ReadonlyArray<Attack> = [
     bytes: head.length + 16_384 + 2
   },
   {
-    what: "white space without an end before a value",
+    what: "whitespace without an end before a value",
     opening: `${head}X:${" ".repeat(defaults.maxHeaderLine - 10)}`,
     chunk: " ",
     response: 431,

@@ -73,7 +73,7 @@ const attacks: ReadonlyArray<Attack> = [
     cost: { bytes: requestText("GET /").length + 10, seconds: 10, response: 408, ending: "end" }
   },
   {
-    what: "half an empty line, and nothing behind it",
+    what: "half an empty line, and nothing after it",
     handler: hello,
     opening: "\r",
     chunk: "",
@@ -188,7 +188,7 @@ describe("slow to read", () => {
 
   for (const [what, handler] of [
     ["an endless stream", endless],
-    ["a whole answer, and a request behind it", hello]
+    ["a whole answer, and a request after it", hello]
   ] as const) {
     it.scoped(`${what}: a client that reads nothing is cut off after 30 seconds`, () =>
       Effect.gen(function* () {

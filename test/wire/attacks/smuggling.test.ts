@@ -72,7 +72,7 @@ const isRefusedAmongOthers = ({ attack: { hidden, refused }, reading, sees, stat
 const isRefused = (refused: Refused): void => {
   const { attack, status } = refused
   const { title, refused: bytes } = attack
-  const how = status === attack.status ? `refused with ${status}` : "ended behind its answer"
+  const how = status === attack.status ? `refused with ${status}` : "ended after its answer"
   it.scoped(`${title}: ${how} after ${bytes.length} bytes and 0 seconds`, () => isRefusedAtItsByte(refused))
   it.scopedLive(`${title}: ${how} among other requests, and none after it is handled`, () =>
     isRefusedAmongOthers(refused)

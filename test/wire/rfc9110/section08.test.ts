@@ -187,7 +187,7 @@ for (const [own, reason, content] of [
 ] as const) {
   proves(
     "9110/8.6/wrong-length",
-    `of a stream that has 8 bytes and says ${own}: the connection breaks behind what fits`,
+    `of a stream that has 8 bytes and says ${own}: the connection breaks after what fits`,
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) =>
         respondStream(request, 200, chunks, { "Content-Length": own })
