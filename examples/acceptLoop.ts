@@ -1,6 +1,6 @@
 /**
- * The original's program with an accept loop of its own: connections are taken one by one, while there are descriptors
- * for them. `acceptRequest` waits without using the processor; each connection is then served in the background.
+ * A custom accept loop, as in Nim's original: accepts connections one by one while the descriptor budget has room.
+ * `acceptRequest` suspends its fiber; each connection is then served in the background.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Effect } from "effect"

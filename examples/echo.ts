@@ -1,7 +1,7 @@
 /**
- * Sends each request's body back while it arrives, under the content type it came with.
+ * Streams each request's body back while it arrives, with the content type of the request.
  *
- * Nothing is gathered: a client that reads slowly is read from slowly.
+ * Nothing is buffered: a client that reads slowly is read from slowly.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Effect } from "effect"

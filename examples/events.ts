@@ -1,11 +1,11 @@
 /**
- * Server-sent events: a stream whose elements reach the page as they come, with a page that listens at `/`.
+ * Server-sent events: a stream whose elements reach the page as they are produced, with a page that subscribes at `/`.
  *
- * - `GET /events` counts, once in `INTERVAL` ("1 second"). A listener who was cut off goes on where it was: a browser
- *   sends the last id that it has seen along.
- * - While nothing happens a comment is sent once in `HEARTBEAT` ("15 seconds"), for proxies that end silent connections.
- * - A listener that leaves ends its stream: `GET /listeners` is how many there are.
- * - A server that closes ends every stream, as whole: nothing waits for listeners to leave.
+ * - `GET /events` counts, once per `INTERVAL` ("1 second"). A listener that was disconnected resumes where it was: a
+ *   browser sends the last id it has received.
+ * - While nothing happens a comment is sent once per `HEARTBEAT` ("15 seconds"), for proxies that close silent connections.
+ * - A listener that disconnects ends its stream: `GET /listeners` is the number of listeners.
+ * - A closing server ends every stream completely, without waiting for listeners to disconnect.
  */
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { runMain } from "@effect/platform-node/NodeRuntime"
@@ -27,7 +27,7 @@ const page = HttpServerResponse.html(`<!doctype html>
 </script>
 `)
 
-/** JSON has no line ends, which would end the field. */
+/** One event. JSON has no line ends, which would end the field. */
 const event = (n: number) => `id: ${n}\nevent: tick\ndata: ${JSON.stringify({ n })}\n\n`
 
 const intervals = Effect.all({
@@ -35,7 +35,7 @@ const intervals = Effect.all({
   heartbeat: Config.withDefault(Config.duration("HEARTBEAT"), "15 seconds")
 })
 
-/** Absent, and as good as absent where it is nothing that was sent from here. */
+/** The last id that the client has received; 0 if it is absent or not an id of this server. */
 const lastSeen = HttpServerRequest.schemaHeaders(
   Schema.Struct({ "last-event-id": Schema.NumberFromString.pipe(Schema.int()) })
 ).pipe(
@@ -59,7 +59,7 @@ const routes = Effect.gen(function* () {
       Stream.map(event)
     )
     const beats = Stream.as(Stream.tick(heartbeat), ": still here\n\n")
-    // A browser that was cut off comes back this many milliseconds later.
+    // A disconnected browser reconnects after this many milliseconds.
     const start = Stream.succeed("retry: 500\n\n")
     const request = yield* HttpServerRequest.HttpServerRequest
     const closing = Effect.provideService(awaitShutdown, HttpServerRequest.HttpServerRequest, request)

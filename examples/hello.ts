@@ -1,5 +1,5 @@
 /**
- * The original's first program: answers every request with "Hello World". `HOST` and `PORT` choose the address.
+ * The first program of Nim's original: responds to every request with "Hello World". `HOST` and `PORT` set the address.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Effect } from "effect"
@@ -19,8 +19,8 @@ const live = Server.layerConfig({
   port: Config.withDefault(Config.integer("PORT"), 8080)
 })
 
-// One Ctrl-C may come twice: from the terminal, and from npm or tsx, which pass it on. The first ends the program, and what
-// follows it cuts nothing off: requests in flight have as long as `drainTimeout`.
+// One Ctrl-C may arrive twice: from the terminal, and from npm or tsx, which forward it. The first ends the program; the second
+// is ignored, so that requests in flight have the whole `drainTimeout`.
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {})
 
 runMain(Effect.provide(program, live))

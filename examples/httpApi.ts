@@ -1,9 +1,9 @@
 /**
- * An `HttpApi`: endpoints described by schemas, from which come the checks, the errors, the OpenAPI document at
+ * An `HttpApi`: endpoints described by schemas, which give the validation, the errors, the OpenAPI document at
  * `/openapi.json` and the Swagger page at `/docs`.
  *
  * - `GET /notes/1`, `POST /notes` with `{"text":"…"}`, `GET /notes?containing=…`
- * - A note that is not there is 404 with a `NoteNotFound`; what does not fit its schema is 400 with an `HttpApiDecodeError`.
+ * - A missing note is 404 with a `NoteNotFound`; input that does not match its schema is 400 with an `HttpApiDecodeError`.
  */
 import {
   HttpApi,

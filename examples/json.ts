@@ -1,5 +1,5 @@
 /**
- * The original's program for `respond`: one route that answers JSON, and 404 for everything else.
+ * The original's program for `respond`: one route that responds with JSON, and 404 for everything else.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Effect } from "effect"

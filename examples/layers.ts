@@ -1,18 +1,18 @@
 /**
- * A program made of layers: settings from `Config`, a service that handlers need, and errors mapped to answers.
+ * A program made of layers: settings from `Config`, a service that handlers require, and errors mapped to responses.
  *
- * - `GREETING` is what people are greeted with, "Hello" by default.
- * - `GET /people/ada` greets; a stranger is 404, and a client that does not say who it is (`X-Client`) is 400.
+ * - `GREETING` is the greeting, "Hello" by default.
+ * - `GET /people/ada` greets; an unknown name is 404, and a request without the header `X-Client` is 400.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Context, Data, Effect, Layer } from "effect"
 import { Address, HttpHeaders, type Request, Response, Server } from "effect-asynchttpserver"
 
-class Stranger extends Data.TaggedError("Stranger")<{ readonly name: string }> {}
+class PersonNotFound extends Data.TaggedError("PersonNotFound")<{ readonly name: string }> {}
 
 class Greeter extends Context.Tag("Greeter")<
   Greeter,
-  { readonly greet: (name: string) => Effect.Effect<string, Stranger> }
+  { readonly greet: (name: string) => Effect.Effect<string, PersonNotFound> }
 >() {
   static readonly live = Layer.effect(
     Greeter,
@@ -25,7 +25,7 @@ class Greeter extends Context.Tag("Greeter")<
       return {
         greet: (name) => {
           const found = people.get(name)
-          return found === undefined ? new Stranger({ name }) : Effect.succeed(`${greeting}, ${found}`)
+          return found === undefined ? new PersonNotFound({ name }) : Effect.succeed(`${greeting}, ${found}`)
         }
       }
     })
@@ -34,7 +34,7 @@ class Greeter extends Context.Tag("Greeter")<
 
 const text = { "Content-Type": "text/plain; charset=utf-8" }
 
-/** Fails with a `KeyError`, which the server answers 400, and with a `Stranger`, which it knows nothing of. */
+/** Fails with a `KeyError`, for which the server sends 400, or with a `PersonNotFound`, which has to be mapped. */
 const greet = (request: Request.Request) =>
   Effect.gen(function* () {
     const client = yield* HttpHeaders.get(request.headers, "x-client")
@@ -45,7 +45,7 @@ const greet = (request: Request.Request) =>
 
 const handler = (request: Request.Request) =>
   Effect.catchTags(greet(request), {
-    Stranger: ({ name }) => Response.respond(request, 404, `${name} is a stranger`, text)
+    PersonNotFound: ({ name }) => Response.respond(request, 404, `${name} not found`, text)
   })
 
 const program = Effect.gen(function* () {

@@ -1,12 +1,12 @@
 /**
- * An application that was written for `NodeHttpServer`, moved by one line:
+ * An application written for `NodeHttpServer`, moved by one line:
  *
  * ```diff
  * -import { NodeHttpServer } from "@effect/platform-node"
  * +import * as NodeHttpServer from "effect-asynchttpserver/HttpServer"
  * ```
  *
- * All else is as it was. What makes a server of `node:http` is taken and not called, and may go when you like.
+ * Everything else is unchanged. The function that makes a `node:http` server is still accepted, for its settings, and may be removed.
  */
 import { createServer } from "node:http"
 import { HttpMiddleware, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"

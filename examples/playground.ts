@@ -1,8 +1,8 @@
 /**
- * One small app with every kind of answer, for tests, benchmarks and clients of all kinds to talk to.
+ * One small app with every kind of response, for tests, benchmarks and clients of all kinds.
  *
- * `HOST` and `PORT` choose the address. It is what a user would write: it sets no `Date`, `Content-Length`,
- * `Connection` or `Transfer-Encoding`, and looks at HEAD only to route it like GET.
+ * `HOST` and `PORT` set the address. It is written as a user would: it sets no `Date`, `Content-Length`,
+ * `Connection` or `Transfer-Encoding`, and handles HEAD only to route it like GET.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import { Config, Console, Data, Effect, Schedule, Stream } from "effect"
@@ -31,7 +31,7 @@ const failing = Stream.make("partial\n").pipe(
 
 const getOrHead = (handler: Handler): Routes => ({ GET: handler, HEAD: handler })
 
-/** The handlers of a path by method; `*` takes any. */
+/** The handlers of a path by method; `*` matches any. */
 type Routes = { readonly [method: string]: Handler }
 
 const routes: { readonly [path: string]: Routes } = {
@@ -92,8 +92,8 @@ const live = Server.layerConfig({
   limits: Config.succeed({ headerTimeout: "4 seconds", bodyTimeout: "4 seconds", keepAliveTimeout: "4 seconds" })
 })
 
-// One Ctrl-C may come twice: from the terminal, and from npm or tsx, which pass it on. The first ends the program, and what
-// follows it cuts nothing off: requests in flight have as long as `drainTimeout`.
+// One Ctrl-C may arrive twice: from the terminal, and from npm or tsx, which forward it. The first ends the program; the second
+// is ignored, so that requests in flight have the whole `drainTimeout`.
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {})
 
 runMain(Effect.provide(program, live))

@@ -1,9 +1,9 @@
 /**
- * An application of `@effect/platform`'s router: parameters of a path and a JSON body read by Schema, a middleware that
- * adds to every answer, and answers of its own for what failed.
+ * An application with `@effect/platform`'s router: path parameters and a JSON body decoded by Schema, a middleware that
+ * adds a header to every response, and custom responses for errors.
  *
- * - `POST /people` with `{"name":"Ada","born":1815}` remembers a person, `GET /people/1` has her; a stranger is 404.
- * - What is not such a body, and an id that is no number, is 400 with what is wrong.
+ * - `POST /people` with `{"name":"Ada","born":1815}` stores a person, `GET /people/1` returns it; an unknown id is 404.
+ * - An invalid body, or an id that is not a number, is 400 with an explanation.
  */
 import {
   HttpMiddleware,
@@ -19,13 +19,13 @@ import { layerConfig } from "effect-asynchttpserver/HttpServer"
 
 class Person extends Schema.Class<Person>("Person")({ name: Schema.NonEmptyString, born: Schema.Int }) {}
 
-class Stranger extends Schema.TaggedError<Stranger>()("Stranger", { id: Schema.Number }) {}
+class PersonNotFound extends Schema.TaggedError<PersonNotFound>()("PersonNotFound", { id: Schema.Number }) {}
 
 const people: Array<Person> = []
 
-const find = (id: number): Effect.Effect<Person, Stranger> => {
+const find = (id: number): Effect.Effect<Person, PersonNotFound> => {
   const found = people[id - 1]
-  return found === undefined ? new Stranger({ id }) : Effect.succeed(found)
+  return found === undefined ? new PersonNotFound({ id }) : Effect.succeed(found)
 }
 
 const show = Effect.gen(function* () {
@@ -41,7 +41,7 @@ const remember = Effect.gen(function* () {
 
 const problem = (status: number, message: string) => HttpServerResponse.unsafeJson({ message }, { status })
 
-/** It has a response to change because it is used by the router: around a server it would see one that is written. */
+/** Adds a header to the response. It is applied to the router: around a server the response would already be written. */
 const timed = HttpMiddleware.make((app) =>
   Effect.map(Effect.timed(app), ([taken, response]) =>
     HttpServerResponse.setHeader(response, "server-timing", `app;dur=${Duration.toMillis(taken).toFixed(1)}`)
@@ -54,11 +54,11 @@ const app = HttpRouter.empty.pipe(
   HttpRouter.post("/people", remember),
   Effect.catchTags({
     ParseError: (error) => problem(400, ParseResult.TreeFormatter.formatErrorSync(error)),
-    // 400 for what is no JSON, 413 for a body that is too large, 408 for one that does not arrive.
+    // 400 for invalid JSON, 413 for a body that is too large, 408 for one that does not arrive.
     RequestError: (error) =>
       Effect.map(HttpServerRespondable.toResponse(error), ({ status }) => problem(status, error.message)),
-    RouteNotFound: ({ request }) => problem(404, `there is no ${request.method} ${request.url}`),
-    Stranger: ({ id }) => problem(404, `there is no person ${id}`)
+    RouteNotFound: ({ request }) => problem(404, `no route for ${request.method} ${request.url}`),
+    PersonNotFound: ({ id }) => problem(404, `person ${id} not found`)
   }),
   timed
 )

@@ -1,8 +1,8 @@
 /**
- * Remote procedures by `@effect/rpc`, one that answers once and one that answers with a stream, over two transports at
- * once: as HTTP requests to `/rpc`, and over a WebSocket at `/rpc/socket`. Both speak lines of JSON.
+ * Remote procedures with `@effect/rpc`, one with a single result and one with a stream, over two transports: HTTP
+ * requests to `/rpc`, and a WebSocket at `/rpc/socket`. Both use newline-delimited JSON.
  *
- * A client makes the same group and calls it by `RpcClient.make(greetings)`, over `RpcClient.layerProtocolHttp` or
+ * A client uses the same group and calls it with `RpcClient.make(greetings)`, over `RpcClient.layerProtocolHttp` or
  * `RpcClient.layerProtocolSocket`.
  */
 import { HttpLayerRouter, HttpServer } from "@effect/platform"
@@ -11,16 +11,16 @@ import { Rpc, RpcGroup, RpcSerialization, RpcServer } from "@effect/rpc"
 import { Config, Console, Effect, Layer, Schedule, Schema, Stream } from "effect"
 import { layerConfig } from "effect-asynchttpserver/HttpServer"
 
-class Nobody extends Schema.TaggedError<Nobody>()("Nobody", { message: Schema.String }) {}
+class NameRequired extends Schema.TaggedError<NameRequired>()("NameRequired", { message: Schema.String }) {}
 
 const greetings = RpcGroup.make(
-  Rpc.make("Greet", { payload: { name: Schema.String }, success: Schema.String, error: Nobody }),
+  Rpc.make("Greet", { payload: { name: Schema.String }, success: Schema.String, error: NameRequired }),
   Rpc.make("CountDown", { payload: { from: Schema.Int }, success: Schema.Int, stream: true })
 )
 
 const procedures = greetings.toLayer({
   Greet: ({ name }) =>
-    name === "" ? new Nobody({ message: "there is nobody to greet" }) : Effect.succeed(`Hello ${name}`),
+    name === "" ? new NameRequired({ message: "a name is required" }) : Effect.succeed(`Hello ${name}`),
   CountDown: ({ from }) =>
     Stream.iterate(from, (n) => n - 1).pipe(
       Stream.takeUntil((n) => n <= 0),

@@ -1,11 +1,11 @@
 /**
- * The files of a folder: `FOLDER`, the examples by default.
+ * A static file server for `FOLDER`, the examples by default.
  *
- * - Types by extension, text as UTF-8, `index.html` for a folder; a folder's name without its slash is redirected.
- * - ETag and Last-Modified, and the conditions of RFC 9110 §13: 304 for a client that has the file, 412 for one that asks for
+ * - Types by extension, text as UTF-8, `index.html` for a folder; a folder's path without its slash is redirected.
+ * - ETag and Last-Modified, and the preconditions of RFC 9110 §13: 304 for a client that has the file, 412 for a request for
  *   another version of it.
- * - A part of a file by `Range` (206, or 416 for one that does not exist), which is how players seek and downloads resume.
- * - 404 for all that is outside of the folder, by `..` or by a link, for names that begin with a dot, and for what is no file.
+ * - A part of a file by `Range` (206, or 416 if it does not exist), for players that seek and downloads that resume.
+ * - 404 for everything outside the folder, by `..` or by a link, for names that begin with a dot, and for what is not a file.
  */
 import { type Error, Etag, FileSystem, HttpServer, HttpServerRequest, HttpServerResponse, Path } from "@effect/platform"
 import { runMain } from "@effect/platform-node/NodeRuntime"
@@ -19,7 +19,7 @@ class Refused extends Data.TaggedError("Refused")<{
   readonly headers?: Record<string, string>
 }> {}
 
-/** The names in a target's path, decoded, and its query. A target may be a whole URL (RFC 9112 §3.2.2). */
+/** The decoded names in a target's path, and its query. A target may be a whole URL (RFC 9112 §3.2.2). */
 const parse = (target: string) => {
   const [, path = "", query = ""] = /^(?:https?:\/\/[^/?]*)?([^?]*)(.*)$/is.exec(target) ?? []
   return Effect.try({
@@ -28,7 +28,7 @@ const parse = (target: string) => {
   })
 }
 
-/** The real path that names lead to, with links followed. */
+/** The real path of a list of names, with links followed. */
 const locate = (folder: string, names: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -45,17 +45,17 @@ const hasTag = (list: string, isTag: (tag: string) => boolean) =>
   list.trim() === "*" || list.split(",").some((tag) => isTag(tag.trim()))
 
 /**
- * A date of HTTP in any of its three forms (RFC 9110 §5.6.7), which begin with a day and are in GMT whether they name it or
- * not. `Date.parse` takes `0` for a date as well. What is none is NaN, which compares with nothing.
+ * An HTTP date in any of its three forms (RFC 9110 §5.6.7), which begin with a day and are in GMT, named or not; NaN for
+ * anything else, since every comparison with NaN is false. `Date.parse` alone would accept `0` as well.
  */
 const parseDate = (text = ""): number =>
   /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text) ? Date.parse(text.endsWith(" GMT") ? text : `${text} GMT`) : Number.NaN
 
-/** The status that a request's conditions ask for instead of the file, in their order of precedence (RFC 9110 §13.2.2). */
+/** The status that a request's preconditions require instead of the file, in order of precedence (RFC 9110 §13.2.2). */
 const conditional = (headers: Headers, etag: string, modified: Date): 304 | 412 | undefined => {
   const { "if-match": match, "if-none-match": noneMatch } = headers
   const date = (name: string) => parseDate(headers[name])
-  // The headers have no fractions of a second.
+  // HTTP dates have no fractions of a second.
   const seconds = Math.floor(modified.getTime() / 1000) * 1000
   if (match !== undefined ? !hasTag(match, (tag) => tag === etag) : seconds > date("if-unmodified-since")) return 412
   const isKnown =
@@ -68,24 +68,24 @@ const conditional = (headers: Headers, etag: string, modified: Date): 304 | 412 
 type Part = { readonly offset: number; readonly bytesToRead: number }
 
 /**
- * The part that a `Range` asks for; "Unsatisfiable" when the file has none of it. One that cannot be read, or asks for
- * several parts, is ignored: a server may do so, and a client then gets the whole (RFC 9110 §14.2).
+ * The part of a file requested by `Range`; "Unsatisfiable" if the file has none of it. A malformed range, or one of
+ * several parts, is ignored: a server may do so, and the client then gets the whole file (RFC 9110 §14.2).
  */
 const partOf = (range: string, size: number): Part | "Whole" | "Unsatisfiable" => {
   const [, first = "", last = ""] = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(range) ?? []
   if (first === "" && last === "") return "Whole"
   if (first !== "" && last !== "" && Number(last) < Number(first)) return "Whole"
-  // Without a first byte it is the last so many, which may be more than there are.
+  // Without a first byte it is a suffix length, which may exceed the size.
   const offset = first === "" ? Math.max(0, size - Number(last)) : Number(first)
   const end = first === "" || last === "" ? size : Math.min(size, Number(last) + 1)
   return offset < end ? { offset, bytesToRead: end - offset } : "Unsatisfiable"
 }
 
-/** Whether the part that a client asks for belongs to what it has (RFC 9110 §13.1.5). */
+/** Whether the requested part belongs to the version that the client has (RFC 9110 §13.1.5). */
 const mayResume = ({ "if-range": condition }: Headers, etag: string, modified: Date): boolean =>
   condition === undefined || condition === etag || condition === modified.toUTCString()
 
-/** Without a charset, browsers read text in an encoding that depends on the language of their users. */
+/** Adds a charset to text: without one, browsers choose an encoding by the user's language. */
 const asUtf8 = (response: HttpServerResponse.HttpServerResponse) => {
   const type = response.headers["content-type"] ?? ""
   const isText = type.startsWith("text/") || type === "application/javascript"
@@ -131,12 +131,12 @@ const respond = (folder: string) =>
     const endsInSlash = names[names.length - 1] === ""
     if (!isFolder) return endsInSlash ? yield* new Refused({ status: 404 }) : yield* sendFile(found, request)
     if (endsInSlash) return yield* sendFile(yield* locate(folder, [...names, "index.html"]), request)
-    // The links of a page lead on from its folder, whose path ends in a slash.
+    // Relative links of a page resolve against its folder, whose path ends in a slash.
     const path = names.filter((name) => name !== "").map((name) => `/${encodeURIComponent(name)}`)
     return yield* new Refused({ status: 308, headers: { location: `${path.join("")}/${query}` } })
   })
 
-/** A name that is too long, leads through a file, or into a loop of links, names nothing. */
+/** The status for a system error. A name that is too long, or leads through a file or a loop of links, is not found. */
 const statusOf = ({ cause, reason }: Error.SystemError): number => {
   if (reason === "PermissionDenied") return 403
   const isTooLong = Predicate.hasProperty(cause, "code") && cause.code === "ENAMETOOLONG"
@@ -159,7 +159,7 @@ const ready = HttpServer.addressFormattedWith((url) => Console.log(`Listening on
 
 const live = Layer.effectDiscard(ready).pipe(
   Layer.merge(HttpServer.serve(app)),
-  // The tags of file responses are strong ones, and only those join parts (RFC 9110 §13.1.5).
+  // The tags of file responses are strong: only strong tags may combine parts (RFC 9110 §13.1.5).
   Layer.provide(Etag.layer),
   Layer.provide(server)
 )

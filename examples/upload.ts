@@ -1,8 +1,8 @@
 /**
- * A form that uploads files, and says of each how many bytes have come and what they hash to.
+ * A form that uploads files, and responds with the size and hash of each.
  *
- * A file may have 1 MiB and a form 2 MiB; what is larger is answered 413, as soon as it is. Files wait on disk, and are gone
- * when their request has been answered.
+ * A file may have 1 MiB and a form 2 MiB; beyond that the response is 413, as soon as the limit is exceeded. Files are
+ * stored on disk, and deleted at the end of their request.
  */
 import { createHash } from "node:crypto"
 import {
@@ -46,12 +46,12 @@ const describe = (file: Multipart.PersistedFile) =>
 const receive = Effect.gen(function* () {
   const { files, title } = yield* HttpServerRequest.schemaBodyForm(Form)
   const lines = yield* Effect.forEach(files, describe)
-  // Without a charset a browser reads text as it did in 1995.
+  // Without a charset a browser guesses the encoding of the text.
   return HttpServerResponse.text(`${title}\n${lines.join("")}`, { contentType: "text/plain; charset=utf-8" })
 }).pipe(
   Multipart.withLimits({ maxParts: Option.some(20), maxFileSize: Option.some(FileSystem.MiB(1)) }),
   HttpIncomingMessage.withMaxBodySize(Option.some(FileSystem.MiB(2))),
-  Effect.catchTag("ParseError", () => HttpServerResponse.text("a form has a title, and files\n", { status: 400 }))
+  Effect.catchTag("ParseError", () => HttpServerResponse.text("a form requires a title and files\n", { status: 400 }))
 )
 
 const app = HttpRouter.empty.pipe(HttpRouter.get("/", page), HttpRouter.post("/", receive))

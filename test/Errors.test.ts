@@ -137,11 +137,11 @@ describe("all three", () => {
   )
 
   it("of them, a handler may fail with two without saying more", () => {
-    const answered: ReadonlyArray<Errors.RespondableError> = [
+    const responded: ReadonlyArray<Errors.RespondableError> = [
       new Errors.ValueError({ reason: "Json" }),
       new Errors.KeyError({ name: "a", status: 400 })
     ]
-    expect(answered.map(({ status }) => status)).toStrictEqual([400, 400])
+    expect(responded.map(({ status }) => status)).toStrictEqual([400, 400])
     const isOther: Errors.OSError extends Errors.RespondableError ? true : false = false
     expect(isOther).toBe(false)
   })

@@ -255,7 +255,7 @@ describe("get", () => {
 })
 
 describe("a request's headers", () => {
-  it("are cut out of their bytes once, when somebody first looks", () => {
+  it("are decoded from their bytes once, on first access", () => {
     let cuts = 0
     const request = fromRequest(() => {
       cuts++
@@ -293,10 +293,10 @@ describe("values", () => {
     ["members of one field", ["a,b ,\tc"], ["a", "b", "c"]],
     ["members of several fields", ["a, b", "c"], ["a", "b", "c"]],
     ["empty members are left out", [",, a,\t,b ,", "", " "], ["a", "b"]],
-    ["white space within a member stays", ["a b;q=1 , c"], ["a b;q=1", "c"]],
-    ["a no-break space is no white space", ["\xa0a\xa0, b"], ["\xa0a\xa0", "b"]],
+    ["whitespace within a member stays", ["a b;q=1 , c"], ["a b;q=1", "c"]],
+    ["a no-break space is no whitespace", ["\xa0a\xa0, b"], ["\xa0a\xa0", "b"]],
     ["a comma in a quoted string", ['"a, b", c'], ['"a, b"', "c"]],
-    ["a quoted string behind other text", ['x="a,b";y="," , c'], ['x="a,b";y=","', "c"]],
+    ["a quoted string after other text", ['x="a,b";y="," , c'], ['x="a,b";y=","', "c"]],
     ["an escaped quote does not end a quoted string", ['"a\\", b", c'], ['"a\\", b"', "c"]],
     ["an escaped backslash does not escape the quote", ['"a\\\\", b", c'], ['"a\\\\"', 'b"', "c"]],
     ["a backslash outside of quotes escapes nothing", ["a\\, b"], ["a\\", "b"]],

@@ -3,7 +3,7 @@
  * when it is ended by a signal.
  */
 
-/** Milliseconds after which a step says that it is still going on. */
+/** Milliseconds after which a step says that it is still continuing. */
 const interval = 3000
 
 export interface Progress {
@@ -30,7 +30,7 @@ export const progressOf = (command: string): Progress => {
     ["SIGINT", 130],
     ["SIGTERM", 143]
   ] as const) {
-    // Before any listener that ends the process without a word.
+    // Before any listener that ends the process silently.
     process.prependOnceListener(signal, () => {
       write(`ended by ${signal}`)
       process.exit(code)

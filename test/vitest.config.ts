@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
-import { testTimeout } from "./wire/facts.js"
+import { testTimeout } from "./support/eventually.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const src = fileURLToPath(new URL("../src", import.meta.url))

@@ -122,7 +122,7 @@ export const checkLayers = (sources: ReadonlyArray<SourceText>): ReadonlyArray<s
 
 /**
  * Sockets stay in internal/net; node's own HTTP is used nowhere. The clients of the test kit are on the other side of the
- * wire: what they speak with has to be somebody else's.
+ * wire: what they speak with has to be another's.
  */
 export const checkNode = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> =>
   sources.flatMap((source) =>
@@ -272,7 +272,7 @@ const codeLines = (text: string): number => {
   const file = ts.createSourceFile("lines.ts", text, ts.ScriptTarget.ES2022, true)
   const lines = new Set<number>()
   const visit = (node: ts.Node): void => {
-    // The leaves of the tree: a scanner alone takes what stands behind a template for a part of it.
+    // The leaves of the tree: a scanner alone takes what follows a template for a part of it.
     if (node.getChildCount(file) > 0 && !ts.isJSDoc(node)) {
       node.getChildren(file).forEach(visit)
       return

@@ -34,18 +34,18 @@ interface Piece {
 export const piecesOf = (source: SourceText): ReadonlyArray<Piece> => {
   const file = ts.createSourceFile(source.path, source.text, ts.ScriptTarget.ES2022, true, ts.ScriptKind.TS)
   const lineOf = (position: number): number => file.getLineAndCharacterOfPosition(position).line + 1
-  const pieces: Array<Piece> = []
+  const chunks: Array<Piece> = []
   const seen = new Set<number>()
   const addComments = (position: number): void => {
     for (const range of ts.getLeadingCommentRanges(source.text, position) ?? []) {
       if (seen.has(range.pos)) continue
       seen.add(range.pos)
-      pieces.push({ text: source.text.slice(range.pos, range.end), line: lineOf(range.pos) })
+      chunks.push({ text: source.text.slice(range.pos, range.end), line: lineOf(range.pos) })
     }
     for (const range of ts.getTrailingCommentRanges(source.text, position) ?? []) {
       if (seen.has(range.pos)) continue
       seen.add(range.pos)
-      pieces.push({ text: source.text.slice(range.pos, range.end), line: lineOf(range.pos) })
+      chunks.push({ text: source.text.slice(range.pos, range.end), line: lineOf(range.pos) })
     }
   }
   const visit = (node: ts.Node): void => {
@@ -54,11 +54,11 @@ export const piecesOf = (source: SourceText): ReadonlyArray<Piece> => {
     const isText =
       ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddle(node) || ts.isTemplateTail(node)
     const isModule = ts.isImportDeclaration(node.parent ?? node) || ts.isExportDeclaration(node.parent ?? node)
-    if (isText && !isModule) pieces.push({ text: node.text, line: lineOf(node.getStart(file)) })
+    if (isText && !isModule) chunks.push({ text: node.text, line: lineOf(node.getStart(file)) })
     ts.forEachChild(node, visit)
   }
   visit(file)
-  return pieces
+  return chunks
 }
 
 const lineWithin = ({ line, text }: Piece, index: number): number => line + text.slice(0, index).split("\n").length - 1
@@ -66,19 +66,19 @@ const lineWithin = ({ line, text }: Piece, index: number): number => line + text
 /** Every word for a person, and every metaphor, in a comment or a text of src. */
 export const checkVocabulary = (sources: ReadonlyArray<SourceText>): ReadonlyArray<string> =>
   sources.flatMap((source) =>
-    piecesOf(source).flatMap((piece) => {
+    piecesOf(source).flatMap((chunk) => {
       const problems: Array<string> = []
-      const person = persons.exec(piece.text)
+      const person = persons.exec(chunk.text)
       if (person !== null) {
-        const at = `src/${source.path}:${lineWithin(piece, person.index)}`
+        const at = `src/${source.path}:${lineWithin(chunk, person.index)}`
         problems.push(
           `${at} "${person[0]}" is a word for a person: name the class, the function, the client or the server`
         )
       }
       for (const [word, standard] of metaphors) {
-        const found = word.exec(piece.text)
+        const found = word.exec(chunk.text)
         if (found === null) continue
-        const at = `src/${source.path}:${lineWithin(piece, found.index)}`
+        const at = `src/${source.path}:${lineWithin(chunk, found.index)}`
         problems.push(`${at} "${found[0]}": the field's word is ${standard}`)
       }
       return problems

@@ -1,5 +1,5 @@
 /**
- * What an application of `@effect/platform` answers, whichever server runs it: the routes of every peer, and behind them
+ * What an application of `@effect/platform` answers, whichever server runs it: the routes of every peer, and after them
  * a router with one route, one with fifty, and an `HttpApi`.
  */
 import * as HttpApi from "@effect/platform/HttpApi"
@@ -20,13 +20,13 @@ import * as Stream from "effect/Stream"
 import { catalogue, product, streamed, text, textType } from "./content.js"
 import { download, type Greeter, greeting, live } from "./effectful.js"
 
-const answer = (content: string) => HttpServerResponse.text(content)
+const response = (content: string) => HttpServerResponse.text(content)
 
-const oneRoute = HttpRouter.empty.pipe(HttpRouter.get("/route", answer(text)))
+const oneRoute = HttpRouter.empty.pipe(HttpRouter.get("/route", response(text)))
 
 /** As many as a service has; the one that is asked for stands in the middle, and has a parameter. */
 const fiftyRoutes = Array.from({ length: 50 }, (_, i) => `/things${i}/:id` as const).reduce(
-  (router: HttpRouter.HttpRouter, path) => HttpRouter.get(router, path, Effect.as(HttpRouter.params, answer(text))),
+  (router: HttpRouter.HttpRouter, path) => HttpRouter.get(router, path, Effect.as(HttpRouter.params, response(text))),
   HttpRouter.empty
 )
 
@@ -46,12 +46,12 @@ const served = Layer.provide(HttpApiBuilder.api(api), products)
 
 type App = HttpApp.Default<HttpServerError, Greeter | HttpRouter.HttpRouter.DefaultServices>
 
-/** Three of them are applications of their own; a server runs one, so they are told apart by what is asked for. */
+/** Three of them are applications of their own; a server runs one of them, selected by an argument. */
 const appWith = (apiApp: App) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): App => {
     switch (request.url) {
       case "/":
-        return answer(text)
+        return response(text)
       case "/route":
         return oneRoute
       case "/things25/42":
@@ -61,18 +61,18 @@ const appWith = (apiApp: App) =>
       case "/json":
         return HttpServerResponse.unsafeJson(catalogue)
       case "/sleep":
-        return Effect.zipRight(Effect.sleep(1), answer(text))
+        return Effect.zipRight(Effect.sleep(1), response(text))
       case "/bytes":
-        return Effect.map(request.arrayBuffer, (body) => answer(String(body.byteLength)))
+        return Effect.map(request.arrayBuffer, (body) => response(String(body.byteLength)))
       case "/upload":
         return Effect.map(
           Stream.runFold(request.stream, 0, (length, part) => length + part.length),
-          (length) => answer(String(length))
+          (length) => response(String(length))
         )
       case "/download":
         return HttpServerResponse.stream(download, { contentType: textType, contentLength: streamed })
       case "/effect":
-        return Effect.map(greeting, answer)
+        return Effect.map(greeting, response)
       default:
         return HttpServerResponse.empty({ status: 404 })
     }

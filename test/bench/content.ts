@@ -25,9 +25,9 @@ export const catalogue = {
 /** What an endpoint gives, by its id. */
 export const product = { id: 1000, name: "Ada kettle", inStock: true }
 
-/** A stream's content: so many pieces of 64 KiB, 100 MiB in all. */
-export const pieces = 1600
+/** A stream's content: that many pieces of 64 KiB, 100 MiB in all. */
+export const chunks = 1600
 
-export const piece = Buffer.alloc(64 * 1024, "x")
+export const chunk = Buffer.alloc(64 * 1024, "x")
 
-export const streamed = pieces * piece.length
+export const streamed = chunks * chunk.length

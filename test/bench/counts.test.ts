@@ -1,6 +1,6 @@
 /**
  * What a request costs, in counts that are the same on every machine: a change that makes one dearer by a write, a fiber
- * or a timer fails here, where a timed test would have to be run on an idle machine and read by somebody. Bytes that are
+ * or a timer fails here, where a timed test would have to run on an idle machine and be interpreted. Bytes that are
  * allocated are not counted: how many they are depends on what the engine has compiled by then.
  */
 import { Socket } from "node:net"
@@ -16,9 +16,9 @@ import * as host from "../../src/internal/host/hostTimers.js"
 import { type Handler, respond } from "../../src/Response.js"
 import { serving } from "../server/harness.js"
 import { type MemoryConnection, servingInMemory, settled } from "../server/memory.js"
-import { patience, turns } from "../wire/facts.js"
-import * as Raw from "../wire/raw.js"
-import { requestText } from "../wire/raw.js"
+import { eventLoopTurns, waitTimeout } from "../support/eventually.js"
+import * as Raw from "../wire/rawConnection.js"
+import { requestText } from "../wire/rawConnection.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World", { "Content-Type": "text/plain" })
 
@@ -26,10 +26,10 @@ const get = requestText("GET /")
 
 const gets = (count: number): string => get.repeat(count)
 
-/** The head, and the body behind it. */
+/** The head, and the body after it. */
 const post = [requestText("POST /", ["Content-Length: 1024"]), "x".repeat(1024)]
 
-/** How many fibers an effect has started, whoever started them: each takes the next number of the process. */
+/** The number of fibers started during an effect, anywhere in the process: each takes the next number of the process. */
 const fibersOf = <E, R>(effect: Effect.Effect<unknown, E, R>): Effect.Effect<number, E, R> =>
   Effect.gen(function* () {
     const before = FiberId.unsafeMake().id
@@ -37,7 +37,7 @@ const fibersOf = <E, R>(effect: Effect.Effect<unknown, E, R>): Effect.Effect<num
     return FiberId.unsafeMake().id - before - 1
   })
 
-/** Sends a request so many times, its parts one by one, each when the one before has been answered. */
+/** Sends a request that many times, its parts one by one, each when the one before has been answered. */
 const oneByOne = (
   connection: MemoryConnection,
   request: string | ReadonlyArray<string>,
@@ -48,9 +48,9 @@ const oneByOne = (
     for (let i = 1; i <= count; i++) {
       for (const part of typeof request === "string" ? [request] : request) {
         connection.send(part)
-        yield* turns(1)
+        yield* eventLoopTurns(1)
       }
-      while (connection.writes.length < before + i) yield* turns(1)
+      while (connection.writes.length < before + i) yield* eventLoopTurns(1)
     }
     yield* settled
   })
@@ -69,8 +69,8 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-describe("writes, which are most of what a small answer costs", () => {
-  it.scoped("one for a small answer, head and content together", () =>
+describe("writes, which are most of what a small response costs", () => {
+  it.scoped("one for a small response, head and content together", () =>
     Effect.gen(function* () {
       const { connection } = yield* connected(hello)
       connection.send(get)
@@ -104,26 +104,26 @@ describe("writes, which are most of what a small answer costs", () => {
   )
 
   it.scopedLive(
-    "one system call over TCP for a small answer, for 16 of them, and for a head with a large content",
+    "one system call over TCP for a small response, for 16 of them, and for a head with a large content",
     () =>
       Effect.gen(function* () {
         const { port } = yield* serving((request) =>
           request.url === "/large" ? respond(request, 200, Buffer.alloc(20_000)) : hello(request)
         )
-        const wire = yield* Raw.connect(port)
+        const client = yield* Raw.connect(port)
         const calls = [vi.spyOn(Socket.prototype, "_write"), vi.spyOn(Socket.prototype, "_writev" as "_write")]
         // The client of the test is a socket of the same process.
         const written = () =>
           calls.flatMap(({ mock }) => mock.contexts as Array<Socket>).filter(({ localPort }) => localPort === port)
             .length
-        for (const [text, answers] of [
+        for (const [text, responses] of [
           [get, 1],
           [gets(16), 16],
           [requestText("GET /large"), 1]
         ] as const) {
           const before = written()
-          yield* wire.send(text)
-          for (let i = 0; i < answers; i++) yield* wire.readAnswer()
+          yield* client.send(text)
+          for (let i = 0; i < responses; i++) yield* client.readResponse()
           expect(written() - before).toBe(1)
         }
       })
@@ -167,7 +167,7 @@ describe("fibers, of which one starts in 1 µs and keeps 1 to 3 KB", () => {
 
   it.scoped("one for a request whose handler waits", () =>
     Effect.gen(function* () {
-      const { connection } = yield* connected((request) => Effect.zipRight(turns(1), hello(request)))
+      const { connection } = yield* connected((request) => Effect.zipRight(eventLoopTurns(1), hello(request)))
       expect(yield* fibersOf(oneByOne(connection, get, 100))).toBe(100)
     })
   )
@@ -185,14 +185,14 @@ describe("fibers, of which one starts in 1 µs and keeps 1 to 3 KB", () => {
 })
 
 describe("timers, of which an Effect.timeout sets and clears one for 50 µs", () => {
-  /** Those that somebody sets while the test goes on, but for those that end a test that waits for ever. */
+  /** The timers set during the test, except those that end a test that hangs. */
   const timers = () => {
     const hosts = [globalThis, host] as const
     const set = hosts.flatMap((each) => [vi.spyOn(each, "setTimeout"), vi.spyOn(each, "setInterval")])
     return () =>
       set
         .flatMap(({ mock }) => mock.calls as ReadonlyArray<ReadonlyArray<unknown>>)
-        .filter(([, delay]) => delay !== patience).length
+        .filter(([, delay]) => delay !== waitTimeout).length
   }
 
   it.scopedLive("one for all connections of a server: the earliest deadline", () =>
@@ -215,7 +215,7 @@ describe("timers, of which an Effect.timeout sets and clears one for 50 µs", ()
     })
   )
 
-  it.scopedLive("one for all connections that linger behind their last answer", () =>
+  it.scopedLive("one for all connections that linger after their last response", () =>
     Effect.gen(function* () {
       const { connect } = yield* connected((request) =>
         respond(request, 200, "", request.query === "close" ? { Connection: "close" } : {})

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { piece, pieces, text } from "./content.js"
+import { chunk, chunks, text } from "./content.js"
 
 export class Greeter extends Context.Tag("Greeter")<
   Greeter,
@@ -24,7 +24,7 @@ export const greeting: Effect.Effect<string, never, Greeter> = Effect.gen(functi
 
 /** 100 MiB in pieces, one a pull, as a file gives them. */
 export const download: Stream.Stream<Uint8Array> = Stream.unfold(0, (given) =>
-  given < pieces ? Option.some([piece, given + 1]) : Option.none()
+  given < chunks ? Option.some([chunk, given + 1]) : Option.none()
 )
 
 /** A line is formatted and thrown away: a terminal or a pipe would be most of what is measured. */

@@ -2,7 +2,7 @@ import { type Outcome, outcomeOf, type Sample } from "./figures.js"
 import type { Loading } from "./measuring.js"
 import { type Runnable, type Running, run } from "./server.js"
 
-/** Peers that are measured together: who fails drops out, and the others go on. */
+/** Peers that are measured together: a peer that fails is dropped, and the others continue. */
 export class Field {
   private readonly samples = new Map<string, Array<Sample>>()
   private readonly dropped = new Set<string>()
@@ -19,7 +19,7 @@ export class Field {
     else await this.session(rounds)
   }
 
-  /** Starts them all, measures each so many times, and ends them. */
+  /** Starts them all, measures each that many times, and ends them. */
   private async session(times: number): Promise<void> {
     const servers: Array<Running> = []
     try {
@@ -29,7 +29,7 @@ export class Field {
       for (const server of servers) await this.attempt(server.name, () => this.loading.check(server))
       await Promise.all(servers.map((server) => this.attempt(server.name, () => this.loading.warmUp(server))))
       for (let i = 0; i < times; i++) {
-        // Nobody is always the first, or always behind the same one.
+        // The order rotates: no peer is always first, or always after the same one.
         for (const server of [...servers.slice(i), ...servers.slice(0, i)]) await this.sample(server)
       }
     } finally {

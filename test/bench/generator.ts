@@ -4,7 +4,7 @@ import type { Requests } from "./workload.js"
 
 /** How it is to send them. */
 export interface Run {
-  /** A folder for what it is told to send. */
+  /** A folder for the script that it is given. */
   readonly folder: string
   readonly connections: number
   readonly seconds: number

@@ -31,7 +31,7 @@ const chunks = {
 
 const messages = { smallGet, browserGet, jsonPost, chunks, chunkedPost }
 
-/** Does something so many times. */
+/** Does something that many times. */
 type Repeat = (times: number) => void
 
 const readAll =
@@ -110,7 +110,7 @@ const readByNode = (name: string, bytes: Buffer): Repeat | undefined => {
   }
 }
 
-/** The figures are this build's, then those of whoever is beside it. */
+/** The figures of this build, then those of the other build. */
 const row = (name: string, size: number | undefined, [own = Number.NaN, ...others]: ReadonlyArray<number>) => [
   name,
   `${Math.round(own)} ns`,

@@ -4,7 +4,7 @@
  *
  * | route | answers |
  * |---|---|
- * | `GET /` | the text "ok", and closes behind it when it is asked to |
+ * | `GET /` | the text "ok", and closes after it when it is asked to |
  * | `GET /json` | the catalogue, made text for each request |
  * | `GET /sleep` | "ok" after a millisecond |
  * | `POST /bytes` | how many bytes the body has, which is read whole |
@@ -19,7 +19,7 @@ import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { modulesOf } from "./folder.js"
 
-/** What a workload asks of a peer, beyond the answer to `GET /`. */
+/** What a workload asks of a peer, beyond the response to `GET /`. */
 export type Need = "json" | "sleep" | "bodies" | "chunked" | "upload" | "download" | "effect" | "platform"
 
 interface About {
@@ -29,7 +29,7 @@ interface About {
   readonly colour: string
   /** Of itself, and of what it stands on. */
   readonly versions: ReadonlyArray<string>
-  /** What it does not do while it gives the same answers, to be read beside its figures. */
+  /** What it does not do while it gives the same responses, to be read beside its figures. */
   readonly omits?: string
   /** What it cannot do, each with the reason. */
   readonly lacks: { readonly [need in Need]?: string }

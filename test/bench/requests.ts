@@ -1,9 +1,9 @@
 /**
- * Requests, one behind the other on each connection.
+ * Requests, one after the other on each connection.
  *
  * A round has two halves. With the generator on the server's own core, a write does not pay for waking another one: so
  * the server's time repeats within some 3 %, where it spreads by 10 to 30 % apart. Apart, on a core of its own each, is
- * how long an answer takes, and how many there are in a second.
+ * how long a response takes, and how many there are in a second.
  */
 import { once } from "node:events"
 import { request as httpRequest, type IncomingMessage } from "node:http"
@@ -12,7 +12,7 @@ import { resident } from "./proc.js"
 import type { Running } from "./server.js"
 import type { Requests } from "./workload.js"
 
-/** Batches by which the engine has compiled what it will. All peers are at it at once; who is done leaves the core. */
+/** Batches after which the engine has compiled the hot code. All peers run them at once; one that is done leaves the core. */
 const warm = 20_000
 const warmUp = { connections: 16, seconds: 1, core: undefined }
 const warmUps = 5
@@ -52,14 +52,14 @@ export const requesting = (load: Requests, measuring: Measuring): Loading => {
     obstacle: generator.lacks(load, connections),
 
     check: async (server) => {
-      const answer = await answerTo(server, load)
-      if (answer !== `200 ${load.expected}`) throw new Error(`answered ${JSON.stringify(answer)}`)
+      const response = await answerTo(server, load)
+      if (response !== `200 ${load.expected}`) throw new Error(`answered ${JSON.stringify(response)}`)
     },
 
     warmUp: async (server) => {
-      let answered = 0
-      for (let i = 0; i < warmUps && answered < warm; i++) {
-        answered += (await generator.send(server, load, { folder, ...warmUp })).requests / load.batch
+      let responded = 0
+      for (let i = 0; i < warmUps && responded < warm; i++) {
+        responded += (await generator.send(server, load, { folder, ...warmUp })).requests / load.batch
       }
     },
 

@@ -1,4 +1,4 @@
-/** A peer at work: its process, its port, and what it tells of itself. */
+/** A running peer: its process, its port, and its statistics. */
 import { once } from "node:events"
 import { join } from "node:path"
 import type { Peer } from "./peer.js"

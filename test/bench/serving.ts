@@ -6,7 +6,7 @@ import { type PerformanceEntry, PerformanceObserver } from "node:perf_hooks"
 import { setImmediate } from "node:timers/promises"
 import type { NodePeer } from "./peer.js"
 
-/** What a peer tells of itself. */
+/** The statistics that a peer reports. */
 export interface Memory {
   /** Milliseconds of garbage collection, since it began. */
   readonly collecting: number

@@ -1,10 +1,10 @@
 /**
- * The client of a stream, as a process of its own: `streamer.js down PORT TIMES` reads 100 MiB so many times, `up`
+ * The client of a stream, as a process of its own: `streamer.js down PORT TIMES` reads 100 MiB that many times, `up`
  * sends them; prints the seconds. It looks at as little as it can.
  */
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
-import { piece, pieces, streamed } from "./content.js"
+import { chunk, chunks, streamed } from "./content.js"
 
 const [direction, port, times] = process.argv.slice(2)
 
@@ -57,7 +57,7 @@ const down = async (): Promise<void> => {
 const up = async (): Promise<void> => {
   forget()
   socket.write(`POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${streamed}\r\n\r\n`)
-  for (let i = 0; i < pieces; i++) if (!socket.write(piece)) await once(socket, "drain")
+  for (let i = 0; i < chunks; i++) if (!socket.write(chunk)) await once(socket, "drain")
   await headLength()
   await until(() => lately.includes(`\r\n\r\n${streamed}`))
 }

@@ -7,14 +7,14 @@ import type { Need } from "./peer.js"
 export interface Requests {
   readonly _tag: "Requests"
   readonly path: string
-  /** The content of its answer. */
+  /** The content of its response. */
   readonly expected: string
   /** Besides Host. */
   readonly headers: ReadonlyArray<readonly [name: string, value: string]>
   readonly body: { readonly size: number; readonly framing: "length" | "chunked" } | undefined
   /** What is left out is `--connections`. */
   readonly connections: number | undefined
-  /** So many are sent at once, and their answers awaited. */
+  /** So many are sent at once, and their responses awaited. */
   readonly batch: number
   /** Each request comes by a connection of its own. */
   readonly closes: boolean
@@ -38,7 +38,7 @@ export interface Workload {
   readonly title: string
   /** Where it stands among the others. */
   readonly order: number
-  /** What it asks of a peer beyond the answer to `GET /`. */
+  /** What it asks of a peer beyond the response to `GET /`. */
   readonly needs?: Need
   readonly load: Load
   /** One of the few that `--quick` runs. */

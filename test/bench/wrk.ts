@@ -1,8 +1,8 @@
 /**
- * `wrk`, told what to send by a script of its own language.
+ * `wrk`, with a Lua script for what it sends.
  *
- * Many connections take a second to be accepted, which is not what a request costs: with so many of them, the script
- * itself reads the server's time from /proc when each has had an answer, and again at the end, before they close.
+ * Many connections take a second to be accepted, which is not what a request costs: with that many of them, the script
+ * itself reads the server's time from /proc when each has had a response, and again at the end, before they close.
  */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"

@@ -29,7 +29,7 @@ export const launch = (): Promise<Browser> => {
   return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] })
 }
 
-/** A page of its own, whose errors fail whoever uses it. */
+/** A page of its own, whose errors fail the test that uses it. */
 export const withPage = async (browser: Browser, use: (page: Page) => Promise<void>): Promise<void> => {
   const context = await browser.newContext()
   try {

@@ -46,7 +46,7 @@ describe.skipIf(!hasChromium)("in a browser", () => {
   )
 
   it(
-    "an EventSource is told of every event, once, through a restart of its server",
+    "an EventSource receives every event, once, through a restart of its server",
     async () => {
       const env = { INTERVAL: "20 millis", PORT: String(await freePort()) }
       const first = await start("examples/events.ts", env)
@@ -134,7 +134,7 @@ describe.skipIf(!hasChromium)("in a browser", () => {
 
     afterAll(() => runtime.dispose())
 
-    /** What a page is told of the messages that it sends, and how its socket has closed. */
+    /** The messages that a page receives, and how its socket was closed. */
     const converse = (sent: ReadonlyArray<string | ReadonlyArray<number>>, closesWith?: number) => {
       let told: unknown
       return withPage(browser, async (page) => {

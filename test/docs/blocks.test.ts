@@ -1,5 +1,5 @@
 /**
- * Every block of code that users are shown compiles under the project's own options, and prints what it says.
+ * Checks that every code block shown to users compiles under the project's options, and prints what its comments state.
  */
 import { execFile } from "node:child_process"
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"

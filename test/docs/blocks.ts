@@ -1,5 +1,5 @@
 /**
- * The code that users are shown: every `ts` block of README.md and of the pages it leads to, and every `@example` of the public modules.
+ * The code shown to users: every `ts` block of README.md and of the pages it leads to, and every `@example` of the public modules.
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -35,7 +35,7 @@ export const compilerOptions = (): ts.CompilerOptions => {
 }
 
 export interface Block {
-  /** Where it stands: file and line, the same as an editor shows. */
+  /** Its place: file and line. */
   readonly where: string
   readonly file: string
   /** The line of its first line of code, from 1. */
@@ -43,7 +43,7 @@ export interface Block {
   readonly code: string
 }
 
-/** The `ts` blocks of a text in which every line of code stands behind `prefix`. */
+/** The `ts` blocks of a text in which every line of code follows `prefix`. */
 const blocksIn = (file: string, text: string, prefix: RegExp): ReadonlyArray<Block> => {
   const blocks: Array<Block> = []
   let open: { readonly line: number; readonly lines: Array<string> } | undefined
@@ -74,7 +74,7 @@ export const exampleBlocks = (): ReadonlyArray<Block> =>
     }))
   )
 
-/** The run of `//` lines directly behind a statement, without their slashes. */
+/** The run of `//` lines directly after a statement, without their slashes. */
 const commentsBehind = (text: string, end: number): ReadonlyArray<string> => {
   const found: Array<string> = []
   for (const line of text.slice(end).split("\n").slice(1)) {
@@ -88,7 +88,7 @@ const commentsBehind = (text: string, end: number): ReadonlyArray<string> => {
 /** Whether a block prints: only such a block is run. */
 export const prints = ({ code }: Block): boolean => code.includes("console.log(")
 
-/** What a block says that it prints: the comments behind each of its statements that log. */
+/** The expected output of a block: the comments after each of its statements that log. */
 export const expectedOf = ({ code }: Block): ReadonlyArray<string> =>
   ts
     .createSourceFile("block.ts", code, ts.ScriptTarget.ES2022)

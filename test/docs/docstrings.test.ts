@@ -1,5 +1,5 @@
 /**
- * Every export of every public module says what it is, since when, and of which kind.
+ * Checks that every export of every public module has a description, @since and @category.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import * as ts from "typescript"
@@ -12,7 +12,7 @@ const docstringOf = (declaration: ts.Declaration): string => {
   const node = ts.isVariableDeclaration(declaration) ? declaration.parent.parent : declaration
   const { text } = node.getSourceFile()
   const [last] = (ts.getLeadingCommentRanges(text, node.getFullStart()) ?? []).slice(-1)
-  // A blank line behind it makes it the module's own.
+  // A blank line after it makes it the module's own.
   if (last === undefined || !/^[ \t]*\n?[ \t]*$/.test(text.slice(last.end, node.getStart()))) return ""
   const comment = text.slice(last.pos, last.end)
   return comment.startsWith("/**") ? comment : ""

@@ -1,6 +1,6 @@
 /**
- * The guide of the test kit shows the very tests that are run: it is made of test/testing/guide, and `vitest -u` makes it
- * anew.
+ * The guide of the test kit, generated from the tests in test/testing/guide; `vitest -u` updates
+ * it.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
@@ -16,7 +16,7 @@ interface Chapter {
   readonly code: string
 }
 
-/** A test's first comment is a title and what it shows; behind it stands what is shown. */
+/** A test's first comment is a title and what it shows; after it stands what is shown. */
 const chapterOf = (file: string): Chapter => {
   const text = readFileSync(`${root}${folder}/${file}`, "utf8")
   const [, comment = "", code = ""] = /^\/\*\*\n([\s\S]*?)\n \*\/\n([\s\S]*)$/.exec(text) ?? []

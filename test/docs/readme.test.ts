@@ -1,5 +1,5 @@
 /**
- * The tables of README.md say what the code says, so that neither goes stale.
+ * Checks that the tables of README.md match the code.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import * as Duration from "effect/Duration"
@@ -78,7 +78,7 @@ describe("README.md", () => {
     expect(scripts.filter((name) => !(name in manifest.scripts))).toStrictEqual([])
     for (const [name, range] of Object.entries({ ...manifest.dependencies, ...manifest.peerDependencies })) {
       expect(section("Dependencies")).toContain(`| \`${name}\` ${range} `)
-      // What comes along is installed by nobody.
+      // Dependencies are installed with the package, so the install command does not name them.
       if (!(name in (manifest.dependencies ?? {}))) expect(readme).toContain(`${name}@${range}`)
     }
     const development = Array.from(

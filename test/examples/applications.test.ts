@@ -1,5 +1,5 @@
 /**
- * The examples that are applications of `@effect/platform`: each started as its user would start it, called, and stopped.
+ * The examples with `@effect/platform`: each is started as a user would, called, and stopped.
  */
 import { createHash } from "node:crypto"
 import {
@@ -18,7 +18,7 @@ import { NodeHttpClient, NodeSocket } from "@effect/platform-node"
 import { Rpc, RpcClient, RpcGroup, RpcSerialization } from "@effect/rpc"
 import { Chunk, Effect, Layer, Schema, Stream } from "effect"
 import { describe, expect, it, vi } from "vitest"
-import { type Answer, byCurl, byFetch, type Client, hasCurl, raw } from "./client.js"
+import { byCurl, byFetch, type Client, type ClientResponse, hasCurl, raw } from "./client.js"
 import { freePort, root, start, withProgram } from "./program.js"
 
 const timeout = 120_000
@@ -27,9 +27,9 @@ const patience = { timeout: 20_000 }
 
 const clients: ReadonlyArray<Client> = hasCurl ? [byFetch, byCurl] : [byFetch]
 
-const textOf = ({ body }: Answer): string => body.toString()
+const textOf = ({ body }: ClientResponse): string => body.toString()
 
-const jsonOf = (answer: Answer): unknown => JSON.parse(textOf(answer))
+const jsonOf = (response: ClientResponse): unknown => JSON.parse(textOf(response))
 
 const json = { "Content-Type": "application/json" }
 
@@ -46,8 +46,8 @@ describe.concurrent("examples/router.ts", () => {
           const found = await client({ method: "GET", url: `${url}/people/1?a=b` })
           expect([found.status, jsonOf(found)]).toStrictEqual([200, { name: "Ada", born: 1815 }])
           expect(found.headers.get("server-timing")).toMatch(/^app;dur=\d+\.\d$/)
-          const stranger = await client({ method: "GET", url: `${url}/people/7` })
-          expect([stranger.status, jsonOf(stranger)]).toStrictEqual([404, { message: "there is no person 7" }])
+          const unknown = await client({ method: "GET", url: `${url}/people/7` })
+          expect([unknown.status, jsonOf(unknown)]).toStrictEqual([404, { message: "person 7 not found" }])
           const word = await client({ method: "GET", url: `${url}/people/ada` })
           expect([word.status, textOf(word)]).toStrictEqual([400, expect.stringContaining("ada")])
           const wrong = await client(post(`${url}/people`, { name: "", born: 1815 }))
@@ -55,7 +55,7 @@ describe.concurrent("examples/router.ts", () => {
           const broken = await client({ method: "POST", url: `${url}/people`, headers: json, body: "{" })
           expect(broken.status).toBe(400)
           const missing = await client({ method: "DELETE", url: `${url}/other` })
-          expect([missing.status, jsonOf(missing)]).toStrictEqual([404, { message: "there is no DELETE /other" }])
+          expect([missing.status, jsonOf(missing)]).toStrictEqual([404, { message: "no route for DELETE /other" }])
           expect(missing.headers.has("server-timing")).toBe(true)
         }
       }),
@@ -104,10 +104,10 @@ describe.concurrent("examples/httpApi.ts", () => {
 })
 
 describe.concurrent("examples/rpc.ts", () => {
-  class Nobody extends Schema.TaggedError<Nobody>()("Nobody", { message: Schema.String }) {}
+  class NameRequired extends Schema.TaggedError<NameRequired>()("NameRequired", { message: Schema.String }) {}
 
   const greetings = RpcGroup.make(
-    Rpc.make("Greet", { payload: { name: Schema.String }, success: Schema.String, error: Nobody }),
+    Rpc.make("Greet", { payload: { name: Schema.String }, success: Schema.String, error: NameRequired }),
     Rpc.make("CountDown", { payload: { from: Schema.Int }, success: Schema.Int, stream: true })
   )
 
@@ -116,8 +116,8 @@ describe.concurrent("examples/rpc.ts", () => {
     const names = Array.from({ length: 20 }, (_, i) => `${i}`)
     const greeted = yield* Effect.forEach(names, (name) => client.Greet({ name }), { concurrency: "unbounded" })
     expect(greeted).toStrictEqual(names.map((name) => `Hello ${name}`))
-    const nobody = yield* Effect.flip(client.Greet({ name: "" }))
-    expect(nobody).toStrictEqual(new Nobody({ message: "there is nobody to greet" }))
+    const refused = yield* Effect.flip(client.Greet({ name: "" }))
+    expect(refused).toStrictEqual(new NameRequired({ message: "a name is required" }))
     const counted = yield* Stream.runCollect(client.CountDown({ from: 5 }))
     expect(Chunk.toReadonlyArray(counted)).toStrictEqual([5, 4, 3, 2, 1, 0])
     // One that is left in the middle holds up neither the next call nor the end.
@@ -148,7 +148,7 @@ describe.concurrent("examples/rpc.ts", () => {
   )
 
   it(
-    "ends cleanly under a stream that goes on over either",
+    "ends cleanly under a stream that continues over either",
     () =>
       withProgram("examples/rpc.ts", {}, async (url) => {
         const endless = (transport: string) =>
@@ -199,7 +199,7 @@ describe.concurrent("examples/events.ts", () => {
     fetch(`${url}/events`, { ...init, headers: { accept: "text/event-stream", ...init.headers } })
 
   it(
-    "has a head before the first event, a pulse while nothing happens, and goes on behind the last that was seen",
+    "has a head before the first event, a pulse while nothing happens, and continues after the last that was seen",
     () =>
       withProgram("examples/events.ts", { INTERVAL: "1 hour", HEARTBEAT: "20 millis" }, async (url) => {
         const response = await listen(url, { headers: { "last-event-id": "not a number" } })
@@ -213,7 +213,7 @@ describe.concurrent("examples/events.ts", () => {
   )
 
   it(
-    "ends for whoever leaves, and goes on where it was for whoever comes back",
+    "ends for a client that leaves, and resumes for a client that returns",
     () =>
       withProgram("examples/events.ts", { INTERVAL: "5 millis" }, async (url) => {
         const count = async () => jsonOf(await byFetch({ method: "GET", url: `${url}/listeners` }))
@@ -232,7 +232,7 @@ describe.concurrent("examples/events.ts", () => {
   )
 
   it(
-    "is restarted under its listeners, who come back",
+    "is restarted with listeners connected, which reconnect",
     async () => {
       const env = { INTERVAL: "5 millis", PORT: String(await freePort()) }
       const first = await start("examples/events.ts", env)
@@ -275,7 +275,7 @@ describe.concurrent("examples/staticFolder.ts", () => {
   }
 
   it(
-    "sends files whole, in part, and not at all to whoever has them",
+    "sends files whole, in part, and not at all to a client that has them",
     () =>
       withFolder(async (url) => {
         for (const client of clients) {
@@ -490,7 +490,7 @@ describe.concurrent("examples/upload.ts", () => {
   )
 
   it.skipIf(!hasCurl)(
-    "answers 413 to what goes on being sent",
+    "answers 413 to what continues being sent",
     () =>
       withProgram("examples/upload.ts", {}, async (url) => {
         const boundary = "x"

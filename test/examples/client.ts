@@ -1,5 +1,5 @@
 /**
- * One request, one answer, by three clients: Node's `http.Agent` with keep-alive, `fetch`, and curl.
+ * One request, one response, by three clients: Node's `http.Agent` with keep-alive, `fetch`, and curl.
  */
 import { spawn, spawnSync } from "node:child_process"
 import * as http from "node:http"
@@ -12,14 +12,14 @@ export interface Call {
   readonly body?: string | Buffer | undefined
 }
 
-export interface Answer {
+export interface ClientResponse {
   readonly status: number
   /** By lower-case name; values of a repeated name are joined. */
   readonly headers: ReadonlyMap<string, string>
   readonly body: Buffer
 }
 
-export type Client = (call: Call) => Promise<Answer>
+export type Client = (call: Call) => Promise<ClientResponse>
 
 /** Calls through an agent; a body is sent by its length, unless `Transfer-Encoding` is given. */
 export const byAgent =
@@ -29,15 +29,15 @@ export const byAgent =
       const isChunked = body === undefined || "Transfer-Encoding" in headers
       const length = isChunked ? {} : { "Content-Length": String(Buffer.byteLength(body)) }
       const request = http.request(url, { agent, method, headers: { ...length, ...headers } }, (response) => {
-        const pieces: Array<Buffer> = []
-        response.on("data", (piece: Buffer) => pieces.push(piece))
+        const chunks: Array<Buffer> = []
+        response.on("data", (chunk: Buffer) => chunks.push(chunk))
         response.on("error", reject)
         response.on("end", () => {
           const fields = Object.entries(response.headersDistinct)
           resolve({
             status: response.statusCode ?? 0,
             headers: new Map(fields.map(([name, values]) => [name, (values ?? []).join(", ")])),
-            body: Buffer.concat(pieces)
+            body: Buffer.concat(chunks)
           })
         })
       })
@@ -57,8 +57,8 @@ export const byFetch: Client = async ({ body, headers, method, url }) => {
 
 export const hasCurl = spawnSync("curl", ["--version"], { stdio: "ignore" }).status === 0
 
-/** The last header section of what curl printed, and everything behind it. */
-const parse = (printed: Buffer): Answer => {
+/** The last header section of what curl printed, and everything after it. */
+const parse = (printed: Buffer): ClientResponse => {
   let rest = printed
   for (;;) {
     const end = rest.indexOf("\r\n\r\n")
@@ -84,15 +84,15 @@ export const byCurl: Client = ({ body, headers = {}, method, url }) =>
     const content = body === undefined ? [] : ["--data-binary", "@-"]
     const args = ["--silent", "--show-error", "--include", "--path-as-is", "--max-time", "30"]
     const child = spawn("curl", [...args, ...method_, ...fields, ...content, url], { stdio: ["pipe", "pipe", "pipe"] })
-    const pieces: Array<Buffer> = []
+    const chunks: Array<Buffer> = []
     let said = ""
-    child.stdout.on("data", (piece: Buffer) => pieces.push(piece))
+    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk))
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       said += text
     })
     child.on("error", reject)
     child.on("close", (code) => {
-      if (code === 0) resolve(parse(Buffer.concat(pieces)))
+      if (code === 0) resolve(parse(Buffer.concat(chunks)))
       else reject(new Error(`curl ended with ${code}: ${said}`))
     })
     child.stdin.on("error", () => {})
@@ -105,8 +105,8 @@ export const raw = (url: string, bytes: string): Promise<string> =>
     const { hostname, port } = new URL(url)
     const socket = net.connect(Number(port), hostname.replace(/^\[|\]$/g, ""))
     let got = ""
-    socket.setEncoding("latin1").on("data", (piece: string) => {
-      got += piece
+    socket.setEncoding("latin1").on("data", (chunk: string) => {
+      got += chunk
     })
     socket.setTimeout(30_000, () => socket.destroy(new Error(`silence after ${JSON.stringify(got)}`)))
     socket.on("error", reject)

@@ -1,16 +1,16 @@
 /**
- * Every example is started as its user would start it, called, and stopped by each of the two signals.
+ * Starts every example as a user would, calls it, and stops it by each of the two signals.
  */
 import { Agent } from "node:http"
 import { describe, expect, it } from "vitest"
-import { type Answer, byAgent, byFetch, type Client, raw } from "./client.js"
+import { byAgent, byFetch, type Client, type ClientResponse, raw } from "./client.js"
 import { flags, run, start } from "./program.js"
 
 const timeout = 120_000
 
-const textOf = ({ body }: Answer): string => body.toString()
+const textOf = ({ body }: ClientResponse): string => body.toString()
 
-const typeOf = ({ headers }: Answer): string | undefined => headers.get("content-type")
+const typeOf = ({ headers }: ClientResponse): string | undefined => headers.get("content-type")
 
 /** Calls a server over one connection that is kept alive, and by `fetch`. */
 const callers: ReadonlyArray<readonly [name: string, make: () => { client: Client; close: () => void }]> = [
@@ -34,8 +34,8 @@ const plain = "text/plain; charset=utf-8"
 
 const isHello: Row["check"] = async (client, url) => {
   for (const method of ["GET", "POST"]) {
-    const answer = await client({ method, url: `${url}/anything?at=all` })
-    expect([answer.status, typeOf(answer), textOf(answer)]).toStrictEqual([200, plain, "Hello World"])
+    const response = await client({ method, url: `${url}/anything?at=all` })
+    expect([response.status, typeOf(response), textOf(response)]).toStrictEqual([200, plain, "Hello World"])
   }
 }
 
@@ -60,9 +60,9 @@ const rows: ReadonlyArray<Row> = [
     check: async (client, url) => {
       const body = Buffer.from("é\0\r\n".repeat(30_000))
       const headers = { "Content-Type": "text/x-test" }
-      const answer = await client({ method: "POST", url, headers, body })
-      expect([answer.status, typeOf(answer)]).toStrictEqual([200, "text/x-test"])
-      expect(answer.body.equals(body)).toBe(true)
+      const response = await client({ method: "POST", url, headers, body })
+      expect([response.status, typeOf(response)]).toStrictEqual([200, "text/x-test"])
+      expect(response.body.equals(body)).toBe(true)
       const empty = await client({ method: "GET", url })
       expect([empty.status, typeOf(empty), textOf(empty)]).toStrictEqual([200, "application/octet-stream", ""])
     }
@@ -74,10 +74,10 @@ const rows: ReadonlyArray<Row> = [
       const headers = { "X-Client": "the test" }
       const ada = await client({ method: "GET", url: `${url}/people/ada`, headers })
       expect([ada.status, textOf(ada)]).toStrictEqual([200, "Good morning, Ada Lovelace! (to the test)"])
-      const stranger = await client({ method: "GET", url: `${url}/people/bob`, headers })
-      expect([stranger.status, textOf(stranger)]).toStrictEqual([404, "bob is a stranger"])
-      const nobody = await client({ method: "GET", url: `${url}/people/ada` })
-      expect([nobody.status, textOf(nobody)]).toStrictEqual([400, "400 Bad Request: no such header: x-client\n"])
+      const unknown = await client({ method: "GET", url: `${url}/people/bob`, headers })
+      expect([unknown.status, textOf(unknown)]).toStrictEqual([404, "bob not found"])
+      const anonymous = await client({ method: "GET", url: `${url}/people/ada` })
+      expect([anonymous.status, textOf(anonymous)]).toStrictEqual([400, "400 Bad Request: no such header: x-client\n"])
     }
   }
 ]
@@ -105,12 +105,12 @@ describe.concurrent.each(rows)("examples/$file", ({ check, env, file }) => {
 
 describe.concurrent("examples/fixture.ts", () => {
   it(
-    "prints the answer and ends by itself",
+    "prints the response and ends by itself",
     async () => {
       expect(await run("examples/fixture.ts")).toStrictEqual({
         code: 0,
         signal: null,
-        stdout: "200 you asked for /things?id=1\n",
+        stdout: "200 requested /things?id=1\n",
         stderr: ""
       })
     },
@@ -125,7 +125,7 @@ describe.concurrent("an example", () => {
       const program = await start("examples/hello.ts")
       const silent = raw(program.url, "")
       const halfway = raw(program.url, "GET / HTTP/1.1\r\nHost: a\r\n")
-      // Whoever connects later is answered later: the two above have arrived by now.
+      // A later connection is served later: the two above have arrived by now.
       expect(await raw(program.url, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).toMatch(/Hello World$/)
       const { code, stderr } = await program.stop("SIGTERM")
       expect([code, stderr, await silent, await halfway]).toStrictEqual([0, "", "", ""])

@@ -1,5 +1,5 @@
 /**
- * The playground, row by row: every route by three clients and by raw sockets, with its bytes.
+ * The playground, row by row: every route by three clients and over raw sockets, with its bytes.
  */
 import { createHash } from "node:crypto"
 import { Agent } from "node:http"
@@ -33,7 +33,7 @@ interface Row {
   readonly path: string
   readonly body?: string
   readonly status: number
-  /** What has to be among the answer's headers; `undefined` for what must not be there. */
+  /** What has to be among the response's headers; `undefined` for what must not be there. */
   readonly expected: { readonly [name: string]: string | undefined }
   readonly content: string | Buffer
 }
@@ -162,7 +162,7 @@ describe.each(clients)("by %s", (name, client, isHere) => {
   })
 })
 
-/** A request as it is sent, the last of its connection unless it is told otherwise. */
+/** A request as it is sent, the last of its connection by default. */
 const request = (line: string, fields: ReadonlyArray<string> = ["Connection: close"], body = ""): string =>
   [`${line} HTTP/1.1`, "Host: playground", ...fields, "", body].join("\r\n")
 
@@ -170,46 +170,46 @@ const kept: ReadonlyArray<string> = []
 
 const ask = (...requests: ReadonlyArray<string>): Promise<string> => raw(program.url, requests.join(""))
 
-/** The answer's content: everything behind the first header section. */
-const contentOf = (answer: string): string => answer.slice(answer.indexOf("\r\n\r\n") + 4)
+/** The response's content: everything after the first header section. */
+const contentOf = (response: string): string => response.slice(response.indexOf("\r\n\r\n") + 4)
 
 describe.concurrent("on the wire", () => {
   it("/stream leaves piece by piece, 20 ms apart", async () => {
     const started = performance.now()
-    const answer = await ask(request("GET /stream"))
+    const response = await ask(request("GET /stream"))
     expect(performance.now() - started).toBeGreaterThan(75)
     const chunks = [0, 1, 2, 3, 4].map((i) => `8\r\nchunk-${i}\n\r\n`)
-    expect(contentOf(answer)).toBe(`${chunks.join("")}0\r\n\r\n`)
+    expect(contentOf(response)).toBe(`${chunks.join("")}0\r\n\r\n`)
   })
 
   it("/stream for HTTP/1.0 ends with the connection", async () => {
-    const answer = await ask("GET /stream HTTP/1.0\r\n\r\n")
-    expect(answer).not.toMatch(/^transfer-encoding/im)
-    expect(contentOf(answer)).toBe("chunk-0\nchunk-1\nchunk-2\nchunk-3\nchunk-4\n")
+    const response = await ask("GET /stream HTTP/1.0\r\n\r\n")
+    expect(response).not.toMatch(/^transfer-encoding/im)
+    expect(contentOf(response)).toBe("chunk-0\nchunk-1\nchunk-2\nchunk-3\nchunk-4\n")
   })
 
-  it("/stream-fail breaks behind its first piece, and does not say why", async () => {
-    const answer = await ask(request("GET /stream-fail", kept), request("GET /"))
-    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
-    expect(contentOf(answer)).toBe("8\r\npartial\n\r\n")
+  it("/stream-fail breaks after its first piece, and does not say why", async () => {
+    const response = await ask(request("GET /stream-fail", kept), request("GET /"))
+    expect(response).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(contentOf(response)).toBe("8\r\npartial\n\r\n")
   })
 
   it("/boom does not say why, and the connection goes on", async () => {
-    const answer = await ask(request("GET /boom", kept), request("GET /"))
-    expect(answer).not.toContain("secret-detail")
-    expect(answer).toMatch(/^HTTP\/1\.1 500 [\s\S]*HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nok$/)
+    const response = await ask(request("GET /boom", kept), request("GET /"))
+    expect(response).not.toContain("secret-detail")
+    expect(response).toMatch(/^HTTP\/1\.1 500 [\s\S]*HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nok$/)
   })
 
   it("/split writes nothing of the header that was refused", async () => {
-    const answer = await ask(request("GET /split"))
-    expect(answer).not.toMatch(/x-split|x-injected/i)
-    expect(contentOf(answer)).toBe("split")
+    const response = await ask(request("GET /split"))
+    expect(response).not.toMatch(/x-split|x-injected/i)
+    expect(contentOf(response)).toBe("split")
   })
 
   it("/headers keeps case, order and repetition, and leaves trailers out", async () => {
     const fields = ["x-A: 1", "X-a: 2", "Connection: close", "Trailer: x-late", "Transfer-Encoding: chunked"]
-    const answer = await ask(request("POST /headers", fields, "1\r\na\r\n0\r\nx-late: 3\r\n\r\n"))
-    expect(JSON.parse(contentOf(answer))).toStrictEqual([
+    const response = await ask(request("POST /headers", fields, "1\r\na\r\n0\r\nx-late: 3\r\n\r\n"))
+    expect(JSON.parse(contentOf(response))).toStrictEqual([
       ["Host", "playground"],
       ...fields.map((field) => field.split(": "))
     ])
@@ -217,8 +217,8 @@ describe.concurrent("on the wire", () => {
 
   it("/url gives path and query of any form of target, undecoded", async () => {
     const sent = ["/url/%41?a=%20&b", "http://elsewhere:81/url?x", "/url?"]
-    const answers = await Promise.all(sent.map((target) => ask(request(`GET ${target}`))))
-    expect(answers.map(contentOf)).toStrictEqual(["/url/%41?a=%20&b", "/url?x", "/url?"])
+    const responses = await Promise.all(sent.map((target) => ask(request(`GET ${target}`))))
+    expect(responses.map(contentOf)).toStrictEqual(["/url/%41?a=%20&b", "/url?x", "/url?"])
   })
 
   it("/method answers TRACE too; CONNECT and unknown methods are 501", async () => {
@@ -232,20 +232,20 @@ describe.concurrent("on the wire", () => {
       ["/refuse", 403],
       ["/ignore", 200]
     ]) {
-      const answer = await ask(request(`POST ${path}`, ["Content-Length: 5", "Expect: 100-continue"]))
-      expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
-      expect(answer).toMatch(/^Connection: close\r$/m)
+      const response = await ask(request(`POST ${path}`, ["Content-Length: 5", "Expect: 100-continue"]))
+      expect(response).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+      expect(response).toMatch(/^Connection: close\r$/m)
     }
   })
 
   it("/echo asks for the body when the client waits for that", async () => {
     const fields = ["Content-Length: 2", "Expect: 100-continue", "Connection: close"]
-    const answer = await ask(request("POST /echo", fields, "hi"))
-    expect(answer).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nhi$/)
+    const response = await ask(request("POST /echo", fields, "hi"))
+    expect(response).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nhi$/)
   })
 
   it("answers pipelined requests in order, whatever each takes", async () => {
-    const answer = await ask(
+    const response = await ask(
       request("GET /slow", kept),
       request("POST /echo", ["Content-Length: 3"], "one"),
       request("HEAD /big", kept),
@@ -253,7 +253,7 @@ describe.concurrent("on the wire", () => {
       request("GET /204", kept),
       request("GET /nothing")
     )
-    const lines = answer.split(/(?=HTTP\/1\.1 )/).map((each) => [each.slice(9, 12), contentOf(each)])
+    const lines = response.split(/(?=HTTP\/1\.1 )/).map((each) => [each.slice(9, 12), contentOf(each)])
     expect(lines).toStrictEqual([
       ["200", "slow"],
       ["200", "one"],
@@ -266,18 +266,18 @@ describe.concurrent("on the wire", () => {
 })
 
 describe.concurrent("settings", () => {
-  it("a connection that says nothing is closed silently after about 4 s", async () => {
+  it("a connection that sends nothing is closed silently after about 4 s", async () => {
     const started = performance.now()
     expect(await raw(program.url, "")).toBe("")
     expect(performance.now() - started).toBeGreaterThan(3900)
   }, 30_000)
 
   it("a header section or a body that stops arriving is 408 after about 4 s", async () => {
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       raw(program.url, "GET / HTTP/1.1\r\n"),
       raw(program.url, request("POST /echo", ["Content-Length: 3"], "ab"))
     ])
-    for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/)
+    for (const response of responses) expect(response).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/)
   }, 30_000)
 })
 

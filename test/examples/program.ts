@@ -59,11 +59,11 @@ const launch = (file: string, env: Readonly<Record<string, string>>, user?: User
       resolve({ code, signal, stdout, stderr })
     })
   })
-  const text = child.stdout.setEncoding("utf8").on("data", (piece: string) => {
-    stdout += piece
+  const text = child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    stdout += chunk
   })
-  child.stderr.setEncoding("utf8").on("data", (piece: string) => {
-    stderr += piece
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    stderr += chunk
   })
   const ready = new Promise<string>((resolve) => {
     text.on("data", () => {
@@ -118,7 +118,7 @@ export const start = async (
   }
 }
 
-/** Starts a program, calls it, and ends it by SIGTERM, which has to be in order whatever the calls have left behind. */
+/** Starts a program, calls it, and ends it by SIGTERM, which has to be in order whatever the calls have left open. */
 export const withProgram = async (
   file: string,
   env: Readonly<Record<string, string>>,

@@ -58,7 +58,7 @@ export const corpus: ReadonlyArray<Past> = [
     ["/", "/next"]
   ),
   past(
-    "a tab behind a transfer coding is white space",
+    "a tab after a transfer coding is whitespace",
     `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked \t\r\n\r\n1\r\nb\r\n0\r\n\r\n${get}`,
     ["/", "/next"]
   ),
@@ -68,7 +68,7 @@ export const corpus: ReadonlyArray<Past> = [
     ["/", "/next"]
   ),
   past(
-    "a tab behind keep-alive is white space",
+    "a tab after keep-alive is whitespace",
     `GET / HTTP/1.0\r\nHost: a\r\nConnection: x,\tKeep-Alive\t\r\n\r\n${get}`,
     ["/", "/next"]
   ),

@@ -2,7 +2,7 @@
  * Where our parser and the strict one inside Node differ, and may: each rule says what differs, why ours is right, and
  * shows it in a row of bytes. The first rule that fits accepts a difference; what none fits is a finding.
  *
- * Rules of the first part are about what ours refuses and Node reads: ours is the stricter, and that its strictness is
+ * Rules of the first part are about what ours rejects and Node reads: ours is the stricter, and that its strictness is
  * the RFC's is checked by the reference reader. Those of the second part, where Node is the stricter, are narrow: a
  * shape of bytes, and the code of Node's error.
  */
@@ -22,20 +22,20 @@ export interface Rule {
 
 const isLenient = (difference: Difference): boolean => difference.node === "reads" || difference.node === "waits"
 
-/** Ours refuses for that reason what Node has not refused. */
+/** Ours rejects for that reason what Node has not rejected. */
 const oursRefuses =
   (reasons: ReadonlyArray<string>, shape: RegExp = /^/) =>
   (difference: Difference): boolean =>
-    difference.what === "ours refuses" &&
+    difference.what === "ours rejects" &&
     reasons.includes(difference.ours) &&
     isLenient(difference) &&
     shape.test(difference.text)
 
-/** Node refuses with that code what looks like this, whatever ours makes of it. */
+/** Node rejects with that code what looks like this, whatever ours makes of it. */
 const nodeRefuses =
   (codes: ReadonlyArray<string>, shape: RegExp) =>
   (difference: Difference): boolean =>
-    difference.what === "node refuses" && codes.includes(difference.node) && shape.test(difference.text)
+    difference.what === "node rejects" && codes.includes(difference.node) && shape.test(difference.text)
 
 const post = "POST / HTTP/1.1\r\nHost: a\r\n"
 const chunked = `${post}Transfer-Encoding: chunked\r\n\r\n`
@@ -48,16 +48,16 @@ const headOf = (text: string): string => /^(?:\r\n)*(?:[^\r\n][\s\S]*?(?:\r\n\r\
 
 const strict: ReadonlyArray<Rule> = [
   {
-    name: "judged before it is handed out",
-    ours: "refuses the head",
-    node: "hands the head to its handler, then refuses the same request",
+    name: "validated before it is handed out",
+    ours: "rejects the head",
+    node: "hands the head to its handler, then rejects the same request",
     reason:
-      "Both refuse. RFC 9112 §6.3: what cannot be framed is answered 400; a handler that has seen it may have acted on it.",
+      "Both reject. RFC 9112 §6.3: what cannot be framed gets 400; a handler that has seen it may have acted on it.",
     example: `${post}Transfer-Encoding: gzip\r\n\r\n`,
-    accepts: (difference) => difference.what === "ours refuses" && difference.isHandedOut && !isLenient(difference)
+    accepts: (difference) => difference.what === "ours rejects" && difference.isHandedOut && !isLenient(difference)
   },
   {
-    name: "what follows an upgrade nobody takes",
+    name: "what follows an upgrade that is not accepted",
     ours: "reads it: the offer is a plain request",
     node: "drops the rest of what has arrived",
     reason: "RFC 9110 §7.8: a server may ignore Upgrade; then the request is one like any other, and so is the next.",
@@ -67,15 +67,15 @@ const strict: ReadonlyArray<Rule> = [
   },
   {
     name: "Host",
-    ours: 'refuses a Host that is repeated, or no `uri-host [":" port]`',
+    ours: 'rejects a Host that is repeated, or no `uri-host [":" port]`',
     node: "reads the first one, whatever it is",
-    reason: "RFC 9112 §3.2: a server MUST answer 400 to more than one Host field, or one with an invalid value.",
+    reason: "RFC 9112 §3.2: a server MUST respond 400 to more than one Host field, or one with an invalid value.",
     example: "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n",
     accepts: oursRefuses(["Host"])
   },
   {
     name: "empty lines before a request",
-    ours: "skips two CRLF at most; a bare CR or LF is refused, a lone CR waits for its LF",
+    ours: "skips two CRLF at most; a bare CR or LF is rejected, a lone CR waits for its LF",
     node: "skips any number of CR and LF",
     reason: "RFC 9112 §2.2: at least one empty line SHOULD be ignored, and a bare CR is no line end.",
     example: "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -85,15 +85,15 @@ const strict: ReadonlyArray<Rule> = [
   },
   {
     name: "no version",
-    ours: "refuses a request line of two parts",
+    ours: "rejects a request line of two parts",
     node: "reads it as HTTP/0.9, with header fields",
-    reason: "RFC 9112 §3: the version is no option. HTTP/0.9 had no fields, and its answers have no head.",
+    reason: "RFC 9112 §3: the version is no option. HTTP/0.9 had no fields, and its responses have no head.",
     example: "GET /\r\n\r\n",
     accepts: oursRefuses(["RequestLine"], /^(?:\r\n){0,2}[!-~]+ [^ \r\n]+[\r\n]/)
   },
   {
     name: "CONNECT without a target",
-    ours: "refuses the line",
+    ours: "rejects the line",
     node: "reads a CONNECT to nowhere, in HTTP/0.9",
     reason: "RFC 9112 §3, §3.2.3: a request line has three parts, and the target of CONNECT is a host and a port.",
     example: "CONNECT \r\nexample.com:443 HTTP/1.1\r\nHost: a\r\n",
@@ -101,15 +101,15 @@ const strict: ReadonlyArray<Rule> = [
   },
   {
     name: "several spaces in a request line",
-    ours: "refuses",
+    ours: "rejects",
     node: "reads",
-    reason: "RFC 9112 §3: single spaces. Whoever splits on one finds another target than who splits on several.",
+    reason: "RFC 9112 §3: single spaces. Splitting on one space gives another target than splitting on several.",
     example: "GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
     accepts: oursRefuses(["RequestLine"], /^(?:\r\n){0,2}[!-~]+ (?: |[^ \r\n]+ {2})/)
   },
   {
     name: "other protocols",
-    ours: "refuses",
+    ours: "rejects",
     node: "reads RTSP and ICE",
     reason: "RFC 9112 §2.3: `HTTP-name` is HTTP.",
     example: "SOURCE / ICE/1.0\r\nHost: a\r\n\r\n",
@@ -120,9 +120,9 @@ const strict: ReadonlyArray<Rule> = [
   },
   {
     name: "Target",
-    ours: "refuses a fragment, user info, another scheme, and a form that the method does not have",
+    ours: "rejects a fragment, user info, another scheme, and a form that the method does not have",
     node: "reads what has no space or control character in it",
-    reason: "RFC 9112 §3.2: four forms, each for its methods; a server SHOULD answer 400 to an invalid request line.",
+    reason: "RFC 9112 §3.2: four forms, each for its methods; a server SHOULD respond 400 to an invalid request line.",
     example: "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
     accepts: oursRefuses(["Target"])
   },
@@ -145,7 +145,7 @@ const strict: ReadonlyArray<Rule> = [
   },
   {
     name: "Transfer-Encoding in HTTP/1.0",
-    ours: "refuses",
+    ours: "rejects",
     node: "reads chunks",
     reason: "RFC 9112 §6.1: the framing is faulty, since a 1.0 peer on the way has read another body.",
     example: "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -153,7 +153,7 @@ const strict: ReadonlyArray<Rule> = [
   },
   {
     name: "TransferEncoding",
-    ours: "refuses an empty coding, an empty member, a coding that is no token",
+    ours: "rejects an empty coding, an empty member, a coding that is no token",
     node: "looks at the last one only",
     reason: "RFC 9112 §6.1, §7: a list of codings, `chunked` last and once; readers differ on anything else.",
     example: `${post}Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n`,
@@ -163,7 +163,7 @@ const strict: ReadonlyArray<Rule> = [
     name: "CodingUnknown",
     ours: "501",
     node: "hands out the body with the coding still on it",
-    reason: "RFC 9112 §6.1: a server that does not understand a coding SHOULD answer 501.",
+    reason: "RFC 9112 §6.1: a server that does not understand a coding SHOULD respond 501.",
     example: `${post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
     accepts: oursRefuses(["CodingUnknown"])
   },
@@ -171,15 +171,16 @@ const strict: ReadonlyArray<Rule> = [
     name: "Expectation",
     ours: "417 unless every member is 100-continue",
     node: "417 unless 100-continue stands somewhere in it",
-    reason: "RFC 9110 §10.1.1: a member other than 100-continue may be answered 417, whatever stands beside it.",
+    reason: "RFC 9110 §10.1.1: a member other than 100-continue may get 417, whatever accompanies it.",
     example: `${post}Expect: 100-continue, b\r\n\r\n`,
     accepts: oursRefuses(["Expectation"], /\r\nexpect:[^\r\n]*100-continue/i)
   },
   {
     name: "members of Connection and Upgrade",
-    ours: "refuses an option that is no token, and an offer that is no protocol",
+    ours: "rejects an option that is no token, and an offer that is no protocol",
     node: "looks for the options that it knows",
-    reason: "RFC 9110 §7.6.1, §7.8: lists of tokens. Whoever unquotes, splits or trims a member sees another one.",
+    reason:
+      "RFC 9110 §7.6.1, §7.8: lists of tokens. A parser that unquotes, splits or trims a member sees another one.",
     example: 'GET / HTTP/1.1\r\nHost: a\r\nConnection: "b, close"\r\n\r\n',
     accepts: oursRefuses(["HeaderField"], /\r\n(?:connection|upgrade):/i)
   },
@@ -187,13 +188,13 @@ const strict: ReadonlyArray<Rule> = [
     name: "limits",
     ours: "413, 414, 431, and 400 for chunk extensions",
     node: "has no bound here: its own is another, and set aside",
-    reason: "`Limits`: each with its number and reason. A length beyond `maxBody` is refused before the body comes.",
+    reason: "`Limits`: each with its number and reason. A length beyond `maxBody` is rejected before the body comes.",
     example: `${post}Content-Length: 8388609\r\n\r\n`,
     accepts: oursRefuses(["BodyTooLarge", "TargetTooLong", "HeadersTooLarge", "TrailersTooLarge", "ChunkExtensions"])
   },
   {
     name: "digits of a chunk size",
-    ours: "refuses the 17th",
+    ours: "rejects the 17th",
     node: "reads any number of zeros",
     reason:
       "A known deviation from RFC 9112 §7.1: the line of a size is bounded, and no body allowed needs more digits.",
@@ -201,8 +202,8 @@ const strict: ReadonlyArray<Rule> = [
     accepts: oursRefuses(["Chunk"], /\r\n[0-9a-f]{17,}/i)
   },
   {
-    name: "what is no chunk extension",
-    ours: "refuses a semicolon without a name, `=` without a name or a value, and quotes in the middle of a value",
+    name: "malformed chunk extensions",
+    ours: "rejects a semicolon without a name, `=` without a name or a value, and quotes in the middle of a value",
     node: "reads them",
     reason: "RFC 9112 §7.1.1: readers that end such an extension at different bytes find different chunks.",
     example: `${chunked}0;=\r\n\r\n`,
@@ -210,9 +211,9 @@ const strict: ReadonlyArray<Rule> = [
   },
   {
     name: "trailers that are dropped",
-    ours: "drops names that frame, route, authenticate or control",
+    ours: "drops names that concern framing, routing, authentication or control",
     node: "hands them out",
-    reason: "RFC 9110 §6.5.1: such a field cannot be processed behind the head; a handler that merges it would.",
+    reason: "RFC 9110 §6.5.1: such a field cannot be processed after the head; a handler that merges it would.",
     example: `${chunked}0\r\nCookie: b\r\n\r\n`,
     accepts: ({ what }) => what === "fewer trailers"
   }
@@ -222,7 +223,7 @@ const lenient: ReadonlyArray<Rule> = [
   {
     name: "HTTP/1.2 to HTTP/1.9",
     ours: "reads it as HTTP/1.1",
-    node: "refuses",
+    node: "rejects",
     reason: "RFC 9110 §6.2: a higher minor version SHOULD be processed as the highest one that is known.",
     example: "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
     accepts: nodeRefuses(["HPE_INVALID_VERSION"], /^(?:\r\n){0,2}[A-Z]+ [^ \r\n]+ HTTP\/1\.[2-9](?:\r|$)/)
@@ -230,8 +231,8 @@ const lenient: ReadonlyArray<Rule> = [
   {
     name: "a tab around Content-Length",
     ours: "reads the length",
-    node: "refuses",
-    reason: "RFC 9110 §5.6.3: optional white space is SP and HTAB, before a value and behind it.",
+    node: "rejects",
+    reason: "RFC 9110 §5.6.3: optional whitespace is SP and HTAB, before a value and after it.",
     example: `${post}Content-Length:\t1\t\r\n\r\nb`,
     accepts: (difference) =>
       !difference.isHandedOut &&
@@ -239,8 +240,8 @@ const lenient: ReadonlyArray<Rule> = [
       /\r\ncontent-length:(?=[ \t]*\d+[ \t]*\r\n)(?: *\t[ \t]*\d+|[ \t]*\d+ *\t)/i.test(headOf(difference.text))
   },
   {
-    name: "a tab behind a connection option",
-    ours: "goes on behind an HTTP/1.0 request that asks for it",
+    name: "a tab after a connection option",
+    ours: "continues after an HTTP/1.0 request that asks for it",
     node: "does not see `keep-alive` when a tab follows it, and closes",
     reason: "RFC 9110 §5.6.3, §7.6.1: the same, around every member of the list.",
     example: "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\t\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -250,20 +251,21 @@ const lenient: ReadonlyArray<Rule> = [
       /\r\nconnection:[^\r\n]*keep-alive *\t/i.test(headOf(difference.before))
   },
   {
-    name: "a tab behind a transfer coding",
+    name: "a tab after a transfer coding",
     ours: "reads the chunks",
-    node: "refuses",
-    reason: "RFC 9110 §5.6.3: the same. Ours sees the same coding as who trims, and refuses anything else behind it.",
+    node: "rejects",
+    reason:
+      "RFC 9110 §5.6.3: the same. Ours sees the same coding as a parser that trims, and rejects anything else after it.",
     example: `${post}Transfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n`,
     accepts: (difference) =>
       nodeRefuses(["HPE_INVALID_TRANSFER_ENCODING"], /^/)(difference) &&
       /\r\ntransfer-encoding:[ \t]*chunked(?= *\t)[ \t]*\r\n/i.test(headOf(difference.text))
   },
   {
-    name: "a head is judged when it is whole",
+    name: "a head is validated when it is complete",
     ours: "waits for the rest of the head",
-    node: "refuses at the first byte that it knows to be wrong",
-    reason: "RFC 9112 §3: the answer is the same, and the limits and deadlines of a head bound the wait.",
+    node: "rejects at the first invalid byte",
+    reason: "RFC 9112 §3: the response is the same, and the limits and deadlines of a head bound the wait.",
     example: "BREW /",
     accepts: (difference) =>
       difference.ours === "waits" &&
@@ -298,7 +300,7 @@ const lenient: ReadonlyArray<Rule> = [
   {
     name: "framing fields among the trailers",
     ours: "drops them",
-    node: "judges them as if they stood in the head",
+    node: "validates them as if they were in the head",
     reason: "RFC 9110 §6.5.1: a trailer cannot frame what has been read; like other names of the kind it is dropped.",
     example: `${chunked}0\r\nContent-Length: 1\r\n\r\n`,
     accepts: (difference) =>
@@ -309,7 +311,7 @@ const lenient: ReadonlyArray<Rule> = [
       )(difference)
   },
   {
-    name: "who may close a connection",
+    name: "which field closes a connection",
     ours: "reads the next request: only Connection in the head can say `close`",
     node: "obeys Proxy-Connection, and Connection among the trailers",
     reason:
@@ -321,20 +323,20 @@ const lenient: ReadonlyArray<Rule> = [
       /\r\n(?:proxy-)?connection:[^\r\n]*close/i.test(difference.before)
   },
   {
-    name: "white space before a chunk extension",
+    name: "whitespace before a chunk extension",
     ours: "reads the chunk",
-    node: "refuses",
+    node: "rejects",
     reason:
-      "RFC 9112 §7.1.1 has bad white space there, which MUST be read (RFC 9110 §5.6.3). Without an extension it is refused.",
+      "RFC 9112 §7.1.1 has bad whitespace there, which MUST be read (RFC 9110 §5.6.3). Without an extension it is rejected.",
     example: `${chunked}0 ;b\r\n\r\n`,
     accepts: nodeRefuses(["HPE_INVALID_CHUNK_SIZE"], /\r\n[0-9a-f]+[ \t]+(?:;[\t -~\x80-\xff]*(?:\r|$)|$)/i)
   },
   {
-    name: "white space and obs-text within a chunk extension",
+    name: "whitespace and obs-text within a chunk extension",
     ours: "reads the chunk",
-    node: "refuses",
+    node: "rejects",
     reason:
-      "RFC 9112 §7.1.1: bad white space stands around `=` and `;` and MUST be read; a quoted string has obs-text (RFC 9110 §5.6.4).",
+      "RFC 9112 §7.1.1: bad whitespace stands around `=` and `;` and MUST be read; a quoted string has obs-text (RFC 9110 §5.6.4).",
     example: `${chunked}0;a = b\r\n\r\n`,
     accepts: nodeRefuses(
       ["HPE_STRICT", "HPE_INVALID_CHUNK_SIZE"],

@@ -8,7 +8,7 @@ import { describe, expect, it } from "vitest"
 import { corpus } from "./corpus.js"
 import { classify, rules } from "./differences.js"
 import { differenceOf, oursOf } from "./differential.js"
-import { trial } from "./generate.js"
+import { run } from "./generate.js"
 import { findingIn, hunt, report } from "./hunt.js"
 import { parse } from "./reading.js"
 import { readme } from "./table.js"
@@ -29,11 +29,11 @@ describe("parser, server, reference reader and node:http", () => {
 
   it("are tried with the same messages whenever the seed is the same, and with others when it is not", () => {
     const messagesOf = (from: number): ReadonlyArray<string> =>
-      Array.from({ length: 50 }, (_, i) => trial(from, i).bytes.toString("latin1"))
+      Array.from({ length: 50 }, (_, i) => run(from, i).bytes.toString("latin1"))
     expect(messagesOf(seed)).toStrictEqual(messagesOf(seed))
     expect(messagesOf(seed)).not.toStrictEqual(messagesOf(seed + 1))
-    expect(trial(seed, 3).pieces).toStrictEqual(trial(seed, 3).pieces)
-    expect(Buffer.concat(trial(seed, 3).pieces)).toStrictEqual(trial(seed, 3).bytes)
+    expect(run(seed, 3).segments).toStrictEqual(run(seed, 3).segments)
+    expect(Buffer.concat(run(seed, 3).segments)).toStrictEqual(run(seed, 3).bytes)
   })
 })
 
@@ -64,8 +64,8 @@ describe("the differences that are listed", () => {
     for (const what of ["other extent", "other head", "other body", "other trailers"] as const) {
       expect(classify({ ...smuggled, what, text, before: "" })).toBe(undefined)
     }
-    expect(classify({ ...smuggled, what: "ours refuses", ours: "HeaderField", text, before: "" })).toBe(undefined)
-    expect(classify({ ...smuggled, what: "node refuses", node: "HPE_INVALID_CONTENT_LENGTH", text, before: "" })).toBe(
+    expect(classify({ ...smuggled, what: "ours rejects", ours: "HeaderField", text, before: "" })).toBe(undefined)
+    expect(classify({ ...smuggled, what: "node rejects", node: "HPE_INVALID_CONTENT_LENGTH", text, before: "" })).toBe(
       undefined
     )
   })

@@ -14,8 +14,8 @@ import type { Seen, View } from "./view.js"
 /** Where our parser and Node's part, first. */
 export interface Difference {
   readonly what:
-    | "ours refuses"
-    | "node refuses"
+    | "ours rejects"
+    | "node rejects"
     | "other extent"
     | "other head"
     | "other body"
@@ -39,8 +39,8 @@ export interface Finding {
 }
 
 /**
- * What a server makes of what its parser says: nothing behind a request that closes the connection, and nothing behind
- * a CONNECT, which nobody takes here (RFC 9110 §9.3.6).
+ * What a server makes of what its parser says: nothing after a request that closes the connection, and nothing after
+ * a CONNECT, which no handler accepts here (RFC 9110 §9.3.6).
  */
 export const oursOf = ({ ending, requests }: Parsed): View => {
   const connect = requests.findIndex(({ method }) => method === "CONNECT")
@@ -79,13 +79,13 @@ const verdictOn = ({ ending, requests }: View, request: number): string => {
 
 const refuses = ({ ending }: View): boolean => ending._tag === "Refused"
 
-/** The first request that is not the same, and how. What Node does behind one that closes is its own affair. */
+/** The first request that is not the same, and how. What Node does after one that closes is its own affair. */
 const partingOf = (
   parsed: Parsed,
   ours: View,
   node: View
 ): readonly [what: Difference["what"], request: number] | undefined => {
-  // What is dropped on purpose is told last, so that it hides nothing.
+  // Intended drops are reported last, so that they hide nothing.
   let fewer: number | undefined
   const same = (): readonly [Difference["what"], number] | undefined =>
     fewer === undefined ? undefined : ["fewer trailers", fewer]
@@ -93,21 +93,21 @@ const partingOf = (
     const a = ours.requests[request]
     const b = node.requests[request]
     if (a === undefined && b === undefined) {
-      if (refuses(ours) !== refuses(node)) return [refuses(ours) ? "ours refuses" : "node refuses", request]
+      if (refuses(ours) !== refuses(node)) return [refuses(ours) ? "ours rejects" : "node rejects", request]
       return refuses(ours) || ours.ending._tag === node.ending._tag ? same() : ["other extent", request]
     }
     if (a === undefined || b === undefined) {
       // A head that one of them refuses and the other hands out; or one waits where the other reads on.
-      if (a === undefined && refuses(ours)) return ["ours refuses", request]
-      return [b === undefined && refuses(node) ? "node refuses" : "other extent", request]
+      if (a === undefined && refuses(ours)) return ["ours rejects", request]
+      return [b === undefined && refuses(node) ? "node rejects" : "other extent", request]
     }
     if (!isDeepStrictEqual(headOf(a), headOf(b))) return ["other head", request]
     if (!a.ended || !b.ended) {
       if (!a.ended && !b.ended && refuses(ours) === refuses(node)) {
         return refuses(ours) || a.body === b.body ? same() : ["other body", request]
       }
-      if (!a.ended && refuses(ours)) return ["ours refuses", request]
-      return [!b.ended && refuses(node) ? "node refuses" : "other extent", request]
+      if (!a.ended && refuses(ours)) return ["ours rejects", request]
+      return [!b.ended && refuses(node) ? "node rejects" : "other extent", request]
     }
     if (a.body !== b.body) return ["other body", request]
     if (!isDeepStrictEqual(a.trailers, withoutForbidden(b.trailers))) return ["other trailers", request]
@@ -145,7 +145,7 @@ const withTargetAuthority = (seen: Seen): Seen => {
   return { ...seen, fields }
 }
 
-/** What the server must have done, if it does what the parser says: the requests, and the statuses of the answers. */
+/** What the server must have done, if it does what the parser says: the requests, and the statuses of the responses. */
 const served = ({ ending, requests }: View): Served => ({
   requests: requests.map((each) => withTargetAuthority(each.ended ? each : { ...each, body: "" })),
   statuses: [
@@ -185,12 +185,12 @@ const within = async (serving: Promise<Served>): Promise<Served | undefined> => 
 
 /** Asks all four. The server is the only one that takes time. */
 export const judge = async (
-  { bytes, pieces }: { readonly bytes: Buffer; readonly pieces: ReadonlyArray<Buffer> },
+  { bytes, segments }: { readonly bytes: Buffer; readonly segments: ReadonlyArray<Buffer> },
   serve: Serve,
   classify: Classify
 ): Promise<Verdict> => {
-  const serving = serve(pieces)
-  const parsed = parse(pieces)
+  const serving = serve(segments)
+  const parsed = parse(segments)
   const reference = read(bytes)
   const ours = oursOf(parsed)
   const actual = await within(serving)

@@ -1,5 +1,5 @@
 /**
- * Messages to try: fixtures, alone or behind each other, with some things changed that a parser may stumble over. What
+ * Messages to try: fixtures, alone or after each other, with some things changed that a parser may stumble over. What
  * message a number stands for depends on the seed and the number alone.
  */
 import { malformed } from "../fixtures/messages/malformed.js"
@@ -7,10 +7,10 @@ import { wellFormed } from "../fixtures/messages/wellFormed.js"
 import { meaningful, mutated } from "./mutation.js"
 import { mixed, Random } from "./random.js"
 
-/** A message, as it is sent: in these pieces. */
+/** A message, as it is sent: in these segments. */
 export interface Trial {
   readonly bytes: Buffer
-  readonly pieces: ReadonlyArray<Buffer>
+  readonly segments: ReadonlyArray<Buffer>
 }
 
 // The limits of every row here are the default ones: the server that runs has only those.
@@ -243,19 +243,19 @@ const byteLevel: Change = (text, random) => {
 
 const cutRandomly = (bytes: Buffer, random: Random): ReadonlyArray<Buffer> => {
   if (random.oneIn(3)) return [bytes]
-  const pieces: Array<Buffer> = []
+  const segments: Array<Buffer> = []
   const most = random.oneIn(4) ? 1 : 1 + random.below(bytes.length + 1)
-  // Beyond a few hundred pieces, one more tells nothing new.
+  // Beyond a few hundred segments, one more adds nothing.
   for (let at = 0; at < bytes.length; ) {
-    const size = pieces.length > 300 ? bytes.length : 1 + random.below(most)
-    pieces.push(Buffer.from(bytes.subarray(at, at + size)))
+    const size = segments.length > 300 ? bytes.length : 1 + random.below(most)
+    segments.push(Buffer.from(bytes.subarray(at, at + size)))
     at += size
   }
-  return pieces
+  return segments
 }
 
 /** The message of that number. */
-export const trial = (seed: number, index: number): Trial => {
+export const run = (seed: number, index: number): Trial => {
   const random = new Random(mixed(seed, index))
   const start = random.oneIn(3) ? random.pick(all) : random.pick(good)
   let text = random.oneIn(4) ? random.pick(good) + start : start
@@ -265,5 +265,5 @@ export const trial = (seed: number, index: number): Trial => {
     text = change(text, random)
   }
   const bytes = Buffer.from(text, "latin1")
-  return { bytes, pieces: cutRandomly(bytes, random) }
+  return { bytes, segments: cutRandomly(bytes, random) }
 }

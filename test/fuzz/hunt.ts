@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { classify } from "./differences.js"
 import { type Finding, judge } from "./differential.js"
-import { trial } from "./generate.js"
+import { run } from "./generate.js"
 import { running, type Serve } from "./running.js"
 
 /** A finding, with the number that makes it again and the least bytes that show it. */
@@ -25,9 +25,9 @@ export interface Hunted {
 export interface Hunting {
   readonly seed: number
   readonly from?: number
-  /** Messages that are on their way through the server at the same time; 64 unless told. */
+  /** Messages that are on their way through the server at the same time; 64 by default. */
   readonly batchSize?: number
-  /** Whether to go on, after so many messages. */
+  /** Whether to continue, after that many messages. */
   readonly goesOn: (tried: number) => boolean
   /** Told of each finding as soon as it is small. */
   readonly onFound?: (found: Found) => void
@@ -44,7 +44,7 @@ const smallestOf = async (bytes: Buffer, finding: Finding, serve: Serve): Promis
   for (let size = Math.ceil(bytes.length / 2); size >= 1; size = Math.floor(size / 2)) {
     for (let at = 0; at < smallest.length; ) {
       const less = Buffer.concat([smallest.subarray(0, at), smallest.subarray(at + size)])
-      const verdict = await judge({ bytes: less, pieces: [less] }, serve, classify)
+      const verdict = await judge({ bytes: less, segments: [less] }, serve, classify)
       if (isSame(verdict.finding, finding)) smallest = less
       else at += size
     }
@@ -61,7 +61,7 @@ const huntWith = async (
   let tried = 0
   while (goesOn(tried) && found.length < maxFindings) {
     const first = from + tried
-    const trials = Array.from({ length: batchSize }, (_, i) => trial(seed, first + i))
+    const trials = Array.from({ length: batchSize }, (_, i) => run(seed, first + i))
     const verdicts = await Promise.all(trials.map((each) => judge(each, serve, classify)))
     tried += batchSize
     // Nothing here waits for the system: without a turn of the event loop between, nothing that was closed is let go.
@@ -93,7 +93,7 @@ export const hunt = (hunting: Hunting): Promise<Hunted> =>
 export const findingIn = (text: string): Promise<Finding | undefined> => {
   const bytes = Buffer.from(text, "latin1")
   const judged = Effect.flatMap(running, (serve) =>
-    Effect.promise(() => judge({ bytes, pieces: [bytes] }, serve, classify))
+    Effect.promise(() => judge({ bytes, segments: [bytes] }, serve, classify))
   )
   return Effect.runPromise(Effect.scoped(Effect.map(judged, ({ finding }) => finding)))
 }

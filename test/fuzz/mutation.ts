@@ -9,7 +9,7 @@ export type Mutation =
   | { readonly _tag: "Duplicate"; readonly at: number; readonly length: number }
   | { readonly _tag: "Swap"; readonly at: number; readonly with: number }
 
-/** The bytes that mean something to somebody's parser: most of the others only stand for each other. */
+/** The bytes that are special to some parser: most others are interchangeable. */
 export const meaningful = Buffer.from(
   '\0\t\n\v\f\r\x1b !"#%()*+,-./0159:;=?@ABFGHZ[\\]^_`abcfhkxz{|}~\x7f\x80\x85\xa0\xff',
   "latin1"

@@ -28,7 +28,7 @@ const holds = <Ts>(property: FastCheck.IProperty<Ts>, parameters: FastCheck.Para
 describe("a message with one thing changed", () => {
   const row = FastCheck.constantFrom(...rows)
   const places = FastCheck.array(FastCheck.nat(0xffff), { maxLength: 6 })
-  const around = FastCheck.constantFrom("alone", "followed", "behind another")
+  const around = FastCheck.constantFrom("alone", "followed", "after another")
 
   it("is read as the reference reads it, or refused where that refuses, whatever the cuts", () => {
     holds(

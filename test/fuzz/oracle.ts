@@ -1,9 +1,9 @@
 /**
- * The strict parser inside Node, as `node:http` uses it: its default strictness, nobody who takes CONNECT or an upgrade,
+ * The strict parser inside Node, as `node:http` uses it: its default strictness, no listener for CONNECT or an upgrade,
  * and no bound but time, so that what it says is about the grammar.
  *
- * Nothing waits: a connection is a stream that is told of its bytes by hand, and what becomes of them is taken down
- * where node:http hands it out. No answer is ever written.
+ * Nothing waits: a connection is a stream whose bytes are pushed by hand, and what becomes of them is taken down
+ * where node:http hands it out. No response is ever written.
  */
 import * as http from "node:http"
 import { Duplex } from "node:stream"
@@ -13,7 +13,7 @@ let heads: Array<Incoming> = []
 
 /** A request as it is parsed: the body is taken down in `push`, which the parser calls for every piece and at the end. */
 class Incoming extends http.IncomingMessage {
-  readonly pieces: Array<Buffer> = []
+  readonly chunks: Array<Buffer> = []
   refusal = 0
 
   constructor(socket: ConstructorParameters<typeof http.IncomingMessage>[0]) {
@@ -21,8 +21,8 @@ class Incoming extends http.IncomingMessage {
     heads.push(this)
   }
 
-  override push(piece: Buffer | null): boolean {
-    if (piece !== null) this.pieces.push(Buffer.from(piece))
+  override push(chunk: Buffer | null): boolean {
+    if (chunk !== null) this.chunks.push(Buffer.from(chunk))
     return true
   }
 }
@@ -66,7 +66,7 @@ const seenOf = (message: Incoming): Seen => ({
   target: message.url ?? "",
   version: `HTTP/${message.httpVersion}`,
   fields: message.rawHeaders,
-  body: Buffer.concat(message.pieces).toString("latin1"),
+  body: Buffer.concat(message.chunks).toString("latin1"),
   trailers: message.rawTrailers,
   ended: message.complete
 })
@@ -75,17 +75,17 @@ const seenOf = (message: Incoming): Seen => ({
 export const ask = (bytes: Buffer): View => {
   heads = []
   refused = undefined
-  const wire = new Wire()
-  wire.on("error", () => {})
-  server.emit("connection", wire)
-  wire.emit("data", bytes)
+  const client = new Wire()
+  client.on("error", () => {})
+  server.emit("connection", client)
+  client.emit("data", bytes)
   const refusedAt = heads.findIndex(({ method, refusal }) => refusal !== 0 || method === "CONNECT")
   const refusal = heads[refusedAt]
   const requests = (refusal === undefined ? heads : heads.slice(0, refusedAt)).map(seenOf)
   const why = refused
-  // Whether a request is half read is told by what an end does.
-  if (refused === undefined && refusal === undefined) wire.emit("end")
-  wire.destroy()
+  // The effect of an end shows whether a request is half read.
+  if (refused === undefined && refusal === undefined) client.emit("end")
+  client.destroy()
   if (refusal !== undefined) {
     const isConnect = refusal.refusal === 0
     return { requests, ending: { _tag: "Refused", why: isConnect ? "CONNECT" : "answered", status: refusal.refusal } }

@@ -20,7 +20,7 @@ export class Random {
     return Math.floor((((mix ^ (mix >>> 14)) >>> 0) / 0x100000000) * bound)
   }
 
-  /** True once in so many times. */
+  /** True once in that many times. */
   oneIn(times: number): boolean {
     return this.below(times) === 0
   }

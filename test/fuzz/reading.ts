@@ -11,13 +11,13 @@ export interface Parsed {
     | { readonly _tag: "Refused"; readonly reason: string; readonly status: number }
 }
 
-export const parse = (pieces: ReadonlyArray<Buffer>, options: Limits.Options = {}): Parsed => {
-  const { parser, refused, requests } = converse(pieces, options)
+export const parse = (segments: ReadonlyArray<Buffer>, options: Limits.Options = {}): Parsed => {
+  const { parser, refused, requests } = converse(segments, options)
   if (refused === undefined) return { requests, ending: { _tag: parser.isIdle() ? "Idle" : "NeedsMore" } }
   return { requests, ending: { _tag: "Refused", reason: refused.reason, status: refused.status } }
 }
 
-/** The bytes in pieces that end at these places, taken modulo the length; each piece is a buffer of its own. */
+/** The bytes in segments that end at these offsets, modulo the length; each segment is a separate buffer. */
 export const cutAtAll = (bytes: Buffer, places: ReadonlyArray<number>): ReadonlyArray<Buffer> => {
   const ends = [...places.map((place) => place % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
   return ends.map((end, i) => Buffer.from(bytes.subarray(ends[i - 1] ?? 0, end)))

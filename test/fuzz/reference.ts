@@ -2,10 +2,10 @@
  * A slow reader of a stream of requests, to hold the parser against: written from the grammar of RFC 9110, RFC 9112 and
  * RFC 3986, and from what ours decides where they leave a choice. It shares no code with the parser.
  *
- * Strategy: the whole stream is one text, read from left to right. A line is a row of parts, each so many characters of
+ * Strategy: the whole stream is one text, read from left to right. A line is a row of parts, each that many characters of
  * a class; the first character that fits no part decides, and names its part's reason. A limit is a window: a line that
  * is right as far as its window goes, and not over there, is too long. What only a whole header section can say is
- * judged behind it, in the order of `judge`.
+ * judged after it, in the order of `judge`.
  */
 import type { HttpMethod } from "../../src/HttpMethod.js"
 import * as Limits from "../../src/Limits.js"
@@ -121,7 +121,7 @@ const requestLine: ReadonlyArray<Part> = [
   ...letters("\r\n", "RequestLine")
 ]
 
-/** RFC 9112 §5: `field-name ":" OWS field-value OWS`, CRLF. White space is a part of the value until it is trimmed. */
+/** RFC 9112 §5: `field-name ":" OWS field-value OWS`, CRLF. Whitespace is a part of the value until it is trimmed. */
 const fieldLine = (reason: Reason): ReadonlyArray<Part> => [
   part(tchar, [1, Number.POSITIVE_INFINITY], always(reason)),
   ...letters(":", reason),
@@ -219,7 +219,7 @@ const isToken = new RegExp(`^${token}$`)
 const isTokenOrTwo = new RegExp(`^${token}(?:/${token})?$`)
 /**
  * RFC 9110 §10.1.4: `token *( OWS ";" OWS token BWS "=" BWS ( token / quoted-string ) )`. A quoted string with a comma or
- * a backslash in it is refused like no coding at all: who cuts a list at every comma sees other codings there.
+ * a backslash in it is rejected like no coding at all: a parser that splits a list at every comma sees other codings there.
  */
 const coding = new RegExp(
   `^(${token})(?:[ \\t]*;[ \\t]*${token}[ \\t]*=[ \\t]*(?:${token}|"[\\t\\x20\\x21\\x23-\\x2b\\x2d-\\x5b\\x5d-\\x7e\\x80-\\xff]*"))*$`
@@ -280,7 +280,7 @@ class Reader {
     private readonly limits: Limits.Limits
   ) {}
 
-  /** RFC 9112 §9.3.2: one request behind the other. */
+  /** RFC 9112 §9.3.2: one request after the other. */
   read(): Ending {
     try {
       for (;;) {
@@ -330,7 +330,7 @@ class Reader {
     this.change({ ended: true })
   }
 
-  /** A line that lies in a window of so many characters. */
+  /** A line that lies in a window of that many characters. */
   private line(parts: ReadonlyArray<Part>, window: number, tooLong: Reason): string {
     const seen = this.text.slice(this.at, this.at + window)
     const ends = walk(seen, parts)
@@ -385,12 +385,12 @@ class Reader {
     if (!isMethod(method)) return refuse("MethodUnknown")
     const { authority, url } = asked(method, target) ?? refuse("Target")
 
-    // RFC 9110 §10.1.1: HTTP/1.0 cannot expect anything; nobody can expect anything but 100-continue.
+    // RFC 9110 §10.1.1: HTTP/1.0 cannot expect anything; 100-continue is the only expectation.
     const expectations = minor === 0 ? [] : members(valuesOf("expect"))
     if (expectations.some((each) => each !== "100-continue")) refuse("Expectation")
 
     // RFC 9110 §7.6.1, RFC 9112 §9.3; RFC 9110 §7.8: an offer names a protocol, and Connection names it.
-    // What is no token there is refused: who unquotes, splits or trims it sees another option.
+    // What is no token there is rejected: a parser that unquotes, splits or trims it sees another option.
     const options = members(valuesOf("connection"))
     if (!options.every((each) => isToken.test(each))) refuse("HeaderField")
     const protocols = minor > 0 && options.includes("upgrade") ? members(valuesOf("upgrade")) : []
@@ -417,7 +417,7 @@ class Reader {
     if (last !== undefined) this.requests.push({ ...last, ...by })
   }
 
-  /** RFC 9112 §6.2: so many bytes, whatever they are. */
+  /** RFC 9112 §6.2: that many bytes, whatever they are. */
   private data(length: number): void {
     const data = this.text.slice(this.at, this.at + length)
     this.change({ body: `${this.requests[this.requests.length - 1]?.body}${data}` })

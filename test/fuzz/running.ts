@@ -1,5 +1,5 @@
 /**
- * Our server, running over connections in memory: bytes in pieces, then FIN, and what became of it. Nothing waits for
+ * Our server, running over connections in memory: bytes in segments, then FIN, and what became of it. Nothing waits for
  * time: whatever the bytes are, the server ends the connection, since its client has.
  */
 import * as Effect from "effect/Effect"
@@ -9,11 +9,11 @@ import { type Handler, respond } from "../../src/Response.js"
 import { MemoryConnection, makeInMemory } from "../server/memoryConnection.js"
 import type { Seen } from "./view.js"
 
-/** What the server did: what its handler was given, and the statuses of its final answers. */
+/** What the server did: what its handler was given, and the statuses of its final responses. */
 export interface Served {
   readonly requests: ReadonlyArray<Seen>
   readonly statuses: ReadonlyArray<number>
-  /** Whether the last answer says that the request was not whole; an answer to HEAD has no content to say it. */
+  /** Whether the last response says that the request was not whole; a response to HEAD has no content to say it. */
   readonly isIncomplete: boolean | undefined
 }
 
@@ -48,15 +48,15 @@ const servedOf = (requests: ReadonlyArray<Seen>, written: string): Served => ({
     : written.endsWith("the connection ended before the request was complete\n")
 })
 
-/** Gives a connection its bytes, and FIN behind them; never, when the server does not end it. */
-export type Serve = (pieces: ReadonlyArray<Buffer>) => Promise<Served>
+/** Gives a connection its bytes, and FIN after them; never, when the server does not end it. */
+export type Serve = (segments: ReadonlyArray<Buffer>) => Promise<Served>
 
 /** A server without sockets, until the scope ends. */
 export const running: Effect.Effect<Serve, never, Scope.Scope> = Effect.gen(function* () {
   const seenBy = new Map<number, Array<Seen>>()
   const { arrive, server } = yield* makeInMemory()
   yield* Effect.provide(Effect.forkScoped(server.serve(handler(seenBy))), Logger.remove(Logger.defaultLogger))
-  return (pieces) =>
+  return (segments) =>
     new Promise((resolve) => {
       const requests: Array<Seen> = []
       const connection: MemoryConnection = new MemoryConnection({
@@ -67,7 +67,7 @@ export const running: Effect.Effect<Serve, never, Scope.Scope> = Effect.gen(func
         }
       })
       seenBy.set(connection.id, requests)
-      for (const piece of pieces) connection.send(piece)
+      for (const segment of segments) connection.send(segment)
       connection.halfClose()
       arrive(connection)
     })

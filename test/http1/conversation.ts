@@ -31,18 +31,18 @@ const heardOf = (head: RequestParser.RequestHead): Heard => ({
 })
 
 /** Feeds one piece after the other, as a connection does: until `NeedMore`, and nothing after `Malformed`. */
-export const converse = (pieces: ReadonlyArray<Buffer>, options: Limits.Options = {}): Conversation => {
+export const converse = (chunks: ReadonlyArray<Buffer>, options: Limits.Options = {}): Conversation => {
   const parser = RequestParser.make(Limits.make(options))
   const requests: Array<Heard> = []
   // Every step but the ends of bodies takes a byte at least, and every end follows a head.
-  let stepsLeft = 10 + 2 * pieces.reduce((sum, piece) => sum + piece.length, 0)
+  let stepsLeft = 10 + 2 * chunks.reduce((sum, chunk) => sum + chunk.length, 0)
   const change = (by: (last: Heard) => Partial<Heard>): void => {
     const last = requests.pop()
     if (last === undefined || last.ended) throw new Error("a body without a head")
     requests.push({ ...last, ...by(last) })
   }
-  for (const piece of pieces) {
-    parser.feed(piece)
+  for (const chunk of chunks) {
+    parser.feed(chunk)
     for (let step = parser.next(); step !== "NeedMore"; step = parser.next()) {
       if (stepsLeft-- === 0) throw new Error("the parser does not come to an end")
       if (step._tag === "Malformed") return { requests, refused: step, parser }
@@ -58,11 +58,11 @@ export const converse = (pieces: ReadonlyArray<Buffer>, options: Limits.Options 
 /** What the bytes meant, to be compared: nothing of the parser itself. */
 export const meant = ({ refused, requests }: Conversation) => ({ requests, refused })
 
-/** The bytes in pieces of so many; each a buffer of its own, that is overwritten by nobody. */
+/** The bytes in pieces of that many; each a separate buffer, which is never overwritten. */
 export const cutEvery = (bytes: Buffer, size: number): ReadonlyArray<Buffer> => {
-  const pieces: Array<Buffer> = []
-  for (let at = 0; at < bytes.length; at += size) pieces.push(Buffer.from(bytes.subarray(at, at + size)))
-  return pieces
+  const chunks: Array<Buffer> = []
+  for (let at = 0; at < bytes.length; at += size) chunks.push(Buffer.from(bytes.subarray(at, at + size)))
+  return chunks
 }
 
 /** The bytes in two pieces. */

@@ -1,4 +1,4 @@
-/** How what is done with an input grows with it, told without a clock's absolute time: machines and their load differ. */
+/** How the work for an input grows with its length, as a ratio: absolute times depend on the machine and its load. */
 import { fastest } from "../fixtures/fastest.js"
 
 const factor = 8
@@ -14,7 +14,7 @@ const eightfold = (run: () => unknown) => (): void => {
 }
 
 /**
- * How long an input takes, compared with so many of an eighth of it: both are the same number of bytes, and about the
+ * How long an input takes, compared with that many of an eighth of it: both are the same number of bytes, and about the
  * same time. The least of several ratios, since what else the machine does spoils some of them.
  */
 export const growth = (prepare: (bytes: number) => () => unknown): number => {

@@ -28,14 +28,14 @@ describe.each<readonly [string, ReadonlyArray<WellFormed>]>([
     const whole = converse([bytes], limits)
     expect(meant(whole)).toStrictEqual(expected)
     expect(whole.parser.isIdle()).toBe(true)
-    for (const pieces of everyCut(bytes)) expect(meant(converse(pieces, limits))).toStrictEqual(expected)
+    for (const chunks of everyCut(bytes)) expect(meant(converse(chunks, limits))).toStrictEqual(expected)
   })
 
-  it.each(rows)("$title, and another request behind it", ({ bytes, limits, meaning }) => {
+  it.each(rows)("$title, and another request after it", ({ bytes, limits, meaning }) => {
     const expected = { requests: [{ ...meaning, ended: true }, nextHeard], refused: undefined }
     const both = Buffer.concat([bytes, nextBytes])
     expect(meant(converse([both], limits))).toStrictEqual(expected)
-    for (const pieces of everyCut(both)) expect(meant(converse(pieces, limits))).toStrictEqual(expected)
+    for (const chunks of everyCut(both)) expect(meant(converse(chunks, limits))).toStrictEqual(expected)
   })
 
   it.each(rows)("$title, and another request before it", ({ bytes, limits, meaning }) => {
@@ -70,10 +70,10 @@ describe.each<readonly [string, ReadonlyArray<Malformed>]>([
   it.each(rows)("$title", (row) => {
     const whole = converse([row.bytes], row.limits)
     check(whole, row)
-    // The same to the letter, `actual` included, however the bytes were cut, and whatever comes behind them.
+    // The same, `actual` included, however the bytes were cut, and whatever comes after them.
     const both = Buffer.concat([row.bytes, nextBytes])
     expect(meant(converse([both], row.limits))).toStrictEqual(meant(whole))
-    for (const pieces of everyCut(both)) expect(meant(converse(pieces, row.limits))).toStrictEqual(meant(whole))
+    for (const chunks of everyCut(both)) expect(meant(converse(chunks, row.limits))).toStrictEqual(meant(whole))
   })
 
   it.each(rows)("$title, and for good", (row) => {
@@ -87,7 +87,7 @@ describe.each<readonly [string, ReadonlyArray<Malformed>]>([
     expect(parser.isIdle()).toBe(false)
   })
 
-  it.each(rows)("$title, behind a good request that is still answered", (row) => {
+  it.each(rows)("$title, after a good request that is still answered", (row) => {
     const said = converse([Buffer.concat([nextBytes, row.bytes])], row.limits)
     expect(said.requests[0]).toStrictEqual(nextHeard)
     check({ ...said, requests: said.requests.slice(1) }, row)
@@ -168,8 +168,8 @@ describe("the default limits", () => {
     ["a Host of colons", (bytes) => `Host: [${":".repeat(bytes)}]`]
   ])("%s costs no more than its bytes", (_, lines) => {
     const grown = growth((bytes) => {
-      const pieces = [bytesOf(`GET / HTTP/1.1\r\n${lines(bytes)}\r\n\r\n`)]
-      return () => converse(pieces)
+      const chunks = [bytesOf(`GET / HTTP/1.1\r\n${lines(bytes)}\r\n\r\n`)]
+      return () => converse(chunks)
     })
     expect(grown).toBeLessThan(linear)
   })
@@ -189,11 +189,11 @@ describe("feeding", () => {
     parser.feed(bytesOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"))
     expect(parser.next()).toMatchObject({ _tag: "Head" })
     expect(parser.next()).toBe("NeedMore")
-    const piece = Buffer.from("abcd")
-    parser.feed(piece)
+    const chunk = Buffer.from("abcd")
+    parser.feed(chunk)
     const step = parser.next()
-    expect(step !== "NeedMore" && step._tag === "Body" && step.bytes.buffer === piece.buffer).toBe(true)
-    expect(step !== "NeedMore" && step._tag === "Body" && step.bytes.byteOffset === piece.byteOffset).toBe(true)
+    expect(step !== "NeedMore" && step._tag === "Body" && step.bytes.buffer === chunk.buffer).toBe(true)
+    expect(step !== "NeedMore" && step._tag === "Body" && step.bytes.byteOffset === chunk.byteOffset).toBe(true)
     expect(parser.next()).toMatchObject({ _tag: "End", trailers: [] })
     expect(parser.next()).toBe("NeedMore")
   })
@@ -204,8 +204,8 @@ describe("feeding", () => {
     const stream = Buffer.concat(
       Array.from({ length: 50 }, (_, i) => bytesOf(`GET / HTTP/1.1\r\nHost: a\r\nN: ${i}\r\n\r\n`))
     )
-    for (const piece of cutEvery(stream, 13)) {
-      parser.feed(piece)
+    for (const chunk of cutEvery(stream, 13)) {
+      parser.feed(chunk)
       for (let step = parser.next(); step !== "NeedMore"; step = parser.next()) {
         if (step._tag === "Head") kept.push(step.fields)
       }
@@ -217,8 +217,8 @@ describe("feeding", () => {
     const parser = RequestParser.make(Limits.defaults)
     const kept: Array<Buffer> = []
     const bytes = Buffer.concat([chunkedPost.bytes, browserGet.bytes, chunkedPost.bytes])
-    for (const piece of cutEvery(bytes, 9)) {
-      parser.feed(piece)
+    for (const chunk of cutEvery(bytes, 9)) {
+      parser.feed(chunk)
       for (let step = parser.next(); step !== "NeedMore"; step = parser.next()) {
         if (step._tag === "Body") kept.push(step.bytes)
       }
@@ -271,7 +271,7 @@ describe("feeding", () => {
   it("takes an empty piece for nothing", () => {
     const { requests } = converse([
       Buffer.alloc(0),
-      ...cutEvery(browserGet.bytes, 10).flatMap((piece) => [piece, Buffer.alloc(0)])
+      ...cutEvery(browserGet.bytes, 10).flatMap((chunk) => [chunk, Buffer.alloc(0)])
     ])
     expect(requests).toStrictEqual([{ ...browserGet.meaning, ended: true }])
   })
@@ -294,7 +294,7 @@ describe("isIdle", () => {
     expect(idleAfter("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")).toBe(false)
   })
 
-  it("is false while bytes wait that nobody has looked at", () => {
+  it("is false while unparsed bytes are buffered", () => {
     const parser = RequestParser.make(Limits.defaults)
     parser.feed(Buffer.concat([nextBytes, nextBytes]))
     expect(parser.isIdle()).toBe(false)
@@ -308,7 +308,7 @@ describe("isIdle", () => {
 describe("takeRest", () => {
   const offer = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
 
-  it("gives what came behind the head, and leaves nothing", () => {
+  it("gives what came after the head, and leaves nothing", () => {
     const parser = RequestParser.make(Limits.defaults)
     parser.feed(bytesOf(`${offer}\x81\x00 raw`))
     expect(parser.next()).toMatchObject({ offersUpgrade: true })
@@ -318,7 +318,7 @@ describe("takeRest", () => {
     expect(parser.isIdle()).toBe(true)
   })
 
-  it("gives what came behind a head that arrived in pieces", () => {
+  it("gives what came after a head that arrived in pieces", () => {
     const parser = RequestParser.make(Limits.defaults)
     parser.feed(bytesOf(offer.slice(0, 40)))
     expect(parser.next()).toBe("NeedMore")
@@ -327,7 +327,7 @@ describe("takeRest", () => {
     expect(parser.takeTrailingData().toString("latin1")).toBe("rest")
   })
 
-  it("gives what came behind a body", () => {
+  it("gives what came after a body", () => {
     const parser = RequestParser.make(Limits.defaults)
     parser.feed(bytesOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhirest"))
     expect([parser.next(), parser.next(), parser.next()]).toMatchObject([
@@ -388,7 +388,7 @@ describe("properties", () => {
     })),
     FastCheck.tuple(
       FastCheck.array(FastCheck.tuple(textOf(byte, { minLength: 1, maxLength: 20 }), extensions), { maxLength: 5 }),
-      // A name of so many characters is none of those that are dropped.
+      // A name of that many characters is none of those that are dropped.
       FastCheck.array(
         field.map(([each, ...rest]) => [`${each}-longer-than-any-known-one`, ...rest] as const),
         { maxLength: 3 }

@@ -10,7 +10,7 @@ const writer = ResponseWriter.make()
 
 const date = "Sun, 06 Nov 1994 08:49:37 GMT"
 
-/** A GET of HTTP/1.1 on a connection that may go on, answered 200 without fields, the length of its content unknown. */
+/** A GET of HTTP/1.1 on a connection that may continue, answered 200 without fields, the length of its content unknown. */
 const plain: ResponseWriter.ResponseOutline = {
   status: 200,
   fields: [],
@@ -27,7 +27,7 @@ const head = (outline: Partial<ResponseWriter.ResponseOutline>): ResponseWriter.
   return written
 }
 
-/** The lines behind the status line, without the empty one, and without `Date`. */
+/** The lines after the status line, without the empty one, and without `Date`. */
 const linesOf = (text: string): ReadonlyArray<string> => {
   expect(text.endsWith("\r\n\r\n")).toBe(true)
   return text
@@ -37,8 +37,8 @@ const linesOf = (text: string): ReadonlyArray<string> => {
     .filter((line) => line !== `Date: ${date}`)
 }
 
-const refusal = (answer: string | ResponseWriter.WrittenHead | ResponseWriter.Refused): string | undefined =>
-  typeof answer !== "string" && answer._tag === "Refused" ? answer.reason : undefined
+const refusal = (response: string | ResponseWriter.WrittenHead | ResponseWriter.Refused): string | undefined =>
+  typeof response !== "string" && response._tag === "Refused" ? response.reason : undefined
 
 const noFraming = { _tag: "None" } as const
 const chunked = { _tag: "Chunked" } as const
@@ -48,7 +48,7 @@ const length = (bytes: number) => ({ _tag: "Length", length: bytes }) as const
 const Chunked = "Transfer-Encoding: chunked"
 const own = (value: string): ReadonlyArray<string> => ["Content-Length", value]
 
-describe("the framing of an answer", () => {
+describe("the framing of a response", () => {
   it.each<
     readonly [
       string,
@@ -222,7 +222,7 @@ describe("the framing of an answer", () => {
       "HeaderForbidden"
     ],
     ["Transfer-Encoding with 204", { status: 204, fields: ["Transfer-Encoding", ""] }, "HeaderForbidden"]
-  ])("is refused for %s", (_, outline, reason) => {
+  ])("is rejected for %s", (_, outline, reason) => {
     expect(refusal(writer.head({ ...plain, ...outline }))).toBe(reason)
   })
 })
@@ -378,7 +378,7 @@ describe("the status line and the fields", () => {
     expect(writer.head({ ...plain, fields })).toMatchObject({ reason: "HeaderValue", actual: "Date: twice" })
   })
 
-  it("sends no white space around a value", () => {
+  it("sends no whitespace around a value", () => {
     const lines = linesOf(head({ fields: ["X-A", " \t a b\t ", "X-B", " "], contentLength: 0 }).text)
     expect(lines).toStrictEqual(["X-A: a b", "X-B: ", "Content-Length: 0"])
   })
@@ -484,7 +484,7 @@ describe("fields that must not be written", () => {
   })
 })
 
-describe("interim answers", () => {
+describe("interim responses", () => {
   it("have a status line and fields, neither Date nor framing", () => {
     expect(writer.interim(100, [])).toBe("HTTP/1.1 100 Continue\r\n\r\n")
     expect(writer.interim(103, ["Link", "</a.css>; rel=preload", "link", "</b.js>"])).toBe(
@@ -614,23 +614,23 @@ describe("properties", () => {
     keepAlive: FastCheck.boolean()
   })
 
-  /** A field on the wire: without the white space around its value. */
+  /** A field on the wire: without the whitespace around its value. */
   const lineOf = ([name, value]: readonly [string, string]): string =>
     `${name}: ${value.replace(/^[ \t]+|[ \t]+$/g, "")}`
 
-  it("a head is refused, or has exactly the lines it should have, and one framing", () => {
+  it("a head is rejected, or has exactly the lines it should have, and one framing", () => {
     let written = 0
     holds(
       FastCheck.property(outline, fields, (given, all) => {
-        const answer = writer.head({ ...given, fields: all.flat(), date })
+        const response = writer.head({ ...given, fields: all.flat(), date })
         if (!mayBeWritten(all)) {
-          expect(answer._tag).toBe("Refused")
+          expect(response._tag).toBe("Refused")
           return
         }
-        if (answer._tag === "Refused") return
+        if (response._tag === "Refused") return
         written++
-        expect(answer.text.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/)
-        const lines = answer.text.split("\r\n")
+        expect(response.text.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/)
+        const lines = response.text.split("\r\n")
         expect(lines.splice(-2)).toStrictEqual(["", ""])
         expect(lines.shift()).toMatch(new RegExp(`^HTTP/1\\.1 ${given.status} `))
         const isOurs = (line: string): boolean => /^(date|connection|content-length|transfer-encoding):/i.test(line)
@@ -649,26 +649,26 @@ describe("properties", () => {
               : "UntilClose"
         const isBodiless =
           given.method === "HEAD" || given.status === 204 || given.status === 205 || given.status === 304
-        expect(answer.framing._tag).toBe(isBodiless ? "None" : says)
+        expect(response.framing._tag).toBe(isBodiless ? "None" : says)
         if (given.minor === 0) expect(says).not.toBe("Chunked")
-        expect(answer.keepAlive).toBe(count(/^connection: close(,|$)/i) === 0)
-        if (answer.framing._tag === "UntilClose" || !given.keepAlive) expect(answer.keepAlive).toBe(false)
+        expect(response.keepAlive).toBe(count(/^connection: close(,|$)/i) === 0)
+        if (response.framing._tag === "UntilClose" || !given.keepAlive) expect(response.keepAlive).toBe(false)
       }),
       2000
     )
     expect(written).toBeGreaterThan(200)
   })
 
-  it("interim heads and trailers are refused, or have exactly the lines that were given", () => {
+  it("interim heads and trailers are rejected, or have exactly the lines that were given", () => {
     holds(
       FastCheck.property(fields, (all) => {
         const lines = all.map((field) => `${lineOf(field)}\r\n`).join("")
-        for (const [answer, text] of [
+        for (const [response, text] of [
           [writer.interim(103, all.flat()), `HTTP/1.1 103 Early Hints\r\n${lines}\r\n`],
           [writer.lastChunk(all.flat()), `0\r\n${lines}\r\n`]
         ] as const) {
-          if (typeof answer === "string") expect([answer, mayBeWritten(all)]).toStrictEqual([text, true])
-          else if (mayBeWritten(all)) expect(answer.reason).toBe("HeaderForbidden")
+          if (typeof response === "string") expect([response, mayBeWritten(all)]).toStrictEqual([text, true])
+          else if (mayBeWritten(all)) expect(response.reason).toBe("HeaderForbidden")
         }
       }),
       1000

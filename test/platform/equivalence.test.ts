@@ -163,7 +163,7 @@ const arounds: fc.Arbitrary<ReadonlyArray<Around>> = fc.array(
 
 type App = HttpApp.Default<unknown, Scope.Scope>
 
-/** A cause by its leaves: who has interrupted, what responses are among the defects. */
+/** A cause by its leaves: interrupting fibers, and responses among the defects. */
 const shapeOf = (cause: Cause.Cause<unknown>): ReadonlyArray<string> =>
   Cause.reduce(cause, [] as ReadonlyArray<string>, (seen, each) => {
     if (each._tag === "Fail") return Option.some([...seen, `Fail ${nameOf(each.error)}`])
@@ -431,7 +431,7 @@ const theirs = async (given: Case): Promise<Outcome> => {
   let isDeserted = false
   const write = (_: unknown, response: HttpServerResponse.HttpServerResponse): Effect.Effect<void> =>
     Effect.sync(() => {
-      // As `NodeHttpServer` has it: what is behind an answer is dropped.
+      // As `NodeHttpServer` has it: what is after a response is dropped.
       if (isDeserted || written.length > 0) return
       const body = response.body._tag === "Uint8Array" ? response.body.body : ""
       written.push(writtenOf(response.status, body, Object.entries(response.headers)))
@@ -529,7 +529,7 @@ const ours = async (given: Case, isInterruptible = false): Promise<Outcome> => {
   return { written: exchange.written, told, spans: tracing.ended.all.map(spanShape), isAnswered }
 }
 
-/** Whose second wait is in a fiber that nobody tells of an interruption before it, however it is served. */
+/** An application whose second wait is in a fiber that is not interrupted before it, however it is served. */
 const isEndless = ({ arounds, plan }: Case): boolean =>
   plan.leaf.is === "wait" &&
   arounds.includes("twice") &&
@@ -560,7 +560,7 @@ const anyCase: fc.Arbitrary<Case> = fc.record({
 const cases = anyCase.filter((given) => !isEndless(given))
 
 describe("an application, served by us and by HttpApp.toHandled", () => {
-  it("is answered, told and traced alike", { timeout: 60_000 }, async () => {
+  it("has the same responses, log and traces", { timeout: 60_000 }, async () => {
     let differing = 0
     await fc.assert(
       fc.asyncProperty(cases, async (given) => {
@@ -569,7 +569,7 @@ describe("an application, served by us and by HttpApp.toHandled", () => {
         expect(here.spans).toStrictEqual(upstream.spans)
         const isDeserted = given.interrupter === "client" && here.told.includes("waiting")
         if (upstream.written.length === 0 && !isDeserted) {
-          // Nobody would answer this client: its pre-response handlers let nothing pass. Here it is told.
+          // Upstream sends this client nothing, since its pre-response handlers let nothing pass. This server sends a 500.
           differing++
           expect(here.written).toHaveLength(1)
           expect(here.written[0]!.status).toBeGreaterThanOrEqual(400)

@@ -14,9 +14,9 @@ import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { make, type Options } from "../../src/HttpServer.js"
 import { quiet } from "../server/harness.js"
-import { Facts } from "../wire/facts.js"
+import { Condition } from "../support/eventually.js"
 
-/** A server on loopback that does not drain, unless told otherwise. */
+/** A server on loopback that does not drain by default. */
 export const listening = (options: Options = {}): Effect.Effect<HttpServer.HttpServer, never, Scope.Scope> =>
   Effect.orDie(make({ host: "127.0.0.1", port: 0, drainTimeout: 0, ...options }))
 
@@ -41,39 +41,39 @@ export const serving = <E, R>(
   Effect.gen(function* () {
     const server = yield* listening(options)
     const serve = middleware === undefined ? server.serve(app) : server.serve(app, middleware)
-    // What a middleware of any kind needs is known to whoever has made it.
+    // The requirements of a middleware are known where it is made.
     yield* Effect.provide(serve as Effect.Effect<void, never, Scope.Scope | Needs<R>>, live)
     return portOf(server)
   })
 
 /** What happened, in order, for tests that wait for it. */
-export class Story<A> {
+export class EventLog<A> {
   readonly all: Array<A> = []
-  private readonly facts = new Facts()
+  private readonly condition = new Condition()
 
   readonly tell = (what: A): void => {
     this.all.push(what)
-    this.facts.changed()
+    this.condition.notify()
   }
 
   readonly told = (what: A): Effect.Effect<void> => Effect.sync(() => this.tell(what))
 
   /** Waits for the first that is it. */
   readonly some = (isIt: (what: A) => boolean): Effect.Effect<A> =>
-    this.facts.until(
+    this.condition.until(
       () => this.all.find(isIt),
       () => `something; told was ${JSON.stringify(this.all)}`
     )
 
-  /** Waits until so much has been told; gives all of it. */
+  /** Waits for that many entries; returns all of them. */
   readonly upTo = (count: number): Effect.Effect<ReadonlyArray<A>> =>
-    this.facts.until(
+    this.condition.until(
       () => (this.all.length >= count ? this.all : undefined),
       () => `${count}; told was ${JSON.stringify(this.all)}`
     )
 }
 
-/** An application that says when it runs, never answers, and tells how it ended. */
+/** An application that reports when it runs, never responds, and reports how it ended. */
 export const endless = Effect.gen(function* () {
   const running = yield* Deferred.make<void>()
   const end = yield* Deferred.make<Exit.Exit<never>>()
@@ -84,7 +84,7 @@ export const endless = Effect.gen(function* () {
   return { app, running: Deferred.await(running), end: Deferred.await(end) }
 })
 
-/** A span as somebody who looks at it from outside has it. */
+/** A span as an observer from outside sees it. */
 export class Recorded implements Tracer.Span {
   readonly _tag = "Span"
   readonly sampled = true
@@ -130,7 +130,7 @@ export class Recorded implements Tracer.Span {
 
 /** A tracer that keeps what it traces. */
 export class Tracing {
-  readonly ended = new Story<Recorded>()
+  readonly ended = new EventLog<Recorded>()
   readonly tracer = Tracer.make({
     span: (name, parent, context, links, startTime, kind) =>
       new Recorded(name, parent, context, [...links], startTime, kind, this.ended.tell),

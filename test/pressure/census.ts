@@ -4,11 +4,11 @@ import { readdirSync } from "node:fs"
 import { setImmediate } from "node:timers/promises"
 import type { Census } from "./protocol.js"
 
-/** The runtime tells only of timers that keep the process alive; its hooks know the others too. */
+/** The runtime lists only timers that keep the process alive; its hooks know the others too. */
 const timers = new Set<number>()
 let fired = 0
 
-/** To be called before any timer is armed. It makes each asynchronous step dearer, so only who asks for it has it. */
+/** To be called before any timer is armed. It makes each asynchronous step slower, so it is enabled on request. */
 export const watchTimers = (): void => {
   createHook({
     init: (id, type) => {

@@ -1,15 +1,15 @@
 /**
- * A client that behaves as badly as it is told to: sends bytes as they are, reads as much as it likes, and leaves as it
+ * A client that misbehaves as configured: sends bytes as they are, reads as much as it likes, and leaves as it
  * likes. Whole answers are read as strictly as everywhere in these tests.
  */
 import { connect as connectSocket, type Socket } from "node:net"
-import { type Answer, parseAnswer } from "../wire/answer.js"
+import { type ParsedResponse, parseResponse } from "../wire/parsedResponse.js"
 import { within } from "./waiting.js"
 
 export type Ending = "FIN" | "RST"
 
 export interface ClientOptions {
-  /** Reads one byte at a time, so that it can leave behind any of them. */
+  /** Reads one byte at a time, so that it can leave open any of them. */
   readonly readsByByte?: boolean
   /** Counts what comes, and keeps none of it. */
   readonly keepsNothing?: boolean
@@ -104,17 +104,17 @@ export class Client {
     return this.socket.bytesWritten - this.socket.writableLength
   }
 
-  /** The next answer, interim ones among them; one that the connection's end cuts short is an error. */
-  async answer(method = "GET", milliseconds?: number): Promise<Answer> {
-    const look = (): Answer | undefined => {
-      const answer = parseAnswer(this.seen, method, this.ending !== undefined)
-      if (answer !== undefined) this.parts = [this.seen.subarray(answer.length)]
-      return answer
+  /** The next response, interim ones among them; one that the connection's end cuts short is an error. */
+  async response(method = "GET", milliseconds?: number): Promise<ParsedResponse> {
+    const look = (): ParsedResponse | undefined => {
+      const response = parseResponse(this.seen, method, this.ending !== undefined)
+      if (response !== undefined) this.parts = [this.seen.subarray(response.length)]
+      return response
     }
     return this.until(look, "answer", milliseconds)
   }
 
-  /** Waits until so many bytes have come, or none will any more. */
+  /** Waits until that many bytes have come, or none will any more. */
   async bytes(count: number, milliseconds?: number): Promise<void> {
     const isEnough = (): true | undefined => (this.read >= count || this.ending !== undefined ? true : undefined)
     await this.until(isEnough, `${count} bytes`, milliseconds)
@@ -154,10 +154,10 @@ export class Client {
 export const connect = (port: number, options?: ClientOptions): Promise<Client> => new Client(port, options).connected()
 
 /** One request on a connection of its own. */
-export const ask = async (port: number, text: string, method?: string): Promise<Answer> => {
+export const ask = async (port: number, text: string, method?: string): Promise<ParsedResponse> => {
   const client = await connect(port)
   try {
-    return await client.send(text).answer(method)
+    return await client.send(text).response(method)
   } finally {
     client.leave()
   }

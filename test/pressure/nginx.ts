@@ -7,7 +7,7 @@ import { setTimeout } from "node:timers/promises"
 import { portOf } from "../bench/portOf.js"
 import { end, isInstalled, start } from "../bench/proc.js"
 import { connect } from "./client.js"
-import type { Trial } from "./trial.js"
+import type { ScenarioRun } from "./scenarioRun.js"
 
 // Where Debian puts it is not on everybody's path.
 process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`
@@ -64,15 +64,15 @@ export interface Nginx {
   readonly end: () => Promise<void>
 }
 
-export const nginxBefore = async (trial: Trial, behind: number): Promise<Nginx> => {
+export const nginxBefore = async (run: ScenarioRun, behind: number): Promise<Nginx> => {
   const folder = mkdtempSync(join(tmpdir(), "pressure-nginx-"))
-  trial.atEnd(() => rmSync(folder, { recursive: true, force: true }))
+  run.atEnd(() => rmSync(folder, { recursive: true, force: true }))
   const port = await freePort()
   writeFileSync(join(folder, "nginx.conf"), configuration(folder, port, behind))
   const child = start(["nginx", "-p", folder, "-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")])
   child.stdout?.resume()
   child.stderr?.resume()
-  trial.atEnd(() => end(child))
+  run.atEnd(() => end(child))
   await listens(port)
   return { port, end: () => end(child) }
 }

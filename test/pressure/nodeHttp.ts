@@ -18,7 +18,7 @@ export const serveNodeHttp = (reply: (number: number, content: Reply) => void): 
     return { ...seen, held: 0, fibers: 0, handlers: 0, begun: 0 } satisfies Census
   }
   process.on("message", async ({ content, number }: Numbered<string>) => {
-    reply(number, { answer: await answerTo(fromText(content)) })
+    reply(number, { response: await answerTo(fromText(content)) })
   })
   console.log("ready")
 }

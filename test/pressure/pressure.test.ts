@@ -1,7 +1,7 @@
 /** Some of `npm run pressure -- --quick`, so that every run of the tests shows it; figures that take time are not judged. */
 import { describe, expect, it } from "@effect/vitest"
 import { whyNoNginx } from "./nginx.js"
-import { hasFailed, lineOf } from "./rows.js"
+import { hasFailed, lineOf } from "./report.js"
 import { runScenario } from "./run.js"
 import { readScenarios } from "./scenario.js"
 

@@ -14,7 +14,7 @@ import { platform } from "node:os"
 import { parseArgs } from "node:util"
 import { machine } from "../bench/proc.js"
 import { progressOf } from "../progress.js"
-import { hasFailed, lineOf, type Row, tableOf } from "./rows.js"
+import { hasFailed, lineOf, type Row, tableOf } from "./report.js"
 import { runScenario } from "./run.js"
 import { readScenarios, type Scenario } from "./scenario.js"
 

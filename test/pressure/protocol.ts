@@ -1,4 +1,4 @@
-/** What is asked of a process under pressure, and what it tells. */
+/** Messages to and from a process under pressure. */
 import type { Options } from "../../src/Server.js"
 
 /** What a process holds; two of them are compared. */
@@ -18,7 +18,7 @@ export interface Census {
   readonly fired: number
   /** Whatever else the event loop waits for: sockets, servers, pipes, requests under way. */
   readonly handles: number
-  /** Bytes of objects, behind a collection. */
+  /** Bytes of objects, after a collection. */
   readonly heap: number
 }
 
@@ -54,7 +54,7 @@ export const fromText = (text: string): Question =>
   JSON.parse(text, (_, value: unknown) => (value === infinite ? Number.POSITIVE_INFINITY : value))
 
 /** What became of a question. */
-export type Reply = { readonly answer: unknown } | { readonly failure: string }
+export type Reply = { readonly response: unknown } | { readonly failure: string }
 
 /** Which server a process serves with. */
 export type Which = "ours" | "nodeHttp"

@@ -14,7 +14,7 @@
  * | `/endless` | pieces of 64 KiB without end, as fast as they are read; `/trickle` 1 KiB every 10 ms |
  * | `/throw`, `/die` | by a throw, by a defect |
  * | `/late` | a first piece, and then a defect |
- * | `/leak` | "ok", and leaves a child fiber behind that never ends |
+ * | `/leak` | "ok", and leaks a child fiber that never ends |
  * | `/application` | "ok", by an application of `@effect/platform` |
  * | `/upgrade` | 101, and sends back what the client sends |
  */
@@ -26,21 +26,21 @@ import type { ValueError } from "../../src/Errors.js"
 import { toHandler } from "../../src/HttpServer.js"
 import type { Request } from "../../src/Request.js"
 import { type Responded, respond, respondStream, sendHeaders, upgrade } from "../../src/Response.js"
-import { turn } from "../wire/facts.js"
+import { eventLoopTurn } from "../support/eventually.js"
 
 /** Handlers that have begun, and that have ended in whichever way. */
 export const handlers = { begun: 0, ended: 0 }
 
 const bytes = Buffer.alloc(1024 * 1024, "x")
 
-/** So many bytes; they are the same ones for every answer, so that what memory grows by is not theirs. */
+/** So many bytes; they are the same ones for every response, so that what memory grows by is not theirs. */
 const sized = (size: number): Buffer => (size <= bytes.length ? bytes.subarray(0, size) : Buffer.alloc(size, "x"))
 
-const piece = sized(64 * 1024)
+const chunk = sized(64 * 1024)
 
-const pieces = (size: number): Stream.Stream<Uint8Array> =>
-  Stream.map(Stream.range(0, Math.ceil(size / piece.length) - 1), (i) =>
-    piece.subarray(0, Math.min(piece.length, size - i * piece.length))
+const chunks = (size: number): Stream.Stream<Uint8Array> =>
+  Stream.map(Stream.range(0, Math.ceil(size / chunk.length) - 1), (i) =>
+    chunk.subarray(0, Math.min(chunk.length, size - i * chunk.length))
   )
 
 const drip = (request: Request, size: number, headers: Readonly<Record<string, string>> = {}) =>
@@ -48,7 +48,7 @@ const drip = (request: Request, size: number, headers: Readonly<Record<string, s
     const body = yield* sendHeaders(request, 200, headers)
     for (let i = 0; i < size; i++) {
       yield* body.write("x")
-      yield* turn
+      yield* eventLoopTurn
     }
     return yield* body.end()
   })
@@ -68,7 +68,7 @@ const applicationLength = toHandler(
   )
 )
 
-const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
+const response = (request: Request): Effect.Effect<Responded, ValueError> => {
   const size = Number(request.query)
   switch (request.path) {
     case "/echo":
@@ -78,7 +78,7 @@ const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
     case "/applicationLength":
       return applicationLength(request)
     case "/stream":
-      return respondStream(request, 200, pieces(size))
+      return respondStream(request, 200, chunks(size))
     case "/drip":
       return drip(request, size)
     case "/dripLength":
@@ -88,7 +88,7 @@ const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
     case "/never":
       return Effect.never
     case "/endless":
-      return respondStream(request, 200, Stream.repeatValue<Uint8Array>(piece))
+      return respondStream(request, 200, Stream.repeatValue<Uint8Array>(chunk))
     case "/trickle":
       return respondStream(request, 200, Stream.repeatEffect(Effect.as(Effect.sleep(10), sized(1024))))
     case "/die":
@@ -107,7 +107,7 @@ const answer = (request: Request): Effect.Effect<Responded, ValueError> => {
 const counted = (request: Request): Effect.Effect<Responded, ValueError> => {
   handlers.begun++
   return Effect.ensuring(
-    answer(request),
+    response(request),
     Effect.sync(() => handlers.ended++)
   )
 }

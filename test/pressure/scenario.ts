@@ -1,12 +1,12 @@
 /** A scenario: one way to press a server. Each is a file of scenarios/, which exports one as `scenario`. */
 import { modulesOf } from "../bench/folder.js"
-import type { Trial } from "./trial.js"
+import type { ScenarioRun } from "./scenarioRun.js"
 
 export interface Scenario {
   readonly title: string
   /** Where it stands among the others. */
   readonly order: number
-  readonly run: (trial: Trial) => Promise<void>
+  readonly run: (run: ScenarioRun) => Promise<void>
 }
 
 /** By name, in order. */

@@ -59,13 +59,13 @@ export class ServerProcess {
 
   private ask(content: Question): Promise<unknown> {
     const number = this.asked++
-    const answered = new Promise((resolve, reject) => {
+    const responded = new Promise((resolve, reject) => {
       this.waiting.set(number, (reply) =>
-        "answer" in reply ? resolve(reply.answer) : reject(new Error(reply.failure))
+        "response" in reply ? resolve(reply.response) : reject(new Error(reply.failure))
       )
     })
     this.child.send({ number, content: toText(content) } satisfies Numbered<string>)
-    return Promise.race([answered, this.died])
+    return Promise.race([responded, this.died])
   }
 
   async census(): Promise<Census> {
@@ -82,7 +82,7 @@ export class ServerProcess {
     return (await this.ask({ _tag: "Close", port, by })) as Closed
   }
 
-  /** Milliseconds that interrupting so many fibers takes it, with no server around them. */
+  /** Milliseconds that interrupting that many fibers takes it, with no server around them. */
   async bareFibers(count: number): Promise<number> {
     return (await this.ask({ _tag: "BareFibers", count })) as number
   }

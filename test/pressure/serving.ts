@@ -1,6 +1,6 @@
 /**
  * The process under pressure: serves this package's server, as many of them as it is asked for, or one of `node:http`;
- * says over its channel what it holds, and closes when it is told to.
+ * says over its channel what it holds, and closes on request.
  *
  * `serving.ts ours watchTimers`: the second argument makes the census know timers that do not keep a process alive.
  */
@@ -94,13 +94,13 @@ const serveOurs = Effect.gen(function* () {
   const supervisor = yield* Supervisor.track
   const context = yield* Layer.build(rooms)
   const supervised = yield* Effect.supervised(Effect.runtime<never>(), supervisor)
-  // Whoever asks is counted by no census.
+  // The asking fiber is not counted by the census.
   const quiet = yield* Effect.runtime<never>()
   process.on("message", ({ content, number }: Numbered<string>) => {
     const question = fromText(content)
     const runtime = question._tag === "Listen" ? supervised : quiet
     const replied = Effect.matchCause(Effect.provide(answerTo(question, supervisor), context), {
-      onSuccess: (answer) => reply(number, { answer }),
+      onSuccess: (response) => reply(number, { response }),
       onFailure: (cause) => reply(number, { failure: Cause.pretty(cause) })
     })
     Runtime.runFork(runtime)(replied)
@@ -109,7 +109,7 @@ const serveOurs = Effect.gen(function* () {
   return yield* Effect.never
 })
 
-// Whoever asked has gone, however it went.
+// The parent process has gone.
 process.on("disconnect", () => process.exit())
 
 if (which === "nodeHttp") serveNodeHttp(reply)

@@ -4,7 +4,7 @@ import { setTimeout } from "node:timers/promises"
 /** Milliseconds after which something that has not happened is taken for what never will. */
 export const patience = 30_000
 
-/** A wait that has taken too long: whoever was waited for hangs. */
+/** A wait that has taken too long: the awaited party hangs. */
 export class Hung extends Error {}
 
 /** What a promise gives, as long as it does so in time. */
@@ -34,7 +34,7 @@ export const eventually = async <A>(
   }
 }
 
-/** Does something for each, so many at once. */
+/** Does something for each, that many at once. */
 export const forEach = async <A, B>(
   all: ReadonlyArray<A>,
   atOnce: number,

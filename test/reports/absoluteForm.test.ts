@@ -8,7 +8,7 @@ import { respond, tunnel } from "../../src/Response.js"
 import * as TestServer from "../../src/testing/TestServer.js"
 import { serving as servingApplication } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
-import { ask, connect } from "../wire/raw.js"
+import { ask, connect } from "../wire/rawConnection.js"
 
 /** A head, and what is asked by it (RFC 9112 §3.2.2, §3.3): the host, and what `toURL` makes of it. */
 const heads = [

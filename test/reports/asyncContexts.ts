@@ -74,12 +74,12 @@ const requestOf = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n
 /** Pipelined in one write, then one by one on the same connection. */
 const asked = async (port: number): Promise<void> => {
   const socket = connect(port, "127.0.0.1")
-  let answers = 0
+  let responses = 0
   socket.on("data", (bytes) => {
-    answers += bytes.toString("latin1").split("HTTP/1.1 200").length - 1
+    responses += bytes.toString("latin1").split("HTTP/1.1 200").length - 1
   })
   const until = async (count: number): Promise<void> => {
-    while (answers < count) await once(socket, "data")
+    while (responses < count) await once(socket, "data")
   }
   socket.write(paths.map(requestOf).join(""))
   await until(paths.length)

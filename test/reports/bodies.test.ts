@@ -11,9 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as undici from "undici"
 import { layerContext } from "../../src/HttpServer.js"
-import { Story, serving } from "../platform/harness.js"
-import { eventually } from "../wire/facts.js"
-import { ask, connect, get, requestText } from "../wire/raw.js"
+import { EventLog, serving } from "../platform/harness.js"
+import { eventually } from "../support/eventually.js"
+import { ask, connect, get, requestText } from "../wire/rawConnection.js"
 
 type Response_ = HttpServerResponse.HttpServerResponse
 
@@ -130,7 +130,7 @@ const sources: Readonly<Record<string, (sources: Sources) => Response_>> = {
     return HttpServerResponse.stream(
       Stream.map(
         Stream.fromReadableStream(() => source, String),
-        (piece) => piece
+        (chunk) => chunk
       )
     )
   },
@@ -208,21 +208,21 @@ describe("content that is not sent is closed", () => {
     it.scopedLive(`${what}, by a client that has left before`, () =>
       Effect.gen(function* () {
         const all = new Sources()
-        const story = new Story<string>()
-        const left = story.some((line) => line === "left")
+        const log = new EventLog<string>()
+        const left = log.some((line) => line === "left")
         const app = Effect.uninterruptible(
           Effect.zipRight(
-            Effect.zipRight(story.told("running"), left),
+            Effect.zipRight(log.told("running"), left),
             Effect.sync(() => make(all))
           )
         )
-        const port = yield* serving(Effect.ensuring(app, story.told("made")), { interruptOnDisconnect: false })
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /"))
-        yield* story.upTo(1)
-        yield* wire.reset
-        yield* story.told("left")
-        yield* story.some((line) => line === "made")
+        const port = yield* serving(Effect.ensuring(app, log.told("made")), { interruptOnDisconnect: false })
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /"))
+        yield* log.upTo(1)
+        yield* client.reset
+        yield* log.told("left")
+        yield* log.some((line) => line === "made")
         yield* all.allClosed
         expect(all.closed).toBe(all.opened)
       })
@@ -235,11 +235,11 @@ describe("content that is cut off is closed", () => {
     it.scopedLive(`${what}, by a client that leaves`, () =>
       Effect.gen(function* () {
         const all = new Sources()
-        const wire = yield* connect(yield* serving(Effect.sync(() => make(all))))
-        yield* wire.send(requestText("GET /"))
-        yield* wire.readUntil((seen) => seen.length > 2000)
+        const client = yield* connect(yield* serving(Effect.sync(() => make(all))))
+        yield* client.send(requestText("GET /"))
+        yield* client.readUntil((seen) => seen.length > 2000)
         expect(all.opened - all.closed).toBe(1)
-        yield* wire.reset
+        yield* client.reset
         yield* all.allClosed
       })
     )
@@ -248,9 +248,9 @@ describe("content that is cut off is closed", () => {
       Effect.gen(function* () {
         const all = new Sources()
         const response = Effect.sync(() => HttpServerResponse.setHeader(make(all), "content-length", "1500"))
-        const wire = yield* connect(yield* serving(response))
-        yield* wire.send(requestText("GET /"))
-        yield* wire.readUntil((seen) => seen.length > 100)
+        const client = yield* connect(yield* serving(response))
+        yield* client.send(requestText("GET /"))
+        yield* client.readUntil((seen) => seen.length > 100)
         yield* all.allClosed
       })
     )
@@ -258,17 +258,17 @@ describe("content that is cut off is closed", () => {
 
   it.scopedLive("a web stream whose cancellation never ends, and the request's scope with it", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const log = new EventLog<string>()
       const stream = new ReadableStream<Uint8Array>({
         pull: (controller) => controller.enqueue(new Uint8Array(10)),
-        cancel: () => new Promise<void>(() => story.tell("cancelled"))
+        cancel: () => new Promise<void>(() => log.tell("cancelled"))
       })
       const app = Effect.as(
-        Effect.addFinalizer(() => story.told("ended")),
+        Effect.addFinalizer(() => log.told("ended")),
         HttpServerResponse.raw(stream, { contentLength: 20 })
       )
       yield* get(yield* serving(app))
-      expect(yield* story.upTo(2)).toStrictEqual(["cancelled", "ended"])
+      expect(yield* log.upTo(2)).toStrictEqual(["cancelled", "ended"])
     })
   )
 })

@@ -1,5 +1,5 @@
 /**
- * Request bodies that are read whole have a bound in sum: beyond it reading waits, and is answered 503 at last; nothing waits
+ * Request bodies that are read whole have a bound in sum: beyond it reading waits, and gets 503 at last; nothing waits
  * for ever, and nothing is held when all requests have ended. In bytes here; `npm run pressure` does it in MiB.
  */
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
@@ -23,8 +23,8 @@ import * as Server from "../../src/Server.js"
 import { Random } from "../fuzz/random.js"
 import { Lines } from "../server/logged.js"
 import { advance, type MemoryConnection, servingInMemory, settled } from "../server/memory.js"
-import { eventually, turns } from "../wire/facts.js"
-import { requestText } from "../wire/raw.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { requestText } from "../wire/rawConnection.js"
 
 const max = 1000
 
@@ -60,13 +60,13 @@ const headOf = (length: number | "chunked", path = "/"): string =>
 
 const chunk = (length: number): string => `${length.toString(16)}\r\n${"x".repeat(length)}\r\n`
 
-/** Sends a body of so many bytes, one piece a turn, chunked or not. */
+/** Sends a body of that many bytes, one piece a turn, chunked or not. */
 const sendBody = (connection: MemoryConnection, length: number, isChunked = false): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (let sent = 0; sent < length; sent += piece) {
       const next = Math.min(piece, length - sent)
       connection.send(isChunked ? chunk(next) : "x".repeat(next))
-      yield* turns(1)
+      yield* eventLoopTurns(1)
     }
     if (isChunked) connection.send("0\r\n\r\n")
   })
@@ -82,7 +82,7 @@ const watching = (budget: BodyBudget.Budget): Effect.Effect<Seen, never, import(
     const look = Effect.map(Ref.get(budget.held), (held) => {
       seen.most = Math.max(seen.most, held)
     })
-    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(look, turns(1))))
+    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(look, eventLoopTurns(1))))
     return seen
   })
 
@@ -105,7 +105,7 @@ const holding = Effect.gen(function* () {
   return { handler, open: Deferred.succeed(mayEnd, undefined) }
 })
 
-/** A server whose budget is full: so many bodies of 500 bytes are held by their handlers. */
+/** A server whose budget is full: that many bodies of 500 bytes are held by their handlers. */
 const full = (handler: Handler = measuring, options: Server.Options["limits"] = {}) =>
   Effect.gen(function* () {
     const { handler: held, open } = yield* holding
@@ -118,7 +118,7 @@ const full = (handler: Handler = measuring, options: Server.Options["limits"] = 
       connection.send(headOf(500, "/held"))
       yield* sendBody(connection, 500)
     }
-    // Of the third a part waits no longer: it is the one that may go on beyond the maximum.
+    // Of the third a part waits no longer: it is the one that may continue beyond the maximum.
     yield* eventually(Ref.get(budget.held), (held) => held === 1500, "1500 held")
     return { ...made, budget, open }
   })
@@ -127,9 +127,12 @@ describe("the bodies that are read whole", () => {
   for (const isChunked of [false, true]) {
     it.scoped(`are bounded in sum, and all are served: ${isChunked ? "chunked" : "with their length"}`, () =>
       Effect.gen(function* () {
-        const { connect, server } = yield* servingInMemory((request) => Effect.zipLeft(measuring(request), turns(3)), {
-          limits
-        })
+        const { connect, server } = yield* servingInMemory(
+          (request) => Effect.zipLeft(measuring(request), eventLoopTurns(3)),
+          {
+            limits
+          }
+        )
         const budget = server.bodyBudget
         const seen = yield* watching(budget)
         const connections = yield* Effect.all(Array.from({ length: 20 }, () => connect))
@@ -137,7 +140,7 @@ describe("the bodies that are read whole", () => {
         yield* Effect.forEach(connections, (connection) => sendBody(connection, 400, isChunked), {
           concurrency: "unbounded"
         })
-        for (const connection of connections) expect((yield* connection.answer()).text).toBe("400")
+        for (const connection of connections) expect((yield* connection.response()).text).toBe("400")
         // What has come of each when it asks, at most, besides.
         expect(seen.most).toBeGreaterThan(max / 2)
         expect(seen.most).toBeLessThanOrEqual(max + 400 + 20 * 2 * piece)
@@ -156,16 +159,16 @@ describe("the bodies that are read whole", () => {
       const connections = yield* Effect.all(Array.from({ length: 5 }, () => connect))
       for (const [i, connection] of connections.entries()) {
         connection.send(headOf(600, `/${i}`))
-        yield* turns(1)
+        yield* eventLoopTurns(1)
       }
       yield* Effect.forEach(connections, (connection) => sendBody(connection, 600), { concurrency: "unbounded" })
-      for (const connection of connections) expect((yield* connection.answer()).text).toBe("600")
+      for (const connection of connections) expect((yield* connection.response()).text).toBe("600")
       expect(order).toStrictEqual(["/0", "/1", "/2", "/3", "/4"])
       yield* nothingIsHeld(server.bodyBudget)
     })
   )
 
-  it.scoped("wait with their sockets paused, and go on when others have ended", () =>
+  it.scoped("wait with their sockets paused, and continue when others have ended", () =>
     Effect.gen(function* () {
       const { budget, connect, open } = yield* full()
       const connection = yield* connect
@@ -175,7 +178,7 @@ describe("the bodies that are read whole", () => {
       expect(connection.pauses - connection.resumes).toBe(1)
       expect(yield* Ref.get(budget.held)).toBeLessThanOrEqual(1500 + 2 * piece)
       yield* open
-      expect((yield* connection.answer()).text).toBe("300")
+      expect((yield* connection.response()).text).toBe("300")
       yield* nothingIsHeld(budget)
     })
   )
@@ -190,7 +193,7 @@ describe("the bodies that are read whole", () => {
       for (const length of [piece, 1, "chunked"] as const) {
         small.send(headOf(length))
         yield* sendBody(small, length === "chunked" ? piece : length, length === "chunked")
-        expect((yield* small.answer()).status).toBe(200)
+        expect((yield* small.response()).status).toBe(200)
       }
       expect(budget.unsafeWaiting()).toBe(1)
     })
@@ -215,7 +218,7 @@ describe("the bodies that are read whole", () => {
 })
 
 describe("a body that waits for too long", () => {
-  it.scoped("is answered 503 and told to come back, and the connection ends behind what is unread", () =>
+  it.scoped("gets 503 with Retry-After, and the connection ends after what is unread", () =>
     Effect.gen(function* () {
       const { budget, connect } = yield* full()
       const before = yield* Metric.value(Metrics.bodiesRefused)
@@ -230,27 +233,27 @@ describe("a body that waits for too long", () => {
         yield* advance(9_999)
         expect(connection.written).toBe("")
         yield* advance(1)
-        const answer = yield* connection.answer()
-        expect([answer.status, answer.header("Retry-After"), answer.header("Connection")]).toStrictEqual([
+        const response = yield* connection.response()
+        expect([response.status, response.header("Retry-After"), response.header("Connection")]).toStrictEqual([
           503,
           "1",
           connectionField
         ])
-        expect(answer.text).toBe("503 Service Unavailable: too many request bodies are in memory; try again later\n")
+        expect(response.text).toBe("503 Service Unavailable: too many request bodies are in memory; try again later\n")
         yield* waitingBecomes(budget, 0)
         yield* eventually(Ref.get(budget.held), (held) => held === 1500, "as much as before")
         if (connectionField === "keep-alive") {
           // The rest is thrown away, and the next request is served.
           yield* sendBody(connection, 100)
           connection.send(`${headOf(3)}abc`)
-          expect((yield* connection.answer()).text).toBe("3")
+          expect((yield* connection.response()).text).toBe("3")
         }
       }
       expect((yield* Metric.value(Metrics.bodiesRefused)).count - before.count).toBe(2)
     })
   )
 
-  it.scoped("is answered 503 by an application", () =>
+  it.scoped("gets 503 by an application", () =>
     Effect.gen(function* () {
       const { connect } = yield* full(application)
       for (const path of ["/text", "/json", "/form", "/buffer"]) {
@@ -258,8 +261,8 @@ describe("a body that waits for too long", () => {
         connection.send(headOf(300, path))
         yield* sendBody(connection, 200)
         yield* advance(10_000)
-        const answer = yield* connection.answer()
-        expect([path, answer.status, answer.header("Retry-After")]).toStrictEqual([path, 503, "1"])
+        const response = yield* connection.response()
+        expect([path, response.status, response.header("Retry-After")]).toStrictEqual([path, 503, "1"])
       }
     })
   )
@@ -276,11 +279,11 @@ describe("a body that waits for too long", () => {
       again.send(headOf(300, "/again"))
       yield* Effect.forEach([other, again], (connection) => sendBody(connection, 200))
       yield* advance(10_000)
-      expect((yield* other.answer()).text).toBe("BodyBudget")
+      expect((yield* other.response()).text).toBe("BodyBudget")
       yield* waitingBecomes(budget, 1)
       yield* open
       yield* sendBody(again, 100)
-      expect((yield* again.answer()).text).toBe("300")
+      expect((yield* again.response()).text).toBe("300")
       yield* nothingIsHeld(budget)
     })
   )
@@ -297,7 +300,7 @@ describe("a body that waits for too long", () => {
         }
         yield* waitingBecomes(budget, 3)
         yield* open
-        for (const connection of connections) expect((yield* connection.answer()).status).toBe(200)
+        for (const connection of connections) expect((yield* connection.response()).status).toBe(200)
       })
       expect(lines.all.map(({ level, message }) => [level, message])).toStrictEqual([
         ["WARN", "no memory for further request bodies: their reading waits, or is refused"],
@@ -327,11 +330,11 @@ describe("the time that a body waits", () => {
       yield* sendBody(connection, 50)
       yield* advance(1_000)
       yield* sendBody(connection, 100)
-      expect((yield* connection.answer()).text).toBe("300")
+      expect((yield* connection.response()).text).toBe("300")
     })
   )
 
-  it.scoped("runs for a client that stalls when it may go on", () =>
+  it.scoped("runs for a client that stalls when it may continue", () =>
     Effect.gen(function* () {
       const { connect, open } = yield* full(measuring, { bodyTimeout: 2_000, bufferedBodyTimeout: 60_000 })
       const connection = yield* connect
@@ -341,7 +344,7 @@ describe("the time that a body waits", () => {
       yield* open
       yield* settled
       yield* advance(2_000)
-      expect((yield* connection.answer()).status).toBe(408)
+      expect((yield* connection.response()).status).toBe(408)
     })
   )
 })
@@ -379,7 +382,7 @@ describe("nothing is held any more", () => {
     })
   )
 
-  it.scoped("when the handler that waits is interrupted, fails or gives up, and another body goes on", () =>
+  it.scoped("when the handler that waits is interrupted, fails or gives up, and another body continues", () =>
     Effect.gen(function* () {
       const enough = yield* Deferred.make<void>()
       const { budget, connection, connect, open } = yield* waiting((request) =>
@@ -391,14 +394,14 @@ describe("nothing is held any more", () => {
             )
       )
       yield* Deferred.succeed(enough, undefined)
-      expect((yield* connection.answer()).text).toBe("gave up")
+      expect((yield* connection.response()).text).toBe("gave up")
       yield* asBefore(budget)
       const next = yield* connect
       next.send(headOf(300, "/next"))
       yield* sendBody(next, 300)
       yield* waitingBecomes(budget, 1)
       yield* open
-      expect((yield* next.answer()).text).toBe("300")
+      expect((yield* next.response()).text).toBe("300")
       yield* nothingIsHeld(budget)
     })
   )
@@ -418,7 +421,7 @@ describe("nothing is held any more", () => {
       expect(budget.unsafeWaiting()).toBe(1)
       yield* open
       yield* sendBody(connection, 100)
-      expect((yield* connection.answer()).text).toBe("300")
+      expect((yield* connection.response()).text).toBe("300")
       yield* nothingIsHeld(budget)
     })
   )
@@ -448,14 +451,14 @@ describe("nothing is held any more", () => {
           yield* settled
           return connection
         })
-      const statusOf = (connection: MemoryConnection) => Effect.map(connection.answer(), ({ status }) => status)
+      const statusOf = (connection: MemoryConnection) => Effect.map(connection.response(), ({ status }) => status)
       const large = yield* began(headOf("chunked"))
       yield* sendBody(large, 400, true).pipe(Effect.zipRight(Effect.void))
       expect(yield* statusOf(large)).toBe(200)
       const larger = yield* began(headOf("chunked"))
       for (let i = 0; i < 5; i++) {
         larger.send(chunk(piece * 2))
-        yield* turns(1)
+        yield* eventLoopTurns(1)
       }
       larger.send("200\r\n")
       expect(yield* statusOf(larger)).toBe(413)
@@ -485,10 +488,10 @@ describe("nothing is held any more", () => {
       const connection = yield* connect
       connection.send(headOf("chunked", "/trailers"))
       yield* sendBody(connection, 200, true)
-      expect((yield* connection.answer()).status).toBe(200)
+      expect((yield* connection.response()).status).toBe(200)
       connection.send(`${headOf(400)}half`)
       yield* advance(1000)
-      expect((yield* connection.answer()).text).toBe("late")
+      expect((yield* connection.response()).text).toBe("late")
       yield* nothingIsHeld(server.bodyBudget)
     })
   )
@@ -503,7 +506,7 @@ describe("an application of @effect/platform", () => {
       const connections = yield* Effect.all(Array.from({ length: 20 }, () => connect))
       for (const connection of connections) connection.send(headOf(400, "/text"))
       yield* Effect.forEach(connections, (connection) => sendBody(connection, 400), { concurrency: "unbounded" })
-      for (const connection of connections) expect((yield* connection.answer()).text).toBe("400")
+      for (const connection of connections) expect((yield* connection.response()).text).toBe("400")
       expect(seen.most).toBeGreaterThan(0)
       expect(seen.most).toBeLessThanOrEqual(max + 400 + 20 * 2 * piece)
       yield* nothingIsHeld(budget)
@@ -540,7 +543,7 @@ describe("an application of @effect/platform", () => {
       yield* Deferred.await(read)
       expect(yield* Ref.get(server.bodyBudget.held)).toBe(10)
       yield* Deferred.succeed(mayEnd, undefined)
-      expect((yield* connection.answer()).text).toBe("0123456789,file")
+      expect((yield* connection.response()).text).toBe("0123456789,file")
       yield* nothingIsHeld(server.bodyBudget)
     })
   )
@@ -574,7 +577,7 @@ describe("an application of @effect/platform", () => {
       yield* Deferred.await(read)
       expect(yield* Ref.get(server.bodyBudget.held)).toBe(1000)
       yield* Deferred.succeed(mayEnd, undefined)
-      expect((yield* connection.answer()).text).toBe("1000")
+      expect((yield* connection.response()).text).toBe("1000")
       yield* nothingIsHeld(server.bodyBudget)
     })
   )
@@ -646,12 +649,12 @@ describe("the budget", () => {
       const states = yield* Effect.forkScoped(
         Stream.runCollect(Stream.takeUntil(budget.changes, ({ held }) => held === 0))
       )
-      yield* turns(1)
+      yield* eventLoopTurns(1)
       const connection = yield* connect
       connection.send(headOf(300))
       yield* sendBody(connection, 300)
       yield* open
-      yield* connection.answer()
+      yield* connection.response()
       const all = Chunk.toReadonlyArray(yield* Fiber.join(states))
       expect(all[0]).toStrictEqual({ held: 1500, max, waiting: 0 })
       expect(all.some(({ waiting }) => waiting === 1)).toBe(true)

@@ -8,7 +8,7 @@ import { malformedExtensions } from "../fixtures/messages/malformed.js"
 import { wellFormedExtensions } from "../fixtures/messages/wellFormed.js"
 import { serving as servingApplication } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
-import { ask, requestText } from "../wire/raw.js"
+import { ask, requestText } from "../wire/rawConnection.js"
 import { expectRefusal } from "../wire/rfc9112/rows.js"
 
 const servers = [
@@ -35,17 +35,17 @@ const inChunks = (extension: string): string =>
 describe.each(servers)("chunk extensions, %s", (name, serve) => {
   it.scopedLive.each(malformedExtensions)("answers 400 and closes: 5%j", (extension) =>
     Effect.gen(function* () {
-      const answer = yield* ask(yield* serve, inChunks(extension))
+      const response = yield* ask(yield* serve, inChunks(extension))
       // An application of the platform answers a body that cannot be read by itself.
-      if (name === "the native server") expectRefusal(answer, 400)
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([400, "close"])
+      if (name === "the native server") expectRefusal(response, 400)
+      expect([response.status, response.header("Connection")]).toStrictEqual([400, "close"])
     })
   )
 
   it.scopedLive.each(wellFormedExtensions)("ignores: 5%j", (extension) =>
     Effect.gen(function* () {
-      const answer = yield* ask(yield* serve, inChunks(extension))
-      expect([answer.status, answer.text]).toStrictEqual([200, "hello"])
+      const response = yield* ask(yield* serve, inChunks(extension))
+      expect([response.status, response.text]).toStrictEqual([200, "hello"])
     })
   )
 })

@@ -46,7 +46,7 @@ describe.each([
     })
   })
 
-  it("share a port where the system chooses who accepts (SCHED_NONE)", { timeout }, async () => {
+  it("share a port where the system chooses the worker (SCHED_NONE)", { timeout }, async () => {
     const seen = await runCluster([kind, "none"])
     expect(seen.ports).toBe(1)
     expect(seen.everybody.length).toBeGreaterThanOrEqual(1)

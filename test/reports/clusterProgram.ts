@@ -70,12 +70,12 @@ const work = async (): Promise<void> => {
 /** Asks on a connection of its own; gives the id of the worker that answered. */
 const ask = (port: number): Promise<string> =>
   new Promise((resolve, reject) => {
-    const asked = request({ port, host: "127.0.0.1", agent: false }, (answer) => {
+    const asked = request({ port, host: "127.0.0.1", agent: false }, (response) => {
       let text = ""
-      answer.setEncoding("utf8").on("data", (piece: string) => {
-        text += piece
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk
       })
-      answer.on("end", () => resolve(text))
+      response.on("end", () => resolve(text))
     })
     asked.on("error", reject).end()
   })
@@ -101,7 +101,7 @@ const lead = async (): Promise<void> => {
   const all = [first, ...others]
   const { port } = first
   const everybody = await askers(port)
-  // Who has asked for port 0 shares it under that number: to listen anew at the same port is for those that name it.
+  // Workers that listen at port 0 share it under that number: only those that name a port can listen at it again.
   if (process.env.TEST_PORT !== undefined) {
     first.worker.send("again")
     await once(first.worker, "message")

@@ -8,20 +8,20 @@ import * as Fiber from "effect/Fiber"
 import { request as undiciRequest } from "undici"
 import { respond } from "../../src/Response.js"
 import { serving as servingApplication } from "../platform/harness.js"
-import { heldBecomes, serving } from "../server/harness.js"
-import { parseAnswers } from "../wire/answer.js"
-import { eventually } from "../wire/facts.js"
-import { connect, get, requestText, type Wire } from "../wire/raw.js"
+import { serving, untilDescriptorsHeld } from "../server/harness.js"
+import { eventually } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { connect, get, type RawConnection, requestText } from "../wire/rawConnection.js"
 import { programs, type SlowClient, toEach, upload } from "./slowUploads.js"
 
-/** Sends a piece every so many milliseconds, so often. */
-const trickle = (wire: Wire, piece: string, times: number, pause: number): Effect.Effect<void> =>
-  Effect.repeatN(Effect.zipRight(wire.send(piece), Effect.sleep(pause)), times - 1)
+/** Sends a piece every that many milliseconds, so often. */
+const trickle = (client: RawConnection, chunk: string, times: number, pause: number): Effect.Effect<void> =>
+  Effect.repeatN(Effect.zipRight(client.send(chunk), Effect.sleep(pause)), times - 1)
 
 const unauthorized = () => serving((request) => respond(request, 401, "who are you?"), { maxBody: 1_000_000 })
 
 describe("an early response", () => {
-  const size = `Content-Length: ${upload.pieces * upload.bytes}`
+  const size = `Content-Length: ${upload.chunks * upload.bytes}`
   const chunked = "Transfer-Encoding: chunked"
 
   it.scopedLive("reaches a client that reads nothing before it has sent all, for as long as it sends", () =>
@@ -49,16 +49,16 @@ describe("an early response", () => {
       ]
       const seen = yield* Effect.forEach(
         kinds,
-        ([, head, piece]) =>
+        ([, head, chunk]) =>
           Effect.scoped(
             Effect.gen(function* () {
-              const wire = yield* connect(port)
-              yield* wire.stopReading
-              yield* wire.send(head)
-              yield* trickle(wire, piece, 8, 250)
-              yield* wire.resumeReading
-              const bytes = yield* wire.readToEnd
-              return [parseAnswers(bytes).map(({ status }) => status), yield* wire.ending]
+              const client = yield* connect(port)
+              yield* client.stopReading
+              yield* client.send(head)
+              yield* trickle(client, chunk, 8, 250)
+              yield* client.resumeReading
+              const bytes = yield* client.readToEnd
+              return [parseResponses(bytes).map(({ status }) => status), yield* client.closedWith]
             })
           ),
         { concurrency: "unbounded" }
@@ -74,14 +74,14 @@ describe("an early response", () => {
       isThere: true,
       upload: toEach((port) =>
         Effect.async<string>((resume) => {
-          const headers = { "Content-Length": upload.pieces * upload.bytes }
+          const headers = { "Content-Length": upload.chunks * upload.bytes }
           const request = httpRequest({ port, host: "127.0.0.1", method: "POST", headers }, (response) => {
             let text = ""
             response.on("data", (bytes) => (text += String(bytes)))
             response.on("end", () => resume(Effect.succeed(`${response.statusCode} ${text}`)))
           })
           request.on("error", (error) => resume(Effect.succeed(String(error))))
-          let left = upload.pieces
+          let left = upload.chunks
           const timer = setInterval(() => {
             request.write(Buffer.alloc(upload.bytes))
             if (--left > 0) return
@@ -98,12 +98,12 @@ describe("an early response", () => {
       upload: toEach((port) =>
         Effect.promise(async () => {
           const body = async function* () {
-            for (let i = 0; i < upload.pieces; i++) {
+            for (let i = 0; i < upload.chunks; i++) {
               yield Buffer.alloc(upload.bytes)
               await new Promise((resolve) => setTimeout(resolve, upload.pause))
             }
           }
-          const headers = { "Content-Length": String(upload.pieces * upload.bytes) }
+          const headers = { "Content-Length": String(upload.chunks * upload.bytes) }
           const response = await undiciRequest(`http://127.0.0.1:${port}/`, {
             method: "POST",
             headers,
@@ -122,8 +122,8 @@ describe("an early response", () => {
         const { port: native } = yield* unauthorized()
         const dropIn = yield* servingApplication(HttpServerResponse.text("who are you?", { status: 401 }))
         const { port: small } = yield* serving((request) => respond(request, 200), { maxBody: 1000 })
-        const answers = yield* upload([native, dropIn, small])
-        expect(answers.map((answer) => answer.replaceAll(/\s+/g, " ").trim())).toStrictEqual([
+        const responses = yield* upload([native, dropIn, small])
+        expect(responses.map((answer) => answer.replaceAll(/\s+/g, " ").trim())).toStrictEqual([
           expect.stringMatching(/^401( who are you\?)?$/),
           expect.stringMatching(/^401( who are you\?)?$/),
           "413 413 Content Too Large: the body is larger than this server accepts"
@@ -133,13 +133,13 @@ describe("an early response", () => {
   }
 })
 
-/** An upload whose early response says close, and whose client sends no more, and does not end. */
+/** An upload whose early response sends close, and whose client sends no more, and does not end. */
 const lingerer = (port: number) =>
   Effect.gen(function* () {
-    const wire = yield* connect(port, "127.0.0.1", { allowHalfOpen: true })
-    yield* wire.send(requestText("POST /", ["Content-Length: 900000"]))
-    expect((yield* wire.readAnswer()).status).toBe(401)
-    return wire
+    const client = yield* connect(port, "127.0.0.1", { allowHalfOpen: true })
+    yield* client.send(requestText("POST /", ["Content-Length: 900000"]))
+    expect((yield* client.readResponse()).status).toBe(401)
+    return client
   })
 
 describe("lingering", () => {
@@ -149,11 +149,11 @@ describe("lingering", () => {
     Effect.gen(function* () {
       const limits = { lingerTimeout: "600 millis", lingerTotalTimeout: "1 minute" } as const
       const made = yield* serving((request) => respond(request, 401), { maxBody: 1_000_000, limits })
-      const wire = yield* lingerer(made.port)
-      yield* trickle(wire, "x", 12, 100)
+      const client = yield* lingerer(made.port)
+      yield* trickle(client, "x", 12, 100)
       expect(yield* made.budget.held).toBe(2)
       const before = performance.now()
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect(performance.now() - before).toBeGreaterThan(300)
     })
   )
@@ -162,10 +162,10 @@ describe("lingering", () => {
     Effect.gen(function* () {
       const limits = { lingerTimeout: "1 minute", lingerTotalTimeout: "1 second" } as const
       const made = yield* serving((request) => respond(request, 401), { maxBody: 1_000_000, limits })
-      const wire = yield* lingerer(made.port)
+      const client = yield* lingerer(made.port)
       const before = performance.now()
-      const sending = yield* Effect.fork(trickle(wire, "x", 100, 50))
-      yield* heldBecomes(made, 1)
+      const sending = yield* Effect.fork(trickle(client, "x", 100, 50))
+      yield* untilDescriptorsHeld(made, 1)
       expect(performance.now() - before).toBeGreaterThan(900)
       yield* Fiber.interrupt(sending)
     })
@@ -174,33 +174,33 @@ describe("lingering", () => {
   it.scopedLive("ends when the client ends", () =>
     Effect.gen(function* () {
       const made = yield* serving((request) => respond(request, 401), { maxBody: 1_000_000, limits: patient })
-      const wire = yield* lingerer(made.port)
-      yield* wire.halfClose
-      yield* heldBecomes(made, 1)
-      expect(yield* wire.ending).toBe("FIN")
+      const client = yield* lingerer(made.port)
+      yield* client.halfClose
+      yield* untilDescriptorsHeld(made, 1)
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 
   it.scopedLive.each([{}, { onFull: "reject" as const }])(
-    "closes no gate: the longest-lingering make room for who comes (%j)",
+    "does not stop accepting: the longest-lingering make room for new connections (%j)",
     (options) =>
       Effect.gen(function* () {
         // One listens, a quarter is kept back: eight connections are served at once.
         const given = { max: 12, maxBody: 1_000_000, limits: patient, ...options }
         const made = yield* serving((request) => respond(request, request.method === "POST" ? 401 : 200), given)
-        const wires: Array<Wire> = []
-        for (let i = 0; i < 8; i++) wires.push(yield* lingerer(made.port))
+        const clients: Array<RawConnection> = []
+        for (let i = 0; i < 8; i++) clients.push(yield* lingerer(made.port))
         for (let i = 0; i < 4; i++) {
-          const answer = yield* eventually(
+          const response = yield* eventually(
             get(made.port),
             ({ status }) => options.onFull !== "reject" || status !== 503,
             "a request to be answered"
           )
-          expect(answer.status).toBe(200)
+          expect(response.status).toBe(200)
         }
         // Those that have lingered longest have been closed, one for each that came, and the last of all has not.
-        expect(yield* wires[0]!.ending).toMatch(/FIN|RST/)
-        yield* wires[7]!.send("x")
+        expect(yield* clients[0]!.closedWith).toMatch(/FIN|RST/)
+        yield* clients[7]!.send("x")
         expect(yield* made.budget.held).toBeGreaterThan(1)
         expect(yield* made.budget.held).toBeLessThanOrEqual(12)
       })

@@ -20,8 +20,8 @@ import * as Stream from "effect/Stream"
 import { WebSocket } from "ws"
 import { toHandler } from "../../src/HttpServer.js"
 import * as Server from "../../src/Server.js"
-import { type Given, Story, serving } from "../platform/harness.js"
-import { connect, get, requestText, withBody } from "../wire/raw.js"
+import { EventLog, type Given, serving } from "../platform/harness.js"
+import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
 
 interface Line {
   readonly level: string
@@ -31,7 +31,7 @@ interface Line {
 }
 
 class Log {
-  readonly lines = new Story<Line>()
+  readonly lines = new EventLog<Line>()
   constructor(private readonly least = LogLevel.Debug) {}
 
   readonly layer: Layer.Layer<never> = Layer.suspend(() => Layer.merge(this.logger, Logger.minimumLogLevel(this.least)))
@@ -60,7 +60,7 @@ class Log {
 
 type App = HttpApp.Default<unknown, Scope.Scope>
 
-/** Asks an application once, and then another, behind whose response all of the first is over. */
+/** Asks an application once, and then another, after whose response all of the first is over. */
 const asked = (app: App, given: Given = {}, sent = requestText("GET /path?q=1")) =>
   Effect.gen(function* () {
     const log = new Log()
@@ -68,10 +68,10 @@ const asked = (app: App, given: Given = {}, sent = requestText("GET /path?q=1"))
       url === "/behind" ? HttpServerResponse.text("behind") : app
     )
     const port = yield* serving(sometimes, { live: log.layer, ...given })
-    const wire = yield* connect(port)
-    yield* wire.send(sent + requestText("GET /behind"))
-    const { status } = yield* wire.readAnswer()
-    yield* wire.readAnswer()
+    const client = yield* connect(port)
+    yield* client.send(sent + requestText("GET /behind"))
+    const { status } = yield* client.readResponse()
+    yield* client.readResponse()
     return { log, status }
   })
 
@@ -202,9 +202,9 @@ describe("an application that fails and says nothing of it", () => {
       ] as const) {
         const log = new Log()
         const port = yield* serving(app, { live: log.layer, middleware: middleware as HttpMiddleware.HttpMiddleware })
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /"))
-        yield* wire.readToEnd
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /"))
+        yield* client.readToEnd
         yield* log.lines.some(({ cause }) => cause.includes("broken"))
         yield* get(yield* serving(HttpServerResponse.text("behind")))
         expect([errors, log.errors.length]).toStrictEqual([errors, errors])
@@ -236,8 +236,8 @@ describe("an application that responds by its failure", () => {
   ] as ReadonlyArray<readonly [string, App, number, string?]>) {
     it.scopedLive(`has no error in the log: ${what}`, () =>
       Effect.gen(function* () {
-        const answered = yield* asked(app, {}, sent)
-        expect([answered.status, answered.log.errors]).toStrictEqual([status, []])
+        const responded = yield* asked(app, {}, sent)
+        expect([responded.status, responded.log.errors]).toStrictEqual([status, []])
       })
     )
   }
@@ -247,13 +247,13 @@ describe("a client that leaves", () => {
   it.scopedLive("is logged at level Debug alone", () =>
     Effect.gen(function* () {
       const log = new Log()
-      const running = new Story<string>()
-      const wire = yield* connect(
+      const running = new EventLog<string>()
+      const client = yield* connect(
         yield* serving(Effect.zipRight(running.told("running"), Effect.never), { live: log.layer })
       )
-      yield* wire.send(requestText("GET /"))
+      yield* client.send(requestText("GET /"))
       yield* running.upTo(1)
-      yield* wire.reset
+      yield* client.reset
       yield* log.lines.some(({ text }) => text.includes("left"))
       expect(log.lines.all.map(({ level }) => level)).toStrictEqual(["DEBUG"])
     })
@@ -262,14 +262,14 @@ describe("a client that leaves", () => {
   it.scopedLive("does not hide a defect of what runs when it leaves", () =>
     Effect.gen(function* () {
       const log = new Log()
-      const running = new Story<string>()
+      const running = new EventLog<string>()
       const app = Effect.onInterrupt(Effect.zipRight(running.told("running"), Effect.never), () =>
         Effect.die(new Error("defect"))
       )
-      const wire = yield* connect(yield* serving(app, { live: log.layer }))
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(yield* serving(app, { live: log.layer }))
+      yield* client.send(requestText("GET /"))
       yield* running.upTo(1)
-      yield* wire.reset
+      yield* client.reset
       const line = yield* log.lines.some(({ cause }) => cause.includes("defect"))
       expect(line.level).toBe("ERROR")
     })

@@ -18,8 +18,8 @@ import type { Request } from "../../src/Request.js"
 import { type Handler, respond, respondStream, sendHeaders, upgrade } from "../../src/Response.js"
 import { make, serving } from "../server/harness.js"
 import { advance, MemoryConnection, servingInMemory, settled } from "../server/memory.js"
-import { eventually, turns } from "../wire/facts.js"
-import { connect, requestText, withBody } from "../wire/raw.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { connect, requestText, withBody } from "../wire/rawConnection.js"
 
 /** Requests of one connection that may be served in one turn of the event loop. */
 const most = 32
@@ -101,15 +101,15 @@ describe("a lone GET beside a deep pipeline", () => {
         const { port } = yield* serving(counted)
         const [one, other] = [yield* connect(port), yield* connect(port)]
         // Both have been accepted, and both arrive before the server looks again.
-        for (const wire of [one, other]) {
-          yield* wire.send(requests("first", 1))
-          yield* wire.readAnswer()
+        for (const client of [one, other]) {
+          yield* client.send(requests("first", 1))
+          yield* client.readResponse()
         }
         yield* one.send(busy)
         yield* other.send(lone)
-        yield* other.readAnswer()
+        yield* other.readResponse()
         expect(servedFirst(order.filter((each) => each !== "first"))).toBeLessThanOrEqual(2 * most)
-        for (let i = 0; i < many; i++) yield* one.readAnswer()
+        for (let i = 0; i < many; i++) yield* one.readResponse()
       })
     )
   }
@@ -248,7 +248,7 @@ describe("a lone GET beside one large request", () => {
         yield* settled
         one.send(inBytes("body"))
         other.send(lone)
-        expect((yield* one.answer()).text).toBe("10000")
+        expect((yield* one.response()).text).toBe("10000")
         expect(order).toStrictEqual(["/lone", "/body"])
       }
     })
@@ -258,7 +258,7 @@ describe("a lone GET beside one large request", () => {
     Effect.gen(function* () {
       const { handler, seen } = besideWork((progress, request) =>
         Effect.zipRight(
-          Stream.runForEachChunk(request.stream, (pieces) => Effect.sync(() => pieces.length > 0 && progress())),
+          Stream.runForEachChunk(request.stream, (chunks) => Effect.sync(() => chunks.length > 0 && progress())),
           ok(request)
         )
       )
@@ -266,15 +266,15 @@ describe("a lone GET beside one large request", () => {
       const [one, other] = [yield* connect, yield* connect]
       yield* settled
       one.send(inBytes("body"))
-      yield* turns(2)
+      yield* eventLoopTurns(2)
       other.send(lone)
-      yield* other.answer()
+      yield* other.response()
       expect(seen.isOver).toBe(false)
-      expect((yield* one.answer()).status).toBe(200)
+      expect((yield* one.response()).status).toBe(200)
     })
   )
 
-  it.scoped("is not served after a body in chunks of one byte that nobody reads", () =>
+  it.scoped("is not served after an unread body in chunks of one byte", () =>
     Effect.gen(function* () {
       const { handler, order } = watched(ok)
       const { connect } = yield* servingInMemory(handler)
@@ -282,8 +282,8 @@ describe("a lone GET beside one large request", () => {
       yield* settled
       one.send(inBytes("left") + requests("next", 1))
       other.send(lone)
-      yield* one.answer()
-      yield* one.answer()
+      yield* one.response()
+      yield* one.response()
       expect(order).toStrictEqual(["left", "lone", "next"])
     })
   )
@@ -324,10 +324,10 @@ describe("a lone GET beside one large request", () => {
         yield* settled
         sendLater(other)
         one.send(requests("busy", 1))
-        yield* other.answer()
+        yield* other.response()
         expect(seen.atLone).toBeLessThan(many)
         yield* becomes(() => seen.progress, many)
-        expect((yield* one.answer()).status).toBe(200)
+        expect((yield* one.response()).status).toBe(200)
       }
     })
   )
@@ -351,14 +351,14 @@ describe("a lone GET beside one large request", () => {
       const [one, other] = [yield* connect, yield* connect]
       one.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: bytes"]))
       yield* settled
-      const pieces = 100
+      const chunks = 100
       // Each is a read of its own, and too large to be joined with others.
       sendLater(other)
-      for (let i = 0; i < pieces; i++) one.send("x".repeat(600))
-      yield* other.answer()
-      expect(atLone).toBeLessThan(pieces)
+      for (let i = 0; i < chunks; i++) one.send("x".repeat(600))
+      yield* other.response()
+      expect(atLone).toBeLessThan(chunks)
       one.halfClose()
-      yield* becomes(() => received, pieces)
+      yield* becomes(() => received, chunks)
     })
   )
 })
@@ -394,7 +394,7 @@ describe("a lone GET beside a WebSocket", () => {
           "Sec-WebSocket-Version: 13"
         ])
       )
-      expect((yield* one.readAnswer()).status).toBe(101)
+      expect((yield* one.readResponse()).status).toBe(101)
       yield* one.send(frames(1))
       yield* becomes(() => received, 1)
       yield* one.send(frames(many))
@@ -446,7 +446,7 @@ describe("a thousand connections that wait to be accepted", () => {
       yield* Effect.yieldNow()
       yield* Fiber.interrupt(loop)
       const { length } = taken
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       expect([taken.length, arrivals.size]).toStrictEqual([length, 1000 - length])
     })
   )
@@ -474,11 +474,11 @@ describe("a thousand connections that wait to be accepted", () => {
       const order: Array<string> = []
       const made = yield* make()
       const { port } = yield* made.server.listen()
-      const wires = yield* Effect.all(
+      const clients = yield* Effect.all(
         Array.from({ length: 200 }, () => connect(port)),
         { concurrency: "unbounded" }
       )
-      for (const wire of wires) yield* wire.send(requestText("GET /waited"))
+      for (const client of clients) yield* client.send(requestText("GET /waited"))
       yield* eventually(made.bounds[0]!.pending, (waiting) => waiting === 200, "200")
       yield* Effect.forkScoped(
         made.server.serve((request) => {
@@ -486,7 +486,7 @@ describe("a thousand connections that wait to be accepted", () => {
           return ok(request)
         })
       )
-      for (const wire of wires) expect((yield* wire.readAnswer()).status).toBe(200)
+      for (const client of clients) expect((yield* client.readResponse()).status).toBe(200)
       expect(order).toHaveLength(200)
     })
   )
@@ -501,7 +501,7 @@ describe("a connection that continues in a later turn", () => {
       yield* settled
       one.send(busy)
       one.reset()
-      yield* turns(20)
+      yield* eventLoopTurns(20)
       expect(order.length).toBeLessThanOrEqual(most)
       expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 0, timedOut: 0 })
     })
@@ -539,9 +539,11 @@ describe("a connection that continues in a later turn", () => {
       yield* Effect.promise(() => Promise.resolve())
       const report = yield* server.close
       expect(report).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, timedOut: 0 })
-      const answers = one.written.split("HTTP/1.1 ").slice(1)
-      expect(answers.length).toBeLessThan(many)
-      expect(answers.map((answer) => answer.includes("Connection: close")).indexOf(true)).toBe(answers.length - 1)
+      const responses = one.written.split("HTTP/1.1 ").slice(1)
+      expect(responses.length).toBeLessThan(many)
+      expect(responses.map((response) => response.includes("Connection: close")).indexOf(true)).toBe(
+        responses.length - 1
+      )
     })
   )
 
@@ -556,7 +558,7 @@ describe("a connection that continues in a later turn", () => {
       yield* server.close
       const { length } = order
       expect(length).toBeLessThan(many)
-      yield* turns(20)
+      yield* eventLoopTurns(20)
       expect(order).toHaveLength(length)
       expect(one.written.lastIndexOf("Connection: close")).toBeGreaterThan(one.written.lastIndexOf("HTTP/1.1 "))
       expect(one.ending).toBe("end")
@@ -583,12 +585,12 @@ describe("a connection that continues in a later turn", () => {
       for (const text of [requests("stream", 1), inBytes("body")]) {
         const one = yield* connect
         one.send(text)
-        yield* turns(3)
+        yield* eventLoopTurns(3)
       }
       const { timedOut } = yield* server.close
       expect(timedOut).toBe(0)
       const { progress } = seen
-      yield* turns(20)
+      yield* eventLoopTurns(20)
       expect(seen.progress).toBe(progress)
     })
   )

@@ -44,7 +44,7 @@ const inProcess = (...args: ReadonlyArray<string>): Promise<{ readonly stdout: s
     killSignal: "SIGKILL"
   })
 
-/** Runs all scenarios in a process of its own; gives the titles of those that went on, and what was written to stderr. */
+/** Runs all scenarios in a process of its own; gives the titles of those that continued, and what was written to stderr. */
 const underFakes = async (...how: ReadonlyArray<string>) => {
   const { stderr, stdout } = await inProcess(fileURLToPath(new URL("underFakeTimers.ts", import.meta.url)), ...how)
   return { done: stdout.trim().split("\n"), stderr }
@@ -53,20 +53,20 @@ const underFakes = async (...how: ReadonlyArray<string>) => {
 const titles = scenarios.map(({ title }) => title)
 
 describe("in a process of its own", () => {
-  it("goes on after FakeTimers.install()", { timeout }, async () => {
+  it("continues after FakeTimers.install()", { timeout }, async () => {
     expect((await underFakes("sinon")).done).toStrictEqual(titles)
   })
 
-  it("goes on in memory after FakeTimers.install() of nextTick and queueMicrotask too", { timeout }, async () => {
+  it("continues in memory after FakeTimers.install() of nextTick and queueMicrotask too", { timeout }, async () => {
     const inMemory = scenarios.filter(({ isInMemory }) => isInMemory).map(({ title }) => title)
     expect((await underFakes("sinon, all of it")).done).toStrictEqual(inMemory)
   })
 
-  it("goes on after mock.timers.enable() of node:test", { timeout }, async () => {
+  it("continues after mock.timers.enable() of node:test", { timeout }, async () => {
     expect((await underFakes("node:test")).done).toStrictEqual(titles)
   })
 
-  it("goes on when it is loaded after FakeTimers.install()", { timeout }, async () => {
+  it("continues when it is loaded after FakeTimers.install()", { timeout }, async () => {
     const { done, stderr } = await underFakes("sinon", "before load")
     expect(done).toStrictEqual(titles)
     expect(stderr).not.toContain("EFFECT_ASYNCHTTPSERVER_FAKE_TIMERS")

@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../src/HttpServer.js"
 import { serving } from "../platform/harness.js"
-import type { Answer } from "../wire/answer.js"
-import { connect } from "../wire/raw.js"
+import type { ParsedResponse } from "../wire/parsedResponse.js"
+import { connect } from "../wire/rawConnection.js"
 
 export const boundary = "boundary"
 
@@ -17,10 +17,10 @@ export type Seen =
   | { readonly field: string; readonly value: string; readonly type: string }
   | { readonly file: string; readonly name: string; readonly content: string; readonly type: string }
 
-const join = (pieces: ReadonlyArray<string | Uint8Array>): Buffer =>
-  Buffer.concat(pieces.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece)))
+const join = (chunks: ReadonlyArray<string | Uint8Array>): Buffer =>
+  Buffer.concat(chunks.map((chunk) => (typeof chunk === "string" ? Buffer.from(chunk) : chunk)))
 
-export const bytesOf = (...pieces: ReadonlyArray<string | Uint8Array>): Buffer => join(pieces)
+export const bytesOf = (...chunks: ReadonlyArray<string | Uint8Array>): Buffer => join(chunks)
 
 /** A part, as it stands between two boundaries. */
 export const part = (fields: ReadonlyArray<string | Uint8Array>, content: string | Uint8Array = "content"): Buffer =>
@@ -39,24 +39,24 @@ export const formHead = (length: number, contentType: string): string =>
 export const formType = `multipart/form-data; boundary=${boundary}`
 
 /** Sends a body whole, and gives the response. */
-export const send = (port: number, body: Uint8Array, contentType: string = formType): Effect.Effect<Answer> =>
+export const send = (port: number, body: Uint8Array, contentType: string = formType): Effect.Effect<ParsedResponse> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const wire = yield* connect(port)
-      yield* wire.send(bytesOf(formHead(body.length, contentType), body))
-      return yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(bytesOf(formHead(body.length, contentType), body))
+      return yield* client.readResponse()
     })
   )
 
 /** Sends a body in chunks of its own choice (RFC 9112 §7.1). */
-export const sendChunked = (port: number, chunks: ReadonlyArray<Uint8Array>): Effect.Effect<Answer> =>
+export const sendChunked = (port: number, chunks: ReadonlyArray<Uint8Array>): Effect.Effect<ParsedResponse> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const head = `POST / HTTP/1.1\r\nHost: test\r\nContent-Type: ${formType}\r\nTransfer-Encoding: chunked\r\n\r\n`
       const framed = chunks.flatMap((chunk) => [`${chunk.length.toString(16)}\r\n`, chunk, "\r\n"])
-      yield* wire.send(join([head, ...framed, "0\r\n\r\n"]))
-      return yield* wire.readAnswer()
+      yield* client.send(join([head, ...framed, "0\r\n\r\n"]))
+      return yield* client.readResponse()
     })
   )
 
@@ -79,4 +79,4 @@ export const reportingParts = Effect.gen(function* () {
 
 export const servingParts = Effect.provide(serving(reportingParts), layerContext)
 
-export const partsIn = (answer: Answer): ReadonlyArray<Seen> => JSON.parse(answer.body.toString())
+export const partsIn = (response: ParsedResponse): ReadonlyArray<Seen> => JSON.parse(response.body.toString())

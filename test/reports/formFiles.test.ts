@@ -35,9 +35,9 @@ type Entries = ReadonlyArray<readonly [key: string, value: string | ReadonlyArra
 
 const persisted = (...parts: ReadonlyArray<Uint8Array>) =>
   Effect.gen(function* () {
-    const answer = yield* send(yield* Effect.provide(serving(persisting), layerContext), bodyOf(...parts))
-    expect(answer.status).toBe(200)
-    return JSON.parse(answer.text) as Entries
+    const response = yield* send(yield* Effect.provide(serving(persisting), layerContext), bodyOf(...parts))
+    expect(response.status).toBe(200)
+    return JSON.parse(response.text) as Entries
   })
 
 const isKept = (value: string | Kept): value is Kept => typeof value !== "string"
@@ -190,8 +190,8 @@ describe("the names of a persisted form", () => {
       const port = yield* Effect.provide(serving(app), layerContext)
       const sent = names.filter((name) => name !== "0").map((name) => [name, "1"] as const)
       const body = new URLSearchParams(sent.map(([name, value]): [string, string] => [name, value])).toString()
-      const answer = yield* send(port, Buffer.from(body), "application/x-www-form-urlencoded")
-      expect(JSON.parse(answer.text)).toStrictEqual([sent, sent])
+      const response = yield* send(port, Buffer.from(body), "application/x-www-form-urlencoded")
+      expect(JSON.parse(response.text)).toStrictEqual([sent, sent])
     })
   )
 
@@ -201,8 +201,8 @@ describe("the names of a persisted form", () => {
         Effect.flatMap(urlParamsBody, (params) => HttpServerResponse.json(params))
       )
       const port = yield* Effect.provide(serving(app), layerContext)
-      const answer = yield* send(port, Buffer.from("?a=1&b=%zz+%C3%A9"), "application/x-www-form-urlencoded")
-      expect(JSON.parse(answer.text)).toStrictEqual([
+      const response = yield* send(port, Buffer.from("?a=1&b=%zz+%C3%A9"), "application/x-www-form-urlencoded")
+      expect(JSON.parse(response.text)).toStrictEqual([
         ["?a", "1"],
         ["b", "%zz é"]
       ])

@@ -44,7 +44,7 @@ describe.each(Object.entries(countings))("%s of a form", (_, counting) => {
   const servingForms = (limited: typeof app = app) => Effect.provide(serving(limited), layerContext)
 
   for (const [what, make] of Object.entries({ files, fields })) {
-    it.scopedLive(`of 1000 ${what} is read, and of 1001 is answered 413`, () =>
+    it.scopedLive(`of 1000 ${what} is read, and of 1001 gets 413`, () =>
       Effect.gen(function* () {
         const port = yield* servingForms()
         const allowed = yield* send(port, make(1000))
@@ -55,8 +55,8 @@ describe.each(Object.entries(countings))("%s of a form", (_, counting) => {
 
     it.scopedLive(`of 16,000 ${what} costs no more than that`, () =>
       Effect.gen(function* () {
-        const [answer, seconds] = yield* processorTime(send(yield* servingForms(), make(16_000)))
-        expect(answer.status).toBe(413)
+        const [response, seconds] = yield* processorTime(send(yield* servingForms(), make(16_000)))
+        expect(response.status).toBe(413)
         expect(seconds).toBeLessThan(6)
       })
     )
@@ -72,7 +72,7 @@ describe.each(Object.entries(countings))("%s of a form", (_, counting) => {
     )
   }
 
-  it.scopedLive("may have field lines of 16 KiB in a part, and is answered 413 beyond", () =>
+  it.scopedLive("may have field lines of 16 KiB in a part, and gets 413 beyond", () =>
     Effect.gen(function* () {
       const port = yield* servingForms()
       const withLine = (length: number) =>
@@ -92,8 +92,8 @@ describe.each(Object.entries(countings))("%s of a form", (_, counting) => {
       const content = "x".repeat(50_000)
       const body = bodyOf(disposed("name=a", content), disposed("name=f; filename=f", content))
       const chunks = Array.from(body, (_, i) => body.subarray(i, i + 1))
-      const [answer, seconds] = yield* processorTime(sendChunked(yield* servingForms(), chunks))
-      expect([answer.status, answer.text]).toStrictEqual([200, "2"])
+      const [response, seconds] = yield* processorTime(sendChunked(yield* servingForms(), chunks))
+      expect([response.status, response.text]).toStrictEqual([200, "2"])
       expect(seconds).toBeLessThan(8)
     })
   )
@@ -121,8 +121,8 @@ describe("an error of a form", () => {
             HttpServerResponse.json([error.reason, (error.cause as Error).message])
           )
         )
-        const answer = yield* send(yield* Effect.provide(serving(app), layerContext), body)
-        expect(JSON.parse(answer.text)).toStrictEqual([reason, message])
+        const response = yield* send(yield* Effect.provide(serving(app), layerContext), body)
+        expect(JSON.parse(response.text)).toStrictEqual([reason, message])
       })
     )
   }
@@ -138,8 +138,8 @@ describe("a form in the URL's encoding", () => {
       )
       const body = Buffer.from(Array.from({ length: 100_000 }, (_, i) => `a${i}=${i}`).join("&"))
       const port = yield* Effect.provide(serving(app), layerContext)
-      const [answer, seconds] = yield* processorTime(send(port, body, "application/x-www-form-urlencoded"))
-      expect(answer.text).toBe("100000")
+      const [response, seconds] = yield* processorTime(send(port, body, "application/x-www-form-urlencoded"))
+      expect(response.text).toBe("100000")
       expect(seconds).toBeLessThan(5)
     })
   )

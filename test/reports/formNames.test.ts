@@ -64,13 +64,13 @@ describe("a form sent to multipartStream", () => {
   for (const [what, parameters, expected] of rows) {
     it.scopedLive(`has the name as it was sent: ${what}`, () =>
       Effect.gen(function* () {
-        const answer = yield* send(yield* servingParts, bodyOf(disposed(parameters)))
-        expect([answer.status, partsIn(answer)]).toStrictEqual([200, [expected]])
+        const response = yield* send(yield* servingParts, bodyOf(disposed(parameters)))
+        expect([response.status, partsIn(response)]).toStrictEqual([200, [expected]])
       })
     )
   }
 
-  it.scopedLive("has the fields of a part in any case, folded, and with white space around", () =>
+  it.scopedLive("has the fields of a part in any case, folded, and with whitespace around", () =>
     Effect.gen(function* () {
       const parts = bodyOf(
         part(['CONTENT-DISPOSITION: Form-Data; name="a"', "content-TYPE:\ttext/csv \t"]),
@@ -151,13 +151,13 @@ describe("a form sent to multipartStream", () => {
     ["a quote that does not end", disposed('name="a')],
     ["text after a quoted name", disposed('name="a" b')],
     ["a field line without a colon", part(['Content-Disposition: form-data; name="a"', "x"])],
-    ["white space before the colon", part(['Content-Disposition : form-data; name="a"'])],
+    ["whitespace before the colon", part(['Content-Disposition : form-data; name="a"'])],
     ["a bare CR", disposed('name="a\rb"')],
     ["a bare LF", disposed('name="a\nb"')]
   ]
 
   for (const [what, sent] of refused) {
-    it.scopedLive(`is answered 400 for a part with ${what}`, () =>
+    it.scopedLive(`gets 400 for a part with ${what}`, () =>
       Effect.gen(function* () {
         expect((yield* send(yield* servingParts, bodyOf(sent))).status).toBe(400)
       })
@@ -183,8 +183,8 @@ describe("the boundary of a form", () => {
   for (const [parameter, boundary] of boundaries) {
     it.scopedLive(`is read of ${parameter}`, () =>
       Effect.gen(function* () {
-        const answer = yield* send(yield* servingParts, formWith(boundary), `multipart/form-data; ${parameter}`)
-        expect([answer.status, partsIn(answer)]).toStrictEqual([200, [field("a")]])
+        const response = yield* send(yield* servingParts, formWith(boundary), `multipart/form-data; ${parameter}`)
+        expect([response.status, partsIn(response)]).toStrictEqual([200, [field("a")]])
       })
     )
   }
@@ -198,7 +198,7 @@ describe("the boundary of a form", () => {
     "text/plain; boundary=a",
     "multipart; boundary=a"
   ]) {
-    it.scopedLive(`is none, which is answered 400, in ${type.slice(0, 60)}`, () =>
+    it.scopedLive(`is none, which gets 400, in ${type.slice(0, 60)}`, () =>
       Effect.gen(function* () {
         expect((yield* send(yield* servingParts, formWith("a"), type)).status).toBe(400)
       })
@@ -213,7 +213,7 @@ describe("the boundary of a form", () => {
     ["an empty line before it", bytesOf("\r\n", whole)],
     ["an epilogue", bytesOf(whole, `the end\r\n--${boundary}\r\nno: part`)],
     ["no line end after it", whole.subarray(0, -2)],
-    ["white space after it", Buffer.from(whole.toString().replaceAll(/boundary\r\n/g, "boundary \t \r\n"))]
+    ["whitespace after it", Buffer.from(whole.toString().replaceAll(/boundary\r\n/g, "boundary \t \r\n"))]
   ] as const) {
     it.scopedLive(`may have ${what}`, () =>
       Effect.gen(function* () {

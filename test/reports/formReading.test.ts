@@ -15,7 +15,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../src/HttpServer.js"
 import { serving } from "../platform/harness.js"
-import { connect } from "../wire/raw.js"
+import { connect } from "../wire/rawConnection.js"
 import { bodyOf, bytesOf, disposed, formHead, formType, send } from "./form.js"
 
 const MiB = 1024 * 1024
@@ -37,9 +37,9 @@ const reading = <A>(read: (parts: Parts) => Reading<A>) =>
 
 const read = <A>(body: Buffer, how: (parts: Parts) => Reading<A>) =>
   Effect.gen(function* () {
-    const answer = yield* send(yield* reading(how), body)
-    expect(answer.status).toBe(200)
-    return JSON.parse(answer.text) as unknown
+    const response = yield* send(yield* reading(how), body)
+    expect(response.status).toBe(200)
+    return JSON.parse(response.text) as unknown
   })
 
 const file = (name: string, content: string | Uint8Array) => disposed(`name="${name}"; filename="${name}"`, content)
@@ -98,13 +98,13 @@ describe("a file that nothing reads", () => {
       const size = 64 * MiB
       const head = bytesOf("--boundary\r\n", file("large", ""))
       const tail = bytesOf("\r\n--boundary\r\n", disposed("name=last", "1"), "\r\n--boundary--\r\n")
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const before = buffers()
-      yield* wire.send(bytesOf(formHead(head.length + size + tail.length, formType), head))
-      const piece = Buffer.alloc(MiB)
-      for (let i = 0; i < size / MiB; i++) yield* wire.send(piece)
-      yield* wire.send(tail)
-      expect(JSON.parse((yield* wire.readAnswer()).text)).toStrictEqual(["large", "last"])
+      yield* client.send(bytesOf(formHead(head.length + size + tail.length, formType), head))
+      const chunk = Buffer.alloc(MiB)
+      for (let i = 0; i < size / MiB; i++) yield* client.send(chunk)
+      yield* client.send(tail)
+      expect(JSON.parse((yield* client.readResponse()).text)).toStrictEqual(["large", "last"])
       expect(kept).toHaveLength(2)
       expect((buffers() - before) / MiB).toBeLessThan(8)
     })
@@ -119,7 +119,7 @@ describe("a file that nothing reads", () => {
     })
   )
 
-  it.scopedLive("is answered 500 where the application reads it later: its own mistake", () =>
+  it.scopedLive("gets 500 where the application reads it later: its own mistake", () =>
     Effect.gen(function* () {
       const app = Effect.gen(function* () {
         const { multipartStream } = yield* HttpServerRequest.HttpServerRequest
@@ -157,7 +157,7 @@ describe("a file that is read in part", () => {
               (part): Effect.Effect<string | boolean, Multipart.MultipartError> =>
                 Multipart.isField(part)
                   ? Effect.succeed(part.value)
-                  : Effect.map(Stream.runHead(part.content), (piece) => Option.isSome(piece) && piece.value.length > 0)
+                  : Effect.map(Stream.runHead(part.content), (chunk) => Option.isSome(chunk) && chunk.value.length > 0)
             )
           ),
           Chunk.toReadonlyArray
@@ -243,7 +243,7 @@ describe("parts that are read at the same time", () => {
               parts,
               (part) =>
                 Multipart.isFile(part)
-                  ? Stream.map(part.content, (piece) => [part.key, piece.length] as const)
+                  ? Stream.map(part.content, (chunk) => [part.key, chunk.length] as const)
                   : Stream.empty,
               { concurrency }
             ),
@@ -272,7 +272,7 @@ describe("parts that are read at the same time", () => {
     })
   )
 
-  it.scopedLive("go on when what reads one is interrupted", () =>
+  it.scopedLive("continue when what reads one is interrupted", () =>
     Effect.gen(function* () {
       const keys = yield* read(mixed, (parts) =>
         Effect.gen(function* () {
@@ -312,11 +312,11 @@ describe("a stream of parts that ends early", () => {
   it.scopedLive("leaves the connection for the next request", () =>
     Effect.gen(function* () {
       const port = yield* reading((parts) => Effect.map(Stream.runHead(parts), (part) => Option.getOrThrow(part).key))
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const body = bodyOf(file("f", "content"), disposed("name=a"))
       for (let times = 0; times < 2; times++) {
-        yield* wire.send(bytesOf(formHead(body.length, formType), body))
-        expect((yield* wire.readAnswer()).text).toBe('"f"')
+        yield* client.send(bytesOf(formHead(body.length, formType), body))
+        expect((yield* client.readResponse()).text).toBe('"f"')
       }
     })
   )

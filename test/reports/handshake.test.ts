@@ -1,4 +1,4 @@
-/** WebSocket handshakes that are the client's fault: what the client gets, and that its connection goes on. */
+/** WebSocket handshakes that are the client's fault: what the client gets, and that its connection continues. */
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
@@ -6,15 +6,15 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Story, serving } from "../platform/harness.js"
-import { connect, requestText } from "../wire/raw.js"
+import { EventLog, serving } from "../platform/harness.js"
+import { connect, requestText } from "../wire/rawConnection.js"
 
 /** A WebSocket, but for one path. */
-const app = (story = new Story<string>()): HttpApp.Default<unknown, Scope.Scope> =>
+const app = (log = new EventLog<string>()): HttpApp.Default<unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const { upgrade, url } = yield* HttpServerRequest
     if (url === "/plain") return HttpServerResponse.text("plain")
-    const socket = yield* Effect.tapError(upgrade, (error) => story.told(error.message))
+    const socket = yield* Effect.tapError(upgrade, (error) => log.told(error.message))
     yield* Effect.ignore(socket.runRaw(() => {}))
     return HttpServerResponse.empty()
   })
@@ -58,43 +58,43 @@ const refused: Readonly<Record<string, readonly [sent: string, status: number, h
   ]
 }
 
-describe("a handshake that is refused", () => {
+describe("a handshake that is rejected", () => {
   for (const [what, [sent, status, header]] of Object.entries(refused)) {
-    it.scopedLive(`has a response that says so, and its connection goes on: ${what}`, () =>
+    it.scopedLive(`has a response that says so, and its connection continues: ${what}`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* serving(app()))
-        yield* wire.send(sent)
-        const answer = yield* wire.readAnswer()
-        expect(answer.status).toBe(status)
-        if (header !== undefined) expect(answer.header(header[0])).toBe(header[1])
-        if (status === 426) expect(answer.header("Connection")?.toLowerCase()).toContain("upgrade")
-        yield* wire.send(requestText("GET /plain"))
-        expect((yield* wire.readAnswer()).text).toBe("plain")
+        const client = yield* connect(yield* serving(app()))
+        yield* client.send(sent)
+        const response = yield* client.readResponse()
+        expect(response.status).toBe(status)
+        if (header !== undefined) expect(response.header(header[0])).toBe(header[1])
+        if (status === 426) expect(response.header("Connection")?.toLowerCase()).toContain("upgrade")
+        yield* client.send(requestText("GET /plain"))
+        expect((yield* client.readResponse()).text).toBe("plain")
       })
     )
   }
 
   it.scopedLive("is one by HTTP/1.0, whose connection ends", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* serving(app()))
-      yield* wire.send(requestText("GET /", fields).replace("HTTP/1.1", "HTTP/1.0"))
-      expect((yield* wire.readAnswer()).status).toBe(400)
-      expect((yield* wire.readToEnd).length).toBe(0)
+      const client = yield* connect(yield* serving(app()))
+      yield* client.send(requestText("GET /", fields).replace("HTTP/1.1", "HTTP/1.0"))
+      expect((yield* client.readResponse()).status).toBe(400)
+      expect((yield* client.readToEnd).length).toBe(0)
     })
   )
 
   it.scopedLive("has another response where the application sends one", () =>
     Effect.gen(function* () {
-      const told = new Story<string>()
+      const told = new EventLog<string>()
       const caught = Effect.catchTag(
         app(told) as HttpApp.Default<{ readonly _tag: "RequestError" }, Scope.Scope>,
         "RequestError",
         () => HttpServerResponse.text("no WebSocket here", { status: 404 })
       )
-      const wire = yield* connect(yield* serving(caught, { middleware: HttpMiddleware.logger }))
-      yield* wire.send(without(version, "Sec-WebSocket-Version: 12"))
-      const answer = yield* wire.readAnswer()
-      expect([answer.status, answer.text]).toStrictEqual([404, "no WebSocket here"])
+      const client = yield* connect(yield* serving(caught, { middleware: HttpMiddleware.logger }))
+      yield* client.send(without(version, "Sec-WebSocket-Version: 12"))
+      const response = yield* client.readResponse()
+      expect([response.status, response.text]).toStrictEqual([404, "no WebSocket here"])
       expect((yield* told.upTo(1))[0]).toContain("version")
     })
   )
@@ -110,10 +110,10 @@ describe("a handshake that is unusual", () => {
   })) {
     it.scopedLive(`opens a WebSocket all the same: it ${what}`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* serving(app()))
-        yield* wire.send(sent)
-        const answer = yield* wire.readAnswer()
-        expect([answer.status, answer.header("Upgrade")]).toStrictEqual([101, "websocket"])
+        const client = yield* connect(yield* serving(app()))
+        yield* client.send(sent)
+        const response = yield* client.readResponse()
+        expect([response.status, response.header("Upgrade")]).toStrictEqual([101, "websocket"])
       })
     )
   }

@@ -18,10 +18,10 @@ import * as Scope from "effect/Scope"
 import { toHandler } from "../../src/HttpServer.js"
 import { respond } from "../../src/Response.js"
 import * as TestServer from "../../src/testing/TestServer.js"
-import { endless, listening, portOf, quiet, Story } from "../platform/harness.js"
+import { EventLog, endless, listening, portOf, quiet } from "../platform/harness.js"
 import { serving as servingHandler } from "../server/harness.js"
-import { turn, turns } from "../wire/facts.js"
-import { connect, get, requestText } from "../wire/raw.js"
+import { eventLoopTurn, eventLoopTurns } from "../support/eventually.js"
+import { connect, get, requestText } from "../wire/rawConnection.js"
 
 type App = HttpApp.Default<unknown, Scope.Scope>
 type Middleware = (app: HttpApp.Default) => App
@@ -37,8 +37,8 @@ const interrupted = {
   "by Fiber.interruptFork": Effect.flatMap(current, Fiber.interruptFork)
 } as const
 
-/** Is interrupted, and goes on for some turns. */
-const working = (how: Effect.Effect<unknown>): App => Effect.zipRight(how, Effect.as(turns(3), own))
+/** Is interrupted, and continues for some turns. */
+const working = (how: Effect.Effect<unknown>): App => Effect.zipRight(how, Effect.as(eventLoopTurns(3), own))
 
 const routed = (app: App, uninterruptible: boolean) =>
   HttpRouter.empty.pipe(HttpRouter.get("/", app, { uninterruptible }))
@@ -123,9 +123,9 @@ describe("an application whose fiber is interrupted sends what it sends with Nod
 
 describe("what loses a race", () => {
   /** Goes on for some turns when it has been overtaken, and says so at its end. */
-  const slow = (started: Deferred.Deferred<void>, story: Story<string>): App =>
-    Effect.zipRight(Deferred.succeed(started, undefined), turns(5)).pipe(
-      Effect.zipRight(story.told("done")),
+  const slow = (started: Deferred.Deferred<void>, log: EventLog<string>): App =>
+    Effect.zipRight(Deferred.succeed(started, undefined), eventLoopTurns(5)).pipe(
+      Effect.zipRight(log.told("done")),
       Effect.as(own)
     )
 
@@ -135,17 +135,17 @@ describe("what loses a race", () => {
     where: "inside" | "around"
   ) =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const log = new EventLog<string>()
       const run = (server: HttpServer.HttpServer) =>
         Effect.gen(function* () {
           const started = yield* Deferred.make<void>()
           const rival = Effect.as(Deferred.await(started), other)
-          const app = uninterruptible(slow(started, story))
+          const app = uninterruptible(slow(started, log))
           return yield* where === "inside"
             ? served(server, race(app, rival))
             : served(server, app, (app) => race(app, rival))
         })
-      return { theirs: yield* run(yield* upstream), ours: yield* run(yield* listening()), told: story.all }
+      return { theirs: yield* run(yield* upstream), ours: yield* run(yield* listening()), told: log.all }
     })
 
   const route = (app: App): App => routed(app, true)
@@ -188,12 +188,12 @@ describe("a server that closes", () => {
         Effect.provide(server.serve(made(app)) as Effect.Effect<void, never, Scope.Scope>, quiet),
         scope
       )
-      const wire = yield* connect(portOf(server))
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(portOf(server))
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(running)
       const closed = yield* Effect.fork(Scope.close(scope, Exit.void))
-      yield* turns(5)
-      return { closed, go, wire }
+      yield* eventLoopTurns(5)
+      return { closed, go, wire: client }
     })
 
   for (const [what, made] of [
@@ -204,9 +204,9 @@ describe("a server that closes", () => {
   ] as const) {
     it.scopedLive(`lets ${what} end, whose response is sent`, () =>
       Effect.gen(function* () {
-        const { closed, go, wire } = yield* closing(made)
+        const { closed, go, wire: client } = yield* closing(made)
         yield* Deferred.succeed(go, undefined)
-        const { status, text } = yield* wire.readAnswer()
+        const { status, text } = yield* client.readResponse()
         expect([status, text]).toStrictEqual([200, "own"])
         yield* Fiber.join(closed)
       })
@@ -216,10 +216,10 @@ describe("a server that closes", () => {
   it.scopedLive("interrupts what comes after an uninterruptible part", () =>
     Effect.gen(function* () {
       const { app: never, end } = yield* endless
-      const { closed, go, wire } = yield* closing((app) => Effect.zipRight(Effect.uninterruptible(app), never))
+      const { closed, go, wire: client } = yield* closing((app) => Effect.zipRight(Effect.uninterruptible(app), never))
       yield* Deferred.succeed(go, undefined)
       expect(Exit.isInterrupted(yield* end)).toBe(true)
-      expect((yield* wire.readAnswer()).status).toBe(503)
+      expect((yield* client.readResponse()).status).toBe(503)
       yield* Fiber.join(closed)
     })
   )
@@ -230,7 +230,7 @@ describe("an application within a handler", () => {
 
   it.scopedLive("sends the response of its uninterruptible route, whatever interrupts the handler", () =>
     Effect.gen(function* () {
-      const { port } = yield* servingHandler((request) => Effect.tap(app(request), () => turn))
+      const { port } = yield* servingHandler((request) => Effect.tap(app(request), () => eventLoopTurn))
       expect((yield* get(port)).text).toBe("own")
     })
   )
@@ -238,7 +238,7 @@ describe("an application within a handler", () => {
   it.scopedLive("sends it though the handler has a timeout", () =>
     Effect.gen(function* () {
       const started = yield* Deferred.make<void>()
-      const slow = Effect.as(Effect.zipRight(Deferred.succeed(started, undefined), turns(5)), own)
+      const slow = Effect.as(Effect.zipRight(Deferred.succeed(started, undefined), eventLoopTurns(5)), own)
       const app = toHandler(routed(slow, true))
       const { port } = yield* servingHandler((request) =>
         Effect.raceFirst(
@@ -246,7 +246,7 @@ describe("an application within a handler", () => {
           Effect.flatMap(Deferred.await(started), () => respond(request, 504))
         )
       )
-      // The rival is first to respond; the route goes on, and finds its request answered.
+      // The rival is first to respond; the route continues, and finds its request answered.
       expect((yield* get(port)).status).toBe(504)
     })
   )
@@ -260,7 +260,7 @@ describe("an application within a handler", () => {
         const server = yield* make(app)
         const response = yield* server.client.get("/")
         expect([response.status, yield* response.text]).toStrictEqual([200, "own"])
-        // The handler around the application is interrupted behind it, which the kit reports.
+        // The handler around the application is interrupted after it, which the kit reports.
         expect((yield* server.takeFailure).message).toContain("interrupted")
       })
     )

@@ -13,9 +13,9 @@ import * as TestServer from "../../src/testing/TestServer.js"
 import { serving as servingApplication } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
 import { advance, servingInMemory } from "../server/memory.js"
-import { type Answer, parseAnswers } from "../wire/answer.js"
-import { Facts, turns } from "../wire/facts.js"
-import { ask, connect, requestText, withBody } from "../wire/raw.js"
+import { Condition, eventLoopTurns } from "../support/eventually.js"
+import { type ParsedResponse, parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, requestText, withBody } from "../wire/rawConnection.js"
 
 type Serve = (options?: Server.Options) => Effect.Effect<number, never, Scope.Scope>
 
@@ -39,7 +39,7 @@ const servers: ReadonlyArray<readonly [string, Serve]> = [
   ]
 ]
 
-const hintOf = (answer: Answer) => [answer.header("Connection"), answer.header("Keep-Alive")]
+const hintOf = (response: ParsedResponse) => [response.header("Connection"), response.header("Keep-Alive")]
 
 describe.each(servers)("the hint of %s", (_, serve) => {
   it.scopedLive.each<readonly [string, Server.Options, string, ReadonlyArray<string | undefined>]>([
@@ -53,7 +53,7 @@ describe.each(servers)("the hint of %s", (_, serve) => {
     ],
     ["is not sent to HTTP/1.0 that does not", {}, "GET / HTTP/1.0\r\n\r\n", ["close", undefined]],
     ["is not sent to a client that closes", {}, requestText("GET /", ["Connection: close"]), ["close", undefined]],
-    ["is not sent with an error behind which the server closes", {}, "nonsense\r\n\r\n", ["close", undefined]],
+    ["is not sent with an error after which the server closes", {}, "nonsense\r\n\r\n", ["close", undefined]],
     [
       "is what the limit says",
       { limits: { keepAliveTimeout: "5 seconds" } },
@@ -160,13 +160,13 @@ describe("the hint", () => {
       for (const [i, pause] of [0, 4999, 5000, 5001, 5999].entries()) {
         yield* advance(pause)
         connection.send(withBody(`POST /${i}`, "order"))
-        expect(yield* connection.answer()).toMatchObject({ status: 200, text: `/${i}` })
+        expect(yield* connection.response()).toMatchObject({ status: 200, text: `/${i}` })
       }
       yield* advance(5999)
       expect(connection.ending).toBe(undefined)
       yield* advance(1)
       expect(yield* connection.ended).toBe("end")
-      expect(parseAnswers(Buffer.from(connection.written))).toHaveLength(5)
+      expect(parseResponses(Buffer.from(connection.written))).toHaveLength(5)
     })
   )
 
@@ -175,7 +175,7 @@ describe("the hint", () => {
       const { port, server } = yield* serving((request) => respond(request, 200, String(request.client.id)), {
         limits: { keepAliveTimeout: "1 second" }
       })
-      const facts = new Facts()
+      const condition = new Condition()
       let disconnects = 0
       const client = yield* Effect.acquireRelease(
         Effect.sync(() => {
@@ -183,7 +183,7 @@ describe("the hint", () => {
           const made = new Client(origin, { keepAliveTimeout: 60_000, keepAliveTimeoutThreshold: 500 })
           made.on("disconnect", () => {
             disconnects++
-            facts.changed()
+            condition.notify()
           })
           return made
         }),
@@ -196,7 +196,7 @@ describe("the hint", () => {
       const [status, hint, first] = yield* order
       expect([status, hint]).toStrictEqual([200, "timeout=1"])
       const before = performance.now()
-      yield* facts.until(
+      yield* condition.until(
         () => (disconnects === 1 ? true : undefined),
         () => "undici to end its connection"
       )
@@ -221,13 +221,13 @@ describe("the hint", () => {
         const request = httpRequest({ port, host: "127.0.0.1", method: "POST", agent }, (response) => {
           response.setEncoding("utf8")
           let text = ""
-          response.on("data", (piece: string) => (text += piece)).on("end", () => resume(Effect.succeed(text)))
+          response.on("data", (chunk: string) => (text += chunk)).on("end", () => resume(Effect.succeed(text)))
         })
         request.on("error", (error) => resume(Effect.die(error)))
         request.end("order")
       })
       const first = yield* order
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       expect(yield* order).toBe(first)
     })
   )
@@ -246,10 +246,10 @@ describe("the hint", () => {
             Effect.gen(function* () {
               const wire = yield* connect(port)
               yield* wire.send(withBody("POST /1", "order"))
-              yield* wire.readAnswer()
+              yield* wire.readResponse()
               yield* Effect.sleep(pause)
               yield* wire.send(withBody("POST /2", "order"))
-              const answer = yield* Effect.either(Effect.sandbox(wire.readAnswer()))
+              const answer = yield* Effect.either(Effect.sandbox(wire.readResponse()))
               return answer._tag === "Right" && answer.right.text === "/2" ? [] : [pause]
             })
           ),

@@ -21,10 +21,10 @@ import { toRequest } from "../../src/HttpServer.js"
 import { escapeControls, escapeErrorControls } from "../../src/internal/host/escapeControls.js"
 import { respond } from "../../src/Response.js"
 import * as TestServer from "../../src/testing/TestServer.js"
-import { type Given, Story, serving, Tracing } from "../platform/harness.js"
+import { EventLog, type Given, serving, Tracing } from "../platform/harness.js"
 import { make as makeServer } from "../server/harness.js"
 import { Lines } from "../server/logged.js"
-import { connect, requestText, withBody } from "../wire/raw.js"
+import { connect, requestText, withBody } from "../wire/rawConnection.js"
 
 /** What a terminal obeys, what ends a line, and what turns a text around. */
 const controls = "\u001b[31m\u0000\u0007\b\u007f\u0085\u009b31m\u061c\u200e\u2028\u2029\u202e\u2066\ufeff"
@@ -37,7 +37,7 @@ const inField = "\x80\x85\x9b31m\xff"
 
 /** What Effect's own loggers write. */
 class Written {
-  readonly lines = new Story<string>()
+  readonly lines = new EventLog<string>()
 
   readonly layer: Layer.Layer<never> = Layer.mergeAll(
     Logger.remove(Logger.defaultLogger),
@@ -58,7 +58,7 @@ class Written {
 
 type App = HttpApp.Default<unknown, Scope.Scope | NodeContext.NodeContext>
 
-/** What is logged of one request, and of another behind it. */
+/** What is logged of one request, and of another after it. */
 const logged = (app: App, sent: string, given: Given = {}) =>
   Effect.gen(function* () {
     const written = new Written()
@@ -66,10 +66,10 @@ const logged = (app: App, sent: string, given: Given = {}) =>
       url === "/behind" ? HttpServerResponse.text("behind") : app
     )
     const port = yield* serving(sometimes, { live: written.layer, ...given })
-    const wire = yield* connect(port)
-    yield* wire.send(sent + requestText("GET /behind"))
-    const { status } = yield* wire.readAnswer()
-    yield* wire.readAnswer()
+    const client = yield* connect(port)
+    yield* client.send(sent + requestText("GET /behind"))
+    const { status } = yield* client.readResponse()
+    yield* client.readResponse()
     return { status, written }
   }).pipe(Effect.provide(NodeContext.layer))
 
@@ -157,9 +157,9 @@ describe("a line of the log has no control character of a request in it", () => 
         Effect.gen(function* () {
           // Something is logged in any case.
           const both: App = Effect.zipRight(Effect.logInfo("asked"), app)
-          const answered = yield* logged(both, sent, { middleware })
-          expect(answered.status).toBe(status)
-          answered.written.expectSafe()
+          const responded = yield* logged(both, sent, { middleware })
+          expect(responded.status).toBe(status)
+          responded.written.expectSafe()
         })
       )
     }
@@ -197,9 +197,9 @@ describe("a line of the log has no control character of a request in it", () => 
         {}
       )
       yield* Effect.forkScoped(failing).pipe(Effect.provide(written.layer))
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("POST /", Buffer.from(controls).toString("latin1")))
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      const client = yield* connect(port)
+      yield* client.send(withBody("POST /", Buffer.from(controls).toString("latin1")))
+      expect((yield* client.readResponse()).status).toBe(500)
       written.expectSafe()
     })
   )
@@ -264,9 +264,9 @@ describe("a span", () => {
         yield* Effect.orDie(serving(app)),
         yield* Effect.orDie(Effect.withTracer(serving(app), tracing.tracer))
       ]) {
-        const wire = yield* connect(port)
-        yield* wire.send(sent)
-        const { text } = yield* wire.readAnswer()
+        const client = yield* connect(port)
+        yield* client.send(sent)
+        const { text } = yield* client.readResponse()
         expect(JSON.parse(text)).toContain("\\u009b31m")
         expect(JSON.parse(text)).not.toMatch(unsafe)
       }
@@ -285,9 +285,9 @@ describe("the test kit", () => {
         server.expect({ headers: { "X-One": "1" }, json: { a: 1 }, text: (body) => JSON.parse(body) === 1 }),
         scope
       )
-      const wire = yield* server.connect
-      yield* wire.send(withBody("POST /", hostile, [`X-One: ${inField}`]))
-      yield* wire.readUntil((seen) => seen.includes("200"))
+      const client = yield* server.connect
+      yield* client.send(withBody("POST /", hostile, [`X-One: ${inField}`]))
+      yield* client.readUntil((seen) => seen.includes("200"))
       const exit = yield* Effect.exit(Scope.close(scope, Exit.void))
       const report = Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : ""
       expect(report).toContain("expected 1 matching request")
@@ -302,9 +302,9 @@ describe("what is logged of requests", () => {
     Effect.gen(function* () {
       const lines = new Lines()
       const port = yield* serving(Effect.die("defect"), { live: lines.layer })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /%1b%0a?%E2%80%AE"))
-      yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /%1b%0a?%E2%80%AE"))
+      yield* client.readResponse()
       const line = yield* lines.some(({ level }) => level === "ERROR")
       expect(line.annotations).toMatchObject({ url: "/%1b%0a?%E2%80%AE" })
     })

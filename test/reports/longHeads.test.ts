@@ -13,8 +13,8 @@ import { respond } from "../../src/Response.js"
 import * as TestServer from "../../src/testing/TestServer.js"
 import { portOf, quiet, serving as servingApplication } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
-import { turns } from "../wire/facts.js"
-import { ask, connect, requestText } from "../wire/raw.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { ask, connect, requestText } from "../wire/rawConnection.js"
 import { expectRefusal } from "../wire/rfc9112/rows.js"
 
 const inChunks = (chunks: string, trailers = ""): string =>
@@ -33,7 +33,7 @@ const long: ReadonlyArray<readonly [what: string, text: string]> = [
     get(`/${"q".repeat(4000)}`, `Authorization: Bearer ${"a".repeat(12_000)}`)
   ],
   [
-    "a field of 16,200 bytes, and white space of as many around it",
+    "a field of 16,200 bytes, and whitespace of as many around it",
     get("/", `A:${" ".repeat(8000)}${"a".repeat(16_200)}${" ".repeat(50)}`)
   ],
   ["1,000 fields", get("/", ...Array.from({ length: 1000 }, (_, i) => `A: ${i}`))],
@@ -80,8 +80,8 @@ const servers = [
 describe.each(servers)("%s by default", (_, serve) => {
   it.scopedLive.each(long)("accepts %s", ([, text]) =>
     Effect.gen(function* () {
-      const answer = yield* ask(yield* serve, text)
-      expect([answer.status, answer.text.startsWith("read ")]).toStrictEqual([200, true])
+      const response = yield* ask(yield* serve, text)
+      expect([response.status, response.text.startsWith("read ")]).toStrictEqual([200, true])
     })
   )
 })
@@ -149,15 +149,15 @@ describe("the limits of the drop-in and of the test kit", () => {
       yield* head.send("GET / HTTP/1.1\r\n")
       const body = yield* connect(port)
       yield* body.send(requestText("POST /", ["Connection: close", "Content-Length: 2"], "a"))
-      // Both have come when a third request, behind them, is answered.
+      // Both have come when a third request, after them, is answered.
       yield* ask(port, get("/"))
-      yield* turns(20)
+      yield* eventLoopTurns(20)
       yield* TestClock.adjust("59 seconds")
       yield* head.send("Host: a\r\nConnection: close\r\n\r\n")
-      expect((yield* head.readAnswer()).status).toBe(200)
+      expect((yield* head.readResponse()).status).toBe(200)
       yield* TestClock.adjust("240 seconds")
       yield* body.send("b")
-      expect((yield* body.readAnswer()).text).toBe("read 2")
+      expect((yield* body.readResponse()).text).toBe("read 2")
     })
   )
 })

@@ -1,13 +1,13 @@
 /** The parser of forms gives the same parts, in whatever pieces a form arrives, and takes no more time than its length. */
 import { describe, expect, it, vi } from "vitest"
 import { MultipartParser, maxFieldLines } from "../../src/internal/platform/multipartParser.js"
-import { testTimeout } from "../wire/facts.js"
+import { testTimeout } from "../support/eventually.js"
 import { bodyOf, boundary, bytesOf, disposed, part } from "./form.js"
 
 vi.setConfig({ testTimeout })
 
 /** All events of a body, with the data of a part joined. */
-const read = (pieces: ReadonlyArray<Uint8Array>): ReadonlyArray<unknown> => {
+const read = (chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<unknown> => {
   const parser = new MultipartParser(boundary)
   const events: Array<unknown> = []
   let content: Array<Uint8Array> | undefined
@@ -26,8 +26,8 @@ const read = (pieces: ReadonlyArray<Uint8Array>): ReadonlyArray<unknown> => {
       }
     }
   }
-  for (const piece of pieces) {
-    parser.feed(piece)
+  for (const chunk of chunks) {
+    parser.feed(chunk)
     if (!drain()) return events
   }
   const end = parser.end()
@@ -91,8 +91,8 @@ describe("the parser of forms", () => {
     const parser = new MultipartParser(boundary)
     const given: Array<Buffer> = []
     const content = "abcdefghijklmnopqrstuvwxyz\r\n".repeat(100)
-    for (const piece of bytewise(bodyOf(disposed("name=a", content)))) {
-      parser.feed(piece)
+    for (const chunk of bytewise(bodyOf(disposed("name=a", content)))) {
+      parser.feed(chunk)
       for (let event = parser.next(); event !== "NeedMore"; event = parser.next()) {
         if (event._tag === "Data") given.push(event.bytes)
         if (event._tag === "End") break
@@ -126,11 +126,11 @@ describe("the time that a form takes", () => {
   for (const [what, body] of rows) {
     it(`is that of its length: 8 MiB of ${what}`, () => {
       const bytes = Buffer.from(body)
-      const pieces = Array.from({ length: Math.ceil(bytes.length / 65_536) }, (_, i) =>
+      const chunks = Array.from({ length: Math.ceil(bytes.length / 65_536) }, (_, i) =>
         bytes.subarray(i * 65_536, (i + 1) * 65_536)
       )
       const begun = process.cpuUsage()
-      read(pieces)
+      read(chunks)
       const { system, user } = process.cpuUsage(begun)
       // Linear, it is a fraction of a second; quadratic in the form or in its field lines, a minute at least.
       expect((system + user) / 1_000_000).toBeLessThan(5)

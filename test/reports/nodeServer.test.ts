@@ -1,4 +1,4 @@
-/** What makes a server of `node:http` is given as to `NodeHttpServer`: its settings hold here, or are refused by name. */
+/** What makes a server of `node:http` is given as to `NodeHttpServer`: its settings hold here, or are rejected by name. */
 import * as http from "node:http"
 import * as http2 from "node:http2"
 import * as https from "node:https"
@@ -17,11 +17,11 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { ValueError } from "../../src/Errors.js"
 import { layer, layerConfig, layerServer, make, type Options } from "../../src/HttpServer.js"
-import { portOf, quiet, Story } from "../platform/harness.js"
-import { turns } from "../wire/facts.js"
-import { connect, get, requestText, withBody } from "../wire/raw.js"
+import { EventLog, portOf, quiet } from "../platform/harness.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
 
-/** What makes anything: the types refuse most of what is refused here. */
+/** What makes anything: the types refuse most of what is rejected here. */
 // biome-ignore lint/suspicious/noExplicitAny: what `any` makes is taken by the types, and looked at when it is made.
 type Maker = () => any
 
@@ -75,7 +75,7 @@ class Incoming extends http.IncomingMessage {}
 class Outgoing extends http.ServerResponse {}
 class Own extends http.Server {}
 
-describe("a server that this one cannot stand in for is refused by name", () => {
+describe("a server that this one cannot stand in for is rejected by name", () => {
   const refused: Readonly<Record<string, readonly [maker: Maker, actual: string | RegExp]>> = {
     "TLS of node:https": [() => https.createServer(), "a server with TLS"],
     "TLS of node:tls": [() => tls.createServer(), "a server with TLS"],
@@ -180,7 +180,7 @@ describe("a server that this one cannot stand in for is refused by name", () => 
           server = made.listen(0, host)
         })
         yield* refusal(maker)
-        yield* turns(10)
+        yield* eventLoopTurns(10)
         expect([server?.listening, server?.address()]).toStrictEqual([false, null])
       }
     })
@@ -236,10 +236,10 @@ describe("a setting that holds here", () => {
   ] as const) {
     it.scopedLive(what, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* served(maker))
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).header("Connection")).toBe("keep-alive")
-        yield* wire.ending
+        const client = yield* connect(yield* served(maker))
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).header("Connection")).toBe("keep-alive")
+        yield* client.closedWith
       })
     )
   }
@@ -249,11 +249,11 @@ describe("a setting that holds here", () => {
     ["requestTimeout", () => http.createServer({ requestTimeout: 100 })],
     ["timeout", changed((server) => server.setTimeout(50))]
   ] as ReadonlyArray<readonly [string, Maker]>) {
-    it.scopedLive(`${what}: a head that does not end is answered 408`, () =>
+    it.scopedLive(`${what}: a head that does not end gets 408`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* served(maker))
-        yield* wire.send("GET / HTTP/1.1\r\n")
-        expect((yield* wire.readAnswer()).status).toBe(408)
+        const client = yield* connect(yield* served(maker))
+        yield* client.send("GET / HTTP/1.1\r\n")
+        expect((yield* client.readResponse()).status).toBe(408)
       })
     )
   }
@@ -266,38 +266,38 @@ describe("a setting that holds here", () => {
     ["requestTimeout", () => http.createServer({ requestTimeout: 100 })],
     ["timeout", changed((server) => server.setTimeout(50))]
   ] as ReadonlyArray<readonly [string, Maker]>) {
-    it.scopedLive(`${what}: a body that does not come is answered 408`, () =>
+    it.scopedLive(`${what}: a body that does not come gets 408`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* served(maker, reading))
-        yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
-        expect((yield* wire.readAnswer()).status).toBe(408)
+        const client = yield* connect(yield* served(maker, reading))
+        yield* client.send(requestText("POST /", ["Content-Length: 10"], "half"))
+        expect((yield* client.readResponse()).status).toBe(408)
       })
     )
   }
 
   it.scopedLive("timeout: a handler that sends nothing is interrupted, and its connection destroyed", () =>
     Effect.gen(function* () {
-      const told = new Story<string>()
+      const told = new EventLog<string>()
       const silent = Effect.onInterrupt(Effect.never, () => told.told("interrupted"))
-      const wire = yield* connect(
+      const client = yield* connect(
         yield* served(
           changed((server) => server.setTimeout(50)),
           silent
         )
       )
-      yield* wire.send(requestText("GET /"))
+      yield* client.send(requestText("GET /"))
       yield* told.upTo(1)
-      expect((yield* wire.readToEnd).length).toBe(0)
+      expect((yield* client.readToEnd).length).toBe(0)
     })
   )
 
-  it.scopedLive("timeout: a handler that goes on sending is not", () =>
+  it.scopedLive("timeout: a handler that continues sending is not", () =>
     Effect.gen(function* () {
       const { Schedule, Stream } = yield* Effect.promise(() => import("effect"))
-      const pieces = Stream.range(1, 10).pipe(Stream.schedule(Schedule.spaced("20 millis")), Stream.map(String))
+      const chunks = Stream.range(1, 10).pipe(Stream.schedule(Schedule.spaced("20 millis")), Stream.map(String))
       const port = yield* served(
         changed((server) => server.setTimeout(150)),
-        Effect.succeed(HttpServerResponse.stream(Stream.encodeText(pieces)))
+        Effect.succeed(HttpServerResponse.stream(Stream.encodeText(chunks)))
       )
       expect((yield* get(port)).text).toBe("12345678910")
     })
@@ -307,13 +307,13 @@ describe("a setting that holds here", () => {
   const statusOf = (port: number, line: string, fields: ReadonlyArray<string>) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const wire = yield* connect(port)
-        yield* wire.send(requestText(line, fields))
-        return (yield* wire.readAnswer()).status
+        const client = yield* connect(port)
+        yield* client.send(requestText(line, fields))
+        return (yield* client.readResponse()).status
       })
     )
 
-  it.scopedLive("maxHeaderSize: less is served, and more is answered 431, in a field, in the target, and in both", () =>
+  it.scopedLive("maxHeaderSize: less is served, and more gets 431, in a field, in the target, and in both", () =>
     Effect.gen(function* () {
       const port = yield* served(() => http.createServer({ maxHeaderSize: 2048 }))
       expect(yield* statusOf(port, "GET /", [field(2000)])).toBe(200)
@@ -332,7 +332,7 @@ describe("a setting that holds here", () => {
     })
   )
 
-  it.scopedLive("maxHeadersCount: what node:http leaves out is answered 431, and 0 is no bound", () =>
+  it.scopedLive("maxHeadersCount: what node:http leaves out gets 431, and 0 is no bound", () =>
     Effect.gen(function* () {
       const fields = (count: number) => Array.from({ length: count }, (_, i) => `X-${i}: 1`)
       const port = yield* served(changed((server) => Object.assign(server, { maxHeadersCount: 5 })))
@@ -343,16 +343,16 @@ describe("a setting that holds here", () => {
     })
   )
 
-  it.scopedLive("maxRequestsPerSocket: the last response of a connection says close", () =>
+  it.scopedLive("maxRequestsPerSocket: the last response of a connection sends close", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(
+      const client = yield* connect(
         yield* served(changed((server) => Object.assign(server, { maxRequestsPerSocket: 2 })))
       )
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).header("Connection")).toBe("keep-alive")
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).header("Connection")).toBe("close")
-      yield* wire.ending
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).header("Connection")).toBe("keep-alive")
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).header("Connection")).toBe("close")
+      yield* client.closedWith
     })
   )
 
@@ -361,9 +361,9 @@ describe("a setting that holds here", () => {
       Effect.gen(function* () {
         const port = yield* served(changed((server) => Object.assign(server, { maxConnections: most })))
         const asked = Effect.gen(function* () {
-          const wire = yield* connect(port)
-          yield* wire.send(requestText("GET /"))
-          return (yield* wire.readAnswer()).status
+          const client = yield* connect(port)
+          yield* client.send(requestText("GET /"))
+          return (yield* client.readResponse()).status
         })
         expect(new Set(yield* Effect.replicateEffect(asked, most))).toStrictEqual(new Set([200]))
         expect(yield* asked).toBe(503)
@@ -373,15 +373,15 @@ describe("a setting that holds here", () => {
 
   it.scopedLive("httpAllowHalfOpen: a client that has closed its side gets its response", () =>
     Effect.gen(function* () {
-      const app = Effect.as(turns(5), HttpServerResponse.text("late"))
+      const app = Effect.as(eventLoopTurns(5), HttpServerResponse.text("late"))
       const port = yield* served(
         changed((server) => Object.assign(server, { httpAllowHalfOpen: true })),
         app
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.halfClose
-      expect((yield* wire.readAnswer()).text).toBe("late")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.halfClose
+      expect((yield* client.readResponse()).text).toBe("late")
     })
   )
 
@@ -391,9 +391,9 @@ describe("a setting that holds here", () => {
         () => http.createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }),
         reading
       )
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("POST /", "whole"))
-      expect((yield* wire.readAnswer()).text).toBe("whole")
+      const client = yield* connect(port)
+      yield* client.send(withBody("POST /", "whole"))
+      expect((yield* client.readResponse()).text).toBe("whole")
     })
   )
 })
@@ -401,7 +401,7 @@ describe("a setting that holds here", () => {
 describe("an option beside a setting", () => {
   const maker = () => http.createServer({ keepAliveTimeout: 5000, requestTimeout: 10_000 })
 
-  it.live("is refused where it is less strict", () =>
+  it.live("is rejected where it is less strict", () =>
     Effect.gen(function* () {
       const limits = (given: Options["limits"]): Options => ({ ...options, limits: given })
       expect(
@@ -421,14 +421,14 @@ describe("an option beside a setting", () => {
   it.scopedLive("wins where it is at least as strict", () =>
     Effect.gen(function* () {
       const port = yield* served(maker, undefined, { limits: { keepAliveTimeout: 50, bodyTimeout: "1 second" } })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
-      yield* wire.ending
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
+      yield* client.closedWith
     })
   )
 
-  it.live("that makes no sense is refused as ever", () =>
+  it.live("that is invalid is rejected as ever", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(make(maker, { ...options, limits: { maxHeaders: 1.5 } })))
       expect(error.cause).toMatchObject({ reason: "Option", actual: "maxHeaders: 1.5" })

@@ -1,5 +1,5 @@
 /**
- * What the server and the test kit do where a test runner has put a window's globals in the place of Node's: run by one
+ * What the server and the test kit do where a test runner has put a window's globals instead of Node's: run by one
  * test file for each environment.
  */
 import { HttpBody, HttpClientRequest, HttpServerResponse } from "@effect/platform"
@@ -9,7 +9,7 @@ import { Fault, Reply, TestServer } from "effect-asynchttpserver/testing"
 import { describe, expect, it } from "vitest"
 import { serving as servingApp } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
-import { ask, get, requestText, withBody } from "../wire/raw.js"
+import { ask, get, requestText, withBody } from "../wire/rawConnection.js"
 
 const run = <A>(effect: Effect.Effect<A, unknown, Scope.Scope>): Promise<A> => Effect.runPromise(Effect.scoped(effect))
 
@@ -34,8 +34,8 @@ export const inRealm = (environment: string): void => {
     ] as const)("answers %s", (_, make) =>
       run(
         Effect.gen(function* () {
-          const answer = yield* get(yield* servingApp(Effect.sync(make)))
-          expect([answer.status, answer.text.replaceAll('"', "")]).toStrictEqual([200, "abc"])
+          const response = yield* get(yield* servingApp(Effect.sync(make)))
+          expect([response.status, response.text.replaceAll('"', "")]).toStrictEqual([200, "abc"])
         })
       )
     )
@@ -95,7 +95,7 @@ export const inRealm = (environment: string): void => {
         run(
           Effect.gen(function* () {
             const server = yield* make(Reply.bytes(bytesOf()))
-            expect(yield* Effect.flatMap(server.client.get("/"), (answer) => answer.text)).toBe("abc")
+            expect(yield* Effect.flatMap(server.client.get("/"), (response) => response.text)).toBe("abc")
           })
         )
       )
@@ -105,7 +105,7 @@ export const inRealm = (environment: string): void => {
           Effect.gen(function* () {
             const raw = Buffer.concat([Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"), bytesOf()])
             const server = yield* make(Fault.raw(new Uint8Array(raw)))
-            expect(yield* Effect.flatMap(server.client.get("/"), (answer) => answer.text)).toBe("abc")
+            expect(yield* Effect.flatMap(server.client.get("/"), (response) => response.text)).toBe("abc")
           })
         )
       )
@@ -124,7 +124,7 @@ export const inRealm = (environment: string): void => {
               HttpBody.stream(Stream.make(Buffer.from("abc")))
             ]) {
               const request = HttpClientRequest.setBody(HttpClientRequest.post("/echo"), body)
-              expect(yield* Effect.flatMap(server.client.execute(request), (answer) => answer.text)).toBe("abc")
+              expect(yield* Effect.flatMap(server.client.execute(request), (response) => response.text)).toBe("abc")
             }
           })
         ))
@@ -141,7 +141,7 @@ export const inRealm = (environment: string): void => {
             form.append("name", "Ann")
             form.append("file", new File(["content"], "a.txt", { type: "text/plain" }))
             const request = HttpClientRequest.setBody(HttpClientRequest.post("/"), HttpBody.formData(form))
-            const text = yield* Effect.flatMap(server.client.execute(request), (answer) => answer.text)
+            const text = yield* Effect.flatMap(server.client.execute(request), (response) => response.text)
             const boundary = /^multipart\/form-data; ?boundary=(.*)$/m.exec(text)?.[1] ?? "none"
             expect(text).toContain(`--${boundary}\r\nContent-Disposition: form-data; name="name"\r\n\r\nAnn\r\n`)
             expect(text).toMatch(/name="file"; filename="a.txt"\r\nContent-Type: text\/plain\r\n\r\ncontent\r\n/)
@@ -163,8 +163,8 @@ export const inRealm = (environment: string): void => {
 
   it("a server that was started by a promise answers fetch", async () => {
     const server = await TestServer.start(Reply.json({ a: 1 }, { headers: { "Access-Control-Allow-Origin": "*" } }))
-    const answer = await fetch(server.url)
-    expect([answer.status, await answer.json()]).toStrictEqual([200, { a: 1 }])
+    const response = await fetch(server.url)
+    expect([response.status, await response.json()]).toStrictEqual([200, { a: 1 }])
     // A window asks first whether it may (CORS).
     expect(server.requests().map(({ method }) => method)).toContain("GET")
     await server.close()

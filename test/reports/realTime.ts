@@ -1,5 +1,5 @@
 /**
- * What must go on in real time, whatever a test runner has done to the timers of the process meanwhile.
+ * What must continue in real time, whatever a test runner has done to the timers of the process meanwhile.
  *
  * Each scenario starts a server, calls `install`, which replaces the timers, and then waits for something that takes
  * time. They reach sockets by `node:net` alone, and wait for events of sockets: no timer of theirs is needed.

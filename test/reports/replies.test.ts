@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { Reply, TestServer } from "../../src/Testing.js"
-import { testTimeout } from "../wire/facts.js"
+import { testTimeout } from "../support/eventually.js"
 
 vi.setConfig({ testTimeout })
 

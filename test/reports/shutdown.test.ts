@@ -1,4 +1,4 @@
-/** What a server that closes tells: WebSockets by code 1001, and handlers, applications and tests by `awaitShutdown`. */
+/** How a closing server signals it: WebSockets by code 1001, and handlers, applications and tests by `awaitShutdown`. */
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
@@ -26,10 +26,10 @@ import * as Request from "../../src/Request.js"
 import { respond, respondStream, upgrade } from "../../src/Response.js"
 import * as Reply from "../../src/testing/Reply.js"
 import * as TestServer from "../../src/testing/TestServer.js"
-import { listening, portOf, quiet, Story } from "../platform/harness.js"
+import { EventLog, listening, portOf, quiet } from "../platform/harness.js"
 import { make as makeServer, serving } from "../server/harness.js"
-import { turn, turns } from "../wire/facts.js"
-import { connect, get, requestText } from "../wire/raw.js"
+import { eventLoopTurn, eventLoopTurns } from "../support/eventually.js"
+import { connect, get, requestText } from "../wire/rawConnection.js"
 
 /** Longer than a test may take: a server that waits for it never closes. */
 const drainTimeout = "1 hour"
@@ -44,13 +44,13 @@ const handshake = requestText("GET /", [
 /** A close frame of the server's, which is not masked: code 1001. */
 const goingAway = "\x88\x02\x03\xe9"
 
-/** An application that is a WebSocket, and tells how its run ended. */
-const socketApp = (story = new Story<unknown>()): HttpApp.Default<unknown, Scope.Scope> =>
+/** An application that is a WebSocket, and reports how its run ended. */
+const socketApp = (log = new EventLog<unknown>()): HttpApp.Default<unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const socket = yield* (yield* HttpServerRequest).upgrade
-    story.tell("upgraded")
+    log.tell("upgraded")
     const exit = yield* Effect.either(socket.runRaw(() => {}))
-    story.tell(exit)
+    log.tell(exit)
     return HttpServerResponse.empty()
   })
 
@@ -64,12 +64,12 @@ const served = (app: HttpApp.Default<unknown, Scope.Scope>, options: Options = {
     return { port: portOf(server), close: Scope.close(scope, Exit.void) }
   }).pipe(Effect.provide(quiet))
 
-const opened = (port: number, story: Story<unknown>): Effect.Effect<WebSocket, never, Scope.Scope> =>
+const opened = (port: number, log: EventLog<unknown>): Effect.Effect<WebSocket, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<WebSocket>((resume) => {
       const socket = new WebSocket(`ws://127.0.0.1:${port}/`)
-      socket.on("close", (code, reason) => story.tell(`closed ${code} ${reason}`))
-      socket.on("error", (error) => story.tell(error))
+      socket.on("close", (code, reason) => log.tell(`closed ${code} ${reason}`))
+      socket.on("error", (error) => log.tell(error))
       socket.once("open", () => resume(Effect.succeed(socket)))
     }),
     (socket) => Effect.sync(() => socket.terminate())
@@ -82,8 +82,8 @@ describe("a WebSocket whose server closes", () => {
     "is closed with 1001 at once, and its application's run fails with a SocketCloseError of that code",
     () =>
       Effect.gen(function* () {
-        const told = new Story<unknown>()
-        const seen = new Story<unknown>()
+        const told = new EventLog<unknown>()
+        const seen = new EventLog<unknown>()
         const { close, port } = yield* served(socketApp(told))
         yield* opened(port, seen)
         yield* told.upTo(1)
@@ -94,10 +94,10 @@ describe("a WebSocket whose server closes", () => {
       })
   )
 
-  it.scopedLive("is told so though nothing is drained", () =>
+  it.scopedLive("completes though nothing is drained", () =>
     Effect.gen(function* () {
-      const seen = new Story<unknown>()
-      const told = new Story<unknown>()
+      const seen = new EventLog<unknown>()
+      const told = new EventLog<unknown>()
       const { close, port } = yield* served(socketApp(told), { drainTimeout: 0 })
       yield* opened(port, seen)
       yield* told.upTo(1)
@@ -108,13 +108,13 @@ describe("a WebSocket whose server closes", () => {
 
   it.scopedLive("is cut off when its client does not answer the close frame", () =>
     Effect.gen(function* () {
-      const told = new Story<unknown>()
+      const told = new EventLog<unknown>()
       const { close, port } = yield* served(socketApp(told), { limits: { lingerTimeout: "50 millis" } })
-      const wire = yield* connect(port)
-      yield* wire.send(handshake)
-      yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(handshake)
+      yield* client.readResponse()
       yield* close
-      expect((yield* wire.readToEnd).toString("latin1")).toBe(goingAway)
+      expect((yield* client.readToEnd).toString("latin1")).toBe(goingAway)
       // No close frame has come: 1006, which a socket takes for an end as any other.
       expect((yield* told.upTo(2))[1]).toStrictEqual(Either.void)
     })
@@ -123,11 +123,11 @@ describe("a WebSocket whose server closes", () => {
   it.scopedLive("is cut off in time when its client does not answer, however long others may linger", () =>
     Effect.gen(function* () {
       const { close, port } = yield* served(socketApp(), { limits: { lingerTimeout: "1 hour" } })
-      const wire = yield* connect(port)
-      yield* wire.send(handshake)
-      yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(handshake)
+      yield* client.readResponse()
       yield* close
-      expect((yield* wire.readToEnd).toString("latin1")).toBe(goingAway)
+      expect((yield* client.readToEnd).toString("latin1")).toBe(goingAway)
     })
   )
 
@@ -144,17 +144,17 @@ describe("a WebSocket whose server closes", () => {
         return HttpServerResponse.empty()
       })
       const { close, port } = yield* served(app, { limits: { lingerTimeout: "50 millis" } })
-      const wire = yield* connect(port)
-      yield* wire.stopReading
-      yield* wire.send(handshake)
+      const client = yield* connect(port)
+      yield* client.stopReading
+      yield* client.send(handshake)
       yield* Deferred.await(full)
       yield* close
     })
   )
 
-  it.scopedLive("is one of many, and all are told", () =>
+  it.scopedLive("is one of many, and all complete", () =>
     Effect.gen(function* () {
-      const seen = new Story<unknown>()
+      const seen = new EventLog<unknown>()
       const { close, port } = yield* served(socketApp())
       yield* Effect.forEach(Array.from({ length: 50 }), () => opened(port, seen), { concurrency: 10 })
       yield* close
@@ -162,7 +162,7 @@ describe("a WebSocket whose server closes", () => {
     })
   )
 
-  it.scopedLive("is told as soon as it is opened, when the server began to close before", () =>
+  it.scopedLive("is closed as soon as it is opened, if the server began to close before", () =>
     Effect.gen(function* () {
       const asked = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
@@ -171,15 +171,15 @@ describe("a WebSocket whose server closes", () => {
         Effect.zipRight(socketApp())
       )
       const { close, port } = yield* served(app)
-      const wire = yield* connect(port)
-      yield* wire.send(handshake)
+      const client = yield* connect(port)
+      yield* client.send(handshake)
       yield* Deferred.await(asked)
       const closing = yield* Effect.fork(close)
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       yield* Deferred.succeed(go, undefined)
-      expect((yield* wire.readAnswer()).status).toBe(101)
-      expect(yield* wire.readUntil((seen) => seen.length >= 4)).toBe(goingAway)
-      yield* wire.send("\x88\x82\0\0\0\0\x03\xe9")
+      expect((yield* client.readResponse()).status).toBe(101)
+      expect(yield* client.readUntil((seen) => seen.length >= 4)).toBe(goingAway)
+      yield* client.send("\x88\x82\0\0\0\0\x03\xe9")
       yield* Fiber.join(closing)
     })
   )
@@ -194,20 +194,20 @@ describe("a WebSocket whose server closes", () => {
         return HttpServerResponse.empty()
       })
       const { close, port } = yield* served(app, { limits: { lingerTimeout: "50 millis" } })
-      const wire = yield* connect(port)
-      yield* wire.send(handshake)
-      yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(handshake)
+      yield* client.readResponse()
       // The text, and a close frame without a code, which this client does not answer.
-      yield* wire.readUntil((seen) => seen.includes("\x88"))
+      yield* client.readUntil((seen) => seen.includes("\x88"))
       yield* close
     })
   )
 
-  it.scopedLive("is told when its `serve` ends, and the next application's is not", () =>
+  it.scopedLive("completes when its `serve` ends, and the next application's does not", () =>
     Effect.gen(function* () {
       const server = yield* listening({ drainTimeout })
       const scope = yield* Scope.make()
-      const [one, two] = [new Story<unknown>(), new Story<unknown>()]
+      const [one, two] = [new EventLog<unknown>(), new EventLog<unknown>()]
       yield* Scope.extend(server.serve(socketApp()), scope)
       yield* opened(portOf(server), one)
       yield* Scope.close(scope, Exit.void)
@@ -215,13 +215,13 @@ describe("a WebSocket whose server closes", () => {
       const next = yield* Scope.make()
       yield* Scope.extend(server.serve(socketApp()), next)
       const socket = yield* opened(portOf(server), two)
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       expect([two.all, socket.readyState]).toStrictEqual([[], WebSocket.OPEN])
       yield* Scope.close(next, Exit.void)
     })
   )
 
-  it.scopedLive("is RPC's, whose client is told", () =>
+  it.scopedLive("is RPC's, whose client gets the close", () =>
     Effect.gen(function* () {
       const group = RpcGroup.make(Rpc.make("Wait", { success: Schema.Void }))
       const asked = yield* Deferred.make<void>()
@@ -231,7 +231,7 @@ describe("a WebSocket whose server closes", () => {
         Effect.provide(RpcSerialization.layerJson)
       )
       const { close, port } = yield* served(app)
-      const seen = new Story<unknown>()
+      const seen = new EventLog<unknown>()
       const socket = yield* opened(port, seen)
       socket.send(JSON.stringify({ _tag: "Request", id: "1", tag: "Wait", payload: null, headers: [] }))
       yield* Deferred.await(asked)
@@ -263,11 +263,11 @@ describe("an application's event stream", () => {
     it.scopedLive(`ends as a whole when it waits for the shutdown: ${what}`, () =>
       Effect.gen(function* () {
         const { close, port } = yield* served(app)
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /"))
-        yield* wire.readUntil((seen) => seen.includes("tick"))
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /"))
+        yield* client.readUntil((seen) => seen.includes("tick"))
         yield* close
-        expect((yield* wire.readToEnd).toString()).toMatch(/0\r\n\r\n$/)
+        expect((yield* client.readToEnd).toString()).toMatch(/0\r\n\r\n$/)
       })
     )
   }
@@ -275,9 +275,9 @@ describe("an application's event stream", () => {
   it.scopedLive("does not end before the server closes", () =>
     Effect.gen(function* () {
       const { port } = yield* served(events, { drainTimeout: 0 })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readUntil((seen) => seen.split("tick").length > 4)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readUntil((seen) => seen.split("tick").length > 4)
     })
   )
 
@@ -295,7 +295,7 @@ describe("an application's event stream", () => {
 
 describe("Server.awaitShutdown", () => {
   const begun = (fiber: Fiber.RuntimeFiber<void>) =>
-    Effect.zipRight(turns(3), Effect.map(Fiber.poll(fiber), Option.isSome))
+    Effect.zipRight(eventLoopTurns(3), Effect.map(Fiber.poll(fiber), Option.isSome))
 
   it.scopedLive("completes when the server begins to close, before requests in flight have ended", () =>
     Effect.gen(function* () {
@@ -310,14 +310,14 @@ describe("Server.awaitShutdown", () => {
         { drainTimeout }
       )
       const told = yield* Effect.fork(server.awaitShutdown)
-      const answer = yield* Effect.fork(get(port))
+      const response = yield* Effect.fork(get(port))
       yield* Deferred.await(running)
       expect(yield* begun(told)).toBe(false)
       const closing = yield* Effect.fork(server.close)
       yield* Fiber.join(told)
       expect(Option.isNone(yield* Fiber.poll(closing))).toBe(true)
       yield* Deferred.succeed(go, undefined)
-      expect((yield* Fiber.join(answer)).text).toBe("finished")
+      expect((yield* Fiber.join(response)).text).toBe("finished")
       yield* Fiber.join(closing)
       // It stays so while the server is closed, and a second close changes nothing.
       yield* server.awaitShutdown
@@ -356,23 +356,23 @@ describe("Request.awaitShutdown", () => {
   it.scopedLive("lets a handler end, in time for its response", () =>
     Effect.gen(function* () {
       const { port, server } = yield* serving(untilShutdown, { drainTimeout })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* turns(5)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* eventLoopTurns(5)
       const { drained, interrupted } = yield* server.close
       expect({ drained, interrupted }).toStrictEqual({ drained: 1, interrupted: 0 })
-      expect((yield* wire.readAnswer()).text).toBe("the server closes")
+      expect((yield* client.readResponse()).text).toBe("the server closes")
     })
   )
 
   it.scopedLive("lets it end though nothing is drained", () =>
     Effect.gen(function* () {
       const { port, server } = yield* serving(untilShutdown, { drainTimeout: 0 })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* turns(5)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* eventLoopTurns(5)
       yield* server.close
-      expect((yield* wire.readAnswer()).text).toBe("the server closes")
+      expect((yield* client.readResponse()).text).toBe("the server closes")
     })
   )
 
@@ -380,12 +380,12 @@ describe("Request.awaitShutdown", () => {
     Effect.gen(function* () {
       const { fiber, port, server } = yield* serving(untilShutdown, { drainTimeout })
       const whole = yield* Effect.fork(server.awaitShutdown)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* turns(5)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* eventLoopTurns(5)
       yield* Fiber.interrupt(fiber)
-      expect((yield* wire.readAnswer()).text).toBe("the server closes")
-      yield* turn
+      expect((yield* client.readResponse()).text).toBe("the server closes")
+      yield* eventLoopTurn
       expect(Option.isNone(yield* Fiber.poll(whole))).toBe(true)
       yield* Fiber.interrupt(whole)
     })
@@ -395,13 +395,13 @@ describe("Request.awaitShutdown", () => {
     Effect.gen(function* () {
       const { server } = yield* makeServer({ drainTimeout })
       const { port } = yield* server.listen()
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       const connection = yield* server.acceptRequest(untilShutdown)
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       yield* server.close
       yield* Fiber.join(connection)
-      expect((yield* wire.readAnswer()).text).toBe("the server closes")
+      expect((yield* client.readResponse()).text).toBe("the server closes")
     })
   )
 
@@ -413,11 +413,11 @@ describe("Request.awaitShutdown", () => {
           respondStream(request, 200, Stream.encodeText(Stream.interruptWhen(ticks, Request.awaitShutdown(request)))),
         { drainTimeout }
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readUntil((seen) => seen.includes("tick"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readUntil((seen) => seen.includes("tick"))
       yield* server.close
-      expect((yield* wire.readToEnd).toString()).toMatch(/0\r\n\r\n$/)
+      expect((yield* client.readToEnd).toString()).toMatch(/0\r\n\r\n$/)
     })
   )
 
@@ -433,13 +433,13 @@ describe("Request.awaitShutdown", () => {
           ),
         { drainTimeout }
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /", ["Connection: Upgrade", "Upgrade: echo"]))
-      yield* wire.readAnswer()
-      yield* wire.send("hello")
-      yield* wire.readUntil((seen) => seen === "hello")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /", ["Connection: Upgrade", "Upgrade: echo"]))
+      yield* client.readResponse()
+      yield* client.send("hello")
+      yield* client.readUntil((seen) => seen === "hello")
       yield* server.close
-      expect((yield* wire.readToEnd).toString()).toBe("goodbye")
+      expect((yield* client.readToEnd).toString()).toBe("goodbye")
     })
   )
 })
@@ -469,11 +469,11 @@ describe("in the test kit", () => {
     it.scoped(`events end as a whole when the server closes, ${what}`, () =>
       Effect.gen(function* () {
         const server = yield* make(Reply.events(Stream.concat(Stream.make("one"), Stream.never)))
-        const wire = yield* server.connect
-        yield* wire.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-        yield* wire.readUntil((seen) => seen.includes("data: one"))
+        const client = yield* server.connect
+        yield* client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        yield* client.readUntil((seen) => seen.includes("data: one"))
         yield* server.down
-        expect((yield* wire.readToEnd).toString()).toMatch(/0\r\n\r\n$/)
+        expect((yield* client.readToEnd).toString()).toMatch(/0\r\n\r\n$/)
       })
     )
 
@@ -482,11 +482,11 @@ describe("in the test kit", () => {
         const server = yield* make((request) =>
           Effect.zipRight(Request.awaitShutdown(request), respond(request, 200, "down"))
         )
-        const wire = yield* server.connect
-        yield* wire.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        const client = yield* server.connect
+        yield* client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
         yield* server.settle
         yield* server.down
-        expect((yield* wire.readToEnd).toString()).toMatch(/down$/)
+        expect((yield* client.readToEnd).toString()).toMatch(/down$/)
       })
     )
   }

@@ -88,7 +88,7 @@ const portOf = async (program: Program): Promise<number> => {
 const asked = async (port: number): Promise<Socket> => {
   const socket = connect(port, "127.0.0.1").on("error", () => {})
   await once(socket, "connect")
-  // Its handler has begun by the time at which another client, which came after it, is refused.
+  // Its handler has begun by the time at which another client, which came after it, is rejected.
   socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
   const other = connect(port, "127.0.0.1")
   other.write("nonsense\r\n\r\n")
@@ -96,7 +96,7 @@ const asked = async (port: number): Promise<Socket> => {
   return socket
 }
 
-const answered = async (socket: Socket): Promise<string> => {
+const responded = async (socket: Socket): Promise<string> => {
   let text = ""
   socket.on("data", (bytes) => {
     text += bytes.toString("latin1")
@@ -118,7 +118,7 @@ describe.each([
     "answers what it is serving when its terminal sends %s",
     async (signal) => {
       const program = run()
-      const text = answered(await asked(await portOf(program)))
+      const text = responded(await asked(await portOf(program)))
       kill(program.group, signal)
       expect(await text).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*Hello World$/)
       await program.ended
@@ -136,7 +136,7 @@ describe("a program that is signalled twice", () => {
     "%s and %s: answers what it is serving, and ends with 0",
     async (first, second) => {
       const program = direct()
-      const text = answered(await asked(await portOf(program)))
+      const text = responded(await asked(await portOf(program)))
       kill(program.group, first)
       kill(program.group, second)
       expect(await text).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*Hello World$/)

@@ -1,27 +1,27 @@
-/** "A request was answered 500, and there was no line in the log." Every 500 of the server's own is logged, with its cause. */
+/** "A request got 500, and there was no line in the log." Every 500 of the server's own is logged, with its cause. */
 import { HttpApp, HttpMiddleware, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { it } from "@effect/vitest"
 import { Cause, Effect, Layer, Logger, LogLevel, Stream } from "effect"
 import { describe, expect } from "vitest"
 import { serving as servingApp } from "../platform/harness.js"
-import { Facts } from "../wire/facts.js"
-import { get } from "../wire/raw.js"
+import { Condition } from "../support/eventually.js"
+import { get } from "../wire/rawConnection.js"
 
 /** What is logged as an error, with its cause. */
 class Errors {
   readonly all: Array<string> = []
-  private readonly facts = new Facts()
+  private readonly condition = new Condition()
   readonly layer: Layer.Layer<never> = Logger.replace(
     Logger.defaultLogger,
     Logger.make(({ cause, logLevel, message }) => {
       const failure = Array.isArray(message) ? message.find(Cause.isCause) : undefined
       this.all.push(`${logLevel.label} ${Cause.pretty(failure ?? cause)}`)
-      this.facts.changed()
+      this.condition.notify()
     })
   )
 
   readonly some = (text: string, level = "ERROR"): Effect.Effect<string> =>
-    this.facts.until(
+    this.condition.until(
       () => this.all.find((line) => line.startsWith(level) && line.includes(text)),
       () => `${level} with ${text}; there are ${JSON.stringify(this.all)}`
     )
@@ -65,7 +65,7 @@ const middlewares: { readonly [name: string]: HttpMiddleware.HttpMiddleware | un
 for (const [how, middleware] of Object.entries(middlewares)) {
   describe(`an application ${how}`, () => {
     for (const [what, app] of Object.entries(apps)) {
-      it.scopedLive(`${what} is answered 500, and logged once for each 500`, () =>
+      it.scopedLive(`${what} gets 500, and logged once for each 500`, () =>
         Effect.gen(function* () {
           const errors = new Errors()
           const port = yield* servingApp(app, { middleware, live: errors.layer })
@@ -121,14 +121,14 @@ it.scopedLive("what HttpMiddleware.logger logs is not logged again", () =>
 it.scopedLive("a response that breaks off after its head is logged, whatever the middleware", () =>
   Effect.gen(function* () {
     const errors = new Errors()
-    const pieces = Stream.concat(Stream.make(new Uint8Array([65])), Stream.fail(boom))
-    const port = yield* servingApp(HttpServerResponse.stream(pieces), {
+    const chunks = Stream.concat(Stream.make(new Uint8Array([65])), Stream.fail(boom))
+    const port = yield* servingApp(HttpServerResponse.stream(chunks), {
       middleware: HttpMiddleware.cors(),
       live: errors.layer
     })
     yield* Effect.promise(() =>
       fetch(`http://127.0.0.1:${port}`)
-        .then((answer) => answer.text())
+        .then((response) => response.text())
         .catch(() => "")
     )
     yield* errors.some("boom")

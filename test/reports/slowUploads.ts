@@ -6,15 +6,15 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 
 /** Pieces of an upload, their bytes, and the milliseconds between two of them: longer in all than one second. */
-export const upload = { pieces: 8, bytes: 100_000, pause: 250 }
+export const upload = { chunks: 8, bytes: 100_000, pause: 250 }
 
 const python = `
 import http.client, sys, time
 connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=20)
 connection.putrequest("POST", "/upload")
-connection.putheader("Content-Length", str(${upload.pieces * upload.bytes}))
+connection.putheader("Content-Length", str(${upload.chunks * upload.bytes}))
 connection.endheaders()
-for _ in range(${upload.pieces}):
+for _ in range(${upload.chunks}):
     connection.send(b"x" * ${upload.bytes})
     time.sleep(${upload.pause / 1000})
 response = connection.getresponse()
@@ -33,9 +33,9 @@ public class Upload {
     connection.setRequestMethod("POST");
     connection.setDoOutput(true);
     connection.setReadTimeout(20000);
-    connection.setFixedLengthStreamingMode(${upload.pieces * upload.bytes});
+    connection.setFixedLengthStreamingMode(${upload.chunks * upload.bytes});
     try (OutputStream out = connection.getOutputStream()) {
-      for (int i = 0; i < ${upload.pieces}; i++) {
+      for (int i = 0; i < ${upload.chunks}; i++) {
         out.write(new byte[${upload.bytes}]);
         out.flush();
         Thread.sleep(${upload.pause});
@@ -115,7 +115,7 @@ export const programs: ReadonlyArray<SlowClient> = [
     name: "curl",
     isThere: has("curl", "--version"),
     upload: toEach((port) =>
-      withFile("body", new Uint8Array(upload.pieces * upload.bytes), (path) => {
+      withFile("body", new Uint8Array(upload.chunks * upload.bytes), (path) => {
         const options = ["--silent", "--show-error", "--limit-rate", "400k", "--header", "Expect:"]
         const request = ["--data-binary", `@${path}`, `http://127.0.0.1:${port}/upload`]
         return printed("curl", [...options, "--write-out", "\n%{http_code}", ...request])

@@ -15,8 +15,8 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { listening, portOf, quiet } from "../platform/harness.js"
-import { turns } from "../wire/facts.js"
-import { ask, requestText } from "../wire/raw.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { ask, requestText } from "../wire/rawConnection.js"
 
 const text = HttpServerResponse.text
 
@@ -40,7 +40,7 @@ const shapeOf = (span: Tracer.Span): Looked => ({
   attributes: Object.fromEntries([...span.attributes].filter(([name]) => !isOwn(name)))
 })
 
-/** Serves an application, and gives its span as it was when it looked, and as it is behind the response. */
+/** Serves an application, and gives its span as it was when it looked, and as it is after the response. */
 const looking = (
   made: Effect.Effect<HttpServer.HttpServer, never, Scope.Scope>,
   app: HttpApp.Default<unknown>,
@@ -58,11 +58,11 @@ const looking = (
     yield* around(server.serve(Effect.zipRight(looked, app)) as Effect.Effect<void, never, Scope.Scope>)
     yield* ask(portOf(server), sent)
     const span = yield* Deferred.await(found)
-    yield* Effect.repeat(turns(1), { until: () => span.status._tag === "Ended" })
+    yield* Effect.repeat(eventLoopTurns(1), { until: () => span.status._tag === "Ended" })
     return { during: during[0], behind: shapeOf(span) }
   }).pipe(Effect.provide(quiet))
 
-/** The span is not read before the response: its attributes are made behind it. */
+/** The span is not read before the response: its attributes are made after it. */
 const lateOnly = (
   made: Effect.Effect<HttpServer.HttpServer, never, Scope.Scope>,
   app: HttpApp.Default<unknown>,
@@ -75,7 +75,7 @@ const lateOnly = (
     yield* server.serve(Effect.zipRight(kept, app)) as Effect.Effect<void, never, Scope.Scope>
     yield* ask(portOf(server), sent)
     const span = yield* Deferred.await(found)
-    yield* Effect.repeat(turns(1), { until: () => span.status._tag === "Ended" })
+    yield* Effect.repeat(eventLoopTurns(1), { until: () => span.status._tag === "Ended" })
     return shapeOf(span)
   }).pipe(Effect.provide(quiet))
 
@@ -121,7 +121,7 @@ describe("Effect.currentSpan without a tracer", () => {
       })
     )
 
-    it.scopedLive(`says so to what reads it for the first time behind the response: ${what}`, () =>
+    it.scopedLive(`says so to what reads it for the first time after the response: ${what}`, () =>
       Effect.gen(function* () {
         expect(yield* lateOnly(listening(), app, sent)).toStrictEqual(yield* lateOnly(upstream, app, sent))
       })

@@ -18,8 +18,8 @@ import * as Effect from "effect/Effect"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { byFetch, raw } from "../examples/client.js"
 import { type Program, start, withProgram } from "../examples/program.js"
-import { testTimeout } from "../wire/facts.js"
-import { connect } from "../wire/raw.js"
+import { testTimeout } from "../support/eventually.js"
+import { connect } from "../wire/rawConnection.js"
 
 vi.setConfig({ testTimeout })
 
@@ -160,10 +160,10 @@ describe("examples/staticFolder.ts", () => {
     const sent = Object.fromEntries(
       Object.entries(condition).map(([name, value]) => [name, value.replace("ETAG", etag).replace("DATE", date)])
     )
-    const answer = await get(sent)
-    expect(answer.status).toBe(status)
+    const response = await get(sent)
+    expect(response.status).toBe(status)
     if (status === 412 || status === 304) {
-      expect([answer.body.length, answer.headers.get("etag")]).toStrictEqual([0, etag])
+      expect([response.body.length, response.headers.get("etag")]).toStrictEqual([0, etag])
     }
     const head = await get(sent, "HEAD")
     expect([head.status, head.body.length]).toStrictEqual([status === 206 ? 200 : status, 0])
@@ -186,8 +186,8 @@ describe("examples/staticFolder.ts", () => {
     ["a", "application/octet-stream"]
   ])("sends %s as %s, whole and in part", async (name, type) => {
     for (const headers of [{}, { range: "bytes=0-0" }]) {
-      const answer = await byFetch({ method: "GET", url: `${url}/${encodeURIComponent(name)}`, headers })
-      expect(answer.headers.get("content-type")).toBe(type)
+      const response = await byFetch({ method: "GET", url: `${url}/${encodeURIComponent(name)}`, headers })
+      expect(response.headers.get("content-type")).toBe(type)
     }
   })
 
@@ -262,9 +262,9 @@ describe("examples/staticFolder.ts", () => {
   ]
 
   it.each(ranges)("answers a Range of %s by %d", async (range, status, part) => {
-    const answer = await byFetch({ method: "GET", url: `${url}/a.txt`, headers: { range } })
-    expect([answer.status, answer.body.toString()]).toStrictEqual([status, part])
-    if (status === 416) expect(answer.headers.get("content-range")).toBe("bytes */20")
+    const response = await byFetch({ method: "GET", url: `${url}/a.txt`, headers: { range } })
+    expect([response.status, response.body.toString()]).toStrictEqual([status, part])
+    if (status === 416) expect(response.headers.get("content-range")).toBe("bytes */20")
     const ofNothing = await byFetch({ method: "GET", url: `${url}/empty.txt`, headers: { range } })
     expect(ofNothing.status).toBe(status === 200 ? 200 : 416)
   })
@@ -277,13 +277,13 @@ describe("examples/staticFolder.ts", () => {
       }
       const read = (path: string, meanwhile: () => void) =>
         Effect.gen(function* () {
-          const wire = yield* connect(Number(new URL(url).port))
-          yield* wire.send(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
-          const begun = yield* wire.readUntil((seen) => seen.length > 1000)
-          yield* wire.stopReading
+          const client = yield* connect(Number(new URL(url).port))
+          yield* client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+          const begun = yield* client.readUntil((seen) => seen.length > 1000)
+          yield* client.stopReading
           meanwhile()
-          yield* wire.resumeReading
-          const rest = yield* wire.readToEnd
+          yield* client.resumeReading
+          const rest = yield* client.readToEnd
           return begun.slice(begun.indexOf("\r\n\r\n") + 4) + rest.toString("latin1")
         }).pipe(Effect.scoped, Effect.runPromise)
       const cut = await read("/truncated", () => truncateSync(join(folder, "truncated"), large / 2))

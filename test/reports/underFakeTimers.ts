@@ -1,11 +1,11 @@
 /**
  * Runs the scenarios of `realTime.ts` in this process, under the fake timers that its argument names; prints the titles of
- * those that went on.
+ * those that continued.
  */
 import { mock } from "node:test"
 import * as FakeTimers from "@sinonjs/fake-timers"
 
-/** Without `nextTick` and `queueMicrotask`: by these Node's own sockets go on, whatever the server does. */
+/** Without `nextTick` and `queueMicrotask`: by these Node's own sockets continue, whatever the server does. */
 const notOfSockets = [
   "setTimeout",
   "clearTimeout",

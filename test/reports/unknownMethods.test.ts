@@ -1,4 +1,4 @@
-/** A report: WebDAV's PROPFIND, QUERY, PURGE and methods of our own were answered 501 before any handler. */
+/** A report: WebDAV's PROPFIND, QUERY, PURGE and methods of our own got 501 before any handler. */
 import { HttpClient, HttpClientRequest, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { HttpMethod as PlatformMethod } from "@effect/platform/HttpMethod"
 import { describe, expect, it } from "@effect/vitest"
@@ -10,11 +10,11 @@ import * as TestServer from "../../src/testing/TestServer.js"
 import { serving as servingApplication } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
 import { servingInMemory } from "../server/memory.js"
-import { parseAnswers } from "../wire/answer.js"
-import { ask, connect, requestText, withBody } from "../wire/raw.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, requestText, withBody } from "../wire/rawConnection.js"
 import { expectRefusal } from "../wire/rfc9112/rows.js"
 
-/** Any token is a method (RFC 9110 §9.1), whoever has registered it. */
+/** Any token is a method (RFC 9110 §9.1), registered or not. */
 const methods = ["PROPFIND", "QUERY", "PURGE", "M-SEARCH", "get", "GETS", "!#$%&'*+-.^_`|~09aZ"].map(
   (method) => [method, method] as const
 )
@@ -51,20 +51,20 @@ const servers = [
 describe.each(servers)("methods beyond the nine, %s", (_, serve) => {
   it.scopedLive.each([...methods, long])("reaches the handler: %s", ([, method]) =>
     Effect.gen(function* () {
-      const answer = yield* ask(yield* serve, requestText(`${method} /a?b`))
-      expect([answer.status, answer.text]).toStrictEqual([200, `${method} /a?b `])
+      const response = yield* ask(yield* serve, requestText(`${method} /a?b`))
+      expect([response.status, response.text]).toStrictEqual([200, `${method} /a?b `])
     })
   )
 
   it.scopedLive("frames their content as that of any other: by length, by chunks, or none", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* serve)
-      yield* wire.send(
+      const client = yield* connect(yield* serve)
+      yield* client.send(
         withBody("REPORT /1", "by length") +
           requestText("SEARCH /2", ["Transfer-Encoding: chunked"], "9\r\nin chunks\r\n0\r\n\r\n") +
           requestText("PURGE /3", ["Connection: close"])
       )
-      expect(parseAnswers(yield* wire.readToEnd).map(({ status, text }) => [status, text])).toStrictEqual([
+      expect(parseResponses(yield* client.readToEnd).map(({ status, text }) => [status, text])).toStrictEqual([
         [200, "REPORT /1 by length"],
         [200, "SEARCH /2 in chunks"],
         [200, "PURGE /3 "]
@@ -98,15 +98,13 @@ describe.each(servers)("methods beyond the nine, %s", (_, serve) => {
 })
 
 describe("methods beyond the nine", () => {
-  it.scopedLive.each([{}, { unknownMethods: "reject" as const }])(
-    "are answered 501 by a native server with %j",
-    (options) =>
-      Effect.gen(function* () {
-        const { port } = yield* serving((request) => respond(request, 200), options)
-        for (const method of ["PROPFIND", "get", "M".repeat(33)]) {
-          expectRefusal(yield* ask(port, requestText(`${method} /`)), 501)
-        }
-      })
+  it.scopedLive.each([{}, { unknownMethods: "reject" as const }])("get 501 by a native server with %j", (options) =>
+    Effect.gen(function* () {
+      const { port } = yield* serving((request) => respond(request, 200), options)
+      for (const method of ["PROPFIND", "get", "M".repeat(33)]) {
+        expectRefusal(yield* ask(port, requestText(`${method} /`)), 501)
+      }
+    })
   )
 
   it.scoped("are cut anywhere without a difference", () =>
@@ -120,7 +118,7 @@ describe("methods beyond the nine", () => {
         connection.send(text.slice(0, at))
         connection.send(text.slice(at))
         yield* connection.ended
-        expect(parseAnswers(Buffer.from(connection.written)).map(({ text }) => text)).toStrictEqual(["PROPFIND"])
+        expect(parseResponses(Buffer.from(connection.written)).map(({ text }) => text)).toStrictEqual(["PROPFIND"])
       }
     })
   )

@@ -1,5 +1,5 @@
 /**
- * "The wall clock was set forward while an upload was running, and it was answered 408." Deadlines go by a clock that
+ * "The wall clock was set forward while an upload was running, and it got 408." Deadlines go by a clock that
  * nothing sets; `Date` goes by the wall clock, and so does nothing else.
  */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
@@ -9,8 +9,8 @@ import { Fault, Reply, TestServer } from "effect-asynchttpserver/testing"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { serving as servingApp } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
-import { turns } from "../wire/facts.js"
-import { connect, requestText } from "../wire/raw.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { connect, requestText } from "../wire/rawConnection.js"
 
 const hour = 3_600_000
 
@@ -40,7 +40,7 @@ const sweep = (port: number) =>
   Effect.gen(function* () {
     const other = yield* connect(port)
     yield* other.send("GET / HTTP/1.1\r\n")
-    expect((yield* other.readAnswer()).status).toBe(408)
+    expect((yield* other.readResponse()).status).toBe(408)
   })
 
 /** What listens on a port, natively and as the server of an application. */
@@ -53,33 +53,33 @@ describe.each(Object.entries(servers))("%s", (_, listening) => {
   it.each([
     ["forward", hour],
     ["back", -hour]
-  ])("an upload goes on when the clock is set %s by an hour", (_, by) =>
+  ])("an upload continues when the clock is set %s by an hour", (_, by) =>
     run(
       Effect.gen(function* () {
         const port = yield* listening
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("POST /", ["Content-Length: 6"], "abc"))
-        yield* turns(5)
+        const client = yield* connect(port)
+        yield* client.send(requestText("POST /", ["Content-Length: 6"], "abc"))
+        yield* eventLoopTurns(5)
         setClock(by)
         yield* sweep(port)
-        yield* wire.send("de")
-        yield* turns(5)
-        yield* wire.send("f")
-        expect((yield* wire.readAnswer("POST")).body.toString()).toBe("abcdef")
+        yield* client.send("de")
+        yield* eventLoopTurns(5)
+        yield* client.send("f")
+        expect((yield* client.readResponse("POST")).body.toString()).toBe("abcdef")
       })
     )
   )
 })
 
-it("a head that does not end is answered 408 in time, though the clock is set back by an hour", () =>
+it("a head that does not end gets 408 in time, though the clock is set back by an hour", () =>
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { limits: { headerTimeout: 200 } })
-      const wire = yield* connect(port)
-      yield* wire.send("GET / HTTP/1.1\r\n")
-      yield* turns(5)
+      const client = yield* connect(port)
+      yield* client.send("GET / HTTP/1.1\r\n")
+      yield* eventLoopTurns(5)
       setClock(-hour)
-      expect((yield* wire.readAnswer()).status).toBe(408)
+      expect((yield* client.readResponse()).status).toBe(408)
     })
   ))
 
@@ -87,13 +87,13 @@ it("a connection that is idle stays when the clock is set forward by an hour", (
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { limits })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
       setClock(hour)
       yield* sweep(port)
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(200)
     })
   ))
 
@@ -101,10 +101,10 @@ it("Date is the wall clock's, whatever it is set to", () =>
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const asked = Effect.gen(function* () {
-        yield* wire.send(requestText("GET /"))
-        return Date.parse((yield* wire.readAnswer()).header("Date") ?? "")
+        yield* client.send(requestText("GET /"))
+        return Date.parse((yield* client.readResponse()).header("Date") ?? "")
       })
       const before = yield* asked
       setClock(hour)
@@ -127,12 +127,12 @@ it.each([
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const real = Date.now()
       vi.spyOn(Date, "now").mockReturnValue(now as number)
       for (let count = 0; count < 2; count++) {
-        yield* wire.send(requestText("GET /"))
-        const date = (yield* wire.readAnswer()).header("Date") ?? ""
+        yield* client.send(requestText("GET /"))
+        const date = (yield* client.readResponse()).header("Date") ?? ""
         expect(date).toMatch(/^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/)
         expect(Math.abs(Date.parse(date) - real)).toBeLessThan(60_000)
       }
@@ -150,21 +150,21 @@ it("the time that a handler took is no hour when the clock was set meanwhile", (
           Effect.zipRight(Effect.yieldNow(), Response.respond(request, 200))
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
       expect(yield* most()).toBeLessThan(60)
     })
   ))
 
-it("a throttled reply of the test kit goes on when the clock is set back", () =>
+it("a throttled reply of the test kit continues when the clock is set back", () =>
   run(
     Effect.gen(function* () {
       const server = yield* TestServer.makeMemory(
         Fault.throttle({ bytes: 60, every: "20 millis" })(Reply.text("0123456789"))
       )
       const answer = yield* Effect.fork(Effect.flatMap(server.client.get("/"), (response) => response.text))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       setClock(-hour)
       expect(yield* Effect.fromFiber(answer)).toBe("0123456789")
     })
@@ -174,12 +174,12 @@ it("deadlines go by the TestClock of a test", () =>
   run(
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { limits: { headerTimeout: "10 seconds" } })
-      const wire = yield* connect(port)
-      yield* wire.send("GET / HTTP/1.1\r\n")
-      yield* turns(10)
+      const client = yield* connect(port)
+      yield* client.send("GET / HTTP/1.1\r\n")
+      yield* eventLoopTurns(10)
       yield* TestClock.adjust(Duration.seconds(9))
-      yield* turns(10)
+      yield* eventLoopTurns(10)
       yield* TestClock.adjust(Duration.seconds(2))
-      expect((yield* wire.readAnswer()).status).toBe(408)
+      expect((yield* client.readResponse()).status).toBe(408)
     }).pipe(Effect.provide(TestContext.TestContext))
   ))

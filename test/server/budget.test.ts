@@ -1,4 +1,4 @@
-/** The descriptor budget at work: reserved, watched, counted, and what becomes of who finds no room. */
+/** The descriptor budget at work: reserved, watched, counted, and connections beyond it. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
@@ -14,9 +14,9 @@ import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import { AdmissionLog } from "../../src/internal/budget/admissionLog.js"
 import * as Metrics from "../../src/Metrics.js"
 import { respond, respondStream } from "../../src/Response.js"
-import { eventually, turns } from "../wire/facts.js"
-import { connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, make, openDescriptors, serving } from "./harness.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { make, openDescriptors, serving, untilDescriptorsHeld } from "./harness.js"
 import { allSteps, interruptedAt } from "./interruptedAt.js"
 import { Lines } from "./logged.js"
 
@@ -37,13 +37,13 @@ describe("reserve", () => {
         })
       )
       made.server = server.server
-      const wire = yield* connect(server.port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(server.port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)
       expect(yield* server.budget.held).toBe(1 + 1 + 3)
       yield* Deferred.succeed(mayEnd, undefined)
-      yield* wire.readAnswer()
-      yield* heldBecomes(server, 2)
+      yield* client.readResponse()
+      yield* untilDescriptorsHeld(server, 2)
     })
   )
 
@@ -99,9 +99,9 @@ describe("what cannot be reserved", () => {
       const second = yield* Effect.fork(Effect.scoped(Effect.zipRight(budget.reserve(12), Effect.never)))
       yield* Effect.yieldNow()
       expect(budget.unsafeHasRoom(-1)).toBe(false)
-      const room = yield* Effect.fork(budget.awaitRoom(-1))
+      const space = yield* Effect.fork(budget.awaitRoom(-1))
       yield* Scope.close(first, Exit.void)
-      yield* Fiber.join(room)
+      yield* Fiber.join(space)
       expect(budget.unsafeHasRoom(-1)).toBe(true)
       yield* Fiber.interrupt(second)
     })
@@ -121,9 +121,9 @@ describe("what can be seen of it", () => {
           `${held} seen`
         )
       yield* sees(1)
-      const wire = yield* connect(made.port)
+      const client = yield* connect(made.port)
       yield* sees(2)
-      yield* wire.reset
+      yield* client.reset
       yield* sees(1)
       expect(seen).toStrictEqual([1, 2, 1])
       const two = yield* Stream.runCollect(Stream.take(made.budget.changes, 1))
@@ -136,9 +136,9 @@ describe("what can be seen of it", () => {
       const made = yield* serving(hello)
       // The clients of a test are sockets of the same process.
       const others = (yield* openDescriptors) - (yield* made.budget.held)
-      const wires = yield* Effect.all(Array.from({ length: 7 }, () => connect(made.port)))
-      yield* heldBecomes(made, 8)
-      expect((yield* openDescriptors) - (yield* made.budget.held)).toBe(others + wires.length)
+      const clients = yield* Effect.all(Array.from({ length: 7 }, () => connect(made.port)))
+      yield* untilDescriptorsHeld(made, 8)
+      expect((yield* openDescriptors) - (yield* made.budget.held)).toBe(others + clients.length)
       expect(yield* DescriptorBudget.openDescriptors).toBeGreaterThan(8)
     })
   )
@@ -167,25 +167,25 @@ describe("what can be seen of it", () => {
       })
       const before = yield* all
       const text = requestText("GET /")
-      const wire = yield* connect(made.port)
-      yield* wire.send(text)
-      const answer = yield* wire.readAnswer()
-      yield* wire.send(withBody("POST /", "body"))
-      yield* wire.readAnswer()
-      yield* wire.send(requestText("GET /die"))
-      yield* wire.readAnswer()
+      const client = yield* connect(made.port)
+      yield* client.send(text)
+      const response = yield* client.readResponse()
+      yield* client.send(withBody("POST /", "body"))
+      yield* client.readResponse()
+      yield* client.send(requestText("GET /die"))
+      yield* client.readResponse()
       expect((yield* open) - before.open).toBe(1)
-      yield* wire.halfClose
-      yield* wire.ending
+      yield* client.halfClose
+      yield* client.closedWith
       const broken = yield* connect(made.port)
       yield* broken.send("GET\r\n\r\n")
-      yield* broken.readAnswer()
+      yield* broken.readResponse()
       yield* broken.halfClose
       const leaving = yield* connect(made.port)
       yield* leaving.send(requestText("GET /never"))
       yield* Deferred.await(entered)
       yield* leaving.reset
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       const after = yield* all
       const grown = (name: keyof typeof after): number => after[name] - before[name]
       expect({ ok: grown("ok"), wrong: grown("wrong"), failed: grown("failed") }).toStrictEqual({
@@ -200,7 +200,7 @@ describe("what can be seen of it", () => {
       })
       expect({ left: grown("left"), malformed: grown("malformed") }).toStrictEqual({ left: 1, malformed: 1 })
       expect(grown("received")).toBeGreaterThan(3 * text.length)
-      expect(grown("sent")).toBeGreaterThan(3 * answer.length)
+      expect(grown("sent")).toBeGreaterThan(3 * response.length)
     })
   )
 
@@ -209,16 +209,16 @@ describe("what can be seen of it", () => {
       const aborted = Effect.map(Metric.value(Metrics.requestsAborted), ({ count }) => count)
       const endless = Stream.concat(Stream.make(Buffer.from("a")), Stream.never)
       const made = yield* serving((request) => respondStream(request, 200, endless))
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readUntil((seen) => seen.endsWith("a\r\n"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readUntil((seen) => seen.endsWith("a\r\n"))
       const before = yield* aborted
       expect((yield* made.server.close).interrupted).toBe(1)
       expect((yield* aborted) - before).toBe(0)
     })
   )
 
-  it.effect("a gate that closes untold and stays closed is told of when the ten seconds are over", () =>
+  it.effect("a suppressed message is logged after the ten seconds if connections are still not accepted", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const budget = yield* DescriptorBudget.make({ max: 10 })
@@ -247,7 +247,7 @@ describe("what can be seen of it", () => {
     })
   )
 
-  it.effect("that the gate has closed and is open again is told at most once in ten seconds", () =>
+  it.effect("that the gate has closed and is open again is logged at most once in ten seconds", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const budget = yield* DescriptorBudget.make({ max: 10 })
@@ -264,54 +264,54 @@ describe("what can be seen of it", () => {
 })
 
 describe("without room", () => {
-  it.scopedLive("a connection waits, or is refused at once where onFull says so", () =>
+  it.scopedLive("a connection waits, or is rejected at once where onFull says so", () =>
     Effect.gen(function* () {
       // One is taken whatever is assumed; beside it there is no room for five more.
       const refusing = yield* serving(hello, { max: 8, assumed: 6, onFull: "reject" })
       const first = yield* connect(refusing.port)
       yield* first.send(requestText("GET /"))
-      expect((yield* first.readAnswer()).status).toBe(200)
+      expect((yield* first.readResponse()).status).toBe(200)
       const refused = yield* get(refusing.port)
       expect([refused.status, refused.header("Retry-After")]).toStrictEqual([503, "1"])
       expect(refused.header("Date")).toMatch(/ GMT$/)
       yield* first.halfClose
-      yield* heldBecomes(refusing, 1)
+      yield* untilDescriptorsHeld(refusing, 1)
       expect((yield* get(refusing.port)).status).toBe(200)
 
       const waiting = yield* serving(hello, { max: 8, assumed: 6 })
       const one = yield* connect(waiting.port)
       yield* one.send(requestText("GET /"))
-      yield* one.readAnswer()
+      yield* one.readResponse()
       const other = yield* connect(waiting.port)
       yield* other.send(requestText("GET /"))
-      yield* heldBecomes(waiting, 3)
+      yield* untilDescriptorsHeld(waiting, 3)
       yield* one.halfClose
-      expect((yield* other.readAnswer()).status).toBe(200)
+      expect((yield* other.readResponse()).status).toBe(200)
     })
   )
 
-  it.scopedLive("who takes connections one by one refuses nobody he waits for", () =>
+  it.scopedLive("an accept loop rejects no connection that it waits for", () =>
     Effect.gen(function* () {
       const { server } = yield* make({ onFull: "reject" })
       const { port } = yield* server.listen()
       const taking = yield* Effect.fork(server.acceptRequest(hello))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       expect((yield* get(port)).status).toBe(200)
       yield* Fiber.join(taking)
       expect((yield* get(port)).status).toBe(503)
     })
   )
 
-  it.scopedLive("who still waits when the server closes is told to try again", () =>
+  it.scopedLive("a queued connection gets 503 with Retry-After when the server closes", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* turns(3)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* eventLoopTurns(3)
       yield* server.close
-      expect((yield* wire.readAnswer()).status).toBe(503)
-      expect(yield* wire.ending).toBe("FIN")
+      expect((yield* client.readResponse()).status).toBe(503)
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 })

@@ -16,7 +16,7 @@ import type { Handler } from "../../src/Response.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
 import * as Server from "../../src/Server.js"
 import * as TcpListener from "../../src/TcpListener.js"
-import { eventually, Facts } from "../wire/facts.js"
+import { Condition, eventually } from "../support/eventually.js"
 
 /** The log of a server under test: what is expected to be logged is not the test run's. */
 export const quiet: Layer.Layer<never> = Logger.remove(Logger.defaultLogger)
@@ -28,7 +28,7 @@ export interface Made {
   readonly bounds: ReadonlyArray<Listener.BoundListener>
 }
 
-/** A server on loopback that does not drain, unless told otherwise. */
+/** A server on loopback that does not drain by default. */
 export const make = (
   options: Server.Options = {},
   budget: DescriptorBudget.Options = {},
@@ -85,19 +85,19 @@ export const serving = <E extends RespondableError, R>(
     return { ...made, fiber: yield* Effect.provide(Effect.forkScoped(serve), quiet) }
   })
 
-/** What `onFailure` was told. */
+/** What `onFailure` received. */
 export class Reports<E> {
   readonly all: Array<{ readonly cause: Cause.Cause<E>; readonly request: Request }> = []
-  private readonly facts = new Facts()
+  private readonly condition = new Condition()
 
   readonly onFailure = (cause: Cause.Cause<E>, request: Request): Effect.Effect<void> =>
     Effect.sync(() => {
       this.all.push({ cause, request })
-      this.facts.changed()
+      this.condition.notify()
     })
 
   /** Waits for the first report. */
-  readonly first = this.facts.until(
+  readonly first = this.condition.until(
     () => this.all[0],
     () => "a failure to be reported"
   )
@@ -118,12 +118,12 @@ export const servingReported = <E, R>(
     return { ...made, reports, fiber: yield* Effect.provide(Effect.forkScoped(serve), quiet) }
   })
 
-/** The error of what must be refused. */
+/** The error of what must be rejected. */
 export const refusal = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, never, R> =>
   Effect.orDieWith(Effect.flip(effect), () => new Error("it was not refused"))
 
-/** Waits until the server holds so many descriptors: one is its own while it listens. */
-export const heldBecomes = ({ budget }: Made, count: number): Effect.Effect<void> =>
+/** Waits until the server holds that many descriptors: one is its own while it listens. */
+export const untilDescriptorsHeld = ({ budget }: Made, count: number): Effect.Effect<void> =>
   Effect.asVoid(eventually(budget.held, (held) => held === count, `${count} descriptors held`))
 
 /** Descriptors of this process, as the system counts them. */

@@ -2,12 +2,12 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Scheduler } from "effect/Scheduler"
-import { turns } from "../wire/facts.js"
+import { eventLoopTurns } from "../support/eventually.js"
 
 /** More steps than what is tested has before it waits or ends. */
 export const allSteps: ReadonlyArray<number> = Array.from({ length: 80 }, (_, i) => i + 1)
 
-/** Lets an effect go so many steps, interrupts it there, and waits for its end. One that waits or ends before is interrupted then. */
+/** Lets an effect go that many steps, interrupts it there, and waits for its end. One that waits or ends before is interrupted then. */
 export const interruptedAt = <A, E, R>(effect: Effect.Effect<A, E, R>, step: number): Effect.Effect<void, never, R> =>
   Effect.gen(function* () {
     let steps = 0
@@ -20,9 +20,9 @@ export const interruptedAt = <A, E, R>(effect: Effect.Effect<A, E, R>, step: num
       }
     }
     const fiber = yield* Effect.fork(Effect.withScheduler(effect, scheduler))
-    yield* turns(2)
+    yield* eventLoopTurns(2)
     yield* Fiber.interruptFork(fiber)
-    yield* turns(1)
+    yield* eventLoopTurns(1)
     goOn?.()
     yield* Fiber.await(fiber)
   })

@@ -1,4 +1,4 @@
-/** What a handler leaves behind is no other request's: bodies, scopes, failures, waits. */
+/** What a handler leaves open is no other request's: bodies, scopes, failures, waits. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -14,9 +14,9 @@ import { Signal } from "../../src/internal/runtime/effectInterop.js"
 import type { Request } from "../../src/Request.js"
 import { respond, respondStream } from "../../src/Response.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
-import { eventually } from "../wire/facts.js"
-import { connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, make, quiet, refusal, serving, servingReported } from "./harness.js"
+import { eventually } from "../support/eventually.js"
+import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { make, quiet, refusal, serving, servingReported, untilDescriptorsHeld } from "./harness.js"
 
 describe("a request that was kept", () => {
   it.scopedLive("gives a daemon nothing of the next request of its connection", () =>
@@ -31,14 +31,14 @@ describe("a request that was kept", () => {
           return yield* respond(request, 202, "accepted")
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("POST /kept", "hello"))
-      expect((yield* wire.readAnswer()).status).toBe(202)
-      yield* wire.send(requestText("POST /", ["Content-Length: 6"]))
+      const client = yield* connect(port)
+      yield* client.send(withBody("POST /kept", "hello"))
+      expect((yield* client.readResponse()).status).toBe(202)
+      yield* client.send(requestText("POST /", ["Content-Length: 6"]))
       yield* Deferred.succeed(mayRead, undefined)
       expect((yield* Deferred.await(read)).reason).toBe("BodyConsumed")
-      yield* wire.send("secret")
-      expect((yield* wire.readAnswer()).text).toBe("secret")
+      yield* client.send("secret")
+      expect((yield* client.readResponse()).text).toBe("secret")
     })
   )
 
@@ -52,16 +52,16 @@ describe("a request that was kept", () => {
           return yield* respond(request, 200, "early")
         })
       )
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 5"]))
-      expect((yield* wire.readAnswer()).text).toBe("early")
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("POST /", ["Content-Length: 5"]))
+      expect((yield* client.readResponse()).text).toBe("early")
       expect((yield* Fiber.join(yield* Deferred.await(waiting))).reason).toBe("BodyConsumed")
-      yield* wire.reset
-      yield* heldBecomes(made, 1)
+      yield* client.reset
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
-  it.scopedLive("sends its client no 100 behind its answer, when a daemon asks for the body again", () =>
+  it.scopedLive("sends its client no 100 after its response, when a daemon asks for the body again", () =>
     Effect.gen(function* () {
       const mayRead = yield* Deferred.make<void>()
       const read = yield* Deferred.make<string>()
@@ -76,16 +76,16 @@ describe("a request that was kept", () => {
           return yield* respond(request, 202, yield* request.text)
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("POST /kept", "hello", ["Expect: 100-continue"]))
-      expect((yield* wire.readAnswer()).status).toBe(100)
-      expect((yield* wire.readAnswer()).text).toBe("hello")
-      yield* wire.send(requestText("GET /"))
-      expect(yield* wire.readAnswer()).toMatchObject({ status: 200, text: "BodyConsumed" })
+      const client = yield* connect(port)
+      yield* client.send(withBody("POST /kept", "hello", ["Expect: 100-continue"]))
+      expect((yield* client.readResponse()).status).toBe(100)
+      expect((yield* client.readResponse()).text).toBe("hello")
+      yield* client.send(requestText("GET /"))
+      expect(yield* client.readResponse()).toMatchObject({ status: 200, text: "BodyConsumed" })
     })
   )
 
-  it.scopedLive("answers nobody any more", () =>
+  it.scopedLive("sends no response any more", () =>
     Effect.gen(function* () {
       const kept = yield* Deferred.make<Request>()
       const { port } = yield* serving((request) =>
@@ -115,10 +115,10 @@ describe("the scope of a request", () => {
           return yield* respond(request, 200)
         })
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (const _ of [1, 2]) {
-        yield* wire.send(requestText("GET /"))
-        yield* wire.readAnswer()
+        yield* client.send(requestText("GET /"))
+        yield* client.readResponse()
       }
       yield* eventually(
         Effect.sync(() => order.length),
@@ -129,17 +129,17 @@ describe("the scope of a request", () => {
     })
   )
 
-  it.scopedLive("that does not end well is reported, and the answer stands", () =>
+  it.scopedLive("that does not end well is reported, and the response stands", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) => {
         const finalizer = Effect.addFinalizer(() => Effect.die("a finalizer that dies"))
         return request.url === "/" ? Effect.zipRight(finalizer, respond(request, 200, "whole")) : respond(request, 200)
       })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).text).toBe("whole")
-      yield* wire.send(requestText("GET /next"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).text).toBe("whole")
+      yield* client.send(requestText("GET /next"))
+      expect((yield* client.readResponse()).status).toBe(200)
       const { cause, request } = yield* reports.first
       expect([Cause.squash(cause), request.url]).toStrictEqual(["a finalizer that dies", "/"])
     })
@@ -159,11 +159,11 @@ describe("finalizers", () => {
           return yield* respond(request, 200)
         })
       )
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(begun)
-      yield* wire.reset
-      yield* heldBecomes(made, 1)
+      yield* client.reset
+      yield* untilDescriptorsHeld(made, 1)
       yield* Deferred.succeed(mayEnd, undefined)
       yield* Deferred.await(released)
       expect(yield* Deferred.isDone(released)).toBe(true)
@@ -184,8 +184,8 @@ describe("two serves that begin together", () => {
   )
 })
 
-describe("an answer that throws while it is made", () => {
-  it.scopedLive("is a defect like any other: 500, and the connection goes on", () =>
+describe("a response that throws while it is made", () => {
+  it.scopedLive("is a defect like any other: 500, and the connection continues", () =>
     Effect.gen(function* () {
       const headers = {
         [Symbol.iterator]: (): Iterator<readonly [string, string]> => {
@@ -195,12 +195,12 @@ describe("an answer that throws while it is made", () => {
       const { port } = yield* serving((request) =>
         request.url === "/" ? respond(request, 200, "", headers) : respond(request, 200, "next")
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      const answer = yield* wire.readAnswer()
-      expect([answer.status, answer.text.includes("secret-detail")]).toStrictEqual([500, false])
-      yield* wire.send(requestText("GET /next"))
-      expect((yield* wire.readAnswer()).text).toBe("next")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      const response = yield* client.readResponse()
+      expect([response.status, response.text.includes("secret-detail")]).toStrictEqual([500, false])
+      yield* client.send(requestText("GET /next"))
+      expect((yield* client.readResponse()).text).toBe("next")
     })
   )
 })
@@ -226,9 +226,9 @@ describe("a writer that throws", () => {
         const serve = server.serve((request) => Effect.zipRight(before, respond(request, 200)))
         yield* Effect.provide(Effect.forkScoped(serve), quiet)
         for (let i = 0; i < 2; i++) {
-          const wire = yield* connect(port)
-          yield* wire.send(requestText("GET /"))
-          expect((yield* wire.readToEnd).length).toBe(0)
+          const client = yield* connect(port)
+          yield* client.send(requestText("GET /"))
+          expect((yield* client.readToEnd).length).toBe(0)
         }
         yield* server.close
         expect(yield* budget.held).toBe(0)
@@ -245,17 +245,17 @@ describe("a stream", () => {
           Effect.catchAll((error) => respond(request, 404, String(error)))
         )
       )
-      const answer = yield* get(port)
-      expect([answer.status, answer.text]).toStrictEqual([404, "not there"])
+      const response = yield* get(port)
+      expect([response.status, response.text]).toStrictEqual([404, "not there"])
     })
   )
 
   it.scopedLive("that is read as fast as it is made leaves the others their turn", () =>
     Effect.gen(function* () {
-      const piece = Buffer.alloc(64 * 1024, "x")
+      const chunk = Buffer.alloc(64 * 1024, "x")
       const { port } = yield* serving((request) =>
         request.url === "/endless"
-          ? respondStream(request, 200, Stream.repeatValue(piece))
+          ? respondStream(request, 200, Stream.repeatValue(chunk))
           : respond(request, 200, "ok")
       )
       const greedy = yield* connect(port)

@@ -12,10 +12,10 @@ import * as Stream from "effect/Stream"
 import * as Supervisor from "effect/Supervisor"
 import { type Handler, respond, respondStream, tunnel, upgrade } from "../../src/Response.js"
 import type { CloseReason } from "../../src/Server.js"
-import { parseAnswers } from "../wire/answer.js"
-import { eventually, turn } from "../wire/facts.js"
-import { connect, requestText, type Wire, withBody } from "../wire/raw.js"
-import { heldBecomes, make, openDescriptors, serving, servingReported } from "./harness.js"
+import { eventLoopTurn, eventually } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { connect, type RawConnection, requestText, withBody } from "../wire/rawConnection.js"
+import { make, openDescriptors, serving, servingReported, untilDescriptorsHeld } from "./harness.js"
 import {
   advance,
   expectOpen,
@@ -32,7 +32,7 @@ const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => resp
 
 const breaking = Stream.concat(Stream.make(Buffer.from("begun")), Stream.die("broken"))
 
-/** A handler that says when it runs, never answers, and tells how it ended. */
+/** A handler that reports when it runs, never responds, and reports how it ended. */
 const endless = Effect.gen(function* () {
   const isRunning = yield* Deferred.make<void>()
   const end = yield* Deferred.make<Exit.Exit<never>>()
@@ -62,28 +62,28 @@ const connectionFiber = (
 describe("the scope of a request", () => {
   it.scopedLive("ends with the request, before the next one of the connection is handled", () =>
     Effect.gen(function* () {
-      const story: Array<string> = []
+      const log: Array<string> = []
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
           yield* Effect.acquireRelease(
-            Effect.sync(() => story.push(`acquire ${request.url}`)),
+            Effect.sync(() => log.push(`acquire ${request.url}`)),
             () =>
               Effect.zipRight(
-                turn,
-                Effect.sync(() => story.push(`release ${request.url}`))
+                eventLoopTurn,
+                Effect.sync(() => log.push(`release ${request.url}`))
               )
           )
-          story.push(`answer ${request.url}`)
+          log.push(`answer ${request.url}`)
           return yield* respond(request, 200)
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      yield* wire.readAnswer()
-      yield* wire.readAnswer()
-      yield* wire.halfClose
-      yield* wire.ending
-      expect(story).toStrictEqual(["acquire /1", "answer /1", "release /1", "acquire /2", "answer /2", "release /2"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2"))
+      yield* client.readResponse()
+      yield* client.readResponse()
+      yield* client.halfClose
+      yield* client.closedWith
+      expect(log).toStrictEqual(["acquire /1", "answer /1", "release /1", "acquire /2", "answer /2", "release /2"])
     })
   )
 
@@ -92,7 +92,7 @@ describe("the scope of a request", () => {
     ["fails", Effect.fail("mine"), "Failure"],
     ["dies", Effect.die("mine"), "Failure"]
   ] as const) {
-    it.scopedLive(`tells its finalizers how the handler ended that ${what}`, () =>
+    it.scopedLive(`passes its finalizers the exit of a handler that ${what}`, () =>
       Effect.gen(function* () {
         const exit = yield* Deferred.make<string>()
         const { port } = yield* servingReported((request) =>
@@ -102,9 +102,9 @@ describe("the scope of a request", () => {
             return yield* respond(request, 200)
           })
         )
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(expected === "Success" ? 200 : 500)
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).status).toBe(expected === "Success" ? 200 : 500)
         expect(yield* Deferred.await(exit)).toBe(expected)
       })
     )
@@ -112,29 +112,29 @@ describe("the scope of a request", () => {
 
   it.scopedLive("runs finalizers in reverse order, and a finalizer that dies ends nothing else", () =>
     Effect.gen(function* () {
-      const story: Array<string> = []
+      const log: Array<string> = []
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
-          yield* Effect.addFinalizer(() => Effect.sync(() => story.push("first")))
+          yield* Effect.addFinalizer(() => Effect.sync(() => log.push("first")))
           if (request.url === "/dies") yield* Effect.addFinalizer(() => Effect.die("a finalizer"))
-          yield* Effect.addFinalizer(() => Effect.sync(() => story.push("second")))
+          yield* Effect.addFinalizer(() => Effect.sync(() => log.push("second")))
           return yield* respond(request, 200)
         })
       )
       const bystander = yield* connect(port)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
-      yield* wire.send(requestText("GET /dies"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
+      yield* client.send(requestText("GET /dies"))
+      expect((yield* client.readResponse()).status).toBe(200)
       yield* bystander.send(requestText("GET /"))
-      expect((yield* bystander.readAnswer()).status).toBe(200)
+      expect((yield* bystander.readResponse()).status).toBe(200)
       yield* eventually(
-        Effect.sync(() => story.length),
+        Effect.sync(() => log.length),
         (length) => length === 6,
         "six finalizers"
       )
-      expect(story).toStrictEqual(["second", "first", "second", "first", "second", "first"])
+      expect(log).toStrictEqual(["second", "first", "second", "first", "second", "first"])
     })
   )
 
@@ -150,38 +150,38 @@ describe("the scope of a request", () => {
           return yield* respond(request, 200, ends.join())
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
-      expect((yield* wire.readAnswer()).text).toBe("")
-      expect((yield* wire.readAnswer()).text).toBe("/1")
-      expect((yield* wire.readAnswer()).text).toBe("/1,/2")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
+      expect((yield* client.readResponse()).text).toBe("")
+      expect((yield* client.readResponse()).text).toBe("/1")
+      expect((yield* client.readResponse()).text).toBe("/1,/2")
     })
   )
 
   it.scopedLive("forkScoped ends with the request, before what was acquired before it", () =>
     Effect.gen(function* () {
-      const story: Array<string> = []
+      const log: Array<string> = []
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
-          yield* Effect.addFinalizer(() => Effect.sync(() => story.push("released")))
+          yield* Effect.addFinalizer(() => Effect.sync(() => log.push("released")))
           const isRunning = yield* Deferred.make<void>()
           const child = Effect.zipRight(Deferred.succeed(isRunning, undefined), Effect.never)
-          yield* Effect.forkScoped(Effect.onInterrupt(child, () => Effect.sync(() => story.push("interrupted"))))
+          yield* Effect.forkScoped(Effect.onInterrupt(child, () => Effect.sync(() => log.push("interrupted"))))
           yield* Deferred.await(isRunning)
-          return yield* respond(request, 200, story.join())
+          return yield* respond(request, 200, log.join())
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      expect((yield* wire.readAnswer()).text).toBe("")
-      expect((yield* wire.readAnswer()).text).toBe("interrupted,released")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2"))
+      expect((yield* client.readResponse()).text).toBe("")
+      expect((yield* client.readResponse()).text).toBe("interrupted,released")
     })
   )
 
   it.scopedLive("a daemon that outlives its request keeps the scope it was born under, which is closed", () =>
     Effect.gen(function* () {
       const mayAsk = yield* Deferred.make<void>()
-      const story: Array<string> = []
+      const log: Array<string> = []
       const daemonEnd = yield* Deferred.make<void>()
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -191,29 +191,29 @@ describe("the scope of a request", () => {
                 yield* Deferred.await(mayAsk)
                 // Acquired under a scope that is over: released at once, and not with the request served meanwhile.
                 yield* Effect.acquireRelease(
-                  Effect.sync(() => story.push("acquired")),
-                  () => Effect.sync(() => story.push("released"))
+                  Effect.sync(() => log.push("acquired")),
+                  () => Effect.sync(() => log.push("released"))
                 )
-                story.push("went on")
+                log.push("went on")
                 yield* Deferred.succeed(daemonEnd, undefined)
               })
             )
           } else {
-            yield* Effect.addFinalizer(() => Effect.sync(() => story.push("the next request's")))
+            yield* Effect.addFinalizer(() => Effect.sync(() => log.push("the next request's")))
             yield* Deferred.succeed(mayAsk, undefined)
             yield* Deferred.await(daemonEnd)
           }
           return yield* respond(request, 200)
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /daemon"))
-      yield* wire.readAnswer()
-      yield* wire.send(requestText("GET /next"))
-      yield* wire.readAnswer()
-      yield* wire.halfClose
-      yield* wire.ending
-      expect(story).toStrictEqual(["acquired", "released", "went on", "the next request's"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /daemon"))
+      yield* client.readResponse()
+      yield* client.send(requestText("GET /next"))
+      yield* client.readResponse()
+      yield* client.halfClose
+      yield* client.closedWith
+      expect(log).toStrictEqual(["acquired", "released", "went on", "the next request's"])
     })
   )
 
@@ -227,9 +227,9 @@ describe("the scope of a request", () => {
       )
       let isReleased = false
       yield* Effect.addFinalizer(() => Effect.sync(() => (isReleased = true)))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
       expect(isReleased).toBe(false)
     })
   )
@@ -254,10 +254,10 @@ describe("a FiberRef", () => {
         known,
         "everybody"
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (const path of ["/", "/", "/fork", "/", "/fail", "/", "/"]) {
-        yield* wire.send(requestText(`GET ${path}`))
-        const { status, text } = yield* wire.readAnswer()
+        yield* client.send(requestText(`GET ${path}`))
+        const { status, text } = yield* client.readResponse()
         expect(status === 200 ? text : status).toBe(path === "/fail" ? 500 : "everybody nobody")
       }
     })
@@ -269,12 +269,12 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
       const made = yield* serving(handler)
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
       yield* isRunning
-      yield* wire.reset
+      yield* client.reset
       expect(Exit.isInterrupted(yield* end)).toBe(true)
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -283,11 +283,11 @@ describe("a client that leaves", () => {
       const { end, handler } = yield* endless
       const made = yield* serving(handler)
       for (let i = 0; i < 10; i++) {
-        const wire = yield* connect(made.port)
-        yield* wire.send(requestText("GET /"))
-        yield* wire.reset
+        const client = yield* connect(made.port)
+        yield* client.send(requestText("GET /"))
+        yield* client.reset
       }
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect(Exit.isInterrupted(yield* end)).toBe(true)
     })
   )
@@ -310,7 +310,7 @@ describe("a client that leaves", () => {
         const connection = yield* connect
         const fiber = yield* Fiber.join(accepting)
         connection.send(requestText("GET /"))
-        yield* connection.answer()
+        yield* connection.response()
         // The next one waits until the client has read what it was sent.
         connection.setFull(true)
         connection.send(requestText("GET /"))
@@ -327,16 +327,16 @@ describe("a client that leaves", () => {
   it.scopedLive("by a reset ends a stream that it reads", () =>
     Effect.gen(function* () {
       const end = yield* Deferred.make<Exit.Exit<unknown, unknown>>()
-      const forever = Stream.repeatEffect(Effect.as(turn, Buffer.from("more")))
+      const forever = Stream.repeatEffect(Effect.as(eventLoopTurn, Buffer.from("more")))
       const made = yield* serving((request) =>
         Effect.onExit(respondStream(request, 200, forever), (exit) => Deferred.succeed(end, exit))
       )
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readUntil((seen) => seen.endsWith("more\r\n"))
-      yield* wire.reset
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readUntil((seen) => seen.endsWith("more\r\n"))
+      yield* client.reset
       expect(Exit.isInterrupted(yield* Deferred.await(end))).toBe(true)
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -349,12 +349,12 @@ describe("a client that leaves", () => {
           Deferred.succeed(end, exit)
         )
       )
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("POST /", ["Content-Length: 10"], "half"))
       yield* Deferred.await(isRunning)
-      yield* wire.reset
+      yield* client.reset
       expect(Exit.isInterrupted(yield* Deferred.await(end))).toBe(true)
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -366,7 +366,7 @@ describe("a client that leaves", () => {
       })
       const connection = yield* connect
       connection.send(requestText("GET /"))
-      yield* connection.answer()
+      yield* connection.response()
       connection.send(requestText("GET /throws"))
       connection.reset()
       expect((yield* reports.first).request.path).toBe("/throws")
@@ -379,17 +379,17 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
       const made = yield* servingReported(handler)
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
       yield* isRunning
-      yield* wire.reset
+      yield* client.reset
       yield* end
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect(made.reports.all).toHaveLength(0)
     })
   )
 
-  it.scopedLive("half, still gets its answer, and then the end", () =>
+  it.scopedLive("half, still gets its response, and then the end", () =>
     Effect.gen(function* () {
       const isRunning = yield* Deferred.make<void>()
       const mayAnswer = yield* Deferred.make<void>()
@@ -399,13 +399,13 @@ describe("a client that leaves", () => {
           Effect.zipRight(respond(request, 200, "all the same"))
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.halfClose
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.halfClose
       yield* Deferred.await(isRunning)
       yield* Deferred.succeed(mayAnswer, undefined)
-      expect((yield* wire.readAnswer()).text).toBe("all the same")
-      expect(yield* wire.ending).toBe("FIN")
+      expect((yield* client.readResponse()).text).toBe("all the same")
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 
@@ -413,54 +413,54 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
       const made = yield* serving(handler, { onClientEnd: "interrupt" })
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
       yield* isRunning
-      yield* wire.halfClose
+      yield* client.halfClose
       expect(Exit.isInterrupted(yield* end)).toBe(true)
-      // Who has only half left may be told, but nothing of an answer by the handler.
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.every(({ status }) => status === 503)).toBe(true)
-      yield* heldBecomes(made, 1)
+      // A half-closed client may get a response, but not the handler's.
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.every(({ status }) => status === 503)).toBe(true)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
-  it.scopedLive("half, in the middle of a body, is told that it was too short", () =>
+  it.scopedLive("half, in the middle of a body, gets 400 for an incomplete one", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 10"], "half"))
-      yield* wire.halfClose
-      const answer = yield* wire.readAnswer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([400, "close"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 10"], "half"))
+      yield* client.halfClose
+      const response = yield* client.readResponse()
+      expect([response.status, response.header("Connection")]).toStrictEqual([400, "close"])
     })
   )
 })
 
 describe("how a connection ended", () => {
-  const stories: ReadonlyArray<readonly [CloseReason, number, (wire: Wire) => Effect.Effect<unknown>]> = [
-    ["ClosedByClient", 0, (wire) => wire.halfClose],
-    ["ClosedByClient", 0, (wire) => wire.reset],
-    ["ClosedByClient", 2, (wire) => Effect.zipRight(wire.send(requestText("GET /").repeat(2)), wire.halfClose)],
-    ["ClosedByServer", 1, (wire) => wire.send(requestText("GET /", ["Connection: close"]))],
-    ["BadRequest", 1, (wire) => wire.send(`${requestText("GET /")}nonsense\r\n\r\n`)],
-    ["ClientAborted", 0, (wire) => Effect.zipRight(wire.send("GET / HT"), wire.halfClose)],
-    ["ResponseFailed", 1, (wire) => wire.send(requestText("GET /breaks"))],
-    ["Upgraded", 1, (wire) => wire.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: x"]))]
+  const cases: ReadonlyArray<readonly [CloseReason, number, (client: RawConnection) => Effect.Effect<unknown>]> = [
+    ["ClosedByClient", 0, (client) => client.halfClose],
+    ["ClosedByClient", 0, (client) => client.reset],
+    ["ClosedByClient", 2, (client) => Effect.zipRight(client.send(requestText("GET /").repeat(2)), client.halfClose)],
+    ["ClosedByServer", 1, (client) => client.send(requestText("GET /", ["Connection: close"]))],
+    ["BadRequest", 1, (client) => client.send(`${requestText("GET /")}nonsense\r\n\r\n`)],
+    ["ClientAborted", 0, (client) => Effect.zipRight(client.send("GET / HT"), client.halfClose)],
+    ["ResponseFailed", 1, (client) => client.send(requestText("GET /breaks"))],
+    ["Upgraded", 1, (client) => client.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: x"]))]
   ]
-  for (const [i, [reason, requests, act]] of stories.entries()) {
-    it.scopedLive(`is told by its fiber: ${reason} after ${requests} requests, ${i + 1}`, () =>
+  for (const [i, [reason, requests, act]] of cases.entries()) {
+    it.scopedLive(`is returned by its fiber: ${reason} after ${requests} requests, ${i + 1}`, () =>
       Effect.gen(function* () {
         const { server } = yield* make()
         const { port } = yield* server.listen()
-        const wire = yield* connect(port)
+        const client = yield* connect(port)
         const handler: Handler = (request) => {
           if (request.url === "/breaks") return respondStream(request, 200, breaking)
           if (request.url === "/upgrade") return upgrade(request, { Upgrade: "x" }, () => Effect.void)
           return respond(request, 200)
         }
         const fiber = yield* server.acceptRequest(handler, { onFailure: () => Effect.void })
-        yield* act(wire)
+        yield* act(client)
         expect(yield* Fiber.join(fiber)).toStrictEqual({ reason, requests })
       })
     )
@@ -471,7 +471,7 @@ describe("closing the scope, under a clock that stands still", () => {
   /** Serves in a scope of its own, brings the connection into a state, closes the scope, and counts what is left. */
   const closes = <E, R>(
     handler: Handler<E, R>,
-    bring: (wire: Wire, isRunning: Effect.Effect<void>) => Effect.Effect<unknown>
+    bring: (client: RawConnection, isRunning: Effect.Effect<void>) => Effect.Effect<unknown>
   ) =>
     Effect.gen(function* () {
       const isRunning = yield* Deferred.make<void>()
@@ -483,14 +483,14 @@ describe("closing the scope, under a clock that stands still", () => {
       )
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const wire = yield* connect(made.port)
-          yield* heldBecomes(made, 2)
-          yield* bring(wire, Deferred.await(isRunning))
+          const client = yield* connect(made.port)
+          yield* untilDescriptorsHeld(made, 2)
+          yield* bring(client, Deferred.await(isRunning))
           yield* settled
           yield* Scope.close(scope, Exit.void)
           // All is given back when the scope has ended, and not only some time after it.
           expect(yield* made.budget.held).toBe(0)
-          yield* wire.ending
+          yield* client.closedWith
         })
       )
       yield* eventually(openDescriptors, (now) => now <= before, `${before} descriptors or fewer`)
@@ -498,45 +498,45 @@ describe("closing the scope, under a clock that stands still", () => {
     })
 
   const never: Handler<never> = () => Effect.never
-  const forever = Stream.repeatEffect(Effect.as(turn, Buffer.alloc(10_000, "more")))
+  const forever = Stream.repeatEffect(Effect.as(eventLoopTurn, Buffer.alloc(10_000, "more")))
 
   it.scoped("ends a silent connection", () => closes(hello, () => Effect.void))
 
   it.scoped("ends an idle connection", () =>
-    closes(hello, (wire) => Effect.zipRight(wire.send(requestText("GET /")), wire.readAnswer()))
+    closes(hello, (client) => Effect.zipRight(client.send(requestText("GET /")), client.readResponse()))
   )
 
-  it.scoped("ends a half-sent request", () => closes(hello, (wire) => wire.send("GET / HTTP/1.1\r\nHo")))
+  it.scoped("ends a half-sent request", () => closes(hello, (client) => client.send("GET / HTTP/1.1\r\nHo")))
 
   it.scoped("ends a request whose body is half sent", () =>
-    closes(echo, (wire, isRunning) =>
-      Effect.zipRight(wire.send(requestText("POST /", ["Content-Length: 10"], "half")), isRunning)
+    closes(echo, (client, isRunning) =>
+      Effect.zipRight(client.send(requestText("POST /", ["Content-Length: 10"], "half")), isRunning)
     )
   )
 
   it.scoped("ends a handler that never ends", () =>
-    closes(never, (wire, isRunning) => Effect.zipRight(wire.send(requestText("GET /")), isRunning))
+    closes(never, (client, isRunning) => Effect.zipRight(client.send(requestText("GET /")), isRunning))
   )
 
   it.scoped("ends an endless stream that is read", () =>
     closes(
       (request) => respondStream(request, 200, forever),
-      (wire) =>
+      (client) =>
         Effect.zipRight(
-          wire.send(requestText("GET /")),
-          wire.readUntil((seen) => seen.length > 100_000)
+          client.send(requestText("GET /")),
+          client.readUntil((seen) => seen.length > 100_000)
         )
     )
   )
 
-  it.scoped("ends an endless stream that nobody reads", () =>
+  it.scoped("ends an endless stream that are not read", () =>
     closes(
       (request) => respondStream(request, 200, Stream.repeatEffect(Effect.succeed(Buffer.alloc(100_000)))),
-      (wire, isRunning) =>
-        wire.stopReading.pipe(
-          Effect.zipRight(wire.send(requestText("GET /"))),
+      (client, isRunning) =>
+        client.stopReading.pipe(
+          Effect.zipRight(client.send(requestText("GET /"))),
           Effect.zipRight(isRunning),
-          Effect.ensuring(Effect.fork(Effect.zipRight(settled, wire.resumeReading)))
+          Effect.ensuring(Effect.fork(Effect.zipRight(settled, client.resumeReading)))
         )
     )
   )
@@ -544,16 +544,16 @@ describe("closing the scope, under a clock that stands still", () => {
   it.scoped("ends an upgraded connection", () =>
     closes(
       (request) => upgrade(request, { Upgrade: "x" }, () => Effect.never),
-      (wire) =>
-        Effect.zipRight(wire.send(requestText("GET /", ["Connection: Upgrade", "Upgrade: x"])), wire.readAnswer())
+      (client) =>
+        Effect.zipRight(client.send(requestText("GET /", ["Connection: Upgrade", "Upgrade: x"])), client.readResponse())
     )
   )
 
-  it.scoped("ends a connection that lingers behind its last answer", () =>
-    closes(hello, (wire) =>
+  it.scoped("ends a connection that lingers after its last response", () =>
+    closes(hello, (client) =>
       Effect.zipRight(
-        wire.send(requestText("POST /", ["Content-Length: 1000000"], "x".repeat(1000))),
-        wire.readAnswer()
+        client.send(requestText("POST /", ["Content-Length: 1000000"], "x".repeat(1000))),
+        client.readResponse()
       )
     )
   )
@@ -572,7 +572,7 @@ describe("closing the scope, under a clock that stands still", () => {
       yield* settled
       expect(connection.ending).toBe(undefined)
       yield* Deferred.succeed(latch, undefined)
-      expect(yield* connection.answer()).toMatchObject({ status: 200, text: "late" })
+      expect(yield* connection.response()).toMatchObject({ status: 200, text: "late" })
       expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, timedOut: 0 })
     })
   )
@@ -582,15 +582,15 @@ describe("closing the scope, under a clock that stands still", () => {
       const { connect, server } = yield* servingInMemory(hello, { drainTimeout: "1 minute" })
       const connection = yield* connect
       connection.send(requestText("GET /1"))
-      yield* connection.answer()
+      yield* connection.response()
       connection.setFull(true)
       connection.send(requestText("GET /2"))
       yield* settled
       const closing = yield* Effect.fork(server.close)
       yield* settled
       connection.setFull(false)
-      const answer = yield* connection.answer()
-      expect(answer.header("Connection")).toBe("close")
+      const response = yield* connection.response()
+      expect(response.header("Connection")).toBe("close")
       expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, timedOut: 0 })
     })
   )
@@ -602,11 +602,11 @@ describe("closing the scope, under a clock that stands still", () => {
         () =>
           Effect.acquireRelease(Effect.void, () =>
             Effect.zipRight(
-              turn,
+              eventLoopTurn,
               Effect.sync(() => released++)
             )
           ).pipe(Effect.zipRight(Effect.never)),
-        (wire, isRunning) => Effect.zipRight(wire.send(requestText("GET /")), isRunning)
+        (client, isRunning) => Effect.zipRight(client.send(requestText("GET /")), isRunning)
       )
       expect(released).toBe(1)
     })
@@ -624,19 +624,19 @@ describe("the end of a connection whose client has said close", () => {
       return yield* connection.ended
     })
 
-  it.scoped("waits for nothing when the answer is small: no reset can take it any more", () =>
+  it.scoped("waits for nothing when the response is small: no reset can take it any more", () =>
     Effect.gen(function* () {
       expect(yield* endingOf(requestText("GET /?4000", ["Connection: close"]))).toBe("close")
     })
   )
 
-  it.scoped("lingers behind what may still be on its way, or where nothing was promised", () =>
+  it.scoped("lingers after what may still be on its way, or where nothing was promised", () =>
     Effect.gen(function* () {
       const close = ["Connection: close"]
       // A reset throws away what the system has taken and the client has not.
       expect(yield* endingOf(requestText("GET /?9000", close))).toBe("end")
       expect(yield* endingOf(requestText("GET /?3000", []).repeat(3) + requestText("GET /?1", close))).toBe("end")
-      // Old clients send an empty line behind a body.
+      // Old clients send an empty line after a body.
       expect(yield* endingOf("POST /?1 HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi")).toBe("end")
       // What follows the head of a tunnel is no request.
       const brief: Handler = (request) => tunnel(request, {}, () => Effect.void)
@@ -653,7 +653,7 @@ describe("an idle connection", () => {
       yield* Effect.forkScoped(Effect.supervised(server.serve(hello), supervisor))
       const { connection, fiber } = yield* connectionFiber(supervisor, connect)
       connection.send(requestText("GET /"))
-      expect((yield* connection.answer()).status).toBe(200)
+      expect((yield* connection.response()).status).toBe(200)
       expect((yield* Fiber.status(fiber))._tag).toBe("Suspended")
       connection.halfClose()
       expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "ClosedByClient", requests: 1 })
@@ -690,7 +690,7 @@ describe("an idle connection", () => {
       const connection = yield* connect
       for (const path of ["/1", "/2", "/3"]) {
         connection.send(requestText(`GET ${path}`))
-        expect((yield* connection.answer()).text).toBe(path)
+        expect((yield* connection.response()).text).toBe(path)
       }
       expect(fibers.size).toBe(3)
       expect(yield* server.close).toStrictEqual({ idle: 1, drained: 0, interrupted: 0, timedOut: 0 })
@@ -698,7 +698,7 @@ describe("an idle connection", () => {
     })
   )
 
-  it.scoped("leaves its parser to others, who find nothing of it there", () =>
+  it.scoped("returns its parser to the pool, reset", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory((request) =>
         respond(request, 200, `${request.host} ${request.url} ${request.headers.size}`)
@@ -706,14 +706,14 @@ describe("an idle connection", () => {
       const [one, other] = [yield* connect, yield* connect]
       for (const round of [1, 2, 3]) {
         one.send(requestText(`GET /one/${round}`, ["X-One: 1"]))
-        expect((yield* one.answer()).text).toBe(`test /one/${round} 2`)
+        expect((yield* one.response()).text).toBe(`test /one/${round} 2`)
         // Half a head keeps its parser, and an empty line is remembered too.
         other.send("\r\nGET /other HTT")
         yield* settled
         one.send(requestText("GET /between"))
-        expect((yield* one.answer()).text).toBe("test /between 1")
+        expect((yield* one.response()).text).toBe("test /between 1")
         other.send("P/1.1\r\nHost: b\r\n\r\n")
-        expect((yield* other.answer()).text).toBe("b /other 1")
+        expect((yield* other.response()).text).toBe("b /other 1")
       }
       other.send("\r\n")
       yield* settled
@@ -723,7 +723,7 @@ describe("an idle connection", () => {
       yield* settled
       expectOpen(one, one.written)
       other.send("\r\n")
-      expect((yield* other.answer()).status).toBe(400)
+      expect((yield* other.response()).status).toBe(400)
     })
   )
 
@@ -732,7 +732,7 @@ describe("an idle connection", () => {
       const { connect } = yield* servingInMemory(hello)
       const connection = yield* connect
       connection.send(requestText("GET /"))
-      yield* connection.answer()
+      yield* connection.response()
       yield* settled
       yield* advance(75_999)
       expect(connection.ending).toBe(undefined)
@@ -758,8 +758,8 @@ describe("deadlines", () => {
       yield* advance(999)
       expectOpen(connection)
       yield* advance(1)
-      const answer = yield* connection.answer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([408, "close"])
+      const response = yield* connection.response()
+      expect([response.status, response.header("Connection")]).toStrictEqual([408, "close"])
       expect(yield* connection.ended).toBe("end")
     })
   )
@@ -775,7 +775,7 @@ describe("deadlines", () => {
       yield* advance(9999)
       expectOpen(connection)
       yield* advance(1)
-      expect((yield* connection.answer()).status).toBe(408)
+      expect((yield* connection.response()).status).toBe(408)
     })
   )
 
@@ -788,7 +788,7 @@ describe("deadlines", () => {
         yield* settled
         yield* advance(9000)
         connection.send("Host: a\r\n\r\n")
-        expect((yield* connection.answer()).status).toBe(200)
+        expect((yield* connection.response()).status).toBe(200)
       }
       expect(connection.ending).toBe(undefined)
     })
@@ -809,8 +809,8 @@ describe("deadlines", () => {
       yield* advance(29_999)
       expectOpen(connection)
       yield* advance(1)
-      const answer = yield* connection.answer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([408, "close"])
+      const response = yield* connection.response()
+      expect([response.status, response.header("Connection")]).toStrictEqual([408, "close"])
       expect(yield* connection.ended).toBe("end")
     })
   )
@@ -830,27 +830,29 @@ describe("deadlines", () => {
       yield* advance(2999)
       expectOpen(connection)
       yield* advance(1)
-      expect((yield* connection.answer()).status).toBe(408)
+      expect((yield* connection.response()).status).toBe(408)
       expect(yield* connection.ended).toBe("end")
     })
   )
 
-  it.scoped("with a keepAliveTimeout of 0 a connection has its headerTimeout to begin, and ends with its answer", () =>
-    Effect.gen(function* () {
-      const { connect } = yield* servingInMemory(hello, { limits: { keepAliveTimeout: 0 } })
-      const silent = yield* connect
-      const connection = yield* connect
-      yield* sleepsUntil(10_000)
-      yield* advance(9_999)
-      expectOpen(silent)
-      connection.send(requestText("GET /"))
-      const answer = yield* connection.answer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([200, "close"])
-      expect(yield* connection.ended).toBe("end")
-      yield* advance(1)
-      expect(yield* silent.ended).toBe("end")
-      expect(silent.written).toBe("")
-    })
+  it.scoped(
+    "with a keepAliveTimeout of 0 a connection has its headerTimeout to begin, and ends with its response",
+    () =>
+      Effect.gen(function* () {
+        const { connect } = yield* servingInMemory(hello, { limits: { keepAliveTimeout: 0 } })
+        const silent = yield* connect
+        const connection = yield* connect
+        yield* sleepsUntil(10_000)
+        yield* advance(9_999)
+        expectOpen(silent)
+        connection.send(requestText("GET /"))
+        const response = yield* connection.response()
+        expect([response.status, response.header("Connection")]).toStrictEqual([200, "close"])
+        expect(yield* connection.ended).toBe("end")
+        yield* advance(1)
+        expect(yield* silent.ended).toBe("end")
+        expect(silent.written).toBe("")
+      })
   )
 
   it.scoped("a slow handler has no deadline", () =>
@@ -864,7 +866,7 @@ describe("deadlines", () => {
       yield* advance(24 * 60 * 60 * 1000)
       expectOpen(connection)
       yield* Deferred.succeed(mayAnswer, undefined)
-      expect((yield* connection.answer()).status).toBe(200)
+      expect((yield* connection.response()).status).toBe(200)
     })
   )
 
@@ -873,7 +875,7 @@ describe("deadlines", () => {
       const { connect } = yield* servingInMemory(hello, { limits: { bodyTimeout: "5 seconds" } })
       const connection = yield* connect
       connection.send(requestText("POST /", ["Content-Length: 100"]))
-      expect((yield* connection.answer()).status).toBe(200)
+      expect((yield* connection.response()).status).toBe(200)
       const { written } = connection
       for (let i = 0; i < 4; i++) {
         yield* advance(1000)
@@ -896,8 +898,8 @@ describe("deadlines", () => {
       connection.send(requestText("POST /", ["Content-Length: 5"]))
       yield* sleepsUntil(30_000)
       yield* advance(30_000)
-      const answer = yield* connection.answer()
-      expect([answer.text, answer.header("Connection")]).toStrictEqual(["Timeout", "close"])
+      const response = yield* connection.response()
+      expect([response.text, response.header("Connection")]).toStrictEqual(["Timeout", "close"])
       expect(reports.all).toHaveLength(0)
     })
   )
@@ -905,23 +907,23 @@ describe("deadlines", () => {
 
 describe("descriptors", () => {
   const offer = ["Connection: Upgrade", "Upgrade: x"]
-  const endings: ReadonlyArray<readonly [string, (wire: Wire) => Effect.Effect<unknown>]> = [
-    ["nothing at all", (wire) => wire.halfClose],
-    ["a reset before a byte", (wire) => wire.reset],
-    ["half a head", (wire) => Effect.zipRight(wire.send("GET /"), wire.halfClose)],
-    ["half a head and a reset", (wire) => Effect.zipRight(wire.send("GET /"), wire.reset)],
-    ["an answer", (wire) => wire.send(requestText("GET /", ["Connection: close"]))],
-    ["a malformed request", (wire) => wire.send("x\r\n\r\n")],
-    ["a body that is too large", (wire) => wire.send(requestText("POST /", ["Content-Length: 1000"]))],
-    ["a body that was not read", (wire) => wire.send(withBody("POST /", "body", ["Connection: close"]))],
+  const endings: ReadonlyArray<readonly [string, (client: RawConnection) => Effect.Effect<unknown>]> = [
+    ["nothing at all", (client) => client.halfClose],
+    ["a reset before a byte", (client) => client.reset],
+    ["half a head", (client) => Effect.zipRight(client.send("GET /"), client.halfClose)],
+    ["half a head and a reset", (client) => Effect.zipRight(client.send("GET /"), client.reset)],
+    ["an answer", (client) => client.send(requestText("GET /", ["Connection: close"]))],
+    ["a malformed request", (client) => client.send("x\r\n\r\n")],
+    ["a body that is too large", (client) => client.send(requestText("POST /", ["Content-Length: 1000"]))],
+    ["a body that was not read", (client) => client.send(withBody("POST /", "body", ["Connection: close"]))],
     [
       "a body that was not sent",
-      (wire) => wire.send(requestText("POST /", ["Content-Length: 4", "Expect: 100-continue"]))
+      (client) => client.send(requestText("POST /", ["Content-Length: 4", "Expect: 100-continue"]))
     ],
-    ["a handler that died", (wire) => wire.send(requestText("GET /dies", ["Connection: close"]))],
-    ["an answer that broke", (wire) => wire.send(requestText("GET /breaks"))],
-    ["an upgrade", (wire) => wire.send(requestText("GET /upgrade", offer))],
-    ["a reset under a handler", (wire) => Effect.zipRight(wire.send(requestText("GET /never")), wire.reset)]
+    ["a handler that died", (client) => client.send(requestText("GET /dies", ["Connection: close"]))],
+    ["an answer that broke", (client) => client.send(requestText("GET /breaks"))],
+    ["an upgrade", (client) => client.send(requestText("GET /upgrade", offer))],
+    ["a reset under a handler", (client) => Effect.zipRight(client.send(requestText("GET /never")), client.reset)]
   ]
 
   it.scopedLive("none is left after any kind of ending, in the budget or in the process", () =>
@@ -939,12 +941,12 @@ describe("descriptors", () => {
       for (const [, act] of endings) {
         yield* Effect.scoped(
           Effect.gen(function* () {
-            const wires = yield* Effect.all(Array.from({ length: 5 }, () => connect(made.port)))
-            for (const wire of wires) yield* act(wire)
-            for (const wire of wires) yield* wire.ending
+            const clients = yield* Effect.all(Array.from({ length: 5 }, () => connect(made.port)))
+            for (const client of clients) yield* act(client)
+            for (const client of clients) yield* client.closedWith
           })
         )
-        yield* heldBecomes(made, 1)
+        yield* untilDescriptorsHeld(made, 1)
       }
       yield* Scope.close(scope, Exit.void)
       expect(yield* made.budget.held).toBe(0)

@@ -4,9 +4,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Supervisor from "effect/Supervisor"
 import { respond } from "../../src/Response.js"
-import { eventually, turns } from "../wire/facts.js"
-import { get } from "../wire/raw.js"
-import { heldBecomes, openDescriptors, serving } from "./harness.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { get } from "../wire/rawConnection.js"
+import { openDescriptors, serving, untilDescriptorsHeld } from "./harness.js"
 
 const hasWrk = spawnSync("wrk", ["-v"], { stdio: "ignore" }).error === undefined
 if (!hasWrk) console.warn("wrk is not installed: the load test is skipped")
@@ -25,7 +25,7 @@ const load = (port: number): Effect.Effect<string> =>
 
 describe.skipIf(!hasWrk)("100,000 requests over 64 kept connections", () => {
   it.scopedLive(
-    "are all answered, and leave no descriptor and no fiber behind",
+    "are all answered, and leak no descriptor and no fiber",
     () =>
       Effect.gen(function* () {
         const supervisor = yield* Supervisor.track
@@ -39,14 +39,14 @@ describe.skipIf(!hasWrk)("100,000 requests over 64 kept connections", () => {
             // Every second one waits for the next turn, in a fiber.
             return ++served % 2 === 0
               ? respond(request, 200, "ok")
-              : Effect.zipRight(turns(1), respond(request, 200, "ok"))
+              : Effect.zipRight(eventLoopTurns(1), respond(request, 200, "ok"))
           }),
           supervisor
         )
         const held = yield* made.budget.held
         // After a first connection the accept loop is all there.
         yield* get(made.port)
-        yield* heldBecomes(made, held)
+        yield* untilDescriptorsHeld(made, held)
         const fibersBefore = yield* fibers
         const filesBefore = yield* openDescriptors
         while (requests < 100_000) {
@@ -54,7 +54,7 @@ describe.skipIf(!hasWrk)("100,000 requests over 64 kept connections", () => {
           expect(said).not.toMatch(/Non-2xx|Socket errors/)
           requests += Number(/(\d+) requests in/.exec(said)?.[1])
         }
-        yield* heldBecomes(made, held)
+        yield* untilDescriptorsHeld(made, held)
         yield* eventually(fibers, (alive) => alive <= fibersBefore, "as few fibers as before")
         expect(yield* openDescriptors).toBe(filesBefore)
         // Those of the accept loop apart.

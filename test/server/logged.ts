@@ -4,7 +4,7 @@ import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import { Facts } from "../wire/facts.js"
+import { Condition } from "../support/eventually.js"
 
 export interface Line {
   readonly level: string
@@ -14,7 +14,7 @@ export interface Line {
 
 export class Lines {
   readonly all: Array<Line> = []
-  private readonly facts = new Facts()
+  private readonly condition = new Condition()
 
   readonly layer: Layer.Layer<never> = Layer.merge(
     Logger.replace(
@@ -26,7 +26,7 @@ export class Lines {
           message: text,
           annotations: Object.fromEntries(HashMap.toEntries(annotations))
         })
-        this.facts.changed()
+        this.condition.notify()
       })
     ),
     Logger.minimumLogLevel(LogLevel.Debug)
@@ -34,7 +34,7 @@ export class Lines {
 
   /** Waits for a line. */
   readonly some = (isIt: (line: Line) => boolean): Effect.Effect<Line> =>
-    this.facts.until(
+    this.condition.until(
       () => this.all.find(isIt),
       () => `a line; there are ${JSON.stringify(this.all)}`
     )

@@ -7,7 +7,7 @@ import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import { vi } from "vitest"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
-import { turns } from "../wire/facts.js"
+import { eventLoopTurns } from "../support/eventually.js"
 
 const system = vi.hoisted(() => ({ limit: 10 }))
 
@@ -16,13 +16,13 @@ vi.mock("../../src/internal/budget/openFiles.js", () => ({
   systemLimit: () => system.limit
 }))
 
-it.scopedLive("a limit that is raised is seen at once by who waits for room, and by who watches", () =>
+it.scopedLive("a limit that is raised is seen at once by waiting fibers and by watchers", () =>
   Effect.gen(function* () {
     const budget = yield* DescriptorBudget.make()
     yield* budget.reserve(8)
     const waiting = yield* Effect.forkScoped(budget.awaitRoom(5))
     const seen = yield* Effect.forkScoped(Stream.runCollect(Stream.take(budget.changes, 2)))
-    yield* turns(3)
+    yield* eventLoopTurns(3)
     system.limit = 20
     yield* budget.refreshLimit
     yield* Fiber.join(waiting)

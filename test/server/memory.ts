@@ -1,4 +1,4 @@
-/** Servers in memory, for tests; and waiting, where nothing but the test clock tells the time. */
+/** Servers in memory, for tests; and waiting, where only the test clock moves time. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -6,7 +6,7 @@ import * as TestClock from "effect/TestClock"
 import type { RespondableError } from "../../src/Errors.js"
 import type { Handler } from "../../src/Response.js"
 import type * as Server from "../../src/Server.js"
-import { eventually, turns } from "../wire/facts.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
 import { quiet, Reports } from "./harness.js"
 import { type InMemory, type MemoryConnection, makeInMemory } from "./memoryConnection.js"
 
@@ -34,7 +34,7 @@ export const servingInMemoryReported = <E, R>(
   })
 
 /** Lets everything that can happen without time happen. */
-export const settled: Effect.Effect<void> = turns(5)
+export const settled: Effect.Effect<void> = eventLoopTurns(5)
 
 /** Waits until the sweep of deadlines sleeps until that time of the test clock. */
 export const sleepsUntil = (milliseconds: number): Effect.Effect<void> =>
@@ -50,7 +50,7 @@ export const sleepsUntil = (milliseconds: number): Effect.Effect<void> =>
 export const advance = (milliseconds: number): Effect.Effect<void> =>
   Effect.zipRight(settled, Effect.zipRight(TestClock.adjust(milliseconds), settled))
 
-/** That a connection goes on: the server has said nothing more, and has not ended it. */
+/** That a connection continues: the server has said nothing more, and has not ended it. */
 export const expectOpen = (connection: MemoryConnection, written = ""): void => {
   expect(connection.ending).toBe(undefined)
   expect(connection.written).toBe(written)

@@ -15,8 +15,8 @@ import * as Listener from "../../src/Listener.js"
 import * as RequestParser from "../../src/RequestParser.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
 import * as Server from "../../src/Server.js"
-import { type Answer, parseAnswer } from "../wire/answer.js"
-import { Facts } from "../wire/facts.js"
+import { Condition } from "../support/eventually.js"
+import { type ParsedResponse, parseResponse } from "../wire/parsedResponse.js"
 
 const server = Address.tcp("192.0.2.1", 80, "IPv4")
 const client = Address.tcp("192.0.2.7", 4711, "IPv4")
@@ -47,7 +47,7 @@ export class MemoryConnection implements Listener.Connection {
   /** Whether the client answers the server's FIN with its own, as clients do. */
   endsToo = true
 
-  private readonly facts = new Facts()
+  private readonly condition = new Condition()
   private events: Listener.ConnectionEvents | undefined
   private readonly incoming: Array<() => void> = []
   private isDelivering = false
@@ -90,27 +90,27 @@ export class MemoryConnection implements Listener.Connection {
     return this.writes.join("")
   }
 
-  /** The next answer. */
-  answer(method = "GET"): Effect.Effect<Answer> {
-    return this.facts.until(
+  /** The next response. */
+  response(method = "GET"): Effect.Effect<ParsedResponse> {
+    return this.condition.until(
       () => {
         const bytes = Buffer.from(this.written, "latin1").subarray(this.read)
-        const answer = parseAnswer(bytes, method, this.ending !== undefined)
-        if (answer !== undefined) this.read += answer.length
-        return answer
+        const response = parseResponse(bytes, method, this.ending !== undefined)
+        if (response !== undefined) this.read += response.length
+        return response
       },
       () => `an answer; written: ${JSON.stringify(this.written)}`
     )
   }
 
   /** Waits for the server to end it. */
-  readonly ended: Effect.Effect<Ending> = this.facts.until(
+  readonly ended: Effect.Effect<Ending> = this.condition.until(
     () => this.ending,
     () => `an end; written: ${JSON.stringify(this.written)}`
   )
 
   readonly opened: Effect.Effect<void> = Effect.asVoid(
-    this.facts.until(
+    this.condition.until(
       () => this.events,
       () => "the connection to be opened"
     )
@@ -118,7 +118,7 @@ export class MemoryConnection implements Listener.Connection {
 
   /** Waits until the server has written something. */
   readonly writing: Effect.Effect<void> = Effect.asVoid(
-    this.facts.until(
+    this.condition.until(
       () => this.writes[0],
       () => "something to be written"
     )
@@ -128,14 +128,14 @@ export class MemoryConnection implements Listener.Connection {
 
   open(events: Listener.ConnectionEvents): void {
     this.events = events
-    this.facts.changed()
+    this.condition.notify()
     this.deliver()
   }
 
   pause(): void {
     this.pauses++
     this.isPaused = true
-    this.facts.changed()
+    this.condition.notify()
   }
 
   resume(): void {
@@ -148,7 +148,7 @@ export class MemoryConnection implements Listener.Connection {
     this.writes.push(
       parts.map((part) => (typeof part === "string" ? part : Buffer.from(part).toString("latin1"))).join("")
     )
-    this.facts.changed()
+    this.condition.notify()
   }
 
   isFull(): boolean {
@@ -178,7 +178,7 @@ export class MemoryConnection implements Listener.Connection {
 
   private endedBy(ending: Ending): void {
     this.ending ??= ending
-    this.facts.changed()
+    this.condition.notify()
   }
 
   private closedBy(ending: Ending): void {
@@ -212,7 +212,7 @@ export class MemoryConnection implements Listener.Connection {
     if (this.isClosed) return
     this.isClosed = true
     this.events?.onClose()
-    this.facts.changed()
+    this.condition.notify()
     this.manner.onGone?.()
   }
 }

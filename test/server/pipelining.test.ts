@@ -1,13 +1,13 @@
-/** Many requests on one connection: their order, their end, their writes, and the farewell behind the last answer. */
+/** Many requests on one connection: their order, their end, their writes, and the farewell after the last response. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream } from "../../src/Response.js"
-import { parseAnswers } from "../wire/answer.js"
-import { turns } from "../wire/facts.js"
-import { connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, serving } from "./harness.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { serving, untilDescriptorsHeld } from "./harness.js"
 import { advance, servingInMemory, settled } from "./memory.js"
 
 const path: Handler = (request) => respond(request, 200, request.url)
@@ -19,11 +19,11 @@ describe("the order of answers", () => {
   it.scopedLive("is the requests', however slow their handlers are", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
-        Effect.zipRight(turns(10 - Number(request.url.slice(1))), path(request))
+        Effect.zipRight(eventLoopTurns(10 - Number(request.url.slice(1))), path(request))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(gets(10))
-      for (let i = 0; i < 10; i++) expect((yield* wire.readAnswer()).text).toBe(`/${i}`)
+      const client = yield* connect(port)
+      yield* client.send(gets(10))
+      for (let i = 0; i < 10; i++) expect((yield* client.readResponse()).text).toBe(`/${i}`)
     })
   )
 
@@ -36,13 +36,13 @@ describe("the order of answers", () => {
           Effect.sync(() => {
             most = Math.max(most, ++running)
           }),
-          () => Effect.zipRight(turns(2), path(request)),
+          () => Effect.zipRight(eventLoopTurns(2), path(request)),
           () => Effect.sync(() => running--)
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.send(gets(10))
-      for (let i = 0; i < 10; i++) yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(gets(10))
+      for (let i = 0; i < 10; i++) yield* client.readResponse()
       expect(most).toBe(1)
     })
   )
@@ -64,15 +64,16 @@ describe("the order of answers", () => {
         requestText("GET /7", ["Connection: close"])
       ].join("")
       for (const size of [1, 7, 50, text.length]) {
-        const wire = yield* connect(port)
+        const client = yield* connect(port)
         for (let at = 0; at < text.length; at += size) {
-          yield* wire.send(text.slice(at, at + size))
-          if (size > 1) yield* turns(1)
+          yield* client.send(text.slice(at, at + size))
+          if (size > 1) yield* eventLoopTurns(1)
         }
-        for (const expected of ["/1", "two", "three", "four"]) expect((yield* wire.readAnswer()).text).toBe(expected)
-        expect((yield* wire.readAnswer("HEAD")).status).toBe(200)
-        for (const expected of ["six", "/7"]) expect((yield* wire.readAnswer()).text).toBe(expected)
-        expect(yield* wire.readToEnd).toHaveLength(0)
+        for (const expected of ["/1", "two", "three", "four"])
+          expect((yield* client.readResponse()).text).toBe(expected)
+        expect((yield* client.readResponse("HEAD")).status).toBe(200)
+        for (const expected of ["six", "/7"]) expect((yield* client.readResponse()).text).toBe(expected)
+        expect(yield* client.readToEnd).toHaveLength(0)
       }
     })
   )
@@ -80,28 +81,28 @@ describe("the order of answers", () => {
   it.scopedLive("a thousand requests in one write get a thousand answers", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path)
-      const wire = yield* connect(port)
-      yield* wire.send(gets(1000) + requestText("GET /last", ["Connection: close"]))
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers).toHaveLength(1001)
-      expect(answers.every(({ text }, i) => text === (i === 1000 ? "/last" : `/${i}`))).toBe(true)
+      const client = yield* connect(port)
+      yield* client.send(gets(1000) + requestText("GET /last", ["Connection: close"]))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses).toHaveLength(1001)
+      expect(responses.every(({ text }, i) => text === (i === 1000 ? "/last" : `/${i}`))).toBe(true)
     })
   )
 })
 
 describe("close in the middle", () => {
-  it.scopedLive("of the client's: that request is answered, and none behind it is handled", () =>
+  it.scopedLive("of the client's: that request is answered, and none after it is handled", () =>
     Effect.gen(function* () {
       const handled: Array<string> = []
       const { port } = yield* serving((request) => {
         handled.push(request.url)
         return path(request)
       })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]) + requestText("GET /3"))
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map(({ text }) => text)).toStrictEqual(["/1", "/2"])
-      expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual(["keep-alive", "close"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]) + requestText("GET /3"))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map(({ text }) => text)).toStrictEqual(["/1", "/2"])
+      expect(responses.map((response) => response.header("Connection"))).toStrictEqual(["keep-alive", "close"])
       expect(handled).toStrictEqual(["/1", "/2"])
     })
   )
@@ -113,9 +114,9 @@ describe("close in the middle", () => {
         handled.push(request.url)
         return respond(request, 200, request.url, request.url === "/2" ? { Connection: "close" } : {})
       })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
-      expect(parseAnswers(yield* wire.readToEnd).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2") + requestText("GET /3"))
+      expect(parseResponses(yield* client.readToEnd).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
       expect(handled).toStrictEqual(["/1", "/2"])
     })
   )
@@ -123,51 +124,55 @@ describe("close in the middle", () => {
   it.scopedLive("after maxRequestsPerConnection: the last says so", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path, { limits: { maxRequestsPerConnection: 3 } })
-      const wire = yield* connect(port)
-      yield* wire.send(gets(5))
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map((answer) => answer.header("Connection"))).toStrictEqual(["keep-alive", "keep-alive", "close"])
+      const client = yield* connect(port)
+      yield* client.send(gets(5))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map((response) => response.header("Connection"))).toStrictEqual([
+        "keep-alive",
+        "keep-alive",
+        "close"
+      ])
     })
   )
 
-  it.scopedLive("of an error: the answers still owed leave first, then one refusal", () =>
+  it.scopedLive("of an error: the responses still owed leave first, then one refusal", () =>
     Effect.gen(function* () {
-      const { port } = yield* serving((request) => Effect.zipRight(turns(3), path(request)))
-      const wire = yield* connect(port)
-      yield* wire.send(`${requestText("GET /1")}${requestText("GET /2")}nonsense\r\n\r\n${requestText("GET /3")}`)
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map(({ status }) => status)).toStrictEqual([200, 200, 400])
-      expect(answers[2]?.header("Connection")).toBe("close")
+      const { port } = yield* serving((request) => Effect.zipRight(eventLoopTurns(3), path(request)))
+      const client = yield* connect(port)
+      yield* client.send(`${requestText("GET /1")}${requestText("GET /2")}nonsense\r\n\r\n${requestText("GET /3")}`)
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map(({ status }) => status)).toStrictEqual([200, 200, 400])
+      expect(responses[2]?.header("Connection")).toBe("close")
     })
   )
 
   it.scopedLive("of the client's FIN: all that it had asked for is answered", () =>
     Effect.gen(function* () {
-      const { port } = yield* serving((request) => Effect.zipRight(turns(3), path(request)))
-      const wire = yield* connect(port)
-      yield* wire.send(gets(5))
-      yield* wire.halfClose
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map(({ text }) => text)).toStrictEqual(["/0", "/1", "/2", "/3", "/4"])
+      const { port } = yield* serving((request) => Effect.zipRight(eventLoopTurns(3), path(request)))
+      const client = yield* connect(port)
+      yield* client.send(gets(5))
+      yield* client.halfClose
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map(({ text }) => text)).toStrictEqual(["/0", "/1", "/2", "/3", "/4"])
     })
   )
 })
 
 describe("writes", () => {
-  it.scoped("the answers to a batch leave in one write", () =>
+  it.scoped("the responses to a batch leave in one write", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(path)
       const connection = yield* connect
       connection.send(gets(16))
-      for (let i = 0; i < 16; i++) expect((yield* connection.answer()).text).toBe(`/${i}`)
+      for (let i = 0; i < 16; i++) expect((yield* connection.response()).text).toBe(`/${i}`)
       expect(connection.writes).toHaveLength(1)
       connection.send(gets(2))
-      for (let i = 0; i < 2; i++) yield* connection.answer()
+      for (let i = 0; i < 2; i++) yield* connection.response()
       expect(connection.writes).toHaveLength(2)
     })
   )
 
-  it.scoped("the answer to a batch is not held back by a handler that waits", () =>
+  it.scoped("the response to a batch is not held back by a handler that waits", () =>
     Effect.gen(function* () {
       const mayAnswer = yield* Deferred.make<void>()
       const { connect } = yield* servingInMemory((request) =>
@@ -175,16 +180,16 @@ describe("writes", () => {
       )
       const connection = yield* connect
       connection.send(gets(4))
-      expect((yield* connection.answer()).text).toBe("/0")
-      expect((yield* connection.answer()).text).toBe("/1")
+      expect((yield* connection.response()).text).toBe("/0")
+      expect((yield* connection.response()).text).toBe("/1")
       yield* Deferred.succeed(mayAnswer, undefined)
-      expect((yield* connection.answer()).text).toBe("/2")
-      expect((yield* connection.answer()).text).toBe("/3")
+      expect((yield* connection.response()).text).toBe("/2")
+      expect((yield* connection.response()).text).toBe("/3")
       expect(connection.writes).toHaveLength(2)
     })
   )
 
-  it.scoped("head and content of a small answer are one write, and so are those of a large one", () =>
+  it.scoped("head and content of a small response are one write, and so are those of a large one", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory((request) =>
         respond(request, 200, Buffer.alloc(Number(request.query)))
@@ -192,21 +197,21 @@ describe("writes", () => {
       const connection = yield* connect
       for (const [i, size] of [0, 1, 10_000, 1_048_576].entries()) {
         connection.send(requestText(`GET /?${size}`))
-        expect((yield* connection.answer()).body).toHaveLength(size)
+        expect((yield* connection.response()).body).toHaveLength(size)
         yield* settled
         expect(connection.writes).toHaveLength(i + 1)
       }
     })
   )
 
-  it.scoped("the last answer and the end are not held back", () =>
+  it.scoped("the last response and the end are not held back", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(path)
       const connection = yield* connect
       connection.send(requestText("GET /1") + requestText("GET /2", ["Connection: close"]))
       expect(yield* connection.ended).toBe("close")
       expect(connection.writes).toHaveLength(1)
-      expect(parseAnswers(Buffer.from(connection.written)).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
+      expect(parseResponses(Buffer.from(connection.written)).map(({ text }) => text)).toStrictEqual(["/1", "/2"])
     })
   )
 
@@ -219,13 +224,13 @@ describe("writes", () => {
       })
       const connection = yield* connect
       connection.send(requestText("GET /1"))
-      yield* connection.answer()
+      yield* connection.response()
       connection.setFull(true)
       connection.send(gets(3))
       yield* settled
       expect(handled).toBe(1)
       connection.setFull(false)
-      for (let i = 0; i < 3; i++) yield* connection.answer()
+      for (let i = 0; i < 3; i++) yield* connection.response()
       expect(handled).toBe(4)
     })
   )
@@ -238,47 +243,47 @@ describe("a writeTimeout without end", () => {
       const { port } = yield* serving((request) => respond(request, 200, content), {
         limits: { writeTimeout: Number.POSITIVE_INFINITY }
       })
-      const wire = yield* connect(port)
-      yield* wire.stopReading
-      yield* wire.send(gets(400))
-      yield* turns(20)
-      yield* wire.resumeReading
-      for (let i = 0; i < 400; i++) expect((yield* wire.readAnswer()).body.length).toBe(content.length)
+      const client = yield* connect(port)
+      yield* client.stopReading
+      yield* client.send(gets(400))
+      yield* eventLoopTurns(20)
+      yield* client.resumeReading
+      for (let i = 0; i < 400; i++) expect((yield* client.readResponse()).body.length).toBe(content.length)
     })
   )
 })
 
 describe("Date", () => {
-  it.scoped("is the time of the answer, however long its client took to read the one before", () =>
+  it.scoped("is the time of the response, however long its client took to read the one before", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(path)
       const connection = yield* connect
       connection.send(requestText("GET /1"))
-      expect((yield* connection.answer()).header("Date")).toBe("Thu, 01 Jan 1970 00:00:00 GMT")
+      expect((yield* connection.response()).header("Date")).toBe("Thu, 01 Jan 1970 00:00:00 GMT")
       connection.setFull(true)
       connection.send(requestText("GET /2"))
       yield* advance(20_000)
       connection.setFull(false)
-      expect((yield* connection.answer()).header("Date")).toBe("Thu, 01 Jan 1970 00:00:20 GMT")
+      expect((yield* connection.response()).header("Date")).toBe("Thu, 01 Jan 1970 00:00:20 GMT")
     })
   )
 })
 
 describe("the farewell", () => {
-  it.scopedLive("the answer to a large body that nobody read arrives whole, and is no reset", () =>
+  it.scopedLive("the response to a large unread body arrives whole, and without a reset", () =>
     Effect.gen(function* () {
       const made = yield* serving((request) => respond(request, 200, "ignored"))
       for (const size of [100_000, 2_000_000, 8_000_000]) {
-        const wire = yield* connect(made.port)
-        yield* wire.send(requestText("POST /ignore", [`Content-Length: ${size}`]))
-        yield* wire.send(Buffer.alloc(size, "x"))
-        const answer = yield* wire.readAnswer()
-        expect(answer.text).toBe("ignored")
-        expect(answer.header("Connection")).toBe(size > 256 * 1024 ? "close" : "keep-alive")
-        yield* wire.halfClose
-        expect(yield* wire.ending).toBe("FIN")
+        const client = yield* connect(made.port)
+        yield* client.send(requestText("POST /ignore", [`Content-Length: ${size}`]))
+        yield* client.send(Buffer.alloc(size, "x"))
+        const response = yield* client.readResponse()
+        expect(response.text).toBe("ignored")
+        expect(response.header("Connection")).toBe(size > 256 * 1024 ? "close" : "keep-alive")
+        yield* client.halfClose
+        expect(yield* client.closedWith).toBe("FIN")
       }
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -286,27 +291,27 @@ describe("the farewell", () => {
     Effect.gen(function* () {
       const made = yield* serving(echo, { maxBody: 1000 })
       for (const framing of ["Content-Length: 3000000", "Transfer-Encoding: chunked"]) {
-        const wire = yield* connect(made.port)
-        yield* wire.send(requestText("POST /", [framing]))
-        yield* wire.send("2dc6c0\r\n")
-        yield* wire.send(Buffer.alloc(3_000_000, "x"))
-        const answer = yield* wire.readAnswer()
-        expect([answer.status, answer.header("Connection")]).toStrictEqual([413, "close"])
-        yield* wire.halfClose
-        expect(yield* wire.ending).toBe("FIN")
+        const client = yield* connect(made.port)
+        yield* client.send(requestText("POST /", [framing]))
+        yield* client.send("2dc6c0\r\n")
+        yield* client.send(Buffer.alloc(3_000_000, "x"))
+        const response = yield* client.readResponse()
+        expect([response.status, response.header("Connection")]).toStrictEqual([413, "close"])
+        yield* client.halfClose
+        expect(yield* client.closedWith).toBe("FIN")
       }
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
-  it.scopedLive("a body of up to maxDiscardedBody is read and thrown away, and the connection goes on", () =>
+  it.scopedLive("a body of up to maxDiscardedBody is read and thrown away, and the connection continues", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path)
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 3; i++) {
-        yield* wire.send(requestText(`POST /${i}`, ["Content-Length: 200000"]))
-        yield* wire.send(Buffer.alloc(200_000, "x"))
-        expect((yield* wire.readAnswer()).text).toBe(`/${i}`)
+        yield* client.send(requestText(`POST /${i}`, ["Content-Length: 200000"]))
+        yield* client.send(Buffer.alloc(200_000, "x"))
+        expect((yield* client.readResponse()).text).toBe(`/${i}`)
       }
     })
   )
@@ -314,12 +319,12 @@ describe("the farewell", () => {
   it.scopedLive("a chunked body without an end is not thrown away for ever", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"]))
-      yield* wire.send(`10000\r\n${"x".repeat(65_536)}\r\n`.repeat(8))
-      expect((yield* wire.readAnswer()).text).toBe("/")
-      yield* wire.halfClose
-      expect(yield* wire.readToEnd).toHaveLength(0)
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"]))
+      yield* client.send(`10000\r\n${"x".repeat(65_536)}\r\n`.repeat(8))
+      expect((yield* client.readResponse()).text).toBe("/")
+      yield* client.halfClose
+      expect(yield* client.readToEnd).toHaveLength(0)
       expect((yield* get(port)).status).toBe(200)
     })
   )
@@ -327,38 +332,38 @@ describe("the farewell", () => {
   it.scopedLive("a client that never ends is cut off after lingerTimeout", () =>
     Effect.gen(function* () {
       const made = yield* serving(path, { limits: { lingerTimeout: "1 millis" } })
-      const wire = yield* connect(made.port)
+      const client = yield* connect(made.port)
       // What it still sends would keep an ordinary close waiting.
-      yield* wire.send(requestText("POST /", ["Content-Length: 8000000"]))
-      expect((yield* wire.readAnswer()).text).toBe("/")
-      yield* heldBecomes(made, 1)
+      yield* client.send(requestText("POST /", ["Content-Length: 8000000"]))
+      expect((yield* client.readResponse()).text).toBe("/")
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
-  it.scopedLive("an answer of 4 MiB before the end arrives whole", () =>
+  it.scopedLive("a response of 4 MiB before the end arrives whole", () =>
     Effect.gen(function* () {
       const content = Buffer.alloc(4 * 1024 * 1024, "x")
       const { port } = yield* serving((request) => respond(request, 200, content))
-      const wire = yield* connect(port)
-      yield* wire.stopReading
-      yield* wire.send(requestText("GET /", ["Connection: close"]))
-      yield* turns(50)
-      yield* wire.resumeReading
-      expect((yield* wire.readAnswer()).body.equals(content)).toBe(true)
-      expect(yield* wire.ending).toBe("FIN")
+      const client = yield* connect(port)
+      yield* client.stopReading
+      yield* client.send(requestText("GET /", ["Connection: close"]))
+      yield* eventLoopTurns(50)
+      yield* client.resumeReading
+      expect((yield* client.readResponse()).body.equals(content)).toBe(true)
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 
   it.scopedLive("a stream to the end of the connection arrives whole", () =>
     Effect.gen(function* () {
-      const piece = Buffer.alloc(100_000, "x")
-      const pieces = Stream.repeatEffect(Effect.succeed(piece)).pipe(Stream.take(20))
-      const { port } = yield* serving((request) => respondStream(request, 200, pieces))
-      const wire = yield* connect(port)
-      yield* wire.send("GET / HTTP/1.0\r\n\r\n")
-      const answer = yield* wire.readAnswer()
-      expect(answer.body).toHaveLength(2_000_000)
-      expect(answer.header("Connection")).toBe("close")
+      const chunk = Buffer.alloc(100_000, "x")
+      const chunks = Stream.repeatEffect(Effect.succeed(chunk)).pipe(Stream.take(20))
+      const { port } = yield* serving((request) => respondStream(request, 200, chunks))
+      const client = yield* connect(port)
+      yield* client.send("GET / HTTP/1.0\r\n\r\n")
+      const response = yield* client.readResponse()
+      expect(response.body).toHaveLength(2_000_000)
+      expect(response.header("Connection")).toBe("close")
     })
   )
 })

@@ -1,11 +1,11 @@
-/** Bytes out of the one buffer that all sockets share: they stay what they were, whoever reads next. */
+/** Bytes out of the one buffer that all sockets share: they do not change when another socket reads. */
 import { EventEmitter, once } from "node:events"
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Scope } from "effect/Scope"
 import { makeReader } from "../../src/internal/net/socketReader.js"
-import { eventually } from "../wire/facts.js"
+import { eventually } from "../support/eventually.js"
 
 interface Pair {
   readonly accepted: Socket
@@ -141,7 +141,7 @@ describe("what sockets have read", () => {
     })
   )
 
-  it.live("is told by `data` where a socket has no such insides", () =>
+  it.live("arrives by `data` where a socket lacks these internals", () =>
     Effect.promise(async () => {
       vi.resetModules()
       const { makeReader: readingWith } = await import("../../src/internal/net/socketReader.js")

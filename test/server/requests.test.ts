@@ -8,20 +8,20 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { type Handler, respond, respondStream } from "../../src/Response.js"
-import { parseAnswers } from "../wire/answer.js"
-import { turns } from "../wire/facts.js"
-import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
 import { refusal, serving } from "./harness.js"
 import { servingInMemory, settled } from "./memory.js"
 
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
-/** A body in chunks of so many bytes. */
+/** A body in chunks of that many bytes. */
 const chunksOf = (body: Buffer, size: number): Buffer => {
   const parts: Array<Buffer> = []
   for (let at = 0; at < body.length; at += size) {
-    const piece = body.subarray(at, at + size)
-    parts.push(Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from("\r\n"))
+    const chunk = body.subarray(at, at + size)
+    parts.push(Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n"))
   }
   return Buffer.concat([...parts, Buffer.from("0\r\n\r\n")])
 }
@@ -40,8 +40,8 @@ describe("bytes, text and json", () => {
           return yield* respond(request, 200, JSON.stringify([json, text, bytes.length, again.length]))
         })
       )
-      const answer = yield* ask(port, withBody("POST /", '{"a":1}'))
-      expect(JSON.parse(answer.text)).toStrictEqual([{ a: 1 }, '{"a":1}', 7, 7])
+      const response = yield* ask(port, withBody("POST /", '{"a":1}'))
+      expect(JSON.parse(response.text)).toStrictEqual([{ a: 1 }, '{"a":1}', 7, 7])
     })
   )
 
@@ -50,8 +50,8 @@ describe("bytes, text and json", () => {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
           const { length } = yield* request.bytes
-          const pieces = yield* Stream.runCount(Stream.catchAll(request.stream, () => Stream.empty))
-          return yield* respond(request, 200, JSON.stringify([length, yield* request.text, pieces]))
+          const chunks = yield* Stream.runCount(Stream.catchAll(request.stream, () => Stream.empty))
+          return yield* respond(request, 200, JSON.stringify([length, yield* request.text, chunks]))
         })
       )
       for (const fields of [[], ["Content-Length: 0"]]) {
@@ -70,18 +70,18 @@ describe("bytes, text and json", () => {
     })
   )
 
-  it.scopedLive("json that is none is 400, and the connection goes on", () =>
+  it.scopedLive("json that is none is 400, and the connection continues", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.flatMap(request.json, (json) => respond(request, 200, JSON.stringify(json)))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("POST /", "{not json"))
-      const answer = yield* wire.readAnswer()
-      expect(answer.status).toBe(400)
-      expect(answer.text).not.toContain("{not")
-      yield* wire.send(withBody("POST /", "[1]"))
-      expect((yield* wire.readAnswer()).text).toBe("[1]")
+      const client = yield* connect(port)
+      yield* client.send(withBody("POST /", "{not json"))
+      const response = yield* client.readResponse()
+      expect(response.status).toBe(400)
+      expect(response.text).not.toContain("{not")
+      yield* client.send(withBody("POST /", "[1]"))
+      expect((yield* client.readResponse()).text).toBe("[1]")
     })
   )
 
@@ -93,11 +93,11 @@ describe("bytes, text and json", () => {
           return yield* respond(request, 200, both.join(","))
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 4"], "bo"))
-      yield* turns(5)
-      yield* wire.send("dy")
-      expect((yield* wire.readAnswer()).text).toBe("body,body")
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 4"], "bo"))
+      yield* eventLoopTurns(5)
+      yield* client.send("dy")
+      expect((yield* client.readResponse()).text).toBe("body,body")
     })
   )
 })
@@ -114,11 +114,11 @@ describe("stream", () => {
           Effect.flatMap((texts) => respond(request, 200, Chunk.join(texts, "|")))
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 6"], "one"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 6"], "one"))
       expect(yield* Deferred.await(isFirst)).toBe("one")
-      yield* wire.send("two")
-      expect((yield* wire.readAnswer()).text).toBe("one|two")
+      yield* client.send("two")
+      expect((yield* client.readResponse()).text).toBe("one|two")
     })
   )
 
@@ -155,11 +155,11 @@ describe("stream", () => {
       const { port } = yield* serving((request) =>
         Stream.runHead(request.stream).pipe(Effect.flatMap((first) => respond(request, 200, `${Option.isSome(first)}`)))
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 3; i++) {
-        yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], "3\r\nabc\r\n"))
-        expect((yield* wire.readAnswer()).text).toBe("true")
-        yield* wire.send("3\r\nabc\r\n0\r\n\r\n")
+        yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"], "3\r\nabc\r\n"))
+        expect((yield* client.readResponse()).text).toBe("true")
+        yield* client.send("3\r\nabc\r\n0\r\n\r\n")
       }
     })
   )
@@ -188,7 +188,7 @@ describe("stream", () => {
       expect([connection.pauses, connection.resumes]).toStrictEqual([1, 0])
       for (let i = 0; i < 5; i++) connection.send("x".repeat(500))
       yield* Deferred.succeed(mayRead, undefined)
-      expect((yield* connection.answer()).text).toBe("5000")
+      expect((yield* connection.response()).text).toBe("5000")
       expect(connection.resumes).toBe(connection.pauses)
     })
   )
@@ -206,14 +206,14 @@ describe("stream", () => {
         { maxBody: 64 * 1024 * 1024 }
       )
       const size = 32 * 1024 * 1024
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", [`Content-Length: ${size}`]))
-      yield* wire.send(Buffer.alloc(size, "x"))
-      yield* turns(200)
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", [`Content-Length: ${size}`]))
+      yield* client.send(Buffer.alloc(size, "x"))
+      yield* eventLoopTurns(200)
       // The system's own buffers take some; the rest has not left the client.
-      expect(yield* wire.unsent).toBeGreaterThan(size / 2)
+      expect(yield* client.unsent).toBeGreaterThan(size / 2)
       yield* Deferred.succeed(mayRead, undefined)
-      expect((yield* wire.readAnswer()).text).toBe(String(size))
+      expect((yield* client.readResponse()).text).toBe(String(size))
     })
   )
 })
@@ -225,14 +225,14 @@ describe("bodies of 1 MiB", () => {
         request.url === "/stream" ? respondStream(request, 200, request.stream) : echo(request)
       )
       for (const path of ["/whole", "/stream"]) {
-        const wire = yield* connect(port)
-        yield* wire.send(requestText(`POST ${path}`, [`Content-Length: ${large.length}`]))
-        yield* wire.send(large)
-        expect((yield* wire.readAnswer()).body.equals(large)).toBe(true)
+        const client = yield* connect(port)
+        yield* client.send(requestText(`POST ${path}`, [`Content-Length: ${large.length}`]))
+        yield* client.send(large)
+        expect((yield* client.readResponse()).body.equals(large)).toBe(true)
         for (const size of [1000, 65_536, large.length]) {
-          yield* wire.send(requestText(`POST ${path}`, ["Transfer-Encoding: chunked"]))
-          yield* wire.send(chunksOf(large, size))
-          expect((yield* wire.readAnswer()).body.equals(large)).toBe(true)
+          yield* client.send(requestText(`POST ${path}`, ["Transfer-Encoding: chunked"]))
+          yield* client.send(chunksOf(large, size))
+          expect((yield* client.readResponse()).body.equals(large)).toBe(true)
         }
       }
     })
@@ -240,21 +240,21 @@ describe("bodies of 1 MiB", () => {
 })
 
 describe("trailers", () => {
-  it.scopedLive("are there after the body, read it when nobody has, and never join the headers", () =>
+  it.scopedLive("are there after the body, read it if it is unread, and never join the headers", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
           if (request.url === "/after") yield* request.bytes
           if (request.url === "/stream") yield* Stream.runDrain(request.stream)
           const trailers = yield* request.trailers
-          const facts = [Array.from(trailers), HttpHeaders.has(request.headers, "X-Sum")]
-          return yield* respond(request, 200, JSON.stringify(facts))
+          const condition = [Array.from(trailers), HttpHeaders.has(request.headers, "X-Sum")]
+          return yield* respond(request, 200, JSON.stringify(condition))
         })
       )
       for (const path of ["/after", "/before", "/stream"]) {
         const body = "3\r\nabc\r\n0\r\nX-Sum: 42\r\nContent-Length: 7\r\n\r\n"
-        const answer = yield* ask(port, requestText(`POST ${path}`, ["Transfer-Encoding: chunked"], body))
-        expect(JSON.parse(answer.text)).toStrictEqual([[["X-Sum", "42"]], false])
+        const response = yield* ask(port, requestText(`POST ${path}`, ["Transfer-Encoding: chunked"], body))
+        expect(JSON.parse(response.text)).toStrictEqual([[["X-Sum", "42"]], false])
       }
     })
   )
@@ -315,16 +315,16 @@ describe("client and remoteAddress", () => {
       )
       const ids: Array<unknown> = []
       for (let i = 0; i < 2; i++) {
-        const wire = yield* connect(port)
+        const client = yield* connect(port)
         for (let j = 0; j < 2; j++) {
-          yield* wire.send(requestText("GET /"))
-          const [id, address, remote, local] = JSON.parse((yield* wire.readAnswer()).text)
+          yield* client.send(requestText("GET /"))
+          const [id, address, remote, local] = JSON.parse((yield* client.readResponse()).text)
           ids.push(id)
           expect(address).toBe("127.0.0.1")
           expect(remote).toStrictEqual({
             _tag: "TcpAddress",
             hostname: "127.0.0.1",
-            port: wire.localPort,
+            port: client.localPort,
             family: "IPv4"
           })
           expect(local).toStrictEqual({ _tag: "TcpAddress", hostname: "127.0.0.1", port, family: "IPv4" })
@@ -344,12 +344,12 @@ describe("printing a request", () => {
         const shown = [String(request), JSON.stringify(request), inspect(request, { depth: 5 })]
         return respond(request, 200, shown.join("\n"))
       })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /shown?x", ["X-Own: 1", "Content-Length: 4", "Expect: 100-continue"]))
-      const answer = yield* wire.readAnswer()
-      expect(answer.status).toBe(200)
-      expect(answer.text.match(/\/shown\?x/g)).toHaveLength(3)
-      expect(answer.text.match(/X-Own/g)).toHaveLength(3)
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /shown?x", ["X-Own: 1", "Content-Length: 4", "Expect: 100-continue"]))
+      const response = yield* client.readResponse()
+      expect(response.status).toBe(200)
+      expect(response.text.match(/\/shown\?x/g)).toHaveLength(3)
+      expect(response.text.match(/X-Own/g)).toHaveLength(3)
     })
   )
 
@@ -378,13 +378,13 @@ describe("Expect: 100-continue", () => {
         })
       )
       for (const path of ["/text", "/stream", "/trailers"]) {
-        const wire = yield* connect(port)
-        yield* wire.send(expecting(path))
-        expect((yield* wire.readAnswer()).status).toBe(100)
-        yield* wire.send("body")
-        expect((yield* wire.readAnswer()).status).toBe(200)
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(200)
+        const client = yield* connect(port)
+        yield* client.send(expecting(path))
+        expect((yield* client.readResponse()).status).toBe(100)
+        yield* client.send("body")
+        expect((yield* client.readResponse()).status).toBe(200)
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).status).toBe(200)
       }
     })
   )
@@ -392,22 +392,22 @@ describe("Expect: 100-continue", () => {
   it.scopedLive("a handler that does not ask gives a final status first, and the connection closes", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 403, "refused"))
-      const wire = yield* connect(port)
-      yield* wire.send(expecting("/"))
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map(({ status }) => status)).toStrictEqual([403])
-      expect(answers[0]?.header("Connection")).toBe("close")
+      const client = yield* connect(port)
+      yield* client.send(expecting("/"))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map(({ status }) => status)).toStrictEqual([403])
+      expect(responses[0]?.header("Connection")).toBe("close")
     })
   )
 
-  it.scopedLive("a handler that asks after its answer gets no 100 sent behind it", () =>
+  it.scopedLive("a handler that asks after its response gets no 100 sent after it", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.tap(respond(request, 200, "early"), () => Effect.ignore(Effect.fork(request.bytes)))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(expecting("/"))
-      expect(parseAnswers(yield* wire.readToEnd).map(({ status }) => status)).toStrictEqual([200])
+      const client = yield* connect(port)
+      yield* client.send(expecting("/"))
+      expect(parseResponses(yield* client.readToEnd).map(({ status }) => status)).toStrictEqual([200])
     })
   )
 
@@ -425,11 +425,11 @@ describe("a body that cannot be read", () => {
   it.scopedLive("is the status of its error, after the connection has been found unusable", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], "zz\r\n") + requestText("GET /"))
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map(({ status }) => status)).toStrictEqual([400])
-      expect(answers[0]?.header("Connection")).toBe("close")
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"], "zz\r\n") + requestText("GET /"))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map(({ status }) => status)).toStrictEqual([400])
+      expect(responses[0]?.header("Connection")).toBe("close")
     })
   )
 
@@ -443,20 +443,20 @@ describe("a body that cannot be read", () => {
         { maxBody: 3 }
       )
       const text = requestText("POST /", ["Transfer-Encoding: chunked"], "4\r\nbody\r\n0\r\n\r\n")
-      const answer = yield* ask(port, text)
-      expect([answer.status, answer.text]).toStrictEqual([422, "BodyTooLarge 413"])
-      expect(answer.header("Connection")).toBe("close")
+      const response = yield* ask(port, text)
+      expect([response.status, response.text]).toStrictEqual([422, "BodyTooLarge 413"])
+      expect(response.header("Connection")).toBe("close")
     })
   )
 
-  it.scopedLive("answered before it is found broken, closes the connection without a second answer", () =>
+  it.scopedLive("answered before it is found broken, closes the connection without a second response", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, "early"))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"]))
-      expect((yield* wire.readAnswer()).text).toBe("early")
-      yield* wire.send("zz\r\n")
-      expect(yield* wire.readToEnd).toHaveLength(0)
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"]))
+      expect((yield* client.readResponse()).text).toBe("early")
+      yield* client.send("zz\r\n")
+      expect(yield* client.readToEnd).toHaveLength(0)
     })
   )
 })

@@ -19,10 +19,10 @@ import {
   tunnel,
   upgrade
 } from "../../src/Response.js"
-import { parseAnswers } from "../wire/answer.js"
-import { eventually, turns } from "../wire/facts.js"
-import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, make, refusal, serving, servingReported } from "./harness.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { make, refusal, serving, servingReported, untilDescriptorsHeld } from "./harness.js"
 import {
   advance,
   type MemoryConnection,
@@ -39,7 +39,7 @@ const encoded = (...texts: ReadonlyArray<string>) =>
 class Mine extends Data.TaggedError("Mine")<{ readonly detail: string }> {}
 
 describe("respond", () => {
-  it.scopedLive("tells its status and how many bytes of content were sent", () =>
+  it.scopedLive("has its status and how many bytes of content were sent", () =>
     Effect.gen(function* () {
       const given: Array<readonly [number, number]> = []
       const { port } = yield* serving((request) =>
@@ -75,27 +75,29 @@ describe("respond", () => {
   it.scopedLive("leaves out the content of HEAD, 204 and 304, and nothing follows on the wire", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, Number(request.query), "content", { ETag: '"x"' }))
-      const wire = yield* connect(port)
-      yield* wire.send(["HEAD /?200", "HEAD /?404", "GET /?204", "GET /?304"].map((line) => requestText(line)).join(""))
+      const client = yield* connect(port)
+      yield* client.send(
+        ["HEAD /?200", "HEAD /?404", "GET /?204", "GET /?304"].map((line) => requestText(line)).join("")
+      )
       for (const [method, status, length] of [
         ["HEAD", 200, "7"],
         ["HEAD", 404, "7"],
         ["GET", 204, undefined],
         ["GET", 304, undefined]
       ] as const) {
-        const answer = yield* wire.readAnswer(method)
-        expect([answer.status, answer.header("Content-Length"), answer.header("ETag")]).toStrictEqual([
+        const response = yield* client.readResponse(method)
+        expect([response.status, response.header("Content-Length"), response.header("ETag")]).toStrictEqual([
           status,
           length,
           '"x"'
         ])
       }
-      yield* wire.send(requestText("GET /?200"))
-      expect((yield* wire.readAnswer()).text).toBe("content")
+      yield* client.send(requestText("GET /?200"))
+      expect((yield* client.readResponse()).text).toBe("content")
     })
   )
 
-  it.scopedLive("leaves out the content of its own refusals of a HEAD too, whatever is wrong behind the method", () =>
+  it.scopedLive("leaves out the content of its own refusals of a HEAD too, whatever is wrong after the method", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, "content"))
       for (const [line, fields, status] of [
@@ -104,9 +106,9 @@ describe("respond", () => {
         ["HEAD /", ["Content-Length: x"], 400],
         ["HEAD /", [`X: ${"y".repeat(20_000)}`], 431]
       ] as const) {
-        const wire = yield* connect(port)
-        yield* wire.send(requestText(line, fields))
-        const sent = (yield* wire.readToEnd).toString("latin1")
+        const client = yield* connect(port)
+        yield* client.send(requestText(line, fields))
+        const sent = (yield* client.readToEnd).toString("latin1")
         expect(sent).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*\\r\\nContent-Length: [1-9][^]*\\r\\n\\r\\n$`))
       }
     })
@@ -116,15 +118,15 @@ describe("respond", () => {
     Effect.gen(function* () {
       const content = Uint8Array.from({ length: 1_048_576 }, (_, i) => (i * 31) % 256)
       const { port } = yield* serving((request) => respond(request, 200, content))
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 3; i++) {
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).body.equals(content)).toBe(true)
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).body.equals(content)).toBe(true)
       }
     })
   )
 
-  it.scopedLive("a header with CR, LF, NUL or a bad name is refused, and the handler may answer again", () =>
+  it.scopedLive("a header with CR, LF, NUL or a bad name is rejected, and the handler may answer again", () =>
     Effect.gen(function* () {
       const bad: ReadonlyArray<HttpHeaders.Input> = [
         { "X-A": "a\r\nX-Injected: 1" },
@@ -151,19 +153,19 @@ describe("respond", () => {
           return yield* respond(request, 200, JSON.stringify(reasons))
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       const reasons = [
         ...Array(8).fill("HeaderValue"),
         ...Array(6).fill("HeaderName"),
         ...Array(2).fill("HeaderForbidden"),
         ...Array(4).fill("HeaderValue")
       ]
-      expect(JSON.parse((yield* wire.readAnswer()).text)).toStrictEqual(reasons)
+      expect(JSON.parse((yield* client.readResponse()).text)).toStrictEqual(reasons)
     })
   )
 
-  it.scopedLive("a second answer is a ValueError, and nothing of it reaches the wire", () =>
+  it.scopedLive("a second response is a ValueError, and nothing of it reaches the wire", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -180,22 +182,22 @@ describe("respond", () => {
           return evidence
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /") + requestText("GET /", ["Connection: close"]))
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map(({ text }) => text)).toStrictEqual(["first", "first"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /") + requestText("GET /", ["Connection: close"]))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map(({ text }) => text)).toStrictEqual(["first", "first"])
     })
   )
 
-  it.scopedLive("a handler that fails with a second answer stands by its first, and is reported", () =>
+  it.scopedLive("a handler that fails with a second response stands by its first, and is reported", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) =>
         Effect.zipRight(respond(request, 200, "first"), respond(request, 200, "second"))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /") + requestText("GET /", ["Connection: close"]))
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map(({ text }) => text)).toStrictEqual(["first", "first"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /") + requestText("GET /", ["Connection: close"]))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map(({ text }) => text)).toStrictEqual(["first", "first"])
       expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { reason: "AlreadyResponded" } })
       expect(reports.all).toHaveLength(2)
     })
@@ -206,10 +208,10 @@ describe("respond", () => {
       const { port } = yield* serving((request) =>
         Effect.race(respond(request, 200, "first"), Effect.zipRight(Effect.never, respond(request, 200, "never")))
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 20; i++) {
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("first")
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).text).toBe("first")
       }
     })
   )
@@ -230,13 +232,13 @@ describe("evidence", () => {
       )
       const one = yield* connect(port)
       yield* one.send(requestText("GET /"))
-      expect((yield* one.readAnswer()).text).toBe("mine")
+      expect((yield* one.readResponse()).text).toBe("mine")
       expect((yield* get(port)).status).toBe(500)
       const { cause } = yield* reports.first
       expect(Cause.isDie(cause)).toBe(true)
       yield* Deferred.succeed(mayAnswer, undefined)
       yield* one.send(requestText("GET /"))
-      expect((yield* one.readAnswer()).status).toBe(500)
+      expect((yield* one.readResponse()).status).toBe(500)
       expect(reports.all).toHaveLength(2)
     })
   )
@@ -253,16 +255,16 @@ describe("respondStream", () => {
           Stream.concat(encoded("one"), Stream.fromEffect(Effect.as(Deferred.await(mayGoOn), Buffer.from("two"))))
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       // The first piece is there while the second does not exist yet.
-      const seen = yield* wire.readUntil((seen) => seen.endsWith("one\r\n"))
+      const seen = yield* client.readUntil((seen) => seen.endsWith("one\r\n"))
       expect(seen).toContain("Transfer-Encoding: chunked")
       yield* Deferred.succeed(mayGoOn, undefined)
-      expect(yield* wire.readUntil((seen) => seen.endsWith("0\r\n\r\n"))).toBe("3\r\ntwo\r\n0\r\n\r\n")
-      yield* wire.send(requestText("GET /"))
-      const answer = yield* wire.readAnswer()
-      expect([answer.text, answer.chunks]).toStrictEqual(["onetwo", [3, 3]])
+      expect(yield* client.readUntil((seen) => seen.endsWith("0\r\n\r\n"))).toBe("3\r\ntwo\r\n0\r\n\r\n")
+      yield* client.send(requestText("GET /"))
+      const response = yield* client.readResponse()
+      expect([response.text, response.chunks]).toStrictEqual(["onetwo", [3, 3]])
     })
   )
 
@@ -271,11 +273,11 @@ describe("respondStream", () => {
       const { port } = yield* serving((request) =>
         respondStream(request, 200, encoded("one", "", "two"), { "Content-Length": "6" })
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 2; i++) {
-        yield* wire.send(requestText("GET /"))
-        const answer = yield* wire.readAnswer()
-        expect([answer.header("Content-Length"), answer.text, answer.chunks]).toStrictEqual(["6", "onetwo", []])
+        yield* client.send(requestText("GET /"))
+        const response = yield* client.readResponse()
+        expect([response.header("Content-Length"), response.text, response.chunks]).toStrictEqual(["6", "onetwo", []])
       }
     })
   )
@@ -286,18 +288,18 @@ describe("respondStream", () => {
         respondStream(request, 200, request.url === "/none" ? Stream.empty : encoded("", "a", ""))
       )
       expect((yield* get(port, "/none")).text).toBe("")
-      const answer = yield* get(port)
-      expect([answer.text, answer.chunks]).toStrictEqual(["a", [1]])
+      const response = yield* get(port)
+      expect([response.text, response.chunks]).toStrictEqual(["a", [1]])
     })
   )
 
   it.scopedLive("to HTTP/1.0 is ended by the connection's end", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respondStream(request, 200, encoded("one", "two")))
-      const wire = yield* connect(port)
-      yield* wire.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-      const answer = yield* wire.readAnswer()
-      expect([answer.text, answer.header("Transfer-Encoding"), answer.header("Connection")]).toStrictEqual([
+      const client = yield* connect(port)
+      yield* client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+      const response = yield* client.readResponse()
+      expect([response.text, response.header("Transfer-Encoding"), response.header("Connection")]).toStrictEqual([
         "onetwo",
         undefined,
         "close"
@@ -312,12 +314,12 @@ describe("respondStream", () => {
       const { port, reports } = yield* servingReported((request) =>
         respondStream(request, 200, Stream.concat(encoded("one"), broken))
       )
-      const wire = yield* connect(port)
-      yield* wire.send("GET / HTTP/1.0\r\n\r\n")
+      const client = yield* connect(port)
+      yield* client.send("GET / HTTP/1.0\r\n\r\n")
       // libuv takes a reset that comes with the last bytes for a FIN.
-      yield* wire.readUntil((seen) => seen.endsWith("one"))
+      yield* client.readUntil((seen) => seen.endsWith("one"))
       yield* Deferred.succeed(isRead, undefined)
-      expect(yield* wire.ending).toBe("RST")
+      expect(yield* client.closedWith).toBe("RST")
       expect((yield* reports.first).request.url).toBe("/")
     })
   )
@@ -327,11 +329,11 @@ describe("respondStream", () => {
       const { port, server } = yield* serving((request) =>
         respondStream(request, 200, Stream.concat(encoded("one"), Stream.never))
       )
-      const wire = yield* connect(port)
-      yield* wire.send("GET / HTTP/1.0\r\n\r\n")
-      yield* wire.readUntil((seen) => seen.endsWith("one"))
+      const client = yield* connect(port)
+      yield* client.send("GET / HTTP/1.0\r\n\r\n")
+      yield* client.readUntil((seen) => seen.endsWith("one"))
       yield* server.close
-      expect(yield* wire.ending).toBe("RST")
+      expect(yield* client.closedWith).toBe("RST")
     })
   )
 
@@ -377,14 +379,14 @@ describe("respondStream", () => {
         return encoded("content")
       })
       const { port } = yield* serving((request) => respondStream(request, Number(request.query), counted))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("HEAD /?200") + requestText("GET /?204") + requestText("GET /?304"))
-      expect((yield* wire.readAnswer("HEAD")).status).toBe(200)
-      expect((yield* wire.readAnswer()).status).toBe(204)
-      expect((yield* wire.readAnswer()).status).toBe(304)
+      const client = yield* connect(port)
+      yield* client.send(requestText("HEAD /?200") + requestText("GET /?204") + requestText("GET /?304"))
+      expect((yield* client.readResponse("HEAD")).status).toBe(200)
+      expect((yield* client.readResponse()).status).toBe(204)
+      expect((yield* client.readResponse()).status).toBe(304)
       expect(runs).toBe(0)
-      yield* wire.send(requestText("GET /?200"))
-      expect((yield* wire.readAnswer()).text).toBe("content")
+      yield* client.send(requestText("GET /?200"))
+      expect((yield* client.readResponse()).text).toBe("content")
     })
   )
 
@@ -399,15 +401,15 @@ describe("respondStream", () => {
             )
           : respondStream(request, 200, encoded("fine"))
       )
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /fails") + requestText("GET /"))
-      const seen = (yield* wire.readToEnd).toString("latin1")
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /fails") + requestText("GET /"))
+      const seen = (yield* client.readToEnd).toString("latin1")
       expect(seen.split("\r\n\r\n")[1]).toBe("7\r\npartial\r\n")
       expect(seen).not.toContain("secret")
       const { cause, request } = yield* made.reports.first
       expect(request.url).toBe("/fails")
       expect(cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine" } })
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect((yield* get(made.port)).text).toBe("fine")
       expect(made.reports.all).toHaveLength(1)
     })
@@ -422,9 +424,9 @@ describe("respondStream", () => {
         ["7", "onetwo"],
         ["5", "one"]
       ] as const) {
-        const wire = yield* connect(port)
-        yield* wire.send(requestText(`GET /?${length}`))
-        const seen = (yield* wire.readToEnd).toString("latin1")
+        const client = yield* connect(port)
+        yield* client.send(requestText(`GET /?${length}`))
+        const seen = (yield* client.readToEnd).toString("latin1")
         expect(seen.split("\r\n\r\n")[1]).toBe(body)
       }
       expect(reports.all.map(({ cause }) => Cause.squash(cause))).toStrictEqual([
@@ -434,9 +436,9 @@ describe("respondStream", () => {
     })
   )
 
-  it.scopedLive("stops while the client does not read, and goes on when it does", () =>
+  it.scopedLive("stops while the client does not read, and continues when it does", () =>
     Effect.gen(function* () {
-      const piece = Buffer.alloc(64 * 1024, "x")
+      const chunk = Buffer.alloc(64 * 1024, "x")
       const count = 512
       let pulled = 0
       const { port } = yield* serving((request) =>
@@ -446,20 +448,20 @@ describe("respondStream", () => {
           Stream.repeatEffect(
             Effect.sync(() => {
               pulled++
-              return piece
+              return chunk
             })
           ).pipe(Stream.take(count)),
-          { "Content-Length": String(count * piece.length) }
+          { "Content-Length": String(count * chunk.length) }
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.stopReading
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.stopReading
+      yield* client.send(requestText("GET /"))
       // It stands still when as many turns as it takes to send all of it bring nothing more.
       let last = -1
       yield* eventually(
         Effect.zipRight(
-          turns(100),
+          eventLoopTurns(100),
           Effect.sync(() => {
             const stands = pulled > 0 && pulled === last
             last = pulled
@@ -470,7 +472,7 @@ describe("respondStream", () => {
         "standing still"
       )
       expect(pulled).toBeLessThan(count)
-      yield* wire.resumeReading
+      yield* client.resumeReading
       yield* eventually(
         Effect.sync(() => pulled),
         (now) => now === count,
@@ -496,7 +498,7 @@ describe("respondStream", () => {
       yield* settled
       expect(pulled).toBe(1)
       connection.setFull(false)
-      expect((yield* connection.answer()).text).toBe("12345")
+      expect((yield* connection.response()).text).toBe("12345")
     })
   )
 })
@@ -519,10 +521,10 @@ describe("sendHeaders", () => {
           return evidence
         })
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 2; i++) {
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("onetwo")
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).text).toBe("onetwo")
       }
     })
   )
@@ -538,8 +540,8 @@ describe("sendHeaders", () => {
           return yield* body.end({ "X-Sum": "42" })
         })
       )
-      const answer = yield* get(port)
-      expect([answer.text, answer.trailers]).toStrictEqual(["abc", [["X-Sum", "42"]]])
+      const response = yield* get(port)
+      expect([response.text, response.trailers]).toStrictEqual(["abc", [["X-Sum", "42"]]])
     })
   )
 
@@ -548,9 +550,9 @@ describe("sendHeaders", () => {
       const { port, reports } = yield* servingReported((request) =>
         Effect.zipRight(sendHeaders(request, 200), Effect.fail(new Mine({ detail: "secret-detail" })))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      const seen = (yield* wire.readToEnd).toString("latin1")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      const seen = (yield* client.readToEnd).toString("latin1")
       expect(seen.endsWith("Transfer-Encoding: chunked\r\n\r\n")).toBe(true)
       expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine" } })
     })
@@ -566,17 +568,17 @@ describe("sendHeaders", () => {
           return yield* body.end()
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readUntil((seen) => seen.endsWith("\r\n\r\n"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readUntil((seen) => seen.endsWith("\r\n\r\n"))
       yield* Deferred.succeed(mayGoOn, undefined)
-      expect(yield* wire.readUntil((seen) => seen.length === 5)).toBe("0\r\n\r\n")
+      expect(yield* client.readUntil((seen) => seen.length === 5)).toBe("0\r\n\r\n")
     })
   )
 })
 
 describe("sendInformational", () => {
-  it.scopedLive("sends 102 and 103 before the answer, at once", () =>
+  it.scopedLive("sends 102 and 103 before the response, at once", () =>
     Effect.gen(function* () {
       const mayAnswer = yield* Deferred.make<void>()
       const { port } = yield* serving((request) =>
@@ -587,12 +589,12 @@ describe("sendInformational", () => {
           return yield* respond(request, 200, "final")
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      expect(yield* wire.readAnswer()).toMatchObject({ status: 103, fields: [["Link", "</a.css>; rel=preload"]] })
-      expect(yield* wire.readAnswer()).toMatchObject({ status: 102, fields: [] })
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      expect(yield* client.readResponse()).toMatchObject({ status: 103, fields: [["Link", "</a.css>; rel=preload"]] })
+      expect(yield* client.readResponse()).toMatchObject({ status: 102, fields: [] })
       yield* Deferred.succeed(mayAnswer, undefined)
-      expect((yield* wire.readAnswer()).text).toBe("final")
+      expect((yield* client.readResponse()).text).toBe("final")
     })
   )
 
@@ -623,17 +625,17 @@ describe("tunnel", () => {
   it.scopedLive("answers CONNECT without a framing, and echoes what follows", () =>
     Effect.gen(function* () {
       const made = yield* serving(dig, { connectMethod: "handle" })
-      const wire = yield* connect(made.port)
-      yield* wire.send(`${asked}GET / HTTP/1.1\r\n\r\n`)
-      const head = yield* wire.readUntil((seen) => seen.includes("\r\n\r\n"))
+      const client = yield* connect(made.port)
+      yield* client.send(`${asked}GET / HTTP/1.1\r\n\r\n`)
+      const head = yield* client.readUntil((seen) => seen.includes("\r\n\r\n"))
       expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\nDate: [^\r]+ GMT\r\n\r\n/)
-      yield* wire.halfClose
-      expect(head + (yield* wire.readToEnd).toString("latin1")).toMatch(/\r\n\r\nGET \/ HTTP\/1\.1\r\n\r\n$/)
-      yield* heldBecomes(made, 1)
+      yield* client.halfClose
+      expect(head + (yield* client.readToEnd).toString("latin1")).toMatch(/\r\n\r\nGET \/ HTTP\/1\.1\r\n\r\n$/)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
-  it.scopedLive("is refused by 501 unless the server was told to take it, and closes either way", () =>
+  it.scopedLive("is rejected by 501 unless an option lets it through, and closes either way", () =>
     Effect.gen(function* () {
       const refusing = yield* serving(dig)
       const refused = yield* ask(refusing.port, asked)
@@ -667,31 +669,31 @@ describe("upgrade", () => {
   const echo: Handler = (request) =>
     upgrade(request, { Upgrade: "echo" }, (duplex) => Stream.runForEach(duplex.stream, duplex.write))
 
-  it.scopedLive("echoes over the duplex, the bytes that came behind the request first", () =>
+  it.scopedLive("echoes over the duplex, the bytes that came after the request first", () =>
     Effect.gen(function* () {
       const made = yield* serving(echo)
-      const wire = yield* connect(made.port)
-      yield* wire.send(`${offer}early, GET / HTTP/1.1\r\n\r\n`)
-      const head = yield* wire.readAnswer()
+      const client = yield* connect(made.port)
+      yield* client.send(`${offer}early, GET / HTTP/1.1\r\n\r\n`)
+      const head = yield* client.readResponse()
       expect([head.status, head.header("Connection"), head.header("Upgrade")]).toStrictEqual([101, "Upgrade", "echo"])
-      expect(yield* wire.readUntil((seen) => seen.length === 25)).toBe("early, GET / HTTP/1.1\r\n\r\n")
-      yield* wire.send(Buffer.from([0, 255, 128]))
-      expect(yield* wire.readUntil((seen) => seen.length === 3)).toBe("\x00\xff\x80")
-      yield* wire.halfClose
-      expect(yield* wire.readToEnd).toHaveLength(0)
-      yield* heldBecomes(made, 1)
+      expect(yield* client.readUntil((seen) => seen.length === 25)).toBe("early, GET / HTTP/1.1\r\n\r\n")
+      yield* client.send(Buffer.from([0, 255, 128]))
+      expect(yield* client.readUntil((seen) => seen.length === 3)).toBe("\x00\xff\x80")
+      yield* client.halfClose
+      expect(yield* client.readToEnd).toHaveLength(0)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
   it.scopedLive("1 MiB goes through it in both directions", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      const wire = yield* connect(port)
-      yield* wire.send(offer)
-      yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(offer)
+      yield* client.readResponse()
       const large = Buffer.from(Uint8Array.from({ length: 1_048_576 }, (_, i) => (i * 31) % 256))
-      yield* wire.send(large)
-      const seen = yield* wire.readUntil((seen) => seen.length === large.length)
+      yield* client.send(large)
+      const seen = yield* client.readUntil((seen) => seen.length === large.length)
       expect(Buffer.from(seen, "latin1").equals(large)).toBe(true)
     })
   )
@@ -727,7 +729,7 @@ describe("upgrade", () => {
     })
   )
 
-  it.scopedLive("tells a daemon that was left behind that the connection has ended", () =>
+  it.scopedLive("notifies a daemon that outlives its request when the connection ends", () =>
     Effect.gen(function* () {
       const isRunning = yield* Deferred.make<void>()
       const ended = yield* Deferred.make<void>()
@@ -738,10 +740,10 @@ describe("upgrade", () => {
           return Effect.zipRight(Effect.forkDaemon(daemon), Deferred.await(isRunning))
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(`${offer}hello`)
-      yield* wire.halfClose
-      yield* wire.ending
+      const client = yield* connect(port)
+      yield* client.send(`${offer}hello`)
+      yield* client.halfClose
+      yield* client.closedWith
       yield* Deferred.await(ended)
     })
   )
@@ -757,10 +759,10 @@ describe("upgrade", () => {
           )
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.send(offer)
-      yield* wire.readAnswer()
-      expect((yield* wire.readToEnd).toString()).not.toContain("secret")
+      const client = yield* connect(port)
+      yield* client.send(offer)
+      yield* client.readResponse()
+      expect((yield* client.readToEnd).toString()).not.toContain("secret")
       yield* Deferred.await(released)
       expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine" } })
     })
@@ -773,13 +775,13 @@ describe("a handler that fails", () => {
       const { port, reports } = yield* servingReported((request) =>
         request.url === "/" ? respond(request, 200) : new ValueError({ reason: "Json", actual: "secret-input" })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /fails"))
-      const answer = yield* wire.readAnswer()
-      expect([answer.status, answer.header("Content-Type")]).toStrictEqual([400, "text/plain; charset=utf-8"])
-      expect(answer.text).not.toContain("secret")
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /fails"))
+      const response = yield* client.readResponse()
+      expect([response.status, response.header("Content-Type")]).toStrictEqual([400, "text/plain; charset=utf-8"])
+      expect(response.text).not.toContain("secret")
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(200)
       // The client's mistakes are not the operator's.
       expect(reports.all).toHaveLength(0)
     })
@@ -815,21 +817,21 @@ describe("a handler that fails", () => {
     ["dies with a ValueError", () => Effect.die(new ValueError({ reason: "Json", actual: "secret-detail" }))]
   ]
   for (const [what, failing] of failures) {
-    it.scopedLive(`and ${what} is answered 500 without its text, is reported once, and the others are served`, () =>
+    it.scopedLive(`and ${what} gets 500 without its text, is reported once, and the others are served`, () =>
       Effect.gen(function* () {
         const { port, reports } = yield* servingReported<Mine | RespondableError, Scope.Scope>((request) =>
           request.url === "/fails" ? failing() : respond(request, 200, "fine")
         )
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /fails", ["X-Mark: 1"]))
-        const answer = yield* wire.readAnswer()
-        expect([answer.status, answer.text]).toStrictEqual([500, "500 Internal Server Error\n"])
-        expect(JSON.stringify(answer.fields)).not.toContain("secret")
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /fails", ["X-Mark: 1"]))
+        const response = yield* client.readResponse()
+        expect([response.status, response.text]).toStrictEqual([500, "500 Internal Server Error\n"])
+        expect(JSON.stringify(response.fields)).not.toContain("secret")
         const { request } = yield* reports.first
         expect(request.url).toBe("/fails")
         expect(HttpHeaders.has(request.headers, "x-mark")).toBe(true)
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("fine")
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).text).toBe("fine")
         expect((yield* get(port)).text).toBe("fine")
         expect(reports.all).toHaveLength(1)
       })
@@ -851,10 +853,10 @@ describe("a handler that fails", () => {
   it.scopedLive("HEAD of it has no body either", () =>
     Effect.gen(function* () {
       const { port } = yield* servingReported(() => Effect.die("boom"))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("HEAD /") + requestText("GET /"))
-      expect((yield* wire.readAnswer("HEAD")).status).toBe(500)
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      const client = yield* connect(port)
+      yield* client.send(requestText("HEAD /") + requestText("GET /"))
+      expect((yield* client.readResponse("HEAD")).status).toBe(500)
+      expect((yield* client.readResponse()).status).toBe(500)
     })
   )
 
@@ -866,7 +868,7 @@ describe("a handler that fails", () => {
       const connection = yield* connect
       for (let i = 0; i < 2; i++) {
         connection.send(requestText("GET /"))
-        expect((yield* connection.answer()).status).toBe(500)
+        expect((yield* connection.response()).status).toBe(500)
       }
     })
   )
@@ -878,10 +880,10 @@ describe("a handler that fails", () => {
       const givesUp = Effect.ignore(Effect.timeout(Effect.never, 1))
       const fails = server.serve((request) => new Mine({ detail: request.url }), { onFailure: () => givesUp })
       yield* Effect.forkScoped(fails)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2"))
+      expect((yield* client.readResponse()).status).toBe(500)
+      expect((yield* client.readResponse()).status).toBe(500)
     })
   )
 
@@ -899,10 +901,10 @@ describe("a handler that fails", () => {
         { onFailure: () => server.close }
       )
       yield* Effect.forkScoped(Effect.ignore(fails))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
-      yield* wire.ending
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(500)
+      yield* client.closedWith
       yield* server.close
       expect(yield* budget.held).toBe(0)
       expect(yield* Deferred.isDone(released)).toBe(true)
@@ -920,21 +922,21 @@ describe("a handler that fails", () => {
       yield* Effect.forkScoped(fails).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
       const connection = yield* connect
       connection.send(requestText("GET /logged"))
-      expect((yield* connection.answer()).status).toBe(500)
+      expect((yield* connection.response()).status).toBe(500)
       yield* settled
       expect(lines).toHaveLength(1)
       expect(lines[0]).toMatch(/a handler failed .*"url","\/logged".*"method","GET".*secret-detail/s)
     })
   )
 
-  it.scoped("is reported with the request that failed, not with one behind it", () =>
+  it.scoped("is reported with the request that failed, not with one after it", () =>
     Effect.gen(function* () {
       const { connect, reports } = yield* servingInMemoryReported((request) =>
         request.query === "fail" ? Effect.die(request.path) : respond(request, 200)
       )
       const connection = yield* connect
       connection.send(["/1", "/2?fail", "/3", "/4?fail", "/5"].map((url) => requestText(`GET ${url}`)).join(""))
-      for (const status of [200, 500, 200, 500, 200]) expect((yield* connection.answer()).status).toBe(status)
+      for (const status of [200, 500, 200, 500, 200]) expect((yield* connection.response()).status).toBe(status)
       expect(reports.all.map(({ cause, request }) => [request.path, Cause.squash(cause)])).toStrictEqual([
         ["/2", "/2"],
         ["/4", "/4"]

@@ -1,4 +1,4 @@
-/** What the original's source does where its page is silent, row by row: what ours does in its place. */
+/** What the original's source does where its page is silent, row by row: what ours does instead. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -8,27 +8,27 @@ import * as Stream from "effect/Stream"
 import type { ValueError } from "../../src/Errors.js"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { type Handler, respond, respondStream, upgrade } from "../../src/Response.js"
-import { parseAnswers } from "../wire/answer.js"
-import { turn } from "../wire/facts.js"
-import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
+import { eventLoopTurn } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
 import { refusal, serving, servingReported } from "./harness.js"
 import { advance, servingInMemory, settled, sleepsUntil } from "./memory.js"
 
 const hello: Handler = (request) => respond(request, 200, "hello")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
-const endless = Stream.repeatEffect(Effect.as(turn, Buffer.from("more")))
+const endless = Stream.repeatEffect(Effect.as(eventLoopTurn, Buffer.from("more")))
 
-/** Sends bytes with a request behind them, and expects one answer, `close`, and the end. */
+/** Sends bytes with a request after them, and expects one response, `close`, and the end. */
 const refusedWith = (port: number, text: string, status: number) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const wire = yield* connect(port)
-      yield* wire.send(text + requestText("GET /smuggled"))
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map((answer) => answer.status)).toStrictEqual([status])
-      expect(answers[0]?.header("Connection")).toBe("close")
-      expect(yield* wire.ending).toBe("FIN")
+      const client = yield* connect(port)
+      yield* client.send(text + requestText("GET /smuggled"))
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map((response) => response.status)).toStrictEqual([status])
+      expect(responses[0]?.header("Connection")).toBe("close")
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 
@@ -70,10 +70,10 @@ describe("skips one empty line before the request line", () => {
   it.scopedLive("as ours does", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
-      const wire = yield* connect(port)
-      yield* wire.send(`\r\n${requestText("GET /")}\r\n${requestText("GET /")}`)
-      expect((yield* wire.readAnswer()).status).toBe(200)
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      const client = yield* connect(port)
+      yield* client.send(`\r\n${requestText("GET /")}\r\n${requestText("GET /")}`)
+      expect((yield* client.readResponse()).status).toBe(200)
+      expect((yield* client.readResponse()).status).toBe(200)
     })
   )
 })
@@ -86,7 +86,7 @@ describe("unknown method, bad target, bad protocol: 400, and reads on in the sam
     ["a bad protocol", "GET / HTCPCP/1.0", 400],
     ["another major version", "GET / HTTP/2.0", 505]
   ] as const) {
-    it.scopedLive(`${what} is ${status}, and nothing behind it is read`, () =>
+    it.scopedLive(`${what} is ${status}, and nothing after it is read`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving(hello)
         yield* refusedWith(port, `${line}\r\nHost: a\r\n\r\n`, status)
@@ -115,8 +115,8 @@ describe("list headers are split on commas", () => {
           JSON.stringify([HttpHeaders.getAll(request.headers, "accept"), HttpHeaders.values(request.headers, "accept")])
         )
       )
-      const answer = yield* ask(port, requestText("GET /", ["Accept: a, b", "Accept: c"]))
-      expect(JSON.parse(answer.text)).toStrictEqual([
+      const response = yield* ask(port, requestText("GET /", ["Accept: a, b", "Accept: c"]))
+      expect(JSON.parse(response.text)).toStrictEqual([
         ["a, b", "c"],
         ["a", "b", "c"]
       ])
@@ -129,11 +129,11 @@ describe("Expect: 100-continue for POST only, anything else 417", () => {
     it.scopedLive(`100 is sent when the handler of a ${method} asks for the body`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving(echo)
-        const wire = yield* connect(port)
-        yield* wire.send(requestText(`${method} /`, ["Content-Length: 4", "Expect: 100-continue"]))
-        expect(yield* wire.readAnswer()).toMatchObject({ status: 100, reason: "Continue", fields: [] })
-        yield* wire.send("body")
-        expect((yield* wire.readAnswer()).text).toBe("body")
+        const client = yield* connect(port)
+        yield* client.send(requestText(`${method} /`, ["Content-Length: 4", "Expect: 100-continue"]))
+        expect(yield* client.readResponse()).toMatchObject({ status: 100, reason: "Continue", fields: [] })
+        yield* client.send("body")
+        expect((yield* client.readResponse()).text).toBe("body")
       })
     )
   }
@@ -150,11 +150,11 @@ describe("the body is read whole before the callback", () => {
   it.scopedLive("the handler runs before its body has come, and a handler that never asks waits for none", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 4"]))
-      expect((yield* wire.readAnswer()).text).toBe("hello")
-      yield* wire.send(`body${requestText("GET /")}`)
-      expect((yield* wire.readAnswer()).text).toBe("hello")
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 4"]))
+      expect((yield* client.readResponse()).text).toBe("hello")
+      yield* client.send(`body${requestText("GET /")}`)
+      expect((yield* client.readResponse()).text).toBe("hello")
     })
   )
 
@@ -169,11 +169,11 @@ describe("the body is read whole before the callback", () => {
   it.scopedLive("a body that ends too early is 400", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 10"], "short"))
-      yield* wire.halfClose
-      const answers = parseAnswers(yield* wire.readToEnd)
-      expect(answers.map((answer) => answer.status)).toStrictEqual([400])
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 10"], "short"))
+      yield* client.halfClose
+      const responses = parseResponses(yield* client.readToEnd)
+      expect(responses.map((response) => response.status)).toStrictEqual([400])
     })
   )
 
@@ -204,11 +204,11 @@ describe("chunked for POST only, without a limit, without trailers, Content-Leng
   it.scopedLive("maxBody is enforced while it comes", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { maxBody: 10 })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], "8\r\n01234567\r\n3\r\n"))
-      const answer = yield* wire.readAnswer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([413, "close"])
-      yield* wire.ending
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"], "8\r\n01234567\r\n3\r\n"))
+      const response = yield* client.readResponse()
+      expect([response.status, response.header("Connection")]).toStrictEqual([413, "close"])
+      yield* client.closedWith
     })
   )
 
@@ -259,17 +259,17 @@ describe("HTTP/1.1 keeps alive unless close, HTTP/1.0 closes unless keep-alive",
     it.scopedLive(`${title} is ${kept ? "kept" : "closed"}`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving(hello)
-        const wire = yield* connect(port)
+        const client = yield* connect(port)
         const field = connection === undefined ? "" : `Connection: ${connection}\r\n`
         const text = `GET / HTTP/${version}\r\nHost: a\r\n${field}\r\n`
-        yield* wire.send(text)
-        const answer = yield* wire.readAnswer()
-        expect([answer.text, answer.header("Connection")]).toStrictEqual(["hello", said])
+        yield* client.send(text)
+        const response = yield* client.readResponse()
+        expect([response.text, response.header("Connection")]).toStrictEqual(["hello", said])
         if (kept) {
-          yield* wire.send(text)
-          expect((yield* wire.readAnswer()).status).toBe(200)
+          yield* client.send(text)
+          expect((yield* client.readResponse()).status).toBe(200)
         } else {
-          expect(yield* wire.readToEnd).toHaveLength(0)
+          expect(yield* client.readToEnd).toHaveLength(0)
         }
       })
     )
@@ -279,14 +279,14 @@ describe("HTTP/1.1 keeps alive unless close, HTTP/1.0 closes unless keep-alive",
 describe("Connection: upgrade leaves the socket with the callback", () => {
   const offer = requestText("GET /", ["Connection: Upgrade", "Upgrade: echo"])
 
-  it.scopedLive("an offer that nobody takes is a plain request, and the connection goes on", () =>
+  it.scopedLive("an offer that is not accepted is a plain request, and the connection continues", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
-      const wire = yield* connect(port)
-      yield* wire.send(offer)
-      expect((yield* wire.readAnswer()).status).toBe(200)
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      const client = yield* connect(port)
+      yield* client.send(offer)
+      expect((yield* client.readResponse()).status).toBe(200)
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(200)
     })
   )
 
@@ -295,13 +295,13 @@ describe("Connection: upgrade leaves the socket with the callback", () => {
       const { port } = yield* serving((request) =>
         upgrade(request, { Upgrade: "echo" }, (duplex) => Stream.runForEach(duplex.stream, duplex.write))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(offer)
-      expect((yield* wire.readAnswer()).status).toBe(101)
-      yield* wire.send("anything")
-      expect(yield* wire.readUntil((seen) => seen.length === 8)).toBe("anything")
-      yield* wire.halfClose
-      expect(yield* wire.ending).toBe("FIN")
+      const client = yield* connect(port)
+      yield* client.send(offer)
+      expect((yield* client.readResponse()).status).toBe(101)
+      yield* client.send("anything")
+      expect(yield* client.readUntil((seen) => seen.length === 8)).toBe("anything")
+      yield* client.halfClose
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 })
@@ -310,20 +310,20 @@ describe("HEAD has a body if the callback gives one, no Date", () => {
   it.scopedLive("HEAD, 204 and 304 have none, and Date is sent", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, Number(request.query), "a body"))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("HEAD /?200") + requestText("GET /?204") + requestText("GET /?304"))
-      const head = yield* wire.readAnswer("HEAD")
+      const client = yield* connect(port)
+      yield* client.send(requestText("HEAD /?200") + requestText("GET /?204") + requestText("GET /?304"))
+      const head = yield* client.readResponse("HEAD")
       expect([head.status, head.header("Content-Length")]).toStrictEqual([200, "6"])
-      const none = yield* wire.readAnswer()
+      const none = yield* client.readResponse()
       expect([none.status, none.header("Content-Length")]).toStrictEqual([204, undefined])
-      const same = yield* wire.readAnswer()
+      const same = yield* client.readResponse()
       expect(same.status).toBe(304)
-      for (const answer of [head, none, same]) {
-        expect(answer.header("Date")).toMatch(/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/)
+      for (const response of [head, none, same]) {
+        expect(response.header("Date")).toMatch(/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/)
       }
-      // What followed would not be an answer, had a body been sent.
-      yield* wire.send(requestText("GET /?200"))
-      expect((yield* wire.readAnswer()).text).toBe("a body")
+      // What followed would not be a response, had a body been sent.
+      yield* client.send(requestText("GET /?200"))
+      expect((yield* client.readResponse()).text).toBe("a body")
     })
   )
 })
@@ -331,23 +331,23 @@ describe("HEAD has a body if the callback gives one, no Date", () => {
 describe("a callback that fails takes the whole process down", () => {
   class Mine extends Data.TaggedError("Mine")<{ readonly secret: string }> {}
 
-  it.scopedLive("its error becomes an answer and is reported, and nothing else notices", () =>
+  it.scopedLive("its error becomes a response and is reported, and nothing else notices", () =>
     Effect.gen(function* () {
       const handler: Handler<Mine | ValueError> = (request) =>
         request.url === "/fails" ? new Mine({ secret: "secret-detail" }) : respond(request, 200, "fine")
       const { port, reports } = yield* servingReported(handler)
       const other = yield* connect(port)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /fails") + requestText("GET /"))
-      const answer = yield* wire.readAnswer()
-      expect(answer.status).toBe(500)
-      expect(answer.text).not.toContain("secret")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /fails") + requestText("GET /"))
+      const response = yield* client.readResponse()
+      expect(response.status).toBe(500)
+      expect(response.text).not.toContain("secret")
       const { cause, request } = yield* reports.first
       expect(request.url).toBe("/fails")
       expect(cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine", secret: "secret-detail" } })
-      expect((yield* wire.readAnswer()).text).toBe("fine")
+      expect((yield* client.readResponse()).text).toBe("fine")
       yield* other.send(requestText("GET /"))
-      expect((yield* other.readAnswer()).text).toBe("fine")
+      expect((yield* other.readResponse()).text).toBe("fine")
       expect(reports.all).toHaveLength(1)
     })
   )
@@ -374,7 +374,7 @@ describe("no timeouts of any kind", () => {
       connection.send("GET / HTTP/1.1\r\nHo")
       yield* sleepsUntil(10_000)
       yield* advance(10_000)
-      expect(yield* connection.answer()).toMatchObject({ status: 408 })
+      expect(yield* connection.response()).toMatchObject({ status: 408 })
       expect(yield* connection.ended).toBe("end")
     })
   )
@@ -386,8 +386,8 @@ describe("no timeouts of any kind", () => {
       connection.send(requestText("POST /", ["Content-Length: 10"], "half"))
       yield* sleepsUntil(30_000)
       yield* advance(30_000)
-      const answer = yield* connection.answer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([408, "close"])
+      const response = yield* connection.response()
+      expect([response.status, response.header("Connection")]).toStrictEqual([408, "close"])
       expect(yield* connection.ended).toBe("end")
     })
   )
@@ -434,18 +434,18 @@ describe("header values are written without a check", () => {
           return yield* respond(request, 200, error.reason)
         })
       )
-      const answer = yield* get(port)
-      expect([answer.status, answer.text]).toStrictEqual([200, "HeaderValue"])
-      expect(answer.header("X-Injected")).toBe(undefined)
+      const response = yield* get(port)
+      expect([response.status, response.text]).toStrictEqual([200, "HeaderValue"])
+      expect(response.header("X-Injected")).toBe(undefined)
     })
   )
 
-  it.scopedLive("a handler that does not catch it is answered 500, without the value", () =>
+  it.scopedLive("a handler that does not catch it gets 500, without the value", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) => respond(request, 200, "", { "X-A": "a\nsecret" }))
-      const answer = yield* get(port)
-      expect(answer.status).toBe(500)
-      expect(answer.body.includes("secret")).toBe(false)
+      const response = yield* get(port)
+      expect(response.status).toBe(500)
+      expect(response.body.includes("secret")).toBe(false)
       expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { reason: "HeaderValue" } })
     })
   )
@@ -457,7 +457,7 @@ describe("what has been settled", () => {
       const { connect } = yield* servingInMemory(hello)
       const connection = yield* connect
       connection.send(requestText("GET /"))
-      yield* connection.answer()
+      yield* connection.response()
       const { written } = connection
       yield* settled
       expect(connection.written).toBe(written)

@@ -17,10 +17,10 @@ import * as Limits from "../../src/Limits.js"
 import type { Request } from "../../src/Request.js"
 import { type Handler, respond, sendHeaders } from "../../src/Response.js"
 import * as Server from "../../src/Server.js"
-import { parseAnswers } from "../wire/answer.js"
-import { eventually, turns } from "../wire/facts.js"
-import { ask, connect, get, requestText, withBody } from "../wire/raw.js"
-import { heldBecomes, make, openDescriptors, serving } from "./harness.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { parseResponses } from "../wire/parsedResponse.js"
+import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { make, openDescriptors, serving, untilDescriptorsHeld } from "./harness.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 
@@ -70,7 +70,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
     })
   )
 
-  it.scopedLive("reuseAddr is true unless told otherwise, and false is an OSError at listen", () =>
+  it.scopedLive("reuseAddr is true by default, and false is an OSError at listen", () =>
     Effect.gen(function* () {
       const { budget, server } = yield* make({ reuseAddr: false })
       expect(yield* Effect.flip(server.listen())).toStrictEqual(osError("ENOTSUP", "setsockopt"))
@@ -98,7 +98,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
     })
   )
 
-  it.scopedLive("an option that makes no sense is a ValueError at listen", () =>
+  it.scopedLive("an option that is invalid is a ValueError at listen", () =>
     Effect.gen(function* () {
       // As a configuration or code without types gives them.
       const senseless: ReadonlyArray<readonly [actual: string, options: object]> = [
@@ -144,7 +144,7 @@ describe("listen(server, port, address, domain)", () => {
     })
   )
 
-  it.scopedLive("binds the port it was told", () =>
+  it.scopedLive("binds the given port", () =>
     Effect.gen(function* () {
       const { port } = yield* Effect.scoped(Effect.flatMap(make(), ({ server }) => server.listen()))
       const { server } = yield* make()
@@ -183,9 +183,9 @@ describe("listen(server, port, address, domain)", () => {
       const address = yield* server.listen({ address: "::1", domain: "IPv6" })
       expect(address).toMatchObject({ hostname: "::1", family: "IPv6" })
       yield* Effect.forkScoped(server.serve((request) => respond(request, 200, String(request.remoteAddress))))
-      const wire = yield* connect(address.port, "::1")
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).text).toContain("::1")
+      const client = yield* connect(address.port, "::1")
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).text).toContain("::1")
     })
   )
 
@@ -200,7 +200,7 @@ describe("listen(server, port, address, domain)", () => {
     })
   )
 
-  it.scopedLive("an address in use is an OSError, and leaves nothing behind", () =>
+  it.scopedLive("an address in use is an OSError, and leaks nothing", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
       const { budget, server } = yield* make()
@@ -249,7 +249,7 @@ describe("listen(server, port, address, domain)", () => {
     })
   )
 
-  it.scopedLive("a second listen is a ValueError, and the first goes on", () =>
+  it.scopedLive("a second listen is a ValueError, and the first continues", () =>
     Effect.gen(function* () {
       const { port, server } = yield* serving(hello)
       expect(yield* Effect.flip(server.listen())).toStrictEqual(valueError("AlreadyListening"))
@@ -308,7 +308,7 @@ describe("shouldAcceptRequest(server, assumedDescriptorsPerRequest)", () => {
     })
   )
 
-  it.scopedLive("assumes 5 unless told otherwise", () =>
+  it.scopedLive("assumes 5 by default", () =>
     Effect.gen(function* () {
       expect(DescriptorBudget.assumedDescriptorsPerRequest).toBe(5)
       const enough = yield* make({}, { max: 7 })
@@ -332,14 +332,14 @@ describe("shouldAcceptRequest(server, assumedDescriptorsPerRequest)", () => {
   it.scopedLive("counts every connection once, while it is there", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello, { max: 20 })
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
       expect(yield* made.budget.held).toBe(2)
       expect(yield* made.server.shouldAcceptRequest(17)).toBe(true)
       expect(yield* made.server.shouldAcceptRequest(18)).toBe(false)
-      yield* wire.halfClose
-      yield* heldBecomes(made, 1)
+      yield* client.halfClose
+      yield* untilDescriptorsHeld(made, 1)
       expect(yield* made.server.shouldAcceptRequest(18)).toBe(true)
     })
   )
@@ -355,14 +355,14 @@ describe("acceptRequest(server, callback)", () => {
       yield* other.send(requestText("GET /other"))
       yield* one.send(requestText("GET /one"))
       const fiber = yield* server.acceptRequest((request) => respond(request, 200, request.url))
-      expect((yield* one.readAnswer()).text).toBe("/one")
+      expect((yield* one.readResponse()).text).toBe("/one")
       yield* one.send(requestText("GET /again", ["Connection: close"]))
-      expect((yield* one.readAnswer()).text).toBe("/again")
-      expect(yield* one.ending).toBe("FIN")
+      expect((yield* one.readResponse()).text).toBe("/again")
+      expect(yield* one.closedWith).toBe("FIN")
       expect(yield* Fiber.join(fiber)).toStrictEqual({ reason: "ClosedByServer", requests: 2 })
       // The other has waited, unread: one call takes one connection.
       yield* server.acceptRequest((request) => respond(request, 200, `second ${request.url}`))
-      expect((yield* other.readAnswer()).text).toBe("second /other")
+      expect((yield* other.readResponse()).text).toBe("second /other")
     })
   )
 
@@ -382,15 +382,15 @@ describe("acceptRequest(server, callback)", () => {
     })
   )
 
-  it.scopedLive("the connection goes on when the fiber that accepted it has ended", () =>
+  it.scopedLive("the connection continues when the fiber that accepted it has ended", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const accepting = yield* Effect.fork(server.acceptRequest(hello))
       yield* Fiber.await(accepting)
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(200)
     })
   )
 
@@ -403,9 +403,9 @@ describe("acceptRequest(server, callback)", () => {
       const other = yield* connect(port)
       yield* server.acceptRequest(hello)
       expect(yield* Fiber.interrupt(first)).toStrictEqual(Exit.succeed({ reason: "Interrupted", requests: 0 }))
-      yield* one.ending
+      yield* one.closedWith
       yield* other.send(requestText("GET /"))
-      expect((yield* other.readAnswer()).status).toBe(200)
+      expect((yield* other.readResponse()).status).toBe(200)
     })
   )
 
@@ -414,12 +414,12 @@ describe("acceptRequest(server, callback)", () => {
       const { server } = yield* make()
       const { port } = yield* server.listen()
       const waiting = yield* Effect.fork(server.acceptRequest(hello))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       yield* Fiber.interrupt(waiting)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* server.acceptRequest((request) => respond(request, 200, "taken later"))
-      expect((yield* wire.readAnswer()).text).toBe("taken later")
+      expect((yield* client.readResponse()).text).toBe("taken later")
     })
   )
 
@@ -427,13 +427,13 @@ describe("acceptRequest(server, callback)", () => {
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const told = yield* Deferred.make<string>()
       yield* server.acceptRequest(() => Effect.fail("mine" as const), {
         onFailure: (cause, request) => Deferred.succeed(told, `${request.url} ${cause}`)
       })
-      yield* wire.send(requestText("GET /failing"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      yield* client.send(requestText("GET /failing"))
+      expect((yield* client.readResponse()).status).toBe(500)
       expect(yield* Deferred.await(told)).toMatch(/^\/failing .*mine/s)
     })
   )
@@ -450,7 +450,7 @@ describe("acceptRequest(server, callback)", () => {
       const { server } = yield* make()
       yield* server.listen()
       const waiting = yield* Effect.fork(Effect.flip(server.acceptRequest(hello)))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       yield* server.close
       expect(yield* Fiber.join(waiting)).toStrictEqual(osError("ECANCELED", "accept"))
     })
@@ -463,11 +463,11 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
       const { server } = yield* make({ address: "" })
       yield* Effect.forkScoped(server.serve(hello, { port: 0, address: "127.0.0.1", domain: "IPv4" }))
       const port = yield* eventually(Effect.option(server.port), Option.isSome, "listening")
-      const answers = yield* Effect.all(
+      const responses = yield* Effect.all(
         Array.from({ length: 10 }, () => get(Option.getOrThrow(port))),
         { concurrency: "unbounded" }
       )
-      expect(answers.map(({ text }) => text)).toStrictEqual(Array(10).fill("Hello World"))
+      expect(responses.map(({ text }) => text)).toStrictEqual(Array(10).fill("Hello World"))
     })
   )
 
@@ -480,15 +480,15 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
       const port = Option.getOrThrow(found)
       const idle = yield* connect(port)
       yield* idle.send(requestText("GET /"))
-      yield* idle.readAnswer()
+      yield* idle.readResponse()
       const silent = yield* connect(port)
-      yield* heldBecomes(made, 3)
+      yield* untilDescriptorsHeld(made, 3)
       expect(Option.isNone(yield* Fiber.poll(fiber))).toBe(true)
       const exit = yield* Fiber.interrupt(fiber)
       expect(Exit.isInterrupted(exit)).toBe(true)
-      yield* idle.ending
-      yield* silent.ending
-      yield* heldBecomes(made, 0)
+      yield* idle.closedWith
+      yield* silent.closedWith
+      yield* untilDescriptorsHeld(made, 0)
       expect(yield* Effect.flip(server.port)).toStrictEqual(osError("ENOTCONN", "getsockname"))
       // The port is free for the same server and for others.
       expect((yield* server.listen({ port })).port).toBe(port)
@@ -515,13 +515,13 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
       const held = yield* connect(made.port)
       yield* held.send(requestText("GET /"))
       yield* Deferred.await(isHeld)
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
-      yield* heldBecomes(made, 3)
-      yield* turns(3)
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
+      yield* untilDescriptorsHeld(made, 3)
+      yield* eventLoopTurns(3)
       yield* Fiber.interrupt(made.fiber)
       yield* Effect.forkScoped(made.server.serve((request) => respond(request, 200, "the next one")))
-      expect((yield* wire.readAnswer()).text).toBe("the next one")
+      expect((yield* client.readResponse()).text).toBe("the next one")
     })
   )
 
@@ -539,7 +539,7 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
   it.scopedLive("fails when the server is closed under it", () =>
     Effect.gen(function* () {
       const { fiber, server } = yield* serving(hello)
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       yield* server.close
       expect(yield* Effect.flip(Fiber.join(fiber))).toStrictEqual(osError("ECANCELED", "accept"))
     })
@@ -559,18 +559,18 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
       const two = yield* connect(made.port)
       yield* one.send(requestText("GET /1"))
       yield* two.send(requestText("GET /2"))
-      yield* one.readAnswer()
-      yield* two.readAnswer()
+      yield* one.readResponse()
+      yield* two.readResponse()
       const three = yield* connect(made.port)
       yield* three.send(requestText("GET /3"))
-      yield* heldBecomes(made, 4)
+      yield* untilDescriptorsHeld(made, 4)
       yield* two.send(requestText("GET /2/again"))
-      yield* two.readAnswer()
-      yield* turns(10)
+      yield* two.readResponse()
+      yield* eventLoopTurns(10)
       expect(yield* made.server.shouldAcceptRequest(6)).toBe(false)
       expect(handled).not.toContain("/3")
       yield* one.halfClose
-      expect((yield* three.readAnswer()).status).toBe(200)
+      expect((yield* three.readResponse()).status).toBe(200)
       expect(handled).toStrictEqual(["/1", "/2", "/2/again", "/3"])
     })
   )
@@ -582,15 +582,15 @@ describe("respond(request, code, content, headers)", () => {
       const { port } = yield* serving((request) =>
         respond(request, HttpCode.Http201, "Hällo", { "Content-Type": "text/plain; charset=utf-8", "X-Own": "1" })
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 2; i++) {
-        yield* wire.send(requestText("GET /"))
-        const answer = yield* wire.readAnswer()
-        expect([answer.version, answer.status, answer.reason]).toStrictEqual(["HTTP/1.1", 201, "Created"])
-        expect(answer.header("Content-Type")).toBe("text/plain; charset=utf-8")
-        expect(answer.header("X-Own")).toBe("1")
-        expect(answer.header("Content-Length")).toBe("6")
-        expect(answer.text).toBe("Hällo")
+        yield* client.send(requestText("GET /"))
+        const response = yield* client.readResponse()
+        expect([response.version, response.status, response.reason]).toStrictEqual(["HTTP/1.1", 201, "Created"])
+        expect(response.header("Content-Type")).toBe("text/plain; charset=utf-8")
+        expect(response.header("X-Own")).toBe("1")
+        expect(response.header("Content-Length")).toBe("6")
+        expect(response.text).toBe("Hällo")
       }
     })
   )
@@ -615,7 +615,7 @@ describe("respond(request, code, content, headers)", () => {
 })
 
 describe("sendHeaders(request, headers)", () => {
-  it.scopedLive("lets a handler write its answer by hand, in chunks", () =>
+  it.scopedLive("lets a handler write its response by hand, in chunks", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -625,14 +625,14 @@ describe("sendHeaders(request, headers)", () => {
           return yield* body.end()
         })
       )
-      const answer = yield* get(port)
-      expect(answer.header("Content-Type")).toBe("text/plain")
-      expect(answer.text).toBe("first, second")
-      expect(answer.chunks).toStrictEqual([7, 6])
+      const response = yield* get(port)
+      expect(response.header("Content-Type")).toBe("text/plain")
+      expect(response.text).toBe("first, second")
+      expect(response.chunks).toStrictEqual([7, 6])
     })
   )
 
-  it.scopedLive("lets a handler write its answer by hand, with a length of its own", () =>
+  it.scopedLive("lets a handler write its response by hand, with a length of its own", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -642,19 +642,19 @@ describe("sendHeaders(request, headers)", () => {
           return yield* body.end()
         })
       )
-      const answer = yield* get(port)
-      expect(answer.header("Content-Length")).toBe("4")
-      expect(answer.text).toBe("abcd")
+      const response = yield* get(port)
+      expect(response.header("Content-Length")).toBe("4")
+      expect(response.text).toBe("abcd")
     })
   )
 })
 
 describe("close(server)", () => {
-  it.scopedLive("closes the listening socket: no one can connect, and the port is free", () =>
+  it.scopedLive("closes the listening socket: connecting fails, and the port is free", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello)
       yield* made.server.close
-      yield* heldBecomes(made, 0)
+      yield* untilDescriptorsHeld(made, 0)
       expect(Exit.isFailure(yield* Effect.exit(Effect.scoped(connect(made.port))))).toBe(true)
       const { server } = yield* make()
       expect((yield* server.listen({ port: made.port })).port).toBe(made.port)
@@ -677,16 +677,16 @@ describe("close(server)", () => {
       )
       const idle = yield* connect(port)
       yield* idle.send(requestText("GET /"))
-      yield* idle.readAnswer()
+      yield* idle.readResponse()
       const busy = yield* connect(port)
       yield* busy.send(requestText("GET /slow") + requestText("GET /too-late"))
       yield* Deferred.await(isAsked)
       const closing = yield* Effect.fork(server.close)
-      expect(yield* idle.ending).toBe("FIN")
+      expect(yield* idle.closedWith).toBe("FIN")
       yield* Deferred.succeed(mayAnswer, undefined)
-      const answer = yield* busy.readAnswer()
-      expect(answer.text).toBe("slow")
-      expect(answer.header("Connection")).toBe("close")
+      const response = yield* busy.readResponse()
+      expect(response.text).toBe("slow")
+      expect(response.header("Connection")).toBe("close")
       expect(yield* busy.readToEnd).toHaveLength(0)
       expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 1, drained: 1, interrupted: 0, timedOut: 0 })
     })
@@ -703,12 +703,12 @@ describe("close(server)", () => {
           ),
         { drainTimeout: 0 }
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(isAsked)
       expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, timedOut: 0 })
       expect(yield* Deferred.isDone(isInterrupted)).toBe(true)
-      expect(parseAnswers(yield* wire.readToEnd).map(({ status }) => status)).toStrictEqual([503])
+      expect(parseResponses(yield* client.readToEnd).map(({ status }) => status)).toStrictEqual([503])
     })
   )
 
@@ -733,16 +733,16 @@ describe("close(server)", () => {
     })
   )
 
-  it.scopedLive("drops those who waited and were never taken", () =>
+  it.scopedLive("drops those that waited and were never taken", () =>
     Effect.gen(function* () {
       const made = yield* make()
       const { port } = yield* made.server.listen()
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      yield* heldBecomes(made, 2)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      yield* untilDescriptorsHeld(made, 2)
       yield* made.server.close
-      yield* wire.ending
-      yield* heldBecomes(made, 0)
+      yield* client.closedWith
+      yield* untilDescriptorsHeld(made, 0)
     })
   )
 })
@@ -757,9 +757,9 @@ describe("Request", () => {
           return yield* respond(request, 200)
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("PUT /path/x?q=1&r=%20", "the body", ["X-Own: yes"]))
-      yield* wire.readAnswer()
+      const client = yield* connect(port)
+      yield* client.send(withBody("PUT /path/x?q=1&r=%20", "the body", ["X-Own: yes"]))
+      yield* client.readResponse()
       const { body, request } = yield* Deferred.await(seen)
       expect(request.method).toBe("PUT")
       expect(Array.from(request.headers)).toStrictEqual([
@@ -771,7 +771,7 @@ describe("Request", () => {
       expect(request.url).toBe("/path/x?q=1&r=%20")
       expect([request.path, request.query]).toStrictEqual(["/path/x", "q=1&r=%20"])
       expect(request.remoteAddress).toStrictEqual(Option.some("127.0.0.1"))
-      expect(Option.getOrThrow(request.client.remote).port).toBe(wire.localPort)
+      expect(Option.getOrThrow(request.client.remote).port).toBe(client.localPort)
       expect(Option.getOrThrow(request.client.local).port).toBe(port)
       expect(body).toBe("the body")
     })
@@ -815,13 +815,13 @@ describe("nimMaxDescriptorsFallback", () => {
 })
 
 describe("httpcore", () => {
-  it.scopedLive("HttpMethod: every method but CONNECT, which nobody takes here, reaches the handler", () =>
+  it.scopedLive("HttpMethod: every method but CONNECT, which is rejected, reaches the handler", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, "", { "X-Method": request.method }))
       expect(HttpMethod.all).toHaveLength(9)
       for (const method of HttpMethod.all.filter((method) => method !== "CONNECT")) {
-        const answer = yield* ask(port, requestText(`${method} /`), method)
-        expect([answer.status, answer.header("X-Method")]).toStrictEqual([200, method])
+        const response = yield* ask(port, requestText(`${method} /`), method)
+        expect([response.status, response.header("X-Method")]).toStrictEqual([200, method])
       }
       expect((yield* ask(port, requestText("CONNECT test:80"))).status).toBe(501)
     })
@@ -830,18 +830,18 @@ describe("httpcore", () => {
   it.scopedLive("HttpCode: every final code with a name leaves with its text", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, Number(request.query)))
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (const code of HttpCode.all.filter((code) => !HttpCode.is1xx(code))) {
-        yield* wire.send(requestText(`GET /?${code}`))
-        const { reason, status } = yield* wire.readAnswer()
+        yield* client.send(requestText(`GET /?${code}`))
+        const { reason, status } = yield* client.readResponse()
         expect(`${status} ${reason}`).toBe(HttpCode.toString(code))
       }
-      yield* wire.send(requestText("GET /?299"))
-      expect(yield* wire.readAnswer()).toMatchObject({ status: 299, reason: "" })
+      yield* client.send(requestText("GET /?299"))
+      expect(yield* client.readResponse()).toMatchObject({ status: 299, reason: "" })
     })
   )
 
-  it.scopedLive("HttpVersion: 1.1 and 1.0 are told apart", () =>
+  it.scopedLive("HttpVersion: 1.1 and 1.0 are distinguished", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         respond(
@@ -861,7 +861,7 @@ describe("httpcore", () => {
         Effect.gen(function* () {
           const { headers } = request
           const missing = Either.merge(HttpHeaders.get(headers, "x-none"))
-          const facts = [
+          const condition = [
             yield* HttpHeaders.get(headers, "X-MANY"),
             HttpHeaders.getAll(headers, "x-many"),
             HttpHeaders.has(headers, "x-Many"),
@@ -869,22 +869,22 @@ describe("httpcore", () => {
             headers.size,
             missing instanceof KeyError ? missing.status : missing
           ]
-          return yield* respond(request, 200, JSON.stringify(facts))
+          return yield* respond(request, 200, JSON.stringify(condition))
         })
       )
-      const answer = yield* ask(port, requestText("GET /", ["X-Many: a", "x-many: b"]))
-      expect(JSON.parse(answer.text)).toStrictEqual(["a", ["a", "b"], true, "instead", 3, 400])
+      const response = yield* ask(port, requestText("GET /", ["X-Many: a", "x-many: b"]))
+      expect(JSON.parse(response.text)).toStrictEqual(["a", ["a", "b"], true, "instead", 3, 400])
     })
   )
 
-  it.scopedLive("HttpHeaders: a handler that fails with the KeyError of a request's header is answered 400", () =>
+  it.scopedLive("HttpHeaders: a handler that fails with the KeyError of a request's header gets 400", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.flatMap(HttpHeaders.get(request.headers, "authorization"), (value) => respond(request, 200, value))
       )
-      const answer = yield* get(port)
-      expect(answer.status).toBe(400)
-      expect(answer.text).toContain("authorization")
+      const response = yield* get(port)
+      expect(response.status).toBe(400)
+      expect(response.text).toContain("authorization")
       expect((yield* ask(port, requestText("GET /", ["Authorization: me"]))).text).toBe("me")
     })
   )

@@ -12,15 +12,15 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { type Handler, respond, sendHeaders, upgrade } from "../../src/Response.js"
-import { eventually, Facts, turns } from "../wire/facts.js"
-import { ask, connect, get, requestText, type Wire, withBody } from "../wire/raw.js"
-import { heldBecomes, make, openDescriptors, refusal, serving } from "./harness.js"
+import { Condition, eventLoopTurns, eventually } from "../support/eventually.js"
+import { ask, connect, get, type RawConnection, requestText, withBody } from "../wire/rawConnection.js"
+import { make, openDescriptors, refusal, serving, untilDescriptorsHeld } from "./harness.js"
 import { advance, servingInMemory, sleepsUntil } from "./memory.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
-/** Connects so many clients, asks with each, and tells the status each was given. */
+/** Connects that many clients, sends a request on each, and returns the status of each. */
 const crowd = (port: number, size: number) =>
   Effect.forEach(
     Array.from({ length: size }, (_, i) => i),
@@ -32,7 +32,7 @@ const crowd = (port: number, size: number) =>
 const limitedProcess = (descriptors: number): Effect.Effect<Serving, never, Scope.Scope> =>
   Effect.gen(function* () {
     const program = fileURLToPath(new URL("./limitedServer.ts", import.meta.url))
-    const facts = new Facts()
+    const condition = new Condition()
     const lines: Array<string> = []
     let exit: string | undefined
     const child = yield* Effect.acquireRelease(
@@ -54,13 +54,13 @@ const limitedProcess = (descriptors: number): Effect.Effect<Serving, never, Scop
     )
     createInterface(child.stdout).on("line", (line) => {
       lines.push(line)
-      facts.changed()
+      condition.notify()
     })
     child.on("exit", (code, signal) => {
       exit = `${code ?? signal}`
-      facts.changed()
+      condition.notify()
     })
-    const nextLine = facts.until(
+    const nextLine = condition.until(
       () => {
         if (exit !== undefined) throw new Error(`the process ended: ${exit}`)
         return lines.shift()
@@ -109,23 +109,23 @@ describe("#18161, #15925, #15957: too many open files kills the server", () => {
         const statuses = yield* Fiber.join(asking)
         expect(statuses.filter((status) => status === 200)).toHaveLength(17)
         expect(statuses.filter((status) => status === 503)).toHaveLength(183)
-        yield* heldBecomes(made, 1)
+        yield* untilDescriptorsHeld(made, 1)
         expect(yield* waiting).toBe(0)
         expect((yield* get(made.port)).text).toBe("Hello World")
       })
   )
 
-  it.scopedLive("who was admitted and sits still is served when others leave", () =>
+  it.scopedLive("an admitted idle client is served when others leave", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello, { max: 12, assumed: 6 })
-      const wires: Array<Wire> = []
-      for (let i = 0; i < 6; i++) wires.push(yield* connect(made.port))
-      for (const wire of wires) yield* wire.send(requestText("GET /"))
-      for (const wire of wires) {
-        expect((yield* wire.readAnswer()).status).toBe(200)
-        yield* wire.halfClose
+      const clients: Array<RawConnection> = []
+      for (let i = 0; i < 6; i++) clients.push(yield* connect(made.port))
+      for (const client of clients) yield* client.send(requestText("GET /"))
+      for (const client of clients) {
+        expect((yield* client.readResponse()).status).toBe(200)
+        yield* client.halfClose
       }
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
     })
   )
 
@@ -146,23 +146,23 @@ describe("#18161, #15925, #15957: too many open files kills the server", () => {
 describe("#7398, #12526, jester #236: a client's reset ends the whole server", () => {
   const request = requestText("POST /", ["Transfer-Encoding: chunked"], "3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 1\r\n\r\n")
 
-  it.scopedLive("a reset behind any byte of a request ends that connection alone", () =>
+  it.scopedLive("a reset after any byte of a request ends that connection alone", () =>
     Effect.gen(function* () {
       const made = yield* serving(echo)
       const bystander = yield* connect(made.port)
       for (let at = 0; at <= request.length; at++) {
-        const wire = yield* connect(made.port)
-        if (at > 0) yield* wire.send(request.slice(0, at))
-        yield* turns(at % 3)
-        yield* wire.reset
+        const client = yield* connect(made.port)
+        if (at > 0) yield* client.send(request.slice(0, at))
+        yield* eventLoopTurns(at % 3)
+        yield* client.reset
       }
       yield* bystander.send(request)
-      expect((yield* bystander.readAnswer()).text).toBe("abcde")
-      yield* heldBecomes(made, 2)
+      expect((yield* bystander.readResponse()).text).toBe("abcde")
+      yield* untilDescriptorsHeld(made, 2)
     })
   )
 
-  it.scopedLive("a reset behind any byte of an answer ends that connection alone", () =>
+  it.scopedLive("a reset after any byte of a response ends that connection alone", () =>
     Effect.gen(function* () {
       const made = yield* serving((request) =>
         Effect.gen(function* () {
@@ -172,12 +172,12 @@ describe("#7398, #12526, jester #236: a client's reset ends the whole server", (
         })
       )
       for (const bytes of [1, 20, 1000, 100_000, 1_000_000]) {
-        const wire = yield* connect(made.port)
-        yield* wire.send(requestText("GET /"))
-        yield* wire.readUntil((seen) => seen.length >= bytes)
-        yield* wire.reset
+        const client = yield* connect(made.port)
+        yield* client.send(requestText("GET /"))
+        yield* client.readUntil((seen) => seen.length >= bytes)
+        yield* client.reset
       }
-      yield* heldBecomes(made, 1)
+      yield* untilDescriptorsHeld(made, 1)
       expect((yield* get(made.port)).body).toHaveLength(3_000_000)
     })
   )
@@ -185,18 +185,18 @@ describe("#7398, #12526, jester #236: a client's reset ends the whole server", (
 
 describe("#18692, #18161: a connection that is not closed on one of the paths", () => {
   const offer = requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: echo"])
-  const paths: ReadonlyArray<readonly [string, (wire: Wire) => Effect.Effect<unknown>]> = [
-    ["a 413", (wire) => wire.send(withBody("POST /", "x".repeat(100)))],
-    ["a 400", (wire) => wire.send("nonsense\r\n\r\n")],
-    ["a Connection: close", (wire) => wire.send(requestText("GET /", ["Connection: close"]))],
-    ["an HTTP/1.0 request", (wire) => wire.send("GET / HTTP/1.0\r\n\r\n")],
-    ["an upgrade that the server ends", (wire) => wire.send(`${offer}end`)],
-    ["an upgrade that the client ends", (wire) => Effect.zipRight(wire.send(offer), wire.halfClose)],
-    ["an upgrade that fails", (wire) => wire.send(`${offer}fail`)]
+  const paths: ReadonlyArray<readonly [string, (client: RawConnection) => Effect.Effect<unknown>]> = [
+    ["a 413", (client) => client.send(withBody("POST /", "x".repeat(100)))],
+    ["a 400", (client) => client.send("nonsense\r\n\r\n")],
+    ["a Connection: close", (client) => client.send(requestText("GET /", ["Connection: close"]))],
+    ["an HTTP/1.0 request", (client) => client.send("GET / HTTP/1.0\r\n\r\n")],
+    ["an upgrade that the server ends", (client) => client.send(`${offer}end`)],
+    ["an upgrade that the client ends", (client) => Effect.zipRight(client.send(offer), client.halfClose)],
+    ["an upgrade that fails", (client) => client.send(`${offer}fail`)]
   ]
 
   for (const [what, act] of paths) {
-    it.scopedLive(`${what} leaves no descriptor behind, and the client sees the end`, () =>
+    it.scopedLive(`${what} leaks no descriptor, and the client sees the end`, () =>
       Effect.gen(function* () {
         const before = yield* openDescriptors
         yield* Effect.scoped(
@@ -215,11 +215,11 @@ describe("#18692, #18161: a connection that is not closed on one of the paths", 
               { maxBody: 10 }
             )
             for (let i = 0; i < 3; i++) {
-              const wire = yield* connect(made.port)
-              yield* act(wire)
-              yield* wire.ending
+              const client = yield* connect(made.port)
+              yield* act(client)
+              yield* client.closedWith
             }
-            yield* heldBecomes(made, 1)
+            yield* untilDescriptorsHeld(made, 1)
           })
         )
         yield* eventually(openDescriptors, (now) => now <= before, `${before} descriptors or fewer`)
@@ -242,7 +242,7 @@ describe("#17783, #16506: the documented accept loop spins a core when nothing i
       )
       const fiber = yield* Effect.forkScoped(loop)
       yield* eventually(Fiber.status(fiber), FiberStatus.isSuspended, "suspended")
-      yield* turns(100)
+      yield* eventLoopTurns(100)
       expect(rounds).toBe(1)
       expect(FiberStatus.isSuspended(yield* Fiber.status(fiber))).toBe(true)
       expect((yield* get(port)).status).toBe(200)
@@ -255,12 +255,12 @@ describe("#17783, #16506: the documented accept loop spins a core when nothing i
     Effect.gen(function* () {
       const made = yield* serving(hello, { max: 10, assumed: 8 })
       // One descriptor listens, one is the client's: there is never room for 8 more.
-      const wire = yield* connect(made.port)
-      yield* wire.send(requestText("GET /"))
-      yield* heldBecomes(made, 2)
+      const client = yield* connect(made.port)
+      yield* client.send(requestText("GET /"))
+      yield* untilDescriptorsHeld(made, 2)
       yield* eventually(Fiber.status(made.fiber), FiberStatus.isSuspended, "suspended")
       for (let i = 0; i < 100; i++) {
-        yield* turns(1)
+        yield* eventLoopTurns(1)
         expect(FiberStatus.isSuspended(yield* Fiber.status(made.fiber))).toBe(true)
       }
     })
@@ -268,14 +268,14 @@ describe("#17783, #16506: the documented accept loop spins a core when nothing i
 })
 
 describe("#18198, #18205: no keep-alive timeout", () => {
-  it.scoped("an idle connection is closed after keepAliveTimeout, counted from its last answer", () =>
+  it.scoped("an idle connection is closed after keepAliveTimeout, counted from its last response", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(hello, { limits: { keepAliveTimeout: "10 seconds" } })
       const connection = yield* connect
       yield* sleepsUntil(10_000)
       yield* advance(9000)
       connection.send(requestText("GET /"))
-      yield* connection.answer()
+      yield* connection.response()
       yield* advance(1000)
       // A second more than what was announced: a request may be under way.
       yield* sleepsUntil(20_000)
@@ -293,7 +293,7 @@ describe("#16436: a wrong Content-Length set by the handler hangs the client for
     [100, "ContentTooShort"],
     [3, "ContentTooLong"]
   ] as const) {
-    it.scopedLive(`${announced} for 11 bytes is a ValueError, and the client is answered 500`, () =>
+    it.scopedLive(`${announced} for 11 bytes is a ValueError, and the client gets 500`, () =>
       Effect.gen(function* () {
         const reasons: Array<string> = []
         const { port } = yield* serving((request) =>
@@ -301,14 +301,14 @@ describe("#16436: a wrong Content-Length set by the handler hangs the client for
             Effect.sync(() => reasons.push(error.reason))
           )
         )
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /"))
-        const answer = yield* wire.readAnswer()
-        expect(answer.status).toBe(500)
-        expect(answer.text).not.toContain("Hello")
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /"))
+        const response = yield* client.readResponse()
+        expect(response.status).toBe(500)
+        expect(response.text).not.toContain("Hello")
         expect(reasons).toStrictEqual([reason])
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(500)
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).status).toBe(500)
       })
     )
   }
@@ -322,9 +322,9 @@ describe("#16436: a wrong Content-Length set by the handler hangs the client for
           return yield* body.end()
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      const seen = (yield* wire.readToEnd).toString("latin1")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      const seen = (yield* client.readToEnd).toString("latin1")
       expect(seen).toContain("Content-Length: 100")
       expect(seen.endsWith("Hello World")).toBe(true)
     })
@@ -349,9 +349,9 @@ describe("the original's own test cases", () => {
     it.scopedLive(`${code} with its content and length`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving((request) => respond(request, code, `Hello World, ${code}`))
-        const answer = yield* get(port)
-        expect([answer.status, answer.text]).toStrictEqual([code, `Hello World, ${code}`])
-        expect(answer.header("Content-Length")).toBe("16")
+        const response = yield* get(port)
+        expect([response.status, response.text]).toStrictEqual([code, `Hello World, ${code}`])
+        expect(response.header("Content-Length")).toBe("16")
       })
     )
   }
@@ -359,22 +359,22 @@ describe("the original's own test cases", () => {
   it.scopedLive("empty headers of the handler's own leave the length", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, "Hello World, 200", HttpHeaders.empty))
-      const answer = yield* get(port)
-      expect([answer.status, answer.text]).toStrictEqual([200, "Hello World, 200"])
-      expect(answer.header("Content-Length")).toBe("16")
+      const response = yield* get(port)
+      expect([response.status, response.text]).toStrictEqual([200, "Hello World, 200"])
+      expect(response.header("Content-Length")).toBe("16")
     })
   )
 
   it.scopedLive(
-    "a Content-Length of the handler's own is sent once; one that lies is refused, where the original sent it",
+    "a Content-Length of the handler's own is sent once; one that lies is rejected, where the original sent it",
     () =>
       Effect.gen(function* () {
         const { port } = yield* serving((request) =>
           respond(request, 200, "Hello World, 200", { "Content-Length": request.query })
         )
-        const answer = yield* get(port, "/?16")
-        expect([answer.status, answer.text]).toStrictEqual([200, "Hello World, 200"])
-        expect(answer.header("Content-Length")).toBe("16")
+        const response = yield* get(port, "/?16")
+        expect([response.status, response.text]).toStrictEqual([200, "Hello World, 200"])
+        expect(response.header("Content-Length")).toBe("16")
         expect((yield* get(port, "/?0")).status).toBe(500)
       })
   )
@@ -399,8 +399,8 @@ describe("the original's own test cases", () => {
           })
         )
         const fields = ["Accept: */*", "Transfer-Encoding:chunked", "Content-Type: application/x-www-form-urlencoded"]
-        const answer = yield* ask(port, requestText("POST /", fields, body))
-        expect([answer.status, answer.text]).toStrictEqual([200, expected])
+        const response = yield* ask(port, requestText("POST /", fields, body))
+        expect([response.status, response.text]).toStrictEqual([200, expected])
       })
     )
   }

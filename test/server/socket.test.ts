@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Scope } from "effect/Scope"
 import { TcpConnection } from "../../src/internal/net/tcpConnection.js"
-import { eventually, turn } from "../wire/facts.js"
+import { eventLoopTurn, eventually } from "../support/eventually.js"
 
 const events = { onBytes: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {} }
 
@@ -61,7 +61,7 @@ describe("unsent", () => {
 })
 
 describe("open", () => {
-  it.scopedLive("a second time is told at once that the connection is over, and the first is not disturbed", () =>
+  it.scopedLive("a second time reports at once that the connection is over, and the first is not disturbed", () =>
     Effect.gen(function* () {
       const { client, connection } = yield* pair
       const seen: Array<string> = []
@@ -77,7 +77,7 @@ describe("open", () => {
     })
   )
 
-  it.scopedLive("of a connection that has closed meanwhile tells whoever opens it so, as an object's method", () =>
+  it.scopedLive("of a connection that has closed meanwhile calls onClose of its opener, as an object's method", () =>
     Effect.gen(function* () {
       const { connection } = yield* pair
       class Opener {
@@ -98,7 +98,7 @@ describe("open", () => {
         "over"
       )
       connection.open(second)
-      yield* turn
+      yield* eventLoopTurn
       expect(second.isOver).toBe(true)
     })
   )

@@ -1,4 +1,4 @@
-/** One connection's end is nobody else's, is told once, and names who it was. */
+/** The end of one connection affects no other, and is reported once, with its client. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -15,8 +15,8 @@ import * as RequestParser from "../../src/RequestParser.js"
 import { respond } from "../../src/Response.js"
 import * as ResponseWriter from "../../src/ResponseWriter.js"
 import * as Server from "../../src/Server.js"
-import { eventually, turns } from "../wire/facts.js"
-import { connect, requestText } from "../wire/raw.js"
+import { eventLoopTurns, eventually } from "../support/eventually.js"
+import { connect, requestText } from "../wire/rawConnection.js"
 import { make } from "./harness.js"
 import { allSteps, interruptedAt } from "./interruptedAt.js"
 import { Lines } from "./logged.js"
@@ -72,13 +72,13 @@ describe("an error of accept", () => {
         [1, 3]
       ] as const) {
         yield* TestClock.adjust(milliseconds)
-        yield* turns(5)
+        yield* eventLoopTurns(5)
         yield* told(count)
       }
       yield* TestClock.adjust(40)
       yield* connection.opened
       connection.send(requestText("GET /"))
-      expect((yield* connection.answer()).status).toBe(200)
+      expect((yield* connection.response()).status).toBe(200)
     })
   )
 
@@ -99,7 +99,7 @@ describe("an error of accept", () => {
       yield* told(2)
       yield* TestClock.adjust(20)
       yield* told(3)
-      yield* turns(5)
+      yield* eventLoopTurns(5)
       yield* TestClock.adjust(10)
       yield* second.opened
     })
@@ -114,8 +114,8 @@ describe("an error of accept", () => {
   )
 })
 
-describe("what is told of a connection", () => {
-  it.scopedLive("a client that left is told at the level of Debug, with its request and its address", () =>
+describe("what is logged of a connection", () => {
+  it.scopedLive("a client that left is logged at level Debug, with its request and its address", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const entered = yield* Deferred.make<void>()
@@ -129,11 +129,11 @@ describe("what is told of a connection", () => {
         )
       )
       yield* Effect.provide(Effect.forkScoped(serve), lines.layer)
-      const wire = yield* connect(port)
-      const { localPort } = wire
-      yield* wire.send(requestText("GET /wait?for=ever"))
+      const client = yield* connect(port)
+      const { localPort } = client
+      yield* client.send(requestText("GET /wait?for=ever"))
       yield* Deferred.await(entered)
-      yield* wire.reset
+      yield* client.reset
       yield* Deferred.await(ended)
       const line = yield* lines.some(({ message }) => message.includes("a client left"))
       expect(line).toMatchObject({
@@ -144,7 +144,7 @@ describe("what is told of a connection", () => {
     })
   )
 
-  it.scopedLive("finalizers run, though the logger throws that is told of a failure", () =>
+  it.scopedLive("finalizers run, though the logger throws on a failure", () =>
     Effect.gen(function* () {
       const released = yield* Deferred.make<void>()
       const throwing = Logger.replace(
@@ -162,9 +162,9 @@ describe("what is told of a connection", () => {
         )
       )
       yield* Effect.forkScoped(Effect.provide(serve, throwing))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(500)
       yield* Deferred.await(released)
     })
   )
@@ -185,10 +185,10 @@ describe("what is told of a connection", () => {
       )
       const annotated = Effect.annotateLogs(serve, "caller", "me")
       yield* Effect.provide(Effect.forkScoped(annotated), lines.layer)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
-      const id = Number((yield* wire.readAnswer()).text)
-      const peer = `127.0.0.1:${wire.localPort}`
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
+      const id = Number((yield* client.readResponse()).text)
+      const peer = `127.0.0.1:${client.localPort}`
       const line = yield* lines.some(({ message }) => message === "handling")
       expect(line.annotations).toStrictEqual({ caller: "me", connection: id, peer })
       expect(attributes.map((each) => [each.get("connection"), each.get("peer")])).toStrictEqual([[id, peer]])
@@ -197,24 +197,24 @@ describe("what is told of a connection", () => {
 })
 
 describe("interrupted between any two steps", () => {
-  it.scopedLive("acceptRequest loses no connection: it is served, or waits for whoever comes next", () =>
+  it.scopedLive("acceptRequest loses no connection: it is served, or is queued for the next call", () =>
     Effect.gen(function* () {
       const { budget, server } = yield* make()
       const { port } = yield* server.listen()
       for (const step of allSteps) {
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /", ["Connection: close"]))
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /", ["Connection: close"]))
         yield* eventually(budget.held, (held) => held === 2, "arrived")
         yield* interruptedAt(server.acceptRequest(hello), step)
         const next = yield* Effect.fork(server.acceptRequest(hello))
-        expect((yield* wire.readAnswer()).status).toBe(200)
+        expect((yield* client.readResponse()).status).toBe(200)
         yield* Fiber.interrupt(next)
         yield* eventually(budget.held, (held) => held === 1, "closed")
       }
     })
   )
 
-  it.scopedLive("close leaves no socket that listens, and nobody for whom another close waits", () =>
+  it.scopedLive("close leaves no listening socket, and no connection that another close awaits", () =>
     Effect.gen(function* () {
       for (const step of allSteps) {
         const { budget, server } = yield* make()
@@ -238,8 +238,8 @@ describe("closing", () => {
         Effect.zipRight(Deferred.succeed(entered, undefined), Deferred.await(mayEnd))
       )
       const taking = yield* Effect.fork(server.acceptRequest((request) => Effect.zipRight(stubborn, hello(request))))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)
       expect((yield* server.close).timedOut).toBe(1)
       expect(yield* Fiber.join(yield* Fiber.join(taking))).toStrictEqual({ reason: "Interrupted", requests: 1 })
@@ -259,10 +259,10 @@ describe("closing", () => {
           onFailure: () => Effect.onInterrupt(hanging, () => Deferred.succeed(interrupted, undefined))
         })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)
-      yield* wire.reset
+      yield* client.reset
       yield* eventually(budget.held, (held) => held === 1, "left")
       expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, timedOut: 0 })
       yield* Deferred.await(interrupted)
@@ -277,35 +277,37 @@ describe("closing", () => {
       const serving = yield* Effect.fork(
         server.serve(() => Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)
       const interrupting = yield* Effect.fork(Fiber.interrupt(serving))
-      yield* turns(3)
+      yield* eventLoopTurns(3)
       expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, timedOut: 0 })
       yield* Fiber.join(interrupting)
     })
   )
 
-  it.scopedLive("without any patience gives up nobody who ends when interrupted, nor who is idle", () =>
-    Effect.gen(function* () {
-      const lines = new Lines()
-      const entered = yield* Deferred.make<void>()
-      const { server } = yield* make({ interruptTimeout: 0 })
-      const { port } = yield* server.listen()
-      const serve = server.serve((request) =>
-        request.url === "/" ? hello(request) : Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
-      )
-      yield* Effect.forkScoped(serve)
-      const [idle, busy] = [yield* connect(port), yield* connect(port)]
-      yield* idle.send(requestText("GET /"))
-      yield* idle.readAnswer()
-      yield* busy.send(requestText("GET /never"))
-      yield* Deferred.await(entered)
-      const report = yield* Effect.provide(server.close, lines.layer)
-      expect(report).toStrictEqual({ idle: 1, drained: 0, interrupted: 1, timedOut: 0 })
-      expect(lines.all).toStrictEqual([])
-    })
+  it.scopedLive(
+    "with timeouts of 0 counts no handler as timed out that ends when interrupted, nor an idle connection",
+    () =>
+      Effect.gen(function* () {
+        const lines = new Lines()
+        const entered = yield* Deferred.make<void>()
+        const { server } = yield* make({ interruptTimeout: 0 })
+        const { port } = yield* server.listen()
+        const serve = server.serve((request) =>
+          request.url === "/" ? hello(request) : Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
+        )
+        yield* Effect.forkScoped(serve)
+        const [idle, busy] = [yield* connect(port), yield* connect(port)]
+        yield* idle.send(requestText("GET /"))
+        yield* idle.readResponse()
+        yield* busy.send(requestText("GET /never"))
+        yield* Deferred.await(entered)
+        const report = yield* Effect.provide(server.close, lines.layer)
+        expect(report).toStrictEqual({ idle: 1, drained: 0, interrupted: 1, timedOut: 0 })
+        expect(lines.all).toStrictEqual([])
+      })
   )
 
   it.scopedLive("leaves handlers to themselves that do not end when they are interrupted, and says so", () =>
@@ -323,8 +325,8 @@ describe("closing", () => {
         Effect.ensuring(Effect.zipRight(stubborn, hello(request)), Deferred.succeed(over, undefined))
       )
       yield* Effect.forkScoped(serve)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)
       expect(yield* Effect.provide(server.close, lines.layer)).toStrictEqual({
         idle: 0,
@@ -332,7 +334,7 @@ describe("closing", () => {
         interrupted: 1,
         timedOut: 1
       })
-      yield* wire.ending
+      yield* client.closedWith
       yield* eventually(budget.held, (held) => held === 0, "nothing held")
       expect(lines.count("interrupted requests that have not ended: 1")).toBe(1)
       yield* Deferred.succeed(mayEnd, undefined)
@@ -340,19 +342,19 @@ describe("closing", () => {
     })
   )
 
-  it.scoped("ends at once who has never spoken, and who has been idle long enough to have read everything", () =>
+  it.scoped("ends at once connections without a request, and those idle long enough to have read everything", () =>
     Effect.gen(function* () {
       const [silent, rested, recent] = [new MemoryConnection(), new MemoryConnection(), new MemoryConnection()]
       const program = Effect.gen(function* () {
         yield* Effect.forkScoped(Server.serve(hello))
         yield* recent.opened
         rested.send(requestText("GET /"))
-        yield* rested.answer()
+        yield* rested.response()
         yield* TestClock.adjust("2 seconds")
         recent.send(requestText("GET /"))
-        yield* recent.answer()
+        yield* recent.response()
         const closing = yield* Effect.fork(Server.close)
-        yield* turns(2)
+        yield* eventLoopTurns(2)
         const endings = [silent.ending, rested.ending, recent.ending]
         return [endings, yield* Fiber.join(closing)] as const
       })

@@ -28,7 +28,7 @@ class Missing extends Data.TaggedError("Missing")<{ readonly id: string }> {}
 class Denied extends Data.TaggedError("Denied")<object> {}
 class Users extends Context.Tag("Users")<Users, { readonly find: (id: string) => Effect.Effect<string, Missing> }>() {}
 
-/** A method is any token; the nine can be told from it. */
+/** A method is any token; the nine are a narrower type. */
 export const methods = (request: Request): HttpMethod.KnownMethod | "other" => {
   const method: HttpMethod.HttpMethod = request.method
   const own: typeof method = "BREW"
@@ -85,7 +85,7 @@ export const whatCompiles = (): ReadonlyArray<unknown> => [
 ]
 
 export const unmappedErrors = (): ReadonlyArray<unknown> => [
-  // @ts-expect-error: `Missing` is answered by nobody
+  // @ts-expect-error: `Missing` is not mapped
   Server.serve(user),
   // @ts-expect-error: nor with other options than onFailure
   Server.serve(user, { port: 8080 }),
@@ -106,7 +106,7 @@ export const unmappedErrors = (): ReadonlyArray<unknown> => [
 export const noAnswer = (): ReadonlyArray<unknown> => [
   // @ts-expect-error: nothing was answered
   Server.serve(() => Effect.void),
-  // @ts-expect-error: the answer was not run
+  // @ts-expect-error: the response was not run
   Server.serve((request) => Effect.sync(() => respond(request, 200))),
   // @ts-expect-error: the evidence was thrown away
   Server.serve((request) => Effect.asVoid(respond(request, 200))),
@@ -124,12 +124,12 @@ export const noAnswer = (): ReadonlyArray<unknown> => [
     })
   ),
   Server.serve((request) =>
-    // @ts-expect-error: one branch has no answer
+    // @ts-expect-error: one branch has no response
     Effect.gen(function* () {
       if (request.method === "GET") return yield* respond(request, 200)
     })
   ),
-  // @ts-expect-error: an answer that may not have been given
+  // @ts-expect-error: a response that may not have been given
   Server.serve((request) => Effect.when(respond(request, 200), () => request.method === "GET")),
   // @ts-expect-error: Option is no evidence, whatever is in it
   Server.serve((request) => Effect.map(respond(request, 200), Option.some)),
@@ -137,7 +137,7 @@ export const noAnswer = (): ReadonlyArray<unknown> => [
   Server.serve((request) => sendHeaders(request, 200)),
   // @ts-expect-error: a piece is not the end
   Server.serve((request) => Effect.flatMap(sendHeaders(request, 200), (body) => body.write("piece"))),
-  // @ts-expect-error: an interim response is no answer
+  // @ts-expect-error: an interim response is no response
   Server.serve((request) => sendInformational(request, 103)),
   // @ts-expect-error: a handler gives an Effect, and not a Promise
   Server.serve(async (request) => Effect.runPromise(respond(request, 200)))

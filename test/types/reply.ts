@@ -63,7 +63,7 @@ export const whatDoesNot = () => [
   Reply.routes({ "GET a": Reply.text("a") }),
   // @ts-expect-error: no such parameter
   Reply.routes({ "GET /:id": (request, { name }) => respond(request, 200, name) }),
-  // @ts-expect-error: no answer
+  // @ts-expect-error: no response
   Reply.routes({ "GET /:id": () => Effect.void }),
   // @ts-expect-error: not even one
   Reply.sequence(),

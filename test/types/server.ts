@@ -105,7 +105,7 @@ export const whatOnFailureSees = (server: Server.Server): ReadonlyArray<unknown>
       return Effect.void
     }
   }),
-  // @ts-expect-error: a service that nobody gave is still needed
+  // @ts-expect-error: a service that is not provided is still required
   Effect.runFork(server.serve(scoped)),
   // @ts-expect-error: so is one that only onFailure needs
   Effect.runFork(server.serve(failing, reporting)),
@@ -113,7 +113,7 @@ export const whatOnFailureSees = (server: Server.Server): ReadonlyArray<unknown>
 ]
 
 export const ends = (end: Server.ConnectionSummary): string => {
-  // Every reason has a branch: one that is added must be looked at by who matches on it.
+  // Every reason has a branch: an added one must be handled by every exhaustive match.
   switch (end.reason) {
     case "ClosedByClient":
     case "ClosedByServer":
@@ -129,6 +129,6 @@ export const ends = (end: Server.ConnectionSummary): string => {
   }
 }
 
-export const answered = (): void => {
+export const responded = (): void => {
   equals<RespondableError, ValueError | KeyError>()
 }

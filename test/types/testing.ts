@@ -33,7 +33,7 @@ equals<typeof supervised, Effect.Effect<never, "mine", TestServer.TestServer>>()
 const enqueued = TestServer.enqueue(handler, plain)
 equals<typeof enqueued, Effect.Effect<void, never, TestServer.TestServer | Users>>()
 
-// @ts-expect-error: without Effect there is nobody to provide what a handler needs
+// @ts-expect-error: without Effect nothing provides a handler's requirements
 void TestServer.start(handler)
 
 void TestServer.start((request) => Responses.respond(request, 200))

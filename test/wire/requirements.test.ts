@@ -1,6 +1,6 @@
 /**
- * Every requirement that concerns us has a test, and the README's table says so. After a change of requirements.ts or of
- * what proves them: `UPDATE_README=1 npx vitest run --config test/vitest.config.ts test/wire/requirements.test.ts`.
+ * Checks that every applicable requirement has a test, and that the README's tables are up to date. After a change of
+ * requirements.ts or of the tests that prove them: `UPDATE_README=1 npx vitest run --config test/vitest.config.ts test/wire/requirements.test.ts`.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -16,7 +16,7 @@ const files = folders.flatMap((folder) =>
     .map((name) => `${folder}/${name}`)
 )
 
-/** What a file's tests prove, by the file. */
+/** The requirements that a file's tests prove, by file. */
 const proofs = new Map(files.map((file) => [file, proofsIn(readFileSync(`${root}${file}`, "utf8"))]))
 
 const proofOf = ({ id }: Numbered): string | undefined =>
@@ -25,7 +25,7 @@ const proofOf = ({ id }: Numbered): string | undefined =>
 const isProvenOfEach = ({ id }: Numbered): boolean =>
   Array.from(proofs.values()).some((proofs) => proofs.some((proof) => proof.id === id && proof.isOfEach))
 
-/** The requirements of one RFC; a section is named once, and leads to its test. */
+/** The table of one RFC: each section appears once, as a link to its test. */
 const tableOf = (rfc: string): string => {
   const ours = all.filter((each) => each.rfc === rfc && concernsUs(each))
   const rows = ours.map((each, i) => {
@@ -36,7 +36,7 @@ const tableOf = (rfc: string): string => {
   return [`| RFC ${rfc} § | | requirement |`, "|---|---|---|", ...rows].join("\n")
 }
 
-/** How many of the others there are for each reason, as a list: most first. */
+/** The number of inapplicable requirements by reason, in descending order. */
 const reasonsOf = (others: ReadonlyArray<Numbered>): string => {
   const counts = new Map<string, number>()
   for (const { notOurs = "" } of others) counts.set(notOurs, (counts.get(notOurs) ?? 0) + 1)
@@ -52,14 +52,14 @@ const table = (): string => {
   const deviations = all.filter(({ deviation }) => deviation !== undefined)
   const isMust = ({ level }: { readonly level: Level }): boolean => level.startsWith("MUST")
   return [
-    `${ours.length} requirements of RFC 9112 and RFC 9110 concern this server, ${ours.filter(isMust).length} of them with MUST or MUST NOT. Each has a test that names it,`,
-    `to which its section leads. All but ${ours.filter(({ nativeOnly }) => nativeOnly !== undefined).length} are asked of this server and of an application of \`@effect/platform\` alike; those are about what such an`,
-    "application cannot do: tunnels, trailers, lists of a field. Rows of bytes are sent over raw sockets, whole and, where their limits leave",
-    "room, with other requests around them; and in memory byte by byte, and cut at every byte.",
+    `${ours.length} requirements of RFC 9112 and RFC 9110 apply to this server, ${ours.filter(isMust).length} of them MUST or MUST NOT. Each has a test that names it,`,
+    `linked from its section. All but ${ours.filter(({ nativeOnly }) => nativeOnly !== undefined).length} are tested on this server and on an application of \`@effect/platform\`; those concern what such an`,
+    "application cannot do: tunnels, trailers, lists in a field. Test messages are sent over raw sockets, whole and, where their limits leave",
+    "space, between other requests; and in memory byte by byte, and split at every byte.",
     "",
-    "[requirements.ts](test/wire/requirements.ts) lists all that RFC 9112 demands or recommends, and what RFC 9110 asks of senders, recipients",
-    "and origin servers in §2 to §15, where one line may stand for a section about what applications answer. It leaves out what RFC 9110 asks",
-    `of clients, proxies and caches alone, and RFC 9111. ${others.length} of the list are not in the tables below, for reasons given there: ${reasonsOf(others)}.`,
+    "[requirements.ts](test/wire/requirements.ts) lists every requirement and recommendation of RFC 9112, and those of RFC 9110 for senders, recipients",
+    "and origin servers in §2 to §15, where one line may stand for a section about the responses of applications. It omits those of RFC 9110",
+    `for clients, proxies and caches alone, and RFC 9111. ${others.length} of the list are not in the tables below, for the reasons given there: ${reasonsOf(others)}.`,
     "",
     tableOf("9112"),
     "",
@@ -67,7 +67,7 @@ const table = (): string => {
     "",
     "Known deviations:",
     "",
-    ...deviations.map((each) => `- RFC ${each.rfc} §${each.section} says: ${each.sentence}. Here ${each.deviation}.`)
+    ...deviations.map((each) => `- RFC ${each.rfc} §${each.section}: ${each.sentence}. Here ${each.deviation}.`)
   ].join("\n")
 }
 
@@ -76,31 +76,31 @@ const ending = "<!-- end of requirements -->"
 
 const readme = (): string => readFileSync(`${root}README.md`, "utf8")
 
-describe("the requirements", () => {
-  it("that concern us are each proven by a test", () => {
+describe("the list of requirements", () => {
+  it("has a test for each applicable requirement", () => {
     const unproven = all.filter((each) => concernsUs(each) && proofOf(each) === undefined)
     expect(unproven.map(({ id }) => id)).toStrictEqual([])
   })
 
-  it("that an application can observe are asked of the native server and of the drop-in", () => {
+  it("tests requirements that an application can observe on the native server and the drop-in", () => {
     const ofOne = all.filter((each) => concernsUs(each) && each.nativeOnly === undefined && !isProvenOfEach(each))
     expect(ofOne.map(({ id }) => id)).toStrictEqual([])
     const reasonless = all.filter((each) => each.nativeOnly !== undefined && isProvenOfEach(each))
     expect(reasonless.map(({ id }) => id)).toStrictEqual([])
   })
 
-  it("that do not concern us are not claimed to be proven", () => {
+  it("has no test for an inapplicable requirement", () => {
     const claimed = all.filter((each) => !concernsUs(each) && proofOf(each) !== undefined)
     expect(claimed.map(({ id }) => id)).toStrictEqual([])
   })
 
-  it("that tests name are there", () => {
+  it("has every requirement that a test names", () => {
     const ids = new Set<string>(all.map(({ id }) => id))
     const named = Array.from(proofs.values()).flatMap((proofs) => proofs.map(({ id }) => id))
     expect(named.filter((id) => !ids.has(id))).toStrictEqual([])
   })
 
-  it("are proven by what runs: neither a comment nor a string alone is a proof", () => {
+  it("counts only calls as proofs, not comments or strings", () => {
     const text = `
       // proves("9112/1/comment", "", test)
       const id = "9112/1/string"
@@ -118,14 +118,14 @@ describe("the requirements", () => {
     expect(() => proofsIn("proves(someId, how, test)")).toThrow("someId")
   })
 
-  it("stand in the order of their RFC", () => {
+  it("is in the order of the RFC", () => {
     const keyOf = ({ rfc, section }: Numbered): string =>
       [-Number(rfc) + 9999, ...section.split(".")].map((part) => String(part).padStart(4, "0")).join(".")
     const keys = all.map(keyOf)
     expect(keys).toStrictEqual([...keys].sort())
   })
 
-  it("are the README's; if not, run this file with UPDATE_README=1", () => {
+  it("matches the README; if not, run this file with UPDATE_README=1", () => {
     const text = readme()
     const from = text.indexOf(opening)
     const to = text.indexOf(ending)

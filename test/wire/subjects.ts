@@ -22,7 +22,7 @@ import type * as Server from "../../src/Server.js"
 import { portOf } from "../platform/harness.js"
 import { quiet, serving } from "../server/harness.js"
 import { type InMemory, servingInMemory } from "../server/memory.js"
-import { connect } from "./raw.js"
+import { connect } from "./rawConnection.js"
 
 /** What a body that cannot be read fails with; each subject answers its own. */
 type BodyFailure = ValueError | RequestError
@@ -36,7 +36,7 @@ export interface Asked {
   readonly target: string
   /** The value of Host, as the application's headers have it. */
   readonly host: string
-  /** Every field in its place, or one text for each name in lower case: as the subject's headers have them. */
+  /** Every field instead, or one text for each name in lower case: as the subject's headers have them. */
   readonly fields: ReadonlyArray<string> | Readonly<Record<string, string>>
   readonly body: Effect.Effect<Uint8Array, BodyFailure>
   /** The request of the native server, for what only that knows: its version and its trailers. */
@@ -57,7 +57,7 @@ export interface Subject {
   readonly answersBodies: boolean
   /** A port of loopback where the application is served. */
   readonly serve: (app: App, options?: Server.Options) => Effect.Effect<number, never, Scope.Scope>
-  /** The same where any upgrade that is offered is taken, and any other request is answered 200 with its body. */
+  /** The same where any upgrade that is offered is taken, and any other request gets 200 with its body. */
   readonly serveUpgrades: Effect.Effect<number, never, Scope.Scope>
   /** The same over connections in memory, under the test's clock. */
   readonly serveInMemory: (app: App, options?: Server.Options) => Effect.Effect<InMemory, never, Scope.Scope>
@@ -190,9 +190,9 @@ export const toldBy = (subject: Subject, app: App, text: string): Effect.Effect<
 export const allOf = (port: number, text: string): Effect.Effect<string> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const wire = yield* connect(port)
-      yield* wire.send(text)
-      return (yield* wire.readToEnd).toString("latin1")
+      const client = yield* connect(port)
+      yield* client.send(text)
+      return (yield* client.readToEnd).toString("latin1")
     })
   )
 

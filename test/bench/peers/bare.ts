@@ -1,12 +1,12 @@
 import { createServer, type Socket } from "node:net"
-import { piece, pieces, streamed, text, textType } from "../content.js"
+import { chunk, chunks, streamed, text, textType } from "../content.js"
 import { noEffect, noPlatform, type Peer } from "../peer.js"
 import { portOf } from "../portOf.js"
 
 const head = (length: number, connection = ""): string =>
   `HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: ${textType}\r\nContent-Length: ${length}\r\n${connection}\r\n`
 
-const answer = head(text.length) + text
+const response = head(text.length) + text
 const lastAnswer = head(text.length, "Connection: close\r\n") + text
 
 const heads = (bytes: Buffer): number => {
@@ -16,11 +16,11 @@ const heads = (bytes: Buffer): number => {
 }
 
 const download = (socket: Socket): void => {
-  let left = pieces
+  let left = chunks
   const pump = (): void => {
     while (left > 0) {
       left--
-      if (!socket.write(piece)) {
+      if (!socket.write(chunk)) {
         socket.once("drain", pump)
         return
       }
@@ -58,7 +58,7 @@ export const peer: Peer = {
         socket.on("data", (bytes) => {
           if (bytes[routeAt] === routeOfDownload) download(socket)
           else if (bytes.includes("Connection: close")) socket.end(lastAnswer, "latin1")
-          else socket.write(answer.repeat(heads(bytes)), "latin1")
+          else socket.write(response.repeat(heads(bytes)), "latin1")
         })
       })
     )

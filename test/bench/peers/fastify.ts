@@ -1,13 +1,13 @@
 import { Readable } from "node:stream"
 import { setTimeout } from "node:timers/promises"
 import Fastify, { type FastifyRequest } from "fastify"
-import { catalogue, piece, pieces, streamed, text, textType } from "../content.js"
+import { catalogue, chunk, chunks, streamed, text, textType } from "../content.js"
 import { noEffect, noPlatform, type Peer, versionOf } from "../peer.js"
 
 const bodyLimit = 2 * streamed
 
 function* download() {
-  for (let i = 0; i < pieces; i++) yield piece
+  for (let i = 0; i < chunks; i++) yield chunk
 }
 
 const serve = async (): Promise<number> => {

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import { catalogue, jsonType, piece, pieces, streamed, text, textType } from "../content.js"
+import { catalogue, chunk, chunks, jsonType, streamed, text, textType } from "../content.js"
 import { noEffect, noPlatform, type Peer } from "../peer.js"
 import { portOf } from "../portOf.js"
 
@@ -24,11 +24,11 @@ const readThrough = (request: IncomingMessage, use: (length: number) => void): v
 }
 
 const download = (response: ServerResponse): void => {
-  let left = pieces
+  let left = chunks
   const pump = (): void => {
     while (left > 0) {
       left--
-      if (!response.write(piece)) {
+      if (!response.write(chunk)) {
         response.once("drain", pump)
         return
       }

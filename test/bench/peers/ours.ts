@@ -7,27 +7,27 @@ import { noPlatform, type Peer, versionOf } from "../peer.js"
 
 const textHeaders = { "Content-Type": textType }
 
-const answer = (request: Request.Request, content: string) => Response.respond(request, 200, content, textHeaders)
+const response = (request: Request.Request, content: string) => Response.respond(request, 200, content, textHeaders)
 
 const handler = (request: Request.Request) => {
   switch (request.url) {
     case "/":
-      return answer(request, text)
+      return response(request, text)
     case "/json":
       return Response.respond(request, 200, JSON.stringify(catalogue), { "Content-Type": jsonType })
     case "/sleep":
-      return Effect.zipRight(Effect.sleep(1), answer(request, text))
+      return Effect.zipRight(Effect.sleep(1), response(request, text))
     case "/bytes":
-      return Effect.flatMap(request.bytes, (body) => answer(request, String(body.length)))
+      return Effect.flatMap(request.bytes, (body) => response(request, String(body.length)))
     case "/upload":
       return Effect.flatMap(
         Stream.runFold(request.stream, 0, (length, part) => length + part.length),
-        (length) => answer(request, String(length))
+        (length) => response(request, String(length))
       )
     case "/download":
       return Response.respondStream(request, 200, download, { ...textHeaders, "Content-Length": String(streamed) })
     case "/effect":
-      return Effect.flatMap(greeting, (greeted) => answer(request, greeted))
+      return Effect.flatMap(greeting, (greeted) => response(request, greeted))
     default:
       return Response.respond(request, 404)
   }

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { OSError, ValueError } from "../../../src/Errors.js"
 import { layerConfig, layerServer, make } from "../../../src/HttpServer.js"
-import { connect, get, requestText } from "../../wire/raw.js"
+import { connect, get, requestText } from "../../wire/rawConnection.js"
 import { listening, portOf } from "../harness.js"
 
 describe("address", () => {
@@ -28,9 +28,9 @@ describe("address", () => {
       yield* server.serve(HttpServerResponse.text("both"))
       expect(server.address).toMatchObject({ hostname: "0.0.0.0" })
       for (const host of ["127.0.0.1", "::1"]) {
-        const wire = yield* connect(portOf(server), host)
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("both")
+        const client = yield* connect(portOf(server), host)
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).text).toBe("both")
       }
     })
   )
@@ -41,7 +41,7 @@ describe("address", () => {
       yield* server.serve(HttpServerResponse.text("six"))
       const url = HttpServer.formatAddress(server.address)
       expect(url).toBe(`http://[::1]:${portOf(server)}`)
-      expect(yield* Effect.promise(() => fetch(url).then((answer) => answer.text()))).toBe("six")
+      expect(yield* Effect.promise(() => fetch(url).then((response) => response.text()))).toBe("six")
     })
   )
 
@@ -49,9 +49,9 @@ describe("address", () => {
     Effect.gen(function* () {
       const server = yield* listening({ host: "::", ipv6Only: true })
       yield* server.serve(HttpServerResponse.text("six"))
-      const wire = yield* connect(portOf(server), "::1")
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).text).toBe("six")
+      const client = yield* connect(portOf(server), "::1")
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).text).toBe("six")
       const refused = yield* Effect.exit(Effect.scoped(connect(portOf(server), "127.0.0.1")))
       expect(refused._tag).toBe("Failure")
     })
@@ -67,7 +67,7 @@ describe("address", () => {
     })
   )
 
-  it.scopedLive("fails as a ServeError where the options make no sense", () =>
+  it.scopedLive("fails as a ServeError where the options are invalid", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(make({ port: 70_000 }))
       expect(error.cause).toBeInstanceOf(ValueError)

@@ -1,4 +1,4 @@
-/** Forms that end, or go too far, in the middle of a file: whoever reads it is told, and the client is answered. */
+/** Forms that end, or exceed a limit, in the middle of a file: its reader fails, and the client gets a response. */
 
 import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../../src/HttpServer.js"
-import { ask, withBody } from "../../wire/raw.js"
+import { ask, withBody } from "../../wire/rawConnection.js"
 import { serving } from "../harness.js"
 
 const begun = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
@@ -43,7 +43,7 @@ describe.each(Object.entries(readings))("%s of a form", (_, reading) => {
       ({ status }) => status
     )
 
-  it.scopedLive("that ends in a file is answered 400", () =>
+  it.scopedLive("that ends in a file gets 400", () =>
     Effect.gen(function* () {
       expect(yield* statusOf(app, `${begun}content`)).toBe(400)
       expect(yield* statusOf(app, begun)).toBe(400)
@@ -52,7 +52,7 @@ describe.each(Object.entries(readings))("%s of a form", (_, reading) => {
   )
 
   for (const [what, limit] of Object.entries(limits)) {
-    it.scopedLive(`is answered 413 when ${what}, whether it ends or not`, () =>
+    it.scopedLive(`gets 413 when ${what}, whether it ends or not`, () =>
       Effect.gen(function* () {
         const content = "x".repeat(200_000)
         expect(yield* statusOf(limit(app), `${begun}${content}`)).toBe(413)
@@ -61,7 +61,7 @@ describe.each(Object.entries(readings))("%s of a form", (_, reading) => {
     )
   }
 
-  it.scopedLive("that names its file by filename* alone is answered 400", () =>
+  it.scopedLive("that names its file by filename* alone gets 400", () =>
     Effect.gen(function* () {
       const body = begun.replace('filename="a.txt"', "filename*=utf-8''%ff")
       expect(yield* statusOf(app, `${body}content\r\n--b--\r\n`)).toBe(400)

@@ -16,8 +16,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { Lines } from "../../server/logged.js"
-import { ask, connect, get, requestText } from "../../wire/raw.js"
-import { endless, Story, serving, statusOf } from "../harness.js"
+import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
+import { EventLog, endless, serving, statusOf } from "../harness.js"
 
 const text = HttpServerResponse.text
 
@@ -70,13 +70,13 @@ const failing: ReadonlyArray<readonly [what: string, app: HttpApp.Default<unknow
 
 describe("an application that fails", () => {
   for (const [what, app, status, body] of failing) {
-    it.scopedLive(`by ${what} is answered by ${status}, and the connection goes on`, () =>
+    it.scopedLive(`by ${what} is answered by ${status}, and the connection continues`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* serving(app))
-        yield* wire.send(requestText("GET /") + requestText("GET /"))
+        const client = yield* connect(yield* serving(app))
+        yield* client.send(requestText("GET /") + requestText("GET /"))
         for (let times = 0; times < 2; times++) {
-          const answer = yield* wire.readAnswer()
-          expect([answer.status, answer.text]).toStrictEqual([status, body])
+          const response = yield* client.readResponse()
+          expect([response.status, response.text]).toStrictEqual([status, body])
         }
       })
     )
@@ -84,7 +84,7 @@ describe("an application that fails", () => {
 
   it.scopedLive("is seen by its middleware as failed, with the response among the defects", () =>
     Effect.gen(function* () {
-      const seen = new Story<ReadonlyArray<unknown>>()
+      const seen = new EventLog<ReadonlyArray<unknown>>()
       const port = yield* serving(Effect.fail(new Teapot()), {
         middleware: (app) =>
           Effect.tapErrorCause(app, (cause) =>
@@ -116,17 +116,17 @@ describe("pre-response handlers", () => {
           Effect.zipRight(HttpApp.appendPreResponseHandler(marked("b"))),
           Effect.zipRight(app)
         )
-        const wire = yield* connect(yield* serving(marking))
-        yield* wire.send(requestText("GET /") + requestText("GET /"))
+        const client = yield* connect(yield* serving(marking))
+        yield* client.send(requestText("GET /") + requestText("GET /"))
         for (let times = 0; times < 2; times++) {
-          const answer = yield* wire.readAnswer()
+          const answer = yield* client.readResponse()
           expect([answer.status, answer.header("x-mark")]).toStrictEqual([status, "ab"])
         }
       })
     )
   }
 
-  it.scopedLive("are told of the request, may wait, and fail as the application does", () =>
+  it.scopedLive("get the request, may wait, and fail as the application does", () =>
     Effect.gen(function* () {
       const app = HttpApp.appendPreResponseHandler((request, response) =>
         Effect.zipRight(
@@ -145,25 +145,25 @@ describe("pre-response handlers", () => {
 })
 
 describe("middleware", () => {
-  it.scopedLive("is around the written response: what it returns in its place is sent to nobody", () =>
+  it.scopedLive("is around the written response: what it returns instead is not sent", () =>
     Effect.gen(function* () {
       const port = yield* serving(text("the application's"), {
         middleware: (app) => Effect.as(app, text("the middleware's", { status: 201 }))
       })
-      const answer = yield* get(port)
-      expect([answer.status, answer.text]).toStrictEqual([200, "the application's"])
+      const response = yield* get(port)
+      expect([response.status, response.text]).toStrictEqual([200, "the application's"])
     })
   )
 
   it.scopedLive("answers by itself where it does not ask the application", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(
+      const client = yield* connect(
         yield* serving(text("unasked"), { middleware: () => Effect.succeed(text("its own", { status: 201 })) })
       )
-      yield* wire.send(requestText("GET /") + requestText("GET /"))
+      yield* client.send(requestText("GET /") + requestText("GET /"))
       for (let times = 0; times < 2; times++) {
-        const answer = yield* wire.readAnswer()
-        expect([answer.status, answer.text]).toStrictEqual([201, "its own"])
+        const response = yield* client.readResponse()
+        expect([response.status, response.text]).toStrictEqual([201, "its own"])
       }
     })
   )
@@ -177,41 +177,41 @@ describe("middleware", () => {
   for (const [what, ending, status] of endings) {
     it.scopedLive(`is answered like an application when it ${what} before that`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(
+        const client = yield* connect(
           yield* serving(text("unasked"), { middleware: (app) => Effect.zipRight(Effect.orDie(ending), app) })
         )
-        yield* wire.send(requestText("GET /") + requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(status)
-        expect((yield* wire.readAnswer()).status).toBe(status)
+        yield* client.send(requestText("GET /") + requestText("GET /"))
+        expect((yield* client.readResponse()).status).toBe(status)
+        expect((yield* client.readResponse()).status).toBe(status)
       })
     )
 
-    it.scopedLive(`changes nothing of an answer when it ${what} behind that`, () =>
+    it.scopedLive(`changes nothing of a response when it ${what} after that`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(
+        const client = yield* connect(
           yield* serving(text("answered"), { middleware: (app) => Effect.zipRight(app, Effect.orDie(ending)) })
         )
-        yield* wire.send(requestText("GET /") + requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("answered")
-        expect((yield* wire.readAnswer()).text).toBe("answered")
+        yield* client.send(requestText("GET /") + requestText("GET /"))
+        expect((yield* client.readResponse()).text).toBe("answered")
+        expect((yield* client.readResponse()).text).toBe("answered")
       })
     )
   }
 
   it.scopedLive("is run in order, the outermost first, with the application's service", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const log = new EventLog<string>()
       const around =
         (name: string): HttpMiddleware.HttpMiddleware =>
         (app) =>
-          Effect.zipRight(story.told(`before ${name}`), Effect.zipLeft(app, story.told(`behind ${name}`)))
+          Effect.zipRight(log.told(`before ${name}`), Effect.zipLeft(app, log.told(`behind ${name}`)))
       const inner = around("inner")
       const outer = around("outer")
-      const port = yield* serving(Effect.as(story.told("application"), text("x")), {
+      const port = yield* serving(Effect.as(log.told("application"), text("x")), {
         middleware: (app) => outer(inner(app))
       })
       yield* get(port)
-      expect(yield* story.upTo(5)).toStrictEqual([
+      expect(yield* log.upTo(5)).toStrictEqual([
         "before outer",
         "before inner",
         "application",
@@ -227,7 +227,7 @@ describe("middleware", () => {
         middleware: (app) =>
           Effect.interruptible(Effect.disconnect(app)).pipe(
             Effect.timeoutOption("20 millis"),
-            Effect.flatMap((answered) => (answered._tag === "Some" ? answered : text("too late", { status: 504 })))
+            Effect.flatMap((responded) => (responded._tag === "Some" ? responded : text("too late", { status: 504 })))
           )
       })
       const { status } = yield* get(port)
@@ -255,15 +255,15 @@ describe("middleware", () => {
         text(`${headers.host} ${remoteAddress._tag === "Some" ? remoteAddress.value : ""}`)
       )
       const port = yield* serving(app, { middleware: HttpMiddleware.xForwardedHeaders })
-      const answer = yield* ask(
+      const response = yield* ask(
         port,
         requestText("GET /", ["X-Forwarded-Host: outside", "X-Forwarded-For: 10.1.1.1, 10.2.2.2"])
       )
-      expect(answer.text).toBe("outside 10.1.1.1")
+      expect(response.text).toBe("outside 10.1.1.1")
     })
   )
 
-  it.scopedLive("cors answers OPTIONS by itself, and marks every other answer", () =>
+  it.scopedLive("cors answers OPTIONS by itself, and marks every other response", () =>
     Effect.gen(function* () {
       const app = Effect.flatMap(HttpServerRequest, ({ url }) =>
         url === "/" ? Effect.succeed(text("x")) : Effect.fail("x")
@@ -276,13 +276,13 @@ describe("middleware", () => {
         ["/", 200],
         ["/fails", 500]
       ] as const) {
-        const answer = yield* get(port, path)
-        expect([answer.status, answer.header("access-control-allow-origin")]).toStrictEqual([status, "http://a"])
+        const response = yield* get(port, path)
+        expect([response.status, response.header("access-control-allow-origin")]).toStrictEqual([status, "http://a"])
       }
     })
   )
 
-  it.scopedLive("logger logs each answer, unless it is told not to", () =>
+  it.scopedLive("logger logs each response, unless it is disabled", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const app = Effect.flatMap(HttpServerRequest, ({ url }) => {
@@ -305,27 +305,27 @@ describe("middleware", () => {
 })
 
 describe("a client that leaves", () => {
-  /** Serves what waits, and tells what its middleware has seen. */
+  /** Serves an application that waits, and returns what its middleware has seen. */
   const waiting = (given: Parameters<typeof serving>[1] = {}) =>
     Effect.gen(function* () {
       const running = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
-      const story = new Story<string>()
+      const log = new EventLog<string>()
       const seen = yield* Deferred.make<Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>>()
       const app: HttpApp.Default = Deferred.succeed(running, undefined).pipe(
         Effect.zipRight(Deferred.await(go)),
-        Effect.onInterrupt(() => story.told("interrupted")),
+        Effect.onInterrupt(() => log.told("interrupted")),
         Effect.as(text("answered")),
-        Effect.tap(() => story.told("ran to its end"))
+        Effect.tap(() => log.told("ran to its end"))
       )
       const port = yield* serving(app, {
         middleware: (app) => Effect.onExit(app, (exit) => Deferred.succeed(seen, exit)),
         ...given
       })
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(running)
-      return { wire, story, go: Deferred.succeed(go, undefined), seen: Deferred.await(seen) }
+      return { wire: client, story: log, go: Deferred.succeed(go, undefined), seen: Deferred.await(seen) }
     })
 
   const abortOf = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>) =>
@@ -337,11 +337,11 @@ describe("a client that leaves", () => {
   ] as const) {
     it.scopedLive(`by ${how} interrupts a plain application, as 499`, () =>
       Effect.gen(function* () {
-        const { seen, story, wire } = yield* waiting()
-        yield* wire[leave]
+        const { seen, story: log, wire: client } = yield* waiting()
+        yield* client[leave]
         const exit = yield* seen
         expect(abortOf(exit)).toBe(499)
-        expect(story.all).toStrictEqual(["interrupted"])
+        expect(log.all).toStrictEqual(["interrupted"])
         expect(
           exit._tag === "Failure" && Cause.contains(exit.cause, Cause.interrupt(HttpServerError.clientAbortFiberId))
         ).toBe(true)
@@ -349,25 +349,25 @@ describe("a client that leaves", () => {
     )
   }
 
-  it.scopedLive("by FIN still gets its answer where onClientEnd says so", () =>
+  it.scopedLive("by FIN still gets its response where onClientEnd says so", () =>
     Effect.gen(function* () {
-      const { go, story, wire } = yield* waiting({ onClientEnd: "continue" })
-      yield* wire.halfClose
+      const { go, story: log, wire: client } = yield* waiting({ onClientEnd: "continue" })
+      yield* client.halfClose
       yield* go
-      expect((yield* wire.readAnswer()).text).toBe("answered")
-      expect(story.all).toStrictEqual(["ran to its end"])
+      expect((yield* client.readResponse()).text).toBe("answered")
+      expect(log.all).toStrictEqual(["ran to its end"])
     })
   )
 
   it.scopedLive("does not interrupt a plain application that is not interruptible", () =>
     Effect.gen(function* () {
-      const { go, seen, story, wire } = yield* waiting({ interruptOnDisconnect: false })
-      yield* wire.reset
-      // Another connection's answer is behind the reset.
+      const { go, seen, story: log, wire: client } = yield* waiting({ interruptOnDisconnect: false })
+      yield* client.reset
+      // Another connection's answer is after the reset.
       yield* get(yield* serving(text("meanwhile")))
       yield* go
       expect(statusOf(yield* seen)).toBe(200)
-      expect(story.all).toStrictEqual(["ran to its end"])
+      expect(log.all).toStrictEqual(["ran to its end"])
     })
   )
 
@@ -395,11 +395,11 @@ describe("a client that leaves", () => {
             interruptOnDisconnect: isInterruptible,
             middleware: (app) => Effect.onExit(app, (exit) => Deferred.succeed(seen, exit))
           })
-          const wire = yield* connect(port)
-          yield* wire.send(requestText("GET /"))
+          const client = yield* connect(port)
+          yield* client.send(requestText("GET /"))
           yield* Deferred.await(running)
-          yield* wire.reset
-          // Another connection's answer is behind the reset.
+          yield* client.reset
+          // Another connection's answer is after the reset.
           yield* get(yield* serving(text("meanwhile")))
           if (uninterruptible) yield* Deferred.succeed(go, undefined)
           expect(abortOf(yield* Deferred.await(seen))).toBe(uninterruptible ? 200 : 499)
@@ -411,10 +411,10 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const { app, end, running } = yield* endless
       const router = HttpRouter.empty.pipe(HttpRouter.get("/", Effect.interruptible(app), { uninterruptible: true }))
-      const wire = yield* connect(yield* serving(router, { interruptOnDisconnect: false }))
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(yield* serving(router, { interruptOnDisconnect: false }))
+      yield* client.send(requestText("GET /"))
       yield* running
-      yield* wire.reset
+      yield* client.reset
       expect(Exit.isInterrupted(yield* end)).toBe(true)
     })
   )
@@ -422,8 +422,8 @@ describe("a client that leaves", () => {
   it.scopedLive("is logged as 499 by the logger", () =>
     Effect.gen(function* () {
       const lines = new Lines()
-      const { wire } = yield* waiting({ live: lines.layer, middleware: HttpMiddleware.logger })
-      yield* wire.reset
+      const { wire: client } = yield* waiting({ live: lines.layer, middleware: HttpMiddleware.logger })
+      yield* client.reset
       const line = yield* lines.some(({ annotations }) => annotations["http.url"] === "/")
       expect(line.annotations).toMatchObject({ "http.method": "GET", "http.status": 499 })
     })

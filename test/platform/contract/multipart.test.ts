@@ -10,8 +10,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../../src/HttpServer.js"
-import { ask, withBody } from "../../wire/raw.js"
-import { Story, serving } from "../harness.js"
+import { ask, withBody } from "../../wire/rawConnection.js"
+import { EventLog, serving } from "../harness.js"
 
 interface Part {
   readonly name: string
@@ -71,7 +71,7 @@ const servingParts = <E>(
 describe("multipart", () => {
   it.scopedLive("persists files and fields, and takes the files away with the request", () =>
     Effect.gen(function* () {
-      const paths = new Story<string>()
+      const paths = new EventLog<string>()
       const app = Effect.gen(function* () {
         const persisted = yield* (yield* request).multipart
         const [kept] = persisted.file as ReadonlyArray<Multipart.PersistedFile>

@@ -11,7 +11,7 @@ import * as FiberRefs from "effect/FiberRefs"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { toRequest } from "../../../src/HttpServer.js"
-import { ask, requestText, withBody } from "../../wire/raw.js"
+import { ask, requestText, withBody } from "../../wire/rawConnection.js"
 import { serving } from "../harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -167,7 +167,7 @@ describe("remoteAddress", () => {
 })
 
 describe("modify", () => {
-  it.scopedLive("changes what it is told to, and nothing else", () =>
+  it.scopedLive("changes what is given, and nothing else", () =>
     Effect.gen(function* () {
       const port = yield* seeing((request) => {
         const changed = request.modify({ url: "/changed" })
@@ -217,7 +217,7 @@ describe("the request object", () => {
     })
   )
 
-  it.scopedLive("tells which request of this package it is about", () =>
+  it.scopedLive("gives its request of this package", () =>
     Effect.gen(function* () {
       const port = yield* seeing((request) =>
         Option.map(toRequest(request.modify({ url: "/other" })), ({ url, version }) => [url, version.original])
@@ -245,7 +245,7 @@ describe("the request object", () => {
   const shown = (request: Request): string =>
     Inspectable.withRedactableContext(FiberRefs.empty(), () => JSON.stringify(request) + Inspectable.format(request))
 
-  it.scopedLive("is shown without its body as long as nobody has read that, and does not read it", () =>
+  it.scopedLive("is shown without its body until that is read, and does not read it", () =>
     Effect.gen(function* () {
       const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
         const before = shown(request)

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ask, connect, requestText, withBody } from "../../wire/raw.js"
+import { ask, connect, requestText, withBody } from "../../wire/rawConnection.js"
 import { serving } from "../harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -68,11 +68,11 @@ describe("text", () => {
   it.scopedLive("may be asked for by several fibers at once", () =>
     Effect.gen(function* () {
       const port = yield* reading(({ text }) => Effect.all([text, text, text], { concurrency: "unbounded" }))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 2", "Expect: 100-continue"]))
-      yield* wire.readUntil((seen) => seen.includes("100 Continue"))
-      yield* wire.send("ab")
-      expect(JSON.parse((yield* wire.readAnswer()).text)).toStrictEqual(["ab", "ab", "ab"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 2", "Expect: 100-continue"]))
+      yield* client.readUntil((seen) => seen.includes("100 Continue"))
+      yield* client.send("ab")
+      expect(JSON.parse((yield* client.readResponse()).text)).toStrictEqual(["ab", "ab", "ab"])
     })
   )
 })
@@ -93,11 +93,11 @@ describe("json and urlParamsBody", () => {
     Effect.gen(function* () {
       const port = yield* reading(({ json }) => Effect.tapError(json, (error) => Effect.sync(() => errors.push(error))))
       const errors: Array<RequestError> = []
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("POST /", "{"))
-      expect((yield* wire.readAnswer()).status).toBe(400)
-      yield* wire.send(withBody("POST /", "1"))
-      expect((yield* wire.readAnswer()).text).toBe("1")
+      const client = yield* connect(port)
+      yield* client.send(withBody("POST /", "{"))
+      expect((yield* client.readResponse()).status).toBe(400)
+      yield* client.send(withBody("POST /", "1"))
+      expect((yield* client.readResponse()).text).toBe("1")
       expect(errors).toHaveLength(1)
       expect(errors[0]).toBeInstanceOf(RequestError)
       expect(errors[0]).toMatchObject({ reason: "Decode", request: { url: "/" } })
@@ -120,20 +120,20 @@ describe("arrayBuffer", () => {
 })
 
 describe("stream", () => {
-  it.scopedLive("gives the bytes as they come, and asks a client that waits to go on", () =>
+  it.scopedLive("gives the bytes as they come, and asks a client that waits to continue", () =>
     Effect.gen(function* () {
       const port = yield* serving(
         Effect.map(HttpServerRequest.HttpServerRequest, ({ stream }) =>
           HttpServerResponse.stream(stream, { contentType: "text/plain" })
         )
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 6", "Expect: 100-continue"]))
-      yield* wire.readUntil((seen) => seen.includes("100 Continue"))
-      yield* wire.send("one")
-      yield* wire.readUntil((seen) => seen.includes("one"))
-      yield* wire.send("two")
-      yield* wire.readUntil((seen) => seen.endsWith("two\r\n0\r\n\r\n"))
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 6", "Expect: 100-continue"]))
+      yield* client.readUntil((seen) => seen.includes("100 Continue"))
+      yield* client.send("one")
+      yield* client.readUntil((seen) => seen.includes("one"))
+      yield* client.send("two")
+      yield* client.readUntil((seen) => seen.endsWith("two\r\n0\r\n\r\n"))
     })
   )
 
@@ -143,10 +143,10 @@ describe("stream", () => {
         (request) => Effect.catchAll(collected(request), ({ _tag, reason }) => Effect.succeed([_tag, reason])),
         { onClientEnd: "continue" }
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", ["Content-Length: 6"], "one"))
-      yield* wire.halfClose
-      expect(JSON.parse((yield* wire.readAnswer()).text)).toStrictEqual(["RequestError", "Transport"])
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", ["Content-Length: 6"], "one"))
+      yield* client.halfClose
+      expect(JSON.parse((yield* client.readResponse()).text)).toStrictEqual(["RequestError", "Transport"])
     })
   )
 
@@ -166,31 +166,31 @@ describe("MaxBodySize", () => {
   it.scopedLive("is 10 MiB by default, and what it allows is read", () =>
     Effect.gen(function* () {
       const port = yield* reading(size)
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("POST /", [`Content-Length: ${tenMiB}`]))
-      yield* wire.send(Buffer.alloc(tenMiB))
-      expect((yield* wire.readAnswer()).text).toBe(String(tenMiB))
+      const client = yield* connect(port)
+      yield* client.send(requestText("POST /", [`Content-Length: ${tenMiB}`]))
+      yield* client.send(Buffer.alloc(tenMiB))
+      expect((yield* client.readResponse()).text).toBe(String(tenMiB))
     })
   )
 
   it.scopedLive("is answered by 413 before anything of a larger body is sent, and the connection closes", () =>
     Effect.gen(function* () {
       for (const read of [length, size]) {
-        const wire = yield* connect(yield* reading(read))
-        yield* wire.send(requestText("POST /", [`Content-Length: ${tenMiB + 1}`, "Expect: 100-continue"]))
-        const answer = yield* wire.readAnswer()
-        expect([answer.status, answer.header("Connection")]).toStrictEqual([413, "close"])
-        expect(yield* wire.ending).toBe("FIN")
+        const client = yield* connect(yield* reading(read))
+        yield* client.send(requestText("POST /", [`Content-Length: ${tenMiB + 1}`, "Expect: 100-continue"]))
+        const response = yield* client.readResponse()
+        expect([response.status, response.header("Connection")]).toStrictEqual([413, "close"])
+        expect(yield* client.closedWith).toBe("FIN")
       }
     })
   )
 
-  it.scopedLive("is answered by 413 to who sends without being asked to, too", () =>
+  it.scopedLive("gets 413 also if it is sent without being requested", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* reading(length))
-      yield* wire.send(requestText("POST /", [`Content-Length: ${tenMiB + 1}`]))
-      yield* wire.send(Buffer.alloc(1024 * 1024))
-      expect((yield* wire.readAnswer()).status).toBe(413)
+      const client = yield* connect(yield* reading(length))
+      yield* client.send(requestText("POST /", [`Content-Length: ${tenMiB + 1}`]))
+      yield* client.send(Buffer.alloc(1024 * 1024))
+      expect((yield* client.readResponse()).status).toBe(413)
     })
   )
 
@@ -202,13 +202,13 @@ describe("MaxBodySize", () => {
           HttpIncomingMessage.withMaxBodySize(Option.some(4))
         )
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       const chunk = "3\r\nabc\r\n"
-      yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], `${chunk}${chunk}0\r\n\r\n`))
-      expect((yield* wire.readAnswer()).status).toBe(413)
-      // The rest is little: it is read over, and the connection goes on.
-      yield* wire.send(requestText("POST /", ["Transfer-Encoding: chunked"], `${chunk}0\r\n\r\n`))
-      expect((yield* wire.readAnswer()).status).toBe(204)
+      yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"], `${chunk}${chunk}0\r\n\r\n`))
+      expect((yield* client.readResponse()).status).toBe(413)
+      // The rest is little: it is read over, and the connection continues.
+      yield* client.send(requestText("POST /", ["Transfer-Encoding: chunked"], `${chunk}0\r\n\r\n`))
+      expect((yield* client.readResponse()).status).toBe(204)
     })
   )
 
@@ -231,7 +231,7 @@ describe("MaxBodySize", () => {
     })
   )
 
-  it.scopedLive("is that of who serves, if he has one", () =>
+  it.scopedLive("is that of the server's fiber, if it has one", () =>
     Effect.gen(function* () {
       const port = yield* HttpIncomingMessage.withMaxBodySize(reading(length), Option.some(1))
       expect((yield* ask(port, withBody("POST /", "ab"))).status).toBe(413)
@@ -259,14 +259,14 @@ describe("MaxBodySize", () => {
   )
 })
 
-describe("a body that nobody reads", () => {
+describe("an unread body", () => {
   it.scopedLive("is read over if it is little", () =>
     Effect.gen(function* () {
       const port = yield* serving(HttpServerResponse.empty())
-      const wire = yield* connect(port)
-      yield* wire.send(withBody("POST /", "unread") + requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(204)
-      expect((yield* wire.readAnswer()).status).toBe(204)
+      const client = yield* connect(port)
+      yield* client.send(withBody("POST /", "unread") + requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(204)
+      expect((yield* client.readResponse()).status).toBe(204)
     })
   )
 })

@@ -15,14 +15,14 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../../src/HttpServer.js"
 import { Lines } from "../../server/logged.js"
-import type { Answer } from "../../wire/answer.js"
-import { eventually } from "../../wire/facts.js"
-import { ask, connect, get, requestText } from "../../wire/raw.js"
+import { eventually } from "../../support/eventually.js"
+import type { ParsedResponse } from "../../wire/parsedResponse.js"
+import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
 import { endless, quiet, serving } from "../harness.js"
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-const pieces = Stream.make(bytes("in "), bytes("pieces"))
+const chunks = Stream.make(bytes("in "), bytes("pieces"))
 
 const formData = (): FormData => {
   const form = new FormData()
@@ -39,9 +39,9 @@ const webStream = (text: string): ReadableStream<Uint8Array> =>
   })
 
 /** All of them are there when it is read for the first time. */
-const atOnce = (...pieces: ReadonlyArray<string>): Readable => {
+const atOnce = (...chunks: ReadonlyArray<string>): Readable => {
   const readable = new Readable({ objectMode: true, read: () => {} })
-  for (const piece of [...pieces, null]) readable.push(piece)
+  for (const chunk of [...chunks, null]) readable.push(chunk)
   return readable
 }
 
@@ -51,7 +51,7 @@ const prepared = (app: HttpApp.Default, handler: HttpApp.PreResponseHandler): Ht
 
 const plain = { contentType: "text/plain" }
 
-/** What an application gives, by name; the text that arrives; and how its length is told. */
+/** What an application gives, by name; the text that arrives; and how its length is framed. */
 const bodies: ReadonlyArray<
   readonly [
     what: string,
@@ -99,8 +99,8 @@ const bodies: ReadonlyArray<
     "chunked",
     /^multipart\/form-data; boundary=/
   ],
-  ["stream", () => HttpServerResponse.stream(pieces, plain), "in pieces", "chunked", "text/plain"],
-  ["stream with its length", () => HttpServerResponse.stream(pieces, { contentLength: 9 }), "in pieces", "9"],
+  ["stream", () => HttpServerResponse.stream(chunks, plain), "in pieces", "chunked", "text/plain"],
+  ["stream with its length", () => HttpServerResponse.stream(chunks, { contentLength: 9 }), "in pieces", "9"],
   ["stream of nothing", () => HttpServerResponse.stream(Stream.empty), "", "chunked"],
   [
     "web Response",
@@ -112,8 +112,8 @@ const bodies: ReadonlyArray<
   ["web Response without a body", () => HttpServerResponse.fromWeb(new Response(null)), "", "0"]
 ]
 
-const framingOf = (answer: Answer): string | undefined =>
-  answer.header("Transfer-Encoding") ?? answer.header("Content-Length")
+const framingOf = (response: ParsedResponse): string | undefined =>
+  response.header("Transfer-Encoding") ?? response.header("Content-Length")
 
 /** Serves what is asked for by its number, so that all of them share a connection. */
 const servingAll = serving(Effect.map(HttpServerRequest, ({ url }) => bodies[Number(url.slice(1))]![1]()))
@@ -122,29 +122,29 @@ describe("a response's body", () => {
   for (const [i, [what, , text, framing, type]] of bodies.entries()) {
     it.scopedLive(`is sent: ${what}`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* servingAll)
-        // Twice: what one leaves behind is not the next one's.
+        const client = yield* connect(yield* servingAll)
+        // Twice: what one leaves open is not the next one's.
         for (let times = 0; times < 2; times++) {
-          yield* wire.send(requestText(`GET /${i}`))
-          const answer = yield* wire.readAnswer()
-          expect(answer.status).toBe(200)
-          if (typeof text === "string") expect(answer.text).toBe(text)
-          else expect(answer.text).toMatch(text)
-          expect(framingOf(answer)).toBe(framing)
-          if (type !== undefined) expect(answer.header("Content-Type")).toMatch(type)
+          yield* client.send(requestText(`GET /${i}`))
+          const response = yield* client.readResponse()
+          expect(response.status).toBe(200)
+          if (typeof text === "string") expect(response.text).toBe(text)
+          else expect(response.text).toMatch(text)
+          expect(framingOf(response)).toBe(framing)
+          if (type !== undefined) expect(response.header("Content-Type")).toMatch(type)
         }
       })
     )
 
-    it.scopedLive(`is left out for HEAD, and the connection goes on: ${what}`, () =>
+    it.scopedLive(`is left out for HEAD, and the connection continues: ${what}`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* servingAll)
-        yield* wire.send(requestText(`HEAD /${i}`) + requestText(`GET /${i}`))
-        const head = yield* wire.readAnswer("HEAD")
+        const client = yield* connect(yield* servingAll)
+        yield* client.send(requestText(`HEAD /${i}`) + requestText(`GET /${i}`))
+        const head = yield* client.readResponse("HEAD")
         expect([head.status, head.body.length]).toStrictEqual([200, 0])
         expect(framingOf(head)).toBe(framing === "chunked" ? undefined : framing)
         if (type !== undefined) expect(head.header("Content-Type")).toMatch(type)
-        expect((yield* wire.readAnswer()).status).toBe(200)
+        expect((yield* client.readResponse()).status).toBe(200)
       })
     )
 
@@ -152,12 +152,12 @@ describe("a response's body", () => {
       it.scopedLive(`is left out of a ${status}: ${what}`, () =>
         Effect.gen(function* () {
           const port = yield* serving(Effect.sync(() => HttpServerResponse.setStatus(bodies[i]![1](), status)))
-          const wire = yield* connect(port)
-          yield* wire.send(requestText("GET /") + requestText("GET /"))
+          const client = yield* connect(port)
+          yield* client.send(requestText("GET /") + requestText("GET /"))
           for (let times = 0; times < 2; times++) {
-            const answer = yield* wire.readAnswer()
-            expect([answer.status, answer.body.length]).toStrictEqual([status, 0])
-            expect(answer.header("Transfer-Encoding")).toBeUndefined()
+            const response = yield* client.readResponse()
+            expect([response.status, response.body.length]).toStrictEqual([status, 0])
+            expect(response.header("Transfer-Encoding")).toBeUndefined()
           }
         })
       )
@@ -166,10 +166,10 @@ describe("a response's body", () => {
 
   it.scopedLive("may be of anything else only as a defect", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* serving(Effect.sync(() => HttpServerResponse.raw({ not: "a body" }))))
-      yield* wire.send(requestText("GET /") + requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      const client = yield* connect(yield* serving(Effect.sync(() => HttpServerResponse.raw({ not: "a body" }))))
+      yield* client.send(requestText("GET /") + requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(500)
+      expect((yield* client.readResponse()).status).toBe(500)
     })
   )
 })
@@ -189,7 +189,7 @@ describe("a head", () => {
     })
   )
 
-  it.scopedLive("keeps the length that an answer to HEAD says of what GET would get", () =>
+  it.scopedLive("keeps the length that a response to HEAD says of what GET would get", () =>
     Effect.gen(function* () {
       const port = yield* serving(HttpServerResponse.empty({ status: 200, headers: { "content-length": "123" } }))
       expect((yield* ask(port, requestText("HEAD /"), "HEAD")).header("Content-Length")).toBe("123")
@@ -237,11 +237,11 @@ describe("a head", () => {
         headers: { connection: "keep-alive", "keep-alive": "timeout=5", "transfer-encoding": "chunked", "x-kept": "1" }
       })
       const fetched = HttpClientResponse.fromWeb(HttpClientRequest.get("http://elsewhere/"), web)
-      const wire = yield* connect(
+      const client = yield* connect(
         yield* serving(Effect.sync(() => HttpServerResponse.stream(fetched.stream, { headers: fetched.headers })))
       )
-      yield* wire.send(requestText("GET /"))
-      const answer = yield* wire.readAnswer()
+      yield* client.send(requestText("GET /"))
+      const answer = yield* client.readResponse()
       expect([answer.text, answer.header("X-Kept"), answer.header("Transfer-Encoding")]).toStrictEqual([
         "proxied",
         "1",
@@ -261,10 +261,12 @@ describe("a head", () => {
 
   it.scopedLive("ends the connection where the application says so", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* serving(HttpServerResponse.text("last", { headers: { connection: "close" } })))
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).header("Connection")).toBe("close")
-      expect(yield* wire.ending).toBe("FIN")
+      const client = yield* connect(
+        yield* serving(HttpServerResponse.text("last", { headers: { connection: "close" } }))
+      )
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).header("Connection")).toBe("close")
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 
@@ -277,21 +279,21 @@ describe("a head", () => {
     it.scopedLive(`that cannot be sent is a defect of the application's: ${what}`, () =>
       Effect.gen(function* () {
         const lines = new Lines()
-        const response = HttpServerResponse.stream(pieces, { headers })
+        const response = HttpServerResponse.stream(chunks, { headers })
         const port = yield* serving(response, {
           live: Layer.merge(quiet, lines.layer),
           middleware: (app) => Effect.tapErrorCause(app, (cause) => Effect.log("seen", cause))
         })
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /") + requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(500)
-        expect((yield* wire.readAnswer()).status).toBe(500)
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /") + requestText("GET /"))
+        expect((yield* client.readResponse()).status).toBe(500)
+        expect((yield* client.readResponse()).status).toBe(500)
         expect((yield* lines.some(({ message }) => message.includes("seen"))).message).toContain("seen")
       })
     )
   }
 
-  it.scopedLive("cannot be sent where a pre-response handler spoils every answer, and the client is told", () =>
+  it.scopedLive("cannot be sent where a pre-response handler spoils every response, and the client gets a 500", () =>
     Effect.gen(function* () {
       const app = prepared(Effect.succeed(HttpServerResponse.text("fine")), (_, response) =>
         Effect.succeed(HttpServerResponse.setHeader(response, "x-bad", "a\nb"))
@@ -351,20 +353,20 @@ describe("a file", () => {
     [{ bytesToRead: 4 }, "0123"],
     [{ offset: 2, bytesToRead: 4 }, "2345"]
   ] as const) {
-    it.scopedLive(`is sent by ${JSON.stringify(options)}, and the connection goes on`, () =>
+    it.scopedLive(`is sent by ${JSON.stringify(options)}, and the connection continues`, () =>
       Effect.gen(function* () {
         const path = yield* folder
-        const wire = yield* connect(
+        const client = yield* connect(
           yield* Effect.provide(serving(HttpServerResponse.file(fileIn(path), options)), layerContext)
         )
-        yield* wire.send(requestText("GET /") + requestText("HEAD /") + requestText("GET /"))
-        const answer = yield* wire.readAnswer()
+        yield* client.send(requestText("GET /") + requestText("HEAD /") + requestText("GET /"))
+        const answer = yield* client.readResponse()
         expect([answer.text, answer.header("Content-Length")]).toStrictEqual([text, String(text.length)])
         expect(answer.header("Content-Type")).toBe("text/plain")
         expect(answer.header("ETag")).toBeDefined()
         expect(answer.header("Last-Modified")).toBeDefined()
-        expect((yield* wire.readAnswer("HEAD")).header("Content-Length")).toBe(String(text.length))
-        expect((yield* wire.readAnswer()).text).toBe(text)
+        expect((yield* client.readResponse("HEAD")).header("Content-Length")).toBe(String(text.length))
+        expect((yield* client.readResponse()).text).toBe(text)
         yield* closedIn(path)
       })
     )
@@ -452,12 +454,12 @@ describe("a file", () => {
       const path = yield* folder
       const file = join(path, "large")
       writeFileSync(file, Buffer.alloc(32 * 1024 * 1024))
-      const wire = yield* connect(yield* Effect.provide(serving(HttpServerResponse.file(file)), layerContext))
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readUntil((seen) => seen.length > 1024)
-      yield* wire.stopReading
+      const client = yield* connect(yield* Effect.provide(serving(HttpServerResponse.file(file)), layerContext))
+      yield* client.send(requestText("GET /"))
+      yield* client.readUntil((seen) => seen.length > 1024)
+      yield* client.stopReading
       expect(openIn(path)).toBe(1)
-      yield* wire.reset
+      yield* client.reset
       yield* closedIn(path)
     })
   )
@@ -474,12 +476,12 @@ describe("a stream that stands still", () => {
         const { end, running, app } = yield* endless
         const given = body()
         const stream = given === undefined ? HttpServerResponse.stream(Stream.never) : HttpServerResponse.raw(given)
-        // The request's scope tells how it has ended.
+        // The exit of the request's scope shows how it ended.
         const port = yield* serving(Effect.as(Effect.forkScoped(app), stream))
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /"))
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /"))
         yield* running
-        yield* wire.reset
+        yield* client.reset
         expect((yield* end)._tag).toBe("Failure")
         if (given instanceof PassThrough) expect(given.destroyed).toBe(true)
       })
@@ -492,10 +494,10 @@ describe("a stream that fails", () => {
 
   it.scopedLive("before its first byte is answered by 500", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* serving(HttpServerResponse.stream(broken)))
-      yield* wire.send(requestText("GET /") + requestText("GET /"))
-      expect((yield* wire.readAnswer()).status).toBe(500)
-      expect((yield* wire.readAnswer()).status).toBe(500)
+      const client = yield* connect(yield* serving(HttpServerResponse.stream(broken)))
+      yield* client.send(requestText("GET /") + requestText("GET /"))
+      expect((yield* client.readResponse()).status).toBe(500)
+      expect((yield* client.readResponse()).status).toBe(500)
     })
   )
 
@@ -513,18 +515,18 @@ describe("a stream that fails", () => {
   )
 
   for (const [what, response] of [
-    ["a stream", () => HttpServerResponse.stream(Stream.concat(pieces, broken))],
+    ["a stream", () => HttpServerResponse.stream(Stream.concat(chunks, broken))],
     [
       "a stream of Node's",
-      () => HttpServerResponse.raw(Readable.from(Stream.toAsyncIterable(Stream.concat(pieces, broken))))
+      () => HttpServerResponse.raw(Readable.from(Stream.toAsyncIterable(Stream.concat(chunks, broken))))
     ],
-    ["a stream that is too short", () => HttpServerResponse.stream(pieces, { contentLength: 100 })]
+    ["a stream that is too short", () => HttpServerResponse.stream(chunks, { contentLength: 100 })]
   ] as const) {
-    it.scopedLive(`behind the head breaks the connection, so that nobody takes it for whole: ${what}`, () =>
+    it.scopedLive(`after the head breaks the connection, so that it is not taken for complete: ${what}`, () =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* serving(Effect.sync(response)))
-        yield* wire.send(requestText("GET /"))
-        const all = (yield* wire.readToEnd).toString()
+        const client = yield* connect(yield* serving(Effect.sync(response)))
+        yield* client.send(requestText("GET /"))
+        const all = (yield* client.readToEnd).toString()
         expect(all).toMatch(/^HTTP\/1\.1 200 OK/)
         expect(all).toContain("pieces")
         expect(all.endsWith("0\r\n\r\n")).toBe(false)
@@ -534,9 +536,9 @@ describe("a stream that fails", () => {
 
   it.scopedLive("by giving more than it has announced breaks the connection too", () =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* serving(HttpServerResponse.stream(pieces, { contentLength: 3 })))
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readToEnd).toString()).not.toContain("pieces")
+      const client = yield* connect(yield* serving(HttpServerResponse.stream(chunks, { contentLength: 3 })))
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readToEnd).toString()).not.toContain("pieces")
     })
   )
 })
@@ -545,9 +547,9 @@ describe("server-sent events", () => {
   it.scopedLive("begin at once: the head leaves before the first event", () =>
     Effect.gen(function* () {
       const events = HttpServerResponse.stream(Stream.never, { contentType: "text/event-stream" })
-      const wire = yield* connect(yield* serving(events))
-      yield* wire.send(requestText("GET /"))
-      expect(yield* wire.readUntil((seen) => seen.endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1\.1 200 OK/)
+      const client = yield* connect(yield* serving(events))
+      yield* client.send(requestText("GET /"))
+      expect(yield* client.readUntil((seen) => seen.endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1\.1 200 OK/)
     })
   )
 })

@@ -21,7 +21,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { layer } from "../../../src/HttpServer.js"
-import { ask, get, requestText, withBody } from "../../wire/raw.js"
+import { ask, get, requestText, withBody } from "../../wire/rawConnection.js"
 import { portOf, quiet, serving } from "../harness.js"
 
 const text = HttpServerResponse.text
@@ -165,9 +165,9 @@ describe("HttpApi", () => {
   ] as const) {
     it.scopedLive(`answers ${what}`, () =>
       Effect.gen(function* () {
-        const answer = yield* ask(yield* built(api), sent)
-        expect(answer.status).toBe(status)
-        const content: unknown = JSON.parse(answer.text)
+        const response = yield* ask(yield* built(api), sent)
+        expect(response.status).toBe(status)
+        const content: unknown = JSON.parse(response.text)
         if (typeof body === "string") expect(content).toBe(body)
         else expect(content).toMatchObject(body)
       })
@@ -193,9 +193,9 @@ describe("HttpApp.fromWebHandler", () => {
       const app = HttpApp.fromWebHandler(async (request) =>
         Response.json({ method: request.method, url: request.url, body: await request.text() }, { status: 201 })
       )
-      const answer = yield* ask(yield* serving(app), withBody("POST /x?y", "body"))
-      expect(answer.status).toBe(201)
-      expect(JSON.parse(answer.text)).toStrictEqual({ method: "POST", url: "http://test/x?y", body: "body" })
+      const response = yield* ask(yield* serving(app), withBody("POST /x?y", "body"))
+      expect(response.status).toBe(201)
+      expect(JSON.parse(response.text)).toStrictEqual({ method: "POST", url: "http://test/x?y", body: "body" })
     })
   )
 })

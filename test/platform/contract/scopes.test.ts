@@ -1,4 +1,4 @@
-/** The scope of a request: when it ends, how, and who may take it over. And applications inside of handlers. */
+/** The scope of a request: when it ends, how, and how it can be ejected; and applications inside handlers. */
 
 import * as HttpApp from "@effect/platform/HttpApp"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
@@ -13,8 +13,8 @@ import * as Stream from "effect/Stream"
 import { toHandler } from "../../../src/HttpServer.js"
 import { respond } from "../../../src/Response.js"
 import { serving as servingHandler } from "../../server/harness.js"
-import { connect, get, requestText } from "../../wire/raw.js"
-import { Story, serving } from "../harness.js"
+import { connect, get, requestText } from "../../wire/rawConnection.js"
+import { EventLog, serving } from "../harness.js"
 
 const text = HttpServerResponse.text
 
@@ -24,8 +24,8 @@ const named = (exit: Exit.Exit<unknown, unknown>): string =>
     onFailure: (cause) => (Cause.isInterruptedOnly(cause) ? "Interrupt" : "Failure")
   })
 
-const finalized = (story: Story<string>, name = "scope") =>
-  Effect.addFinalizer((exit) => story.told(`${name} ${named(exit)}`))
+const finalized = (log: EventLog<string>, name = "scope") =>
+  Effect.addFinalizer((exit) => log.told(`${name} ${named(exit)}`))
 
 describe("the scope of a request", () => {
   for (const [what, app, expected] of [
@@ -34,66 +34,66 @@ describe("the scope of a request", () => {
     ["dies", Effect.die("mine"), "Failure"],
     ["dies by a response", Effect.die(text("x")), "Success"]
   ] as const) {
-    it.scopedLive(`tells its finalizers of an application that ${what}`, () =>
+    it.scopedLive(`passes its finalizers the exit of an application that ${what}`, () =>
       Effect.gen(function* () {
-        const story = new Story<string>()
-        const port = yield* serving(Effect.zipRight(finalized(story), app))
+        const log = new EventLog<string>()
+        const port = yield* serving(Effect.zipRight(finalized(log), app))
         yield* get(port)
-        expect(yield* story.upTo(1)).toStrictEqual([`scope ${expected}`])
+        expect(yield* log.upTo(1)).toStrictEqual([`scope ${expected}`])
       })
     )
 
-    it.scopedLive(`tells them of success where a middleware was told: ${what}`, () =>
+    it.scopedLive(`passes them success where a middleware got it: ${what}`, () =>
       Effect.gen(function* () {
-        const story = new Story<string>()
-        const port = yield* serving(Effect.zipRight(finalized(story), app), {
-          middleware: (app) => Effect.onExit(app, (exit) => story.told(named(exit)))
+        const log = new EventLog<string>()
+        const port = yield* serving(Effect.zipRight(finalized(log), app), {
+          middleware: (app) => Effect.onExit(app, (exit) => log.told(named(exit)))
         })
         yield* get(port)
-        expect(yield* story.upTo(2)).toStrictEqual([expected, "scope Success"])
+        expect(yield* log.upTo(2)).toStrictEqual([expected, "scope Success"])
       })
     )
   }
 
-  it.scopedLive("tells them of an interruption", () =>
+  it.scopedLive("passes them an interruption", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const log = new EventLog<string>()
       const app: HttpApp.Default<never, Scope.Scope> = Effect.zipRight(
-        finalized(story),
-        Effect.zipRight(story.told("running"), Effect.never)
+        finalized(log),
+        Effect.zipRight(log.told("running"), Effect.never)
       )
-      const wire = yield* connect(yield* serving(app))
-      yield* wire.send(requestText("GET /"))
-      yield* story.upTo(1)
-      yield* wire.reset
-      expect((yield* story.upTo(2))[1]).toMatch(/^scope (Interrupt|Failure)$/)
+      const client = yield* connect(yield* serving(app))
+      yield* client.send(requestText("GET /"))
+      yield* log.upTo(1)
+      yield* client.reset
+      expect((yield* log.upTo(2))[1]).toMatch(/^scope (Interrupt|Failure)$/)
     })
   )
 
-  it.scopedLive("ends behind the whole of a stream, the last finalizer first", () =>
+  it.scopedLive("ends after the whole of a stream, the last finalizer first", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
-      const body = Stream.fromEffect(story.told("body")).pipe(Stream.map(() => new Uint8Array(1)))
-      const app = finalized(story, "one").pipe(
-        Effect.zipRight(finalized(story, "two")),
+      const log = new EventLog<string>()
+      const body = Stream.fromEffect(log.told("body")).pipe(Stream.map(() => new Uint8Array(1)))
+      const app = finalized(log, "one").pipe(
+        Effect.zipRight(finalized(log, "two")),
         Effect.as(HttpServerResponse.stream(body))
       )
       yield* get(yield* serving(app))
-      expect(yield* story.upTo(3)).toStrictEqual(["body", "two Success", "one Success"])
+      expect(yield* log.upTo(3)).toStrictEqual(["body", "two Success", "one Success"])
     })
   )
 
   it.scopedLive("is ended before the next request of its connection", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const log = new EventLog<string>()
       const app = Effect.flatMap(HttpServerRequest, ({ url }) =>
-        Effect.zipRight(finalized(story, url), Effect.as(story.told(`run ${url}`), text("x")))
+        Effect.zipRight(finalized(log, url), Effect.as(log.told(`run ${url}`), text("x")))
       )
-      const wire = yield* connect(yield* serving(app))
-      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      yield* wire.readAnswer()
-      yield* wire.readAnswer()
-      expect((yield* story.upTo(4)).map((line) => line.slice(0, 6))).toStrictEqual([
+      const client = yield* connect(yield* serving(app))
+      yield* client.send(requestText("GET /1") + requestText("GET /2"))
+      yield* client.readResponse()
+      yield* client.readResponse()
+      expect((yield* log.upTo(4)).map((line) => line.slice(0, 6))).toStrictEqual([
         "run /1",
         "/1 Suc",
         "run /2",
@@ -102,73 +102,73 @@ describe("the scope of a request", () => {
     })
   )
 
-  it.scopedLive("may be taken over by whoever ejects it", () =>
+  it.scopedLive("may be ejected", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const log = new EventLog<string>()
       let own: Scope.CloseableScope | undefined
       const app = Effect.zipRight(
-        finalized(story),
+        finalized(log),
         Effect.map(Effect.scope, (scope) => {
           HttpApp.ejectDefaultScopeClose(scope)
-          // Whoever ejects a scope is to close it.
+          // An ejected scope is closed by its new owner.
           own = scope as Scope.CloseableScope
           return text("x")
         })
       )
-      const wire = yield* connect(yield* serving(app))
-      yield* wire.send(requestText("GET /"))
-      yield* wire.readAnswer()
-      yield* wire.halfClose
-      yield* wire.ending
-      expect(story.all).toStrictEqual([])
+      const client = yield* connect(yield* serving(app))
+      yield* client.send(requestText("GET /"))
+      yield* client.readResponse()
+      yield* client.halfClose
+      yield* client.closedWith
+      expect(log.all).toStrictEqual([])
       yield* Scope.close(own!, Exit.void)
-      expect(story.all).toStrictEqual(["scope Success"])
+      expect(log.all).toStrictEqual(["scope Success"])
     })
   )
 
   it.scopedLive("may be left to a stream", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const log = new EventLog<string>()
       const body = HttpServerResponse.stream(Stream.make(new TextEncoder().encode("streamed")))
       const app = Effect.zipRight(
-        finalized(story),
+        finalized(log),
         Effect.sync(() => HttpApp.unsafeEjectStreamScope(body))
       )
       expect((yield* get(yield* serving(app))).text).toBe("streamed")
-      expect(yield* story.upTo(1)).toStrictEqual(["scope Success"])
+      expect(yield* log.upTo(1)).toStrictEqual(["scope Success"])
     })
   )
 
-  it.scopedLive("is closed though one of its finalizers dies, and the answer stands", () =>
+  it.scopedLive("is closed though one of its finalizers dies, and the response stands", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
-      const app = finalized(story).pipe(
+      const log = new EventLog<string>()
+      const app = finalized(log).pipe(
         Effect.zipRight(Effect.addFinalizer(() => Effect.die("broken"))),
         Effect.as(text("stands"))
       )
-      const wire = yield* connect(yield* serving(app))
-      yield* wire.send(requestText("GET /") + requestText("GET /"))
-      expect((yield* wire.readAnswer()).text).toBe("stands")
-      expect((yield* wire.readAnswer()).text).toBe("stands")
-      expect(yield* story.upTo(2)).toStrictEqual(["scope Success", "scope Success"])
+      const client = yield* connect(yield* serving(app))
+      yield* client.send(requestText("GET /") + requestText("GET /"))
+      expect((yield* client.readResponse()).text).toBe("stands")
+      expect((yield* client.readResponse()).text).toBe("stands")
+      expect(yield* log.upTo(2)).toStrictEqual(["scope Success", "scope Success"])
     })
   )
 
   it.scopedLive("is there for what the application forks", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const log = new EventLog<string>()
       const forked = Effect.forkScoped(
-        Effect.onInterrupt(Effect.zipRight(story.told("forked"), Effect.never), () => story.told("interrupted"))
+        Effect.onInterrupt(Effect.zipRight(log.told("forked"), Effect.never), () => log.told("interrupted"))
       )
       const app = Effect.zipRight(
         forked,
         Effect.as(
-          story.some((line) => line === "forked"),
+          log.some((line) => line === "forked"),
           text("x")
         )
       )
       yield* get(yield* serving(app))
-      expect(yield* story.upTo(2)).toStrictEqual(["forked", "interrupted"])
+      expect(yield* log.upTo(2)).toStrictEqual(["forked", "interrupted"])
     })
   )
 })
@@ -176,59 +176,55 @@ describe("the scope of a request", () => {
 describe("toHandler", () => {
   it.scopedLive("is a handler beside others, and in others", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
+      const log = new EventLog<string>()
       const app = toHandler(
-        Effect.flatMap(HttpServerRequest, ({ url }) => Effect.as(finalized(story), text(`app ${url}`)))
+        Effect.flatMap(HttpServerRequest, ({ url }) => Effect.as(finalized(log), text(`app ${url}`)))
       )
       const { port } = yield* servingHandler((request) => {
         if (request.path === "/native") return respond(request, 200, "native")
         if (request.path === "/plain") return app(request)
-        return finalized(story, "outer").pipe(
+        return finalized(log, "outer").pipe(
           Effect.zipRight(app(request)),
-          Effect.zipLeft(story.told("behind the application"))
+          Effect.zipLeft(log.told("behind the application"))
         )
       })
       expect((yield* get(port, "/native")).text).toBe("native")
       expect((yield* get(port, "/plain")).text).toBe("app /plain")
-      expect(yield* story.upTo(1)).toStrictEqual(["scope Success"])
+      expect(yield* log.upTo(1)).toStrictEqual(["scope Success"])
       expect((yield* get(port, "/wrapped")).text).toBe("app /wrapped")
-      expect((yield* story.upTo(4)).slice(1)).toStrictEqual([
-        "scope Success",
-        "behind the application",
-        "outer Success"
-      ])
+      expect((yield* log.upTo(4)).slice(1)).toStrictEqual(["scope Success", "behind the application", "outer Success"])
     })
   )
 
   it.scopedLive("answers by itself what fails, and gives the evidence", () =>
     Effect.gen(function* () {
-      const story = new Story<number>()
+      const log = new EventLog<number>()
       const app = toHandler(Effect.fail("mine"))
-      const { port } = yield* servingHandler((request) => Effect.tap(app(request), ({ status }) => story.told(status)))
+      const { port } = yield* servingHandler((request) => Effect.tap(app(request), ({ status }) => log.told(status)))
       expect((yield* get(port)).status).toBe(500)
-      expect(yield* story.upTo(1)).toStrictEqual([500])
+      expect(yield* log.upTo(1)).toStrictEqual([500])
     })
   )
 
-  it.scopedLive("leaves no service to what comes behind it", () =>
+  it.scopedLive("leaves no service to what comes after it", () =>
     Effect.gen(function* () {
       const app = toHandler(text("x"))
-      const story = new Story<unknown>()
+      const log = new EventLog<unknown>()
       const { port } = yield* servingHandler((request) =>
         Effect.zipLeft(
           app(request),
-          Effect.flatMap(Effect.context<never>(), ({ unsafeMap }) => story.told(unsafeMap.has(HttpServerRequest.key)))
+          Effect.flatMap(Effect.context<never>(), ({ unsafeMap }) => log.told(unsafeMap.has(HttpServerRequest.key)))
         )
       )
       yield* get(port)
-      expect(yield* story.upTo(1)).toStrictEqual([false])
+      expect(yield* log.upTo(1)).toStrictEqual([false])
     })
   )
 
-  it.scopedLive("ends with a timeout around it, and the client is told", () =>
+  it.scopedLive("ends with a timeout around it, and the client gets a response", () =>
     Effect.gen(function* () {
-      const story = new Story<string>()
-      const app = toHandler(Effect.onInterrupt(Effect.never, () => story.told("interrupted")))
+      const log = new EventLog<string>()
+      const app = toHandler(Effect.onInterrupt(Effect.never, () => log.told("interrupted")))
       const { port } = yield* servingHandler((request) =>
         Effect.timeoutTo(app(request), {
           duration: "20 millis",
@@ -237,7 +233,7 @@ describe("toHandler", () => {
         }).pipe(Effect.flatten)
       )
       expect([503, 504]).toContain((yield* get(port)).status)
-      expect(story.all).toStrictEqual(["interrupted"])
+      expect(log.all).toStrictEqual(["interrupted"])
     })
   )
 

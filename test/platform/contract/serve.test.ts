@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { layerServer, layerTest } from "../../../src/HttpServer.js"
-import { ask, connect, get, requestText } from "../../wire/raw.js"
+import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
 import { endless, listening, portOf, serving } from "../harness.js"
 
 class Greeting extends Context.Tag("test/Greeting")<Greeting, string>() {}
@@ -31,13 +31,13 @@ describe("serve", () => {
     })
   )
 
-  it.scopedLive("lets who connects before anything is served wait", () =>
+  it.scopedLive("queues connections until something is served", () =>
     Effect.gen(function* () {
       const server = yield* listening()
-      const wire = yield* connect(portOf(server))
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(portOf(server))
+      yield* client.send(requestText("GET /"))
       yield* server.serve(HttpServerResponse.text("late"))
-      expect((yield* wire.readAnswer()).text).toBe("late")
+      expect((yield* client.readResponse()).text).toBe("late")
     })
   )
 
@@ -46,11 +46,11 @@ describe("serve", () => {
       const server = yield* listening()
       const scope = yield* Scope.make()
       yield* Scope.extend(server.serve(HttpServerResponse.text("one")), scope)
-      const wire = yield* connect(portOf(server))
-      yield* wire.send(requestText("GET /"))
-      expect((yield* wire.readAnswer()).text).toBe("one")
+      const client = yield* connect(portOf(server))
+      yield* client.send(requestText("GET /"))
+      expect((yield* client.readResponse()).text).toBe("one")
       yield* Scope.close(scope, Exit.void)
-      expect(yield* wire.ending).toBe("FIN")
+      expect(yield* client.closedWith).toBe("FIN")
       yield* server.serve(HttpServerResponse.text("two"))
       expect((yield* get(portOf(server))).text).toBe("two")
     })
@@ -67,15 +67,15 @@ describe("serve", () => {
         Effect.as(HttpServerResponse.text("finished"))
       )
       yield* Scope.extend(server.serve(app), scope)
-      const wire = yield* connect(portOf(server))
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(portOf(server))
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(running)
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-      // Whoever comes meanwhile is not kept waiting for nobody.
+      // A client that connects meanwhile is not left without a handler.
       yield* Effect.repeat(Effect.exit(connect(portOf(server))), { until: Exit.isFailure })
       yield* Deferred.succeed(go, undefined)
-      const answer = yield* wire.readAnswer()
-      expect(answer.text).toBe("finished")
+      const response = yield* client.readResponse()
+      expect(response.text).toBe("finished")
       yield* closing.await
     })
   )
@@ -98,10 +98,10 @@ describe("serve", () => {
           (name) => HttpServerResponse.text(name)
         )
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 3; i++) {
-        yield* wire.send(requestText("GET /"))
-        expect((yield* wire.readAnswer()).text).toBe("nobody")
+        yield* client.send(requestText("GET /"))
+        expect((yield* client.readResponse()).text).toBe("nobody")
       }
     })
   )
@@ -121,8 +121,8 @@ describe("serve", () => {
     Effect.gen(function* () {
       const { HttpClient } = yield* Effect.promise(() => import("@effect/platform"))
       yield* HttpServer.serveEffect(HttpServerResponse.text("tested"))
-      const answer = yield* HttpClient.get("/")
-      expect(yield* answer.text).toBe("tested")
+      const response = yield* HttpClient.get("/")
+      expect(yield* response.text).toBe("tested")
     }).pipe(Effect.provide(layerTest))
   )
 })
@@ -139,39 +139,42 @@ describe("closing the scope does not hang on", () => {
       const scope = yield* Scope.make()
       const server = yield* Scope.extend(listening(), scope)
       yield* Scope.extend(server.serve(what), scope)
-      const wire = yield* connect(portOf(server))
-      yield* wire.send(sent)
-      return { wire, close: closed(server, scope) }
+      const client = yield* connect(portOf(server))
+      yield* client.send(sent)
+      return { wire: client, close: closed(server, scope) }
     })
 
   it.scopedLive("a connection that never sent a request", () =>
     Effect.gen(function* () {
-      const { close, wire } = yield* closing(HttpServerResponse.text("unasked"), "")
+      const { close, wire: client } = yield* closing(HttpServerResponse.text("unasked"), "")
       yield* close
-      expect(yield* wire.ending).toBe("FIN")
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 
-  it.scopedLive("an application that never ends, which is told, as is its client by 503", () =>
+  it.scopedLive("an application that never ends: it is interrupted, and its client gets 503", () =>
     Effect.gen(function* () {
       const { app, end, running } = yield* endless
-      const { close, wire } = yield* closing(app, requestText("GET /"))
+      const { close, wire: client } = yield* closing(app, requestText("GET /"))
       yield* running
       yield* close
       expect(Exit.isInterrupted(yield* end)).toBe(true)
-      const answer = yield* wire.readAnswer()
-      expect([answer.status, answer.header("Connection")]).toStrictEqual([503, "close"])
-      expect(yield* wire.ending).toBe("FIN")
+      const response = yield* client.readResponse()
+      expect([response.status, response.header("Connection")]).toStrictEqual([503, "close"])
+      expect(yield* client.closedWith).toBe("FIN")
     })
   )
 
   it.scopedLive("an endless stream, which breaks off", () =>
     Effect.gen(function* () {
       const body = Stream.concat(Stream.make(new TextEncoder().encode("begun")), Stream.never)
-      const { close, wire } = yield* closing(Effect.succeed(HttpServerResponse.stream(body)), requestText("GET /"))
-      yield* wire.readUntil((seen) => seen.includes("begun"))
+      const { close, wire: client } = yield* closing(
+        Effect.succeed(HttpServerResponse.stream(body)),
+        requestText("GET /")
+      )
+      yield* client.readUntil((seen) => seen.includes("begun"))
       yield* close
-      expect((yield* wire.readToEnd).toString()).not.toContain("0\r\n\r\n")
+      expect((yield* client.readToEnd).toString()).not.toContain("0\r\n\r\n")
     })
   )
 
@@ -185,11 +188,11 @@ describe("closing the scope does not hang on", () => {
       const scope = yield* Scope.make()
       const server = yield* Scope.extend(listening(), scope)
       yield* Scope.extend(server.serve(app), scope)
-      const wire = yield* connect(portOf(server))
-      yield* wire.send(requestText("POST /", ["Content-Length: 10", "Expect: 100-continue"]))
-      yield* wire.readUntil((seen) => seen.includes("100 Continue"))
+      const client = yield* connect(portOf(server))
+      yield* client.send(requestText("POST /", ["Content-Length: 10", "Expect: 100-continue"]))
+      yield* client.readUntil((seen) => seen.includes("100 Continue"))
       yield* closed(server, scope)
-      expect((yield* wire.readToEnd).toString()).toMatch(/^HTTP\/1.1 503 /)
+      expect((yield* client.readToEnd).toString()).toMatch(/^HTTP\/1.1 503 /)
     })
   )
 })
@@ -198,10 +201,10 @@ describe("a served application", () => {
   it.scopedLive("answers one request after the other of a connection", () =>
     Effect.gen(function* () {
       const port = yield* serving(HttpServerResponse.text("again"))
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /1") + requestText("GET /2"))
-      expect((yield* wire.readAnswer()).text).toBe("again")
-      expect((yield* wire.readAnswer()).text).toBe("again")
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /1") + requestText("GET /2"))
+      expect((yield* client.readResponse()).text).toBe("again")
+      expect((yield* client.readResponse()).text).toBe("again")
     })
   )
 

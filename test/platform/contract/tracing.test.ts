@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import { toHandler } from "../../../src/HttpServer.js"
 import { serving as servingHandler } from "../../server/harness.js"
-import { ask, connect, get, requestText } from "../../wire/raw.js"
+import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
 import { quiet, type Recorded, serving, Tracing } from "../harness.js"
 
 const text = HttpServerResponse.text
@@ -97,7 +97,7 @@ describe("a tracer", () => {
   ]
 
   for (const [what, app, sent] of cases) {
-    it.scopedLive(`is told what upstream's middleware tells it: ${what}`, () =>
+    it.scopedLive(`gets the attributes of upstream's middleware: ${what}`, () =>
       Effect.gen(function* () {
         const { ours, theirs } = yield* traced(app, sent)
         expect(said(ours)).toStrictEqual(said(theirs))
@@ -110,7 +110,7 @@ describe("a tracer", () => {
   }
 
   it.scopedLive(
-    "is told annotations of who serves, and names of a generator, as upstream's middleware tells them",
+    "gets the annotations of the server's fiber, and names of a generator, as with upstream's middleware",
     () =>
       Effect.gen(function* () {
         const { ours, theirs } = yield* traced(Effect.succeed(text("x")), requestText("GET /named"), (effect) =>
@@ -128,10 +128,10 @@ describe("a tracer", () => {
       const tracing = new Tracing()
       const running = yield* Deferred.make<void>()
       const app: HttpApp.Default = Effect.zipRight(Deferred.succeed(running, undefined), Effect.never)
-      const wire = yield* connect(yield* Effect.withTracer(serving(app), tracing.tracer))
-      yield* wire.send(requestText("GET /"))
+      const client = yield* connect(yield* Effect.withTracer(serving(app), tracing.tracer))
+      yield* client.send(requestText("GET /"))
       yield* Deferred.await(running)
-      yield* wire.reset
+      yield* client.reset
       const span = yield* tracing.server
       expect(span.attributes.get("http.response.status_code")).toBe(499)
       expect(span.exit !== undefined && Exit.isInterrupted(span.exit)).toBe(true)
@@ -169,8 +169,8 @@ describe("without a tracer", () => {
             span.spanId.length
           ])
         })
-        const answer = yield* ask(yield* serving(app), requestText("GET /", [`traceparent: ${traceparent}`]))
-        expect(JSON.parse(answer.text)).toStrictEqual([
+        const response = yield* ask(yield* serving(app), requestText("GET /", [`traceparent: ${traceparent}`]))
+        expect(JSON.parse(response.text)).toStrictEqual([
           "http.server GET",
           "server",
           "0af7651916cd43dd8448eb211c80319c",
@@ -247,17 +247,17 @@ describe("a generator of names, or a predicate, that throws", () => {
         ),
         HttpMiddleware.withTracerDisabledWhenEffect(serving(text("x")), thrown)
       ]) {
-        const wire = yield* connect(yield* serve)
-        yield* wire.send(requestText("GET /") + requestText("GET /"))
-        expect((yield* wire.readAnswer()).status).toBe(500)
-        expect((yield* wire.readAnswer()).status).toBe(500)
+        const client = yield* connect(yield* serve)
+        yield* client.send(requestText("GET /") + requestText("GET /"))
+        expect((yield* client.readResponse()).status).toBe(500)
+        expect((yield* client.readResponse()).status).toBe(500)
       }
     })
   )
 })
 
 describe("an application inside of a handler", () => {
-  it.scopedLive("is traced as a child of nobody but its client", () =>
+  it.scopedLive("is traced only as a child of its client", () =>
     Effect.gen(function* () {
       const app = toHandler(Effect.map(spanOf, (span) => text(span?.name ?? "none")))
       const { port } = yield* servingHandler((request) => Effect.withSpan(app(request), "outer"))
@@ -285,13 +285,13 @@ describe("FiberRefs", () => {
             )
         }
       )
-      const wire = yield* connect(port)
+      const client = yield* connect(port)
       for (let i = 0; i < 2; i++) {
-        yield* wire.send(requestText("GET /"))
-        yield* wire.readAnswer()
+        yield* client.send(requestText("GET /"))
+        yield* client.readResponse()
       }
-      yield* wire.halfClose
-      yield* wire.ending
+      yield* client.halfClose
+      yield* client.closedWith
       expect(seen).toStrictEqual([1, 1])
     })
   )

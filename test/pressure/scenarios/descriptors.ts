@@ -1,25 +1,25 @@
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { ask, Client } from "../client.js"
 import { nginxBefore, whyNoNginx } from "../nginx.js"
-import { atLeast, exactly } from "../rows.js"
+import { atLeast, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
-import type { Trial } from "../trial.js"
 import { Hung, range } from "../waiting.js"
 
 const limit = 160
 const clients = 1280
 
-/** Milliseconds that an answer takes: with one at once, none would ever be there at the same time as the others. */
+/** Milliseconds that a response takes: with one at once, none would ever be there at the same time as the others. */
 const busyFor = 200
 
 type Fate = "answered" | "told 503" | "told otherwise" | "dropped" | "hung"
 
-/** Comes at once with all others, asks, and waits for whatever it is told. */
+/** Comes at once with all others, sends a request, and waits for any response. */
 const fateOf = async (port: number, fields: ReadonlyArray<string>): Promise<Fate> => {
   const client = new Client(port)
   try {
-    const { status, text } = await client.send(requestText(`GET /slow?${busyFor}`, fields)).answer("GET", 60_000)
+    const { status, text } = await client.send(requestText(`GET /slow?${busyFor}`, fields)).response("GET", 60_000)
     if (status === 503) return "told 503"
     return status === 200 && text === "ok" ? "answered" : "told otherwise"
   } catch (error) {
@@ -29,22 +29,28 @@ const fateOf = async (port: number, fields: ReadonlyArray<string>): Promise<Fate
   }
 }
 
-const crowd = async (trial: Trial, server: ServerProcess, port: number, how: string, fields: ReadonlyArray<string>) => {
+const crowd = async (
+  run: ScenarioRun,
+  server: ServerProcess,
+  port: number,
+  how: string,
+  fields: ReadonlyArray<string>
+) => {
   const { begun } = await server.census()
   const fates = await Promise.all(range(clients).map(() => fateOf(port, fields)))
   const of = (fate: Fate): number => fates.filter((each) => each === fate).length
   const served = (await server.census()).begun - begun
-  trial.measured({ what: `answered, ${how}`, figure: of("answered"), bound: atLeast(1) })
-  trial.measured({ what: `told 503, ${how}`, figure: of("told 503") })
-  trial.measured({ what: `admitted and not answered, ${how}`, figure: served - of("answered"), bound: exactly(0) })
+  run.measured({ what: `answered, ${how}`, figure: of("answered"), bound: atLeast(1) })
+  run.measured({ what: `told 503, ${how}`, figure: of("told 503") })
+  run.measured({ what: `admitted and not answered, ${how}`, figure: served - of("answered"), bound: exactly(0) })
   for (const fate of ["dropped", "hung", "told otherwise"] as const) {
-    trial.measured({ what: `${fate}, ${how}`, figure: of(fate), bound: exactly(0) })
+    run.measured({ what: `${fate}, ${how}`, figure: of(fate), bound: exactly(0) })
   }
 }
 
-const isServing = async (trial: Trial, port: number, how: string): Promise<void> => {
+const isServing = async (run: ScenarioRun, port: number, how: string): Promise<void> => {
   const { status } = await ask(port, requestText("GET /", ["Connection: close"]))
-  trial.measured({ what: `status afterwards, ${how}`, figure: status, bound: exactly(200) })
+  run.measured({ what: `status afterwards, ${how}`, figure: status, bound: exactly(200) })
 }
 
 /** A few at once, so that what the first connections load and open is there before. */
@@ -52,37 +58,37 @@ const warmUp = async (port: number): Promise<void> => {
   await Promise.all(range(20).map(() => ask(port, requestText("GET /slow?1", ["Connection: close"]))))
 }
 
-const directly = async (trial: Trial, how: string, fields: ReadonlyArray<string>): Promise<void> => {
-  const server = await trial.process({ descriptors: limit })
+const directly = async (run: ScenarioRun, how: string, fields: ReadonlyArray<string>): Promise<void> => {
+  const server = await run.process({ descriptors: limit })
   const port = await server.listen()
   await warmUp(port)
   const before = await server.census()
-  await crowd(trial, server, port, how, fields)
-  await isServing(trial, port, how)
-  await trial.nothingIsLeft(server, before, `, ${how}`)
+  await crowd(run, server, port, how, fields)
+  await isServing(run, port, how)
+  await run.nothingIsLeft(server, before, `, ${how}`)
 }
 
-const behindNginx = async (trial: Trial): Promise<void> => {
-  if (whyNoNginx !== undefined) return trial.skipped("behind nginx", whyNoNginx)
-  const server = await trial.process({ descriptors: limit })
+const behindNginx = async (run: ScenarioRun): Promise<void> => {
+  if (whyNoNginx !== undefined) return run.skipped("behind nginx", whyNoNginx)
+  const server = await run.process({ descriptors: limit })
   const port = await server.listen()
   await warmUp(port)
   const before = await server.census()
-  const nginx = await nginxBefore(trial, port)
-  await crowd(trial, server, nginx.port, "behind nginx", ["Connection: close"])
-  await isServing(trial, nginx.port, "behind nginx")
-  // It keeps connections to whom it has asked.
+  const nginx = await nginxBefore(run, port)
+  await crowd(run, server, nginx.port, "behind nginx", ["Connection: close"])
+  await isServing(run, nginx.port, "behind nginx")
+  // It keeps its upstream connections open.
   await nginx.end()
-  await trial.nothingIsLeft(server, before, ", behind nginx")
+  await run.nothingIsLeft(server, before, ", behind nginx")
 }
 
-/** Who is admitted is answered, and everybody else is told; the original's process died of it, or dropped them. */
+/** Admitted connections are served, and all others get 503; the original's process died of it, or dropped them. */
 export const scenario: Scenario = {
   title: `${limit} descriptors and ${clients.toLocaleString("en-US")} clients at once`,
   order: 1,
-  run: async (trial) => {
-    await directly(trial, "directly", ["Connection: close"])
-    await directly(trial, "kept alive", [])
-    await behindNginx(trial)
+  run: async (run) => {
+    await directly(run, "directly", ["Connection: close"])
+    await directly(run, "kept alive", [])
+    await behindNginx(run)
   }
 }

@@ -1,6 +1,6 @@
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { connect } from "../client.js"
-import { exactly } from "../rows.js"
+import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
 import { eventually, forEach, range } from "../waiting.js"
 
@@ -8,32 +8,32 @@ import { eventually, forEach, range } from "../waiting.js"
 const each = 100
 
 /** What a handler does, and what its client is answered; then it asks again on the same connection. */
-const answered: Readonly<Record<string, number>> = { "/throw": 500, "/die": 500, "/leak": 200, "/missing": 404 }
+const responded: Readonly<Record<string, number>> = { "/throw": 500, "/die": 500, "/leak": 200, "/missing": 404 }
 
 /** A handler can harm its own request, and nothing else. */
 export const scenario: Scenario = {
   title: "handlers that throw, die, never end, fail late, and leave a child fiber behind",
   order: 5,
-  run: async (trial) => {
-    const server = await trial.process()
+  run: async (run) => {
+    const server = await run.process()
     const port = await server.listen({ drainTimeout: 0 })
     const before = await server.census()
-    for (const [path, expected] of Object.entries(answered)) {
+    for (const [path, expected] of Object.entries(responded)) {
       const statuses = await forEach(range(each), 20, async () => {
         const client = await connect(port)
-        const { status } = await client.send(requestText(`GET ${path}`)).answer()
-        const next = await client.send(requestText("GET /")).answer()
+        const { status } = await client.send(requestText(`GET ${path}`)).response()
+        const next = await client.send(requestText("GET /")).response()
         client.leave()
         return next.status === 200 ? status : next.status
       })
       const wrong = statuses.filter((status) => status !== expected).length
-      trial.measured({
+      run.measured({
         what: `answers other than ${expected}, and 200 to the next, ${path}`,
         figure: wrong,
         bound: exactly(0)
       })
     }
-    // What has begun cannot be taken back: the connection ends, so that nobody takes it for whole.
+    // What has begun cannot be taken back: the connection ends, so that it is not taken for complete.
     const whole = await forEach(range(each), 20, async () => {
       const client = await connect(port)
       await client.send(requestText("GET /late")).end()
@@ -42,18 +42,18 @@ export const scenario: Scenario = {
       return isWhole
     })
     const taken = whole.filter((isWhole) => isWhole).length
-    trial.measured({ what: "broken answers that look whole, /late", figure: taken, bound: exactly(0) })
+    run.measured({ what: "broken answers that look whole, /late", figure: taken, bound: exactly(0) })
     const clients = await forEach(range(each), 20, async () => (await connect(port)).send(requestText("GET /never")))
     const running = await eventually(
       () => server.census(),
       ({ handlers }) => handlers === each
     )
-    trial.measured({
+    run.measured({
       what: "handlers that never end, and whose client leaves",
       figure: running.handlers,
       bound: exactly(each)
     })
     for (const client of clients) client.reset()
-    await trial.nothingIsLeft(server, before)
+    await run.nothingIsLeft(server, before)
   }
 }

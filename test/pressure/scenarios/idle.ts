@@ -1,12 +1,12 @@
 import { setTimeout } from "node:timers/promises"
 import { maxDescriptors, resident } from "../../bench/proc.js"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { type Client, connect } from "../client.js"
 import type { Census, Which } from "../protocol.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
-import type { Trial } from "../trial.js"
 import { forEach, range } from "../waiting.js"
 
 /** Milliseconds: longer than a server takes to let go of what it can make anew. */
@@ -24,7 +24,7 @@ const request = requestText("GET /")
 
 const isServed = async (client: Client): Promise<boolean> => {
   try {
-    return (await client.send(request).answer()).text === "ok"
+    return (await client.send(request).response()).text === "ok"
   } catch {
     return false
   }
@@ -47,32 +47,32 @@ interface Idle {
 }
 
 /**
- * What is resident goes back to the system late, and in part, whoever gives it back: a leak is what comes again with
+ * What is resident goes back to the system late, and in part, for any process: a leak is what comes again with
  * each wave. So much more may be resident with a second wave than with the first.
  */
 const mayGrow = 1.05
 
 const secondWave = async (
-  trial: Trial,
+  run: ScenarioRun,
   server: ServerProcess,
   { before, count, first, port }: { before: Census; count: number; first: number; port: number }
 ): Promise<void> => {
   const clients = await open(port, count)
   await setTimeout(idleFor)
   await server.census()
-  trial.measured({
+  run.measured({
     what: "resident memory with a second wave, over the first",
     figure: resident(server.pid) / first,
     unit: "×",
     bound: atMost(mayGrow, "×")
   })
   leave(clients)
-  await trial.nothingIsLeft(server, before, ", when the second wave has left")
+  await run.nothingIsLeft(server, before, ", when the second wave has left")
 }
 
-const idling = async (trial: Trial, which: Which, count: number): Promise<Idle> => {
+const idling = async (run: ScenarioRun, which: Which, count: number): Promise<Idle> => {
   const title = which === "ours" ? "this server" : "node:http"
-  const server = await trial.process({ which })
+  const server = await run.process({ which })
   const port = await server.listen()
   // What is loaded and compiled with the first connections is not theirs.
   leave(await open(port, 100))
@@ -83,7 +83,7 @@ const idling = async (trial: Trial, which: Which, count: number): Promise<Idle> 
   const { heap } = await server.census()
   const during = resident(server.pid)
   const perConnection = { resident: (during - before.resident) / count, heap: (heap - before.heap) / count }
-  trial.measured({
+  run.measured({
     what: `resident memory an idle connection, ${title}`,
     figure: perConnection.resident / kilobyte,
     unit: "KB",
@@ -92,17 +92,17 @@ const idling = async (trial: Trial, which: Which, count: number): Promise<Idle> 
   if (which === "ours") {
     const served = await forEach(clients, 500, isServed)
     const lost = served.filter((each) => !each).length
-    trial.measured({ what: "answers lost when each is used once", figure: lost, bound: exactly(0) })
+    run.measured({ what: "answers lost when each is used once", figure: lost, bound: exactly(0) })
   }
   leave(clients)
   if (which === "ours") {
-    await trial.nothingIsLeft(server, before, ", when all have left")
-    trial.measured({
+    await run.nothingIsLeft(server, before, ", when all have left")
+    run.measured({
       what: "of that memory still resident when all have left",
       figure: ((resident(server.pid) - before.resident) / (during - before.resident)) * 100,
       unit: "%"
     })
-    if (!trial.choices.isQuick) await secondWave(trial, server, { before, count, first: during, port })
+    if (!run.choices.isQuick) await secondWave(run, server, { before, count, first: during, port })
   }
   await server.end()
   return perConnection
@@ -115,13 +115,13 @@ const inFull = 10_000
 export const scenario: Scenario = {
   title: "10,000 idle connections: memory beside node:http, and what comes back",
   order: 2,
-  run: async (trial) => {
-    const count = Math.min(trial.choices.isQuick ? inQuick : inFull, maxDescriptors() - ownDescriptors)
+  run: async (run) => {
+    const count = Math.min(run.choices.isQuick ? inQuick : inFull, maxDescriptors() - ownDescriptors)
     const remark = count === inFull ? "" : `${maxDescriptors()} descriptors are allowed, and --quick has ${inQuick}`
-    trial.measured({ what: "idle connections", figure: count, remark })
-    const ours = await idling(trial, "ours", count)
-    const theirs = await idling(trial, "nodeHttp", count)
-    trial.measured({
+    run.measured({ what: "idle connections", figure: count, remark })
+    const ours = await idling(run, "ours", count)
+    const theirs = await idling(run, "nodeHttp", count)
+    run.measured({
       what: "resident memory, this server over node:http",
       figure: ours.resident / theirs.resident,
       unit: "×",

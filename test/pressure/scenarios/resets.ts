@@ -1,14 +1,14 @@
 import { setImmediate, setTimeout } from "node:timers/promises"
-import { requestText, withBody } from "../../wire/raw.js"
+import { requestText, withBody } from "../../wire/rawConnection.js"
 import { ask, type Client, connect } from "../client.js"
-import { exactly } from "../rows.js"
+import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
-import type { Trial } from "../trial.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import { forEach, range } from "../waiting.js"
 
 const upgradeFields = ["Connection: Upgrade", "Upgrade: echo"]
 
-/** A request of every framing, and how it is asked so that its answer comes byte by byte. */
+/** A request of every framing, and how it is asked so that its response comes byte by byte. */
 const framings: Readonly<Record<string, string>> = {
   length: withBody("POST /echo", "x".repeat(20)),
   chunked: requestText(
@@ -23,8 +23,8 @@ const framings: Readonly<Record<string, string>> = {
   pipelined: requestText("GET /") + withBody("POST /echo", "abc") + requestText("GET /stream?20")
 }
 
-/** Answers that the client leaves behind any byte of; the server is in the middle of most of them. */
-const answers: Readonly<Record<string, string>> = {
+/** Answers that the client leaves open any byte of; the server is in the middle of most of them. */
+const responses: Readonly<Record<string, string>> = {
   length: requestText("GET /dripLength?100"),
   chunked: requestText("GET /drip?100"),
   "HTTP/1.0, until close": "GET /drip?100 HTTP/1.0\r\n\r\n",
@@ -54,7 +54,7 @@ const resetInAnswer = async (port: number, request: string, at: number): Promise
   client.reset()
 }
 
-/** How many bytes an answer has, or as many as come of one that does not end. */
+/** How many bytes a response has, or as many as come of one that does not end. */
 const lengthOf = async (port: number, request: string): Promise<number> => {
   const client = await connect(port)
   client.send(request)
@@ -72,7 +72,7 @@ class Bystander {
 
   async ask(): Promise<void> {
     this.asked++
-    const { status, text } = await this.client.send(withBody("POST /echo", String(this.asked))).answer("POST")
+    const { status, text } = await this.client.send(withBody("POST /echo", String(this.asked))).response("POST")
     if (status !== 200 || text !== String(this.asked)) this.wrong++
   }
 }
@@ -81,13 +81,13 @@ const some = (all: ReadonlyArray<number>, isQuick: boolean): ReadonlyArray<numbe
   isQuick ? all.filter((each) => each % 5 === 0) : all
 
 const pressed = async (
-  trial: Trial,
+  run: ScenarioRun,
   what: string,
   rows: Readonly<Record<string, string>>,
   offsets: (port: number, request: string) => Promise<number>,
   reset: (port: number, request: string, at: number) => Promise<void>
 ): Promise<void> => {
-  const server = await trial.process()
+  const server = await run.process()
   const port = await server.listen({ drainTimeout: 0 })
   for (const request of Object.values(rows)) await reset(port, request, 10)
   const bystander = new Bystander(await connect(port))
@@ -95,7 +95,7 @@ const pressed = async (
   const before = await server.census()
   let count = 0
   for (const request of Object.values(rows)) {
-    const all = some(range((await offsets(port, request)) + 1), trial.choices.isQuick)
+    const all = some(range((await offsets(port, request)) + 1), run.choices.isQuick)
     await forEach(all, atOnce, async (at) => {
       await reset(port, request, at)
       count++
@@ -104,22 +104,22 @@ const pressed = async (
     await bystander.ask()
   }
   const framed = Object.keys(rows).join(", ")
-  trial.measured({ what: `offsets of ${what} at which a client left`, figure: count, remark: framed })
-  trial.measured({
+  run.measured({ what: `offsets of ${what} at which a client left`, figure: count, remark: framed })
+  run.measured({
     what: `answers to others lost meanwhile, ${what}`,
     figure: bystander.wrong,
     bound: exactly(0),
     remark: `of ${bystander.asked}`
   })
-  await trial.nothingIsLeft(server, before, `, ${what}`)
+  await run.nothingIsLeft(server, before, `, ${what}`)
 }
 
 /** A reset at any byte ends one connection: the original's whole process ended with it. */
 export const scenario: Scenario = {
   title: "resets at every byte of requests and answers, in every framing",
   order: 3,
-  run: async (trial) => {
-    await pressed(trial, "requests", framings, async (_, request) => request.length, resetInRequest)
-    await pressed(trial, "answers", answers, lengthOf, resetInAnswer)
+  run: async (run) => {
+    await pressed(run, "requests", framings, async (_, request) => request.length, resetInRequest)
+    await pressed(run, "answers", responses, lengthOf, resetInAnswer)
   }
 }

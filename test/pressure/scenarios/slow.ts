@@ -1,14 +1,14 @@
 import { setTimeout } from "node:timers/promises"
 import type { Options } from "../../../src/Limits.js"
 import { end, start } from "../../bench/proc.js"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { ask, type Client, connect } from "../client.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
-import type { Trial } from "../trial.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import { eventually, forEach, range } from "../waiting.js"
 
-/** Short, so that what ends by them ends in seconds; `Limits` tells what each bounds. */
+/** Short, so that what ends by them ends in seconds; `Limits` documents what each bounds. */
 const limits = {
   headerTimeout: 2000,
   bodyTimeout: 2000,
@@ -69,18 +69,18 @@ const slow: Readonly<Record<string, Slow>> = {
     due: limits.writeTimeout
   },
   "says nothing more": {
-    act: async (client) => client.send(requestText("GET /")).answer(),
+    act: async (client) => client.send(requestText("GET /")).response(),
     due: limits.keepAliveTimeout
   }
 }
 
-/** The status of the last answer, when there is one. */
+/** The status of the last response, when there is one. */
 const lastStatus = async (client: Client): Promise<number | undefined> =>
-  client.seen.length === 0 ? undefined : (await client.answer()).status
+  client.seen.length === 0 ? undefined : (await client.response()).status
 
-/** Who reads nothing does not see the end either: the server has ended it when it holds it no longer. */
-const slowly = async (trial: Trial, name: string, { act, due, status }: Slow): Promise<void> => {
-  const server = await trial.process()
+/** A client that reads nothing does not see the end either: the connection has ended when the server no longer counts it. */
+const slowly = async (run: ScenarioRun, name: string, { act, due, status }: Slow): Promise<void> => {
+  const server = await run.process()
   const port = await server.listen({ limits })
   const before = await server.census()
   const began = performance.now()
@@ -94,8 +94,8 @@ const slowly = async (trial: Trial, name: string, { act, due, status }: Slow): P
     (seen) => seen.held <= before.held
   )
   const took = performance.now() - began
-  trial.measured({ what: `still held, ${name}`, figure: held - before.held, bound: exactly(0) })
-  trial.measured({
+  run.measured({ what: `still held, ${name}`, figure: held - before.held, bound: exactly(0) })
+  run.measured({
     what: `ended after, ${name}`,
     figure: took,
     unit: "ms",
@@ -106,10 +106,10 @@ const slowly = async (trial: Trial, name: string, { act, due, status }: Slow): P
   if (status !== undefined) {
     const statuses = await forEach(clients, each, lastStatus)
     const wrong = statuses.filter((seen) => seen !== status).length
-    trial.measured({ what: `answers other than ${status}, ${name}`, figure: wrong, bound: exactly(0) })
+    run.measured({ what: `answers other than ${status}, ${name}`, figure: wrong, bound: exactly(0) })
   }
   for (const client of clients) client.leave()
-  await trial.nothingIsLeft(server, before, `, ${name}`)
+  await run.nothingIsLeft(server, before, `, ${name}`)
   await server.end()
 }
 
@@ -121,12 +121,12 @@ const reader = (port: number): ReadonlyArray<string> => [
 ]
 
 /** A process that is stopped is still there: its system acknowledges, and reads nothing more. */
-const stopped = async (trial: Trial): Promise<void> => {
-  const server = await trial.process()
+const stopped = async (run: ScenarioRun): Promise<void> => {
+  const server = await run.process()
   const port = await server.listen({ limits })
   const before = await server.census()
   const readers = range(3).map(() => start(reader(port)))
-  for (const child of readers) trial.atEnd(() => end(child))
+  for (const child of readers) run.atEnd(() => end(child))
   const begun = await eventually(
     () => server.census(),
     ({ handlers }) => handlers === readers.length
@@ -138,9 +138,9 @@ const stopped = async (trial: Trial): Promise<void> => {
     () => server.census(),
     ({ held }) => held <= before.held
   )
-  trial.measured({ what: "clients that are stopped by SIGSTOP", figure: begun.handlers, bound: exactly(3) })
-  trial.measured({ what: "status of another's answer meanwhile", figure: status, bound: exactly(200) })
-  trial.measured({
+  run.measured({ what: "clients that are stopped by SIGSTOP", figure: begun.handlers, bound: exactly(3) })
+  run.measured({ what: "status of another's answer meanwhile", figure: status, bound: exactly(200) })
+  run.measured({
     what: "ended after, SIGSTOP",
     figure: performance.now() - began,
     unit: "ms",
@@ -149,17 +149,17 @@ const stopped = async (trial: Trial): Promise<void> => {
   })
   // Continued, they find that they have been left.
   for (const child of readers) child.kill("SIGCONT")
-  await trial.nothingIsLeft(server, before, ", SIGSTOP")
+  await run.nothingIsLeft(server, before, ", SIGSTOP")
 }
 
-/** Clients that take their time have it, and no more; nobody else waits for them. */
+/** Clients that take their time have it, and no more; no other client waits for them. */
 export const scenario: Scenario = {
   title: "clients that are slow, silent, stopped, or do not read",
   order: 4,
-  run: async (trial) => {
+  run: async (run) => {
     const quick = ["one byte of a head a second", "reads nothing of an endless answer"]
-    const names = trial.choices.isQuick ? quick : Object.keys(slow)
-    for (const name of names) await slowly(trial, name, slow[name] as Slow)
-    await stopped(trial)
+    const names = run.choices.isQuick ? quick : Object.keys(slow)
+    for (const name of names) await slowly(run, name, slow[name] as Slow)
+    await stopped(run)
   }
 }

@@ -1,9 +1,9 @@
 import { setTimeout } from "node:timers/promises"
 import { mixed, Random } from "../../fuzz/random.js"
-import { live, type Outcome } from "../doings.js"
-import { exactly } from "../rows.js"
+import { live, type Outcome } from "../actions.js"
+import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
-import type { Trial } from "../trial.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import { range } from "../waiting.js"
 
 /** Clients at once. */
@@ -27,44 +27,44 @@ const lives = async (port: number, random: Random, until: number, onOutcome: (ou
   while (performance.now() < until) onOutcome(await live(port, random))
 }
 
-const soak = async (trial: Trial, port: number, seconds: number, from: number) => {
-  const { seed } = trial.choices
+const soak = async (run: ScenarioRun, port: number, seconds: number, from: number) => {
+  const { seed } = run.choices
   const until = performance.now() + seconds * 1000
   const wrongs: Array<string> = []
   let clients = 0
-  let answers = 0
+  let responses = 0
   const onOutcome = (outcome: Outcome): void => {
     clients++
-    answers += outcome.answers
+    responses += outcome.responses
     if (outcome.wrong !== undefined) wrongs.push(outcome.wrong)
   }
   await Promise.all(range(atOnce).map((i) => lives(port, new Random(mixed(seed, from + i)), until, onOutcome)))
-  return { answers, clients, wrongs }
+  return { answers: responses, clients, wrongs }
 }
 
 /** Everything at once, for as long as one likes. */
 export const scenario: Scenario = {
   title: "a random mix of everything",
   order: 9,
-  run: async (trial) => {
-    const { seconds, seed } = trial.choices
-    const server = await trial.process()
+  run: async (run) => {
+    const { seconds, seed } = run.choices
+    const server = await run.process()
     const port = await server.listen({ limits })
-    // What is compiled and cached meanwhile is not what the soak leaves behind.
-    await soak(trial, port, Math.min(5, seconds / 4), atOnce)
+    // What is compiled and cached meanwhile is not what the soak leaves open.
+    await soak(run, port, Math.min(5, seconds / 4), atOnce)
     await setTimeout(settling)
     const before = await server.census()
-    const { answers, clients, wrongs } = await soak(trial, port, seconds, 0)
+    const { answers: responses, clients, wrongs } = await soak(run, port, seconds, 0)
     const during = await server.census()
-    trial.measured({ what: "clients", figure: clients, remark: `in ${seconds} s, seed ${seed}` })
-    trial.measured({ what: "answers that were wanted and right", figure: answers })
-    trial.measured({
+    run.measured({ what: "clients", figure: clients, remark: `in ${seconds} s, seed ${seed}` })
+    run.measured({ what: "answers that were wanted and right", figure: responses })
+    run.measured({
       what: "answers that were wrong, cut short, or never came",
       figure: wrongs.length,
       bound: exactly(0),
       remark: wrongs.slice(0, 3).join("; ")
     })
-    trial.measured({ what: "handlers begun", figure: during.begun - before.begun })
-    await trial.nothingIsLeft(server, before)
+    run.measured({ what: "handlers begun", figure: during.begun - before.begun })
+    await run.nothingIsLeft(server, before)
   }
 }

@@ -1,10 +1,10 @@
 import { setTimeout } from "node:timers/promises"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { type Client, connect } from "../client.js"
 import type { Which } from "../protocol.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
-import type { Trial } from "../trial.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import { forEach, range } from "../waiting.js"
 
 const connections = 50
@@ -25,16 +25,16 @@ const ways: ReadonlyArray<Way> = [
   { title: "node:http", which: "nodeHttp", path: "/" }
 ]
 
-/** Bytes of an answer; all have as many. */
+/** Bytes of a response; all have as many. */
 const lengthOfOne = async (client: Client, request: string): Promise<number> =>
-  (await client.send(request).answer()).length
+  (await client.send(request).response()).length
 
 /** Milliseconds that each of some requests takes, one after the other, until `isOver`. */
 const delays = async (client: Client, request: string, isOver: () => boolean): Promise<ReadonlyArray<number>> => {
   const all: Array<number> = []
   do {
     const began = performance.now()
-    await client.send(request).answer("GET", 120_000)
+    await client.send(request).response("GET", 120_000)
     all.push(performance.now() - began)
     await setTimeout(1)
   } while (!isOver())
@@ -44,16 +44,16 @@ const delays = async (client: Client, request: string, isOver: () => boolean): P
 const quantile = (all: ReadonlyArray<number>, q: number): number =>
   [...all].sort((one, other) => one - other)[Math.floor((all.length - 1) * q)] ?? Number.NaN
 
-const beside = async (trial: Trial, { path, title, which }: Way): Promise<void> => {
-  const server = await trial.process({ which })
+const beside = async (run: ScenarioRun, { path, title, which }: Way): Promise<void> => {
+  const server = await run.process({ which })
   const port = await server.listen()
   const request = requestText(`GET ${path}`)
   const lone = await connect(port)
   const length = await lengthOfOne(lone, request)
-  // What is compiled with the first requests delays nobody later.
+  // Code is compiled with the first requests, so that it delays none later.
   for (let i = 0; i < 200; i++) await lone.send(request.repeat(16)).bytes(length * (1 + (i + 1) * 16))
   const before = await server.census()
-  const each = trial.choices.isQuick ? requestsEach / 2 : requestsEach
+  const each = run.choices.isQuick ? requestsEach / 2 : requestsEach
   const clients = await forEach(range(connections), connections, () => connect(port, { keepsNothing: true }))
   const loneClient = await connect(port)
   const began = performance.now()
@@ -66,7 +66,7 @@ const beside = async (trial: Trial, { path, title, which }: Way): Promise<void> 
   await all
   const took = performance.now() - began
   const isOurs = which === "ours"
-  trial.measured({
+  run.measured({
     what: `longest of a lone GET beside ${connections} pipelines, ${title}`,
     figure: Math.max(...seen),
     unit: "ms",
@@ -74,7 +74,7 @@ const beside = async (trial: Trial, { path, title, which }: Way): Promise<void> 
     isTimed: true,
     remark: `${seen.length} GETs, of which half took at most ${quantile(seen, 0.5).toFixed(1)} ms`
   })
-  trial.measured({
+  run.measured({
     what: `all ${connections * each} pipelined requests, ${title}`,
     figure: took,
     unit: "ms",
@@ -82,17 +82,17 @@ const beside = async (trial: Trial, { path, title, which }: Way): Promise<void> 
   })
   if (isOurs) {
     const missing = clients.reduce((sum, { read }) => sum + Math.abs(length * each - read), 0)
-    trial.measured({ what: `bytes missing of their answers, ${title}`, figure: missing, bound: exactly(0) })
+    run.measured({ what: `bytes missing of their answers, ${title}`, figure: missing, bound: exactly(0) })
   }
   for (const client of [...clients, loneClient]) client.leave()
-  if (isOurs) await trial.nothingIsLeft(server, before, `, ${title}`)
+  if (isOurs) await run.nothingIsLeft(server, before, `, ${title}`)
 }
 
 /** What one client sends at once does not delay the others, natively and as an application; beside `node:http` in the same run. */
 export const scenario: Scenario = {
   title: `a lone GET beside ${connections} connections with ${requestsEach} pipelined requests each`,
   order: 11,
-  run: async (trial) => {
-    for (const way of ways) await beside(trial, way)
+  run: async (run) => {
+    for (const way of ways) await beside(run, way)
   }
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { outputOf } from "../../bench/proc.js"
-import { exactly } from "../rows.js"
+import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
@@ -28,17 +28,17 @@ const toldOf = async (file: string): Promise<ReadonlyArray<Told>> => {
 export const scenario: Scenario = {
   title: "what the users of Nim's original ran into, by the numbers of its threads",
   order: 0,
-  run: async (trial) => {
+  run: async (run) => {
     const told = await toldOf("test/server/seedThreads.test.ts")
     const threads = new Map<string, Array<Told>>()
     for (const each of told) {
       const [thread = ""] = each.ancestorTitles
       if (thread.startsWith("#")) threads.set(thread, [...(threads.get(thread) ?? []), each])
     }
-    trial.measured({ what: "threads with tests", figure: threads.size, bound: exactly(7) })
+    run.measured({ what: "threads with tests", figure: threads.size, bound: exactly(7) })
     for (const [thread, tests] of threads) {
       const failed = tests.filter(({ status }) => status !== "passed").length
-      trial.measured({ what: `${tests.length} tests, not passed: ${thread}`, figure: failed, bound: exactly(0) })
+      run.measured({ what: `${tests.length} tests, not passed: ${thread}`, figure: failed, bound: exactly(0) })
     }
   }
 }

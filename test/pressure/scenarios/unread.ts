@@ -1,11 +1,11 @@
 import { setTimeout } from "node:timers/promises"
 import { forgetPeak, peakResident, resident } from "../../bench/proc.js"
-import { requestText } from "../../wire/raw.js"
+import { requestText } from "../../wire/rawConnection.js"
 import { type Client, connect } from "../client.js"
-import { atMost, exactly } from "../rows.js"
+import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
+import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
-import type { Trial } from "../trial.js"
 import { forEach, range } from "../waiting.js"
 
 const answerSize = 20_000
@@ -28,10 +28,10 @@ const ask = async (port: number, requests: number): Promise<Client> => {
   return client.stopReading().send(request.repeat(requests))
 }
 
-/** Bytes of an answer; all have as many. */
+/** Bytes of a response; all have as many. */
 const lengthOfOne = async (port: number): Promise<number> => {
   const client = await connect(port)
-  const { length } = await client.send(request).answer()
+  const { length } = await client.send(request).response()
   client.leave()
   return length
 }
@@ -43,15 +43,20 @@ const warmUp = async (port: number): Promise<void> => {
   client.leave()
 }
 
-const readAll = async (trial: Trial, clients: ReadonlyArray<Client>, expected: number, how: string): Promise<void> => {
+const readAll = async (
+  run: ScenarioRun,
+  clients: ReadonlyArray<Client>,
+  expected: number,
+  how: string
+): Promise<void> => {
   for (const client of clients) client.resumeReading()
   await Promise.all(clients.map((client) => client.bytes(expected, 120_000)))
   await setTimeout(200)
   const missing = clients.reduce((sum, { read }) => sum + Math.abs(expected - read), 0)
-  trial.measured({ what: `bytes missing when all is read, ${how}`, figure: missing, bound: exactly(0) })
+  run.measured({ what: `bytes missing when all is read, ${how}`, figure: missing, bound: exactly(0) })
 }
 
-const unread = async (trial: Trial, server: ServerProcess, port: number, connections: number, requests: number) => {
+const unread = async (run: ScenarioRun, server: ServerProcess, port: number, connections: number, requests: number) => {
   const each = requests / connections
   const how = `${requests.toLocaleString("en-US")} requests by ${connections}`
   const length = await lengthOfOne(port)
@@ -61,28 +66,28 @@ const unread = async (trial: Trial, server: ServerProcess, port: number, connect
   const clients = await forEach(range(connections), 20, () => ask(port, each))
   await stuck(clients)
   const peak = (hasPeak ? peakResident : resident)(server.pid)
-  trial.measured({
+  run.measured({
     what: `memory that came with ${how}`,
     figure: (peak - memory) / megabyte,
     unit: "MB",
     bound: atMost(most, "MB"),
     remark: `${((requests * answerSize) / 1e9).toFixed(1)} GB of answers, ${hasPeak ? "at the peak" : "at the end"}`
   })
-  await readAll(trial, clients, length * each, how)
+  await readAll(run, clients, length * each, how)
   for (const client of clients) client.leave()
-  await trial.nothingIsLeft(server, before, `, ${how}`)
+  await run.nothingIsLeft(server, before, `, ${how}`)
 }
 
-/** Who does not read is not listened to: what waits for it is bounded by what one connection may hold. */
+/** Backpressure: what waits for a client that does not read is bounded by the limits of one connection. */
 export const scenario: Scenario = {
-  title: "200,000 pipelined requests with 4 GB of answers that nobody reads",
+  title: "200,000 pipelined requests with 4 GB of unread responses",
   order: 6,
-  run: async (trial) => {
-    const server = await trial.process()
+  run: async (run) => {
+    const server = await run.process()
     const port = await server.listen({ limits: { writeTimeout: Number.POSITIVE_INFINITY } })
     await warmUp(port)
-    const requests = trial.choices.isQuick ? 20_000 : 200_000
-    await unread(trial, server, port, 1, requests)
-    await unread(trial, server, port, 100, requests)
+    const requests = run.choices.isQuick ? 20_000 : 200_000
+    await unread(run, server, port, 1, requests)
+    await unread(run, server, port, 100, requests)
   }
 }

@@ -7,8 +7,8 @@ import { settled } from "../../server/memory.js"
 export interface Cost {
   readonly bytes: number
   readonly seconds: number
-  /** The status of the last answer, or "silence". */
-  readonly answer: number | "silence"
+  /** The status of the last response, or "silence". */
+  readonly response: number | "silence"
   readonly ending: Ending | undefined
 }
 
@@ -17,7 +17,7 @@ const lastStatus = (written: string): number | "silence" => {
   return statuses.at(-1) ?? "silence"
 }
 
-/** Where an attack that goes on for ever would stand by now. */
+/** Where an attack that continues for ever would stand by now. */
 const endless = 100_000
 
 /**
@@ -27,7 +27,7 @@ const endless = 100_000
 export const until = (
   connection: MemoryConnection,
   opening: string,
-  piece: (i: number) => string,
+  chunk: (i: number) => string,
   pause = 0
 ): Effect.Effect<Cost> =>
   Effect.gen(function* () {
@@ -47,10 +47,10 @@ export const until = (
         yield* settled
       }
       if (connection.ending !== undefined) break
-      const next = piece(i)
+      const next = chunk(i)
       bytes += next.length
       connection.send(next)
       yield* settled
     }
-    return { bytes, seconds, answer: lastStatus(connection.written), ending: connection.ending }
+    return { bytes, seconds, response: lastStatus(connection.written), ending: connection.ending }
   })

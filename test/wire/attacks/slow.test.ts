@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream } from "../../../src/Response.js"
 import { advance, expectOpen, servingInMemory, settled } from "../../server/memory.js"
-import { requestText } from "../raw.js"
+import { requestText } from "../rawConnection.js"
 import { type Cost, until } from "./measured.js"
 
 const hello: Handler = (request) => respond(request, 200, "hello")
@@ -18,7 +18,7 @@ interface Attack {
   readonly what: string
   readonly handler: Handler
   readonly opening: string
-  readonly piece: string
+  readonly chunk: string
   readonly pause: number
   readonly cost: Cost
 }
@@ -28,123 +28,123 @@ const attacks: ReadonlyArray<Attack> = [
     what: "a client that connects, and never says a word",
     handler: hello,
     opening: "",
-    piece: "",
+    chunk: "",
     pause: 77,
-    cost: { bytes: 0, seconds: 75, answer: "silence", ending: "end" }
+    cost: { bytes: 0, seconds: 75, response: "silence", ending: "end" }
   },
   {
     what: "a client that is served, and then never says another word",
     handler: hello,
     opening: requestText("GET /"),
-    piece: "",
+    chunk: "",
     pause: 77,
-    cost: { bytes: requestText("GET /").length, seconds: 76, answer: 200, ending: "end" }
+    cost: { bytes: requestText("GET /").length, seconds: 76, response: 200, ending: "end" }
   },
   {
     what: "a request line of a byte a second",
     handler: hello,
     opening: "G",
-    piece: "E",
+    chunk: "E",
     pause: 1,
-    cost: { bytes: 10, seconds: 10, answer: 408, ending: "end" }
+    cost: { bytes: 10, seconds: 10, response: 408, ending: "end" }
   },
   {
     what: "a header section of a byte a second",
     handler: hello,
     opening: head,
-    piece: "a",
+    chunk: "a",
     pause: 1,
-    cost: { bytes: head.length + 9, seconds: 10, answer: 408, ending: "end" }
+    cost: { bytes: head.length + 9, seconds: 10, response: 408, ending: "end" }
   },
   {
     what: "a header section of a field every nine seconds",
     handler: hello,
     opening: head,
-    piece: "a\r\nX: ",
+    chunk: "a\r\nX: ",
     pause: 9,
-    cost: { bytes: head.length + 6, seconds: 10, answer: 408, ending: "end" }
+    cost: { bytes: head.length + 6, seconds: 10, response: 408, ending: "end" }
   },
   {
     what: "the head of a second request, of a byte a second",
     handler: hello,
     opening: `${requestText("GET /")}G`,
-    piece: "E",
+    chunk: "E",
     pause: 1,
-    cost: { bytes: requestText("GET /").length + 10, seconds: 10, answer: 408, ending: "end" }
+    cost: { bytes: requestText("GET /").length + 10, seconds: 10, response: 408, ending: "end" }
   },
   {
-    what: "half an empty line, and nothing behind it",
+    what: "half an empty line, and nothing after it",
     handler: hello,
     opening: "\r",
-    piece: "",
+    chunk: "",
     pause: 77,
-    cost: { bytes: 1, seconds: 10, answer: 408, ending: "end" }
+    cost: { bytes: 1, seconds: 10, response: 408, ending: "end" }
   },
   {
     what: "a body that does not come",
     handler: echo,
     opening: posted,
-    piece: "",
+    chunk: "",
     pause: 31,
-    cost: { bytes: posted.length, seconds: 30, answer: 408, ending: "end" }
+    cost: { bytes: posted.length, seconds: 30, response: 408, ending: "end" }
   },
   {
     what: "a body of a byte every 31 seconds",
     handler: echo,
     opening: `${posted}a`,
-    piece: "a",
+    chunk: "a",
     pause: 31,
-    cost: { bytes: posted.length + 1, seconds: 30, answer: 408, ending: "end" }
+    cost: { bytes: posted.length + 1, seconds: 30, response: 408, ending: "end" }
   },
   {
     what: "a body of a byte every 29 seconds",
     handler: echo,
     opening: posted,
-    piece: "a",
+    chunk: "a",
     pause: 29,
-    cost: { bytes: posted.length + 10, seconds: 300, answer: 408, ending: "end" }
+    cost: { bytes: posted.length + 10, seconds: 300, response: 408, ending: "end" }
   },
   {
     what: "chunks of a byte every 29 seconds",
     handler: echo,
     opening: chunked,
-    piece: "1\r\na\r\n",
+    chunk: "1\r\na\r\n",
     pause: 29,
-    cost: { bytes: chunked.length + 60, seconds: 300, answer: 408, ending: "end" }
+    cost: { bytes: chunked.length + 60, seconds: 300, response: 408, ending: "end" }
   },
   {
     what: "a chunk size that does not end",
     handler: echo,
     opening: `${chunked}1`,
-    piece: "0",
+    chunk: "0",
     pause: 31,
-    cost: { bytes: chunked.length + 1, seconds: 30, answer: 408, ending: "end" }
+    cost: { bytes: chunked.length + 1, seconds: 30, response: 408, ending: "end" }
   },
   {
     what: "trailers that do not end",
     handler: echo,
     opening: `${chunked}0\r\nX: a\r\n`,
-    piece: "X: a\r\n",
+    chunk: "X: a\r\n",
     pause: 31,
-    cost: { bytes: chunked.length + 9, seconds: 30, answer: 408, ending: "end" }
+    cost: { bytes: chunked.length + 9, seconds: 30, response: 408, ending: "end" }
   },
   {
     what: "a body that nobody reads, of a byte a second",
     handler: hello,
     opening: unread,
-    piece: "a",
+    chunk: "a",
     pause: 1,
-    cost: { bytes: unread.length + 29, seconds: 30, answer: 200, ending: "end" }
+    cost: { bytes: unread.length + 29, seconds: 30, response: 200, ending: "end" }
   }
 ]
 
 describe("slow", () => {
-  for (const { cost, handler, opening, pause, piece, what } of attacks) {
-    const end = cost.answer === "silence" ? "closed without a word" : `over, with ${cost.answer}`
+  for (const { cost, handler, opening, pause, chunk, what } of attacks) {
+    const end = cost.response === "silence" ? "closed without a word" : `over, with ${cost.response}`
     it.scoped(`${what}: ${end}, after ${cost.bytes} bytes and ${cost.seconds} seconds`, () =>
       Effect.gen(function* () {
         const { connect } = yield* servingInMemory(handler)
-        expect(yield* until(yield* connect, opening, () => piece, pause)).toStrictEqual(cost)
+        expect(yield* until(yield* connect, opening, () => chunk, pause)).toStrictEqual(cost)
       })
     )
   }
@@ -161,7 +161,7 @@ describe("slow", () => {
       yield* advance(9_999)
       expectOpen(connection)
       connection.send("Host: test\r\n\r\n")
-      expect((yield* connection.answer()).text).toBe("hello")
+      expect((yield* connection.response()).text).toBe("hello")
     })
   )
 })
@@ -172,11 +172,11 @@ describe("slow, where no time is given", () => {
     ["a body", { bodyTimeout: 0 }, posted],
     ["a body in total", { bodyTotalTimeout: 0 }, posted]
   ] as const) {
-    it.scoped(`${what} that is not there at once is refused after ${opening.length} bytes and 0 seconds`, () =>
+    it.scoped(`${what} that is not there at once is rejected after ${opening.length} bytes and 0 seconds`, () =>
       Effect.gen(function* () {
         const { connect } = yield* servingInMemory(echo, { limits })
         const cost = yield* until(yield* connect, opening, () => "a", 1)
-        expect(cost).toStrictEqual({ bytes: opening.length, seconds: 0, answer: 408, ending: "end" })
+        expect(cost).toStrictEqual({ bytes: opening.length, seconds: 0, response: 408, ending: "end" })
       })
     )
   }
@@ -188,7 +188,7 @@ describe("slow to read", () => {
 
   for (const [what, handler] of [
     ["an endless stream", endless],
-    ["a whole answer, and a request behind it", hello]
+    ["a whole answer, and a request after it", hello]
   ] as const) {
     it.scoped(`${what}: a client that reads nothing is cut off after 30 seconds`, () =>
       Effect.gen(function* () {

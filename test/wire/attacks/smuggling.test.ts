@@ -6,8 +6,8 @@ import type { Request } from "../../../src/Request.js"
 import { type Handler, respond } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
 import { servingInMemory, settled } from "../../server/memory.js"
-import { parseAnswers } from "../answer.js"
-import { connect } from "../raw.js"
+import { parseResponses } from "../parsedResponse.js"
+import { connect } from "../rawConnection.js"
 import { expectRefusal } from "../rfc9112/rows.js"
 import { until } from "./measured.js"
 import { type Attack, attacksInChunks, attacksInHead, harmless, smuggled } from "./smuggling.js"
@@ -34,7 +34,7 @@ interface Refused {
   readonly reading: Reading
   /** What the handler sees of the attack itself. */
   readonly sees: ReadonlyArray<string>
-  /** The status of the one answer: of the refusal, unless the handler has answered before the byte that is refused. */
+  /** The status of the one response: of the refusal, unless the handler has answered before the byte that is rejected. */
   readonly status: number
 }
 
@@ -44,12 +44,12 @@ const isRefusedAtItsByte = ({ attack: { hidden, refused }, reading, sees, status
     const { connect } = yield* servingInMemory(handler)
     const connection = yield* connect
     const cost = yield* until(connection, refused.slice(0, -1), () => refused.slice(-1))
-    expect(cost).toStrictEqual({ bytes: refused.length, seconds: 0, answer: status, ending: "end" })
+    expect(cost).toStrictEqual({ bytes: refused.length, seconds: 0, response: status, ending: "end" })
     connection.send(hidden)
     yield* settled
-    const [answer, ...others] = parseAnswers(Buffer.from(connection.written, "latin1"))
-    if (status === 200) expect(answer?.text).toBe("unread")
-    else expectRefusal(answer, status)
+    const [response, ...others] = parseResponses(Buffer.from(connection.written, "latin1"))
+    if (status === 200) expect(response?.text).toBe("unread")
+    else expectRefusal(response, status)
     expect(others).toStrictEqual([])
     expect(seen).toStrictEqual(sees)
   })
@@ -61,20 +61,20 @@ const isRefusedAmongOthers = ({ attack: { hidden, refused }, reading, sees, stat
   Effect.gen(function* () {
     const { handler, seen } = noting(reading)
     const { port } = yield* serving(handler)
-    const wire = yield* connect(port)
-    yield* wire.send(first + refused + hidden)
-    const answers = parseAnswers(yield* wire.readToEnd)
-    expect(answers.map((answer) => answer.status)).toStrictEqual([200, status])
-    expect(yield* wire.ending).toBe("FIN")
+    const client = yield* connect(port)
+    yield* client.send(first + refused + hidden)
+    const responses = parseResponses(yield* client.readToEnd)
+    expect(responses.map((response) => response.status)).toStrictEqual([200, status])
+    expect(yield* client.closedWith).toBe("FIN")
     expect(seen).toStrictEqual(["GET /first", ...sees])
   })
 
 const isRefused = (refused: Refused): void => {
   const { attack, status } = refused
   const { title, refused: bytes } = attack
-  const how = status === attack.status ? `refused with ${status}` : "ended behind its answer"
+  const how = status === attack.status ? `refused with ${status}` : "ended after its answer"
   it.scoped(`${title}: ${how} after ${bytes.length} bytes and 0 seconds`, () => isRefusedAtItsByte(refused))
-  it.scopedLive(`${title}: ${how} among other requests, and none behind it is handled`, () =>
+  it.scopedLive(`${title}: ${how} among other requests, and none after it is handled`, () =>
     isRefusedAmongOthers(refused)
   )
 }
@@ -94,7 +94,7 @@ for (const [how, reading] of [
   })
 }
 
-describe("smuggling in chunks, and nobody reads them", () => {
+describe("smuggling in unread chunks", () => {
   for (const attack of attacksInChunks) isRefused({ attack, reading: unread, sees: ["POST /victim"], status: 200 })
 })
 
@@ -107,8 +107,8 @@ describe("what only looks like smuggling", () => {
       const length = `Content-Length: ${smuggled.length}`
       connection.send(`POST /victim HTTP/1.1\r\nHost: a\r\n${length}\r\n${line}\r\n\r\n${smuggled}${first}`)
       yield* settled
-      const answers = parseAnswers(Buffer.from(connection.written, "latin1"))
-      expect(answers.map(({ status, text }) => [status, text])).toStrictEqual([
+      const responses = parseResponses(Buffer.from(connection.written, "latin1"))
+      expect(responses.map(({ status, text }) => [status, text])).toStrictEqual([
         [200, smuggled],
         [200, ""]
       ])
@@ -121,7 +121,7 @@ describe("what only looks like smuggling", () => {
 describe("the rows", () => {
   const attacks = [...attacksInHead, ...attacksInChunks]
 
-  it("are all different, in title and in the bytes that are refused", () => {
+  it("are all different, in title and in the bytes that are rejected", () => {
     const repeated = (all: ReadonlyArray<string>) => all.filter((each, i) => all.indexOf(each) !== i)
     expect(repeated(attacks.map(({ title }) => title))).toStrictEqual([])
     expect(repeated(attacks.map(({ refused }) => refused))).toStrictEqual([])

@@ -2,15 +2,15 @@
  * Request smuggling as it is known from the literature: framing that two readers on the way could understand
  * differently, with a second request hidden where one of them would find it.
  *
- * In each row `‖` stands behind the byte at which the refusal must come: not a byte earlier, and no byte of what is
- * behind it is ever looked at.
+ * In each row `‖` follows the byte at which the refusal must come: not a byte earlier, and no byte of what is
+ * after it is ever looked at.
  */
 
 export interface Attack {
   readonly title: string
-  /** The bytes up to and with the one that is refused; latin1. */
+  /** The bytes up to and with the one that is rejected; latin1. */
   readonly refused: string
-  /** What comes behind them: the hidden request is in it. */
+  /** What comes after them: the hidden request is in it. */
   readonly hidden: string
   readonly status: number
 }
@@ -32,19 +32,19 @@ const twoEnds = `0\r\n\r\n${smuggled}`
 const judged = (title: string, lines: string, status = 400, version = "1.1"): Attack =>
   attack(title, `${head(lines, version)}‖${twoEnds}`, status)
 
-/** A row that is refused within its field lines, at the mark. */
+/** A row that is rejected within its field lines, at the mark. */
 const broken = (title: string, lines: string): Attack => attack(title, head(lines) + twoEnds, 400)
 
 const besideChunks = "Transfer-Encoding: chunked\r\n"
 const besideLength = "Content-Length: 6\r\n"
 
-/** A line that is refused at the mark, behind each framing that a reader would be left with who throws it away. */
+/** A line that is rejected at the mark, after each framing that a parser which drops it would be left with. */
 const brokenBeside = (title: string, line: string): ReadonlyArray<Attack> => [
   broken(`TE.TE: ${title}`, besideChunks + line),
   broken(`CL.TE: ${title}`, besideLength + line)
 ]
 
-/** A coding that one reader takes for chunked, and another does not: alone, and behind what the other would go by. */
+/** A coding that one reader takes for chunked, and another does not: alone, and after what the other would go by. */
 const coding = (title: string, value: string, statusAlone = 400): ReadonlyArray<Attack> => {
   const line = `Transfer-Encoding: ${value}`
   return [
@@ -55,13 +55,13 @@ const coding = (title: string, value: string, statusAlone = 400): ReadonlyArray<
 }
 
 const bothLengths: ReadonlyArray<Attack> = [
-  judged("CL.TE: a length that ends behind the chunks", "Content-Length: 6\r\nTransfer-Encoding: chunked"),
+  judged("CL.TE: a length that ends after the chunks", "Content-Length: 6\r\nTransfer-Encoding: chunked"),
   judged("CL.TE: a length that ends before the chunks", "Content-Length: 3\r\nTransfer-Encoding: chunked"),
   judged("CL.0: a length of zero beside chunks", "Content-Length: 0\r\nTransfer-Encoding: chunked"),
   judged("TE.CL: chunks before a length", "Transfer-Encoding: chunked\r\nContent-Length: 4"),
   judged("TE.CL: other fields between them", "Transfer-Encoding: chunked\r\nX: y\r\nAccept: */*\r\nContent-Length: 4"),
   judged("TE.CL: names and coding in other cases", "tRANSFER-eNCODING: cHUNKED\r\ncONTENT-lENGTH: 4"),
-  judged("TE.CL: no space behind the colons", "Transfer-Encoding:chunked\r\nContent-Length:4"),
+  judged("TE.CL: no space after the colons", "Transfer-Encoding:chunked\r\nContent-Length:4"),
   judged("TE.CL: tabs around the coding", "Transfer-Encoding:\tchunked\t\r\nContent-Length: 4"),
   judged(
     "TE.CL: Connection names the coding away",
@@ -92,20 +92,20 @@ const codings: ReadonlyArray<Attack> = [
   ...coding("gzip, then chunked", "gzip, chunked", 501),
   ...coding("identity", "identity"),
   ...coding("an empty value", ""),
-  ...coding("a comma behind chunked", "chunked,"),
+  ...coding("a comma after chunked", "chunked,"),
   ...coding("a comma before chunked", ",chunked"),
   ...coding("a parameter of chunked", "chunked;q=1"),
-  ...coding("a semicolon behind chunked", "chunked;"),
+  ...coding("a semicolon after chunked", "chunked;"),
   ...coding("chunked in double quotes", '"chunked"'),
   ...coding("chunked in single quotes", "'chunked'"),
   ...coding("chunked in brackets", "[chunked]"),
   ...coding("chunked, escaped", "chu\\nked"),
   ...coding("a quote that is never closed", 'x;a="b, chunked'),
   ...coding("a no-break space before chunked", "\xa0chunked"),
-  ...coding("a no-break space behind chunked", "chunked\xa0"),
+  ...coding("a no-break space after chunked", "chunked\xa0"),
   ...coding("a next-line character before chunked", "\x85chunked"),
-  ...coding("a next-line character behind chunked", "chunKed\x85"),
-  ...coding("the highest byte behind chunked", "chunked\xff"),
+  ...coding("a next-line character after chunked", "chunKed\x85"),
+  ...coding("the highest byte after chunked", "chunked\xff"),
   ...coding("the K of Kelvin in chunked", "chun\xe2\x84\xaaed"),
   ...coding("chunked and x in two fields", "chunked\r\nTransfer-Encoding: x"),
   ...coding("x and chunked in two fields", "x\r\nTransfer-Encoding: chunked", 501),
@@ -161,7 +161,7 @@ const lengths: ReadonlyArray<Attack> = [
   judged("CL.CL: an exponent", "Content-Length: 5e0"),
   judged("CL.CL: a point", "Content-Length: 5.0"),
   judged("CL.CL: an underscore", "Content-Length: 4_4"),
-  judged("CL.CL: an underscore behind zero", "Content-Length: 0_5"),
+  judged("CL.CL: an underscore after zero", "Content-Length: 0_5"),
   judged("CL.CL: a space in the middle", "Content-Length: 4 4"),
   judged("CL.CL: an empty length", "Content-Length:"),
   judged("CL.CL: a length with a no-break space", "Content-Length: \xa05"),
@@ -169,7 +169,7 @@ const lengths: ReadonlyArray<Attack> = [
   judged("CL.CL: a length that is 5 as 64 bits", "Content-Length: 18446744073709551621", 413),
   judged("CL.CL: a length that is 5 as 32 bits", "Content-Length: 4294967301", 413),
   broken("CL.CL: a space before the colon", "Content-Length ‖: 44"),
-  broken("CL.CL: a vertical tab behind a length", "Content-Length: 5\x0b‖"),
+  broken("CL.CL: a vertical tab after a length", "Content-Length: 5\x0b‖"),
   broken("CL.CL: a length on the next line", "Content-Length:\r\n ‖5")
 ]
 
@@ -183,7 +183,7 @@ export const attacksInChunks: ReadonlyArray<Attack> = [
   inChunks("a chunk size with 0x", "0x‖0\r\n\r\n"),
   inChunks("a chunk size with an underscore", "0_‖0\r\n\r\n"),
   inChunks("a space before a chunk size", " ‖0\r\n\r\n"),
-  inChunks("a space behind a chunk size", "0 \r‖\n\r\n"),
+  inChunks("a space after a chunk size", "0 \r‖\n\r\n"),
   inChunks("a NUL behind a chunk size", "0\0‖\r\n\r\n"),
   inChunks("no chunk size", "\r‖\n\r\n"),
   inChunks("an extension without a chunk size", ";‖a\r\n\r\n"),
@@ -200,7 +200,7 @@ export const attacksInChunks: ReadonlyArray<Attack> = [
   inChunks("EXT: a quote that its line does not close", '5;a="b\r‖\nhello"\r\nhello\r\n0\r\n\r\n'),
   inChunks("EXT: a quote that only another line closes", '0;a="\r‖\n\r\n"\r\n\r\n'),
   inChunks("EXT: an escaped line end in quotes", '0;a="\\\r‖\n\r\n"\r\n\r\n'),
-  inChunks("EXT: white space behind the last extension", "0;a \r‖\n\r\n"),
+  inChunks("EXT: whitespace after the last extension", "0;a \r‖\n\r\n"),
   inChunks("EXT.TERM: a bare CR behind the name of an extension", "5;a\rb‖\r\nhello\r\n0\r\n\r\n"),
   inChunks("a NUL in an extension", "0;a\0‖\r\n\r\n"),
   inChunks("TERM.SPILL: data that a bare LF ends", "5\r\nhello\n‖0\r\n\r\n"),
@@ -228,5 +228,5 @@ export const harmless: ReadonlyArray<readonly [title: string, line: string]> = [
   ["another length with a prefix", "X-Content-Length: 0"],
   ["Connection that names the length away", "Connection: Content-Length"],
   ["the framing as a value", "X: Transfer-Encoding: chunked"],
-  ["an upgrade to another protocol that nobody takes", "Connection: upgrade\r\nUpgrade: h2c"]
+  ["an upgrade to another protocol that is not accepted", "Connection: upgrade\r\nUpgrade: h2c"]
 ]

@@ -1,4 +1,4 @@
-/** Response splitting: no text of a handler's can end a line of an answer's head, by whatever API it comes. */
+/** Response splitting: no text of a handler's can end a line of a response's head, by whatever API it comes. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -14,7 +14,7 @@ import {
   upgrade
 } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
-import { connect, requestText } from "../raw.js"
+import { connect, requestText } from "../rawConnection.js"
 import { finalsOf } from "../rfc9112/rows.js"
 
 const second = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nowned"
@@ -34,7 +34,7 @@ const injections: ReadonlyArray<string> = [
 
 type Answering = (request: Request, text: string) => Effect.Effect<Responded, ValueError>
 
-const pieces = Stream.make("content").pipe(Stream.encodeText)
+const chunks = Stream.make("content").pipe(Stream.encodeText)
 
 const apis: Readonly<Record<string, Answering>> = {
   "a value given to respond": (request, text) => respond(request, 200, "content", { "X-A": text }),
@@ -46,8 +46,8 @@ const apis: Readonly<Record<string, Answering>> = {
   Connection: (request, text) => respond(request, 200, "content", { Connection: text }),
   Date: (request, text) => respond(request, 200, "content", { Date: text }),
   "Content-Length": (request, text) => respond(request, 200, "content", { "Content-Length": text }),
-  "a value given to respondStream": (request, text) => respondStream(request, 200, pieces, { "X-A": text }),
-  "a name given to respondStream": (request, text) => respondStream(request, 200, pieces, [[text, "a"]]),
+  "a value given to respondStream": (request, text) => respondStream(request, 200, chunks, { "X-A": text }),
+  "a name given to respondStream": (request, text) => respondStream(request, 200, chunks, [[text, "a"]]),
   "a value given to sendHeaders": (request, text) =>
     Effect.flatMap(sendHeaders(request, 200, { "X-A": text }), (body) => body.end()),
   "a value given to sendInformational": (request, text) =>
@@ -65,18 +65,18 @@ const attacks = injections.map((_, i) => offering.replace("GET /", `GET /${i}`))
 const injectionOf = (request: Request): string => injections[Number(request.path.slice(1))] ?? ""
 
 describe("response splitting", () => {
-  for (const [api, answering] of Object.entries(apis)) {
-    it.scopedLive(`${api}: the whole answer is refused, in 0 bytes, and the handler may answer otherwise`, () =>
+  for (const [api, responding] of Object.entries(apis)) {
+    it.scopedLive(`${api}: the whole response is rejected, in 0 bytes, and the handler may answer otherwise`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving((request) =>
-          Effect.catchTag(answering(request, injectionOf(request)), "ValueError", (error) =>
+          Effect.catchTag(responding(request, injectionOf(request)), "ValueError", (error) =>
             respond(request, 200, error.reason)
           )
         )
         for (const text of attacks) {
-          const wire = yield* connect(port)
-          yield* wire.send(text)
-          const sent = yield* wire.readToEnd
+          const client = yield* connect(port)
+          yield* client.send(text)
+          const sent = yield* client.readToEnd
           const finals = finalsOf(sent)
           expect(finals).toHaveLength(1)
           expect(finals[0]?.text).toMatch(/^Header(Name|Value)$/)
@@ -89,12 +89,12 @@ describe("response splitting", () => {
 
     it.scopedLive(`${api}: left alone, it is 500 without the text`, () =>
       Effect.gen(function* () {
-        const { port } = yield* serving((request) => answering(request, injectionOf(request)))
+        const { port } = yield* serving((request) => responding(request, injectionOf(request)))
         for (const text of attacks) {
-          const wire = yield* connect(port)
-          yield* wire.send(text)
-          const sent = yield* wire.readToEnd
-          expect(finalsOf(sent).map((answer) => [answer.status, answer.text])).toStrictEqual([
+          const client = yield* connect(port)
+          yield* client.send(text)
+          const sent = yield* client.readToEnd
+          expect(finalsOf(sent).map((response) => [response.status, response.text])).toStrictEqual([
             [500, "500 Internal Server Error\n"]
           ])
         }
@@ -113,17 +113,17 @@ describe("response splitting", () => {
             return yield* body.end({ "X-A": "a" })
           }).pipe(Effect.catchAll(() => Effect.die("it was taken")))
         )
-        const wire = yield* connect(port)
-        yield* wire.send(offering)
-        const finals = finalsOf(yield* wire.readToEnd)
-        expect(finals.map((answer) => [answer.text, answer.trailers])).toStrictEqual([
+        const client = yield* connect(port)
+        yield* client.send(offering)
+        const finals = finalsOf(yield* client.readToEnd)
+        expect(finals.map((response) => [response.text, response.trailers])).toStrictEqual([
           ["HeaderValue,HeaderName", [["X-A", "a"]]]
         ])
       }
     })
   )
 
-  it.scopedLive("content is content: what looks like a chunk or an answer in it ends nothing", () =>
+  it.scopedLive("content is content: what looks like a chunk or a response in it ends nothing", () =>
     Effect.gen(function* () {
       const text = `0\r\n\r\n${second}\r\n0\r\n\r\n`
       const { port } = yield* serving((request) =>
@@ -131,9 +131,9 @@ describe("response splitting", () => {
           ? respond(request, 200, text)
           : respondStream(request, 200, Stream.make(text, text).pipe(Stream.encodeText))
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /whole") + requestText("GET /", ["Connection: close"]))
-      expect(finalsOf(yield* wire.readToEnd).map((answer) => answer.text)).toStrictEqual([text, text + text])
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /whole") + requestText("GET /", ["Connection: close"]))
+      expect(finalsOf(yield* client.readToEnd).map((response) => response.text)).toStrictEqual([text, text + text])
     })
   )
 
@@ -145,11 +145,11 @@ describe("response splitting", () => {
           const values = Array.from(request.headers, ([, value]) => value)
           return respond(request, 200, "", { Location: request.url, "X-Values": values, "X-Host": request.host })
         })
-        const wire = yield* connect(port)
-        yield* wire.send(
+        const client = yield* connect(port)
+        yield* client.send(
           requestText("GET /%0d%0aSet-Cookie:%20a?\x5cr\x5cn", ["X: %0d%0aa\x85\xa0", "Connection: close"])
         )
-        const finals = finalsOf(yield* wire.readToEnd)
+        const finals = finalsOf(yield* client.readToEnd)
         expect(finals).toHaveLength(1)
         expect(finals[0]?.header("Set-Cookie")).toBe(undefined)
       })
@@ -164,9 +164,9 @@ describe("response splitting", () => {
               ? Effect.fail(new KeyError({ name: text, status: 400 }))
               : Effect.fail(new ValueError({ reason: "Json", actual: text }))
         )
-        const wire = yield* connect(port)
-        yield* wire.send(requestText("GET /key") + requestText("GET /value", ["Connection: close"]))
-        const finals = finalsOf(yield* wire.readToEnd)
+        const client = yield* connect(port)
+        yield* client.send(requestText("GET /key") + requestText("GET /value", ["Connection: close"]))
+        const finals = finalsOf(yield* client.readToEnd)
         expect(finals.map(({ status, text }) => [status, text.trimEnd().includes("\n")])).toStrictEqual([
           [400, false],
           [400, false]

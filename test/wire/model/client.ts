@@ -7,7 +7,7 @@ export interface Asked {
   readonly fields: ReadonlyArray<string>
   /** Bytes of its body, or `undefined` for chunks. */
   readonly length: number | undefined
-  /** Whether the client may send another request behind it. */
+  /** Whether the client may send another request after it. */
   readonly keepsAlive: boolean
   /** Whether it waits for `100 Continue` with its body. */
   readonly isPatient: boolean
@@ -35,7 +35,7 @@ export const asked = {
   chunked: { ...plain, length: undefined },
   patient: { ...plain, fields: [expecting], length: 10, isPatient: true },
   old: { ...plain, minor: 0, keepsAlive: false },
-  // In HTTP/1.0 nobody waits for 100 (RFC 9110 §10.1.1).
+  // In HTTP/1.0 nothing waits for 100 (RFC 9110 §10.1.1).
   oldKept: { ...plain, minor: 0, fields: ["Connection: keep-alive", expecting], length: 10 },
   offer: {
     ...plain,
@@ -77,7 +77,7 @@ export type Sends =
   | { readonly _tag: "Head" | "PartOfHead" | "Pipelined"; readonly kind: Kind }
   | { readonly _tag: "RestOfHead" | "Body" | "LastBody" | "BadBody" | "Nonsense" }
 
-/** A piece of what was sent: what it means in HTTP, and its bytes for who has none. */
+/** A piece of what was sent: what it means in HTTP, and its bytes outside HTTP. */
 export type Item = { readonly text: string } & (
   | { readonly _tag: "Head"; readonly kind: Kind; readonly target: string }
   | { readonly _tag: "Data"; readonly length: number }

@@ -23,7 +23,7 @@ import {
 } from "../../../src/Response.js"
 import { quiet } from "../../server/harness.js"
 import { type MemoryConnection, makeInMemory, settled } from "../../server/memory.js"
-import { patience } from "../facts.js"
+import { waitTimeout } from "../../support/eventually.js"
 import { asked, type Kind } from "./client.js"
 import { StandingClock } from "./clock.js"
 import { type Choices, type Command, limits, Model, type Order, orders, stepsOf } from "./model.js"
@@ -63,7 +63,7 @@ const holding =
       }
     })
 
-/** A handler that does what it is told, one order after the other. */
+/** A handler that does what it is reported, one order after the other. */
 const obeying = (told: Queue.Queue<Order>, log: Array<string>): Handler => {
   const obey = (request: Parameters<Handler>[0]) =>
     Effect.gen(function* () {
@@ -71,7 +71,7 @@ const obeying = (told: Queue.Queue<Order>, log: Array<string>): Handler => {
       let body: BodyWriter | undefined
       while (true) {
         switch (yield* Queue.take(told)) {
-          case "answer":
+          case "respond":
             return yield* respond(request, 200, "ok")
           case "begin":
             body = yield* sendHeaders(request, 200)
@@ -105,7 +105,7 @@ const obeying = (told: Queue.Queue<Order>, log: Array<string>): Handler => {
 
 const withoutDates = ({ written }: MemoryConnection): string => written.replaceAll(/Date: [^\r\n]*\r\n/g, "")
 
-/** A command, as it is told when the two do not agree. */
+/** A command, as it is reported when the two do not agree. */
 const nameOf = (command: Command): string => {
   switch (command._tag) {
     case "Head":
@@ -140,7 +140,7 @@ const run = (choices: Choices, positions: ReadonlyArray<number>) => {
     const connection = yield* made.connect
     let read = 0
     connection.unsent = () => (connection.isFull() ? 1000 - read : 0)
-    // Whatever was found, the server has nobody to wait for when it is closed.
+    // Whatever was found, the closing server has nothing to wait for.
     yield* Effect.addFinalizer(() => Effect.sync(() => connection.destroy()))
     connection.endsToo = false
     const fiber = yield* Effect.orDie(Fiber.join(accepting))
@@ -222,7 +222,7 @@ const run = (choices: Choices, positions: ReadonlyArray<number>) => {
 const kinds = Object.keys(asked) as ReadonlyArray<Kind>
 
 const weightOf: Readonly<Record<Order, number>> = {
-  answer: 10,
+  respond: 10,
   begin: 10,
   write: 10,
   end: 10,
@@ -283,7 +283,7 @@ describe("one connection, and its model", () => {
         seed,
         numRuns,
         // A connection that does not end is a counterexample too.
-        timeout: patience,
+        timeout: waitTimeout,
         // A counterexample is made smaller for so long, and shown.
         interruptAfterTimeLimit: 100 * numRuns,
         markInterruptAsFailure: true

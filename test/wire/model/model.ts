@@ -7,8 +7,8 @@ import type { CloseReason } from "../../../src/Server.js"
 import type { Ending } from "../../server/memoryConnection.js"
 import { type Asked, askedBy, Client, type Item, type Kind, type Sends } from "./client.js"
 
-/** What a handler may be told to do. */
-export const orders = ["answer", "begin", "write", "end", "fail", "die", "read", "handOver"] as const
+/** The commands for a handler. */
+export const orders = ["respond", "begin", "write", "end", "fail", "die", "read", "handOver"] as const
 export type Order = (typeof orders)[number]
 
 export type Command =
@@ -35,14 +35,14 @@ const seconds = {
   linger: 1
 }
 
-/** Time passes in steps that are shorter than any two deadlines one behind the other. */
+/** Time passes in steps that are shorter than any two deadlines one after the other. */
 export const stepsOf = (seconds: number): ReadonlyArray<number> =>
   seconds <= 10 ? [seconds] : [10, ...stepsOf(seconds - 10)]
 
 interface Handling {
   readonly _tag: "Handling"
   readonly asked: Asked
-  answer: "None" | "Open"
+  response: "None" | "Open"
   /** What the head of an open answer has promised. */
   reuse: boolean
   /** The handler waits for the body. */
@@ -85,11 +85,11 @@ export class Model {
   /** How the server ended the connection. */
   ending: Ending | undefined
   reason: CloseReason | undefined
-  /** Whether the client was the first to break the connection: how the server ends it then, nobody sees. */
+  /** Whether the client was the first to break the connection: how the server ends it then is not observable. */
   isReset = false
 
   private readonly client = new Client()
-  /** What it has sent, and nobody has read. */
+  /** What it has sent and is unread. */
   private readonly stream: Array<Item> = []
   private now = 0
   private readDue = never
@@ -132,7 +132,7 @@ export class Model {
     const stalled = this.isStalled || handler?.isWriting ? ", stalled" : ""
     if (phase._tag !== "Handling") return phase._tag + stalled
     const body = phase.isReading ? "reading" : phase.isDone ? "read" : "unread"
-    return `Handling ${body} ${phase.answer === "Open" ? "open" : "unanswered"}${stalled}`
+    return `Handling ${body} ${phase.response === "Open" ? "open" : "unanswered"}${stalled}`
   }
 
   canDo(command: Command): boolean {
@@ -162,11 +162,11 @@ export class Model {
   private canOrder(order: Order): boolean {
     const { handler } = this
     if (handler === undefined || handler.isWriting) return false
-    if (handler._tag === "HandedOver") return !["answer", "begin", "handOver"].includes(order)
+    if (handler._tag === "HandedOver") return !["respond", "begin", "handOver"].includes(order)
     if (handler.isReading) return false
-    if (order === "write" || order === "end") return handler.answer === "Open"
-    if (order === "answer" || order === "begin") return handler.answer === "None"
-    return order !== "handOver" || (handler.answer === "None" && handler.asked.handedOverBy !== undefined)
+    if (order === "write" || order === "end") return handler.response === "Open"
+    if (order === "respond" || order === "begin") return handler.response === "None"
+    return order !== "handOver" || (handler.response === "None" && handler.asked.handedOverBy !== undefined)
   }
 
   /** Runs a command, and gives the bytes that the client sends by it. */
@@ -222,7 +222,7 @@ export class Model {
     this.stream.push(last?._tag === "PartOfHead" ? { ...item, text: last.text + item.text } : item)
   }
 
-  /** Bytes have come: whoever waited for them waits no more. */
+  /** Bytes have come: a waiting reader waits no more. */
   private arrived(): void {
     this.readDue = never
     this.overdue = false
@@ -308,11 +308,11 @@ export class Model {
     this.phase = { _tag: "Closed" }
   }
 
-  /** The handler, if there is one, has no time to answer; a client that waits for it still is told. */
+  /** The handler, if there is one, has no time to respond; a client that still waits gets a 503. */
   private interrupt(reason: CloseReason): void {
     const { handler } = this
     if (handler !== undefined) this.log.push("interrupted")
-    if (reason !== "ClientAborted" && handler?._tag === "Handling" && handler.answer === "None") {
+    if (reason !== "ClientAborted" && handler?._tag === "Handling" && handler.response === "None") {
       this.error("503 Service Unavailable", undefined, false)
     }
     this.end(reason, this.cut)
@@ -331,7 +331,9 @@ export class Model {
   /** What only the connection's end can end would be taken for whole without a reset. */
   private get cut(): Ending {
     const { handler } = this
-    return handler?._tag === "Handling" && handler.answer === "Open" && handler.asked.minor === 0 ? "abort" : "destroy"
+    return handler?._tag === "Handling" && handler.response === "Open" && handler.asked.minor === 0
+      ? "abort"
+      : "destroy"
   }
 
   private break(phase: Handling | HandedOver): void {
@@ -442,7 +444,7 @@ export class Model {
     this.next({
       _tag: "Handling",
       asked,
-      answer: "None",
+      response: "None",
       reuse: true,
       isReading: false,
       isWriting: false,
@@ -482,11 +484,11 @@ export class Model {
     const { asked } = phase
     const isChunked = asked.minor > 0
     switch (order) {
-      case "answer":
+      case "respond":
       case "begin":
-        // A tunnel has no content (RFC 9110 §9.3.6): the handler is refused the answer, and fails with that.
+        // A tunnel has no content (RFC 9110 §9.3.6): the handler is rejected the response, and fails with that.
         if (asked.method === "CONNECT") this.fail(phase, "500 Internal Server Error", undefined)
-        else if (order === "answer") this.answer(phase)
+        else if (order === "respond") this.response(phase)
         else this.begin(phase)
         break
       case "write":
@@ -494,7 +496,7 @@ export class Model {
         break
       case "end":
         if (isChunked) this.written += "0\r\n\r\n"
-        this.answered(phase)
+        this.responded(phase)
         break
       case "fail":
         this.fail(phase, "400 Bad Request", "Json")
@@ -515,17 +517,17 @@ export class Model {
     }
   }
 
-  private answer(phase: Handling): void {
+  private response(phase: Handling): void {
     this.head("200 OK", this.mayGoOn(phase, false))
     this.written += "Content-Length: 2\r\n\r\nok"
-    this.answered(phase)
+    this.responded(phase)
   }
 
   private begin(phase: Handling): void {
     this.goAhead(phase)
     this.head("200 OK", this.mayGoOn(phase, true))
     this.written += phase.asked.minor > 0 ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n"
-    phase.answer = "Open"
+    phase.response = "Open"
     phase.continues = false
   }
 
@@ -540,7 +542,7 @@ export class Model {
     phase.continues = false
   }
 
-  /** Whether the connection may go on behind an answer: nothing unread may stand in its way. */
+  /** Whether the connection may continue after a response: nothing unread may stand in its way. */
   private mayGoOn(phase: Handling, isStreamed: boolean): boolean {
     const { asked } = phase
     const canBeRead = phase.isDone || (!phase.failed && !phase.continues)
@@ -570,15 +572,15 @@ export class Model {
   }
 
   private fail(phase: Handling, status: string, reason: ErrorReason | undefined): void {
-    if (phase.answer === "Open") {
+    if (phase.response === "Open") {
       this.break(phase)
       return
     }
     this.error(status, reason, this.mayGoOn(phase, false))
-    this.answered(phase)
+    this.responded(phase)
   }
 
-  private answered(phase: Handling): void {
+  private responded(phase: Handling): void {
     this.answeredAt = this.now
     this.wasLast = !phase.asked.keepsAlive && phase.asked.minor > 0 && phase.isDone
     if (!phase.reuse) {

@@ -4,16 +4,16 @@ import * as Stream from "effect/Stream"
 import type { ValueError } from "../../../src/Errors.js"
 import { type Handler, upgrade } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
-import { connect, requestText } from "../raw.js"
+import { connect, requestText } from "../rawConnection.js"
 
 /** All that a connection brings for these bytes, until the server ends it. */
 export const conversation = (handler: Handler, text: string): Effect.Effect<string> =>
   Effect.scoped(
     Effect.gen(function* () {
       const { port } = yield* serving(handler)
-      const wire = yield* connect(port)
-      yield* wire.send(text)
-      return (yield* wire.readToEnd).toString("latin1")
+      const client = yield* connect(port)
+      yield* client.send(text)
+      return (yield* client.readToEnd).toString("latin1")
     })
   )
 
@@ -22,7 +22,7 @@ export const closing = (line: string, fields: ReadonlyArray<string> = [], body =
   requestText(line, ["Connection: close", ...fields], body)
 
 /** Eight bytes of content, in two pieces. */
-export const pieces = Stream.make("one, ", "two").pipe(Stream.encodeText)
+export const chunks = Stream.make("one, ", "two").pipe(Stream.encodeText)
 
 /** The fields of a request that offers an upgrade, and a handler that takes it. */
 export const offer = ["Connection: upgrade", "Upgrade: echo"]

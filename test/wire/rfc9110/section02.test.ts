@@ -3,18 +3,18 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { respond } from "../../../src/Response.js"
 import { refusal } from "../../server/harness.js"
-import { ask, connect, requestText, withBody } from "../raw.js"
+import { ask, connect, requestText, withBody } from "../rawConnection.js"
+import { tryInjections } from "../rfc9112/injection.js"
 import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
 import { expectBodyRefusal, expectRefusal, finalsOf, looking, seenIn } from "../rfc9112/rows.js"
-import { sneaking } from "../rfc9112/sneaking.js"
 import { type App, replying, toldBy } from "../subjects.js"
-import { closing, conversation, pieces } from "./conversation.js"
+import { chunks, closing, conversation } from "./conversation.js"
 
 proves(
   "9110/2.2/grammar",
   "names, values, codes and trailers of a handler are checked",
   Effect.gen(function* () {
-    for (const text of ["\x00", "a\x07", "\x7f", "\u20ac", "a\r\nSet-Cookie: b"]) yield* sneaking(text)
+    for (const text of ["\x00", "a\x07", "\x7f", "\u20ac", "a\r\nSet-Cookie: b"]) yield* tryInjections(text)
     const names = ["", "a b", "a:", "(", "ü", "a\r\n"]
     const codes = [0, 99, 100, 199, 600, 1000, 200.5, Number.NaN, -200]
     const told: Array<string> = []
@@ -51,13 +51,13 @@ provesOfEach(
       }
     })
 )
-provesOfEach("9110/2.2/other-roles", "what the server writes of its own accord is an answer's", (subject) =>
+provesOfEach("9110/2.2/other-roles", "what the server writes of its own accord is a response's", (subject) =>
   Effect.gen(function* () {
     const own = ["date", "connection", "content-length", "content-type", "transfer-encoding"]
     const app: App = ({ body, path }) => {
       switch (path) {
         case "/stream":
-          return Effect.succeed({ status: 200, content: pieces })
+          return Effect.succeed({ status: 200, content: chunks })
         case "/none":
           return Effect.succeed({ status: 204 })
         case "/die":
@@ -75,8 +75,10 @@ provesOfEach("9110/2.2/other-roles", "what the server writes of its own accord i
       "GET /stream HTTP/1.0\r\n\r\n",
       "nonsense\r\n"
     ]) {
-      const [answer] = finalsOf(Buffer.from(yield* toldBy(subject, app, text)))
-      expect(answer?.fields.map(([name]) => name.toLowerCase()).filter((name) => !own.includes(name))).toStrictEqual([])
+      const [response] = finalsOf(Buffer.from(yield* toldBy(subject, app, text)))
+      expect(response?.fields.map(([name]) => name.toLowerCase()).filter((name) => !own.includes(name))).toStrictEqual(
+        []
+      )
     }
   })
 )
@@ -93,22 +95,22 @@ for (const [what, start, status] of [
   provesOfEach("9110/2.3/defensive", `${what} without end`, (subject) =>
     Effect.gen(function* () {
       const port = yield* subject.serve(looking)
-      const answer = yield* ask(port, start + "a".repeat(100_000))
-      if (start.startsWith("POST")) expectBodyRefusal(answer, status, subject)
-      else expectRefusal(answer, status)
+      const response = yield* ask(port, start + "a".repeat(100_000))
+      if (start.startsWith("POST")) expectBodyRefusal(response, status, subject)
+      else expectRefusal(response, status)
     })
   )
 }
 provesOfEach("9110/3.3/same-client", "nothing that one request says is there in the next", (subject) =>
   Effect.gen(function* () {
-    const wire = yield* connect(yield* subject.serve(looking))
-    yield* wire.send(
+    const client = yield* connect(yield* subject.serve(looking))
+    yield* client.send(
       requestText("GET http://a/1", ["Authorization: Basic YTpi", "Cookie: a=b"]) +
         withBody("POST /2", "body", ["TE: trailers"]) +
         requestText("POST /3", ["Transfer-Encoding: chunked"], "0\r\nX-Sum: 1\r\n\r\n") +
         requestText("GET /4", ["Connection: close"])
     )
-    const last = finalsOf(yield* wire.readToEnd)[3]
+    const last = finalsOf(yield* client.readToEnd)[3]
     expect(last && seenIn(last)).toMatchObject({
       url: "/4",
       authority: "test",

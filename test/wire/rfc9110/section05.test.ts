@@ -6,8 +6,8 @@ import * as HttpHeaders from "../../../src/HttpHeaders.js"
 import { type Handler, respond, sendHeaders, sendInformational } from "../../../src/Response.js"
 import { reads } from "../../fixtures/messages/message.js"
 import { refusal, serving } from "../../server/harness.js"
-import { turns } from "../facts.js"
-import { ask, connect, requestText } from "../raw.js"
+import { eventLoopTurns } from "../../support/eventually.js"
+import { ask, connect, requestText } from "../rawConnection.js"
 import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
 import { expectRefusal, finalsOf } from "../rfc9112/rows.js"
 import { replying, toldBy } from "../subjects.js"
@@ -16,7 +16,7 @@ import { closing, conversation } from "./conversation.js"
 provesByRows("9110/5.1/unrecognized", [
   ...rowsAbout(/names as long as the ones that matter/),
   reads(
-    "a trailer that nobody knows",
+    "an unknown trailer",
     "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Unknown: 1\r\n\r\n",
     { method: "POST", fields: ["Host", "example.org", "Transfer-Encoding", "chunked"], trailers: ["X-Unknown", "1"] }
   )
@@ -31,7 +31,7 @@ provesOfEach("9110/5.3/repeated", "those that the server has too are sent once",
 )
 proves(
   "9110/5.3/repeated",
-  "the server's own are sent once, and a second Content-Length is refused; the known deviation: others are sent as given",
+  "the server's own are sent once, and a second Content-Length is rejected; the known deviation: others are sent as given",
   Effect.gen(function* () {
     const sent = yield* conversation(
       (request) =>
@@ -68,12 +68,12 @@ provesOfEach(
         return Effect.succeed({ status: 200 })
       })
       const text = requestText("DELETE /", ["A: b", "C: d"])
-      const wire = yield* connect(port)
-      for (const byte of text.slice(0, -1)) yield* wire.send(byte)
-      yield* turns(5)
+      const client = yield* connect(port)
+      for (const byte of text.slice(0, -1)) yield* client.send(byte)
+      yield* eventLoopTurns(5)
       expect(asked).toBe(0)
-      yield* wire.send("\n")
-      expect((yield* wire.readAnswer()).status).toBe(200)
+      yield* client.send("\n")
+      expect((yield* client.readResponse()).status).toBe(200)
       expectRefusal(yield* ask(port, requestText("DELETE /", ["A: b", "C : d"])), 400)
       expect(asked).toBe(1)
     })
@@ -81,7 +81,7 @@ provesOfEach(
 provesByRows("9110/5.4/too-large", rowsAbout(/RFC 6585 §5/))
 provesByRows("9110/5.5/opaque", rowsAbout(/§5\.5: obs-text is kept/))
 provesByRows("9110/5.5/control", rowsAbout(/§5\.5: (NUL|a bare CR|a bare LF)/))
-provesByRows("9110/5.5/space", rowsAbout(/white space around values/))
+provesByRows("9110/5.5/space", rowsAbout(/whitespace around values/))
 provesOfEach("9110/5.6.1.1/empty-members", "those of a handler's Connection are left out", (subject) =>
   Effect.gen(function* () {
     const app = replying(200, "", { Connection: ", x,, ,\tclose ,y, " })
@@ -126,7 +126,7 @@ for (const id of ["9110/5.6.3/optional", "9110/5.6.3/bad-sent"] as const) {
 provesByRows("9110/5.6.3/bad", [
   ...["1 ;a", "1\t ;\t a", "1;a = b", '1 ; a\t=\t"b" ; c'].map((line) =>
     reads(
-      `bad white space in a chunk extension: ${JSON.stringify(line)}`,
+      `bad whitespace in a chunk extension: ${JSON.stringify(line)}`,
       `POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n${line}\r\nx\r\n0\r\n\r\n`,
       { method: "POST", fields: ["Host", "example.org", "Transfer-Encoding", "chunked"], body: "x" }
     )
@@ -135,13 +135,13 @@ provesByRows("9110/5.6.3/bad", [
 ])
 proves(
   "9110/5.6.4/quoted-pair",
-  "a quote behind it does not end the string, nor does a comma in the string end the member",
+  "a quote after it does not end the string, nor does a comma in the string end the member",
   Effect.gen(function* () {
     const { port } = yield* serving((request) =>
       respond(request, 200, HttpHeaders.values(request.headers, "X-List").join(" | "))
     )
-    const answer = yield* ask(port, requestText("GET /", ['X-List: "a\\", b", "c\\\\", d']))
-    expect(answer.text).toBe('"a\\", b" | "c\\\\" | d')
+    const response = yield* ask(port, requestText("GET /", ['X-List: "a\\", b", "c\\\\", d']))
+    expect(response.text).toBe('"a\\", b" | "c\\\\" | d')
   })
 )
 for (const id of ["9110/5.6.7/date", "9110/5.6.7/white-space"] as const) {

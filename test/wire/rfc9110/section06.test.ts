@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { sendHeaders } from "../../../src/Response.js"
 import { refusal } from "../../server/harness.js"
 import { advance } from "../../server/memory.js"
-import { connect, requestText } from "../raw.js"
+import { connect, requestText } from "../rawConnection.js"
 import { proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsAbout } from "../rfc9112/proofs.js"
 import { expectRefusal, finalsOf } from "../rfc9112/rows.js"
 import { replying, toldBy } from "../subjects.js"
@@ -25,7 +25,7 @@ provesByRows("9110/6.2/minor", rowsAbout(/§6\.2: HTTP\/1\.9|§9\.3: HTTP\/1\.2/
 provesByRows("9110/6.5.1/merged", rowsAbout(/§6\.5\.1|trailers in their order/))
 proves(
   "9110/6.5.1/sent",
-  "those that a handler gives are refused",
+  "those that a handler gives are rejected",
   Effect.gen(function* () {
     const sent = yield* conversation(
       (request) =>
@@ -60,7 +60,7 @@ provesOfEachInTestTime("9110/6.6.1/now", "cut to its second, whenever it is aske
     ] as const) {
       yield* advance(milliseconds)
       connection.send(requestText("GET /"))
-      expect((yield* connection.answer()).header("Date")).toBe(date)
+      expect((yield* connection.response()).header("Date")).toBe(date)
     }
   })
 )
@@ -70,14 +70,14 @@ provesOfEach("9110/6.6.1/date", "of handlers, of errors, of refusals", (subject)
       const status = Number(path.slice(1))
       return status === 500 ? Effect.die("mine") : Effect.succeed({ status, content: Stream.empty })
     })
-    const wire = yield* connect(port)
+    const client = yield* connect(port)
     for (const code of [200, 204, 205, 301, 304, 404, 418, 500, 503]) {
-      yield* wire.send(requestText(`GET /${code}`))
-      const answer = yield* wire.readAnswer()
-      expect(answer).toMatchObject({ status: code })
-      expect(answer.header("Date")).toMatch(/ GMT$/)
+      yield* client.send(requestText(`GET /${code}`))
+      const response = yield* client.readResponse()
+      expect(response).toMatchObject({ status: code })
+      expect(response.header("Date")).toMatch(/ GMT$/)
     }
-    yield* wire.send("nonsense\r\n")
-    expectRefusal(yield* wire.readAnswer(), 400)
+    yield* client.send("nonsense\r\n")
+    expectRefusal(yield* client.readResponse(), 400)
   })
 )

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type { ValueError } from "../../../src/Errors.js"
 import { type Handler, respond, sendInformational, tunnel, upgrade } from "../../../src/Response.js"
 import { refusal, serving } from "../../server/harness.js"
-import { ask, connect, requestText } from "../raw.js"
+import { ask, connect, requestText } from "../rawConnection.js"
 import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
 import { finalsOf, looking, seenIn } from "../rfc9112/rows.js"
 import { allOf, replying, type Subject, toldBy } from "../subjects.js"
@@ -36,9 +36,9 @@ const webSocket = [
 /** What is said of a connection that is handed over: all of the head, since frames follow it. */
 const switched = (subject: Subject, text: string) =>
   Effect.gen(function* () {
-    const wire = yield* connect(yield* subject.serveUpgrades)
-    yield* wire.send(text)
-    const head = yield* wire.readUntil((seen) => / 101 [\s\S]*\r\n\r\n/.test(seen))
+    const client = yield* connect(yield* subject.serveUpgrades)
+    yield* client.send(text)
+    const head = yield* client.readUntil((seen) => / 101 [\s\S]*\r\n\r\n/.test(seen))
     return head.slice(0, head.indexOf("\r\n\r\n", head.indexOf(" 101 ")) + 4)
   })
 
@@ -119,9 +119,9 @@ for (const id of ["9110/7.6.1/listed", "9110/7.8/named"] as const) {
     provesOfEach(id, `in a ${status} with ${fields.map(([name]) => name).join(", ")}`, (subject) =>
       Effect.gen(function* () {
         const sent = yield* toldBy(subject, replying(status, "", Object.fromEntries(fields)), closing("GET /"))
-        const [answer] = finalsOf(Buffer.from(sent))
-        const options = answer?.header("Connection")?.toLowerCase().split(", ") ?? []
-        expect([answer?.status, answer?.header("Upgrade")]).toStrictEqual([status, "echo"])
+        const [response] = finalsOf(Buffer.from(sent))
+        const options = response?.header("Connection")?.toLowerCase().split(", ") ?? []
+        expect([response?.status, response?.header("Upgrade")]).toStrictEqual([status, "echo"])
         expect(options.filter((option) => option === "upgrade")).toHaveLength(1)
       })
     )
@@ -143,9 +143,9 @@ for (const id of ["9110/7.6.1/listed", "9110/7.8/named"] as const) {
         })
       const { port } = yield* serving(handler, { connectMethod: "handle" })
       for (const line of ["GET /", "CONNECT a:1"]) {
-        const wire = yield* connect(port)
-        yield* wire.send(requestText(line, ["Connection: close"]))
-        expect(finalsOf(yield* wire.readToEnd).map(({ status }) => status)).toStrictEqual([403])
+        const client = yield* connect(port)
+        yield* client.send(requestText(line, ["Connection: close"]))
+        expect(finalsOf(yield* client.readToEnd).map(({ status }) => status)).toStrictEqual([403])
       }
     })
   )
@@ -164,7 +164,7 @@ proves(
 for (const id of ["9110/7.8/protocol", "9110/15.2.2/protocol"] as const) {
   proves(
     id,
-    "a handler that does not say which is refused, and one that does is not",
+    "a handler that does not say which is rejected, and one that does is not",
     Effect.gen(function* () {
       const sent = yield* conversation(
         (request) =>
@@ -182,7 +182,7 @@ for (const id of ["9110/7.8/protocol", "9110/15.2.2/protocol"] as const) {
   )
 }
 
-/** Asks for the upgrade, is refused, and answers all the same. */
+/** Asks for the upgrade, is rejected, and answers all the same. */
 const refusedUpgrade: Handler<ValueError> = (request) =>
   Effect.gen(function* () {
     const error = yield* Effect.flip(upgrading(request))
@@ -205,7 +205,7 @@ for (const [id, what, text] of [
     what,
     Effect.gen(function* () {
       const finals = finalsOf(Buffer.from(yield* conversation(refusedUpgrade, text)))
-      expect(finals.map((answer) => [answer.status, answer.text])).toStrictEqual([[200, "NotOffered"]])
+      expect(finals.map((response) => [response.status, response.text])).toStrictEqual([[200, "NotOffered"]])
     })
   )
 }

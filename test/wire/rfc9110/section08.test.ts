@@ -5,18 +5,18 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream, sendInformational, tunnel } from "../../../src/Response.js"
 import { refusal, serving, servingReported } from "../../server/harness.js"
-import { ask, connect, requestText } from "../raw.js"
+import { ask, connect, requestText } from "../rawConnection.js"
 import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
 import { finalsOf } from "../rfc9112/rows.js"
 import { type App, allOf, replying, toldBy } from "../subjects.js"
-import { closing, conversation, offer, pieces, upgrading } from "./conversation.js"
+import { chunks, closing, conversation, offer, upgrading } from "./conversation.js"
 
 provesOfEach(
   "9110/8.6/length-where-none-may-be",
   "in a 204, whole and streamed, with one of the handler's own",
   (subject) =>
     Effect.gen(function* () {
-      for (const content of ["abc", pieces]) {
+      for (const content of ["abc", chunks]) {
         for (const fields of [{}, { "Content-Length": "3" }]) {
           const sent = yield* toldBy(subject, replying(204, content, fields), closing("GET /"))
           expect(sent).toMatch(/^HTTP\/1\.1 204 /)
@@ -44,7 +44,7 @@ for (const [own, content] of [
     `of a stream that has 8 bytes and says ${own}: no more than ${own} bytes, and no next answer`,
     (subject) =>
       Effect.gen(function* () {
-        const port = yield* subject.serve(replying(200, pieces, { "Content-Length": own }))
+        const port = yield* subject.serve(replying(200, chunks, { "Content-Length": own }))
         const text = yield* allOf(port, requestText("GET /") + requestText("GET /"))
         expect(content.startsWith(text.slice(text.indexOf("\r\n\r\n") + 4))).toBe(true)
       })
@@ -87,9 +87,9 @@ for (const id of ["9110/8.6/length-of-connect", "9110/9.3.6/framing"] as const) 
           }),
         { connectMethod: "handle" }
       )
-      const wire = yield* connect(port)
-      yield* wire.send("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n")
-      expect((yield* wire.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\nDate: [^\r\n]+\r\nX-A: b\r\n\r\n$/)
+      const client = yield* connect(port)
+      yield* client.send("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n")
+      expect((yield* client.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\nDate: [^\r\n]+\r\nX-A: b\r\n\r\n$/)
     })
   )
 }
@@ -99,13 +99,13 @@ const representations: App = ({ path }) => {
     case "/whole":
       return Effect.succeed({ status: 200, content: "eleven byte", fields: { ETag: '"a"' } })
     case "/known":
-      return Effect.succeed({ status: 200, content: pieces, fields: { "Content-Length": "8" } })
+      return Effect.succeed({ status: 200, content: chunks, fields: { "Content-Length": "8" } })
     case "/304":
       return Effect.succeed({ status: 304 })
     case "/304-own":
       return Effect.succeed({ status: 304, fields: { "Content-Length": "11" } })
     default:
-      return Effect.succeed({ status: 200, content: pieces })
+      return Effect.succeed({ status: 200, content: chunks })
   }
 }
 
@@ -118,10 +118,10 @@ for (const [id, how] of [
   for (const path of ["/whole", "/known", "/stream"]) {
     provesOfEach(id, `${how}: ${path}`, (subject) =>
       Effect.gen(function* () {
-        const wire = yield* connect(yield* subject.serve(representations))
-        yield* wire.send(requestText(`HEAD ${path}`) + requestText(`GET ${path}`))
-        const head = yield* wire.readAnswer("HEAD")
-        const got = yield* wire.readAnswer("GET")
+        const client = yield* connect(yield* subject.serve(representations))
+        yield* client.send(requestText(`HEAD ${path}`) + requestText(`GET ${path}`))
+        const head = yield* client.readResponse("HEAD")
+        const got = yield* client.readResponse("GET")
         expect(head.header("Content-Length")).toBe(got.header("Content-Length"))
         const fields = got.fields.filter(([name]) => name !== "Transfer-Encoding" && name !== "Date")
         expect(head.fields.filter(([name]) => name !== "Date")).toStrictEqual(fields)
@@ -162,7 +162,7 @@ for (const [id, refusals] of [
 ] as const) {
   proves(
     id,
-    "of a whole answer: the handler is told, and nothing has left",
+    "of a whole response: the handler fails, and nothing is sent",
     Effect.gen(function* () {
       const told: Array<readonly [string, string]> = []
       const sent = yield* conversation(
@@ -176,7 +176,7 @@ for (const [id, refusals] of [
           }),
         closing("GET /")
       )
-      expect(finalsOf(Buffer.from(sent)).map((answer) => answer.text)).toStrictEqual(["last"])
+      expect(finalsOf(Buffer.from(sent)).map((response) => response.text)).toStrictEqual(["last"])
       expect(told).toStrictEqual(refusals)
     })
   )
@@ -187,14 +187,14 @@ for (const [own, reason, content] of [
 ] as const) {
   proves(
     "9110/8.6/wrong-length",
-    `of a stream that has 8 bytes and says ${own}: the connection breaks behind what fits`,
+    `of a stream that has 8 bytes and says ${own}: the connection breaks after what fits`,
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) =>
-        respondStream(request, 200, pieces, { "Content-Length": own })
+        respondStream(request, 200, chunks, { "Content-Length": own })
       )
-      const wire = yield* connect(port)
-      yield* wire.send(requestText("GET /") + requestText("GET /"))
-      const text = (yield* wire.readToEnd).toString()
+      const client = yield* connect(port)
+      yield* client.send(requestText("GET /") + requestText("GET /"))
+      const text = (yield* client.readToEnd).toString()
       expect(content.startsWith(text.slice(text.indexOf("\r\n\r\n") + 4))).toBe(true)
       const { cause } = yield* reports.first
       expect(Cause.failureOption(cause)).toMatchObject({ value: { _tag: "ValueError", reason } })

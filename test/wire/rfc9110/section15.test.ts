@@ -3,11 +3,11 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type Handler, respond, sendInformational } from "../../../src/Response.js"
 import { refusal, serving } from "../../server/harness.js"
-import { ask, requestText } from "../raw.js"
+import { ask, requestText } from "../rawConnection.js"
 import { otherRows, proves, provesOfEach } from "../rfc9112/proofs.js"
 import { expectRefusal, looking } from "../rfc9112/rows.js"
 import { echoing, replying, toldBy } from "../subjects.js"
-import { closing, conversation, pieces, upgrading } from "./conversation.js"
+import { chunks, closing, conversation, upgrading } from "./conversation.js"
 
 provesOfEach("9110/15.2/of-1.0", "no 100 when the body is read", (subject) =>
   Effect.gen(function* () {
@@ -32,7 +32,7 @@ proves(
 )
 provesOfEach("9110/15.3.6/content", "whole and streamed", (subject) =>
   Effect.gen(function* () {
-    for (const content of ["abc", pieces]) {
+    for (const content of ["abc", chunks]) {
       expect(yield* toldBy(subject, replying(205, content), closing("GET /"))).toMatch(/\r\nContent-Length: 0\r\n\r\n$/)
     }
   })
@@ -58,9 +58,9 @@ for (const [id, errors] of [
     provesOfEach(id, `${status}: ${why}`, (subject) =>
       Effect.gen(function* () {
         const port = yield* subject.serve(looking)
-        const answer = yield* ask(port, text)
-        expectRefusal(answer, status)
-        expect(answer.text).toBe(`${status} ${answer.reason}: ${why}\n`)
+        const response = yield* ask(port, text)
+        expectRefusal(response, status)
+        expect(response.text).toBe(`${status} ${response.reason}: ${why}\n`)
       })
     )
   }
@@ -68,11 +68,11 @@ for (const [id, errors] of [
 for (const id of ["9110/8.3/type", "9110/15.6/explained"] as const) {
   proves(
     id,
-    "500, without a word of what the handler knows",
+    "500, silently of what the handler knows",
     Effect.gen(function* () {
       const { port } = yield* serving(() => Effect.die("secret"))
-      const answer = yield* ask(port, requestText("GET /"))
-      expect([answer.status, answer.header("Content-Type"), answer.text]).toStrictEqual([
+      const response = yield* ask(port, requestText("GET /"))
+      expect([response.status, response.header("Content-Type"), response.text]).toStrictEqual([
         500,
         "text/plain; charset=utf-8",
         "500 Internal Server Error\n"

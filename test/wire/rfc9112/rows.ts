@@ -1,5 +1,5 @@
 /**
- * Rows of bytes against a real server, the native one and the drop-in: whole, with another request behind and before, and
+ * Rows of bytes against a real server, the native one and the drop-in: whole, with another request after and before, and
  * byte by byte; the native one cut at every place besides. The rows of the fixtures are the parser's too; here it is seen
  * what a client gets for them.
  */
@@ -12,8 +12,8 @@ import { malformed } from "../../fixtures/messages/malformed.js"
 import type { Malformed, Meaning, WellFormed } from "../../fixtures/messages/message.js"
 import { wellFormed } from "../../fixtures/messages/wellFormed.js"
 import { type MemoryConnection, settled } from "../../server/memory.js"
-import { type Answer, parseAnswer } from "../answer.js"
-import { connect, requestText } from "../raw.js"
+import { type ParsedResponse, parseResponse } from "../parsedResponse.js"
+import { connect, requestText } from "../rawConnection.js"
 import { type App, type Asked, nativeHandler, type Subject, subjects } from "../subjects.js"
 
 export type Row = WellFormed | Malformed
@@ -65,16 +65,17 @@ export const looking: App = ({ body, fields, host, method, native, target, url }
 /** `looking`, for tests of the native server alone. */
 export const seeing: Handler = nativeHandler(looking)
 
-export const seenIn = (answer: Answer): Seen => JSON.parse(decodeURIComponent(answer.header("X-Seen") ?? ""))
+export const seenIn = (response: ParsedResponse): Seen =>
+  JSON.parse(decodeURIComponent(response.header("X-Seen") ?? ""))
 
-/** The final answers in all that a connection has brought; `methods` are what was asked. */
-export const finalsOf = (bytes: Buffer, methods: ReadonlyArray<string> = []): ReadonlyArray<Answer> => {
-  const finals: Array<Answer> = []
+/** The final responses in all that a connection has brought; `methods` are what was asked. */
+export const finalsOf = (bytes: Buffer, methods: ReadonlyArray<string> = []): ReadonlyArray<ParsedResponse> => {
+  const finals: Array<ParsedResponse> = []
   for (let at = 0; at < bytes.length; ) {
-    const answer = parseAnswer(bytes.subarray(at), methods[finals.length] ?? "GET", true)
-    if (answer === undefined) throw new Error("not an answer")
-    at += answer.length
-    if (answer.status >= 200) finals.push(answer)
+    const response = parseResponse(bytes.subarray(at), methods[finals.length] ?? "GET", true)
+    if (response === undefined) throw new Error("not an answer")
+    at += response.length
+    if (response.status >= 200) finals.push(response)
   }
   return finals
 }
@@ -82,38 +83,41 @@ export const finalsOf = (bytes: Buffer, methods: ReadonlyArray<string> = []): Re
 const before = requestText("GET /before")
 const behind = requestText("GET /behind", ["Connection: close"])
 
-/** A refusal is one answer, which says close and never quotes the request. */
-export const expectRefusal = (answer: Answer | undefined, status: number): void => {
-  expect(answer?.status).toBe(status)
-  expect(answer?.header("Connection")).toBe("close")
-  expect(answer?.header("Content-Type")).toBe("text/plain; charset=utf-8")
-  expect(answer?.header("Date")).toMatch(/ GMT$/)
+/** A refusal is one response, which sends close and never quotes the request. */
+export const expectRefusal = (response: ParsedResponse | undefined, status: number): void => {
+  expect(response?.status).toBe(status)
+  expect(response?.header("Connection")).toBe("close")
+  expect(response?.header("Content-Type")).toBe("text/plain; charset=utf-8")
+  expect(response?.header("Date")).toMatch(/ GMT$/)
 }
 
 /** The same of a body, which some applications answer by themselves: then it has their words, or none. */
-export const expectBodyRefusal = (answer: Answer | undefined, status: number, subject: Subject): void => {
-  if (!subject.answersBodies) expectRefusal(answer, status)
-  expect([answer?.status, answer?.header("Connection")]).toStrictEqual([status, "close"])
+export const expectBodyRefusal = (response: ParsedResponse | undefined, status: number, subject: Subject): void => {
+  if (!subject.answersBodies) expectRefusal(response, status)
+  expect([response?.status, response?.header("Connection")]).toStrictEqual([status, "close"])
 }
 
-const expectRefused = (answer: Answer | undefined, { bodyBefore, status }: Malformed, subject: Subject): void =>
-  bodyBefore === undefined ? expectRefusal(answer, status) : expectBodyRefusal(answer, status, subject)
+const expectRefused = (
+  response: ParsedResponse | undefined,
+  { bodyBefore, status }: Malformed,
+  subject: Subject
+): void => (bodyBefore === undefined ? expectRefusal(response, status) : expectBodyRefusal(response, status, subject))
 
-const expectRead = (answer: Answer | undefined, { meaning }: WellFormed, subject: Subject): void => {
-  // Nobody here takes a tunnel.
+const expectRead = (response: ParsedResponse | undefined, { meaning }: WellFormed, subject: Subject): void => {
+  // CONNECT is not supported here.
   if (meaning.method === "CONNECT") {
-    expectRefusal(answer, 501)
+    expectRefusal(response, 501)
     return
   }
-  expect(answer?.status).toBe(200)
-  expect(answer === undefined ? undefined : seenIn(answer)).toStrictEqual(seenOf(meaning, subject))
-  expect([answer?.header("Connection"), answer?.header("Keep-Alive")]).toStrictEqual(
+  expect(response?.status).toBe(200)
+  expect(response === undefined ? undefined : seenIn(response)).toStrictEqual(seenOf(meaning, subject))
+  expect([response?.header("Connection"), response?.header("Keep-Alive")]).toStrictEqual(
     meaning.keepAlive ? ["keep-alive", "timeout=75"] : ["close", undefined]
   )
 }
 
-const expectAnswer = (answer: Answer | undefined, row: Row, subject: Subject): void =>
-  isGood(row) ? expectRead(answer, row, subject) : expectRefused(answer, row, subject)
+const expectAnswer = (response: ParsedResponse | undefined, row: Row, subject: Subject): void =>
+  isGood(row) ? expectRead(response, row, subject) : expectRefused(response, row, subject)
 
 const goesOn = (row: Row): boolean => isGood(row) && row.meaning.keepAlive && row.meaning.method !== "CONNECT"
 
@@ -127,21 +131,21 @@ const expectRow = (row: Row, output: Buffer, subject: Subject): void => {
 const talk = (
   port: number,
   row: Row,
-  send: (wire: { readonly send: (bytes: string | Uint8Array) => Effect.Effect<void> }) => Effect.Effect<void>
+  send: (client: { readonly send: (bytes: string | Uint8Array) => Effect.Effect<void> }) => Effect.Effect<void>
 ): Effect.Effect<Buffer> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const wire = yield* connect(port)
-      yield* send(wire)
-      if (isGood(row)) yield* wire.halfClose
-      return yield* wire.readToEnd
+      const client = yield* connect(port)
+      yield* send(client)
+      if (isGood(row)) yield* client.halfClose
+      return yield* client.readToEnd
     })
   )
 
 const whole = (row: Row, subject: Subject): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
     const port = yield* subject.serve(looking, { limits: row.limits })
-    expectRow(row, yield* talk(port, row, (wire) => wire.send(row.bytes)), subject)
+    expectRow(row, yield* talk(port, row, (client) => client.send(row.bytes)), subject)
   })
 
 const withOthers = (row: Row, subject: Subject): Effect.Effect<void, never, Scope.Scope> =>
@@ -150,13 +154,13 @@ const withOthers = (row: Row, subject: Subject): Effect.Effect<void, never, Scop
     const port = yield* subject.serve(looking, { limits: row.limits })
     const methods = isGood(row) ? [row.meaning.method] : []
     const text = Buffer.concat([row.bytes, Buffer.from(behind)])
-    const finals = finalsOf(yield* talk(port, row, (wire) => wire.send(text)), methods)
+    const finals = finalsOf(yield* talk(port, row, (client) => client.send(text)), methods)
     expectAnswer(finals[0], row, subject)
-    expect(finals.slice(1).map((answer) => [answer.status, seenIn(answer).url])).toStrictEqual(
+    expect(finals.slice(1).map((response) => [response.status, seenIn(response).url])).toStrictEqual(
       goesOn(row) ? [[200, "/behind"]] : []
     )
     const preceded = Buffer.concat([Buffer.from(before), row.bytes])
-    const [first, second, ...rest] = finalsOf(yield* talk(port, row, (wire) => wire.send(preceded)), [
+    const [first, second, ...rest] = finalsOf(yield* talk(port, row, (client) => client.send(preceded)), [
       "GET",
       ...methods
     ])

@@ -4,10 +4,10 @@ import * as Effect from "effect/Effect"
 import { respond } from "../../../src/Response.js"
 import { reads, refuses } from "../../fixtures/messages/message.js"
 import { refusal, serving } from "../../server/harness.js"
-import { connect, requestText } from "../raw.js"
+import { connect, requestText } from "../rawConnection.js"
 import { replying, toldBy } from "../subjects.js"
+import { tryInjections } from "./injection.js"
 import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "./proofs.js"
-import { sneaking } from "./sneaking.js"
 
 provesByRows("9112/2.2/octets", [
   reads(
@@ -45,35 +45,35 @@ proves(
   "9112/2.2/bare-cr-sent",
   "no API takes one",
   Effect.gen(function* () {
-    for (const text of ["a\rb", "a\r", "\r"]) yield* sneaking(text)
+    for (const text of ["a\rb", "a\r", "\r"]) yield* tryInjections(text)
   })
 )
 provesByRows("9112/2.2/bare-cr", rowsAbout(/bare CR|two CR|CR in the target/))
 provesByRows("9112/2.2/empty-line", rowsAbout(/§2\.2: .*empty line/))
 proves(
   "9112/2.2/space-sent",
-  "the first line behind the status line is a field, and no name begins with white space",
+  "the first line after the status line is a field, and no name begins with whitespace",
   Effect.gen(function* () {
     for (const text of [" a\r\n b", "\n b"]) {
-      expect((yield* sneaking(text)).split("\r\n").every((line) => !/^[ \t]/.test(line))).toBe(true)
+      expect((yield* tryInjections(text)).split("\r\n").every((line) => !/^[ \t]/.test(line))).toBe(true)
     }
     const { port } = yield* serving((request) =>
       Effect.zipRight(refusal(respond(request, 200, "", [[" X-A", "b"]])), respond(request, 204, "", { "X-A": "b" }))
     )
-    const wire = yield* connect(port)
-    yield* wire.send(requestText("GET /", ["Connection: close"]))
-    expect((yield* wire.readToEnd).toString("latin1")).toMatch(/^HTTP\/1\.1 204 No Content\r\nDate: /)
+    const client = yield* connect(port)
+    yield* client.send(requestText("GET /", ["Connection: close"]))
+    expect((yield* client.readToEnd).toString("latin1")).toMatch(/^HTTP\/1\.1 204 No Content\r\nDate: /)
   })
 )
 provesByRows("9112/2.2/space-before-fields", rowsAbout(/before the first field/))
 provesByRows("9112/2.2/grammar", rowsAbout(/§2\.2|a TLS greeting/))
-provesOfEach("9112/2.3/downgrade", "every answer is HTTP/1.1, whatever was asked", (subject) =>
+provesOfEach("9112/2.3/downgrade", "every response is HTTP/1.1, whatever was asked", (subject) =>
   Effect.gen(function* () {
     const port = yield* subject.serve(replying(200))
     for (const line of ["GET / HTTP/1.1", "GET / HTTP/1.0", "GET / HTTP/1.7", "GET / HTTP/2.0", "nonsense"]) {
-      const wire = yield* connect(port)
-      yield* wire.send(`${line}\r\nHost: a\r\nConnection: close\r\n\r\n`)
-      expect((yield* wire.readAnswer()).version).toBe("HTTP/1.1")
+      const client = yield* connect(port)
+      yield* client.send(`${line}\r\nHost: a\r\nConnection: close\r\n\r\n`)
+      expect((yield* client.readResponse()).version).toBe("HTTP/1.1")
     }
   })
 )

@@ -1,7 +1,7 @@
 /** RFC 9112 §3: the request line, its target, and Host. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { ask } from "../raw.js"
+import { ask } from "../rawConnection.js"
 import { otherRows, provesByRows, provesOfEach, rowsAbout } from "./proofs.js"
 import { looking, seenIn } from "./rows.js"
 
@@ -11,8 +11,8 @@ provesOfEach("9112/3/line-of-8000", "whole, and what is asked is what was sent",
   Effect.gen(function* () {
     const port = yield* subject.serve(looking)
     const target = `/${"a".repeat(8000 - "GET / HTTP/1.1".length)}`
-    const answer = yield* ask(port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
-    expect(seenIn(answer).target).toBe(target)
+    const response = yield* ask(port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    expect(seenIn(response).target).toBe(target)
   })
 )
 provesByRows("9112/3.2/corrected-line", rowsAbout(/(fragment|in the target)$/))

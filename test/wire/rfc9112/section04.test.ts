@@ -2,18 +2,18 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { connect, requestText } from "../raw.js"
+import { connect, requestText } from "../rawConnection.js"
 import { provesOfEach } from "./proofs.js"
 
-provesOfEach("9112/4/space-behind-status", "for every code without a phrase, whole and streamed", (subject) =>
+provesOfEach("9112/4/space-after-status", "for every code without a phrase, whole and streamed", (subject) =>
   Effect.gen(function* () {
     const port = yield* subject.serve(({ path }) =>
       Effect.succeed(path === "/whole" ? { status: 299 } : { status: 599, content: Stream.empty })
     )
-    const wire = yield* connect(port)
-    yield* wire.send(requestText("GET /whole"))
-    expect(yield* wire.readUntil((seen) => seen.endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1\.1 299 \r\n/)
-    yield* wire.send(requestText("GET /streamed"))
-    expect(yield* wire.readUntil((seen) => seen.endsWith("0\r\n\r\n"))).toMatch(/^HTTP\/1\.1 599 \r\n/)
+    const client = yield* connect(port)
+    yield* client.send(requestText("GET /whole"))
+    expect(yield* client.readUntil((seen) => seen.endsWith("\r\n\r\n"))).toMatch(/^HTTP\/1\.1 299 \r\n/)
+    yield* client.send(requestText("GET /streamed"))
+    expect(yield* client.readUntil((seen) => seen.endsWith("0\r\n\r\n"))).toMatch(/^HTTP\/1\.1 599 \r\n/)
   })
 )

@@ -14,24 +14,24 @@ import {
 import { refuses } from "../../fixtures/messages/message.js"
 import { refusal, serving } from "../../server/harness.js"
 import { advance, settled } from "../../server/memory.js"
-import { connect, requestText } from "../raw.js"
+import { connect, requestText } from "../rawConnection.js"
 import { type App, allOf, echoing, replying, toldBy } from "../subjects.js"
 import { otherRows, proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsAbout } from "./proofs.js"
 import { expectBodyRefusal, finalsOf, looking } from "./rows.js"
 
-const pieces = Stream.make("one, ", "two").pipe(Stream.encodeText)
+const chunks = Stream.make("one, ", "two").pipe(Stream.encodeText)
 
 /** Answers in the way that the path names. */
-const answering: App = (asked) => {
+const responding: App = (asked) => {
   switch (asked.path) {
     case "/whole":
       return Effect.succeed({ status: 200, content: "one, two" })
     case "/stream":
-      return Effect.succeed({ status: 200, content: pieces })
+      return Effect.succeed({ status: 200, content: chunks })
     case "/known":
-      return Effect.succeed({ status: 200, content: pieces, fields: { "Content-Length": "8" } })
+      return Effect.succeed({ status: 200, content: chunks, fields: { "Content-Length": "8" } })
     case "/none":
-      return Effect.succeed({ status: 204, content: pieces })
+      return Effect.succeed({ status: 204, content: chunks })
     case "/empty":
       return Effect.succeed({ status: 204, content: "one, two", fields: { "Content-Length": "8" } })
     default:
@@ -57,7 +57,7 @@ provesOfEach(
   "a coding that an application names is not sent beside the server's own",
   (subject) =>
     Effect.gen(function* () {
-      const app = replying(200, pieces, { "Transfer-Encoding": "chunked" })
+      const app = replying(200, chunks, { "Transfer-Encoding": "chunked" })
       const sent = yield* toldBy(subject, app, closing("GET /"))
       // The drop-in leaves it out: a response that was fetched elsewhere brings its own.
       if (subject.name === "the native server") expect(sent).toMatch(/^HTTP\/1\.1 500 /)
@@ -74,28 +74,28 @@ proves(
         for (const value of ["chunked", "gzip", "identity", ""]) {
           const headers = { "transfer-encoding": value }
           expect((yield* refusal(respond(request, 200, "a", headers))).reason).toBe("HeaderForbidden")
-          expect(yield* refusal(respondStream(request, 200, pieces, headers))).toMatchObject({
+          expect(yield* refusal(respondStream(request, 200, chunks, headers))).toMatchObject({
             reason: "HeaderForbidden"
           })
           expect((yield* refusal(sendHeaders(request, 200, headers))).reason).toBe("HeaderForbidden")
         }
-        return yield* respondStream(request, 200, pieces)
+        return yield* respondStream(request, 200, chunks)
       })
     )
-    const wire = yield* connect(port)
-    yield* wire.send(requestText("GET /"))
-    expect(yield* wire.readAnswer()).toMatchObject({ text: "one, two", chunks: [5, 3] })
+    const client = yield* connect(port)
+    yield* client.send(requestText("GET /"))
+    expect(yield* client.readResponse()).toMatchObject({ text: "one, two", chunks: [5, 3] })
   })
 )
 provesOfEach(
-  "9112/6.1/coding-of-answers",
+  "9112/6.1/coding-of-responses",
   "chunked, which is the last and only one, for HTTP/1.1; the connection's end for HTTP/1.0",
   (subject) =>
     Effect.gen(function* () {
-      expect(yield* toldBy(subject, answering, closing("GET /stream"))).toMatch(
+      expect(yield* toldBy(subject, responding, closing("GET /stream"))).toMatch(
         /\r\nTransfer-Encoding: chunked\r\n\r\n5\r\none, \r\n3\r\ntwo\r\n0\r\n\r\n$/
       )
-      expect(yield* toldBy(subject, answering, "GET /stream HTTP/1.0\r\n\r\n")).toMatch(
+      expect(yield* toldBy(subject, responding, "GET /stream HTTP/1.0\r\n\r\n")).toMatch(
         /\r\nConnection: close\r\n(content-type: [^\r]+\r\n)?\r\none, two$/
       )
     })
@@ -103,10 +103,10 @@ provesOfEach(
 provesOfEach("9112/6.1/coding-where-none-may-be", "a stream for 204 is left out, and 100 has no framing", (subject) =>
   Effect.gen(function* () {
     for (const text of [closing("GET /none"), closing("POST /", ["Expect: 100-continue", "Content-Length: 0"])]) {
-      expect(yield* toldBy(subject, answering, text)).not.toMatch(/Transfer-Encoding/i)
+      expect(yield* toldBy(subject, responding, text)).not.toMatch(/Transfer-Encoding/i)
     }
     const expecting = closing("POST /", ["Expect: 100-continue", "Content-Length: 2"], "hi")
-    expect(yield* toldBy(subject, answering, expecting)).toMatch(
+    expect(yield* toldBy(subject, responding, expecting)).toMatch(
       /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/
     )
   })
@@ -123,14 +123,14 @@ proves(
 )
 proves(
   "9112/6.1/coding-of-connect",
-  "nor Content-Length: a tunnel begins behind the head, and there is no other way to answer 2xx",
+  "nor Content-Length: a tunnel begins after the head, and there is no other way to answer 2xx",
   Effect.gen(function* () {
     const { port } = yield* serving(
       (request) =>
         Effect.gen(function* () {
           for (const code of [200, 204, 299]) {
             expect((yield* refusal(respond(request, code))).reason).toBe("StatusCode")
-            expect(yield* refusal(respondStream(request, code, pieces))).toMatchObject({ reason: "StatusCode" })
+            expect(yield* refusal(respondStream(request, code, chunks))).toMatchObject({ reason: "StatusCode" })
           }
           for (const name of ["Transfer-Encoding", "content-length"]) {
             expect((yield* refusal(tunnel(request, { [name]: "1" }, () => Effect.void))).reason).toBe("HeaderForbidden")
@@ -139,27 +139,27 @@ proves(
         }),
       { connectMethod: "handle" }
     )
-    const wire = yield* connect(port)
-    yield* wire.send("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\nhello")
-    yield* wire.halfClose
-    expect((yield* wire.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\nDate: [^\r\n]+\r\n\r\nhello$/)
+    const client = yield* connect(port)
+    yield* client.send("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\nhello")
+    yield* client.halfClose
+    expect((yield* client.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\nDate: [^\r\n]+\r\n\r\nhello$/)
   })
 )
 provesOfEach("9112/6.1/coding-to-old-clients", "in whatever way it is answered", (subject) =>
   Effect.gen(function* () {
     for (const path of ["/whole", "/stream", "/known", "/none", "/"]) {
       for (const field of ["", "Connection: keep-alive\r\n", "TE: chunked\r\n"]) {
-        const wire = yield* connect(yield* subject.serve(answering))
-        yield* wire.send(`GET ${path} HTTP/1.0\r\n${field}\r\n`)
-        yield* wire.halfClose
-        expect((yield* wire.readToEnd).toString()).not.toMatch(/Transfer-Encoding/i)
+        const client = yield* connect(yield* subject.serve(responding))
+        yield* client.send(`GET ${path} HTTP/1.0\r\n${field}\r\n`)
+        yield* client.halfClose
+        expect((yield* client.readToEnd).toString()).not.toMatch(/Transfer-Encoding/i)
       }
     }
   })
 )
 proves(
   "9112/6.1/coding-to-old-clients",
-  "behind an interim response that is not sent",
+  "after an interim response that is not sent",
   Effect.gen(function* () {
     const { port } = yield* serving(informing)
     expect(yield* allOf(port, "GET /hint HTTP/1.0\r\n\r\n")).not.toMatch(/Transfer-Encoding/i)
@@ -181,8 +181,8 @@ provesByRows("9112/6.1/coding-in-1.0", [
 ])
 provesOfEach("9112/6.2/length-beside-coding-sent", "a stream is sent with its length or in chunks", (subject) =>
   Effect.gen(function* () {
-    expect(yield* toldBy(subject, answering, closing("GET /stream"))).not.toMatch(/Content-Length/i)
-    const known = yield* toldBy(subject, answering, closing("GET /known"))
+    expect(yield* toldBy(subject, responding, closing("GET /stream"))).not.toMatch(/Content-Length/i)
+    const known = yield* toldBy(subject, responding, closing("GET /known"))
     expect(known).toMatch(/\r\nContent-Length: 8\r\n\r\none, two$/)
     expect(known).not.toMatch(/Transfer-Encoding/)
   })
@@ -192,16 +192,16 @@ provesByRows("9112/6.3/unrecoverable", rowsAbout(/§6\.3: two lengths/))
 provesByRows("9112/6.3/invalid-length", rowsAbout(/§6\.3: (the length|a bad length)/))
 provesOfEach(
   "9112/6.3/incomplete",
-  "by the client's end: the handler is told, and the connection closes, whatever is behind",
+  "by the client's end: the handler fails, and the connection closes, whatever is after",
   (subject) =>
     Effect.gen(function* () {
       const port = yield* subject.serve(looking)
       for (const body of ["Content-Length: 10\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"]) {
-        const wire = yield* connect(port)
-        yield* wire.send(`POST / HTTP/1.1\r\nHost: a\r\n${body}`)
-        yield* wire.halfClose
-        const [answer, ...rest] = finalsOf(yield* wire.readToEnd)
-        expectBodyRefusal(answer, 400, subject)
+        const client = yield* connect(port)
+        yield* client.send(`POST / HTTP/1.1\r\nHost: a\r\n${body}`)
+        yield* client.halfClose
+        const [response, ...rest] = finalsOf(yield* client.readToEnd)
+        expectBodyRefusal(response, 400, subject)
         expect(rest).toStrictEqual([])
       }
     })
@@ -216,8 +216,8 @@ provesOfEachInTestTime("9112/6.3/incomplete", "by its time: 408, and what comes 
     expect(yield* connection.ended).toBe("end")
     connection.send(`hello${requestText("GET /")}`)
     yield* settled
-    const [answer, ...rest] = finalsOf(Buffer.from(connection.written, "latin1"))
-    expectBodyRefusal(answer, 408, subject)
+    const [response, ...rest] = finalsOf(Buffer.from(connection.written, "latin1"))
+    expectBodyRefusal(response, 408, subject)
     expect(rest).toStrictEqual([])
   })
 )
@@ -226,13 +226,17 @@ provesOfEach(
   "by length when it is known, by chunks when it is not, by the end for HTTP/1.0 alone",
   (subject) =>
     Effect.gen(function* () {
-      expect(yield* toldBy(subject, answering, closing("GET /whole"))).toMatch(/\r\nContent-Length: 8\r\n\r\none, two$/)
-      expect(yield* toldBy(subject, answering, closing("GET /known"))).toMatch(/\r\nContent-Length: 8\r\n\r\none, two$/)
-      expect(yield* toldBy(subject, answering, closing("GET /stream"))).toMatch(/\r\n0\r\n\r\n$/)
-      expect(yield* toldBy(subject, answering, "GET /whole HTTP/1.0\r\n\r\n")).toMatch(
+      expect(yield* toldBy(subject, responding, closing("GET /whole"))).toMatch(
         /\r\nContent-Length: 8\r\n\r\none, two$/
       )
-      expect(yield* toldBy(subject, answering, closing("GET /empty"))).toMatch(/\r\n\r\n$/)
+      expect(yield* toldBy(subject, responding, closing("GET /known"))).toMatch(
+        /\r\nContent-Length: 8\r\n\r\none, two$/
+      )
+      expect(yield* toldBy(subject, responding, closing("GET /stream"))).toMatch(/\r\n0\r\n\r\n$/)
+      expect(yield* toldBy(subject, responding, "GET /whole HTTP/1.0\r\n\r\n")).toMatch(
+        /\r\nContent-Length: 8\r\n\r\none, two$/
+      )
+      expect(yield* toldBy(subject, responding, closing("GET /empty"))).toMatch(/\r\n\r\n$/)
     })
 )
 otherRows("RFC 9112 §6: other framing", /^RFC 9112 §6/)

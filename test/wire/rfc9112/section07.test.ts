@@ -17,7 +17,7 @@ provesByRows("9112/7.1.1/extensions", [
   ...rowsAbout(/§7\.1: (obs-text and tabs in the quoted value|the extension)/),
   withExtension("an extension with a value", ";a=b"),
   withExtension("several extensions", ";a;b=c;d"),
-  withExtension("white space in front of an extension, and in it", " \t; a = b"),
+  withExtension("whitespace in front of an extension, and in it", " \t; a = b"),
   withExtension("an extension in quotes, with a semicolon in them", ';a="b;c\\""'),
   withExtension("an extension that looks like a size", ";5")
 ])

@@ -5,10 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, sendInformational } from "../../../src/Response.js"
-import { heldBecomes, refusal, serving } from "../../server/harness.js"
+import { refusal, serving, untilDescriptorsHeld } from "../../server/harness.js"
 import { advance, expectOpen, settled, sleepsUntil } from "../../server/memory.js"
-import { turns } from "../facts.js"
-import { connect, requestText, withBody } from "../raw.js"
+import { eventLoopTurns } from "../../support/eventually.js"
+import { connect, requestText, withBody } from "../rawConnection.js"
 import { type App, allOf, replying } from "../subjects.js"
 import { otherRows, proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsAbout } from "./proofs.js"
 import { expectRefusal, finalsOf } from "./rows.js"
@@ -29,14 +29,14 @@ const get = (path: string, ...fields: ReadonlyArray<string>): string => requestT
 
 provesOfEach(
   "9112/9.3/persistent",
-  "a hundred requests one after the other, each with its answer, on one connection",
+  "a hundred requests one after the other, each with its response, on one connection",
   (subject) =>
     Effect.gen(function* () {
-      const wire = yield* connect(yield* subject.serve(path))
+      const client = yield* connect(yield* subject.serve(path))
       for (let i = 0; i < 100; i++) {
-        yield* wire.send(get(`/${i}`))
-        const answer = yield* wire.readAnswer()
-        expect([answer.text, answer.header("Connection")]).toStrictEqual([`/${i}`, "keep-alive"])
+        yield* client.send(get(`/${i}`))
+        const response = yield* client.readResponse()
+        expect([response.text, response.header("Connection")]).toStrictEqual([`/${i}`, "keep-alive"])
       }
     })
 )
@@ -62,21 +62,21 @@ for (const [what, text, final] of [
       }
       const port = yield* subject.serve(app, { limits: { maxRequestsPerConnection: 1 } })
       const sent = yield* allOf(port, text + get("/2"))
-      const [answer, ...rest] = finalsOf(Buffer.from(sent, "latin1"), [text.slice(0, text.indexOf(" "))])
-      expect([answer?.status, answer?.header("Connection"), rest]).toStrictEqual([final, "close", []])
+      const [response, ...rest] = finalsOf(Buffer.from(sent, "latin1"), [text.slice(0, text.indexOf(" "))])
+      expect([response?.status, response?.header("Connection"), rest]).toStrictEqual([final, "close", []])
       expect(sent.match(/^Connection: /gim)).toHaveLength(1)
     })
   )
 }
 proves(
   "9112/9.3/server-without",
-  "an interim answer before it",
+  "an interim response before it",
   Effect.gen(function* () {
     const hinting: Handler = (request) =>
       Effect.zipRight(sendInformational(request, 103, { Link: "</a>" }), respond(request, 200, "whole"))
     const { port } = yield* serving(hinting, { limits: { maxRequestsPerConnection: 1 } })
     const sent = yield* allOf(port, get("/") + get("/2"))
-    expect(finalsOf(Buffer.from(sent)).map((answer) => answer.header("Connection"))).toStrictEqual(["close"])
+    expect(finalsOf(Buffer.from(sent)).map((response) => response.header("Connection"))).toStrictEqual(["close"])
     expect(sent.match(/^Connection: /gm)).toHaveLength(1)
   })
 )
@@ -117,7 +117,7 @@ for (const [what, text, says, goesOn] of [
       const port = yield* subject.serve(kept, { limits: { maxDiscardedBody: 100 } })
       const finals = finalsOf(Buffer.from(yield* allOf(port, text + get("/2", "Connection: close"))))
       expect(finals[0]?.header("Connection")).toBe(says)
-      expect(finals.map((answer) => answer.text)).toStrictEqual(goesOn ? ["/1", "/2"] : ["/1"])
+      expect(finals.map((response) => response.text)).toStrictEqual(goesOn ? ["/1", "/2"] : ["/1"])
       expect(asked).toStrictEqual(goesOn ? ["/1", "/2"] : ["/1"])
     })
   )
@@ -127,11 +127,11 @@ provesOfEach("9112/9.3.2/order", "however slow each handler is, whole and stream
     const port = yield* subject.serve(({ path }) => {
       const i = Number(path.slice(1))
       const content = i % 2 === 0 ? path : Stream.make(path).pipe(Stream.encodeText)
-      return Effect.as(turns(12 - i), { status: 200, content })
+      return Effect.as(eventLoopTurns(12 - i), { status: 200, content })
     })
     const numbers = Array.from({ length: 12 }, (_, i) => `/${i}`)
     const sent = yield* allOf(port, numbers.map((each) => get(each)).join("") + get("/11", "Connection: close"))
-    expect(finalsOf(Buffer.from(sent)).map((answer) => answer.text)).toStrictEqual([...numbers, "/11"])
+    expect(finalsOf(Buffer.from(sent)).map((response) => response.text)).toStrictEqual([...numbers, "/11"])
   })
 )
 
@@ -159,11 +159,11 @@ provesOfEachInTestTime("9112/9.5/graceful", "of a request that is half there: 40
 )
 provesOfEach("9112/9.5/monitor", "between requests: the client's end ends the connection", (subject) =>
   Effect.gen(function* () {
-    const wire = yield* connect(yield* subject.serve(path))
-    yield* wire.send(get("/"))
-    yield* wire.readAnswer()
-    yield* wire.halfClose
-    expect(yield* wire.ending).toBe("FIN")
+    const client = yield* connect(yield* subject.serve(path))
+    yield* client.send(get("/"))
+    yield* client.readResponse()
+    yield* client.halfClose
+    expect(yield* client.closedWith).toBe("FIN")
   })
 )
 proves(
@@ -171,11 +171,11 @@ proves(
   "between requests: the descriptor of a connection that its client ends is given back",
   Effect.gen(function* () {
     const made = yield* serving((request) => respond(request, 200))
-    const wire = yield* connect(made.port)
-    yield* wire.send(get("/"))
-    yield* wire.readAnswer()
-    yield* wire.halfClose
-    yield* heldBecomes(made, 1)
+    const client = yield* connect(made.port)
+    yield* client.send(get("/"))
+    yield* client.readResponse()
+    yield* client.halfClose
+    yield* untilDescriptorsHeld(made, 1)
   })
 )
 provesOfEach("9112/9.5/monitor", "within a request: a reset interrupts its handler", (subject) =>
@@ -187,10 +187,10 @@ provesOfEach("9112/9.5/monitor", "within a request: a reset interrupts its handl
         Deferred.succeed(end, exit)
       )
     )
-    const wire = yield* connect(port)
-    yield* wire.send(get("/"))
+    const client = yield* connect(port)
+    yield* client.send(get("/"))
     yield* Deferred.await(isRunning)
-    yield* wire.reset
+    yield* client.reset
     expect(Exit.isInterrupted(yield* Deferred.await(end))).toBe(true)
   })
 )
@@ -224,14 +224,14 @@ for (const [what, limits, app] of [
   ["a handler that closes with a stream", {}, replying(200, Stream.empty, { Connection: "close" })],
   ["the last request of a connection", { maxRequestsPerConnection: 1 }, path]
 ] as ReadonlyArray<readonly [string, { readonly maxRequestsPerConnection?: number }, App]>) {
-  for (const id of ["9112/9.6/close-wished", "9112/9.6/close-sent", "9112/9.6/behind-close-sent"] as const) {
+  for (const id of ["9112/9.6/close-wished", "9112/9.6/close-sent", "9112/9.6/after-close-sent"] as const) {
     provesOfEach(id, what, (subject) =>
       Effect.gen(function* () {
         const { asked, kept } = keeping(app)
-        const wire = yield* connect(yield* subject.serve(kept, { limits }))
-        yield* wire.send(get("/1") + get("/2") + withBody("POST /3", "body"))
-        const finals = finalsOf(yield* wire.readToEnd)
-        expect(yield* wire.ending).toBe("FIN")
+        const client = yield* connect(yield* subject.serve(kept, { limits }))
+        yield* client.send(get("/1") + get("/2") + withBody("POST /3", "body"))
+        const finals = finalsOf(yield* client.readToEnd)
+        expect(yield* client.closedWith).toBe("FIN")
         expect(finals).toHaveLength(1)
         expect(finals[0]?.header("Connection")).toMatch(/^close\b/)
         expect(asked).toStrictEqual(["/1"])
@@ -242,7 +242,7 @@ for (const [what, limits, app] of [
 
 proves(
   "9112/9.6/close-sent",
-  "an interim answer cannot say close, behind which the connection would have to end",
+  "an interim response cannot say close, after which the connection would have to end",
   Effect.gen(function* () {
     const { port } = yield* serving((request) =>
       Effect.gen(function* () {
@@ -254,29 +254,33 @@ proves(
         return yield* respond(request, 200, request.path)
       })
     )
-    const wire = yield* connect(port)
-    yield* wire.send(get("/1") + get("/2", "Connection: close"))
-    const sent = (yield* wire.readToEnd).toString("latin1")
+    const client = yield* connect(port)
+    yield* client.send(get("/1") + get("/2", "Connection: close"))
+    const sent = (yield* client.readToEnd).toString("latin1")
     const hint = "HTTP/1\\.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-    const answers = [
+    const responses = [
       `${hint}HTTP/1\\.1 200 OK\r\n[^]*?/1`,
       `${hint}HTTP/1\\.1 200 OK\r\n[^]*?Connection: close\r\n[^]*?/2`
     ]
-    expect(sent).toMatch(new RegExp(`^${answers.join("")}$`))
+    expect(sent).toMatch(new RegExp(`^${responses.join("")}$`))
     expect(sent.match(/^Connection: .*/gm)).toStrictEqual(["Connection: keep-alive", "Connection: close"])
   })
 )
 
 for (const value of ["close", "CLOSE", "x,\tclose\t,y"]) {
-  for (const id of ["9112/9.6/close-received", "9112/9.6/close-answered", "9112/9.6/behind-close-received"] as const) {
+  for (const id of [
+    "9112/9.6/close-received",
+    "9112/9.6/close-in-response",
+    "9112/9.6/after-close-received"
+  ] as const) {
     provesOfEach(id, `Connection: ${value.replaceAll("\t", "\\t")}, in the middle of a pipeline`, (subject) =>
       Effect.gen(function* () {
         const { asked, kept } = keeping(path)
-        const wire = yield* connect(yield* subject.serve(kept))
-        yield* wire.send(`${get("/1") + get("/2", `Connection: ${value}`) + get("/3")}nonsense\r\n`)
-        const finals = finalsOf(yield* wire.readToEnd)
-        expect(yield* wire.ending).toBe("FIN")
-        expect(finals.map((answer) => [answer.text, answer.header("Connection")])).toStrictEqual([
+        const client = yield* connect(yield* subject.serve(kept))
+        yield* client.send(`${get("/1") + get("/2", `Connection: ${value}`) + get("/3")}nonsense\r\n`)
+        const finals = finalsOf(yield* client.readToEnd)
+        expect(yield* client.closedWith).toBe("FIN")
+        expect(finals.map((response) => [response.text, response.header("Connection")])).toStrictEqual([
           ["/1", "keep-alive"],
           ["/2", "close"]
         ])

@@ -4,14 +4,14 @@ import * as Stream from "effect/Stream"
 import type { ValueError } from "../../../src/Errors.js"
 import { respond, respondStream, sendHeaders, sendInformational, tunnel, upgrade } from "../../../src/Response.js"
 import { refusal, serving } from "../../server/harness.js"
-import { parseAnswers } from "../answer.js"
-import { connect, requestText } from "../raw.js"
+import { parseResponses } from "../parsedResponse.js"
+import { connect, requestText } from "../rawConnection.js"
 
 /**
- * Every way in which a handler could write a line of its own, with a text that is no part of one: each is refused for
- * it, and then nothing stands in the way of the one answer that holds none of it.
+ * Every way in which a handler could write a line of its own, with a text that is no part of one: each is rejected for
+ * it, and then nothing stands in the way of the one response that holds none of it.
  */
-export const sneaking = (text: string) =>
+export const tryInjections = (text: string) =>
   Effect.gen(function* () {
     const fields = [["X-A", text] as const, [`X-A${text}`, "b"] as const]
     const reasons: Array<string> = []
@@ -30,10 +30,10 @@ export const sneaking = (text: string) =>
         return yield* body.end({ "X-A": "b" })
       })
     )
-    const wire = yield* connect(port)
-    yield* wire.send(requestText("GET /", ["Connection: close, upgrade", "Upgrade: echo"]))
-    const bytes = yield* wire.readToEnd
-    expect(parseAnswers(bytes).map(({ status, text, trailers }) => ({ status, text, trailers }))).toStrictEqual([
+    const client = yield* connect(port)
+    yield* client.send(requestText("GET /", ["Connection: close, upgrade", "Upgrade: echo"]))
+    const bytes = yield* client.readToEnd
+    expect(parseResponses(bytes).map(({ status, text, trailers }) => ({ status, text, trailers }))).toStrictEqual([
       { status: 200, text: "", trailers: [["X-A", "b"]] }
     ])
     expect(reasons).toStrictEqual(Array.from({ length: 7 }, () => ["HeaderValue", "HeaderName"]).flat())

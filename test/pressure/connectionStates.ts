@@ -1,5 +1,5 @@
 /** What a connection can be in the middle of when its server closes. */
-import { requestText } from "../wire/raw.js"
+import { requestText } from "../wire/rawConnection.js"
 import { type Client, type ClientOptions, connect } from "./client.js"
 
 export interface State {
@@ -21,8 +21,8 @@ export const runsFor = 2000
 
 const keepsNothing = { keepsNothing: true }
 
-export const states: Readonly<Record<string, State>> = {
-  idle: { isEndless: false, enter: sending(requestText("GET /"), (client) => client.answer()) },
+export const connectionStates: Readonly<Record<string, State>> = {
+  idle: { isEndless: false, enter: sending(requestText("GET /"), (client) => client.response()) },
   "never spoken": { isEndless: false, enter: sending("") },
   "half a head": { isEndless: false, enter: sending("GET / HTTP/1.1\r\nHo") },
   "half a body": { isEndless: true, enter: sending(requestText("POST /echo", ["Content-Length: 100"], "0123456789")) },
@@ -45,6 +45,6 @@ export const states: Readonly<Record<string, State>> = {
   },
   upgraded: {
     isEndless: true,
-    enter: sending(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: echo"]), (client) => client.answer())
+    enter: sending(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: echo"]), (client) => client.response())
   }
 }

@@ -1,24 +1,24 @@
 /**
- * Waiting for facts: who waits looks at once, and again whenever something has changed. Time only ends a wait that would
- * never end, and says then what was waited for; it is real time, so that a stopped `TestClock` does not stop it.
+ * Waiting for conditions: a waiter checks at once, and again after every `notify`. Time only ends a wait that would
+ * never end, with an error that names the condition; it is real time, so that a stopped `TestClock` does not stop it.
  */
 import * as Effect from "effect/Effect"
 
-/** Milliseconds after which a wait is taken for one without end: far more than a busy machine needs. */
-export const patience = 10_000
+/** Milliseconds after which a wait fails: far more than a busy machine needs. */
+export const waitTimeout = 10_000
 
-/** How long a test may take that waits for several facts. */
+/** Timeout of a test that waits for several conditions. */
 export const testTimeout = 30_000
 
-export class Facts {
+export class Condition {
   private readonly watchers = new Set<() => void>()
 
-  /** Something may have become true. */
-  readonly changed = (): void => {
+  /** Makes every waiter check its condition again. */
+  readonly notify = (): void => {
     for (const look of Array.from(this.watchers)) look()
   }
 
-  /** Waits until `look` finds something; dies with `what` when it never does. */
+  /** Waits until `look` returns a value; dies with `what` on timeout. */
   until<A>(look: () => A | undefined, what: () => string): Effect.Effect<A> {
     return Effect.async<A>((resume) => {
       const stop = (): void => {
@@ -38,8 +38,8 @@ export class Facts {
         }
       }
       const timer = setTimeout(
-        () => settle(Effect.die(new Error(`nothing in ${patience} ms; waited for ${what()}`))),
-        patience
+        () => settle(Effect.die(new Error(`nothing in ${waitTimeout} ms; waited for ${what()}`))),
+        waitTimeout
       )
       this.watchers.add(watcher)
       watcher()
@@ -48,26 +48,26 @@ export class Facts {
   }
 }
 
-/** One turn of the event loop, in which sockets are looked at. */
-export const turn: Effect.Effect<void> = Effect.async<void>((resume) => {
+/** One turn of the event loop, in which sockets are polled. */
+export const eventLoopTurn: Effect.Effect<void> = Effect.async<void>((resume) => {
   const immediate = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(immediate))
 })
 
 /** So many turns of the event loop: for what must *not* happen, which nothing can announce. */
-export const turns = (count: number): Effect.Effect<void> => Effect.repeatN(turn, count - 1)
+export const eventLoopTurns = (count: number): Effect.Effect<void> => Effect.repeatN(eventLoopTurn, count - 1)
 
-/** Looks once a turn of the event loop until the fact is there; gives what was seen then. */
+/** Polls once a turn of the event loop until the condition holds; returns the value then seen. */
 export const eventually = <A, E, R>(
   look: Effect.Effect<A, E, R>,
   isThere: (seen: A) => boolean,
   what: string
 ): Effect.Effect<A, E, R> => {
-  const until = performance.now() + patience
+  const until = performance.now() + waitTimeout
   const again: Effect.Effect<A, E, R> = Effect.flatMap(look, (seen) => {
     if (isThere(seen)) return Effect.succeed(seen)
     if (performance.now() >= until) return Effect.die(new Error(`never ${what}; last seen: ${String(seen)}`))
-    return Effect.zipRight(turn, again)
+    return Effect.zipRight(eventLoopTurn, again)
   })
   return again
 }

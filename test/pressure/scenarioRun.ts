@@ -1,6 +1,6 @@
 /** What a scenario is given: processes to press, which end with it, and a place for its figures. */
 import type { Census } from "./protocol.js"
-import { exactly, failed, type Measured, type Row, rowOf, skipped } from "./rows.js"
+import { exactly, failed, type Measured, type Row, rowOf, skipped } from "./report.js"
 import { ServerProcess, type ServerProcessOptions } from "./serverProcess.js"
 import { eventually } from "./waiting.js"
 
@@ -25,7 +25,7 @@ const kept = ["descriptors", "held", "fibers", "handlers", "timers", "handles"] 
 const isLike = (before: Census, { heap, ...now }: Census): boolean =>
   kept.every((name) => now[name] <= before[name]) && heap <= before.heap + heapMargin
 
-export class Trial {
+export class ScenarioRun {
   readonly rows: Array<Row> = []
   private readonly ends: Array<() => Promise<void> | void> = []
 

@@ -1,40 +1,40 @@
 /**
- * A raw socket for tests: sends bytes as they are, and reads answers as strictly as a proxy would.
+ * A raw socket for tests: sends raw bytes, and reads responses as strictly as a proxy does.
  *
  * Nothing sleeps: every wait is for bytes or for an end, and a wait without end dies and shows what had arrived.
  */
 import * as net from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Answer, parseAnswer } from "./answer.js"
-import { Facts } from "./facts.js"
+import { Condition } from "../support/eventually.js"
+import { type ParsedResponse, parseResponse } from "./parsedResponse.js"
 
-export interface Wire {
+export interface RawConnection {
   /** The port of this end. */
   readonly localPort: number
-  /** Hands bytes to the system, and does not wait until they have left. */
+  /** Writes bytes to the socket, without waiting until they are sent. */
   readonly send: (bytes: string | Uint8Array) => Effect.Effect<void>
-  /** Bytes that were given to `send` and have not left. */
+  /** Bytes passed to `send` that are not sent yet. */
   readonly unsent: Effect.Effect<number>
   /** Waits until what has arrived and was not read yet is enough, and takes all of it. */
   readonly readUntil: (isEnough: (seen: string) => boolean) => Effect.Effect<string>
-  /** Takes the next answer, be it interim or final; `method` is what it answers. */
-  readonly readAnswer: (method?: string) => Effect.Effect<Answer>
+  /** Takes the next response, be it interim or final; `method` is what it answers. */
+  readonly readResponse: (method?: string) => Effect.Effect<ParsedResponse>
   /** Waits for the end, and takes all that came before it. */
   readonly readToEnd: Effect.Effect<Buffer>
-  /** Waits for the end, and tells how the server ended the connection. */
-  readonly ending: Effect.Effect<"FIN" | "RST">
-  /** Reads no more: the system's buffers fill, and the server's answers wait. */
+  /** Waits for the end, and returns how the server ended the connection. */
+  readonly closedWith: Effect.Effect<"FIN" | "RST">
+  /** Reads no more: the system's buffers fill, and the server's responses wait. */
   readonly stopReading: Effect.Effect<void>
   readonly resumeReading: Effect.Effect<void>
-  /** Sends FIN, and goes on reading. */
+  /** Sends FIN, and continues reading. */
   readonly halfClose: Effect.Effect<void>
   /** Ends at once with RST. */
   readonly reset: Effect.Effect<void>
 }
 
-class RawWire implements Wire {
-  private readonly facts = new Facts()
+class RawConnectionImpl implements RawConnection {
+  private readonly condition = new Condition()
   private received: Buffer = Buffer.alloc(0)
   private parts: Array<Buffer> = []
   private end: "FIN" | "RST" | undefined
@@ -42,7 +42,7 @@ class RawWire implements Wire {
   constructor(private readonly socket: net.Socket) {
     socket.on("data", (bytes) => {
       this.parts.push(bytes)
-      this.facts.changed()
+      this.condition.notify()
     })
     socket.on("end", () => this.ended("FIN"))
     socket.on("error", (error: NodeJS.ErrnoException) => {
@@ -53,7 +53,7 @@ class RawWire implements Wire {
 
   private ended(how: "FIN" | "RST"): void {
     this.end ??= how
-    this.facts.changed()
+    this.condition.notify()
   }
 
   private get seen(): Buffer {
@@ -69,7 +69,7 @@ class RawWire implements Wire {
   }
 
   private until<A>(look: () => A | undefined, what: string): Effect.Effect<A> {
-    return this.facts.until(look, () => {
+    return this.condition.until(look, () => {
       const { seen } = this
       const text = JSON.stringify(seen.toString("latin1", 0, 400))
       return `${what}; ${seen.length} bytes unread: ${text}; the connection ${this.end === undefined ? "is open" : `ended by ${this.end}`}`
@@ -98,11 +98,11 @@ class RawWire implements Wire {
     }, "more bytes")
   }
 
-  readAnswer(method = "GET"): Effect.Effect<Answer> {
+  readResponse(method = "GET"): Effect.Effect<ParsedResponse> {
     return this.until(() => {
-      const answer = parseAnswer(this.seen, method, this.end !== undefined)
-      if (answer !== undefined) this.take(answer.length)
-      return answer
+      const response = parseResponse(this.seen, method, this.end !== undefined)
+      if (response !== undefined) this.take(response.length)
+      return response
     }, "an answer")
   }
 
@@ -111,7 +111,7 @@ class RawWire implements Wire {
     () => this.take(this.seen.length)
   )
 
-  readonly ending = Effect.suspend(() => this.until(() => this.end, "the end"))
+  readonly closedWith = Effect.suspend(() => this.until(() => this.end, "the end"))
 
   readonly stopReading = Effect.sync(() => {
     this.socket.pause()
@@ -138,7 +138,7 @@ export const connect = (
   port: number,
   host = "127.0.0.1",
   { allowHalfOpen = false }: { readonly allowHalfOpen?: boolean } = {}
-): Effect.Effect<Wire, never, Scope.Scope> =>
+): Effect.Effect<RawConnection, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.async<net.Socket>((resume) => {
@@ -147,14 +147,14 @@ export const connect = (
         socket.once("error", onError)
         socket.once("connect", () => {
           socket.off("error", onError)
-          // What comes after the connection, before the fiber goes on, is the wire's.
+          // What comes after the connection, before the fiber continues, is the wire's.
           socket.on("error", () => {})
           resume(Effect.succeed(socket))
         })
       }),
       (socket) => Effect.sync(() => socket.destroy())
     ),
-    (socket): Wire => new RawWire(socket)
+    (socket): RawConnection => new RawConnectionImpl(socket)
   )
 
 /** The text of a request: a line, `Host`, other fields, and a body that is sent as it is. */
@@ -166,14 +166,14 @@ export const withBody = (line: string, body: string, fields: ReadonlyArray<strin
   requestText(line, [`Content-Length: ${Buffer.byteLength(body, "latin1")}`, ...fields], body)
 
 /** One request on a connection of its own. */
-export const ask = (port: number, text: string, method = "GET"): Effect.Effect<Answer> =>
+export const ask = (port: number, text: string, method = "GET"): Effect.Effect<ParsedResponse> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const wire = yield* connect(port)
-      yield* wire.send(text)
-      return yield* wire.readAnswer(method)
+      const client = yield* connect(port)
+      yield* client.send(text)
+      return yield* client.readResponse(method)
     })
   )
 
 /** `GET` of a path on a connection of its own. */
-export const get = (port: number, path = "/"): Effect.Effect<Answer> => ask(port, requestText(`GET ${path}`))
+export const get = (port: number, path = "/"): Effect.Effect<ParsedResponse> => ask(port, requestText(`GET ${path}`))

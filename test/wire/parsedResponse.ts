@@ -1,6 +1,6 @@
 /** Reads answers out of bytes, strictly: what a client would have to guess about is an error here. */
 
-export interface Answer {
+export interface ParsedResponse {
   readonly version: string
   readonly status: number
   readonly reason: string
@@ -12,7 +12,7 @@ export interface Answer {
   /** The sizes of the chunks, when it was chunked. */
   readonly chunks: ReadonlyArray<number>
   readonly trailers: ReadonlyArray<readonly [name: string, value: string]>
-  /** Bytes of the whole answer. */
+  /** Bytes of the whole response. */
   readonly length: number
 }
 
@@ -36,7 +36,7 @@ const plain = (body: Buffer, end: number): Content => ({ body, chunks: [], trail
 
 /** The chunks from `at` on; `undefined` while their end is not there. */
 const chunked = (bytes: Buffer, at: number): Content | undefined => {
-  const pieces: Array<Buffer> = []
+  const chunks: Array<Buffer> = []
   for (;;) {
     const end = bytes.indexOf(lineEnd, at)
     if (end < 0) return undefined
@@ -47,7 +47,7 @@ const chunked = (bytes: Buffer, at: number): Content | undefined => {
     if (size === 0) break
     if (bytes.length < at + size + 2) return undefined
     if (bytes.toString("latin1", at + size, at + size + 2) !== "\r\n") throw new Error("no CRLF behind a chunk")
-    pieces.push(bytes.subarray(at, at + size))
+    chunks.push(bytes.subarray(at, at + size))
     at += size + 2
   }
   const lines: Array<string> = []
@@ -59,14 +59,14 @@ const chunked = (bytes: Buffer, at: number): Content | undefined => {
     if (line === "") break
     lines.push(line)
   }
-  return { body: Buffer.concat(pieces), chunks: pieces.map(({ length }) => length), trailers: fieldsOf(lines), end: at }
+  return { body: Buffer.concat(chunks), chunks: chunks.map(({ length }) => length), trailers: fieldsOf(lines), end: at }
 }
 
 /**
  * The first answer in the bytes; `undefined` while it is not whole. `method` is what was asked, since HEAD has no body;
- * `isEnded` tells that nothing follows, which ends a body of unknown length and makes any other half answer an error.
+ * `isEnded` means that nothing follows, which ends a body of unknown length and makes any other partial response an error.
  */
-export const parseAnswer = (bytes: Buffer, method: string, isEnded: boolean): Answer | undefined => {
+export const parseResponse = (bytes: Buffer, method: string, isEnded: boolean): ParsedResponse | undefined => {
   const cutShort = (): undefined => {
     if (isEnded) throw new Error(`the connection ended within an answer: ${JSON.stringify(bytes.toString("latin1"))}`)
     return undefined
@@ -118,15 +118,15 @@ export const parseAnswer = (bytes: Buffer, method: string, isEnded: boolean): An
   }
 }
 
-/** Every answer in the bytes of a connection that has ended. */
-export const parseAnswers = (bytes: Buffer): ReadonlyArray<Answer> => {
-  const answers: Array<Answer> = []
+/** Every response in the bytes of a connection that has ended. */
+export const parseResponses = (bytes: Buffer): ReadonlyArray<ParsedResponse> => {
+  const responses: Array<ParsedResponse> = []
   for (let at = 0; at < bytes.length; ) {
-    const answer = parseAnswer(bytes.subarray(at), "GET", true)
-    // `isEnded` makes anything but a whole answer an error.
-    if (answer === undefined) throw new Error("not an answer")
-    answers.push(answer)
-    at += answer.length
+    const response = parseResponse(bytes.subarray(at), "GET", true)
+    // `isEnded` makes anything but a whole response an error.
+    if (response === undefined) throw new Error("not an answer")
+    responses.push(response)
+    at += response.length
   }
-  return answers
+  return responses
 }

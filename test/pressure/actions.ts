@@ -1,19 +1,19 @@
-/** What a client of the soak may do: ask and want its answer, or leave at the worst moment. */
+/** What a client of the soak may do: ask and want its response, or leave at the worst moment. */
 import { setTimeout } from "node:timers/promises"
 import type { Random } from "../fuzz/random.js"
-import type { Answer } from "../wire/answer.js"
-import { requestText, withBody } from "../wire/raw.js"
+import type { ParsedResponse } from "../wire/parsedResponse.js"
+import { requestText, withBody } from "../wire/rawConnection.js"
 import { type Client, connect } from "./client.js"
 
-/** What came of it: so many answers were wanted and right, or the first thing that was not. */
+/** What came of it: that many responses were wanted and right, or the first thing that was not. */
 export interface Outcome {
-  readonly answers: number
+  readonly responses: number
   readonly wrong: string | undefined
 }
 
-const aborted: Outcome = { answers: 0, wrong: undefined }
+const aborted: Outcome = { responses: 0, wrong: undefined }
 
-/** A request, and what its answer must be. */
+/** A request, and what its response must be. */
 interface Wanted {
   readonly text: string
   readonly method: string
@@ -36,9 +36,9 @@ const someText = (random: Random, most: number): string =>
 const inChunks = (random: Random, text: string): string => {
   let chunks = ""
   for (let at = 0; at < text.length; ) {
-    const piece = text.slice(at, at + 1 + random.below(50))
-    chunks += `${piece.length.toString(16)}\r\n${piece}\r\n`
-    at += piece.length
+    const chunk = text.slice(at, at + 1 + random.below(50))
+    chunks += `${chunk.length.toString(16)}\r\n${chunk}\r\n`
+    at += chunk.length
   }
   return `${chunks}0\r\n\r\n`
 }
@@ -73,17 +73,17 @@ const requests: ReadonlyArray<(random: Random) => Wanted> = [
   }
 ]
 
-const differenceOf = ({ body, status, text }: Wanted, answer: Answer): string | undefined => {
-  if (answer.status === status && answer.text === body) return undefined
-  return `${text.slice(0, 40)}: ${answer.status} with ${answer.body.length} bytes, and not ${status} with ${body.length}`
+const differenceOf = ({ body, status, text }: Wanted, response: ParsedResponse): string | undefined => {
+  if (response.status === status && response.text === body) return undefined
+  return `${text.slice(0, 40)}: ${response.status} with ${response.body.length} bytes, and not ${status} with ${body.length}`
 }
 
 const readAll = async (client: Client, all: ReadonlyArray<Wanted>): Promise<Outcome> => {
-  for (const [answers, each] of all.entries()) {
-    const wrong = differenceOf(each, await client.answer(each.method))
-    if (wrong !== undefined) return { answers, wrong }
+  for (const [responses, each] of all.entries()) {
+    const wrong = differenceOf(each, await client.response(each.method))
+    if (wrong !== undefined) return { responses, wrong }
   }
-  return { answers: all.length, wrong: undefined }
+  return { responses: all.length, wrong: undefined }
 }
 
 const some = (random: Random, most: number): ReadonlyArray<Wanted> =>
@@ -100,14 +100,14 @@ const sendInPieces = async (client: Client, text: string, random: Random): Promi
 }
 
 const oneByOne = async (client: Client, random: Random): Promise<Outcome> => {
-  let answers = 0
+  let responses = 0
   for (const each of some(random, 5)) {
     await sendInPieces(client, each.text, random)
     const { wrong } = await readAll(client, [each])
-    if (wrong !== undefined) return { answers, wrong }
-    answers++
+    if (wrong !== undefined) return { responses, wrong }
+    responses++
   }
-  return { answers, wrong: undefined }
+  return { responses, wrong: undefined }
 }
 
 const pipelined = async (client: Client, random: Random): Promise<Outcome> => {
@@ -122,22 +122,22 @@ const once = async (client: Client, wanted: Wanted): Promise<Outcome> => {
 }
 
 const expecting = async (client: Client, random: Random): Promise<Outcome> => {
-  // Nobody waits for leave to send nothing.
+  // Without content there is no 100 Continue to wait for.
   const text = `${someText(random, 1000)}.`
   client.send(requestText("POST /echo", [`Content-Length: ${text.length}`, "Expect: 100-continue"]))
-  const { status } = await client.answer("POST")
-  if (status !== 100) return { answers: 0, wrong: `${status} in place of 100` }
+  const { status } = await client.response("POST")
+  if (status !== 100) return { responses: 0, wrong: `${status} in place of 100` }
   return once(client, wanted(text, text, { method: "POST" }))
 }
 
 const upgraded = async (client: Client, random: Random): Promise<Outcome> => {
   const text = `${someText(random, 100)}.`
   client.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: echo"], text))
-  const { length, status } = await client.answer()
-  if (status !== 101) return { answers: 0, wrong: `${status} in place of 101` }
+  const { length, status } = await client.response()
+  if (status !== 101) return { responses: 0, wrong: `${status} in place of 101` }
   await client.bytes(length + text.length)
   const wrong = client.seen.toString("latin1") === text ? undefined : "an upgraded connection sent something else back"
-  return { answers: 1, wrong }
+  return { responses: 1, wrong }
 }
 
 const leavesInRequest = async (client: Client, random: Random): Promise<Outcome> => {
@@ -179,15 +179,15 @@ const isTooSlow = async (client: Client, random: Random): Promise<Outcome> => {
 
 const isMalformed = async (client: Client, random: Random): Promise<Outcome> => {
   const text = random.pick(["nonsense\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/3.0\r\nHost: a\r\n\r\n"])
-  const { status } = await client.send(text).answer()
+  const { status } = await client.send(text).response()
   const isRefusal = status === 400 || status === 505
-  return { answers: isRefusal ? 1 : 0, wrong: isRefusal ? undefined : `${status} to ${JSON.stringify(text)}` }
+  return { responses: isRefusal ? 1 : 0, wrong: isRefusal ? undefined : `${status} to ${JSON.stringify(text)}` }
 }
 
 const meetsDefect = async (client: Client, random: Random): Promise<Outcome> => {
   const path = random.pick(["/throw", "/die"])
-  const { status } = await client.send(requestText(`GET ${path}`)).answer()
-  return { answers: 1, wrong: status === 500 ? undefined : `${status} to ${path}` }
+  const { status } = await client.send(requestText(`GET ${path}`)).response()
+  return { responses: 1, wrong: status === 500 ? undefined : `${status} to ${path}` }
 }
 
 const halfCloses = async (client: Client, random: Random): Promise<Outcome> => {
@@ -196,7 +196,7 @@ const halfCloses = async (client: Client, random: Random): Promise<Outcome> => {
   return readAll(client, [each])
 }
 
-const doings: ReadonlyArray<(client: Client, random: Random) => Promise<Outcome>> = [
+const actions: ReadonlyArray<(client: Client, random: Random) => Promise<Outcome>> = [
   oneByOne,
   oneByOne,
   oneByOne,
@@ -218,11 +218,11 @@ const doings: ReadonlyArray<(client: Client, random: Random) => Promise<Outcome>
 /** One client's life. */
 export const live = async (port: number, random: Random): Promise<Outcome> => {
   const client = await connect(port)
-  const act = random.pick(doings)
+  const act = random.pick(actions)
   try {
     return await act(client, random)
   } catch (error) {
-    return { answers: 0, wrong: `${act.name}: ${error instanceof Error ? error.message : String(error)}` }
+    return { responses: 0, wrong: `${act.name}: ${error instanceof Error ? error.message : String(error)}` }
   } finally {
     if (random.oneIn(2)) client.reset()
     else client.leave()
