@@ -412,7 +412,7 @@ describe("an option beside a setting", () => {
         yield* refusal(() => http.createServer({ maxHeaderSize: 1024 }), limits({ maxHeaderSection: 8192 }))
       ).toContain("limits.maxHeaderSection")
       const connections = changed((server) => Object.assign(server, { maxConnections: 1 }))
-      expect(yield* refusal(connections, { ...options, onFull: "queue" })).toBe("maxConnections: 1, and onFull: queue")
+      expect(yield* refusal(connections, { ...options, onFull: "queue" })).toBe("maxConnections: 1, but onFull: queue")
       const halfOpen = changed((server) => Object.assign(server, { httpAllowHalfOpen: true }))
       expect(yield* refusal(halfOpen, { ...options, onClientEnd: "interrupt" })).toContain("httpAllowHalfOpen: true")
     })
