@@ -39,7 +39,7 @@ export const connectionsOpen: Metric.Metric.Gauge<number> = Metric.gauge("http_s
  * @since 0.1.0
  * @category connections
  */
-export const connectionsPending: Metric.Metric.Gauge<number> = Metric.gauge("http_server_connections_waiting", {
+export const connectionsPending: Metric.Metric.Gauge<number> = Metric.gauge("http_server_connections_pending", {
   description: "Connections that wait for admission"
 })
 
@@ -50,7 +50,7 @@ export const connectionsPending: Metric.Metric.Gauge<number> = Metric.gauge("htt
  * @category connections
  */
 export const connectionsRejected: Metric.Metric.Counter<number> = counter(
-  "http_server_connections_refused_total",
+  "http_server_connections_rejected_total",
   "Connections that were rejected with 503"
 )
 
@@ -61,7 +61,7 @@ export const connectionsRejected: Metric.Metric.Counter<number> = counter(
  * @category connections
  */
 export const connectionsClosed: { readonly [Reason in CloseReason]: Metric.Metric.Counter<number> } = (() => {
-  const closed = counter("http_server_connections_ended_total", "Connections that have closed, by reason")
+  const closed = counter("http_server_connections_closed_total", "Connections that have closed, by reason")
   const by = (reason: CloseReason) => Metric.tagged(closed, "reason", reason)
   return {
     ClosedByClient: by("ClosedByClient"),
@@ -162,8 +162,8 @@ export const bodiesWaiting: Metric.Metric.Gauge<number> = Metric.gauge("http_ser
  * @since 0.1.0
  * @category bodies
  */
-export const bodiesRefused: Metric.Metric.Counter<number> = counter(
-  "http_server_bodies_refused_total",
+export const bodiesRejected: Metric.Metric.Counter<number> = counter(
+  "http_server_bodies_rejected_total",
   "Request bodies that were rejected by the body budget"
 )
 

@@ -36,14 +36,14 @@ export type {
    * @since 0.1.0
    * @category models
    */
-  InvalidResponse as Refused,
+  InvalidResponse,
   /**
    * Input of a head.
    *
    * @since 0.1.0
    * @category models
    */
-  ResponseHeadInput as ResponseOutline,
+  ResponseHeadInput,
   /**
    * A serialized head, with the chosen framing.
    *

@@ -6,7 +6,7 @@
 import type * as MetricLabel from "effect/MetricLabel"
 import type { CloseReason } from "../Connection.js"
 import {
-  bodiesRefused,
+  bodiesRejected,
   bodiesWaiting,
   bodyBytesHeld,
   bytesReceived,
@@ -37,7 +37,7 @@ export const recordMetrics = {
   requestHandled: (milliseconds: number): void => requestDuration.unsafeUpdate(milliseconds / 1000, noTags),
   bodyBytes: (change: number): void => bodyBytesHeld.unsafeModify(change, noTags),
   bodiesWaiting: (change: number): void => bodiesWaiting.unsafeModify(change, noTags),
-  bodyRefused: (): void => bodiesRefused.unsafeUpdate(1, noTags),
+  bodyRejected: (): void => bodiesRejected.unsafeUpdate(1, noTags),
   bytesReceived: (bytes: number): void => bytesReceived.unsafeUpdate(bytes, noTags),
   bytesSent: (bytes: number): void => bytesSent.unsafeUpdate(bytes, noTags)
 }

@@ -11,7 +11,7 @@ const writer = ResponseWriter.make()
 const date = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 /** A GET of HTTP/1.1 on a connection that may continue, answered 200 without fields, the length of its content unknown. */
-const plain: ResponseWriter.ResponseOutline = {
+const plain: ResponseWriter.ResponseHeadInput = {
   status: 200,
   fields: [],
   contentLength: undefined,
@@ -21,7 +21,7 @@ const plain: ResponseWriter.ResponseOutline = {
   date
 }
 
-const head = (outline: Partial<ResponseWriter.ResponseOutline>): ResponseWriter.WrittenHead => {
+const head = (outline: Partial<ResponseWriter.ResponseHeadInput>): ResponseWriter.WrittenHead => {
   const written = writer.head({ ...plain, ...outline })
   if (written._tag === "Refused") throw new Error(`refused: ${written.reason}: ${written.actual}`)
   return written
@@ -37,7 +37,7 @@ const linesOf = (text: string): ReadonlyArray<string> => {
     .filter((line) => line !== `Date: ${date}`)
 }
 
-const refusal = (response: string | ResponseWriter.WrittenHead | ResponseWriter.Refused): string | undefined =>
+const refusal = (response: string | ResponseWriter.WrittenHead | ResponseWriter.InvalidResponse): string | undefined =>
   typeof response !== "string" && response._tag === "Refused" ? response.reason : undefined
 
 const noFraming = { _tag: "None" } as const
@@ -52,7 +52,7 @@ describe("the framing of a response", () => {
   it.each<
     readonly [
       string,
-      Partial<ResponseWriter.ResponseOutline>,
+      Partial<ResponseWriter.ResponseHeadInput>,
       ReadonlyArray<string>,
       ResponseWriter.BodyFraming,
       keepAlive: boolean
@@ -198,7 +198,7 @@ describe("the framing of a response", () => {
     expect(written.keepAlive).toBe(reuse)
   })
 
-  it.each<readonly [string, Partial<ResponseWriter.ResponseOutline>, string]>([
+  it.each<readonly [string, Partial<ResponseWriter.ResponseHeadInput>, string]>([
     ["an own length that is too short", { fields: own("4"), contentLength: 5 }, "ContentTooLong"],
     ["an own length that is too long", { fields: own("6"), contentLength: 5 }, "ContentTooShort"],
     ["an own length and no content", { fields: own("6"), contentLength: 0 }, "ContentTooShort"],
@@ -228,7 +228,7 @@ describe("the framing of a response", () => {
 })
 
 describe("Connection", () => {
-  const connectionOf = (outline: Partial<ResponseWriter.ResponseOutline>, ...values: ReadonlyArray<string>) => {
+  const connectionOf = (outline: Partial<ResponseWriter.ResponseHeadInput>, ...values: ReadonlyArray<string>) => {
     const { keepAlive: reuse, text } = head({
       contentLength: 0,
       ...outline,
@@ -275,13 +275,13 @@ describe("Connection", () => {
 
 describe("Keep-Alive", () => {
   const keepAliveHint = "timeout=75, max=100"
-  const hintOf = (outline: Partial<ResponseWriter.ResponseOutline>, ...fields: ReadonlyArray<string>) => {
+  const hintOf = (outline: Partial<ResponseWriter.ResponseHeadInput>, ...fields: ReadonlyArray<string>) => {
     const { text } = head({ contentLength: 0, keepAliveHint, ...outline, fields })
     return linesOf(text).filter((line) => /^(connection|keep-alive):/i.test(line))
   }
   const hint = "Keep-Alive: timeout=75, max=100"
 
-  it.each<readonly [string, Partial<ResponseWriter.ResponseOutline>, ReadonlyArray<string>, ReadonlyArray<string>]>([
+  it.each<readonly [string, Partial<ResponseWriter.ResponseHeadInput>, ReadonlyArray<string>, ReadonlyArray<string>]>([
     ["is sent on a connection that goes on", {}, [], ["Connection: keep-alive", hint]],
     ["is sent to HTTP/1.0 that is kept", { minor: 0 }, [], ["Connection: keep-alive", hint]],
     ["is sent with HEAD", { method: "HEAD" }, [], ["Connection: keep-alive", hint]],

@@ -221,7 +221,7 @@ describe("a body that waits for too long", () => {
   it.scoped("gets 503 with Retry-After, and the connection ends after what is unread", () =>
     Effect.gen(function* () {
       const { budget, connect } = yield* full()
-      const before = yield* Metric.value(Metrics.bodiesRefused)
+      const before = yield* Metric.value(Metrics.bodiesRejected)
       for (const [length, connectionField] of [
         [300, "keep-alive"],
         [300_000, "close"]
@@ -249,7 +249,7 @@ describe("a body that waits for too long", () => {
           expect((yield* connection.response()).text).toBe("3")
         }
       }
-      expect((yield* Metric.value(Metrics.bodiesRefused)).count - before.count).toBe(2)
+      expect((yield* Metric.value(Metrics.bodiesRejected)).count - before.count).toBe(2)
     })
   )
 

@@ -10,7 +10,7 @@ import { ValueError } from "../../Errors.js"
 import * as HttpHeaders from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import type { Responded } from "../../Response.js"
-import type { BodyFraming, Refused, WrittenHead } from "../../ResponseWriter.js"
+import type { BodyFraming, InvalidResponse, WrittenHead } from "../../ResponseWriter.js"
 import { fromRequest, rawFieldsOf, toRawFields } from "../fields/headers.js"
 import { costs } from "../host/eventLoopBudget.js"
 import { isUint8Array } from "../host/realm.js"
@@ -34,7 +34,7 @@ const byteLength = (content: string | Uint8Array): number => {
   throw new TypeError("the content of an answer is a string or a Uint8Array")
 }
 
-const valueErrorOf = (refused: Refused): ValueError => new ValueError(refused)
+const valueErrorOf = (invalid: InvalidResponse): ValueError => new ValueError(invalid)
 
 /**
  * What an interim answer or a tunnel's head says of the connection would be untrue (RFC 9112 §9.6), and no protocol can

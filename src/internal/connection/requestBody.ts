@@ -254,7 +254,7 @@ export class RequestBody implements BodyHolder {
       const { line } = this
       if (this.mayKeepMore()) return Effect.void
       if (line.context.timer.now() >= until) {
-        recordMetrics.bodyRefused()
+        recordMetrics.bodyRejected()
         return new ValueError({ reason: "BodyBudget" })
       }
       const woken = line.awaitBytes()
