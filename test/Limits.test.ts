@@ -74,7 +74,7 @@ describe("nodeHttp", () => {
   })
 })
 
-describe("senseless", () => {
+describe("the check of limits", () => {
   it.each([
     { maxHeaders: 1.5 },
     { maxBody: -1 },

@@ -232,7 +232,7 @@ describe("lingering", () => {
         const before = performance.now()
         const report = yield* made.server.close
         const passed = performance.now() - before
-        expect(report).toStrictEqual({ idle: 1, drained: 0, interrupted: 0, abandoned: 0 })
+        expect(report).toStrictEqual({ idle: 1, drained: 0, interrupted: 0, timedOut: 0 })
         expect(passed).toBeGreaterThanOrEqual(least)
         expect(passed).toBeLessThan(most)
       }

@@ -500,7 +500,7 @@ describe("a connection that continues in a later turn", () => {
       one.reset()
       yield* eventLoopTurns(20)
       expect(order.length).toBeLessThanOrEqual(most)
-      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 0, abandoned: 0 })
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 0, timedOut: 0 })
     })
   )
 
@@ -535,7 +535,7 @@ describe("a connection that continues in a later turn", () => {
       one.send(busy)
       yield* Effect.promise(() => Promise.resolve())
       const report = yield* server.close
-      expect(report).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, abandoned: 0 })
+      expect(report).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, timedOut: 0 })
       const responses = one.written.split("HTTP/1.1 ").slice(1)
       expect(responses.length).toBeLessThan(many)
       expect(responses.map((response) => response.includes("Connection: close")).indexOf(true)).toBe(
@@ -584,8 +584,8 @@ describe("a connection that continues in a later turn", () => {
         one.send(text)
         yield* eventLoopTurns(3)
       }
-      const { timedOut: abandoned } = yield* server.close
-      expect(abandoned).toBe(0)
+      const { timedOut } = yield* server.close
+      expect(timedOut).toBe(0)
       const { progress } = seen
       yield* eventLoopTurns(20)
       expect(seen.progress).toBe(progress)

@@ -275,14 +275,14 @@ describe("a client that leaves", () => {
     })
   )
 
-  for (const [what, onHalfClose, leave] of [
+  for (const [what, onClientEnd, leave] of [
     ["by a reset", "continue", (connection: MemoryConnection) => connection.reset()],
     ["half, when that interrupts", "interrupt", (connection: MemoryConnection) => connection.halfClose()]
   ] as const) {
     it.scoped(`${what}, before its request was read, begins no handler`, () =>
       Effect.gen(function* () {
         let begun = 0
-        const { connect, server } = yield* makeInMemory({ onClientEnd: onHalfClose })
+        const { connect, server } = yield* makeInMemory({ onClientEnd })
         yield* server.listen()
         const accepting = yield* Effect.fork(
           server.acceptRequest((request) => {
@@ -392,7 +392,7 @@ describe("a client that leaves", () => {
     })
   )
 
-  it.scopedLive('half, interrupts its handler when onHalfClose is "interrupt"', () =>
+  it.scopedLive('half, interrupts its handler when onClientEnd is "interrupt"', () =>
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
       const made = yield* serving(handler, { onClientEnd: "interrupt" })
@@ -556,7 +556,7 @@ describe("closing the scope, under a clock that stands still", () => {
       expect(connection.ending).toBe(undefined)
       yield* Deferred.succeed(latch, undefined)
       expect(yield* connection.response()).toMatchObject({ status: 200, text: "late" })
-      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, abandoned: 0 })
+      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, timedOut: 0 })
     })
   )
 
@@ -574,7 +574,7 @@ describe("closing the scope, under a clock that stands still", () => {
       connection.setFull(false)
       const response = yield* connection.response()
       expect(response.header("Connection")).toBe("close")
-      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, abandoned: 0 })
+      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, timedOut: 0 })
     })
   )
 
@@ -644,7 +644,7 @@ describe("an idle connection", () => {
         expect((yield* connection.response()).text).toBe(path)
       }
       expect(fibers.size).toBe(3)
-      expect(yield* server.close).toStrictEqual({ idle: 1, drained: 0, interrupted: 0, abandoned: 0 })
+      expect(yield* server.close).toStrictEqual({ idle: 1, drained: 0, interrupted: 0, timedOut: 0 })
       expect(connection.ending).toBe("end")
     })
   )

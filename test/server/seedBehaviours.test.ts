@@ -419,7 +419,7 @@ describe("no timeouts of any kind", () => {
       const connection = yield* connect
       connection.send(requestText("GET /"))
       yield* Deferred.await(isAsked)
-      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, timedOut: 0 })
       expect(connection.ending).toBe("destroy")
     })
   )

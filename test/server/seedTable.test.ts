@@ -55,7 +55,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
       const connection = yield* Fiber.join(accepting)
       expect(yield* Fiber.join(connection)).toStrictEqual({ reason: "ClosedByClient", requests: 1 })
       expect(yield* Server.shouldAcceptRequest()).toBe(true)
-      expect(yield* Server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 0, abandoned: 0 })
+      expect(yield* Server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 0, timedOut: 0 })
     }).pipe(Effect.provide(Server.layer()))
   )
 
@@ -101,20 +101,20 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
   it.scopedLive("an option that is invalid is a ValueError at listen", () =>
     Effect.gen(function* () {
       // As a configuration or code without types gives them.
-      const senseless: ReadonlyArray<readonly [actual: string, options: object]> = [
+      const invalid: ReadonlyArray<readonly [actual: string, options: object]> = [
         ["maxBody: -1", { maxBody: -1 }],
         ["maxBody: NaN", { maxBody: Number.NaN }],
         ["maxHeaders: -1", { limits: { maxHeaders: -1 } }],
         ["maxHeader: 10", { limits: { maxHeader: 10 } }],
         ["backlog: 1.5", { backlog: 1.5 }],
         ["drainTimeout: soon", { drainTimeout: "soon" }],
-        ["onHalfClose: wait", { onHalfClose: "wait" }],
-        ["onConnect: true", { onConnect: true }],
+        ["onClientEnd: wait", { onClientEnd: "wait" }],
+        ["connectMethod: true", { connectMethod: true }],
         ["onFull: drop", { onFull: "drop" }],
         ["interruptTimeout: -1", { interruptTimeout: -1 }],
         ["maxbody, which is none", { maxbody: 10 }]
       ]
-      for (const [actual, options] of senseless) {
+      for (const [actual, options] of invalid) {
         const { server } = yield* make(options)
         expect(yield* Effect.flip(server.listen())).toMatchObject({ reason: "Option", actual })
       }
@@ -688,7 +688,7 @@ describe("close(server)", () => {
       expect(response.text).toBe("slow")
       expect(response.header("Connection")).toBe("close")
       expect(yield* busy.readToEnd).toHaveLength(0)
-      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 1, drained: 1, interrupted: 0, abandoned: 0 })
+      expect(yield* Fiber.join(closing)).toStrictEqual({ idle: 1, drained: 1, interrupted: 0, timedOut: 0 })
     })
   )
 
@@ -706,7 +706,7 @@ describe("close(server)", () => {
       const client = yield* connect(port)
       yield* client.send(requestText("GET /"))
       yield* Deferred.await(isAsked)
-      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, timedOut: 0 })
       expect(yield* Deferred.isDone(isInterrupted)).toBe(true)
       expect(parseResponses(yield* client.readToEnd).map(({ status }) => status)).toStrictEqual([503])
     })
@@ -715,7 +715,7 @@ describe("close(server)", () => {
   it.scopedLive("twice is the same as once, and before listen it does nothing", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
-      const nothing = { idle: 0, drained: 0, interrupted: 0, abandoned: 0 }
+      const nothing = { idle: 0, drained: 0, interrupted: 0, timedOut: 0 }
       expect(yield* server.close).toStrictEqual(nothing)
       yield* server.listen()
       expect(yield* server.close).toStrictEqual(nothing)

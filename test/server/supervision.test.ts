@@ -264,7 +264,7 @@ describe("closing", () => {
       yield* Deferred.await(entered)
       yield* client.reset
       yield* eventually(budget.held, (held) => held === 1, "left")
-      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, timedOut: 0 })
       yield* Deferred.await(interrupted)
     })
   )
@@ -282,7 +282,7 @@ describe("closing", () => {
       yield* Deferred.await(entered)
       const interrupting = yield* Effect.fork(Fiber.interrupt(serving))
       yield* eventLoopTurns(3)
-      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, abandoned: 0 })
+      expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 1, timedOut: 0 })
       yield* Fiber.join(interrupting)
     })
   )
@@ -305,7 +305,7 @@ describe("closing", () => {
         yield* busy.send(requestText("GET /never"))
         yield* Deferred.await(entered)
         const report = yield* Effect.provide(server.close, lines.layer)
-        expect(report).toStrictEqual({ idle: 1, drained: 0, interrupted: 1, abandoned: 0 })
+        expect(report).toStrictEqual({ idle: 1, drained: 0, interrupted: 1, timedOut: 0 })
         expect(lines.all).toStrictEqual([])
       })
   )
@@ -332,7 +332,7 @@ describe("closing", () => {
         idle: 0,
         drained: 0,
         interrupted: 1,
-        abandoned: 1
+        timedOut: 1
       })
       yield* client.closedWith
       yield* eventually(budget.held, (held) => held === 0, "nothing held")
@@ -360,7 +360,7 @@ describe("closing", () => {
       })
       const [endings, report] = yield* Effect.provide(program, [scripted([silent, rested, recent]), new Lines().layer])
       expect(endings).toStrictEqual(["close", "close", "end"])
-      expect(report).toStrictEqual({ idle: 3, drained: 0, interrupted: 0, abandoned: 0 })
+      expect(report).toStrictEqual({ idle: 3, drained: 0, interrupted: 0, timedOut: 0 })
     })
   )
 })
