@@ -495,13 +495,13 @@ class Kept implements Exchange {
   }
 }
 
-const ours = async (given: Case, isInterruptible = false): Promise<Outcome> => {
+const ours = async (given: Case, interruptOnDisconnect = false): Promise<Outcome> => {
   const told: Told = []
   const tracing = new Tracing()
   const exchange = new Kept()
   const app = appOf(given.plan, told)
   const middleware = middlewareOf(given.arounds, told)
-  const options = { interruptOnDisconnect: isInterruptible }
+  const options = { interruptOnDisconnect }
   const handler = middleware === undefined ? toHandler(app, undefined, options) : toHandler(app, middleware, options)
   const nobody = { id: 1, local: Option.none(), remote: Option.none() }
   const head = {

@@ -299,7 +299,7 @@ describe("a client that leaves", () => {
     it.scoped(`${what}, before its request was read, begins no handler`, () =>
       Effect.gen(function* () {
         let begun = 0
-        const { connect, server } = yield* makeInMemory({ onClientEnd: onClientEnd })
+        const { connect, server } = yield* makeInMemory({ onClientEnd })
         yield* server.listen()
         const accepting = yield* Effect.fork(
           server.acceptRequest((request) => {

@@ -101,7 +101,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
   it.scopedLive("an option that is invalid is a ValueError at listen", () =>
     Effect.gen(function* () {
       // As a configuration or code without types gives them.
-      const senseless: ReadonlyArray<readonly [actual: string, options: object]> = [
+      const invalid: ReadonlyArray<readonly [actual: string, options: object]> = [
         ["maxBody: -1", { maxBody: -1 }],
         ["maxBody: NaN", { maxBody: Number.NaN }],
         ["maxHeaders: -1", { limits: { maxHeaders: -1 } }],
@@ -114,7 +114,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
         ["interruptTimeout: -1", { interruptTimeout: -1 }],
         ["maxbody, which is none", { maxbody: 10 }]
       ]
-      for (const [actual, options] of senseless) {
+      for (const [actual, options] of invalid) {
         const { server } = yield* make(options)
         expect(yield* Effect.flip(server.listen())).toMatchObject({ reason: "Option", actual })
       }

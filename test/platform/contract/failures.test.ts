@@ -371,14 +371,14 @@ describe("a client that leaves", () => {
     })
   )
 
-  for (const [isInterruptible, uninterruptible] of [
+  for (const [interruptOnDisconnect, uninterruptible] of [
     [true, false],
     [false, false],
     [true, true],
     [false, true]
   ] as const) {
     it.scopedLive(
-      `${uninterruptible ? "does not interrupt an uninterruptible" : "interrupts a"} route${isInterruptible ? "" : " of an application that is not interruptible"}`,
+      `${uninterruptible ? "does not interrupt an uninterruptible" : "interrupts a"} route${interruptOnDisconnect ? "" : " of an application that is not interruptible"}`,
       () =>
         Effect.gen(function* () {
           const running = yield* Deferred.make<void>()
@@ -392,7 +392,7 @@ describe("a client that leaves", () => {
             )
           )
           const port = yield* serving(router, {
-            interruptOnDisconnect: isInterruptible,
+            interruptOnDisconnect,
             middleware: (app) => Effect.onExit(app, (exit) => Deferred.succeed(seen, exit))
           })
           const client = yield* connect(port)
