@@ -1,8 +1,8 @@
 /**
- * A `Ref` that the system's events change too.
+ * A `Ref` of a count that socket events change too.
  *
  * A socket opens and closes outside of any fiber; to run an Effect for each would cost a connection three fibers. Users
- * see an ordinary `Ref`; events add to it directly, and whoever waits for it to fall is woken either way.
+ * see an ordinary `Ref`; events add to it directly, and fibers that are suspended until it decreases are resumed either way.
  *
  * @internal
  */
@@ -44,25 +44,25 @@ export class CountedRef extends Effectable.Class<number> implements Ref.Ref<numb
     if (change < 0) this.onDecrease.wake()
   }
 
-  /** What it is compared with has changed: whoever waits looks again. */
+  /** Resumes all waiters, which re-check: the maximum has changed. */
   recheck(): void {
     this.changed.wake()
     this.onDecrease.wake()
   }
 }
 
-/** The state now, and then whenever another one is found; it is looked for when it may have changed, and never polled. */
+/** A stream of a state derived from a count: the current one, then each different one. Not polled. */
 export const changesOf = <State>(
   { changed }: CountedRef,
   now: () => State,
-  isSame: (one: State, other: State) => boolean
+  isEqual: (self: State, that: State) => boolean
 ): Stream.Stream<State> =>
   Stream.unwrap(
     Effect.sync(() => {
       let last: State | undefined
       const next: Effect.Effect<State> = Effect.suspend(() => {
         const state = now()
-        if (last !== undefined && isSame(last, state)) return Effect.zipRight(changed.waitOrLeave(), next)
+        if (last !== undefined && isEqual(last, state)) return Effect.zipRight(changed.waitOrLeave(), next)
         last = state
         return Effect.succeed(state)
       })
