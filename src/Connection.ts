@@ -1,7 +1,7 @@
 /**
- * A connection as a listener hands it to a server: plain calls in one direction, events in the other, and how it ended.
+ * The interface between a listener and a server: a byte-stream connection of plain calls and events, and its summary.
  *
- * No byte of a connection is read before it is opened. Parsing, timeouts and what a byte means are the server's.
+ * No byte of a connection is read before it is opened. Parsing and timeouts belong to the server.
  *
  * @since 0.1.0
  */
@@ -9,50 +9,50 @@ import type * as Option from "effect/Option"
 import type { Address } from "./Address.js"
 
 /**
- * What a connection tells who has opened it. Each is called on this object, outside of any fiber, and must not throw.
+ * The events of a connection. Each is called as a method of this object, outside of any fiber, and must not throw.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ConnectionEvents {
-  /** Bytes that the client has sent; they are not changed afterwards. */
+  /** Bytes that the client has sent; the listener does not change them afterwards. */
   onBytes(bytes: Buffer): void
-  /** The client will send nothing more (FIN). */
+  /** The client has sent FIN. */
   onEnd(): void
-  /** What had been written has left, after `write` had said no. */
+  /** The write buffer is empty again, after `isFull` was true. */
   onDrain(): void
-  /** The last event: the connection is gone, and its descriptor given back. */
+  /** The connection has closed, and its descriptor is released. The last event. */
   onClose(): void
 }
 
 /**
- * One connection, plain and synchronous.
+ * A connection: synchronous calls, without Effect.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Connection {
-  /** Counts the connections of this process, from 1. */
+  /** The id of the connection, unique in this process, from 1. */
   readonly id: number
   readonly local: Option.Option<Address>
   readonly remote: Option.Option<Address>
-  /** Starts reading. Once only; a connection that has closed by then says so in the next turn. */
+  /** Starts reading, once. A connection that has closed before calls `onClose` in a later microtask. */
   readonly open: (events: ConnectionEvents) => void
   readonly pause: () => void
   readonly resume: () => void
-  /** Sends parts in order, in one write where that is possible; text is latin1, bytes must not be changed afterwards. */
+  /** Writes parts in order, in one system call if possible. Text is latin1; bytes must not be changed afterwards. */
   readonly write: (parts: ReadonlyArray<string | Uint8Array>) => void
-  /** Whether what has been written waits for the client; `onDrain` says when it no longer does. */
+  /** True while a writer should wait for `onDrain`. */
   readonly isFull: () => boolean
-  /** 0 when all that was written has been handed to the system; else a number that falls as the client reads. */
+  /** 0 if all that was written was passed to the system; otherwise a number that decreases as the client reads. */
   readonly unsent: () => number
-  /** Sends FIN behind what has been written; goes on reading. */
+  /** Sends FIN after what has been written, and continues to read. */
   readonly end: () => void
-  /** The same, and closes behind it without waiting for the client's FIN: for one that will send nothing more. */
+  /** Sends FIN after what has been written, and closes without the client's FIN: for a client that sends nothing more. */
   readonly close: () => void
-  /** Ends at once by a reset, so that nobody takes what has arrived for whole. */
+  /** Closes at once by a reset, so that a truncated response does not look complete. */
   readonly abort: () => void
-  /** Ends at once, whatever is unsent. */
+  /** Closes at once, whatever is unsent. */
   readonly destroy: () => void
 }
 
@@ -65,23 +65,23 @@ export interface Connection {
 export type CloseReason =
   /** The client closed it between two requests. */
   | "ClosedByClient"
-  /** The server closed it: on request of the client or the handler, after the last allowed request, or at shutdown. */
+  /** The server closed it: by `Connection: close` of either side, after `maxRequestsPerConnection`, or in its shutdown. */
   | "ClosedByServer"
-  /** A malformed request was rejected with an error response. */
+  /** A request was malformed or beyond a limit, and received an error response if none had been sent. */
   | "BadRequest"
-  /** A timeout expired: nothing was received, or nothing was read by the client. */
+  /** A timeout expired: the client sent nothing, or read nothing. */
   | "TimedOut"
-  /** The client disconnected in the middle of a request. */
+  /** The client disconnected within a request. */
   | "ClientAborted"
   /** A handler failed after the head of its response was sent. */
   | "ResponseFailed"
-  /** The connection was upgraded, and its use has completed. */
+  /** The connection was upgraded or tunneled, and the other protocol has ended. */
   | "Upgraded"
-  /** It was interrupted, at shutdown or by an interruption of its fiber. */
+  /** It was interrupted: by the shutdown of the server, or by an interruption of its fiber. */
   | "Interrupted"
 
 /**
- * How a connection ended, and how many requests it carried: the result of a connection's fiber.
+ * The result of a connection's fiber: why the connection was closed, and how many requests its handler received.
  *
  * @since 0.1.0
  * @category models

@@ -1,10 +1,10 @@
 /**
- * Where connections come from: a service that listens, and gives the connections that arrive, one by one or as they come.
+ * The source of connections: a service that listens, and yields connections, one at a time or as they arrive.
  *
- * A connection is handed out unread: no byte of it is looked at before it is opened. The listener counts it in the
- * descriptor budget when it arrives and gives it back when it has closed; what the waiting room cannot hold is answered
- * `503` at once. Parsing, answering and deadlines are other rooms. TCP is the default; anything that gives bytes in both
- * directions can be a listener, which is how a server is tested without a socket.
+ * A connection is passed on unread: no byte is read before the server opens it. The listener counts it in the descriptor
+ * budget when it arrives, releases it when it has closed, and rejects it with `503` if the queue of pending connections is
+ * full. TCP is the default (`TcpListener`); any bidirectional byte stream can be a listener, so a server can be tested
+ * without sockets.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ import type { OSError, ValueError } from "./Errors.js"
 
 export type {
   /**
-   * One connection, plain and synchronous.
+   * A connection: synchronous calls, without Effect.
    *
    * @since 0.1.0
    * @category models
@@ -35,28 +35,30 @@ export type {
 import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
 
 /**
- * What `listen` is given.
+ * The options of `Listener.listen`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ListenOptions {
-  /** 0 to 65535; 0 lets the system choose. */
+  /** 0 to 65535; with 0 the system assigns a free port. */
   readonly port: number
-  /** An IP address of the domain, or a name that has one; "" is any address. */
+  /** An IP address of the domain, or a host name that resolves to one; "" is the unspecified address. */
   readonly address: string
-  /** A family alone, or both by one socket: an IPv6 one that takes IPv4 too. */
+  /** One address family, or `"Dual"`: an IPv6 socket that accepts IPv4 too. */
   readonly domain: Domain | "Dual"
+  /** `SO_REUSEADDR`. */
   readonly reuseAddr: boolean
+  /** `SO_REUSEPORT`. */
   readonly reusePort: boolean
-  /** Connections that the system keeps before they are accepted. */
+  /** Length of the system's queue of connections that are not accepted yet. */
   readonly backlog: number
-  /** What becomes of a connection that nobody takes at once: it waits, while there is room for that, or is refused. */
+  /** For a connection that no accept loop takes at once: it is queued, up to a share of the budget, or rejected with 503. */
   readonly onFull: "queue" | "reject"
 }
 
 /**
- * A listener at work.
+ * A bound listener.
  *
  * @since 0.1.0
  * @category models
@@ -64,26 +66,26 @@ export interface ListenOptions {
 export interface BoundListener {
   readonly address: Address
   /**
-   * Takes the connection that has waited longest. Fails with `OSError` when the system refuses to accept, and with the
-   * code `ECANCELED` when the listener has been closed.
+   * Takes the oldest pending connection, or waits for the next. Fails with the `OSError` of the system if it cannot accept,
+   * and with the code `ECANCELED` if the listener is closed.
    */
   readonly accept: Effect.Effect<Connection, OSError>
   /**
-   * Takes those that wait, and then each as it arrives, outside of any fiber, as long as `isOpen` says so before each
-   * one; ends when it no longer does, and fails as `accept` does. `admitBy` makes one of `accept`.
+   * Passes the pending connections, and then each as it arrives, to `take`, outside of any fiber. Calls `isOpen` before each
+   * one; completes when it returns false, and fails as `accept` does. `admitBy` derives it from `accept`.
    */
   readonly acceptWhile: (isOpen: () => boolean, take: (connection: Connection) => void) => Effect.Effect<void, OSError>
-  /** How many have arrived and have not been taken. */
+  /** The number of pending connections: arrived, and not taken yet. */
   readonly pending: Effect.Effect<number>
-  /** How many were refused because there was no room for them to wait. */
+  /** The number of connections that were rejected with 503, in total. */
   readonly rejected: Effect.Effect<number>
 }
 
-/** Connections admitted in one turn of the event loop, when as many wait. */
-const admittedAtOnce = 64
+/** Maximum connections taken in one event-loop turn. */
+const maxPerTurn = 64
 
 /**
- * The `admit` of a listener that only has an `accept`: one connection after the other, each by the fiber that admits.
+ * Derives the `acceptWhile` of a listener from its `accept`: takes one connection after the other, in the calling fiber.
  *
  * @example
  * ```ts
@@ -92,9 +94,9 @@ const admittedAtOnce = 64
  *
  * const program = Effect.gen(function*() {
  *   const arrivals = yield* Queue.unbounded<Listener.Connection>()
- *   const admit = Listener.admitBy(Queue.take(arrivals))
- *   // The gate is closed: nobody is waited for.
- *   yield* admit(() => false, () => {})
+ *   const acceptWhile = Listener.admitBy(Queue.take(arrivals))
+ *   // The condition is false: completes without waiting for a connection.
+ *   yield* acceptWhile(() => false, () => {})
  *   return "closed"
  * })
  * console.log(await Effect.runPromise(program))
@@ -107,8 +109,8 @@ const admittedAtOnce = 64
 export const admitBy =
   (accept: BoundListener["accept"]): BoundListener["acceptWhile"] =>
   (isOpen, take) => {
-    const some = Effect.suspend(() => {
-      let left = admittedAtOnce
+    const batch = Effect.suspend(() => {
+      let left = maxPerTurn
       return Effect.whileLoop({
         while: () => left > 0 && isOpen(),
         body: () => accept,
@@ -118,14 +120,14 @@ export const admitBy =
         }
       })
     })
-    const all: Effect.Effect<void, OSError> = Effect.flatMap(some, () =>
-      isOpen() ? Effect.zipRight(yieldToEventLoop, all) : Effect.void
+    const batches: Effect.Effect<void, OSError> = Effect.flatMap(batch, () =>
+      isOpen() ? Effect.zipRight(yieldToEventLoop, batches) : Effect.void
     )
-    return all
+    return batches
   }
 
 /**
- * The service: listens until its scope ends.
+ * The service. `listen` binds, and the listener is closed with the scope.
  *
  * @since 0.1.0
  * @category tags

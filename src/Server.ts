@@ -1,9 +1,14 @@
 /**
- * The server: it listens, takes connections through the gate of the descriptor budget, and serves each in a fiber.
+ * The HTTP server: it listens, accepts connections while the descriptor budget has capacity, and serves their requests.
  *
- * Making a server opens nothing; closing its scope stops accepting, ends idle
- * connections, lets requests in flight finish for `drainTimeout`, interrupts the rest and destroys every socket. What a
- * connection says and does is not decided here.
+ * `serve` runs a stream of the gate's openings: each element waits until the budget has capacity, then accepts connections
+ * until it has none. Each accepted connection has a fiber, whose result is a `ConnectionSummary`. Nothing runs in that fiber,
+ * since a connection runs in the events of its socket; the fiber makes the connection visible to a `Supervisor` and to
+ * `Fiber.dump`, and its interruption closes the connection. A request that needs a fiber has one of its own; a handler
+ * that only responds runs without.
+ *
+ * `make` opens nothing. When its scope closes, the server stops listening, closes idle connections, gives requests in flight
+ * `drainTimeout` to complete, interrupts the others, and destroys their sockets after `interruptTimeout` at the latest.
  *
  * @since 0.1.0
  */
@@ -50,21 +55,21 @@ import * as TcpListener from "./TcpListener.js"
 
 export type {
   /**
-   * Why a connection ended.
+   * Why a connection was closed.
    *
    * @since 0.1.0
    * @category models
    */
   CloseReason,
   /**
-   * What became of the connections that were there when a server was closed.
+   * The outcome of a shutdown: counts of the connections that were open when it began.
    *
    * @since 0.1.0
    * @category models
    */
   CloseReport,
   /**
-   * How a connection ended, and how many requests it had brought.
+   * The result of a connection's fiber: why the connection was closed, and how many requests its handler received.
    *
    * @since 0.1.0
    * @category models
@@ -73,76 +78,95 @@ export type {
 }
 
 /**
- * Where to listen. What is left out comes from the options the server was made with.
+ * Where to listen. An option that is not given is taken from the options of the server, and then from the default.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ListenOptions {
-  /** 0 to 65535; 0, the default, lets the system choose. */
+  /**
+   * The TCP port, 0 to 65535; any other is a `ValueError` `Port`. Default: 0, with which the system assigns a free port (see
+   * `Server.port`).
+   */
   readonly port?: number | undefined
-  /** An IP address of the domain, or a name that has one; "", the default, is every address of the domain. */
+  /**
+   * An IP address of the domain, or a host name that resolves to one; a malformed one, or one of another domain, is a
+   * `ValueError` `Address`. Default: "", all addresses of the domain.
+   */
   readonly address?: string | undefined
-  /** `"IPv4"`, the default; `"IPv6"`, which is IPv6 only; or `"Dual"`: both by one socket, or any address that is given. */
+  /**
+   * The address family: `"IPv4"` (default); `"IPv6"`, without IPv4; or `"Dual"`: without an address one socket for both
+   * (IPv4 alone on a host without IPv6), with an address of either family that address.
+   */
   readonly domain?: Domain | "Dual" | undefined
-  /** Connections that the system keeps before they are accepted; 511 by default, as in Node and nginx. */
+  /** Length of the system's queue of connections that are not accepted yet. Default: 511, as in Node and nginx. */
   readonly backlog?: number | undefined
 }
 
 /**
- * What a server is made with. Everything has a default, the original's where it has one.
+ * The options of a server. Each has a default: that of Nim's `asynchttpserver`, where it has one.
+ *
+ * `make` does not fail. With an unknown or invalid option, `listen` and `serve` fail with `ValueError` `Option`, which names it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options extends ListenOptions {
-  /** `SO_REUSEADDR`. True by default; false is an `OSError` at `listen`, since this runtime always sets it. */
+  /** `SO_REUSEADDR`. Default: true. With false, `listen` fails with `OSError` `ENOTSUP`, since Node always sets it. */
   readonly reuseAddr?: boolean | undefined
-  /** `SO_REUSEPORT`. False by default; an `OSError` at `listen` where the runtime lacks it. */
+  /** `SO_REUSEPORT`. Default: false. With true, `listen` fails with `OSError` `ENOTSUP` before Node 22.12 and 23.1. */
   readonly reusePort?: boolean | undefined
-  /** Bytes of a request body at most; 8 MiB by default. The same as `limits.maxBody`, and wins over it. */
+  /** Maximum bytes of a request body; 413 beyond it. Default: 8 MiB. Takes precedence over `limits.maxBody`. */
   readonly maxBody?: number | undefined
+  /** Limits of sizes (in bytes), counts and durations of each connection: see `Limits`. Default: `Limits.defaults`. */
   readonly limits?: Limits.Options | undefined
-  /** What a client's FIN means while its request is served: it still wants the `"answer"` (default), or has left. */
+  /**
+   * What a client's FIN does while its request is handled. `"continue"` (default): the handler continues, since the client may
+   * still read the response; it is interrupted after `limits.halfCloseTimeout` without a write. `"interrupt"`: the handler
+   * is interrupted at once, as by a disconnect.
+   */
   readonly onClientEnd?: "continue" | "interrupt" | undefined
-  /** What becomes of CONNECT: it is refused with 501 (default), or a handler may answer it, by `Response.tunnel`. */
+  /** CONNECT requests. `"reject"` (default): 501. `"handle"`: passed to the handler, which may use `Response.tunnel`. */
   readonly connectMethod?: "reject" | "handle" | undefined
   /**
-   * What becomes of a method beyond the nine of `HttpMethod.all`: it is rejected with 501 (default), or a handler gets the
-   * request like any other, whatever token its method is (RFC 9110 §9.1).
+   * Requests with a method outside of `HttpMethod.all`. `"reject"` (default): 501. `"handle"`: passed to the handler, with
+   * any token as method (RFC 9110 §9.1).
    */
   readonly unknownMethods?: "reject" | "handle" | undefined
   /**
-   * What becomes of a connection when there is no room for it: it waits (default) as long as the waiting room has a place,
-   * or is refused at once, with 503 and `Retry-After`. Without a place it is refused in any case.
+   * Connections that arrive while the budget has no capacity. `"queue"` (default): they are pending until it has, up to half
+   * of the budget. `"reject"`: they receive 503 with `Retry-After` at once, as do those beyond the queue.
    */
   readonly onFull?: "queue" | "reject" | undefined
-  /** How long requests in flight may go on when the server closes, in real time; 5 seconds by default. */
+  /** Time for requests in flight to complete when the server closes; in real time. Default: 5 seconds. */
   readonly drainTimeout?: Duration.DurationInput | undefined
   /**
-   * How long handlers that were interrupted then may take to end, finalizers included, in real time; 5 seconds by default.
-   * Those that take longer are left to themselves, without a connection, and counted as `timedOut`.
+   * Time for handlers that are interrupted after `drainTimeout` to end, finalizers included; in real time. Default: 5 seconds.
+   * Handlers that take longer continue without a connection, and are counted as `timedOut` in the `CloseReport`.
    */
   readonly interruptTimeout?: Duration.DurationInput | undefined
 }
 
 /**
- * What `serve` can be told besides its handler.
+ * The options of `serve`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ServeOptions extends ListenOptions {
   /**
-   * Descriptors that one request is assumed to need: a connection is taken when there is room for so many. -1, the
-   * default, asks for none; a small reserve is kept in any case.
+   * Descriptors that one request is assumed to need: a connection is accepted only while the budget has so many free, besides
+   * its `headroom`. Default: -1, for none. NaN is a `ValueError` `Option`.
    */
   readonly assumedDescriptorsPerRequest?: number | undefined
 }
 
 /**
- * Told of every failure that was answered 500 or could not be answered, before the next request of its connection is
- * handled. No client that leaves interrupts it; a server that closes does, when `drainTimeout` is over.
+ * A report of handler failures.
+ *
+ * `onFailure` runs for every failure with a 500 response, or without a response, before the next request of its connection
+ * is handled. A `ValueError` or `KeyError` that became its own 4xx or 5xx response is not reported. A disconnect does
+ * not interrupt the report; a server that closes does, after `drainTimeout`. The default logs the cause at level ERROR.
  *
  * @since 0.1.0
  * @category models
@@ -151,34 +175,43 @@ export interface OnFailure<E, R2> {
   readonly onFailure: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>
 }
 
-/** An effect in which handlers run: their `Scope` is the request's, and no need of whoever serves. */
+/** The effect of an accept function: it requires what the handler requires, except `Scope`, which each request has. */
 type Serving<R, A, E> = Effect.Effect<A, E, Exclude<R, Scope.Scope>>
 
 /**
- * A server.
+ * An HTTP server.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Server {
   /**
-   * Binds and listens; connections that arrive wait to be taken. `ValueError`: `Port`, `Address`, `Option`,
-   * `AlreadyListening`. `OSError`: what the system refuses (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL` …), and `ENOTSUP`
-   * for what this runtime cannot do.
+   * Binds and listens; returns the bound address. Connections are pending until `acceptRequest` or `serve` takes them.
+   *
+   * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: the system's (`EADDRINUSE`, `EACCES`,
+   * `EADDRNOTAVAIL` …), and `ENOTSUP` for an option that Node does not support.
    */
   readonly listen: (options?: ListenOptions) => Effect.Effect<Address, OSError | ValueError>
-  /** The address that is really bound; `OSError` `ENOTCONN` when the server does not listen. */
+  /** The bound address; `OSError` `ENOTCONN` if the server does not listen. */
   readonly address: Effect.Effect<Address, OSError>
-  /** The port that is really bound; `OSError` `ENOTCONN` when the server does not listen. */
+  /** The bound port; `OSError` `ENOTCONN` if the server does not listen. */
   readonly port: Effect.Effect<number, OSError>
-  /** Whether there is room for so many more descriptors (5 unless told): `held + assumed < max`; true if negative. */
+  /**
+   * True if the budget has so many free descriptors: `held + assumed < max`, and always for a negative number. Default: 5.
+   */
   readonly shouldAcceptRequest: (assumedDescriptorsPerRequest?: number) => Effect.Effect<boolean>
   /**
-   * Takes one connection, waiting for it without using the processor, and serves it in the background: gives the
-   * fiber, which belongs to the server and always succeeds with how the connection ended. The loop is the caller's, and
-   * so are its errors: `OSError` `ENOTCONN` when the server does not listen, `ECANCELED` when it is closed meanwhile.
+   * Accepts one connection, waiting for it if none is pending, and serves it in the background; returns the connection's
+   * fiber. For an accept loop of the caller's own, with `shouldAcceptRequest` as its gate.
    *
-   * A handler may fail with `ValueError` and `KeyError`, which are answered by their status; any other failure needs
+   * Nothing runs in the fiber: it is suspended until the connection has closed, and then succeeds with a `ConnectionSummary`.
+   * The `Supervisor` of the caller sees it. Interrupting it closes the connection, and interrupts the handler of a
+   * request in flight; its result is then a summary with the reason `Interrupted`. The fiber belongs to the server, not to the
+   * caller, whose end does not interrupt it. A request that needs a fiber has one of its own, with the caller's services,
+   * FiberRefs and loggers, and with a `Scope` that closes after the response.
+   *
+   * `OSError`: `ENOTCONN` if the server does not listen, `ECANCELED` if it is closed meanwhile, and what the system reports.
+   * A handler may fail with `ValueError` and `KeyError`, whose status becomes the response; any other failure requires
    * `onFailure`, or `Effect.catchTags` in the handler.
    */
   readonly acceptRequest: {
@@ -189,9 +222,18 @@ export interface Server {
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError>
   }
   /**
-   * Listens, unless the server does already, and serves every connection, until it is interrupted: then it closes
-   * what it has opened. Fails as `listen` and `acceptRequest` do: with `ValueError` `AlreadyListening` when it is told
-   * where to listen and the server does already, with `OSError` `ECANCELED` when the server is closed meanwhile.
+   * Listens, unless the server listens already, and serves every connection until it is interrupted.
+   *
+   * It is a supervised stream of the gate's openings. Each element waits until the budget has capacity, then accepts
+   * connections until it has none, forking the fiber of each. Nothing runs in these fibers: they succeed with a
+   * `ConnectionSummary` when their connection has closed, a `Supervisor` around `serve` sees them, and interrupting one
+   * closes its connection. A request that needs a fiber has one of its own. Transient accept errors, as `EMFILE`, are logged
+   * and retried after 10 ms, doubled up to 1 s.
+   *
+   * An interruption closes what this `serve` has opened: its listener, and its connections, gracefully as `close` does.
+   *
+   * Fails as `listen` and `acceptRequest` do: with `ValueError` `AlreadyListening` if options say where to listen and the
+   * server listens already, with `OSError` `ECANCELED` if the server is closed meanwhile.
    */
   readonly serve: {
     <E extends RespondableError, R>(
@@ -204,24 +246,25 @@ export interface Server {
     ): Serving<R | R2, never, OSError | ValueError>
   }
   /**
-   * Stops listening, ends idle connections, lets requests in flight finish for `drainTimeout`, then interrupts them.
-   * Closing what is closed does nothing; a closed server may listen again.
+   * Closes the server gracefully: stops listening, closes idle connections, gives requests in flight `drainTimeout` to
+   * complete, then interrupts the others and gives them `interruptTimeout`. Completes when no connection is left, with counts
+   * of what became of them. Closing a closed server has no effect; a closed server may listen again.
    */
   readonly close: Effect.Effect<CloseReport>
   /**
-   * Completes when the server begins to close, at once while it is closed, and not before it has: for what would run for as
-   * long as the server does. Once the server listens again, it completes at the next close. A handler has
-   * `Request.awaitShutdown`, which completes as well when the `serve` that runs it ends.
+   * Completes when the server begins to close, or at once after it has: for effects that would otherwise run as long as
+   * the server. Once the server listens again, it completes at the next close. A handler has `Request.awaitShutdown`, which
+   * also completes when its `serve` ends.
    */
   readonly awaitShutdown: Effect.Effect<void>
-  /** The descriptors this server counts: how many are held, their changes, and `reserve` for a handler's own. */
+  /** The descriptor budget: descriptors held, their changes, and `reserve` for those that a handler opens. */
   readonly budget: DescriptorBudget.Budget
-  /** The bytes of bodies that are read whole: how many are held, and their changes. */
+  /** The body budget: bytes held by request bodies that are read whole, and their changes. */
   readonly bodyBudget: BodyBudget.Budget
 }
 
 /**
- * The service.
+ * The service tag of a server.
  *
  * @since 0.1.0
  * @category tags
@@ -237,7 +280,7 @@ const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN
 type Listening = { readonly bound: Listener.BoundListener; readonly scope: Scope.CloseableScope }
 
 /**
- * Makes a server; nothing is opened yet. Closing the scope closes the server.
+ * Makes a server, without opening anything. The server is closed gracefully when the scope closes.
  *
  * @since 0.1.0
  * @category constructors
@@ -257,9 +300,9 @@ export const make = (
     const listener = yield* Listener.Listener
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
-    const wrong = firstInvalid(options, validators)
+    const invalidOption = firstInvalid(options, validators)
     const context = yield* makeConnectionContext(
-      Limits.make(wrong === undefined ? limitOptionsOf(options) : {}),
+      Limits.make(invalidOption === undefined ? limitOptionsOf(options) : {}),
       budget,
       {
         connectMethod: options.connectMethod ?? "reject",
@@ -268,7 +311,9 @@ export const make = (
       }
     )
     const { lingering, registry } = context
-    const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } = wrong ? {} : options
+    const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } = invalidOption
+      ? {}
+      : options
     const timeouts = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
     const clock = yield* Effect.clock
     const accepting = {
@@ -278,7 +323,7 @@ export const make = (
       registry,
       time: timeSourceOf(clock)
     }
-    // Used uninterruptibly alone: an interruption between the permit and its release would lose it (effect 3.22).
+    // Used only uninterruptibly: an interruption between the permit and its release would leak it (effect 3.22).
     const mutex = Effect.unsafeMakeSemaphore(1)
     const shutdown = new ShutdownSignal()
     let listening: Listening | undefined
@@ -292,19 +337,19 @@ export const make = (
           return yield* new ValueError({ reason: "AlreadyListening", actual: toUrl(listening.bound.address) })
         }
         const invalid =
-          given.backlog === undefined || isBacklog(given.backlog) ? wrong : describe("backlog", given.backlog)
+          given.backlog === undefined || isBacklog(given.backlog) ? invalidOption : describe("backlog", given.backlog)
         if (invalid !== undefined) return yield* new ValueError({ reason: "Option", actual: invalid })
-        const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+        const listenScope = yield* Scope.fork(scope, ExecutionStrategy.sequential)
         const bound = yield* listener.listen(listenOptionsOf(given, options)).pipe(
-          Scope.extend(own),
-          Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
+          Scope.extend(listenScope),
+          Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(listenScope, exit)))
         )
-        listening = { bound, scope: own }
+        listening = { bound, scope: listenScope }
         shutdown.renew()
         return listening
       })
 
-    /** One at a time, and uninterruptible from the bind to its record: a socket that listens is never lost. */
+    /** Mutual exclusion, uninterruptible from the bind to its record: no listening socket leaks. */
     const exclusively = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.uninterruptible(mutex.withPermits(1)(effect))
 
@@ -318,7 +363,7 @@ export const make = (
       return Scope.close(scope, Exit.void)
     })
 
-    // A `serve` that was forked just before finds the server listening still, and does not listen anew behind the close.
+    // Yields once: a `serve` that was forked just before finds the server still listening, and does not listen after the close.
     const stopped = shutdown.begin.pipe(Effect.zipRight(Effect.yieldNow()), Effect.zipRight(exclusively(stopListening)))
 
     const close = Effect.zipRight(stopped, closeConnections(registry, timeouts))
@@ -356,7 +401,7 @@ export const make = (
         const isAddressGiven = [given.port, given.address, given.domain, given.backlog].some(
           (each) => each !== undefined
         )
-        // With an address it listens there or fails; without one it accepts from the listener that there is.
+        // With an address it listens there or fails; without one it accepts from the current listener.
         const opened = exclusively(
           Effect.suspend(() => (listening === undefined || isAddressGiven ? bind(given) : Effect.succeed(undefined)))
         )
@@ -367,7 +412,7 @@ export const make = (
               acceptLoop({ ...accepting, listener, assumed, fork })
             ),
           (opened) => {
-            // The server may have been closed by now, and may listen again: that listener is not this one's to close.
+            // The server may have been closed and listen again: that listener is not closed here.
             const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void
             const closed = closeConnections(registry, timeouts, requestHandler)
             return shutdown.unregister(latch, Effect.zipRight(stopped, closed))
@@ -375,7 +420,7 @@ export const make = (
         )
       })
 
-    // Logged where the server was made. With no connection there is nothing to restore its FiberRefs for, which costs most.
+    // Logs with the runtime in which the server was made. Without a connection the fork, which costs most, is not needed.
     const serverRuntime = yield* Effect.runtime<never>()
     const closeAll = Effect.suspend(() =>
       registry.isEmpty ? Effect.void : Fiber.join(Runtime.runFork(serverRuntime)(closeConnections(registry, timeouts)))
@@ -397,15 +442,15 @@ export const make = (
   })
 
 /**
- * The server, with its rooms left open: give a `Listener`, `RequestParser`, `ResponseWriter` or `DescriptorBudget` of
- * your own, and the default layers for the rest.
+ * A layer of the server that requires its `Listener`, `RequestParser`, `ResponseWriter` and `DescriptorBudget`: for
+ * implementations other than the default ones.
  *
  * @example
  * ```ts
  * import { Effect, Layer } from "effect"
  * import { DescriptorBudget, RequestParser, ResponseWriter, Server, TcpListener } from "effect-asynchttpserver"
  *
- * // A server with a budget of its own.
+ * // A server with its own descriptor budget.
  * const live = Server.layerWithoutDependencies().pipe(
  *   Layer.provide([TcpListener.layer, RequestParser.layer, ResponseWriter.layer]),
  *   Layer.provide(DescriptorBudget.layer({ max: 10 }))
@@ -426,14 +471,15 @@ export const layerWithoutDependencies = (
 > => Layer.scoped(Server, make(options))
 
 /**
- * The default rooms: TCP, the strict parser, the writer, and one descriptor budget for whatever they are given to.
+ * The default dependencies of a server: the TCP listener, the strict parser, the writer, and one descriptor budget, which all
+ * servers with this layer share.
  *
  * @example
  * ```ts
  * import { Effect } from "effect"
  * import { Response, Server } from "effect-asynchttpserver"
  *
- * // Two servers in one scope, under one budget.
+ * // Two servers in one scope, with one descriptor budget.
  * const program = Effect.gen(function*() {
  *   const one = yield* Server.make({ address: "127.0.0.1" })
  *   const two = yield* Server.make({ address: "127.0.0.1" })
@@ -442,7 +488,7 @@ export const layerWithoutDependencies = (
  *   yield* Effect.forkScoped(one.serve((request) => Response.respond(request, 200, "one")))
  *   yield* Effect.forkScoped(two.serve((request) => Response.respond(request, 200, "two")))
  *   const port = yield* two.port
- *   return yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text()))
+ *   return yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((response) => response.text()))
  * })
  * console.log(await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Server.layerDependencies))))
  * // two
@@ -459,7 +505,7 @@ export const layerDependencies: Layer.Layer<
 )
 
 /**
- * The server, over TCP, with the default rooms. Nothing is opened before `listen` or `serve`.
+ * A layer of the server over TCP, with the default dependencies. Nothing is opened before `listen` or `serve`.
  *
  * @example
  * ```ts
@@ -470,8 +516,8 @@ export const layerDependencies: Layer.Layer<
  *   yield* Server.listen({ address: "127.0.0.1" })
  *   yield* Effect.fork(Server.serve((request) => Response.respond(request, 200, "Hello World")))
  *   const port = yield* Server.port
- *   const answer = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`))
- *   return yield* Effect.promise(() => answer.text())
+ *   const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`))
+ *   return yield* Effect.promise(() => response.text())
  * })
  * console.log(await Effect.runPromise(Effect.provide(program, Server.layer())))
  * // Hello World
@@ -484,7 +530,7 @@ export const layer = (options: Options = {}): Layer.Layer<Server> =>
   Layer.provide(layerWithoutDependencies(options), layerDependencies)
 
 /**
- * `layer`, with options that are read from a `ConfigProvider`.
+ * `layer` with options from a `Config`.
  *
  * @example
  * ```ts
@@ -503,7 +549,7 @@ export const layerConfig = (options: Config.Config.Wrap<Options>): Layer.Layer<S
   Layer.unwrapEffect(Effect.map(Config.unwrap(options), layer))
 
 /**
- * `listen` of the server in the context: see `Server`.
+ * Binds and listens; returns the bound address. See `Server.listen`.
  *
  * @since 0.1.0
  * @category accessors
@@ -512,7 +558,7 @@ export const listen = (options?: ListenOptions): Effect.Effect<Address, OSError 
   Effect.flatMap(Server, (server) => server.listen(options))
 
 /**
- * The address that is really bound.
+ * The bound address; `OSError` `ENOTCONN` if the server does not listen.
  *
  * @since 0.1.0
  * @category accessors
@@ -520,7 +566,7 @@ export const listen = (options?: ListenOptions): Effect.Effect<Address, OSError 
 export const address: Effect.Effect<Address, OSError, Server> = Effect.flatMap(Server, (server) => server.address)
 
 /**
- * The port that is really bound.
+ * The bound port; `OSError` `ENOTCONN` if the server does not listen.
  *
  * @since 0.1.0
  * @category accessors
@@ -528,7 +574,7 @@ export const address: Effect.Effect<Address, OSError, Server> = Effect.flatMap(S
 export const port: Effect.Effect<number, OSError, Server> = Effect.flatMap(Server, (server) => server.port)
 
 /**
- * Whether there is room for so many more descriptors: see `Server`.
+ * True if the descriptor budget has so many free descriptors, 5 by default: see `Server`.
  *
  * @since 0.1.0
  * @category accessors
@@ -537,7 +583,8 @@ export const shouldAcceptRequest = (assumedDescriptorsPerRequest?: number): Effe
   Effect.flatMap(Server, (server) => server.shouldAcceptRequest(assumedDescriptorsPerRequest))
 
 /**
- * Takes one connection and serves it in the background: see `Server`.
+ * Accepts one connection and serves it in the background; returns the connection's fiber, in which nothing runs and which
+ * succeeds with a `ConnectionSummary`. See `Server`.
  *
  * @example
  * ```ts
@@ -546,12 +593,12 @@ export const shouldAcceptRequest = (assumedDescriptorsPerRequest?: number): Effe
  *
  * const program = Effect.gen(function*() {
  *   const { port } = yield* Server.listen({ address: "127.0.0.1" })
- *   const served = yield* Effect.fork(Effect.flatMap(
+ *   const fiber = yield* Effect.fork(Effect.flatMap(
  *     Server.acceptRequest((request) => Response.respond(request, 200, "once", { Connection: "close" })),
  *     Fiber.join
  *   ))
- *   yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text()))
- *   return yield* Fiber.join(served)
+ *   yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((response) => response.text()))
+ *   return yield* Fiber.join(fiber)
  * })
  * const { reason, requests } = await Effect.runPromise(Effect.provide(program, Server.layer()))
  * console.log(reason, requests)
@@ -562,11 +609,11 @@ export const shouldAcceptRequest = (assumedDescriptorsPerRequest?: number): Effe
  * @category accessors
  */
 export const acceptRequest: {
-  /** Takes one connection and serves it in the background; gives its fiber. `OSError`: `ENOTCONN`, `ECANCELED`. */
+  /** Accepts one connection and serves it in the background; returns its fiber. `OSError`: `ENOTCONN`, `ECANCELED`. */
   <E extends RespondableError, R>(
     handler: Handler<E, R>
   ): Effect.Effect<Fiber.RuntimeFiber<ConnectionSummary>, OSError, Server | Exclude<R, Scope.Scope>>
-  /** The same, for a handler with errors of its own: `onFailure` is told of them, and they are answered 500. */
+  /** The same for a handler with other errors: they are reported by `onFailure`, and the response is 500. */
   <E, R, R2>(
     handler: Handler<E, R>,
     options: OnFailure<E, R2>
@@ -574,13 +621,14 @@ export const acceptRequest: {
 } = <E, R, R2>(handler: Handler<E, R>, options?: OnFailure<E, R2>) =>
   Effect.flatMap(Server, (server) =>
     options === undefined
-      ? // Without `onFailure` the first signature has made sure that E is answered.
+      ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
         server.acceptRequest(handler as Handler<RespondableError, R>)
       : server.acceptRequest(handler, options)
   )
 
 /**
- * Listens and serves until it is interrupted: see `Server`.
+ * Listens, and serves every connection until it is interrupted: a supervised stream of the gate's openings, which forks a
+ * fiber for each connection. See `Server`.
  *
  * @example
  * ```ts
@@ -606,15 +654,15 @@ export const acceptRequest: {
  */
 export const serve: {
   /**
-   * Listens, unless the server does already, and serves every connection until it is interrupted; never returns.
-   * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: what the system refuses, and `ECANCELED`
-   * when the server is closed meanwhile. A handler with errors of its own maps them, or is given `onFailure`.
+   * Listens, unless the server listens already, and serves every connection until it is interrupted.
+   * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: the system's, and `ECANCELED` if the server is
+   * closed meanwhile. Errors other than `ValueError` and `KeyError` require `onFailure`.
    */
   <E extends RespondableError, R>(
     handler: Handler<E, R>,
     options?: ServeOptions
   ): Effect.Effect<never, OSError | ValueError, Server | Exclude<R, Scope.Scope>>
-  /** The same, for a handler with errors of its own: `onFailure` is told of them, and they are answered 500. */
+  /** The same for a handler with other errors: they are reported by `onFailure`, and the response is 500. */
   <E, R, R2>(
     handler: Handler<E, R>,
     options: ServeOptions & OnFailure<E, R2>
@@ -622,13 +670,13 @@ export const serve: {
 } = <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & Partial<OnFailure<E, R2>> = {}) =>
   Effect.flatMap(Server, (server) =>
     options.onFailure === undefined
-      ? // Without `onFailure` the first signature has made sure that E is answered.
+      ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
         server.serve(handler as Handler<RespondableError, R>, options)
       : server.serve(handler, { ...options, onFailure: options.onFailure })
   )
 
 /**
- * Stops listening and ends every connection: see `Server`.
+ * Closes the server gracefully: see `Server`.
  *
  * @since 0.1.0
  * @category accessors
@@ -636,7 +684,7 @@ export const serve: {
 export const close: Effect.Effect<CloseReport, never, Server> = Effect.flatMap(Server, (server) => server.close)
 
 /**
- * Completes when the server in the context begins to close: see `Server`.
+ * Completes when the server begins to close, or at once after it has: see `Server`.
  *
  * @example
  * ```ts
@@ -645,9 +693,9 @@ export const close: Effect.Effect<CloseReport, never, Server> = Effect.flatMap(S
  *
  * const program = Effect.gen(function*() {
  *   yield* Server.listen({ address: "127.0.0.1" })
- *   const last = yield* Effect.fork(Effect.as(Server.awaitShutdown, "the server closes"))
+ *   const fiber = yield* Effect.fork(Effect.as(Server.awaitShutdown, "the server closes"))
  *   yield* Server.close
- *   return yield* Fiber.join(last)
+ *   return yield* Fiber.join(fiber)
  * })
  * console.log(await Effect.runPromise(Effect.provide(program, Server.layer())))
  * // the server closes
@@ -656,10 +704,13 @@ export const close: Effect.Effect<CloseReport, never, Server> = Effect.flatMap(S
  * @since 0.1.0
  * @category accessors
  */
-export const awaitShutdown: Effect.Effect<void, never, Server> = Effect.flatMap(Server, (it) => it.awaitShutdown)
+export const awaitShutdown: Effect.Effect<void, never, Server> = Effect.flatMap(
+  Server,
+  (server) => server.awaitShutdown
+)
 
 /**
- * The descriptors that the server in the context counts.
+ * The descriptor budget of the server.
  *
  * @since 0.1.0
  * @category accessors
@@ -670,15 +721,18 @@ export const budget: Effect.Effect<DescriptorBudget.Budget, never, Server> = Eff
 )
 
 /**
- * The bytes of request bodies that the server in the context holds because they are read whole.
+ * The body budget of the server: bytes held by request bodies that are read whole.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const bodyBudget: Effect.Effect<BodyBudget.Budget, never, Server> = Effect.map(Server, (made) => made.bodyBudget)
+export const bodyBudget: Effect.Effect<BodyBudget.Budget, never, Server> = Effect.map(
+  Server,
+  (server) => server.bodyBudget
+)
 
 /**
- * Takes descriptors from the server's budget for what a handler opens itself, until its request ends: see
+ * Reserves descriptors of the server's budget for files or sockets that a handler opens, until its request ends: see
  * `DescriptorBudget.Budget.reserve`.
  *
  * @example
@@ -686,7 +740,7 @@ export const bodyBudget: Effect.Effect<BodyBudget.Budget, never, Server> = Effec
  * import { Effect } from "effect"
  * import { type Request, Response, Server } from "effect-asynchttpserver"
  *
- * // A handler that opens one file a request.
+ * // A handler that opens one file per request.
  * const handler = (request: Request.Request) =>
  *   Effect.zipRight(Server.reserve(1), Response.respond(request, 200, "read from a file"))
  * console.log(typeof handler)

@@ -1,8 +1,8 @@
 /**
- * Listening on TCP, by `node:net`.
+ * The TCP listener, on `node:net`.
  *
  * The listener counts each socket in the descriptor budget when the system has accepted it, and releases it when the socket
- * has closed. A connection for which there is no place is sent `503` and closed.
+ * has closed. A connection beyond the budget receives `503` and is closed.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import * as tcp from "./internal/net/tcpListener.js"
 import { Listener } from "./Listener.js"
 
 /**
- * The listener for TCP.
+ * The `Listener` service for TCP.
  *
  * @since 0.1.0
  * @category layers

@@ -303,8 +303,8 @@ describe("a body that waits for too long", () => {
         for (const connection of connections) expect((yield* connection.response()).status).toBe(200)
       })
       expect(lines.all.map(({ level, message }) => [level, message])).toStrictEqual([
-        ["WARN", "no memory for further request bodies: their reading waits, or is refused"],
-        ["INFO", "there is memory for request bodies again"]
+        ["WARN", "body budget exhausted: reading of request bodies is suspended or rejected"],
+        ["INFO", "body budget available again"]
       ])
       expect(lines.all[0]?.annotations).toMatchObject({ held: 1500 + 2 * piece, max })
     })

@@ -112,7 +112,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
         ["connectMethod: true", { connectMethod: true }],
         ["onFull: drop", { onFull: "drop" }],
         ["interruptTimeout: -1", { interruptTimeout: -1 }],
-        ["maxbody, which is none", { maxbody: 10 }]
+        ["maxbody: unknown option", { maxbody: 10 }]
       ]
       for (const [actual, options] of invalid) {
         const { server } = yield* make(options)

@@ -336,7 +336,7 @@ describe("closing", () => {
       })
       yield* client.closedWith
       yield* eventually(budget.held, (held) => held === 0, "nothing held")
-      expect(lines.count("interrupted requests that have not ended: 1")).toBe(1)
+      expect(lines.count("handlers still running after interruptTimeout: 1")).toBe(1)
       yield* Deferred.succeed(mayEnd, undefined)
       yield* Deferred.await(over)
     })

@@ -1,8 +1,8 @@
 /**
- * What is said of a gate: that it has closed, and that it is open again. There are two, the one in front of the fork, and the
- * one in front of bodies that are read whole.
+ * Log of an admission gate: that it has closed, and that it has opened again. There are two gates: the descriptor budget
+ * for connections, and the body budget for bodies that are read whole.
  *
- * Under load it does both many times a second, so it is told at most once in a while.
+ * Under load a gate closes and opens many times a second, so the log is rate-limited.
  *
  * @internal
  */
@@ -11,29 +11,29 @@ import * as Effect from "effect/Effect"
 import type * as Ref from "effect/Ref"
 import { type TimeSource, timeSourceOf } from "../host/timeSource.js"
 
-/** Milliseconds between two reports. */
+/** Minimum milliseconds between two warnings. */
 const interval = 10_000
 
-/** What a gate is closed by. */
+/** The budget that closes a gate. */
 interface Budget {
   readonly held: Ref.Ref<number>
   readonly max: number
 }
 
-/** What is logged of a gate. */
+/** The log messages of a gate. */
 interface AdmissionMessages {
   readonly closed: string
   readonly opened: string
 }
 
 const connectionMessages: AdmissionMessages = {
-  closed: "no room for another connection: those that arrive wait, or are refused",
-  opened: "there is room for connections again"
+  closed: "descriptor budget exhausted: new connections are queued or rejected",
+  opened: "descriptor budget available again"
 }
 
 export const bodyMessages: AdmissionMessages = {
-  closed: "no memory for further request bodies: their reading waits, or is refused",
-  opened: "there is memory for request bodies again"
+  closed: "body budget exhausted: reading of request bodies is suspended or rejected",
+  opened: "body budget available again"
 }
 
 export class AdmissionLog {
@@ -45,7 +45,7 @@ export class AdmissionLog {
   constructor(
     private readonly budget: Budget,
     clock: Clock.Clock,
-    private readonly words: AdmissionMessages = connectionMessages
+    private readonly messages: AdmissionMessages = connectionMessages
   ) {
     this.time = timeSourceOf(clock)
   }
@@ -56,32 +56,32 @@ export class AdmissionLog {
       this.suppressed++
       return Effect.void
     }
-    // That it is open again is told once for each time that this is, whoever of several accept loops finds it first.
+    // Each logged closing is followed by one logged opening, by the first of several accept loops to find it.
     this.isLogged = true
     this.lastLoggedAt = now
-    return this.annotated(Effect.logWarning(this.words.closed))
+    return this.annotated(Effect.logWarning(this.messages.closed))
   })
 
   readonly logOpened: Effect.Effect<void> = Effect.suspend(() => {
     if (!this.isLogged) return Effect.void
     this.isLogged = false
-    return this.annotated(Effect.logInfo(this.words.opened))
+    return this.annotated(Effect.logInfo(this.messages.opened))
   })
 
-  /** Waits for room. A gate that has closed untold and stays so is told of as soon as it may be: the last word was another. */
-  awaitOpening(room: Effect.Effect<void>): Effect.Effect<void> {
-    const shut = Effect.suspend(() => {
-      if (this.isLogged) return room
-      const due = this.lastLoggedAt + interval - this.time.now()
-      const late = Effect.zipRight(this.time.sleep(due), Effect.zipRight(this.logClosed, Effect.never))
-      return Effect.raceFirst(room, late)
+  /** Waits for capacity. A closing that was suppressed is logged later, if the gate is still closed after the interval. */
+  awaitOpening(awaitRoom: Effect.Effect<void>): Effect.Effect<void> {
+    const opened = Effect.suspend(() => {
+      if (this.isLogged) return awaitRoom
+      const delay = this.lastLoggedAt + interval - this.time.now()
+      const logLater = Effect.zipRight(this.time.sleep(delay), Effect.zipRight(this.logClosed, Effect.never))
+      return Effect.raceFirst(awaitRoom, logLater)
     })
-    return this.logClosed.pipe(Effect.zipRight(shut), Effect.zipRight(this.logOpened))
+    return this.logClosed.pipe(Effect.zipRight(opened), Effect.zipRight(this.logOpened))
   }
 
   private annotated(log: Effect.Effect<void>): Effect.Effect<void> {
     return Effect.flatMap(this.budget.held, (held) => {
-      const annotations = { held, max: this.budget.max, closedUntold: this.suppressed }
+      const annotations = { held, max: this.budget.max, suppressed: this.suppressed }
       this.suppressed = 0
       return Effect.annotateLogs(log, annotations)
     })

@@ -1,8 +1,8 @@
 /**
- * A `Ref` of a number that is also updated synchronously, by events of sockets.
+ * A `Ref` of a count that socket events change too.
  *
- * Sockets open and close outside of fibers; running an Effect for each event would cost a connection three fibers. To users it
- * is an ordinary `Ref`. Every update wakes the fibers that wait for a change.
+ * A socket opens and closes outside of any fiber; to run an Effect for each would cost a connection three fibers. Users
+ * see an ordinary `Ref`; events add to it directly, and fibers that are suspended until it decreases are resumed either way.
  *
  * @internal
  */
@@ -44,25 +44,25 @@ export class CountedRef extends Effectable.Class<number> implements Ref.Ref<numb
     if (change < 0) this.onDecrease.wake()
   }
 
-  /** Wakes all waiters to re-check their condition: the value it is compared with has changed. */
+  /** Resumes all waiters, which re-check: the maximum has changed. */
   recheck(): void {
     this.changed.wake()
     this.onDecrease.wake()
   }
 }
 
-/** The current state, then every different one that is found after a change. There is no polling. */
+/** A stream of a state derived from a count: the current one, then each different one. Not polled. */
 export const changesOf = <State>(
   { changed }: CountedRef,
   now: () => State,
-  isSame: (left: State, right: State) => boolean
+  isEqual: (self: State, that: State) => boolean
 ): Stream.Stream<State> =>
   Stream.unwrap(
     Effect.sync(() => {
       let last: State | undefined
       const next: Effect.Effect<State> = Effect.suspend(() => {
         const state = now()
-        if (last !== undefined && isSame(last, state)) return Effect.zipRight(changed.waitOrLeave(), next)
+        if (last !== undefined && isEqual(last, state)) return Effect.zipRight(changed.waitOrLeave(), next)
         last = state
         return Effect.succeed(state)
       })

@@ -1,18 +1,19 @@
 /**
- * The asynchronous context (`AsyncLocalStorage`) that a handler starts in: its connection's, and its own from then on.
+ * Asynchronous contexts (`AsyncLocalStorage`) of connections and handlers: a handler starts in its connection's context,
+ * and has its own from then on.
  *
- * What a handler enters by `enterWith` lasts until its event is over (from Node 24 on), or as long as the resource of the
- * event, which is the socket (before); so without a resource of its own it would reach the requests after it. And what
- * makes a connection go on may happen in the context of a handler: its end, or the drain of what it has written.
+ * The value of `enterWith` lasts until the end of the event (from Node 24 on), or as long as the event's resource, which is
+ * the socket (before); without a resource per handler it would leak into the next requests. And an event in a handler's
+ * context may resume the connection: the end of the handler, or `drain` after its write.
  *
- * An `AsyncResource` a request costs about 0.05 µs, on Node 20 and 24; a call of `AsyncLocalStorage.snapshot` ten times that.
+ * An `AsyncResource` per request costs about 0.05 µs on Node 20 and 24; `AsyncLocalStorage.snapshot` ten times that.
  *
  * @internal
  */
 import { AsyncResource } from "node:async_hooks"
 
-/** For the start of one handler. To be made in the context of its connection. */
+/** Context for one handler. Must be made in the context of its connection. */
 export const requestContext = (): AsyncResource => new AsyncResource("HTTPSERVERREQUEST")
 
-/** For what a connection goes on with, whatever has made it go on. To be made in its context. */
+/** Context in which a connection continues after any event. Must be made in its context. */
 export const connectionContext = (): AsyncResource => new AsyncResource("HTTPSERVERCONNECTION")

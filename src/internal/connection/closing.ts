@@ -1,5 +1,5 @@
 /**
- * How the server parts from a connection on which it has said its last word.
+ * Closing a connection after the final response: at once, with FIN, by reset, or by lingering close (RFC 9112 §9.6).
  *
  * @internal
  */
@@ -10,55 +10,55 @@ import type { LingeringConnection } from "./lingeringClose.js"
 
 export type { LingeringConnection }
 
-/** Bytes that a client receives without having confirmed any: less than the ten segments of RFC 6928. */
+/** Bytes that reach a client before its first acknowledgment: less than the ten segments of RFC 6928. */
 const initialWindow = 8 * 1024
 
 export interface CloseRequest {
-  /** The handler has failed behind the head of its answer, or has been cut off: at once, whatever is unsent. */
+  /** "Failed": the handler failed after the head of its response. "Immediate": close at once, whatever is unsent. */
   readonly mode: "Failed" | "Immediate" | "Graceful"
-  /** The last request, if there was one. */
+  /** The last exchange, if there was one. */
   readonly exchange: ExchangeImpl | undefined
-  /** The server closes. */
+  /** True if the server is shutting down, which shortens the lingering close. */
   readonly isShuttingDown: boolean
 }
 
-/** Ends a connection; gives its farewell, if it lingers. */
+/** Closes a connection; returns its lingering close, if there is one. */
 export const closeGracefully = (
-  line: ConnectionBase,
-  { exchange, mode: how, isShuttingDown: isHurried }: CloseRequest
+  base: ConnectionBase,
+  { exchange, mode, isShuttingDown }: CloseRequest
 ): LingeringConnection | undefined => {
-  const { connection, context, receiveBuffer } = line
-  if (how === "Failed" && exchange?.isUpgraded === true) connection.abort()
-  else if (how !== "Graceful") closeNow(line, exchange)
-  else if (canCloseWithoutReset(line, exchange) && connection.unsent() === 0) connection.close()
+  const { connection, context, receiveBuffer } = base
+  if (mode === "Failed" && exchange?.isUpgraded === true) connection.abort()
+  else if (mode !== "Graceful") closeNow(base, exchange)
+  else if (canCloseWithoutReset(base, exchange) && connection.unsent() === 0) connection.close()
   else {
     receiveBuffer.discard()
     connection.end()
-    return context.lingering.add(connection, isHurried)
+    return context.lingering.add(connection, isShuttingDown)
   }
   return undefined
 }
 
 /**
- * Ends a connection at once, whatever is unsent. Content that only the connection's end can end would be taken for whole:
- * by a reset it is not (RFC 9112 §8).
+ * Closes a connection at once, whatever is unsent. Close-delimited content that is incomplete ends by a reset, since a FIN
+ * would make it look complete (RFC 9112 §8).
  */
 export const closeNow = ({ connection }: ConnectionBase, exchange: ExchangeImpl | undefined): void => {
-  const isWhole = exchange?.isCloseDelimited !== true || (exchange.isComplete && connection.unsent() === 0)
-  if (isWhole) connection.destroy()
+  const isComplete = exchange?.isCloseDelimited !== true || (exchange.isComplete && connection.unsent() === 0)
+  if (isComplete) connection.destroy()
   else connection.abort()
 }
 
 /**
- * Whether nothing can come that would be answered by a reset, and so take with it what the client has not read yet: the
- * server closes and all was read, or it has ended too, or it has said that it will send nothing more, and all that it
- * was sent fits into a first flight.
+ * True if no more input can arrive. Input after the close would be met by a reset, which discards what the client has not
+ * read yet. So it is after the client's FIN; in a shutdown, once the client has received everything; or after a request
+ * with `Connection: close`, if all that was sent fits into the initial window.
  */
 const canCloseWithoutReset = (
-  { receiveBuffer, isBetweenRequests: isBetween, isDrained: isSettled, writeBuffer }: ConnectionBase,
+  { receiveBuffer, isBetweenRequests, isDrained, writeBuffer }: ConnectionBase,
   exchange: ExchangeImpl | undefined
 ): boolean => {
-  if (receiveBuffer.isEnded || isSettled) return true
-  const isAnswered = exchange?.clientSentClose === true && !exchange.hasUnreadBody
-  return isAnswered && receiveBuffer.isEmpty && isBetween && writeBuffer.totalBytes <= initialWindow
+  if (receiveBuffer.isEnded || isDrained) return true
+  const isLastRequest = exchange?.clientSentClose === true && !exchange.hasUnreadBody
+  return isLastRequest && receiveBuffer.isEmpty && isBetweenRequests && writeBuffer.totalBytes <= initialWindow
 }

@@ -1,5 +1,6 @@
 /**
- * What a connection, its exchanges and their bodies share: the machines, the boxes, and the waits of a handler's fiber.
+ * State that a connection shares with its exchanges and their bodies: parser, writer, buffers, timeouts, and the signals
+ * that a handler's fiber is suspended on.
  *
  * @internal
  */
@@ -21,10 +22,10 @@ import { ConnectionTimeouts } from "./timeouts.js"
 import { TurnShare } from "./turnShare.js"
 import { WriteBuffer } from "./writeBuffer.js"
 
-/** Milliseconds after which what was sent has reached a client that is there, or never will: several round trips. */
+/** Milliseconds after which a connected client has received what was sent: several round trips. */
 const settledAfter = 1000
 
-/** Milliseconds of a handler after which the next request of its connection may have to wait for the others. */
+/** A handler of at least so many milliseconds counts as a share: other connections may be served before its own continues. */
 const longHandler = 1
 
 export abstract class ConnectionBase extends TurnShare {
@@ -34,18 +35,18 @@ export abstract class ConnectionBase extends TurnShare {
   readonly receiveBuffer: ReceiveBuffer
   readonly writeBuffer: WriteBuffer
   readonly timeouts: ConnectionTimeouts
-  /** Requests that have been handed to a handler. */
+  /** Requests that were passed to the handler. */
   protected requests = 0
   protected isDraining = false
   /** The system has closed the connection. */
   protected isClosed = false
-  /** The time of this turn: asking for it costs as much as a short request line. */
+  /** The time of this event-loop turn: to read it costs as much as to parse a short request line. */
   protected now = 0
-  /** `Date` of this turn, made for its first response. */
+  /** `Date` of this event-loop turn, made for its first response. */
   private dateOfTurn: string | undefined
-  /** The connection's own asynchronous context, kept when it is to go on in an event that may have another. */
+  /** The connection's own asynchronous context, kept for a continuation in an event that may have another. */
   private asyncContext: AsyncResource | undefined
-  /** When the last answer was given. */
+  /** When the last response was completed. */
   protected respondedAt = Number.NEGATIVE_INFINITY
   private currentParser: Parser | undefined
   private received: Signal | undefined
@@ -63,13 +64,13 @@ export abstract class ConnectionBase extends TurnShare {
     this.timeouts = new ConnectionTimeouts(connection, this.writeBuffer, context)
   }
 
-  /** Begins a turn of the event loop's, or goes on after a handler. */
+  /** Begins work in an event-loop turn, or after a handler. */
   protected startTurn(): void {
     this.writeBuffer.cork()
     const before = this.now
     this.now = this.context.timer.now()
     this.dateOfTurn = undefined
-    if (this.now - before >= longHandler) this.spendLong()
+    if (this.now - before >= longHandler) this.spendLongHandler()
   }
 
   protected keepContext(): void {
@@ -81,7 +82,7 @@ export abstract class ConnectionBase extends TurnShare {
     ;(this.asyncContext ?? connectionContext()).runInAsyncScope(method, this)
   }
 
-  /** Completes when the server begins to close, or to end what serves this connection. */
+  /** Completes when the shutdown of the server, or of the `serve` of this connection, begins. */
   get awaitShutdown(): Effect.Effect<void> {
     return this.handler.shutdownLatch.await
   }
@@ -90,7 +91,7 @@ export abstract class ConnectionBase extends TurnShare {
     return (this.currentParser ??= this.context.parsers.acquire())
   }
 
-  /** Feeds the parser the next bytes that have come; false when there are none. */
+  /** Feeds the parser the next received bytes; false if there are none. */
   feedParser(): boolean {
     const bytes = this.receiveBuffer.pull()
     if (bytes === undefined) return false
@@ -99,12 +100,12 @@ export abstract class ConnectionBase extends TurnShare {
     return true
   }
 
-  /** Whether the client has sent something that has not been looked at. */
+  /** True if there is input that was not handled. */
   protected get hasUnread(): boolean {
     return !this.receiveBuffer.isEmpty || !this.isBetweenRequests
   }
 
-  /** Continues in a later turn, so that other connections are served before; what was written leaves now. */
+  /** Continues in a later event-loop turn, after other connections; flushes what was written. */
   protected continueLater(): "Wait" {
     this.writeBuffer.flush()
     this.writeBuffer.uncork()
@@ -112,67 +113,67 @@ export abstract class ConnectionBase extends TurnShare {
     return "Wait"
   }
 
-  /** Whether nothing of a request has come behind the last one. */
+  /** True if no byte of another request has been parsed after the last one. */
   get isBetweenRequests(): boolean {
     return this.currentParser === undefined || this.currentParser.isIdle()
   }
 
-  /** Whether the server closes, and all that was sent has reached the client by now, or never will. */
+  /** True if the server is shutting down and the client has had time to receive all that was sent. */
   get isDrained(): boolean {
     if (!this.isDraining) return false
     return this.writeBuffer.totalBytes === 0 || this.context.timer.now() - this.respondedAt >= settledAfter
   }
 
-  /** Gives the parser back, if nothing has come that it remembers. */
+  /** Returns the parser to the pool, if it is pristine. */
   protected releaseParser(): void {
     if (this.currentParser?.isPristine() !== true) return
     this.context.parsers.release(this.currentParser)
     this.currentParser = undefined
   }
 
-  /** `Date` for an answer that is written now. */
+  /** `Date` of a response that is written now. */
   date(): string {
-    const { timer: deadlines } = this.context
-    return this.writeBuffer.isCorked ? (this.dateOfTurn ??= deadlines.date()) : deadlines.date()
+    const { timer } = this.context
+    return this.writeBuffer.isCorked ? (this.dateOfTurn ??= timer.date()) : timer.date()
   }
 
-  /** Whether the connection may serve another request, as far as the server is concerned. */
+  /** True if the server allows another request on this connection. */
   mayKeepAlive(): boolean {
     const { limits, timeouts } = this.context
     return !this.isDraining && this.requests < limits.maxRequestsPerConnection && timeouts.keepAlive > 0
   }
 
-  /** Waits for bytes of a body, at most `bodyTimeout`; who is woken looks again. */
+  /** Completes when bytes of a body may have arrived, or after `bodyTimeout`; the caller re-checks. */
   awaitBody(): Effect.Effect<void> {
-    const waiting = this.awaitBytes()
+    const received = this.awaitBytes()
     this.timeouts.startBody()
-    return this.timeouts.isReadExpired ? Effect.void : waiting
+    return this.timeouts.isReadExpired ? Effect.void : received
   }
 
-  /** Waits for bytes as long as it takes: those of another protocol. */
+  /** Completes when bytes may have arrived; without a timeout, for another protocol. */
   awaitBytes(): Effect.Effect<void> {
     this.renewShare()
     return (this.received ??= new Signal()).waitOrLeave()
   }
 
-  /** The same for who is no fiber. */
-  onceReadable(go: () => void): void {
+  /** `awaitBytes` for code without a fiber. */
+  onceReadable(callback: () => void): void {
     this.renewShare()
-    ;(this.received ??= new Signal()).unsafeOnce(go)
+    ;(this.received ??= new Signal()).unsafeOnce(callback)
   }
 
-  /** Calls who is no fiber when the client has read what was written, or has gone. */
-  onceWritable(go: () => void): void {
+  /** `awaitWritable` for code without a fiber. */
+  onceWritable(callback: () => void): void {
     this.timeouts.startWrite()
-    ;(this.sent ??= new Signal()).unsafeOnce(go)
+    ;(this.sent ??= new Signal()).unsafeOnce(callback)
   }
 
-  /** Wakes whoever waits for bytes. */
+  /** Resumes the readers that are suspended on bytes. */
   wakeReader(): void {
     this.received?.wake()
   }
 
-  /** Waits until the client has read what was written, or has gone. */
+  /** Completes when the client has read what was written, or has disconnected. */
   get awaitWritable(): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.isClosed || !this.writeBuffer.isFull()) return Effect.void
@@ -182,7 +183,7 @@ export abstract class ConnectionBase extends TurnShare {
     })
   }
 
-  /** Answers what is no request by an error, as the last thing that the server sends. */
+  /** Responds to input that is not a request, as the final response of the connection. */
   protected sendErrorResponse(error: ValueError): void {
     recordMetrics.responseCompleted(error.status)
     this.writeBuffer.pushText(errorResponse(error, this.writer, { method: this.parser.method(), date: this.date() }))

@@ -1,5 +1,5 @@
 /**
- * The connections that are served now.
+ * The registry of a server's connections.
  *
  * @internal
  */
@@ -11,12 +11,12 @@ import { Signal } from "../runtime/effectInterop.js"
 import { type Indexed, SwapRemoveSet } from "../runtime/swapRemoveSet.js"
 import type { HasDeadline } from "./deadlineTimer.js"
 
-/** A connection, as far as ending it goes. */
+/** What the shutdown of a server requires of a connection. */
 export interface TrackedConnection extends Indexed, HasDeadline {
-  /** What serves its requests: identifies the connections of one `serve`. */
+  /** The request handler: identifies the connections of one `serve`. */
   readonly handler: unknown
   readonly isBusy: boolean
-  /** Why it ends, if it does. */
+  /** Why it closes, once it does. */
   readonly closeReason: CloseReason | undefined
   readonly drain: () => void
   readonly interrupt: (reason: CloseReason) => void
@@ -37,7 +37,7 @@ export class ConnectionRegistry {
     return this.connections.values
   }
 
-  /** Waits until a connection has ended. */
+  /** Completes when a connection has ended. */
   awaitEnd(): Effect.Effect<void> {
     return this.ended.waitOrLeave()
   }
@@ -54,22 +54,22 @@ export class ConnectionRegistry {
     this.ended.wake()
   }
 
-  /** Waits until no connection is left that fulfils a condition, or until a moment of the host's monotonic clock. */
-  awaitNone(isOne: (connection: TrackedConnection) => boolean, until: number): Effect.Effect<void> {
-    const isOver = (): boolean => !this.connections.some(isOne) || monotonicNow() >= until
-    const ended: Effect.Effect<void> = Effect.suspend(() =>
-      isOver() ? Effect.void : Effect.zipRight(this.ended.wait(), ended)
+  /** Completes when no connection matches, or at a time of the host's monotonic clock. */
+  awaitNone(matches: (connection: TrackedConnection) => boolean, until: number): Effect.Effect<void> {
+    const isDone = (): boolean => !this.connections.some(matches) || monotonicNow() >= until
+    const awaitDone: Effect.Effect<void> = Effect.suspend(() =>
+      isDone() ? Effect.void : Effect.zipRight(this.ended.wait(), awaitDone)
     )
     return Effect.acquireUseRelease(
       Effect.sync(() => this.wakeAt(until)),
-      () => ended,
+      () => awaitDone,
       (timer) => Effect.sync(() => clearTimeout(timer))
     )
   }
 
-  private wakeAt(moment: number): NodeJS.Timeout | undefined {
-    const milliseconds = moment - monotonicNow()
-    // Beyond what a timer can count it is without end.
+  private wakeAt(time: number): NodeJS.Timeout | undefined {
+    const milliseconds = time - monotonicNow()
+    // A longer timer would overflow: there is none.
     return milliseconds < maxTimer ? setTimeout(() => this.ended.wake(), milliseconds + 1) : undefined
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What connections have in common, what serves them, and how they can end.
+ * State shared by all connections of a server: limits, timeouts, parser pool, registry.
  *
  * @internal
  */
@@ -21,7 +21,7 @@ import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
 import { LingeringConnections } from "./lingeringClose.js"
 
-/** What all connections of a server have in common. */
+/** State shared by all connections of a server. */
 export interface ConnectionContext {
   readonly limits: Limits
   readonly parsers: ParserPool
@@ -29,18 +29,18 @@ export interface ConnectionContext {
   readonly registry: ConnectionRegistry
   readonly timer: DeadlineTimer
   readonly lingering: LingeringConnections
-  /** Counts the bodies that are read whole. */
+  /** Counts the bytes of bodies that are read whole. */
   readonly bodyBudget: Budget
   readonly bodyAdmissionLog: AdmissionLog
   readonly onClientEnd: "continue" | "interrupt"
   readonly connectMethod: "reject" | "handle"
   readonly unknownMethods: "reject" | "handle"
   readonly timeouts: Timeouts
-  /** The value of `Keep-Alive` on connections that go on; none where they go on without end. */
+  /** The value of `Keep-Alive` on persistent connections; `undefined` if nothing is announced. */
   readonly keepAliveHint: string | undefined
 }
 
-/** The deadlines of `Limits`, in milliseconds. */
+/** The timeouts of `Limits`, in milliseconds. */
 export interface Timeouts {
   readonly keepAlive: number
   readonly header: number
@@ -52,7 +52,7 @@ export interface Timeouts {
   readonly write: number
 }
 
-/** `timeout` in whole seconds, rounded down, and `max` where connections end by their number of requests. */
+/** `timeout` in whole seconds, rounded down, and `max` if requests per connection are limited. */
 const keepAliveHintOf = ({ keepAliveTimeout, maxRequestsPerConnection }: Limits): string | undefined => {
   const seconds = Math.floor(Duration.toSeconds(keepAliveTimeout))
   if (seconds === Number.POSITIVE_INFINITY) return undefined
@@ -72,24 +72,24 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
   write: Duration.toMillis(limits.writeTimeout)
 })
 
-/** What serves the requests of a connection. */
+/** A handler, with the runtime of its fibers and its failure reporting. */
 export interface RequestHandler<E, R> {
   readonly runtime: RequestRuntime
-  /** Opened when what it serves is to end. */
+  /** Opened when the shutdown of its server, or of its `serve`, begins. */
   readonly shutdownLatch: Effect.Latch
   readonly handler: Handler<E, R>
-  /** Told of every failure that was answered 500, or that could not be answered. */
+  /** Reports every failure with a 500 response, or without a response. */
   readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>
-  /** Told of every request whose client left, if anybody listens. */
+  /** Logs every request whose client disconnected; `undefined` if its log level is disabled. */
   readonly reportAbort: ((cause: Cause.Cause<unknown>, request: Request) => Effect.Effect<void>) | undefined
 }
 
-/** As many as are reading at once on a busy server; more are made, and thrown away. */
+/** As many as a busy server reads with at once; further ones are made, and dropped. */
 const maxIdleParsers = 64
 
 /**
- * Parsers that nobody uses. Behind a request a parser is as new, so a connection has one only while it is in the middle
- * of one: of 10,000 that are kept alive most are idle, and each parser is 600 bytes.
+ * A pool of pristine parsers. A parser is pristine after a request, so a connection holds one only within a request: of
+ * 10,000 persistent connections most are idle, and a parser takes 600 bytes.
  */
 export class ParserPool {
   private readonly idle: Array<Parser> = []
@@ -100,26 +100,26 @@ export class ParserPool {
     return this.idle.pop() ?? this.make()
   }
 
-  /** Takes one back that is as new. */
+  /** Takes back a pristine parser. */
   release(parser: Parser): void {
     if (this.idle.length < maxIdleParsers) this.idle.push(parser)
   }
 }
 
-/** The budget of the context, unless the limit says otherwise; a server's own where there is none. */
+/** The `BodyBudget` of the Effect context, unless `maxBufferedBodies` is given; otherwise one of this server alone. */
 const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget> =>
   Effect.flatMap(Effect.serviceOption(BodyBudget), (given) =>
     Option.isSome(given) && max === defaults.maxBufferedBodies
       ? Effect.succeed(given.value)
-      : // A limit that makes no sense has been found by now.
+      : // An invalid limit was rejected before.
         Effect.orDie(make({ max }))
   )
 
-/** Makes what all connections share; the sweep of deadlines ends with the scope. */
+/** Makes the shared state; the deadline timer stops when the scope closes. */
 export const makeConnectionContext = (
   limits: Limits,
   budget: DescriptorBudget,
-  choices: Pick<ConnectionContext, "connectMethod" | "onClientEnd" | "unknownMethods">
+  policies: Pick<ConnectionContext, "connectMethod" | "onClientEnd" | "unknownMethods">
 ): Effect.Effect<ConnectionContext, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
     const parser = yield* RequestParser
@@ -130,22 +130,22 @@ export const makeConnectionContext = (
     const registry = new ConnectionRegistry()
     const timer = new DeadlineTimer(clock, runtime, registry)
     const lingering = new LingeringConnections(limits)
-    const endReclaiming = budget.unsafeOnShortage((missing) => lingering.reclaim(missing))
+    const stopReclaiming = budget.unsafeOnShortage((missing) => lingering.reclaim(missing))
     yield* Scope.addFinalizer(
       yield* Effect.scope,
       Effect.sync(() => {
         timer.stop()
-        endReclaiming()
+        stopReclaiming()
       })
     )
     return {
       limits,
-      parsers: new ParserPool(() => parser.make(limits, choices)),
+      parsers: new ParserPool(() => parser.make(limits, policies)),
       makeWriter: writer.make,
       registry,
       timer,
       lingering,
-      ...choices,
+      ...policies,
       bodyBudget,
       bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyMessages),
       timeouts: timeoutsOf(limits),

@@ -1,8 +1,8 @@
 /**
- * The deadlines of a server's connections: one sweep for all of them, asleep until the earliest is due.
+ * One timer for the deadlines of all connections of a server: a fiber that sleeps until the earliest, then checks them all.
  *
- * A connection moves its deadline by writing a number; the sweep is touched only when a deadline comes nearer than
- * the next look, and then once. An `Effect.timeout` a read would cost 52 µs. Nothing is armed while nothing can be due.
+ * A connection moves its deadline by writing a number; the timer is rescheduled only for a deadline that is earlier than its
+ * next run. An `Effect.timeout` per read would cost 52 µs. No timer is armed while no deadline is set.
  *
  * @internal
  */
@@ -15,7 +15,7 @@ import { type TimeSource, timeSourceOf } from "../host/timeSource.js"
 import { formatDate } from "../http1/date.js"
 import { interruptAsFork } from "../runtime/effectInterop.js"
 
-/** Something that is due at a time, in milliseconds of the time source; `Infinity` when it is not. */
+/** An object with a deadline, in milliseconds of the time source; `Infinity` for none. */
 export interface HasDeadline {
   readonly deadline: () => number
   readonly onDeadline: (now: number) => void
@@ -29,28 +29,28 @@ export class DeadlineTimer {
   constructor(
     private readonly clock: Clock.Clock,
     private readonly runtime: Runtime.Runtime<never>,
-    /** Whoever may have one. */
-    private readonly members: { readonly values: ReadonlyArray<HasDeadline> }
+    /** The objects that may have a deadline. */
+    private readonly connections: { readonly values: ReadonlyArray<HasDeadline> }
   ) {
     this.time = timeSourceOf(clock)
   }
 
-  /** The time by which deadlines go: it never jumps. */
+  /** The time of the deadlines, which is monotonic. */
   now(): number {
     return this.time.now()
   }
 
-  /** The value of `Date` (RFC 9110 §6.6.1), which goes by the wall clock. */
+  /** The value of `Date` (RFC 9110 §6.6.1), from the wall clock. */
   date(): string {
     return formatDate(this.clock.unsafeCurrentTimeMillis())
   }
 
-  /** To be called when a deadline was set to this time. One that moves away costs a comparison. */
+  /** Must be called when a deadline was set to this time. A later deadline costs a comparison. */
   schedule(at: number): void {
     if (at < this.wakeAt) this.sleepUntil(at)
   }
 
-  /** Ends the sweep: nothing is due until a deadline is set again. */
+  /** Stops the timer until a deadline is set again. */
   stop(): void {
     this.sleepUntil(Number.POSITIVE_INFINITY)
   }
@@ -71,9 +71,9 @@ export class DeadlineTimer {
   private sweep(): void {
     const now = this.now()
     let earliest = Number.POSITIVE_INFINITY
-    for (const due of this.members.values) {
-      if (due.deadline() <= now) due.onDeadline(now)
-      earliest = Math.min(earliest, due.deadline())
+    for (const connection of this.connections.values) {
+      if (connection.deadline() <= now) connection.onDeadline(now)
+      earliest = Math.min(earliest, connection.deadline())
     }
     this.timerFiber = undefined
     this.sleepUntil(earliest)

@@ -1,5 +1,5 @@
 /**
- * What the server says by itself: the text of an error's answer, and the last words to a client that is not understood.
+ * Error responses of the server itself: for failures of handlers, and for input that is not a request.
  *
  * @internal
  */
@@ -14,26 +14,26 @@ import { errorReasons } from "../errorReasons.js"
 
 export const plainTextHeaders = { "Content-Type": "text/plain; charset=utf-8" }
 
-/** The fields of an error's answer. A client that is told to come back is told when. */
+/** The fields of an error response; `Retry-After` with 503. */
 export const errorHeaders = (status: number): HttpHeaders.Input =>
   status === 503 ? { ...plainTextHeaders, "Retry-After": "1" } : plainTextHeaders
 
-/** Its status, and for the client's mistakes the rule that was broken. No input in it. */
+/** The body of an error response: its status, and for a client error the rule that was broken. It quotes no input. */
 export const errorBody = (status: number, error: ValueError | KeyError | undefined): string => {
   if (error === undefined || status === 500) return `${statusText(status)}\n`
   return `${statusText(status)}: ${isValueError(error) ? errorReasons[error.reason].text : error.message}\n`
 }
 
-/** The error that answers a failure by itself, if the failure is one, and its status that of an error. */
+/** The failure, if it is an error with a status of 400 to 599. */
 export const respondableError = (cause: Cause.Cause<unknown>): ValueError | KeyError | undefined => {
   const failure = Option.getOrUndefined(Cause.failureOption(cause))
-  const isOne = isValueError(failure) || isKeyError(failure)
-  return isOne && Number.isInteger(failure.status) && failure.status >= 400 && failure.status < 600
+  const isRespondable = isValueError(failure) || isKeyError(failure)
+  return isRespondable && Number.isInteger(failure.status) && failure.status >= 400 && failure.status < 600
     ? failure
     : undefined
 }
 
-/** The answer to a request that never became one, behind which the connection closes. */
+/** The response to input that is not a request; the connection closes after it. */
 export const errorResponse = (
   error: ValueError,
   writer: Writer,

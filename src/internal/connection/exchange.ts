@@ -1,5 +1,5 @@
 /**
- * One request and its one answer: what `Response` asks for, done on the connection's line.
+ * The exchange of one request and its response on a connection: the operations that `Response` is built on.
  *
  * @internal
  */
@@ -27,18 +27,18 @@ const noFields: ReadonlyArray<string> = []
 const fieldsOf = (headers: HttpHeaders.Input | undefined): ReadonlyArray<string> =>
   headers === undefined ? noFields : toRawFields(headers)
 
-/** What is neither text nor bytes, which types forbid, is the handler's defect, found before anything is written. */
+/** Throws for content of any other type, which types forbid: a defect of the handler, found before anything is written. */
 const byteLength = (content: string | Uint8Array): number => {
   if (typeof content === "string") return Buffer.byteLength(content)
   if (isUint8Array(content)) return content.byteLength
-  throw new TypeError("the content of an answer is a string or a Uint8Array")
+  throw new TypeError("the content of a response must be a string or a Uint8Array")
 }
 
 const valueErrorOf = (invalid: InvalidResponse): ValueError => new ValueError(invalid)
 
 /**
- * What an interim answer or a tunnel's head says of the connection would be untrue (RFC 9112 §9.6), and no protocol can
- * be changed to behind it (RFC 9110 §7.8).
+ * The error for a field that an interim response or the head of a tunnel must not have: its `Connection` would be untrue
+ * (RFC 9112 §9.6), and no protocol can be switched to after it (RFC 9110 §7.8).
  */
 const forbiddenConnectionField = (headers: HttpHeaders.Input | undefined): ValueError | undefined => {
   if (headers === undefined) return undefined
@@ -47,22 +47,22 @@ const forbiddenConnectionField = (headers: HttpHeaders.Input | undefined): Value
   return forbidden === undefined ? undefined : new ValueError({ reason: "HeaderForbidden", actual: forbidden })
 }
 
-/** What an open answer needs of its exchange. */
+/** What the writer of a streamed response requires of its exchange. */
 interface StartedResponse {
   readonly status: number
   readonly framing: BodyFraming
   readonly start: () => ValueError | undefined
-  readonly onEnd: (evidence: Responded) => void
+  readonly onEnd: (result: Responded) => void
 }
 
-/** An answer in pieces: its head leaves when it is started, with its first piece at the latest. */
+/** Writer of a streamed response. The head is sent by `sendHead`, with the first piece at the latest. */
 class ResponseBodyWriterImpl implements ResponseBodyWriter {
   private sent = 0
   private isStarted = false
   private isEnded = false
 
   constructor(
-    private readonly line: ConnectionBase,
+    private readonly connection: ConnectionBase,
     private readonly response: StartedResponse
   ) {}
 
@@ -72,9 +72,9 @@ class ResponseBodyWriterImpl implements ResponseBodyWriter {
 
   sendHead(): ValueError | undefined {
     if (this.isStarted) return undefined
-    const refusal = this.response.start()
-    this.isStarted = refusal === undefined
-    return refusal
+    const error = this.response.start()
+    this.isStarted = error === undefined
+    return error
   }
 
   get acceptsContent(): boolean {
@@ -82,16 +82,16 @@ class ResponseBodyWriterImpl implements ResponseBodyWriter {
   }
 
   write(content: string | Uint8Array): ValueError | undefined {
-    if (this.isEnded) return new ValueError({ reason: "AlreadyResponded", actual: "a write behind the end" })
+    if (this.isEnded) return new ValueError({ reason: "AlreadyResponded", actual: "write after end" })
     const {
       framing,
-      line: { writeBuffer, writer }
+      connection: { writeBuffer, writer }
     } = this
     const length = byteLength(content)
-    // An empty piece too: a stream may give them without end.
-    this.line.spend(costs.piece + costs.bytes(length))
-    const refusal = this.sendHead()
-    if (refusal !== undefined || length === 0 || framing._tag === "None") return refusal
+    // An empty piece has a cost too: a stream may emit them endlessly.
+    this.connection.spend(costs.piece + costs.bytes(length))
+    const error = this.sendHead()
+    if (error !== undefined || length === 0 || framing._tag === "None") return error
     if (framing._tag === "Length" && this.sent + length > framing.length) {
       return new ValueError({ reason: "ContentTooLong", actual: `${this.sent + length} of ${framing.length} bytes` })
     }
@@ -103,72 +103,72 @@ class ResponseBodyWriterImpl implements ResponseBodyWriter {
   }
 
   end(trailers: HttpHeaders.Input | undefined): Responded | ValueError {
-    if (this.isEnded) return new ValueError({ reason: "AlreadyResponded", actual: "a second end" })
+    if (this.isEnded) return new ValueError({ reason: "AlreadyResponded", actual: "end called twice" })
     const {
       framing,
-      line: { writeBuffer, writer }
+      connection: { writeBuffer, writer }
     } = this
     if (framing._tag === "Length" && this.sent < framing.length) {
       return new ValueError({ reason: "ContentTooShort", actual: `${this.sent} of ${framing.length} bytes` })
     }
-    const refusal = this.sendHead()
-    if (refusal !== undefined) return refusal
+    const error = this.sendHead()
+    if (error !== undefined) return error
     if (framing._tag === "Chunked") {
-      const last = writer.lastChunk(fieldsOf(trailers))
-      if (typeof last !== "string") return valueErrorOf(last)
-      writeBuffer.pushText(last)
+      const lastChunk = writer.lastChunk(fieldsOf(trailers))
+      if (typeof lastChunk !== "string") return valueErrorOf(lastChunk)
+      writeBuffer.pushText(lastChunk)
     }
     this.isEnded = true
-    const evidence = responded(this.response.status, this.sent)
-    this.response.onEnd(evidence)
-    return evidence
+    const result = responded(this.response.status, this.sent)
+    this.response.onEnd(result)
+    return result
   }
 }
 
 export class ExchangeImpl implements Exchange, HandoverOwner {
-  /** How far the answer is. Only "NotStarted" can still become an error's answer. */
+  /** State of the response. An error response can be sent only while it is "NotStarted". */
   state: "NotStarted" | "Streaming" | "Complete" = "NotStarted"
-  /** Whether the connection goes on behind this answer, as its head has told the client. */
+  /** True if the connection persists after this response, as its head states. */
   keepAlive = true
-  /** Whether the answer is `101`, and HTTP is over. */
+  /** True after `101`, or `200` to CONNECT: what follows is not HTTP. */
   isUpgraded = false
-  /** Whether the end of the connection is what ends the content. */
+  /** True if the content is delimited by the close of the connection. */
   isCloseDelimited = false
   isClientGone = false
-  /** This side has ended the connection that it was handed: that it closes then is no surprise. */
+  /** True if the handler has ended the upgraded connection: its close then interrupts nothing. */
   isEndExpected = false
-  private isOver = false
+  private isClosed = false
   private responded: Responded | undefined
   private requestBody: RequestBody | undefined
-  /** Whether the whole body had been read when the request was over. */
+  /** True if the whole body had been read when the request ended. */
   private isRead = false
 
   constructor(
-    private readonly line: ConnectionBase,
+    private readonly connection: ConnectionBase,
     private readonly head: RequestHead
   ) {}
 
-  /** Made when somebody asks for it; few requests have one. */
+  /** Made on first use; few requests have a body. */
   private get body(): RequestBody {
     if (this.requestBody === undefined) {
-      this.requestBody = new RequestBody(this.line, this.head)
-      if (this.isOver) this.requestBody.close()
+      this.requestBody = new RequestBody(this.connection, this.head)
+      if (this.isClosed) this.requestBody.close()
     }
     return this.requestBody
   }
 
   /**
-   * The handler is done: whoever kept the request gets nothing more from the connection, and writes nothing to it. Says
-   * whether somebody may be waiting for the body.
+   * Ends the exchange when the handler has ended: later reads and writes of the request fail. True if a fiber may be
+   * suspended on the body.
    */
   close(): boolean {
-    this.isOver = true
+    this.isClosed = true
     this.state = "Complete"
-    const { requestBody: madeBody } = this
-    if (madeBody === undefined) return false
-    this.isRead = madeBody.isDone
-    madeBody.close()
-    // Whatever holds on to the request does not hold on to its bytes.
+    const { requestBody: body } = this
+    if (body === undefined) return false
+    this.isRead = body.isDone
+    body.close()
+    // A reference to the request does not retain its bytes.
     this.requestBody = undefined
     return true
   }
@@ -178,30 +178,30 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
   }
 
   /**
-   * Whether the client has promised to send nothing behind this request: by `close` in HTTP/1.1 (RFC 9112 §9.6). HTTP/1.0
-   * promises nothing, and old clients send an empty line behind a body; and a tunnel is no request.
+   * True if the client sends nothing after this request, as `close` in HTTP/1.1 states (RFC 9112 §9.6). HTTP/1.0 has no
+   * such guarantee, and old clients send an empty line after a body; the bytes of a tunnel are no request.
    */
   get clientSentClose(): boolean {
     return !this.head.keepAlive && this.head.version.minor > 0 && !this.isUpgraded
   }
 
-  /** Whether bytes of this request are still to come before the next one. */
+  /** True if bytes of this body are still to be read before the next request. */
   get hasUnreadBody(): boolean {
     return this.hasBody && !(this.requestBody?.isDone ?? this.isRead)
   }
 
-  /** Whether the answer was given to its end. */
+  /** True if the response was completed. */
   get isComplete(): boolean {
     return this.responded !== undefined
   }
 
-  /** Whether this is the evidence that this very request was answered. */
-  isEvidence(value: Responded | ValueError): boolean {
+  /** True if this is the `Responded` of this very request. */
+  isOwnResult(value: Responded | ValueError): boolean {
     return this.responded !== undefined && value === this.responded
   }
 
   get awaitShutdown(): Effect.Effect<void> {
-    return this.line.awaitShutdown
+    return this.connection.awaitShutdown
   }
 
   readBody(most: number): Effect.Effect<Buffer, ValueError> {
@@ -227,27 +227,27 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     this.send(written)
     const isSent = written.framing._tag === "Length"
     if (isSent && length > 0) {
-      this.line.spend(costs.bytes(length))
-      this.line.writeBuffer.pushContent(content, length)
+      this.connection.spend(costs.bytes(length))
+      this.connection.writeBuffer.pushContent(content, length)
     }
-    const evidence = responded(code, isSent ? length : 0)
-    this.complete(evidence)
-    return evidence
+    const result = responded(code, isSent ? length : 0)
+    this.complete(result)
+    return result
   }
 
   startResponse(code: number, headers: HttpHeaders.Input | undefined): ResponseBodyWriter | ValueError {
     const written = this.compose(code, headers, undefined)
     if (written._tag === "ValueError") return written
-    return new ResponseBodyWriterImpl(this.line, {
+    return new ResponseBodyWriterImpl(this.connection, {
       status: code,
       framing: written.framing,
       start: () => this.start(code, headers),
-      onEnd: (evidence) => this.complete(evidence)
+      onEnd: (result) => this.complete(result)
     })
   }
 
   private start(code: number, headers: HttpHeaders.Input | undefined): ValueError | undefined {
-    // An answer in pieces may be made from the body, which cannot be asked for behind its head: it is asked for now.
+    // A streamed response may be made from the body, and `100 Continue` cannot follow its head: it is sent now.
     if (this.state === "NotStarted" && this.head.expectsContinue) this.body.sendContinue()
     const written = this.compose(code, headers, undefined)
     if (written._tag === "ValueError") return written
@@ -259,42 +259,42 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
   sendInformational(code: number, headers: HttpHeaders.Input | undefined): ValueError | undefined {
     if (this.state !== "NotStarted") return new ValueError({ reason: "AlreadyResponded", actual: String(code) })
     if (code !== 102 && code !== 103) return new ValueError({ reason: "StatusCode", actual: String(code) })
-    const refusal = forbiddenConnectionField(headers)
-    if (refusal !== undefined) return refusal
-    const interim = this.line.writer.interim(code, fieldsOf(headers))
-    if (typeof interim !== "string") return valueErrorOf(interim)
-    if (this.head.version.minor > 0) this.line.writeBuffer.pushText(interim)
+    const error = forbiddenConnectionField(headers)
+    if (error !== undefined) return error
+    const text = this.connection.writer.interim(code, fieldsOf(headers))
+    if (typeof text !== "string") return valueErrorOf(text)
+    if (this.head.version.minor > 0) this.connection.writeBuffer.pushText(text)
     return undefined
   }
 
   upgrade(headers: HttpHeaders.Input | undefined): Upgraded | ValueError {
     const given = HttpHeaders.make(headers ?? {})
-    // A 101 names the protocol, and lists no other option of the connection (RFC 9110 §7.8).
+    // A 101 names the protocol, and no other connection option (RFC 9110 §7.8).
     const chosen = HttpHeaders.values(given, "Upgrade")
     if (chosen.length === 0) return new ValueError({ reason: "HeaderValue", actual: "Upgrade: missing" })
     const fields = rawFieldsOf(HttpHeaders.remove(given, "Connection"))
     return this.switchProtocol(101, this.isOffered(chosen), ["Connection", "Upgrade", ...fields])
   }
 
-  /** Nobody is switched to a protocol that was not offered (RFC 9110 §7.8). */
+  /** A server must not switch to a protocol the client did not offer (RFC 9110 §7.8). */
   private isOffered(protocols: ReadonlyArray<string>): boolean {
     const offer = fromRequest(this.head.fields)
     return this.head.offersUpgrade && protocols.every((protocol) => HttpHeaders.contains(offer, "Upgrade", protocol))
   }
 
   tunnel(headers: HttpHeaders.Input | undefined): Upgraded | ValueError {
-    const refusal = forbiddenConnectionField(headers)
-    if (refusal !== undefined) return refusal
+    const error = forbiddenConnectionField(headers)
+    if (error !== undefined) return error
     const given = HttpHeaders.make(headers ?? {})
-    const date = HttpHeaders.has(given, "Date") ? noFields : ["Date", this.line.date()]
+    const date = HttpHeaders.has(given, "Date") ? noFields : ["Date", this.connection.date()]
     return this.switchProtocol(200, this.head.method === "CONNECT", [...date, ...rawFieldsOf(given)])
   }
 
-  /** Neither head has a framing: what follows it is not HTTP (RFC 9110 §7.8, §9.3.6). */
+  /** Sends a head without framing fields: what follows it is not HTTP (RFC 9110 §7.8, §9.3.6). */
   private switchProtocol(status: 101 | 200, isAskedFor: boolean, fields: ReadonlyArray<string>): Upgraded | ValueError {
     if (this.state !== "NotStarted") return new ValueError({ reason: "AlreadyResponded", actual: String(status) })
-    const { line } = this
-    const head = line.writer.interim(status, fields)
+    const { connection } = this
+    const head = connection.writer.interim(status, fields)
     if (typeof head !== "string") return valueErrorOf(head)
     if (!isAskedFor)
       return new ValueError({
@@ -304,14 +304,14 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     if (this.hasUnreadBody) return new ValueError({ reason: "NotUpgradable" })
     this.state = "Streaming"
     this.isUpgraded = true
-    line.writeBuffer.pushText(head)
+    connection.writeBuffer.pushText(head)
     const finish = (): Responded => {
-      const evidence = responded(status, 0)
-      this.complete(evidence)
-      return evidence
+      const result = responded(status, 0)
+      this.complete(result)
+      return result
     }
-    const upgrade = new UpgradedConnection(line, this)
-    const closeTimeout = shutdownTimeoutOf(Duration.toMillis(line.limits.lingerTimeout))
+    const upgrade = new UpgradedConnection(connection, this)
+    const closeTimeout = shutdownTimeoutOf(Duration.toMillis(connection.limits.lingerTimeout))
     return { duplex: upgrade.duplex, raw: upgrade, finish, closeTimeout }
   }
 
@@ -320,19 +320,21 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
   }
 
   isBackpressured(): boolean {
-    return this.line.writeBuffer.isFull() || this.line.hasUsedShare
+    return this.connection.writeBuffer.isFull() || this.connection.hasUsedShare
   }
 
   get awaitWritable(): Effect.Effect<void> {
-    return Effect.suspend(() => (this.line.writeBuffer.isFull() ? this.line.awaitWritable : this.line.nextShare))
+    return Effect.suspend(() =>
+      this.connection.writeBuffer.isFull() ? this.connection.awaitWritable : this.connection.nextShare
+    )
   }
 
-  /** Whether the body will not stand between this answer and the next request. */
+  /** True if the next request can be reached past the body of this one. */
   private canReuseAfter(isStreamed: boolean): boolean {
     return !this.hasBody || (isStreamed ? this.body.canBeRead : this.body.canBeDiscarded)
   }
 
-  /** The head of an answer, or why there cannot be one like this; nothing is written yet. */
+  /** Composes the head of a response, or the error that refuses it; writes nothing. */
   private compose(
     code: number,
     headers: HttpHeaders.Input | undefined,
@@ -341,19 +343,19 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     if (this.state !== "NotStarted") return new ValueError({ reason: "AlreadyResponded", actual: String(code) })
     if (!(code >= 200 && code <= 599) || !Number.isInteger(code))
       return new ValueError({ reason: "StatusCode", actual: String(code) })
-    const { head, line } = this
+    const { connection, head } = this
     const isConnect = head.method === "CONNECT"
-    // A successful answer to CONNECT is a tunnel, without content and without framing (RFC 9110 §9.3.6).
+    // A successful response to CONNECT is a tunnel, without content or framing (RFC 9110 §9.3.6).
     if (isConnect && code < 300) return new ValueError({ reason: "StatusCode", actual: `${code} to CONNECT` })
-    const written = line.writer.head({
+    const written = connection.writer.head({
       status: code,
       fields: fieldsOf(headers),
       contentLength: length,
       method: head.method,
       minor: head.version.minor,
-      keepAlive: head.keepAlive && !isConnect && line.mayKeepAlive() && this.canReuseAfter(length === undefined),
-      keepAliveHint: line.context.keepAliveHint,
-      date: line.date()
+      keepAlive: head.keepAlive && !isConnect && connection.mayKeepAlive() && this.canReuseAfter(length === undefined),
+      keepAliveHint: connection.context.keepAliveHint,
+      date: connection.date()
     })
     return written._tag === "Refused" ? valueErrorOf(written) : written
   }
@@ -362,12 +364,12 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     this.keepAlive = written.keepAlive
     this.isCloseDelimited = written.framing._tag === "UntilClose"
     if (this.head.expectsContinue) this.body.skipContinue()
-    this.line.writeBuffer.pushText(written.text)
+    this.connection.writeBuffer.pushText(written.text)
   }
 
-  private complete(evidence: Responded): void {
-    recordMetrics.responseCompleted(evidence.status)
+  private complete(result: Responded): void {
+    recordMetrics.responseCompleted(result.status)
     this.state = "Complete"
-    this.responded = evidence
+    this.responded = result
   }
 }

@@ -1,8 +1,9 @@
 /**
- * One handler at work, in a fiber that is its own: from the Effect it gave to the end of everything it left behind.
+ * The fiber of one request: runs the handler's Effect, responds to its failure, reports it, and closes the request's scope.
  *
- * Errors are settled here, in one block, by how far the answer is: not begun, it becomes an error's answer; begun, the
- * connection breaks; whole, it stands. What goes wrong reaches the log or `onFailure` once, whoever leaves meanwhile.
+ * Failures are handled here, by the state of the response: if it has not started, an error response is sent; if it has,
+ * the connection is closed; if it is complete, it stands. Each failure reaches the log or `onFailure` once, even if the
+ * client disconnects meanwhile.
  *
  * @internal
  */
@@ -24,28 +25,28 @@ import type { RequestHandler } from "./context.js"
 import { errorBody, errorHeaders, plainTextHeaders, respondableError } from "./errorResponse.js"
 import type { ExchangeImpl } from "./exchange.js"
 
-/** A handler may only return the evidence that its own request was answered. */
+/** A handler may only return the `Responded` of its own request. */
 const notResponded = (): Cause.Cause<never> =>
-  Cause.die(new Error("a handler must return the evidence that its own request was answered"))
+  Cause.die(new Error("a handler must return the Responded of its own request"))
 
 const notAnEffect = (): Cause.Cause<never> => Cause.die(new Error("a handler must return an Effect"))
 
-/** What of a handler is left to be run: nothing, if it does no more than `respond`, which is done now. */
+/** Calls a handler. If it does no more than `respond`, responds at once; otherwise returns the Effect that is to be run. */
 export const runSynchronously = <E, R>(
   handler: Handler<E, R>,
   request: Request,
   exchange: ExchangeImpl
 ): Effect.Effect<Responded, E | ValueError, R> | undefined => {
   try {
-    const answer = handler(request)
-    // Types forbid to return nothing, but code without types does, and would find its client gone without a word.
-    if (!(answer instanceof RespondEffect)) return answer ?? Exit.failCause(notAnEffect())
-    const evidence = answer.unsafeRespond()
-    // First what nearly every handler gives.
-    if (exchange.isEvidence(evidence)) return undefined
-    return isValueError(evidence) ? evidence : Exit.failCause(notResponded())
+    const effect = handler(request)
+    // Code without types may return nothing.
+    if (!(effect instanceof RespondEffect)) return effect ?? Exit.failCause(notAnEffect())
+    const result = effect.unsafeRespond()
+    // The common case first.
+    if (exchange.isOwnResult(result)) return undefined
+    return isValueError(result) ? result : Exit.failCause(notResponded())
   } catch (defect) {
-    // A handler may throw before it has made an Effect: that is a defect like any other.
+    // A handler that throws before it returns an Effect has a defect like any other.
     return Exit.die(defect)
   }
 }
@@ -53,46 +54,45 @@ export const runSynchronously = <E, R>(
 export class HandlerFiber<E, R> {
   private readonly scope = new LazyScope()
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
-  /** What the fiber runs, if it is of another world, which may have a say in when it ends. */
+  /** The Effect of the `@effect/platform` adapter, if there is one: it may defer an interruption. */
   private adapter: AdapterEffect | undefined
-  /** What runs behind the handler: the report, and then its finalizers. */
+  /** Runs after the handler: the report, then the finalizers. */
   private finalizerFiber: Fiber.RuntimeFiber<void> | undefined
-  /** It is to end: because its client has gone, or so that the server may. */
+  /** Why the handler is interrupted: the client disconnected, or the server closes. */
   private interruptReason: "ClientGone" | "ServerCloses" | undefined
 
   constructor(
-    private readonly service: RequestHandler<E, R>,
+    private readonly requestHandler: RequestHandler<E, R>,
     private readonly request: Request,
     private readonly exchange: ExchangeImpl
   ) {}
 
   /**
-   * Runs a handler in this very turn, as far as it goes without waiting; `whenOver` is told when its fibers have ended, its
-   * finalizers have run and what there was to report has been. What comes behind the handler needs a fiber only if there
-   * is something to be run, and has one that no client interrupts.
+   * Runs a handler in this event-loop turn until it suspends; calls `onDone` when it has ended, its failure was reported and
+   * its finalizers have run. Report and finalizers have a fiber only if there are any, and a disconnect does not interrupt it.
    */
-  run(handler: Effect.Effect<Responded, E | ValueError, R>, fibers: RequestRuntime, whenOver: () => void): void {
-    const { time } = fibers
+  run(handler: Effect.Effect<Responded, E | ValueError, R>, runtime: RequestRuntime, onDone: () => void): void {
+    const { time } = runtime
     const began = time.now()
-    const onOver = (): void => {
+    const finish = (): void => {
       recordMetrics.requestHandled(time.now() - began)
-      whenOver()
+      onDone()
     }
     const onExit = (exit: Exit.Exit<Responded, E | ValueError>): void => {
       const rest = Exit.isSuccess(exit) ? this.onSuccess(exit.value) : this.onFailure(exit.cause)
       if (rest === undefined) {
-        onOver()
+        finish()
         return
       }
-      this.finalizerFiber = fibers.forkUninterruptible(rest)
-      this.finalizerFiber.addObserver(onOver)
+      this.finalizerFiber = runtime.forkUninterruptible(rest)
+      this.finalizerFiber.addObserver(finish)
     }
     if (handler instanceof AdapterEffect) {
       this.adapter = handler
-      this.started(fibers.forkAdapter(handler, this.scope)).addObserver(onExit)
+      this.started(runtime.forkAdapter(handler, this.scope)).addObserver(onExit)
     } else {
-      // Its failure is a value: one that ends a fiber is logged by Effect besides.
-      const fiber = this.started(fibers.fork(Effect.exit(handler), this.scope))
+      // Its failure is a value, since Effect also logs the failure of a fiber.
+      const fiber = this.started(runtime.fork(Effect.exit(handler), this.scope))
       fiber.addObserver((ended) => onExit(Exit.flatten(ended)))
     }
   }
@@ -103,68 +103,72 @@ export class HandlerFiber<E, R> {
     return fiber
   }
 
-  /** Ends the handler; its finalizers run. A client takes no report with it, but a server that closes waits for none. */
-  interrupt(why: "ClientGone" | "ServerCloses"): void {
-    this.interruptReason ??= why
+  /** Interrupts the handler; its finalizers run. A disconnect does not interrupt a report, but a server that closes does. */
+  interrupt(reason: "ClientGone" | "ServerCloses"): void {
+    this.interruptReason ??= reason
     this.exchange.isClientGone = this.interruptReason === "ClientGone"
-    if (this.fiber !== undefined) this.end(this.fiber, why === "ClientGone" ? clientAbortFiberId : undefined)
-    if (why === "ServerCloses" && this.finalizerFiber !== undefined) interruptAsFork(this.finalizerFiber)
+    if (this.fiber !== undefined)
+      this.interruptFiber(this.fiber, reason === "ClientGone" ? clientAbortFiberId : undefined)
+    if (reason === "ServerCloses" && this.finalizerFiber !== undefined) interruptAsFork(this.finalizerFiber)
   }
 
-  private end(fiber: Fiber.RuntimeFiber<unknown, unknown>, inNameOf: FiberId.FiberId | undefined): void {
-    if (this.adapter === undefined) interruptAsFork(fiber, inNameOf)
-    else this.adapter.interrupt(fiber, inNameOf)
+  private interruptFiber(fiber: Fiber.RuntimeFiber<unknown, unknown>, as: FiberId.FiberId | undefined): void {
+    if (this.adapter === undefined) interruptAsFork(fiber, as)
+    else this.adapter.interrupt(fiber, as)
   }
 
-  /** What is left to be run behind an answer. */
-  private onSuccess(evidence: Responded): Effect.Effect<void, never, R> | undefined {
-    return this.exchange.isEvidence(evidence) ? this.closeScope(Exit.void) : this.onFailure(notResponded())
+  /** The finalizers to be run after a response. */
+  private onSuccess(result: Responded): Effect.Effect<void, never, R> | undefined {
+    return this.exchange.isOwnResult(result) ? this.closeScope(Exit.void) : this.onFailure(notResponded())
   }
 
-  /** Every failure ends here: answered while it can be, reported unless it is the client's mistake. */
+  /** Sends an error response if none has started; reports the failure unless it is the client's error. */
   private onFailure(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> | undefined {
     const { exchange } = this
     if (this.interruptReason !== undefined && Cause.isInterrupted(cause)) return this.onInterrupt(cause)
     const error = respondableError(cause)
     const status = error?.status ?? 500
-    const isAnswer = exchange.state === "NotStarted"
-    if (isAnswer) this.respondWithError(status, errorBody(status, error), errorHeaders(status))
-    return isAnswer && status !== 500 ? this.closeScope(Exit.failCause(cause)) : this.reportAndClose(cause)
+    const canRespond = exchange.state === "NotStarted"
+    if (canRespond) this.respondWithError(status, errorBody(status, error), errorHeaders(status))
+    return canRespond && status !== 500 ? this.closeScope(Exit.failCause(cause)) : this.reportAndClose(cause)
   }
 
   private onInterrupt(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> | undefined {
     if (this.interruptReason === "ServerCloses" && this.exchange.state === "NotStarted") {
-      // The client should try again elsewhere.
+      // The client may retry on another connection.
       this.respondWithError(503, errorBody(503, undefined), { ...plainTextHeaders, Connection: "close" })
     }
     if (!Cause.isInterruptedOnly(cause)) return this.reportAndClose(cause)
-    const concluded = this.closeScope(Exit.failCause(cause))
-    const told = this.interruptReason === "ClientGone" ? this.service.reportAbort?.(cause, this.request) : undefined
-    return told && concluded ? Effect.ensuring(told, concluded) : (told ?? concluded)
+    const closing = this.closeScope(Exit.failCause(cause))
+    const abortReport =
+      this.interruptReason === "ClientGone" ? this.requestHandler.reportAbort?.(cause, this.request) : undefined
+    return abortReport && closing ? Effect.ensuring(abortReport, closing) : (abortReport ?? closing)
   }
 
-  /** A writer of somebody else's may throw: then there is no answer, and the connection breaks. */
+  /** The `ResponseWriter` of an application may throw: then there is no response, and the connection is closed. */
   private respondWithError(status: number, text: string, headers: HttpHeaders.Input): void {
     try {
       this.exchange.respond(status, text, headers)
     } catch (defect) {
-      this.service.runtime.forkUninterruptible(Effect.logError("an answer could not be written", Cause.die(defect)))
+      this.requestHandler.runtime.forkUninterruptible(
+        Effect.logError("failed to write an error response", Cause.die(defect))
+      )
     }
   }
 
   private reportAndClose(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {
-    const concluded = this.closeScope(Exit.failCause(cause))
+    const closing = this.closeScope(Exit.failCause(cause))
     const report = this.report(cause)
-    // A logger may throw, and finalizers run all the same.
-    return concluded === undefined ? report : Effect.ensuring(report, concluded)
+    // Finalizers run even if a logger throws.
+    return closing === undefined ? report : Effect.ensuring(report, closing)
   }
 
-  /** A status other than 500 is this server's own, so what is reported is the handler's. */
+  /** A `ValueError` of this package has a status other than 500, so a reported failure is the handler's own. */
   private report(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {
-    return this.service.report(cause as Cause.Cause<E>, this.request)
+    return this.requestHandler.report(cause as Cause.Cause<E>, this.request)
   }
 
-  /** The answer stands, whatever its finalizers do. */
+  /** Closes the request's scope. The response stands, even if a finalizer fails. */
   private closeScope(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, never, R> | undefined {
     const closing = this.scope.closeUnlessEjected(exit)
     return closing && Effect.catchAllCause(closing, (cause) => this.report(cause))

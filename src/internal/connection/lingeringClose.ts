@@ -1,9 +1,9 @@
 /**
- * Connections on which the server has said its last word, and that wait for their client to end too (RFC 9112 §9.6).
+ * Lingering close: after the final response and FIN, the server reads and discards until the client closes (RFC 9112 §9.6).
  *
- * Closed at once, a socket with unread bytes would send a reset, and the reset would take the answer with it. What still
- * comes is read and discarded: some clients look for a response only when they have sent all of their request, however
- * slowly that goes. One timer for all of them, in real time, and none when there are none any more.
+ * A socket that is closed with unread bytes sends a reset, which discards the response at the client. Some clients read a
+ * response only after they have sent all of their request, however slowly. One timer serves all lingering connections, in
+ * real time; there is none while no connection lingers.
  *
  * @internal
  */
@@ -14,30 +14,27 @@ import type { Limits } from "../../Limits.js"
 import { clearInterval, monotonicNow, setInterval } from "../host/hostTimers.js"
 import { yieldToEventLoop } from "../runtime/effectInterop.js"
 
-/** How often lingering connections are looked at, in milliseconds: as exact as a farewell needs to be. */
+/** Milliseconds between two sweeps: the precision of these timeouts. */
 const interval = 100
 
-/**
- * Milliseconds of silence when the server closes: several round trips. Whoever is still sending has the server's
- * `drainTimeout`.
- */
+/** Milliseconds without input after which a connection closes in a shutdown: several round trips. */
 const shutdownLingerTimeout = 1000
 
-/** Milliseconds that a silent client is waited for when the server closes. */
+/** The linger timeout of a shutdown, in milliseconds. */
 export const shutdownTimeoutOf = (lingerTimeout: number): number => Math.min(lingerTimeout, shutdownLingerTimeout)
 
-/** One connection that lingers: a link of a list in which the longest-lingering is first. */
+/** One lingering connection: a node of a linked list, in which the longest-lingering is first. */
 export class LingeringConnection {
   previous: LingeringConnection | undefined
   next: LingeringConnection | undefined
-  /** Something has come since it was last looked at. */
+  /** True if input was received since the last sweep. */
   hasReceived = false
-  /** It is being destroyed, to make room. */
+  /** True if it was destroyed to free its descriptor. */
   isClosing = false
-  /** Since when nothing has changed, and how much was unsent by then. */
+  /** When the last progress was found, and the unsent bytes at that time. */
   since = monotonicNow()
   unsent: number
-  /** Since when all has been sent. */
+  /** When the last change of the unsent bytes was found. */
   sentAt: number
 
   constructor(
@@ -49,12 +46,12 @@ export class LingeringConnection {
     this.sentAt = this.since
   }
 
-  /** The client has sent something, which nobody reads. */
+  /** Input was received, and discarded. */
   onReceived(): void {
     this.hasReceived = true
   }
 
-  /** The server closes: a silent client is not waited for as long as otherwise. */
+  /** Applies the shorter linger timeout of a shutdown. */
   shorten(): void {
     this.isShuttingDown = true
   }
@@ -80,32 +77,32 @@ export class LingeringConnections {
     this.writeTimeout = Duration.toMillis(limits.writeTimeout)
   }
 
-  /** The timer finds out by itself that nobody is left: most farewells are over long before it looks. */
+  /** The sweep stops the timer once the list is empty: most connections close before the first sweep. */
   add(connection: Connection, isShuttingDown: boolean): LingeringConnection {
-    const farewell = new LingeringConnection(connection, this, isShuttingDown)
-    farewell.previous = this.last
-    if (this.last === undefined) this.first = farewell
-    else this.last.next = farewell
-    this.last = farewell
+    const lingering = new LingeringConnection(connection, this, isShuttingDown)
+    lingering.previous = this.last
+    if (this.last === undefined) this.first = lingering
+    else this.last.next = lingering
+    this.last = lingering
     this.timer ??= setInterval(this.sweep, interval)
-    return farewell
+    return lingering
   }
 
-  remove(farewell: LingeringConnection): void {
-    const { next, previous } = farewell
-    // Out of the list already, or never in it.
-    if (previous === undefined && this.first !== farewell) return
+  remove(lingering: LingeringConnection): void {
+    const { next, previous } = lingering
+    // Not in the list (any more).
+    if (previous === undefined && this.first !== lingering) return
     if (previous === undefined) this.first = next
     else previous.next = next
     if (next === undefined) this.last = previous
     else next.previous = previous
-    farewell.next = farewell.previous = undefined
-    if (farewell.isClosing) this.closing--
+    lingering.next = lingering.previous = undefined
+    if (lingering.isClosing) this.closing--
   }
 
   /**
-   * Closes so many connections, the longest-lingering first: somebody needs what they hold. Those whose answer is still
-   * being sent stay, as does whoever is still answered. Gives how many are on their way out.
+   * Closes so many connections to free their descriptors, the longest-lingering first; none whose response is still being
+   * sent. Returns how many are closing.
    */
   reclaim(count: number): number {
     for (let each = this.first; each !== undefined && this.closing < count; each = each.next) {
@@ -118,46 +115,46 @@ export class LingeringConnections {
   }
 
   /**
-   * Waits for room as long as it takes to close what lingers, which is at most two turns of the event loop, and not at all
-   * where nothing does: a gate that is closed for so long is no news.
+   * Waits for the budget while reclaimed connections close: at most two event-loop turns, and not at all if no connection
+   * lingers. So short a shortage is not logged.
    */
-  whileClosing(room: Effect.Effect<void>): Effect.Effect<void> {
+  whileClosing(awaitRoom: Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() =>
       this.first === undefined
         ? Effect.void
-        : Effect.raceFirst(room, Effect.zipRight(yieldToEventLoop, yieldToEventLoop))
+        : Effect.raceFirst(awaitRoom, Effect.zipRight(yieldToEventLoop, yieldToEventLoop))
     )
   }
 
-  /** What is not sent yet has the time that any answer has; then the client has its time to end. */
+  /** Checks every lingering connection: `writeTimeout` applies while bytes are unsent, the linger timeouts after that. */
   private readonly sweep = (): void => {
     if (this.first === undefined) this.stop()
     const now = monotonicNow()
     for (let each = this.first; each !== undefined; ) {
-      // By then the list may go on without it.
+      // `check` may remove it from the list.
       const { next } = each
       this.check(each, now)
       each = next
     }
   }
 
-  private check(farewell: LingeringConnection, now: number): void {
-    const { connection } = farewell
+  private check(lingering: LingeringConnection, now: number): void {
+    const { connection } = lingering
     const unsent = connection.unsent()
-    if (unsent !== farewell.unsent || farewell.hasReceived) {
-      if (unsent !== farewell.unsent) farewell.sentAt = now
-      farewell.unsent = unsent
-      farewell.hasReceived = false
-      farewell.since = now
+    if (unsent !== lingering.unsent || lingering.hasReceived) {
+      if (unsent !== lingering.unsent) lingering.sentAt = now
+      lingering.unsent = unsent
+      lingering.hasReceived = false
+      lingering.since = now
     }
-    const silence = now - farewell.since
+    const silence = now - lingering.since
     if (unsent > 0) {
-      // Nobody shall take for whole what has not been sent.
+      // A reset, so that a truncated response does not look complete.
       if (silence >= this.writeTimeout) connection.abort()
       return
     }
-    const timeout = farewell.isShuttingDown ? shutdownTimeoutOf(this.lingerTimeout) : this.lingerTimeout
-    if (silence >= timeout || now - farewell.sentAt >= this.totalTimeout) connection.destroy()
+    const timeout = lingering.isShuttingDown ? shutdownTimeoutOf(this.lingerTimeout) : this.lingerTimeout
+    if (silence >= timeout || now - lingering.sentAt >= this.totalTimeout) connection.destroy()
   }
 
   private stop(): void {

@@ -1,35 +1,35 @@
 /**
- * What a connection has received and nobody has asked for yet: system events in, one Buffer a pull.
+ * The bytes that a connection has received and that were not parsed yet: `push` by socket events, one Buffer per `pull`.
  *
- * It reads ahead up to a bound, since a paused socket does not see that its client has gone; beyond it the socket is
- * paused until the bytes have been pulled.
+ * It reads ahead up to `maxReadAhead`, since a paused socket does not detect a disconnect; beyond it the socket is paused
+ * until the bytes have been pulled.
  *
  * @internal
  */
 import type { Connection } from "../../Connection.js"
 
 /**
- * Pieces up to this length are copied together while they wait: each is an object of some 100 bytes, and a client that
- * sends one byte at a time could have 65,536 of them waiting.
+ * Buffered pieces up to this length are copied into blocks: each is an object of some 100 bytes, and a client that sends
+ * one byte at a time could have 65,536 of them buffered.
  */
 const maxCopied = 512
 
 const blockSize = 4 * 1024
 
-/** Small pieces that have been copied together, as far as they are in the last of the buffers that wait. */
+/** The block of the last buffer, to which further small pieces are appended. */
 interface Tail {
   readonly block: Buffer
   length: number
 }
 
 export class ReceiveBuffer {
-  /** Nearly always the only one. */
+  /** Usually the only one. */
   private first: Buffer | undefined
   private others: Array<Buffer> | undefined
   private tail: Tail | undefined
   private size = 0
   private isPaused = false
-  /** The client has sent FIN: nothing follows what is here. */
+  /** The client has sent FIN, or has disconnected: no more bytes follow. */
   isEnded = false
 
   constructor(
@@ -81,7 +81,7 @@ export class ReceiveBuffer {
     return bytes
   }
 
-  /** Throws away what is here, and reads on without an end. */
+  /** Drops the buffered bytes, and resumes the socket. */
   discard(): void {
     this.first = this.others = this.tail = undefined
     this.size = 0

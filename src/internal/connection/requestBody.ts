@@ -1,5 +1,5 @@
 /**
- * The body of one request: read when it is asked for, whole or piece by piece.
+ * The body of one request, read on demand: whole, or as a stream of pieces.
  *
  * @internal
  */
@@ -18,29 +18,29 @@ import type { ConnectionBase } from "./connectionBase.js"
 
 const nothing = Buffer.alloc(0)
 
-/** Pieces given out in one chunk of a stream: enough to spread its cost, few enough to hold back a fast sender. */
+/** Maximum pieces in one chunk of the stream: enough to amortize its cost, few enough for backpressure. */
 const maxPieces = 16
 
-/** Pieces from this length on stay where they arrived until the whole is asked for: each is a read of its own. */
+/** Pieces of at least this length are kept uncopied until the whole is taken: each is a read of its own. */
 const ownPieceSize = 4 * 1024
 
 /**
- * What a body is granted at once when it has to ask for memory, at most: one read of a socket. A sixteenth of a small budget,
- * so that several bodies can be read beside each other.
+ * Maximum bytes that the body budget grants a body at once: one read of a socket, or a sixteenth of a small budget, so that
+ * several bodies can be read concurrently.
  */
 const maxGrant = 64 * 1024
 const grantsOfBudget = 16
 
-/** The most that every body may hold without asking. */
+/** Bytes that each body may hold without a grant. */
 const maxAllowance = 64 * 1024
 
-/** Smaller ones are copied together, so that a byte in a chunk of its own costs a byte, and not an object. */
+/** Smaller pieces are copied into blocks, so that a chunk of one byte costs a byte, and not an object. */
 const blockSize = 16 * 1024
 
 /**
- * Bytes that come in pieces: what is held grows with what has come, not with what was announced. One buffer that grows
- * would be copied less, and cost more: the system's allocator gives a freed MiB back, and its 256 pages have to be mapped
- * anew for the next body (450 µs a MiB, by itself, where pieces of 64 KiB take 90).
+ * The pieces of a body. Memory grows with the bytes received, not with `Content-Length`. One growing buffer would copy less
+ * and cost more: the system's allocator returns a freed MiB, and its 256 pages have to be mapped anew for the next body
+ * (450 µs a MiB, where pieces of 64 KiB take 90).
  */
 class BodyBuffer {
   private parts: Array<Buffer> = []
@@ -48,7 +48,7 @@ class BodyBuffer {
   private filled = 0
 
   add(bytes: Buffer): void {
-    // The first piece is most bodies' only one.
+    // Most bodies have one piece.
     if (bytes.length >= ownPieceSize || (this.parts.length === 0 && this.filled === 0)) {
       this.endBlock()
       this.parts.push(bytes)
@@ -62,7 +62,7 @@ class BodyBuffer {
     this.filled += bytes.length
   }
 
-  /** The whole; the same buffer however often it is asked for. */
+  /** The whole body; the same buffer for each call. */
   take(): Buffer {
     this.endBlock()
     const whole = this.parts.length === 1 ? this.parts[0]! : Buffer.concat(this.parts)
@@ -82,22 +82,22 @@ export class RequestBody implements BodyHolder {
   order = 0
   /** The end of the body has been read. */
   isDone: boolean
-  private consumer: "Nobody" | "Whole" | "Pieces" = "Nobody"
+  private consumer: "None" | "Whole" | "Pieces" = "None"
   private failure: ValueError | undefined
-  /** The request is over. That is a failure for whoever asks still, and no sooner: to make one costs 2 µs. */
-  private isOver = false
+  /** The request has ended. A later read fails; the error is made then, since it costs 2 µs. */
+  private isClosed = false
   private trailerFields: ReadonlyArray<string> = []
   private read = 0
-  /** Bytes that stay in memory until the request ends: all that has been read of a body that is read whole. */
+  /** Bytes that stay in memory until the request ends: all that has been read, for a body that is read whole. */
   private ownBytes = 0
-  /** Fibers that wait for memory. */
+  /** Fibers that are suspended until the budget grants memory. */
   private waiters = 0
   private awaitsContinue: boolean
   private buffer = new BodyBuffer()
   private pieces: Array<Buffer> = []
 
   constructor(
-    private readonly line: ConnectionBase,
+    private readonly connection: ConnectionBase,
     private readonly head: RequestHead
   ) {
     this.isDone = head.framing._tag === "None"
@@ -105,36 +105,37 @@ export class RequestBody implements BodyHolder {
   }
 
   /**
-   * Whether what is unread can be read and thrown away to reach the next request: not when the client was never told to
-   * go on, since nobody knows whether it will, and not when it is too much.
+   * True if the unread rest can be discarded to reach the next request: not after a withheld `100 Continue`, where the
+   * client may or may not send the body, and not beyond `maxDiscardedBody`.
    */
   get canBeDiscarded(): boolean {
     const { framing } = this.head
     return (
-      this.canBeRead && (framing._tag !== "Length" || framing.length - this.read <= this.line.limits.maxDiscardedBody)
+      this.canBeRead &&
+      (framing._tag !== "Length" || framing.length - this.read <= this.connection.limits.maxDiscardedBody)
     )
   }
 
-  /** Whether the rest will come, and can be understood: all that is known while an answer is still being made from it. */
+  /** True if the rest is expected and can be framed. This is all that is known while a response is made from it. */
   get canBeRead(): boolean {
-    return this.isDone || (this.failure === undefined && !this.isOver && !this.awaitsContinue)
+    return this.isDone || (this.failure === undefined && !this.isClosed && !this.awaitsContinue)
   }
 
-  /** A final answer has left: `100 Continue` may not follow it. */
+  /** A final response was sent: `100 Continue` must not follow it. */
   skipContinue(): void {
     this.awaitsContinue = false
   }
 
-  /** The request is over: what follows on the connection is another's, and so is what is said on it. */
+  /** The request has ended; later bytes belong to the next request. */
   close(): void {
     this.buffer = new BodyBuffer()
     this.pieces = []
     this.awaitsContinue = false
-    this.isOver = true
+    this.isClosed = true
     if (this.order > 0 || this.heldBytes > 0) this.budget.unsafeRelease(this)
   }
 
-  /** The whole, of at most so many bytes. A client that waits to be told is not told to send more than that. */
+  /** Reads the whole body, of at most so many bytes. `100 Continue` is not sent for a longer `Content-Length`. */
   readWhole(most: number): Effect.Effect<Buffer, ValueError> {
     if (this.consumer === "Pieces") return new ValueError({ reason: "BodyConsumed" })
     if (this.size > most) return this.tooLarge()
@@ -142,18 +143,18 @@ export class RequestBody implements BodyHolder {
     return this.whole(most)
   }
 
-  /** Bytes that there are at least: what was announced, or has come. */
+  /** Lower bound of the body's size: `Content-Length`, or the bytes received. */
   private get size(): number {
     return this.head.framing._tag === "Length" ? this.head.framing.length : this.read
   }
 
-  /** Of one reader, not of the body: what is left of it may still be skipped, or read by who takes more. */
+  /** An error of this read alone: the rest can still be discarded, or read by a call with a larger limit. */
   private tooLarge(): ValueError {
     return new ValueError({ reason: "BodyTooLarge", actual: `${this.size} bytes` })
   }
 
   readPieces(): Effect.Effect<Stream.Stream<Uint8Array, ValueError>, ValueError> {
-    if (this.consumer !== "Nobody") return new ValueError({ reason: "BodyConsumed" })
+    if (this.consumer !== "None") return new ValueError({ reason: "BodyConsumed" })
     this.startReading("Pieces")
     return Effect.succeed(Stream.repeatEffectChunkOption(Effect.suspend(() => this.nextPieces())))
   }
@@ -170,7 +171,7 @@ export class RequestBody implements BodyHolder {
     if (this.failure !== undefined) return this.failure
     if (this.size > most) return this.tooLarge()
     if (this.isDone) return Effect.succeed(this.buffer.take())
-    return Effect.flatMap(this.mayBeMore, () => this.whole(most))
+    return Effect.flatMap(this.awaitMore, () => this.whole(most))
   }
 
   private nextPieces(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ValueError>> {
@@ -178,35 +179,35 @@ export class RequestBody implements BodyHolder {
       return Effect.flatMap(Effect.mapError(this.awaitMemory, Option.some), () => this.nextPieces())
     this.readAvailable()
     if (this.pieces.length > 0) {
-      this.line.spend(costs.piece)
+      this.connection.spend(costs.piece)
       const pieces = this.pieces
       this.pieces = []
       return Effect.succeed(Chunk.unsafeFromArray<Uint8Array>(pieces))
     }
     if (this.failure !== undefined) return Effect.fail(Option.some(this.failure))
     if (this.isDone) return Effect.fail(Option.none())
-    return Effect.flatMap(this.mayBeMore, () => this.nextPieces())
+    return Effect.flatMap(this.awaitMore, () => this.nextPieces())
   }
 
-  /** Waits for what there is to read: for another share of the event loop, or for the client. */
-  private get mayBeMore(): Effect.Effect<void> {
-    return this.line.hasUsedShare ? this.line.nextShare : this.line.awaitBody()
+  /** Completes when there may be more to read: with the next share of the event loop, or with bytes of the client. */
+  private get awaitMore(): Effect.Effect<void> {
+    return this.connection.hasUsedShare ? this.connection.nextShare : this.connection.awaitBody()
   }
 
-  // The memory that it takes.
+  // The body budget.
 
   private get budget() {
-    return this.line.context.bodyBudget
+    return this.connection.context.bodyBudget
   }
 
-  /** Counts bytes of a body that is streamed, and that what reads it keeps, or no longer keeps if they are negative. */
+  /** Counts bytes of a streamed body that its reader retains; negative for bytes that it no longer retains. */
   keep(bytes: number): void {
-    if (this.isOver) return
+    if (this.isClosed) return
     this.ownBytes += bytes
     this.budget.unsafeTake(this, this.ownBytes - this.heldBytes)
   }
 
-  /** What has been granted beyond what came is given back when nothing more comes. */
+  /** Counts the bytes read; returns what was granted beyond them once the body has ended. */
   private count(): void {
     if (this.ownBytes > this.heldBytes || this.isDone) this.budget.unsafeTake(this, this.ownBytes - this.heldBytes)
   }
@@ -218,30 +219,30 @@ export class RequestBody implements BodyHolder {
   }
 
   private mayKeepMore(): boolean {
-    if (this.isDone || this.isOver || this.failure !== undefined) return true
+    if (this.isDone || this.isClosed || this.failure !== undefined) return true
     if (this.consumer !== "Whole" && this.ownBytes === 0) return true
-    const allowance = Math.min(maxAllowance, this.line.limits.maxReadAhead)
+    const allowance = Math.min(maxAllowance, this.connection.limits.maxReadAhead)
     return this.ownBytes <= allowance || this.ownBytes < this.heldBytes || this.budget.unsafeRequest(this)
   }
 
   onGranted(): void {
-    this.line.wakeReader()
+    this.connection.wakeReader()
   }
 
-  /** Waits for memory, at most `bufferedBodyTimeout`. The client is not waited for meanwhile: its socket is paused. */
+  /** Completes with a grant of memory, within `bufferedBodyTimeout`. The socket is paused: no timeout of the client runs. */
   private get awaitMemory(): Effect.Effect<void, ValueError> {
     return Effect.suspend(() => {
-      const { bodyAdmissionLog: bodyLog, timer: deadlines, timeouts } = this.line.context
-      const since = deadlines.now()
+      const { bodyAdmissionLog: log, timer, timeouts } = this.connection.context
+      const since = timer.now()
       const waited = Effect.sync(() => {
         this.waiters--
-        if (this.isOver) return
+        if (this.isClosed) return
         if (this.waiters === 0) this.budget.unsafeCancel(this)
-        this.line.timeouts.extendTotal(deadlines.now() - since)
+        this.connection.timeouts.extendTotal(timer.now() - since)
       })
-      const opened = Effect.suspend(() => (this.budget.unsafeWaiting() === 0 ? bodyLog.logOpened : Effect.void))
+      const opened = Effect.suspend(() => (this.budget.unsafeWaiting() === 0 ? log.logOpened : Effect.void))
       this.waiters++
-      return bodyLog.logClosed.pipe(
+      return log.logClosed.pipe(
         Effect.zipRight(this.granted(since + timeouts.bufferedBody)),
         Effect.ensuring(waited),
         Effect.zipRight(opened)
@@ -251,15 +252,15 @@ export class RequestBody implements BodyHolder {
 
   private granted(until: number): Effect.Effect<void, ValueError> {
     return Effect.suspend((): Effect.Effect<void, ValueError> => {
-      const { line } = this
+      const { connection } = this
       if (this.mayKeepMore()) return Effect.void
-      if (line.context.timer.now() >= until) {
+      if (connection.context.timer.now() >= until) {
         recordMetrics.bodyRejected()
         return new ValueError({ reason: "BodyBudget" })
       }
-      const woken = line.awaitBytes()
-      line.timeouts.startInactivity(until)
-      return Effect.zipRight(woken, this.granted(until))
+      const received = connection.awaitBytes()
+      connection.timeouts.startGrant(until)
+      return Effect.zipRight(received, this.granted(until))
     })
   }
 
@@ -268,32 +269,32 @@ export class RequestBody implements BodyHolder {
     this.sendContinue()
   }
 
-  /** Tells a client that waits for it to send the body, once (RFC 9110 §10.1.1). */
+  /** Sends `100 Continue` to a client that expects it, once (RFC 9110 §10.1.1). */
   sendContinue(): void {
     if (!this.awaitsContinue) return
     this.awaitsContinue = false
-    const interim = this.line.writer.interim(100, [])
-    if (typeof interim === "string") this.line.writeBuffer.pushText(interim)
+    const interim = this.connection.writer.interim(100, [])
+    if (typeof interim === "string") this.connection.writeBuffer.pushText(interim)
   }
 
-  /** Takes in what has arrived, as far as the connection's share of the event loop goes. */
+  /** Parses what has arrived, within the connection's share of the event loop. */
   private readAvailable(): void {
-    if (this.isOver) {
-      this.failure ??= new ValueError({ reason: "BodyConsumed", actual: "the request is over" })
+    if (this.isClosed) {
+      this.failure ??= new ValueError({ reason: "BodyConsumed", actual: "the request has ended" })
       return
     }
-    const { receiveBuffer, parser } = this.line
-    while (!this.isDone && this.failure === undefined && !this.line.hasUsedShare) {
+    const { receiveBuffer, parser } = this.connection
+    while (!this.isDone && this.failure === undefined && !this.connection.hasUsedShare) {
       const step = parser.next()
       if (step === "NeedMore") {
-        if (this.line.feedParser()) continue
+        if (this.connection.feedParser()) continue
         if (receiveBuffer.isEnded) this.failure = new ValueError({ reason: "IncompleteRequest" })
-        else if (this.line.timeouts.isReadExpired) this.failure = new ValueError({ reason: "Timeout" })
+        else if (this.connection.timeouts.isReadExpired) this.failure = new ValueError({ reason: "Timeout" })
         return
       }
       if (step._tag === "Body") {
         this.read += step.bytes.length
-        this.line.spend(costs.step)
+        this.connection.spend(costs.step)
         if (this.consumer === "Whole") {
           this.ownBytes += step.bytes.length
           this.buffer.add(step.bytes)
@@ -304,7 +305,7 @@ export class RequestBody implements BodyHolder {
       } else if (step._tag === "Malformed") {
         this.failure = new ValueError(step)
       }
-      // A slow stream is not read ahead: what it has not asked for stays in the inbox, which pauses the socket.
+      // Backpressure: what the stream has not pulled stays in the receive buffer, which pauses the socket.
       if (this.pieces.length >= maxPieces) return
     }
   }

@@ -1,8 +1,7 @@
 /**
- * How long one connection waits for its client: for bytes, for what it was sent to be read, for a side it has closed.
+ * The timeouts of one connection: read, total, write and inactivity (half-close included).
  *
- * Four deadlines, of which the sweep sees the nearest. Whoever is waited for is judged here; what becomes of him is the
- * connection's to say.
+ * This class only tracks deadlines, and gives the `DeadlineTimer` the earliest; `HttpConnection` acts when one expires.
  *
  * @internal
  */
@@ -13,21 +12,21 @@ import type { WriteBuffer } from "./writeBuffer.js"
 const never = Number.POSITIVE_INFINITY
 
 /**
- * Milliseconds that a connection is kept beyond what `Keep-Alive` has announced: a request that its client has sent at the
- * last moment is under way as long as the network takes. `node:http` calls it `keepAliveTimeoutBuffer`, and has 1 s too.
+ * Milliseconds that a connection is kept beyond the announced `Keep-Alive: timeout=`, for a request that the client sent at
+ * the last moment. This is `keepAliveTimeoutBuffer` of `node:http`, which is 1 s too.
  */
 const keepAliveBuffer = 1000
 
 export class ConnectionTimeouts {
-  /** The wait for bytes has lasted too long. */
+  /** The read deadline has passed. */
   isReadExpired = false
-  /** The client is to read what it was sent, however long that may take. */
+  /** The connection is suspended until the client reads (`drain`). */
   isWaitingForDrain = false
   private readDeadline = never
   private writeDeadline = never
-  /** When the header section, a body, or what is skipped of one has to have ended: trickling does not move it. */
+  /** Deadline of a whole header section, body or discarded rest: received bytes do not move it. */
   private totalDeadline = never
-  /** When a handler that writes nothing is given up. */
+  /** When a handler is interrupted unless bytes are written. */
   private inactivityDeadline = never
   private isHalfClosed = false
   private totalBytesBefore = 0
@@ -39,41 +38,41 @@ export class ConnectionTimeouts {
     private readonly context: ConnectionContext
   ) {}
 
-  /** Waits for a first request: without any keep-alive a client still has to bring the one that it came for. */
+  /** Starts the timeout of the first request, which applies even with a `keepAliveTimeout` of 0. */
   startFirstRequest(now = this.context.timer.now()): void {
     const { timeouts } = this.context
-    // An empty line may have come before, in two parts: the time of a head does not begin with it.
+    // An empty line may precede the request, in two parts: the header timeout does not start with it.
     this.totalDeadline = never
     this.startRead(now + Math.max(timeouts.keepAlive, timeouts.header))
   }
 
-  /** Waits for another request. */
+  /** Starts the keep-alive timeout. */
   startKeepAlive(now: number): void {
     this.totalDeadline = never
     this.startRead(now + this.context.timeouts.keepAlive + keepAliveBuffer)
   }
 
-  /** Waits for the rest of a header section, or of a body that nobody reads. */
+  /** Starts the timeout of the rest of a header section, or of a body that is discarded. */
   startRest(of: "Head" | "Body", now: number): void {
     const { timeouts } = this.context
     if (this.totalDeadline === never) this.totalDeadline = now + (of === "Head" ? timeouts.header : timeouts.body)
     this.startRead(this.totalDeadline)
   }
 
-  /** Waits for bytes of a body that is being read. */
+  /** Starts the timeouts of a body that is being read. */
   startBody(): void {
-    const { timer: deadlines, timeouts } = this.context
-    const now = deadlines.now()
+    const { timer, timeouts } = this.context
+    const now = timer.now()
     if (this.totalDeadline === never) this.totalDeadline = now + timeouts.bodyTotal
     this.startRead(Math.min(this.totalDeadline, now + timeouts.body))
   }
 
-  /** Waits for something of the server's own; `excuse` has to follow. */
-  startInactivity(until: number): void {
+  /** Starts the timeout of a grant of memory; `extendTotal` must follow. */
+  startGrant(until: number): void {
     this.startRead(until)
   }
 
-  /** The client was not waited for: that time is none of the body's. */
+  /** Extends the total timeout by a time in which the server did not read. */
   extendTotal(milliseconds: number): void {
     this.clearRead()
     if (this.totalDeadline !== never) this.totalDeadline += milliseconds
@@ -84,26 +83,26 @@ export class ConnectionTimeouts {
     this.context.timer.schedule(until)
   }
 
-  /** Bytes have come. */
+  /** Clears the read timeout: bytes have arrived. */
   clearRead(): void {
     this.readDeadline = never
     this.isReadExpired = false
   }
 
-  /** What was waited for is whole. */
+  /** Clears the read and total timeouts: a head or a body is complete. */
   reset(): void {
     this.clearRead()
     this.totalDeadline = never
   }
 
-  /** Waits for the client to read; who writes again while it waits already does not move the deadline. */
+  /** Starts the write timeout, unless it runs: another write does not move the deadline. */
   startWrite(): void {
     if (this.isWaitingForDrain) return
-    const { timer: deadlines, timeouts } = this.context
+    const { timer, timeouts } = this.context
     this.isWaitingForDrain = true
     this.unsent = this.connection.unsent()
-    this.writeDeadline = deadlines.now() + timeouts.write
-    deadlines.schedule(this.writeDeadline)
+    this.writeDeadline = timer.now() + timeouts.write
+    timer.schedule(this.writeDeadline)
   }
 
   clearWrite(): void {
@@ -112,22 +111,22 @@ export class ConnectionTimeouts {
   }
 
   /**
-   * A client that has gone for good sends the same FIN as one that waits for its answer. It is given time for that, and
-   * more as long as something is written, which a client that has gone refuses sooner or later.
+   * Starts the half-close timeout. A client that has disconnected sends the same FIN as one that still reads its response.
+   * Writes extend the timeout: those to a disconnected client fail sooner or later.
    */
   startHalfClose(): void {
     this.isHalfClosed = true
-    this.startWriting(this.context.timer.now())
+    this.startInactivity(this.context.timer.now())
   }
 
-  /** A request is handed to its handler, which may be given a time in which something is to happen. */
+  /** Starts the inactivity timeout of a handler, if there is one. */
   startHandling(): void {
     this.reset()
     this.isHalfClosed = false
-    if (this.context.timeouts.inactivity !== never) this.startWriting(this.context.timer.now())
+    if (this.context.timeouts.inactivity !== never) this.startInactivity(this.context.timer.now())
   }
 
-  private startWriting(now: number): void {
+  private startInactivity(now: number): void {
     const { halfClosed, inactivity } = this.context.timeouts
     this.totalBytesBefore = this.writeBuffer.totalBytes
     this.inactivityDeadline = now + (this.isHalfClosed ? Math.min(halfClosed, inactivity) : inactivity)
@@ -138,7 +137,7 @@ export class ConnectionTimeouts {
     this.inactivityDeadline = never
   }
 
-  /** Waits for nothing more. */
+  /** Clears all timeouts. */
   clearAll(): void {
     this.isWaitingForDrain = false
     this.readDeadline = this.writeDeadline = this.inactivityDeadline = never
@@ -148,7 +147,7 @@ export class ConnectionTimeouts {
     return Math.min(this.readDeadline, this.writeDeadline, this.inactivityDeadline)
   }
 
-  /** Whether bytes should have come by now. */
+  /** True if the read timeout has passed. */
   expireRead(now: number): boolean {
     if (this.readDeadline > now) return false
     this.readDeadline = never
@@ -156,7 +155,7 @@ export class ConnectionTimeouts {
     return true
   }
 
-  /** Whether the client reads nothing; one that reads something, however slowly, is waited for. */
+  /** True if the write timeout has passed without progress; progress, however slow, extends it. */
   expireWrite(now: number): boolean {
     if (this.writeDeadline > now) return false
     const unsent = this.connection.unsent()
@@ -166,14 +165,14 @@ export class ConnectionTimeouts {
     return !isReading
   }
 
-  /** Whether nothing was written to a client that has closed its side, or that is not kept waiting for ever. */
+  /** True if the inactivity or half-close timeout has passed without a write; a write extends it. */
   expireInactivity(now: number): boolean {
     if (this.inactivityDeadline > now) return false
-    // While an answer waits for the client to read, or a body for the client to send, other timeouts judge.
+    // While the client is to read the response or to send the body, the write or read timeout applies instead.
     const isWaiting = this.isWaitingForDrain || this.readDeadline !== never
-    const goesOn = isWaiting || this.writeBuffer.totalBytes !== this.totalBytesBefore
-    if (goesOn) this.startWriting(now)
+    const isActive = isWaiting || this.writeBuffer.totalBytes !== this.totalBytesBefore
+    if (isActive) this.startInactivity(now)
     else this.inactivityDeadline = never
-    return !goesOn
+    return !isActive
   }
 }

@@ -1,8 +1,9 @@
 /**
- * What one connection may do in one turn of the event loop, and how it continues in a later one.
+ * Fair scheduling of connections: the share of work of one connection per event-loop turn, and its continuation in a later
+ * one.
  *
- * A connection counts what it has done since it last waited for anything: for bytes, or for its client to read. When that
- * is a share, or when no time is left for all connections, it takes its place in the queue of `loopBudget`.
+ * A connection counts its work since it was last suspended on its client. When the work reaches a share, or when the turn's
+ * budget for all connections is spent, it enters the queue of `loopBudget`.
  *
  * @internal
  */
@@ -11,67 +12,67 @@ import * as Effect from "effect/Effect"
 import { type Continuation, loopBudget, share } from "../host/eventLoopBudget.js"
 
 /**
- * What a connection may do though no time is left in the turn: two requests, or 16 KiB. A request that is cut short before
- * its body has been read waits in a fiber for a later turn; with 64 connections, of which each sends one small upload at a
- * time, that was half of the processor time.
+ * Work that a connection may do even if the turn's budget is spent: two requests, or 16 KiB. A request that is deferred
+ * before its body has been read costs a suspended fiber; with 64 connections that each send one small upload at a time, that
+ * was half of the processor time.
  */
-const leastShare = share / 16
+const minShare = share / 16
 
 export abstract class TurnShare implements Continuation {
   private used = 0
-  /** Its share was given by the queue, and it has not waited for anything else since. */
-  private isInTurn = false
-  /** The connection itself, and no handler of it, continues in a later turn. */
+  /** True if its share was granted by the queue, and it was not suspended on anything else since. */
+  private hasQueuedShare = false
+  /** True if the request loop, not a handler, continues in a later turn. */
   protected isDeferred = false
 
-  /** Does what there is to do. */
+  /** Does the pending work. */
   protected abstract run(): void
 
-  /** Runs a method in the asynchronous context of the connection: the queue resumes it in that of another. */
+  /** Runs a method in the connection's asynchronous context: the queue resumes it in that of another connection. */
   protected abstract inContext(method: () => void): void
 
-  /** Counts work that has been done for the connection: see `costs`. */
+  /** Counts work that was done for the connection: see `costs`. */
   spend(cost: number): void {
     this.used += cost
     loopBudget.spend(cost)
   }
 
-  /** Counts a handler that has taken as long as several shares: it is worth a look at the clock. */
-  protected spendLong(): void {
+  /** Counts a share for a handler that took long, which makes `loopBudget` read the clock. */
+  protected spendLongHandler(): void {
     if (this.used > 0) loopBudget.spend(share)
   }
 
-  /** Whether what is left to be done has to continue in a later turn of the event loop. */
+  /** True if further work must be deferred to a later event-loop turn. */
   get hasUsedShare(): boolean {
-    return this.used >= share || (loopBudget.isSpent && this.used > leastShare)
+    return this.used >= share || (loopBudget.isSpent && this.used > minShare)
   }
 
-  /** The connection is about to wait for something else than a share. */
+  /** Starts a new share: the connection is suspended on its client. */
   protected renewShare(): void {
     this.used = 0
-    this.isInTurn = false
+    this.hasQueuedShare = false
   }
 
-  /** Waits for the next share, in a later turn of the event loop. */
+  /** Completes with the next share, in a later event-loop turn. */
   get nextShare(): Effect.Effect<void> {
     return Effect.async<void>((resume) => Effect.sync(this.onceScheduled(() => resume(Effect.void))))
   }
 
-  /** The same for code that is no fiber; gives what cancels it. */
-  onceScheduled(go: () => void): () => void {
-    const continuation: Continuation = { resume: AsyncResource.bind(go) }
+  /** `nextShare` for code without a fiber; returns its cancellation. */
+  onceScheduled(callback: () => void): () => void {
+    const continuation: Continuation = { resume: AsyncResource.bind(callback) }
     this.enqueue(continuation)
     return () => loopBudget.cancel(continuation)
   }
 
-  /** What the end of a turn has cut short keeps its place, and the rest of its share. */
+  /** Work that was deferred by the end of a turn keeps its place in the queue, and the rest of its share. */
   private enqueue(continuation: Continuation): void {
-    if (this.isInTurn && this.used < share) loopBudget.deferFirst(continuation)
+    if (this.hasQueuedShare && this.used < share) loopBudget.deferFirst(continuation)
     else {
       this.used = 0
       loopBudget.defer(continuation)
     }
-    this.isInTurn = true
+    this.hasQueuedShare = true
   }
 
   protected defer(): void {
@@ -84,7 +85,7 @@ export abstract class TurnShare implements Continuation {
     this.inContext(this.run)
   }
 
-  /** Whether it was to continue in a later turn, which it does no more. */
+  /** Cancels the continuation of the request loop; true if there was one. */
   protected cancelDeferred(): boolean {
     if (!this.isDeferred) return false
     this.isDeferred = false

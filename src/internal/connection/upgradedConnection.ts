@@ -1,6 +1,6 @@
 /**
- * A connection that has been handed over to another protocol: as a stream and a `write` for fibers, and as calls for
- * code that knows none.
+ * A connection after `101` or CONNECT, used by another protocol: as a `Duplex` for fibers, and as a `RawConnection` of
+ * plain calls for code without fibers.
  *
  * @internal
  */
@@ -13,74 +13,74 @@ import type { RawConnection } from "../message/exchange.js"
 import type { ConnectionBase } from "./connectionBase.js"
 
 /**
- * Bytes that another protocol's code is given at once, and handles before it returns. The smallest frame of a WebSocket has 6
- * bytes, so that the smaller piece is 350 messages, of which one costs 3 to 10 µs. A piece costs 7 µs by itself: when
- * pieces bring few messages they become larger.
+ * Maximum bytes passed to a protocol's code at once, which handles them synchronously. The smallest WebSocket frame has 6
+ * bytes, so a small piece holds up to 350 messages of 3 to 10 µs each. A piece itself costs 7 µs: while pieces hold few
+ * messages, their size grows.
  */
 const smallPiece = 2 * 1024
 const largePiece = 16 * 1024
 
-/** Messages of a piece from which on the next one is small again. */
+/** A piece with at least this many messages is followed by a small one. */
 const manyMessages = 8
 
-/** What is asked of whoever hands over: the wait for a client that is slow to read is an answer's. */
+/** The exchange that was upgraded: its backpressure applies to the protocol's writes too. */
 export interface HandoverOwner {
   readonly isBackpressured: () => boolean
   readonly awaitWritable: Effect.Effect<void>
-  /** From now on the end of the connection is no surprise, and interrupts nobody. */
+  /** From now on the close of the connection does not interrupt the handler. */
   readonly expectEnd: () => void
 }
 
 export class UpgradedConnection implements RawConnection {
   private trailingData: Uint8Array | undefined
   private pieceSize = smallPiece
-  /** Messages of the last piece, and whether there was more than fitted into it. */
+  /** Messages of the last piece, and whether it was cut from longer input. */
   private messages = 0
   private wasFull = false
 
   constructor(
-    private readonly line: ConnectionBase,
+    private readonly connection: ConnectionBase,
     private readonly owner: HandoverOwner
   ) {
-    const rest = line.parser.takeTrailingData()
-    this.trailingData = rest.length > 0 ? rest : undefined
+    const bytes = connection.parser.takeTrailingData()
+    this.trailingData = bytes.length > 0 ? bytes : undefined
   }
 
   get duplex(): Duplex {
-    const { owner: giver } = this
+    const { owner } = this
     return {
       stream: Stream.repeatEffectOption(this.next),
       write: (content) =>
         Effect.suspend(() => {
           this.push(content)
-          return giver.isBackpressured() ? giver.awaitWritable : Effect.void
+          return owner.isBackpressured() ? owner.awaitWritable : Effect.void
         })
     }
   }
 
   private readonly next: Effect.Effect<Uint8Array, Option.Option<never>> = Effect.suspend(() => {
-    const { line } = this
-    if (line.hasUsedShare) return Effect.zipRight(line.nextShare, this.next)
+    const { connection } = this
+    if (connection.hasUsedShare) return Effect.zipRight(connection.nextShare, this.next)
     const bytes = this.pull()
     if (bytes === "Ended") return Effect.fail(Option.none())
-    if (bytes === undefined) return Effect.zipRight(line.awaitBytes(), this.next)
-    line.spend(costs.request + costs.bytes(bytes.length))
+    if (bytes === undefined) return Effect.zipRight(connection.awaitBytes(), this.next)
+    connection.spend(costs.request + costs.bytes(bytes.length))
     return Effect.succeed(bytes)
   })
 
   private pull(): Uint8Array | "Ended" | undefined {
-    const { receiveBuffer } = this.line
+    const { receiveBuffer } = this.connection
     const bytes = this.trailingData ?? receiveBuffer.pull()
     this.trailingData = undefined
     return bytes ?? (receiveBuffer.isEnded ? "Ended" : undefined)
   }
 
   read(): Uint8Array | "Ended" | undefined {
-    if (this.line.hasUsedShare) return undefined
+    if (this.connection.hasUsedShare) return undefined
     const bytes = this.pull()
     if (bytes === undefined || bytes === "Ended") return bytes
-    // What is made of a piece is not seen from here, so each is worth a look at the clock.
-    this.line.spend(costs.request)
+    // What the protocol does with a piece is not measured here, so the clock is read after each.
+    this.connection.spend(costs.request)
     loopBudget.spend(share)
     const piece = bytes.subarray(0, this.nextPieceSize())
     this.wasFull = piece.length < bytes.length
@@ -88,7 +88,7 @@ export class UpgradedConnection implements RawConnection {
     return piece
   }
 
-  /** Larger than the last one, if that was full and few messages ended in it: they are large. */
+  /** Doubles after a full piece of few messages: they are large. */
   private nextPieceSize(): number {
     const isLarge = this.wasFull && this.messages < manyMessages
     this.pieceSize = isLarge ? Math.min(2 * this.pieceSize, largePiece) : smallPiece
@@ -98,39 +98,41 @@ export class UpgradedConnection implements RawConnection {
 
   countMessage(): void {
     this.messages++
-    this.line.spend(costs.piece)
+    this.connection.spend(costs.piece)
   }
 
-  onceReadable(go: () => void): void {
-    if (this.line.hasUsedShare) this.line.onceScheduled(go)
-    else this.line.onceReadable(go)
+  onceReadable(callback: () => void): void {
+    if (this.connection.hasUsedShare) this.connection.onceScheduled(callback)
+    else this.connection.onceReadable(callback)
   }
 
   write(content: string | Uint8Array): boolean {
     this.push(content)
-    return !this.line.writeBuffer.isFull()
+    return !this.connection.writeBuffer.isFull()
   }
 
-  onceWritable(go: () => void): void {
-    this.line.onceWritable(go)
+  onceWritable(callback: () => void): void {
+    this.connection.onceWritable(callback)
   }
 
   end(): void {
     this.owner.expectEnd()
-    this.line.writeBuffer.flush()
-    this.line.connection.end()
+    const { connection, writeBuffer } = this.connection
+    writeBuffer.flush()
+    connection.end()
   }
 
   destroy(): void {
     this.owner.expectEnd()
-    // What was said in this very turn is a goodbye, and the system takes it if the client reads at all.
-    this.line.writeBuffer.flush()
-    this.line.connection.destroy()
+    // What was written in this event-loop turn, as a close frame, is sent if the socket has room for it.
+    const { connection, writeBuffer } = this.connection
+    writeBuffer.flush()
+    connection.destroy()
   }
 
   private push(content: string | Uint8Array): void {
     const length = typeof content === "string" ? Buffer.byteLength(content) : content.byteLength
-    this.line.spend(costs.piece + costs.bytes(length))
-    this.line.writeBuffer.pushContent(content, length)
+    this.connection.spend(costs.piece + costs.bytes(length))
+    this.connection.writeBuffer.pushContent(content, length)
   }
 }

@@ -1,16 +1,16 @@
 /**
- * What a connection has to send: gathered while there is more to be said in this turn, and sent in one write.
+ * The write buffer of a connection: collects what is written in one event-loop turn, and sends it in one write.
  *
- * The answers to sixteen pipelined requests leave in one system call, which is most of what a small answer costs. While
- * the request loop attends to it, the loop flushes before it waits. While a handler runs, a microtask does: it comes
- * behind the fiber's turn, so whatever a handler waits for, nothing written stays behind.
+ * The responses to sixteen pipelined requests are sent in one system call, which is most of the cost of a small response.
+ * While corked, the request loop flushes before it is suspended. While a handler runs, a microtask flushes: it runs after the
+ * fiber has suspended, so nothing written stays in the buffer while a handler waits.
  *
  * @internal
  */
 import type { Connection } from "../../Connection.js"
 import { recordMetrics } from "../metrics.js"
 
-/** Beyond it nothing more is gathered: a batch this large gains nothing, and memory is the client's to spend. */
+/** At this size the buffer is flushed: a larger batch gains nothing, and would cost memory. */
 const maxBufferedBytes = 64 * 1024
 
 /** Bytes up to this length are copied into the text around them: one string, one write, no vector. */
@@ -18,34 +18,34 @@ const maxCopiedBytes = 2 * 1024
 
 const resolved = Promise.resolve()
 
-/** Text beyond this length is sent as bytes of its own: joined, it could pass what a string can hold. */
+/** Longer text is sent as bytes: concatenated, it could exceed the maximum length of a string. */
 const maxJoinedText = 64 * 1024
 
 export class WriteBuffer {
   private text = ""
-  /** What stands before the text; most answers are text alone. */
+  /** What precedes `text`; most responses are text alone. */
   private parts: Array<string | Uint8Array> | undefined
   private bufferedBytes = 0
   private isScheduled = false
-  /** Whether the request loop is at work in this very turn. */
+  /** True while the request loop runs, which flushes. */
   isCorked = false
-  /** Bytes that were ever pushed. */
+  /** Bytes pushed in total. */
   totalBytes = 0
 
   constructor(private readonly connection: Connection) {}
 
-  /** The request loop runs: it will flush. */
+  /** Leaves flushing to the request loop. */
   cork(): void {
     this.isCorked = true
   }
 
-  /** Something else runs, and may wait for anything. */
+  /** Flushes by a microtask from now on. */
   uncork(): void {
     this.isCorked = false
     if (this.bufferedBytes > 0) this.schedule()
   }
 
-  /** Text that is one byte a character. */
+  /** Pushes latin1 text: one byte a character. */
   pushText(text: string): void {
     this.text += text
     this.bufferedBytes += text.length
@@ -67,7 +67,7 @@ export class WriteBuffer {
     this.pushed()
   }
 
-  /** Content: text that is ASCII stays text, any other becomes its UTF-8. `length` is its length in bytes. */
+  /** Pushes content: ASCII text as text, other text as UTF-8. `length` is its length in bytes. */
   pushContent(content: string | Uint8Array, length: number): void {
     if (typeof content !== "string") this.pushBytes(content)
     else if (content.length === length && length <= maxJoinedText) this.pushText(content)
@@ -85,7 +85,7 @@ export class WriteBuffer {
     this.connection.write(parts ?? [text])
   }
 
-  /** Whether a writer should wait for the client. */
+  /** True if a writer should wait for `drain`. */
   isFull(): boolean {
     return this.connection.isFull()
   }
@@ -98,7 +98,7 @@ export class WriteBuffer {
   private schedule(): void {
     if (this.isScheduled) return
     this.isScheduled = true
-    // Not `queueMicrotask`, which makes a resource to be traced by, at four times the price.
+    // Not `queueMicrotask`, which makes an `AsyncResource`, at four times the cost.
     void resolved.then(() => {
       this.isScheduled = false
       this.flush()

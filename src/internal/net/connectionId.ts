@@ -1,5 +1,5 @@
 /**
- * The numbers of connections, whatever their transport: one count for the whole process.
+ * Connection ids: one counter for all transports of the process.
  *
  * @internal
  */

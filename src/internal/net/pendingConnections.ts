@@ -1,5 +1,5 @@
 /**
- * The waiting room: connections that have arrived and have not been taken, and who takes them.
+ * The queue of accepted connections that no accept loop has taken yet, and the accept loops that take them.
  *
  * @internal
  */
@@ -9,46 +9,46 @@ import { type Continuation, costs, loopBudget } from "../host/eventLoopBudget.js
 import { recordMetrics } from "../metrics.js"
 import { Signal } from "../runtime/effectInterop.js"
 
-/** What takers fail with when their listener is closed. One for all: to make one costs two stack traces. */
+/** The error of `accept` when the listener is closed. A constant, since to make one costs two stack traces. */
 export const listenerClosed = new OSError({
   code: "ECANCELED",
   syscall: "accept",
   cause: new Error("the listener was closed")
 })
 
-/** Connections taken at once of those that wait; the others are taken in later turns of the event loop. 1 to 2 ms. */
-const maxTaken = 64
+/** Maximum pending connections taken in one event-loop turn, which takes 1 to 2 ms. */
+const maxAccepted = 64
 
-/** One accept loop that takes connections: those that wait, and then each as it arrives. */
+/** One `acceptWhile`: takes pending connections, and then each as it arrives. */
 class AcceptLoopState<A> implements Continuation {
-  /** It continues in the next turn, before the connections that are being served. */
+  /** True if it continues in the next event-loop turn, before the connections that are being served. */
   isDeferred = false
 
   constructor(
     private readonly isOpen: () => boolean,
     private readonly take: (connection: A) => void,
-    private readonly arrivals: { readonly next: () => A | OSError | undefined },
-    private readonly end: (how: Effect.Effect<void, OSError>) => void
+    private readonly pending: { readonly next: () => A | OSError | undefined },
+    private readonly onEnd: (result: Effect.Effect<void, OSError>) => void
   ) {}
 
-  /** Takes those that are there. */
+  /** Takes the pending connections. */
   run(): void {
     if (this.isDeferred) return
-    for (let taken = 0; this.isOpen(); taken++) {
-      if (taken === maxTaken || (taken > 0 && loopBudget.isSpent)) {
+    for (let accepted = 0; this.isOpen(); accepted++) {
+      if (accepted === maxAccepted || (accepted > 0 && loopBudget.isSpent)) {
         this.defer()
         return
       }
-      const next = this.arrivals.next()
+      const next = this.pending.next()
       if (next === undefined) return
       if (isOSError(next)) {
-        this.end(Effect.fail(next))
+        this.onEnd(Effect.fail(next))
         return
       }
       loopBudget.spend(costs.connection)
       this.take(next)
     }
-    this.end(Effect.void)
+    this.onEnd(Effect.void)
   }
 
   defer(): void {
@@ -70,14 +70,14 @@ export class PendingConnections<A> {
   private queue: Array<A> = []
   private failure: OSError | undefined
   private readonly arrival = new Signal()
-  /** Who admits what arrives in the turn in which it does, in the order in which they came. */
+  /** Accept loops that take connections synchronously, in registration order. */
   private acceptLoops: ReadonlyArray<AcceptLoopState<A>> = []
 
   get size(): number {
     return this.queue.length
   }
 
-  /** Whether a connection that arrives now is taken: at once, or when an accept loop continues. */
+  /** True if a connection that arrives now is taken, at once or when a deferred accept loop continues. */
   get hasTaker(): boolean {
     if (this.acceptLoops.some(({ isDeferred }) => isDeferred)) return true
     return this.arrival.waiting > this.queue.length
@@ -89,22 +89,22 @@ export class PendingConnections<A> {
     this.notify()
   }
 
-  /** No more will come: takers fail, now and from now on. Gives back those that nobody took. */
+  /** Closes the queue: accepts fail from now on. Returns the connections that were not taken. */
   close(error: OSError): ReadonlyArray<A> {
     this.failure ??= error
-    const left = this.queue
+    const remaining = this.queue
     this.queue = []
-    recordMetrics.connectionsPending(-left.length)
+    recordMetrics.connectionsPending(-remaining.length)
     this.notify()
-    return left
+    return remaining
   }
 
   private notify(): void {
-    for (const admission of this.acceptLoops) admission.run()
+    for (const loop of this.acceptLoops) loop.run()
     this.arrival.wake()
   }
 
-  /** Leaves a connection out that waits, if it does. */
+  /** Removes a connection; false if it is not pending. */
   remove(connection: A): boolean {
     const i = this.queue.indexOf(connection)
     if (i < 0) return false
@@ -114,44 +114,44 @@ export class PendingConnections<A> {
   }
 
   private shift(): A | undefined {
-    const first = this.queue.shift()
-    if (first !== undefined) recordMetrics.connectionsPending(-1)
-    return first
+    const connection = this.queue.shift()
+    if (connection !== undefined) recordMetrics.connectionsPending(-1)
+    return connection
   }
 
-  /** The one that has waited longest. */
+  /** Takes the oldest pending connection. */
   readonly take: Effect.Effect<A, OSError> = Effect.suspend((): Effect.Effect<A, OSError> => {
-    const first = this.shift()
-    if (first !== undefined) return Effect.succeed(first)
+    const connection = this.shift()
+    if (connection !== undefined) return Effect.succeed(connection)
     if (this.failure !== undefined) return Effect.fail(this.failure)
     return Effect.zipRight(this.arrival.waitOrLeave(), this.take)
   })
 
-  /** The one that has waited longest, or why there will be none. */
+  /** The oldest pending connection, or the error of a closed queue. */
   private next(): A | OSError | undefined {
     return this.shift() ?? this.failure
   }
 
   /**
-   * Hands over who waits and then whoever arrives, one by one as long as `isOpen`, and ends when it no longer is. No
-   * fiber is woken for an arrival: to pass it through a stream costs more than to serve it. When many wait, some are taken in
-   * each turn of the event loop.
+   * Passes pending connections, and then each arrival, to `take` while `isOpen`; completes when it is not. An arrival resumes
+   * no fiber: to pass it through a stream costs more than to serve it. Many pending connections are taken over several
+   * event-loop turns.
    */
   acceptWhile(isOpen: () => boolean, take: (connection: A) => void): Effect.Effect<void, OSError> {
     return Effect.async<void, OSError>((resume) => {
-      const leave = (): void => {
-        this.acceptLoops = this.acceptLoops.filter((each) => each !== admission)
-        admission.cancel()
+      const unregister = (): void => {
+        this.acceptLoops = this.acceptLoops.filter((each) => each !== loop)
+        loop.cancel()
       }
-      const admission = new AcceptLoopState(isOpen, take, { next: () => this.next() }, (how) => {
-        leave()
-        resume(how)
+      const loop = new AcceptLoopState(isOpen, take, { next: () => this.next() }, (result) => {
+        unregister()
+        resume(result)
       })
-      this.acceptLoops = [...this.acceptLoops, admission]
-      // A loop that takes one at a time comes here again for each.
-      if (loopBudget.isSpent && this.size > 0) admission.defer()
-      else admission.run()
-      return Effect.sync(leave)
+      this.acceptLoops = [...this.acceptLoops, loop]
+      // A caller that takes one connection at a time registers anew for each.
+      if (loopBudget.isSpent && this.size > 0) loop.defer()
+      else loop.run()
+      return Effect.sync(unregister)
     })
   }
 }

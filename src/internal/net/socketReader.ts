@@ -1,34 +1,33 @@
 /**
- * Reading from sockets into one buffer that all of them share.
+ * Reading from sockets into one shared buffer.
  *
- * For each read `node:net` allocates 64 KiB and gives back what was not filled: 1 of 8 µs of a small request. Here what has
- * been read is copied out of the one buffer, as long as it is little; a socket that brings much at once reads into buffers
- * of its own, which are handed on as they are.
+ * For each read `node:net` allocates 64 KiB and returns the unfilled rest: 1 of 8 µs of a small request. Here small reads are
+ * copied out of the shared buffer; a socket with large reads has dedicated buffers, which are passed on uncopied.
  *
- * A socket that one connects oneself may be told to read into a buffer of one's own (`onread`, which is documented); for
- * one that was accepted there is no such option, so what it sets is set here: three properties and a buffer of the handle,
- * looked for at the first socket. Where they are not found, sockets emit `data`.
+ * The documented option `onread` gives a connecting socket its own buffer. An accepted socket has no such option, so what
+ * the option sets is set here: three properties and a buffer of the handle, looked up at the first socket. Where they are not
+ * found, sockets emit `data`.
  *
  * @internal
  */
 import type { Socket } from "node:net"
 
-/** As much as `node:net` reads at once. */
+/** The read size of `node:net`. */
 const readSize = 64 * 1024
 
-/** From here on to allocate another buffer costs less than to copy. */
+/** From this length on, to allocate another buffer costs less than to copy. */
 const copyThreshold = readSize / 2
 
 /**
- * So many sockets may have a buffer of their own at once. Whoever has one keeps it until he reads again, which may be long
- * after his last request: this is what all that are idle may hold, 16 MiB. Beyond it bytes are copied.
+ * Maximum number of sockets with a dedicated read buffer. A socket keeps its buffer until its next read, so idle connections
+ * hold at most 256 × 64 KiB = 16 MiB. Above that, reads are copied.
  */
 const maxDedicatedBuffers = 256
 
-/** Told of bytes, which are his; `this` is the socket. */
+/** Receives the bytes of a read, which it owns; `this` is the socket. */
 export type OnBytes = (this: Socket, bytes: Buffer) => void
 
-/** What the option `onread` of `new net.Socket` sets, and the constructor leaves null. */
+/** The properties that the option `onread` of `new net.Socket` sets, and that are null without it. */
 interface ReadProperties {
   readonly buffer: symbol
   readonly callback: symbol
@@ -47,8 +46,8 @@ const findReadProperties = (socket: InternalSocket): ReadProperties | undefined 
   const [buffer, callback, generator] = ["kBuffer", "kBufferCb", "kBufferGen"].map((name) =>
     symbols.find((symbol) => symbol.description === name && socket[symbol] === null)
   )
-  const isThere = buffer !== undefined && callback !== undefined && generator !== undefined
-  return isThere ? { buffer, callback, generator } : undefined
+  const isFound = buffer !== undefined && callback !== undefined && generator !== undefined
+  return isFound ? { buffer, callback, generator } : undefined
 }
 
 const copyOf = (buffer: Buffer, length: number): Buffer => {
@@ -57,47 +56,47 @@ const copyOf = (buffer: Buffer, length: number): Buffer => {
   return copy
 }
 
-/** Makes sockets tell of what they read; each has to be paused when it is given, and is to be resumed. */
-export const makeReader = (onBytes: OnBytes, most = maxDedicatedBuffers): ((socket: Socket) => void) => {
+/** Makes a function that delivers the reads of a socket, which must be paused, and is resumed by the caller. */
+export const makeReader = (onBytes: OnBytes, limit = maxDedicatedBuffers): ((socket: Socket) => void) => {
   let shared: Buffer | undefined
-  let owners = 0
-  const onOwnerClosed = (): void => {
-    owners--
+  let dedicated = 0
+  const onDedicatedClose = (): void => {
+    dedicated--
   }
-  const own = (socket: Socket): void => {
-    owners++
-    socket.once("close", onOwnerClosed)
+  const dedicate = (socket: Socket): void => {
+    dedicated++
+    socket.once("close", onDedicatedClose)
   }
-  const disown = (socket: Socket): void => {
-    owners--
-    socket.off("close", onOwnerClosed)
+  const release = (socket: Socket): void => {
+    dedicated--
+    socket.off("close", onDedicatedClose)
   }
-  // Where the socket whose callback has just returned reads next; undefined is where it did.
+  // The next read buffer of the socket whose callback has just returned; `undefined` keeps the current one.
   let next: Buffer | undefined
   const generate = (): Buffer | undefined => next
   const onFilled = function (this: Socket, length: number, buffer: Buffer): boolean {
-    const isMuch = length >= copyThreshold
-    const isOwn = buffer !== shared
-    onBytes.call(this, isOwn && isMuch ? buffer.subarray(0, length) : copyOf(buffer, length))
-    const isOwner = isMuch && (isOwn || owners < most)
-    if (isOwner && !isOwn) own(this)
-    else if (isOwn && !isOwner) disown(this)
-    next = isOwner ? Buffer.allocUnsafeSlow(readSize) : isOwn ? shared : undefined
+    const isLarge = length >= copyThreshold
+    const isDedicated = buffer !== shared
+    onBytes.call(this, isDedicated && isLarge ? buffer.subarray(0, length) : copyOf(buffer, length))
+    const willDedicate = isLarge && (isDedicated || dedicated < limit)
+    if (willDedicate && !isDedicated) dedicate(this)
+    else if (isDedicated && !willDedicate) release(this)
+    next = willDedicate ? Buffer.allocUnsafeSlow(readSize) : isDedicated ? shared : undefined
     return true
   }
   return (socket) => {
-    // A socket has them, though its type does not say so; whatever is not as expected is left alone.
-    const opened = socket as unknown as InternalSocket
-    if (readProperties === "Unknown") readProperties = findReadProperties(opened)
-    const { _handle: handle } = opened
+    // The properties are not in the public type; they are used only if all are found.
+    const internals = socket as unknown as InternalSocket
+    if (readProperties === "Unknown") readProperties = findReadProperties(internals)
+    const { _handle: handle } = internals
     if (readProperties === undefined || handle?.useUserBuffer === undefined) {
       socket.on("data", onBytes)
       return
     }
     shared ??= Buffer.allocUnsafeSlow(readSize)
-    opened[readProperties.buffer] = shared
-    opened[readProperties.callback] = onFilled
-    opened[readProperties.generator] = generate
+    internals[readProperties.buffer] = shared
+    internals[readProperties.callback] = onFilled
+    internals[readProperties.generator] = generate
     handle.useUserBuffer(shared)
   }
 }

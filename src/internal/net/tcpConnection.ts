@@ -1,5 +1,5 @@
 /**
- * A `node:net` socket as a `Connection`: events in, plain calls out.
+ * The `Connection` of a `node:net` socket.
  *
  * @internal
  */
@@ -12,7 +12,7 @@ import { nextConnectionId } from "./connectionId.js"
 import { reset } from "./reset.js"
 import { makeReader } from "./socketReader.js"
 
-/** An IPv4 address as a socket of both families tells it (RFC 4291 §2.5.5.2). */
+/** An IPv4-mapped IPv6 address, as dual-stack sockets report IPv4 (RFC 4291 §2.5.5.2). */
 const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
 
 const addressOf = (
@@ -25,18 +25,18 @@ const addressOf = (
   return Option.some(ipv4 === undefined ? tcp(hostname, port, "IPv6") : tcp(ipv4, port, "IPv4"))
 }
 
-/** Who is told when a socket's connection is opened, and when its descriptor has been given back to the system. */
+/** Notified when a connection is opened, and when its socket and descriptor are closed. */
 export interface ConnectionObserver {
   readonly onOpen: (connection: TcpConnection) => void
   readonly onClose: (connection: TcpConnection, isOpened: boolean) => void
 }
 
-/** Bytes that fit into one segment of TCP whatever lies between: what IPv6 guarantees, less the headers. */
-const oneSegment = 1200
+/** Bytes that fit into one TCP segment on any path: the minimum MTU of IPv6, less the headers. */
+const minSegment = 1200
 
 const connectionKey = Symbol("effect-asynchttpserver/SocketConnection")
 
-/** A socket knows its connection by a property, so that all sockets share their listeners: four closures are 250 bytes. */
+/** A socket refers to its connection by a property, so that all sockets share their listeners: four closures take 250 bytes. */
 interface ObservedSocket extends Socket {
   [connectionKey]?: TcpConnection | undefined
 }
@@ -63,21 +63,21 @@ export class TcpConnection implements Connection {
   index = -1
   readonly id = nextConnectionId()
   private events: ConnectionEvents | undefined
-  private knownLocal: Option.Option<Address> = Option.none()
-  private knownRemote: Option.Option<Address> = Option.none()
+  private localCache: Option.Option<Address> = Option.none()
+  private remoteCache: Option.Option<Address> = Option.none()
   private socket: ObservedSocket | undefined
   private hasWritten = false
   private isNagleDisabled = false
-  private listensForDrain = false
+  private hasDrainListener = false
 
   constructor(
     socket: Socket,
-    private readonly door: ConnectionObserver
+    private readonly observer: ConnectionObserver
   ) {
-    const owned: ObservedSocket = socket
-    this.socket = owned
-    owned[connectionKey] = this
-    // Every error of a socket is followed by its close, which is what the connection acts upon.
+    const observed: ObservedSocket = socket
+    this.socket = observed
+    observed[connectionKey] = this
+    // Every socket error is followed by `close`, which the connection handles.
     socket.on("error", onError)
     socket.on("close", onClose)
   }
@@ -97,14 +97,14 @@ export class TcpConnection implements Connection {
   onClose(): void {
     const { events } = this
     this.detach()
-    this.door.onClose(this, events !== undefined)
+    this.observer.onClose(this, events !== undefined)
     events?.onClose()
   }
 
   /**
-   * A closed socket and its connection let go of each other. V8 makes sockets in the old generation when it has seen many
-   * of them survive, and there a dead one keeps alive whatever it refers to until the next full collection: with a
-   * connection a request, copying its handlers, requests and answers was a quarter of the processor's time.
+   * Drops the references between a closed socket and its connection. V8 allocates sockets in the old generation once many
+   * have survived, where a dead one retains whatever it refers to until the next full collection: with one request per
+   * connection, copying handlers, requests and responses was a quarter of the processor time.
    */
   private detach(): void {
     if (this.socket !== undefined) this.socket[connectionKey] = undefined
@@ -112,32 +112,32 @@ export class TcpConnection implements Connection {
     this.events = undefined
   }
 
-  // Asking for an address is a system call, and most requests are answered without it.
+  // An address is a system call, which most requests do not need.
   get local(): Option.Option<Address> {
-    if (Option.isNone(this.knownLocal) && this.socket !== undefined) {
+    if (Option.isNone(this.localCache) && this.socket !== undefined) {
       const { localAddress, localFamily, localPort } = this.socket
-      this.knownLocal = addressOf(localAddress, localPort, localFamily)
+      this.localCache = addressOf(localAddress, localPort, localFamily)
     }
-    return this.knownLocal
+    return this.localCache
   }
 
   get remote(): Option.Option<Address> {
-    if (Option.isNone(this.knownRemote) && this.socket !== undefined) {
+    if (Option.isNone(this.remoteCache) && this.socket !== undefined) {
       const { remoteAddress, remoteFamily, remotePort } = this.socket
-      this.knownRemote = addressOf(remoteAddress, remotePort, remoteFamily)
+      this.remoteCache = addressOf(remoteAddress, remotePort, remoteFamily)
     }
-    return this.knownRemote
+    return this.remoteCache
   }
 
   open(events: ConnectionEvents): void {
     const { socket } = this
-    // A connection that has closed, or that somebody else has opened, is over for whoever comes now.
+    // A connection that has closed or was opened before reports `onClose` alone.
     if (socket === undefined || this.events !== undefined) {
       void Promise.resolve().then(() => events.onClose())
       return
     }
     this.events = events
-    this.door.onOpen(this)
+    this.observer.onOpen(this)
     startReading(socket)
     socket.on("end", onEnd)
     socket.resume()
@@ -156,43 +156,43 @@ export class TcpConnection implements Connection {
     if (socket === undefined || !socket.writable) return
     this.disableNagle(socket, parts)
     if (parts.length > 1) socket.cork()
-    let isTaken = true
-    for (const part of parts) isTaken = typeof part === "string" ? socket.write(part, "latin1") : socket.write(part)
+    let isAccepted = true
+    for (const part of parts) isAccepted = typeof part === "string" ? socket.write(part, "latin1") : socket.write(part)
     if (parts.length > 1) socket.uncork()
-    if (isTaken || this.listensForDrain) return
-    this.listensForDrain = true
+    if (isAccepted || this.hasDrainListener) return
+    this.hasDrainListener = true
     socket.on("drain", onDrain)
   }
 
   /**
-   * Nagle's algorithm holds a small segment back behind another that is on its way. A connection whose only answer is one
-   * segment has no other, and is spared the system call.
+   * Disables Nagle's algorithm, which delays a small segment until the one before it is acknowledged. A connection whose only
+   * response is one segment saves the system call.
    */
   private disableNagle(socket: Socket, parts: ReadonlyArray<string | Uint8Array>): void {
     if (this.isNagleDisabled) return
-    this.isNagleDisabled = this.hasWritten || parts.length > 1 || (parts[0]?.length ?? 0) > oneSegment
+    this.isNagleDisabled = this.hasWritten || parts.length > 1 || (parts[0]?.length ?? 0) > minSegment
     this.hasWritten = true
     if (this.isNagleDisabled) socket.setNoDelay(true)
   }
 
   /**
-   * Ends a connection that nobody has opened with an answer that needs no request. What has come by then is read first:
-   * closed over it, the socket would reset the answer.
+   * Sends a response on a connection that was not opened, and closes it. Input is read before: a socket closed with unread
+   * bytes sends a reset, which discards the response.
    */
-  rejectWith(answer: string): void {
+  rejectWith(response: string): void {
     const { socket } = this
-    socket?.resume().end(answer, "latin1", () => setImmediate(() => socket.destroy()))
+    socket?.resume().end(response, "latin1", () => setImmediate(() => socket.destroy()))
   }
 
   isFull(): boolean {
     return this.socket?.writableNeedDrain ?? false
   }
 
-  /** A write that is under way counts whole until it is done; the system's own queue tells how far it is. */
+  /** A write in progress counts in full until it completes; libuv's queue shows its progress. */
   unsent(): number {
     const { socket } = this
     if (socket === undefined || socket.writableLength === 0) return 0
-    // Not public, but what node:net's own timeout looks at; without it only whole writes are progress.
+    // Not public, but used by the timeout of node:net itself; without it only complete writes are progress.
     const handle = (socket as { readonly _handle?: { readonly writeQueueSize?: number } })._handle
     return socket.writableLength + (handle?.writeQueueSize ?? 0)
   }
@@ -201,7 +201,7 @@ export class TcpConnection implements Connection {
     this.socket?.end()
   }
 
-  /** With nothing left to send, the system sends the FIN as it closes: a `shutdown` before it would cost a turn. */
+  /** With nothing unsent, closing the descriptor sends the FIN: a `shutdown` before it would cost an event-loop turn. */
   close(): void {
     if (this.socket?.writableLength === 0) this.socket.destroy()
     else this.socket?.destroySoon()

@@ -1,5 +1,6 @@
 /**
- * Listening on TCP: `node:net`'s server as a scoped resource, with the gate's outer door in its connection event.
+ * The TCP listener: a `net.Server` as a scoped resource. Its `connection` event counts sockets in the descriptor budget, and
+ * rejects those beyond it.
  *
  * @internal
  */
@@ -19,12 +20,12 @@ import { serviceUnavailable } from "./serviceUnavailable.js"
 import { type ConnectionObserver, TcpConnection } from "./tcpConnection.js"
 import { isTransient } from "./transientAcceptErrors.js"
 
-/** What a socket buffers before it says that it is full: one read's worth, and all that a small answer needs. */
+/** Bytes that a socket buffers before it reports backpressure: the size of one read, and enough for any small response. */
 const highWaterMark = 64 * 1024
 
 /**
- * At most this share of the budget may wait, and fewer than leave room for one request: were it filled by who waits,
- * an accept loop that asks `shouldAcceptRequest` would wait for ever.
+ * Maximum share of the budget for pending connections. They also leave enough descriptors for one request: if they filled the
+ * budget, an accept loop that checks `shouldAcceptRequest` would wait forever.
  */
 const maxPendingShare = 1 / 2
 
@@ -37,7 +38,7 @@ const hasReusePort = (): boolean => {
   return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)
 }
 
-/** What can be known to be wrong before the system is asked. */
+/** Rejects invalid options before any system call. */
 const validate = (options: ListenOptions): Effect.Effect<void, OSError | ValueError> => {
   const { address, domain, port } = options
   if (!Number.isInteger(port) || port < 0 || port > 65535)
@@ -45,7 +46,7 @@ const validate = (options: ListenOptions): Effect.Effect<void, OSError | ValueEr
   const version = isIP(address)
   if (version !== 0 && domain !== "Dual" && version !== (domain === "IPv4" ? 4 : 6))
     return new ValueError({ reason: "Address", actual: address })
-  // Neither an address nor a name: no look-up could find it.
+  // Neither an address nor a host name.
   if (version === 0 && /^[0-9.]+$|[\s/:\0]/.test(address)) return new ValueError({ reason: "Address", actual: address })
   if (!options.reuseAddr)
     return new OSError({
@@ -65,7 +66,7 @@ const validate = (options: ListenOptions): Effect.Effect<void, OSError | ValueEr
 
 const families = { IPv4: 4, IPv6: 6, Dual: 0 } as const
 
-/** "" is every address of the domain, said explicitly; a name is looked up in the domain alone. */
+/** The address to bind: "" is the unspecified address of the domain; a name is resolved in the domain alone. */
 const resolve = ({ address, domain }: ListenOptions): Effect.Effect<string, OSError> => {
   if (address === "") return Effect.succeed(domain === "IPv4" ? "0.0.0.0" : "::")
   if (isIP(address) !== 0) return Effect.succeed(address)
@@ -88,7 +89,7 @@ const bind = (server: Server, host: string, options: ListenOptions): Effect.Effe
         port: options.port,
         backlog: options.backlog,
         ipv6Only: options.domain === "IPv6",
-        // Workers of `node:cluster` share the port, as they do with `node:http`; in any other process it changes nothing.
+        // Workers of `node:cluster` share the port, as with `node:http`; in any other process it has no effect.
         exclusive: false,
         ...(options.reusePort ? { reusePort: true } : {})
       },
@@ -99,12 +100,12 @@ const bind = (server: Server, host: string, options: ListenOptions): Effect.Effe
     )
   })
 
-const isWithoutIPv6 = ({ code }: OSError): boolean => code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL"
+const isIPv6Unavailable = ({ code }: OSError): boolean => code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL"
 
-/** On a machine without IPv6, every address is every one of IPv4. */
+/** Binds; `"Dual"` without an address falls back to IPv4 on a host without IPv6. */
 const bindDomain = (server: Server, host: string, options: ListenOptions): Effect.Effect<void, OSError> =>
   options.domain === "Dual" && options.address === ""
-    ? Effect.catchIf(bind(server, host, options), isWithoutIPv6, () => bind(server, "0.0.0.0", options))
+    ? Effect.catchIf(bind(server, host, options), isIPv6Unavailable, () => bind(server, "0.0.0.0", options))
     : bind(server, host, options)
 
 const addressOf = (server: Server): Address => {
@@ -114,11 +115,11 @@ const addressOf = (server: Server): Address => {
   return tcp(address.address, address.port, address.family === "IPv6" ? "IPv6" : "IPv4")
 }
 
-/** The sockets of one listener, from their arrival to their close. */
+/** The sockets of one listener, from accept to close. */
 class AcceptedSockets implements ConnectionObserver {
   readonly pending = new PendingConnections<TcpConnection>()
   rejected = 0
-  /** Arrived, and neither opened nor closed. */
+  /** Connections that were neither opened nor closed. */
   private readonly unopened = new SwapRemoveSet<TcpConnection>()
   private readonly maxPending: number
 
@@ -126,22 +127,22 @@ class AcceptedSockets implements ConnectionObserver {
     private readonly budget: Budget,
     private readonly onFull: "queue" | "reject"
   ) {
-    const roomForAnother = budget.max - assumedDescriptorsPerRequest - 2
-    this.maxPending = Math.max(1, Math.min(Math.floor(budget.max * maxPendingShare), roomForAnother))
+    const maxWithoutStarvation = budget.max - assumedDescriptorsPerRequest - 2
+    this.maxPending = Math.max(1, Math.min(Math.floor(budget.max * maxPendingShare), maxWithoutStarvation))
   }
 
-  /** The arrival is the taking: an accepted socket holds a descriptor, whether anybody reads it or not. */
+  /** Counts a socket on arrival, since it holds a descriptor, and queues it, or rejects it if there is no capacity. */
   readonly onSocket = (socket: Socket): void => {
     if (this.pending.size >= this.maxPending || !this.budget.unsafeCanArrive()) {
       this.reject(socket)
       return
     }
-    const mayWait = this.onFull === "queue" || this.pending.hasTaker || this.budget.unsafeMakeRoom()
+    const mayQueue = this.onFull === "queue" || this.pending.hasTaker || this.budget.unsafeMakeRoom()
     this.budget.unsafeTake()
     const connection = new TcpConnection(socket, this)
     this.unopened.add(connection)
     this.pending.offer(connection)
-    if (!mayWait && this.pending.remove(connection)) this.rejectPending(connection)
+    if (!mayQueue && this.pending.remove(connection)) this.rejectPending(connection)
   }
 
   private rejectPending(connection: TcpConnection): void {
@@ -160,7 +161,7 @@ class AcceptedSockets implements ConnectionObserver {
     this.budget.unsafeRelease()
   }
 
-  /** Written whole, and here, not in a fiber: by then the system would have accepted the next one, and closed it without a word. */
+  /** Responds synchronously: in a fiber, further sockets would be accepted before, and closed without a response. */
   private reject(socket: Socket): void {
     this.rejected++
     recordMetrics.connectionRejected()
@@ -175,7 +176,7 @@ class AcceptedSockets implements ConnectionObserver {
   }
 }
 
-/** Listens until the scope ends; then nothing more is accepted, and who still waited is dropped. */
+/** Listens until the scope closes; pending connections are then rejected with 503. */
 export const listen = (
   options: ListenOptions,
   budget: Budget
@@ -189,7 +190,7 @@ export const listen = (
     const sockets = new AcceptedSockets(budget, options.onFull)
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
     const closed = Effect.sync(() => {
-      // The descriptor that listens is closed in this turn; a callback would wait for every connection.
+      // Closes the listening descriptor synchronously; the callback would wait for all connections.
       server.close()
       sockets.close()
       budget.unsafeRelease()

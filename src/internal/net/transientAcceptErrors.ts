@@ -1,11 +1,11 @@
 /**
- * Which errors of the system pass by themselves.
+ * Transient errors of `accept`, after which the listener continues.
  *
  * @internal
  */
 import type { OSError } from "../../Errors.js"
 
-/** The system was short of something, or the client left before it was accepted: others can still be served. */
+/** The system lacks a resource for now, or the client disconnected before it was accepted. */
 const codes: ReadonlySet<string> = new Set([
   "EMFILE",
   "ENFILE",

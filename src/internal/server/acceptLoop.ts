@@ -1,9 +1,9 @@
 /**
  * The accept loop: a stream that gates on the descriptor budget, and forks a fiber for each connection.
  *
- * One element of the stream is one opening of the gate: it is suspended until the budget has room, then accepts
- * connections until there is none. A connection that arrives meanwhile passes by one comparison, and not through the
- * stream, where it would cost twice as much as to serve it. Transient errors of the system are logged and retried.
+ * One element of the stream is one opening of the gate: it is suspended until the budget has capacity, then accepts
+ * connections until there is none. A connection that arrives meanwhile costs one comparison and does not pass through the
+ * stream, which would cost twice as much as to serve it. Transient accept errors are logged and retried.
  *
  * @internal
  */
@@ -41,14 +41,14 @@ export interface AcceptLoop {
 
 export const acceptLoop = (loop: AcceptLoop): Effect.Effect<never, OSError> => {
   const { admissionLog, assumed, budget, fork, lingering, listener, registry, time } = loop
-  // With no connection to wait for, one is accepted whatever is assumed: the gate would never open.
+  // Without a connection that could release descriptors, one is accepted whatever is assumed: the gate would never open.
   const isOpen = (): boolean => budget.unsafeHasRoom(assumed) || registry.isEmpty
-  const room: Effect.Effect<void> = Effect.suspend(() =>
-    isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), registry.awaitEnd()), room)
+  const awaitRoom: Effect.Effect<void> = Effect.suspend(() =>
+    isOpen() ? Effect.void : Effect.zipRight(Effect.race(budget.awaitRoom(assumed), registry.awaitEnd()), awaitRoom)
   )
-  const closed = Effect.suspend(() => (isOpen() ? Effect.void : admissionLog.awaitOpening(room)))
+  const awaitOpening = Effect.suspend(() => (isOpen() ? Effect.void : admissionLog.awaitOpening(awaitRoom)))
   const gate = Effect.suspend(() =>
-    isOpen() ? Effect.void : Effect.zipRight(lingering.whileClosing(budget.awaitRoom(assumed)), closed)
+    isOpen() ? Effect.void : Effect.zipRight(lingering.whileClosing(budget.awaitRoom(assumed)), awaitOpening)
   )
   let hasAccepted = false
   const accept = listener.acceptWhile(isOpen, (connection) => {
@@ -68,7 +68,7 @@ export const acceptLoop = (loop: AcceptLoop): Effect.Effect<never, OSError> => {
     Stream.retry(retries),
     Stream.runDrain,
     Effect.zipRight(Effect.never),
-    // Its delays are real time where `Clock` is: they would stop with the fake timers of a test runner.
+    // With the live `Clock` the delays are in real time, which the fake timers of a test runner do not stop.
     Effect.withClock(time.clock)
   )
 }

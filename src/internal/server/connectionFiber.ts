@@ -1,9 +1,10 @@
 /**
- * The fiber of one connection: suspended until the connection has closed. Its result says how the connection ended.
+ * The fiber of one connection: suspended until the connection has closed. Its result is the `ConnectionSummary`.
  *
- * Requests have fibers of their own, so this one does nothing but stand for the connection: it is what a `Supervisor` and
- * `Fiber.dump` show, and what `acceptRequest` returns. Interrupting it ends the connection, and the interruption completes
- * when the connection has closed; the result is then a summary with the reason `Interrupted`.
+ * The connection runs in socket events, and its requests in fibers of their own, so nothing runs in this fiber. It represents
+ * the connection to a `Supervisor` and to `Fiber.dump`, and is what `acceptRequest` returns. Interrupting it closes the
+ * connection, and the interruption completes when the connection has closed; the result is then a summary with the reason
+ * `Interrupted`.
  *
  * @internal
  */
@@ -21,14 +22,14 @@ const lifetime = <E, R>(connection: HttpConnection<E, R>): Effect.Effect<Connect
     })
   )
 
-/** Forks the fiber of a connection, and opens the connection in the same event-loop turn: no interruption comes between. */
+/** Forks the fiber of a connection, and opens the connection in the same event-loop turn: no interruption can come between. */
 export const forkConnection = <E, R>(
   connection: Connection,
   context: ConnectionContext,
   handler: RequestHandler<E, R>
 ): Fiber.RuntimeFiber<ConnectionSummary> => {
-  const served = new HttpConnection(connection, context, handler)
-  const fiber = handler.runtime.forkConnection(lifetime(served))
-  served.open()
+  const httpConnection = new HttpConnection(connection, context, handler)
+  const fiber = handler.runtime.forkConnection(lifetime(httpConnection))
+  httpConnection.open()
   return fiber
 }

@@ -1,5 +1,5 @@
 /**
- * How a failure reaches the user: by `onFailure`, or in the log.
+ * Reporting of handler failures: by `onFailure`, or in the log.
  *
  * @internal
  */
@@ -24,12 +24,12 @@ export const logAnnotations = (request: Request): Record<string, unknown> => ({
 })
 
 const escapeFailureControls = <E>(failure: E): E =>
-  // Text stays text, and one of a literal type has nothing to be shown.
+  // A string stays a string; one of a literal type contains no control characters.
   typeof failure === "string" ? (escapeControlsInLines(failure) as E & string) : escapeErrorControls(failure)
 
 /**
- * A cause that can be logged, whatever its failures quote of a request: errors are changed, and text is replaced. It is the
- * same one unless text had to be.
+ * A cause that is safe to log, with the control characters that its failures quote from a request escaped: errors are
+ * changed in place, strings are replaced. Returns the same cause unless a string was replaced.
  */
 export const escapeCauseControls = <E>(cause: Cause.Cause<E>): Cause.Cause<E> => {
   const failures: ReadonlyArray<unknown> = [...Cause.failures(cause), ...Cause.defects(cause)]
@@ -44,20 +44,20 @@ export const escapeCauseControls = <E>(cause: Cause.Cause<E>): Cause.Cause<E> =>
   })
 }
 
-/** The default report: an error in the log, with the request it is about. */
+/** The default report: a log entry of level ERROR, annotated with the request. */
 const logFailure = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> => {
   const log = isLogged(cause) ? Effect.logDebug : Effect.logError
   return Effect.annotateLogs(log("a handler failed", escapeCauseControls(cause)), logAnnotations(request))
 }
 
-/** A client that left is nobody's failure: it is counted, and told to whoever looks for it. */
+/** A disconnect is no failure of the handler: it is counted, and logged at level DEBUG. */
 const logAbort = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<void> =>
   Effect.annotateLogs(
-    Effect.logDebug("a client left before it was answered", escapeCauseControls(cause)),
+    Effect.logDebug("client disconnected before the response was complete", escapeCauseControls(cause)),
     logAnnotations(request)
   )
 
-/** Whether lines of that level are written by anybody: to make one that is not costs a fiber. */
+/** True if the level is logged: an entry that is dropped would still cost a fiber. */
 const isLevelLogged = ({ fiberRefs }: Runtime.Runtime<never>, level: LogLevel.LogLevel): boolean =>
   LogLevel.lessThanEqual(FiberRefs.getOrDefault(fiberRefs, FiberRef.currentMinimumLogLevel), level)
 
@@ -74,9 +74,9 @@ export const makeRequestHandler = <E, R, R2>(
     runtime: RequestRuntime.make(runtime),
     report: (cause, request) =>
       Effect.catchAllCause(
-        // What it races or times out can be interrupted, and itself by a server that closes; finalizers cannot.
+        // Interruptible, so that `race` and `timeout` work in it, and a server that closes can interrupt it.
         Effect.interruptible(Effect.suspend(() => report(cause, request))),
-        (failure) => Effect.logError("reporting a failure failed", escapeCauseControls(failure))
+        (failure) => Effect.logError("failed to report a handler failure", escapeCauseControls(failure))
       ),
     reportAbort: isLevelLogged(runtime, LogLevel.Debug) ? logAbort : undefined
   }

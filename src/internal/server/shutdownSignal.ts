@@ -1,8 +1,8 @@
 /**
- * The beginning of a shutdown, as a signal for what would otherwise run for as long as the server does.
+ * The signal that a shutdown begins, for effects that otherwise run as long as the server (`awaitShutdown`).
  *
- * One `Latch` for a server, and one for each `serve`, which may end before its server does: a connection and a request have
- * neither a latch nor a fiber for it. A server that listens again has a new one.
+ * There is one `Latch` for a server, and one for each `serve`, which may end before its server; connections and requests
+ * share them. A server that listens again has a new one.
  *
  * @internal
  */
@@ -13,36 +13,36 @@ export class ShutdownSignal {
   private hasBegun = false
   private readonly serveLatches = new Set<Effect.Latch>()
 
-  /** For what is served until the server closes. */
+  /** The latch of connections that are served until the server closes. */
   get serverLatch(): Effect.Latch {
     return this.latch
   }
 
-  /** Completes when the server begins to close, at once when it has. */
+  /** Completes when the server begins to close; at once while it is closed. */
   readonly await: Effect.Effect<void> = Effect.suspend(() => this.latch.await)
 
-  /** Opens the latches of all that is served. */
+  /** Opens all latches. */
   readonly begin: Effect.Effect<void> = Effect.suspend(() => {
     this.hasBegun = true
     return Effect.forEach([this.latch, ...this.serveLatches], (latch) => latch.open, { discard: true })
   })
 
-  /** The server listens again: what is served from now on has not been told to end. */
+  /** Makes a new latch when the server listens again. */
   renew(): void {
     if (this.hasBegun) this.latch = Effect.unsafeMakeLatch(false)
     this.hasBegun = false
   }
 
-  /** Opens what a `serve` needs, whose latch is opened with all others from now on. */
+  /** Registers the latch of a `serve` while it opens its resources; unregisters it if that fails. */
   register<A, E, R>(latch: Effect.Latch, opened: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    const added = Effect.sync(() => this.serveLatches.add(latch))
+    const add = Effect.sync(() => this.serveLatches.add(latch))
     return Effect.zipRight(
-      added,
+      add,
       Effect.onError(opened, () => this.end(latch))
     )
   }
 
-  /** Closes what a `serve` needed, behind the opening of its latch. */
+  /** Opens the latch of a `serve`, unregisters it, and then closes the resources of the `serve`. */
   unregister<A>(latch: Effect.Latch, closed: Effect.Effect<A>): Effect.Effect<A> {
     return Effect.zipRight(this.end(latch), closed)
   }

@@ -1,5 +1,5 @@
 /**
- * What the options of a server may be that come from a configuration, or from code without types.
+ * Validation of server options that come from a configuration, or from code without types.
  *
  * @internal
  */
@@ -13,7 +13,7 @@ type Validator = (given: unknown) => boolean
 
 export const isBacklog: Validator = (given) => Number.isInteger(given) && Number(given) >= 0
 
-/** Looked at when the server listens. */
+/** For options that are validated elsewhere, when the server listens. */
 const isAny: Validator = () => true
 
 const isOneOf =
@@ -38,28 +38,28 @@ export const validators = {
   unknownMethods: isOneOf("reject", "handle")
 } as const satisfies Record<string, Validator>
 
-/** Options completed with defaults: one that is `undefined`, as a configuration may have it, was not given. */
+/** Options completed with defaults; one that is `undefined`, as in a configuration, counts as not given. */
 export const withDefaults = <Given extends object, Defaults extends object>(
   given: Given | undefined,
   defaults: Defaults
 ): Defaults & Given => {
   const options = Object.entries(given ?? {}).filter(([, value]) => value !== undefined)
-  // What is left of each is of its own type.
+  // Each remaining value is of its declared type.
   return { ...defaults, ...Object.fromEntries(options) } as Defaults & Given
 }
 
-/** The first of the options that is not one, or makes no sense, as it is said. */
+/** Description of the first unknown or invalid option, or `undefined`. */
 const firstInvalidIn = <Options extends object>(
   options: Options,
-  senses: { readonly [K in keyof Options]-?: Validator }
+  rules: { readonly [K in keyof Options]-?: Validator }
 ): string | undefined => {
-  const isOne = (name: string): name is keyof Options & string => Object.hasOwn(senses, name)
-  const wrong = Object.entries(options).find(
-    ([name, value]) => value !== undefined && !(isOne(name) && senses[name](value))
+  const isKnown = (name: string): name is keyof Options & string => Object.hasOwn(rules, name)
+  const invalid = Object.entries(options).find(
+    ([name, value]) => value !== undefined && !(isKnown(name) && rules[name](value))
   )
-  if (wrong === undefined) return undefined
-  const [name, value] = wrong
-  return isOne(name) ? describe(name, value) : `${name}, which is none`
+  if (invalid === undefined) return undefined
+  const [name, value] = invalid
+  return isKnown(name) ? describe(name, value) : `${name}: unknown option`
 }
 
 interface Bounded {
@@ -67,32 +67,32 @@ interface Bounded {
   readonly maxBody?: number | undefined
 }
 
-/** `maxBody` is a limit that has a place of its own besides. */
+/** The limits of the options; `maxBody` takes precedence over `limits.maxBody`. */
 export const limitOptionsOf = ({ limits, maxBody }: Bounded): LimitOptions =>
   maxBody === undefined ? { ...limits } : { ...limits, maxBody }
 
-/** The first option that makes no sense; the server is made with the defaults then, and refuses to listen. */
+/** Description of the first invalid option or limit. Such a server is made with the defaults, and `listen` fails. */
 export const firstInvalid = <Options extends Bounded>(
   options: Options,
-  senses: { readonly [K in keyof Options]-?: Validator }
-): string | undefined => firstInvalidIn(options, senses) ?? firstInvalidLimit(limitOptionsOf(options), defaults)
+  rules: { readonly [K in keyof Options]-?: Validator }
+): string | undefined => firstInvalidIn(options, rules) ?? firstInvalidLimit(limitOptionsOf(options), defaults)
 
-/** Where to listen, as a server and its `serve` may both be given it. */
-interface Place {
+/** Where to listen: options of a server, and of its `listen` and `serve`. */
+interface ListenAddress {
   readonly port?: number | undefined
   readonly address?: string | undefined
   readonly domain?: ListenOptions["domain"] | undefined
   readonly backlog?: number | undefined
 }
 
-interface Listening extends Place {
+interface ServerListenOptions extends ListenAddress {
   readonly reuseAddr?: boolean | undefined
   readonly reusePort?: boolean | undefined
   readonly onFull?: ListenOptions["onFull"] | undefined
 }
 
-/** The options of a listener: what was given, completed by the options of the server and by defaults. */
-export const listenOptionsOf = (given: Place, options: Listening): ListenOptions => ({
+/** The options of a listener: the given ones, completed by those of the server and by defaults. */
+export const listenOptionsOf = (given: ListenAddress, options: ServerListenOptions): ListenOptions => ({
   port: given.port ?? options.port ?? 0,
   address: given.address ?? options.address ?? "",
   domain: given.domain ?? options.domain ?? "IPv4",
