@@ -228,36 +228,36 @@ describe("what can be seen of it", () => {
       yield* TestClock.adjust("1 second")
       const shut = yield* Effect.fork(Effect.provide(log.awaitOpening(Deferred.await(mayOpen)), lines.layer))
       yield* TestClock.adjust("8 seconds")
-      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([1, 1])
+      expect([lines.count("budget exhausted"), lines.count("budget available again")]).toStrictEqual([1, 1])
       yield* TestClock.adjust("1 second")
       yield* lines.some(({ annotations }) => annotations.suppressed === 1)
       yield* Deferred.succeed(mayOpen, undefined)
       yield* Fiber.join(shut)
-      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([2, 2])
+      expect([lines.count("budget exhausted"), lines.count("budget available again")]).toStrictEqual([2, 2])
     })
   )
 
-  it.effect("of two accept loops, one that closes the gate untold does not hide that it is open again", () =>
+  it.effect("of two accept loops, one that closes the gate unlogged does not hide that it is open again", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const budget = yield* DescriptorBudget.make({ max: 10 })
       const { logClosed: closed, logOpened: opened } = new AdmissionLog(budget, yield* Effect.clock)
       yield* Effect.provide(Effect.all([closed, closed, opened, opened]), lines.layer)
-      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([1, 1])
+      expect([lines.count("budget exhausted"), lines.count("budget available again")]).toStrictEqual([1, 1])
     })
   )
 
-  it.effect("that the gate has closed and is open again is told at most once in ten seconds", () =>
+  it.effect("that the gate has closed and is open again is logged at most once in ten seconds", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const budget = yield* DescriptorBudget.make({ max: 10 })
       const log = new AdmissionLog(budget, yield* Effect.clock)
       const once = Effect.zipRight(log.logClosed, log.logOpened)
       yield* Effect.provide(Effect.repeatN(once, 4), lines.layer)
-      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([1, 1])
+      expect([lines.count("budget exhausted"), lines.count("budget available again")]).toStrictEqual([1, 1])
       yield* TestClock.adjust("10 seconds")
       yield* Effect.provide(Effect.repeatN(once, 4), lines.layer)
-      expect([lines.count("no room"), lines.count("room for connections again")]).toStrictEqual([2, 2])
+      expect([lines.count("budget exhausted"), lines.count("budget available again")]).toStrictEqual([2, 2])
       expect(lines.all[2]).toMatchObject({ level: "WARN", annotations: { held: 0, max: 10, suppressed: 4 } })
     })
   )
