@@ -704,10 +704,7 @@ export const close: Effect.Effect<CloseReport, never, Server> = Effect.flatMap(S
  * @since 0.1.0
  * @category accessors
  */
-export const awaitShutdown: Effect.Effect<void, never, Server> = Effect.flatMap(
-  Server,
-  (server) => server.awaitShutdown
-)
+export const awaitShutdown: Effect.Effect<void, never, Server> = Effect.flatMap(Server, (self) => self.awaitShutdown)
 
 /**
  * The descriptor budget of the server.
@@ -715,10 +712,7 @@ export const awaitShutdown: Effect.Effect<void, never, Server> = Effect.flatMap(
  * @since 0.1.0
  * @category accessors
  */
-export const budget: Effect.Effect<DescriptorBudget.Budget, never, Server> = Effect.map(
-  Server,
-  (server) => server.budget
-)
+export const budget: Effect.Effect<DescriptorBudget.Budget, never, Server> = Effect.map(Server, (self) => self.budget)
 
 /**
  * The body budget of the server: bytes held by request bodies that are read whole.
@@ -726,10 +720,7 @@ export const budget: Effect.Effect<DescriptorBudget.Budget, never, Server> = Eff
  * @since 0.1.0
  * @category accessors
  */
-export const bodyBudget: Effect.Effect<BodyBudget.Budget, never, Server> = Effect.map(
-  Server,
-  (server) => server.bodyBudget
-)
+export const bodyBudget: Effect.Effect<BodyBudget.Budget, never, Server> = Effect.map(Server, (self) => self.bodyBudget)
 
 /**
  * Reserves descriptors of the server's budget for files or sockets that a handler opens, until its request ends: see

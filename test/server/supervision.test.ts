@@ -115,7 +115,7 @@ describe("an error of accept", () => {
 })
 
 describe("what is logged of a connection", () => {
-  it.scopedLive("a client that left is logged at level Debug, with its request and its address", () =>
+  it.scopedLive("a disconnect is logged at level Debug, with its request and its address", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const entered = yield* Deferred.make<void>()
@@ -135,7 +135,7 @@ describe("what is logged of a connection", () => {
       yield* Deferred.await(entered)
       yield* client.reset
       yield* Deferred.await(ended)
-      const line = yield* lines.some(({ message }) => message.includes("a client left"))
+      const line = yield* lines.some(({ message }) => message.includes("client disconnected"))
       expect(line).toMatchObject({
         level: "DEBUG",
         annotations: { method: "GET", url: "/wait?for=ever", peer: `127.0.0.1:${localPort}` }

@@ -83,7 +83,7 @@ export interface RawConnection {
 
 /** A connection that has been handed over; documented in `Response`. */
 export interface Duplex {
-  /** What the client sends, those bytes first that came behind the request; ends when the client ends. Once only. */
+  /** What the client sends, those bytes first that came after the request; ends when the client ends. Once only. */
   readonly stream: Stream.Stream<Uint8Array>
   /** Sends bytes, and waits while the client is slow to read. Text is written as UTF-8. */
   readonly write: (content: string | Uint8Array) => Effect.Effect<void>
