@@ -72,7 +72,7 @@ export interface BoundListener {
   readonly accept: Effect.Effect<Connection, OSError>
   /**
    * Passes the pending connections, and then each as it arrives, to `take`, outside of any fiber. Calls `isOpen` before each
-   * one; completes when it returns false, and fails as `accept` does. `admitBy` derives it from `accept`.
+   * one; completes when it returns false, and fails as `accept` does. `acceptWhileBy` derives it from `accept`.
    */
   readonly acceptWhile: (isOpen: () => boolean, take: (connection: Connection) => void) => Effect.Effect<void, OSError>
   /** The number of pending connections: arrived, and not taken yet. */
@@ -94,7 +94,7 @@ const maxPerTurn = 64
  *
  * const program = Effect.gen(function*() {
  *   const arrivals = yield* Queue.unbounded<Listener.Connection>()
- *   const acceptWhile = Listener.admitBy(Queue.take(arrivals))
+ *   const acceptWhile = Listener.acceptWhileBy(Queue.take(arrivals))
  *   // The condition is false: completes without waiting for a connection.
  *   yield* acceptWhile(() => false, () => {})
  *   return "closed"
@@ -106,7 +106,7 @@ const maxPerTurn = 64
  * @since 0.1.0
  * @category constructors
  */
-export const admitBy =
+export const acceptWhileBy =
   (accept: BoundListener["accept"]): BoundListener["acceptWhile"] =>
   (isOpen, take) => {
     const batch = Effect.suspend(() => {

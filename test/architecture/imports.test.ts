@@ -17,6 +17,7 @@ import {
   maxLines,
   type SourceText
 } from "./layers.js"
+import { checkVocabulary } from "./vocabulary.js"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
@@ -46,6 +47,7 @@ const checks: Readonly<Record<string, Check>> = {
   "no import cycles, types included": checkCycles,
   "at most four files lie directly under internal": checkFolders,
   [`every file has at most ${maxLines} lines of code`]: checkLength,
+  "comments and messages name no persons and use the terms of the field": checkVocabulary,
   "public modules are in exports and in the index": (sources) => checkPublic(sources, manifest.exports)
 }
 
@@ -220,6 +222,8 @@ describe("each rule can fail", () => {
       /5 files directly under src\/internal/
     ],
     ["cycle of one", checkCycles, { "Request.ts": `import "./Request.js"` }, /import cycle: Request\.ts -> Request/],
+    ["a word for a person", checkVocabulary, { "Server.ts": "/** Nobody waits. */" }, /src\/Server\.ts:1 "Nobody"/],
+    ["a metaphor in a message", checkVocabulary, { "Server.ts": `const a = "last word"` }, /the field's word is/],
     ["length", checkLength, { "Server.ts": "export {}\n".repeat(maxLines + 1) }, /has 301 lines/],
     ["no exports entry", (s) => checkPublic(s, {}), { "Server.ts": "" }, /exports\["\.\/Server"\] should be/],
     ["entry left over", (s) => checkPublic(s, { "./Gone": {} }), {}, /exports\["\.\/Gone"\] names no module/],

@@ -456,7 +456,7 @@ describe("a thousand connections that wait to be accepted", () => {
       const waiting = yield* Queue.unbounded<Listener.Connection>()
       for (const _ of thousand) waiting.unsafeOffer(new MemoryConnection())
       let taken = 0
-      const admit = Listener.admitBy(Queue.take(waiting))
+      const admit = Listener.acceptWhileBy(Queue.take(waiting))
       yield* Effect.fork(
         admit(
           () => true,

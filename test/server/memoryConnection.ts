@@ -232,7 +232,7 @@ export const makeInMemory = (options: Server.Options = {}): Effect.Effect<InMemo
     const bound: Listener.BoundListener = {
       address: server,
       accept: Queue.take(arrivals),
-      acceptWhile: Listener.admitBy(Queue.take(arrivals)),
+      acceptWhile: Listener.acceptWhileBy(Queue.take(arrivals)),
       pending: Queue.size(arrivals),
       rejected: Effect.succeed(0)
     }

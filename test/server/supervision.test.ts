@@ -33,7 +33,7 @@ const scripted = (script: ReadonlyArray<string | MemoryConnection>) => {
   const bound: Listener.BoundListener = {
     address: Address.tcp("192.0.2.1", 80, "IPv4"),
     accept,
-    acceptWhile: Listener.admitBy(accept),
+    acceptWhile: Listener.acceptWhileBy(accept),
     pending: Effect.succeed(0),
     rejected: Effect.succeed(0)
   }
