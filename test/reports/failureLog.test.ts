@@ -254,7 +254,7 @@ describe("a client that leaves", () => {
       yield* client.send(requestText("GET /"))
       yield* running.upTo(1)
       yield* client.reset
-      yield* log.lines.some(({ text }) => text.includes("left"))
+      yield* log.lines.some(({ text }) => text.includes("disconnected"))
       expect(log.lines.all.map(({ level }) => level)).toStrictEqual(["DEBUG"])
     })
   )
