@@ -227,8 +227,8 @@ export interface Server {
    * It is a supervised stream of the gate's openings. Each element waits until the budget has capacity, then accepts
    * connections until it has none, forking the fiber of each. Nothing runs in these fibers: they succeed with a
    * `ConnectionSummary` when their connection has closed, a `Supervisor` around `serve` sees them, and interrupting one
-   * closes its connection. A request that needs a fiber has one of its own. Transient accept errors, as `EMFILE`, are logged
-   * and retried after 10 ms, doubled up to 1 s.
+   * closes its connection. A request that needs a fiber has one of its own, which the `Supervisor` sees too. Transient
+   * accept errors, as `EMFILE`, are logged and retried after 10 ms, doubled up to 1 s.
    *
    * An interruption closes what this `serve` has opened: its listener, and its connections, gracefully as `close` does.
    *
