@@ -1,4 +1,4 @@
-/** Many requests on one connection: their order, their end, their writes, and the farewell after the last response. */
+/** Many requests on one connection: their order, their end, their writes, and how they are closed after the last response. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -269,7 +269,7 @@ describe("Date", () => {
   )
 })
 
-describe("the farewell", () => {
+describe("the close after the last response", () => {
   it.scopedLive("the response to a large unread body arrives whole, and without a reset", () =>
     Effect.gen(function* () {
       const made = yield* serving((request) => respond(request, 200, "ignored"))

@@ -81,11 +81,11 @@ export interface RawConnection {
   readonly destroy: () => void
 }
 
-/** A connection that has been handed over; documented in `Response`. */
+/** An upgraded connection; documented in `Response`. */
 export interface Duplex {
-  /** What the client sends, those bytes first that came after the request; ends when the client ends. Once only. */
+  /** Input, beginning with the bytes after the request; ends with the client's FIN. Can be run once. */
   readonly stream: Stream.Stream<Uint8Array>
-  /** Sends bytes, and waits while the client is slow to read. Text is written as UTF-8. */
+  /** Sends bytes, and suspends while the client is slow to read. Text is written as UTF-8. */
   readonly write: (content: string | Uint8Array) => Effect.Effect<void>
 }
 

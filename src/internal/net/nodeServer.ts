@@ -61,8 +61,11 @@ const listenersOf = (server: Server, plain: Server): ReadonlyArray<Setting> =>
     return [{ name: `listener of ${String(event)}`, value: added[0] ?? "no listener" }]
   })
 
+/** Most of the properties are not in the public type. */
+const allProperties = (server: Server): Properties => server as unknown as Properties
+
 const propertiesOf = (server: Server, plain: Server): ReadonlyArray<Setting> => {
-  const [actual, defaults] = [server as unknown as Properties, plain as unknown as Properties]
+  const [actual, defaults] = [allProperties(server), allProperties(plain)]
   const keys = new Set([...Reflect.ownKeys(actual), ...Reflect.ownKeys(defaults)])
   return Array.from(keys).flatMap((key) => {
     if (isState.has(key) || listeningState.has(key) || Object.is(actual[key], defaults[key])) return []
@@ -71,7 +74,7 @@ const propertiesOf = (server: Server, plain: Server): ReadonlyArray<Setting> => 
 }
 
 const listeningOf = (server: Server, plain: Server): ReadonlyArray<Setting> => {
-  const [actual, defaults] = [server as unknown as Properties, plain as unknown as Properties]
+  const [actual, defaults] = [allProperties(server), allProperties(plain)]
   const isUnused = Array.from(listeningState).every((key) => Object.is(actual[key], defaults[key]))
   return server.listening || !isUnused ? [{ name: "listening", value: true }] : []
 }

@@ -66,32 +66,6 @@ export class Signal {
   }
 }
 
-/**
- * Mutex. `Effect.Semaphore` can leak a permit if the fiber is interrupted between acquiring it and the registration of its
- * release (effect 3.22); here only the wait is interruptible.
- */
-export class Turn {
-  private isTaken = false
-  private readonly released = new Signal()
-
-  /** Runs an effect exclusively and uninterruptibly. */
-  take<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.uninterruptibleMask((restore) => {
-      const acquire: Effect.Effect<void> = Effect.suspend(() => {
-        if (this.isTaken) return Effect.zipRight(restore(this.released.waitOrLeave()), acquire)
-        this.isTaken = true
-        return Effect.void
-      })
-      return Effect.zipRight(acquire, Effect.ensuring(effect, this.release))
-    })
-  }
-
-  private readonly release = Effect.sync(() => {
-    this.isTaken = false
-    this.released.wake()
-  })
-}
-
 /** Yields for one turn of the event loop, so that timers and sockets are processed. */
 export const yieldToEventLoop: Effect.Effect<void> = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))

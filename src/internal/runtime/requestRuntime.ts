@@ -146,7 +146,7 @@ class ForkTemplate {
  * A runtime from which a fiber is forked for each connection.
  *
  * All of them share one `FiberRefs`: such a fiber only waits and sets none, and a `FiberRefs` is never changed in place. A copy
- * for each would be a map and its entries, half of what an idle connection keeps in memory.
+ * for each would be a map with an entry for every FiberRef.
  */
 class ConnectionTemplate {
   private readonly runtime: Runtime.Runtime<never>

@@ -19,7 +19,7 @@ const limits = {
   lingerTimeout: 500
 } satisfies Options
 
-/** What a sweep, a farewell and a busy machine may add. */
+/** What a sweep, a lingering close and a busy machine may add. */
 const slack = 1000
 
 /** Clients that do the same at once. */
