@@ -29,6 +29,17 @@ folder.write(
 folder.write("node_modules/.bin/.keep", "")
 symlinkSync(join(root, "node_modules/.bin/tsx"), join(folder.path, "node_modules/.bin/tsx"))
 
+/**
+ * The waits of 30 ms in tsx's command, made 10 seconds: it kills a program by SIGKILL that has not confirmed a signal within two of
+ * them, which a processor that other tests keep busy exceeds.
+ */
+const patient = `data:text/javascript,${encodeURIComponent(
+  `if (/\\btsx\\b/.test(process.argv[1] ?? "")) {
+    const original = globalThis.setTimeout
+    globalThis.setTimeout = (run, milliseconds, ...args) => original(run, milliseconds === 30 ? 10_000 : milliseconds, ...args)
+  }`
+)}`
+
 const running = new Set<ChildProcess>()
 
 afterEach(() => {
@@ -54,7 +65,7 @@ interface Program {
 }
 
 const start = (command: string, args: ReadonlyArray<string>, cwd = folder.path): Program => {
-  const env = { ...process.env, PORT: "0", HOST: "127.0.0.1", NODE_OPTIONS: "" }
+  const env = { ...process.env, PORT: "0", HOST: "127.0.0.1", NODE_OPTIONS: `--import=${patient}` }
   const child = spawn(command, args, { cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe"] })
   running.add(child)
   let output = ""
