@@ -27,9 +27,9 @@ import type { LazyArg } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { Address } from "./Address.js"
+import { type Address, isUnix } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { isOSError, type OSError, ValueError } from "./Errors.js"
+import { isOSError, ValueError } from "./Errors.js"
 import { isRequest } from "./internal/message/request.js"
 import { makeProgram } from "./internal/platform/application.js"
 import { type AppConfig, AppRequest } from "./internal/platform/appRequest.js"
@@ -79,11 +79,15 @@ const optionsOf = ({ host, ipv6Only, interruptOnDisconnect: _, limits, ...option
   } as const)
 
 /** An address that is valid as the host of a URL: `HttpServer.layerTestClient` and `logAddress` insert it as it is. */
-const addressOf = ({ family, hostname, port }: Address): Platform.Address => ({
-  _tag: "TcpAddress",
-  hostname: hostname === "::" ? "0.0.0.0" : family === "IPv6" ? `[${hostname}]` : hostname,
-  port
-})
+const addressOf = (address: Address): Platform.Address => {
+  if (isUnix(address)) return { _tag: "UnixAddress", path: address.path }
+  const { family, hostname, port } = address
+  return {
+    _tag: "TcpAddress",
+    hostname: hostname === "::" ? "0.0.0.0" : family === "IPv6" ? `[${hostname}]` : hostname,
+    port
+  }
+}
 
 /** Options of an application, independent of its server. */
 type HandlerOptions = Pick<Options, "interruptOnDisconnect">
@@ -188,7 +192,7 @@ export const awaitShutdown: Effect.Effect<void, never, HttpServerRequest> = Effe
   (request) => Option.match(toRequest(request), { onNone: () => Effect.never, onSome: awaitShutdownOf })
 )
 
-const isCanceled = (error: OSError | ValueError): boolean => isOSError(error) && error.code === "ECANCELED"
+const isCanceled = (error: Server.ListenError): boolean => isOSError(error) && error.code === "ECANCELED"
 
 /** The dependencies of a server with a maximum number of connections. */
 const dependenciesFor = (maxConnections: number | undefined): typeof Server.layerDependencies => {
@@ -216,7 +220,9 @@ const makeServer = ({
     const server = yield* Server.make(optionsOf(options))
     const address = yield* server.listen()
     /** After one application has ended, another may be served at the same address. */
-    const listening = Effect.catchAll(server.address, () => server.listen({ port: address.port }))
+    const listening = Effect.catchAll(server.address, () =>
+      isUnix(address) ? server.listen() : server.listen({ port: address.port })
+    )
     return Platform.make({
       address: addressOf(address),
       serve: (httpApp, middleware) => {

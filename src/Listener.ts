@@ -13,7 +13,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Address, Domain } from "./Address.js"
 import type { Connection } from "./Connection.js"
-import type { OSError, ValueError } from "./Errors.js"
+import type { OSError, SslError, ValueError } from "./Errors.js"
+import type { Options as TlsOptions } from "./Tls.js"
 
 export type {
   /**
@@ -47,6 +48,14 @@ export interface ListenOptions {
   readonly address: string
   /** One address family, or `"Dual"`: an IPv6 socket that accepts IPv4 too. */
   readonly domain: Domain | "Dual"
+  /** The path of a Unix domain socket, instead of a TCP address. */
+  readonly path?: string | undefined
+  /** Permission bits of the socket file at `path`. */
+  readonly mode?: number | undefined
+  /** A descriptor that listens already, instead of an address. */
+  readonly fd?: number | undefined
+  /** TLS on every connection. */
+  readonly tls?: TlsOptions | undefined
   /** `SO_REUSEADDR`. */
   readonly reuseAddr: boolean
   /** `SO_REUSEPORT`. */
@@ -79,6 +88,8 @@ export interface BoundListener {
   readonly pending: Effect.Effect<number>
   /** The number of connections that were rejected with 503, in total. */
   readonly rejected: Effect.Effect<number>
+  /** Loads the credentials of TLS again; absent without TLS. Fails with those unchanged that are in use. */
+  readonly reloadTls?: Effect.Effect<void, SslError> | undefined
 }
 
 /** Maximum connections taken in one event-loop turn. */
@@ -134,5 +145,5 @@ export const acceptWhileBy =
  */
 export class Listener extends Context.Tag("effect-asynchttpserver/Listener")<
   Listener,
-  { readonly listen: (options: ListenOptions) => Effect.Effect<BoundListener, OSError | ValueError, Scope.Scope> }
+  { readonly listen: (options: ListenOptions) => Effect.Effect<BoundListener, OSError | ValueError | SslError, Scope.Scope> }
 >() {}

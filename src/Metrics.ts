@@ -185,3 +185,14 @@ export const bytesReceived: Metric.Metric.Counter<number> = counter(
  * @category bytes
  */
 export const bytesSent: Metric.Metric.Counter<number> = counter("http_server_sent_bytes_total", "Bytes sent")
+
+/**
+ * TLS handshakes that failed, whatever the reason: see `Tls.Options.onHandshakeError`.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const tlsHandshakeErrors: Metric.Metric.Counter<number> = counter(
+  "http_server_tls_handshake_errors_total",
+  "TLS handshakes that failed"
+)

@@ -24,16 +24,17 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import { type Address, type Domain, toUrl } from "./Address.js"
+import { type Address, type Domain, isTcp, type TcpAddress, toUrl, type UnixAddress } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { OSError, type RespondableError, ValueError } from "./Errors.js"
+import { OSError, type RespondableError, type SslError, ValueError } from "./Errors.js"
 import { AdmissionLog } from "./internal/budget/admissionLog.js"
 import { makeConnectionContext } from "./internal/connection/context.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
+import { type BoundListeners, listenAll } from "./internal/server/boundListeners.js"
 import { makeRequestHandler } from "./internal/server/failureReport.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
@@ -41,6 +42,7 @@ import {
   describe,
   firstInvalid,
   isBacklog,
+  isPlaceGiven,
   limitOptionsOf,
   listenOptionsOf,
   validators
@@ -52,6 +54,7 @@ import * as RequestParser from "./RequestParser.js"
 import type { Handler } from "./Response.js"
 import * as ResponseWriter from "./ResponseWriter.js"
 import * as TcpListener from "./TcpListener.js"
+import type * as Tls from "./Tls.js"
 
 export type {
   /**
@@ -78,7 +81,9 @@ export type {
 }
 
 /**
- * Where to listen. An option that is not given is taken from the options of the server, and then from the default.
+ * Where to listen: at a TCP address (`port`, `address`, `domain`), at a `path`, or on a descriptor (`fd`). An option that is
+ * not given is taken from the options of the server, and then from the default; where a place is given, that of the server is
+ * not used.
  *
  * @since 0.1.0
  * @category models
@@ -99,9 +104,49 @@ export interface ListenOptions {
    * (IPv4 alone on a host without IPv6), with an address of either family that address.
    */
   readonly domain?: Domain | "Dual" | undefined
+  /**
+   * The path of a Unix domain socket, instead of a TCP address; on Linux an abstract name begins with a NUL byte. The file of
+   * a process that has ended is replaced; if a process accepts connections there, `listen` fails with `OSError` `EADDRINUSE`.
+   * The file is removed when the server closes.
+   */
+  readonly path?: string | undefined
+  /** Permission bits of the file at `path`, as `0o660`. Default: those of the process's umask. */
+  readonly mode?: number | undefined
+  /** A descriptor that listens already, as from systemd (see `TcpListener.systemdDescriptors`), instead of an address. */
+  readonly fd?: number | undefined
   /** Length of the system's queue of connections that are not accepted yet. Default: 511, as in Node and nginx. */
   readonly backlog?: number | undefined
+  /** TLS on every connection: certificates, or where they come from, and the policy of handshakes. Default: none. */
+  readonly tls?: Tls.Options | undefined
+  /** Further places to listen at, each with its own `tls`; the server listens at all of them or fails. Default: none. */
+  readonly additional?: ReadonlyArray<Omit<ListenOptions, "additional">> | undefined
 }
+
+/** Options that contain a TCP address. */
+type TcpPlace = { readonly path?: undefined; readonly fd?: undefined } & (
+  | { readonly port: number }
+  | { readonly address: string }
+  | { readonly domain: Domain | "Dual" }
+)
+
+/** Listening: where the options name a place, the type of the address is known. */
+interface Listen<R> {
+  /** At a path. */
+  (options: ListenOptions & { readonly path: string }): Effect.Effect<UnixAddress, ListenError, R>
+  /** At a TCP address. */
+  (options: ListenOptions & TcpPlace): Effect.Effect<TcpAddress, ListenError, R>
+  /** Where the options of the server say. */
+  (options?: ListenOptions): Effect.Effect<Address, ListenError, R>
+}
+
+/**
+ * Why a server cannot listen: `ValueError` (`Port`, `Address`, `Option`, `AlreadyListening`), `OSError` of the system, or
+ * `SslError` of its certificates.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ListenError = OSError | ValueError | SslError
 
 /**
  * The options of a server. Each has a default: that of Nim's `asynchttpserver`, where it has one.
@@ -189,13 +234,23 @@ export interface Server {
    * Binds and listens; returns the bound address. Connections are pending until `acceptRequest` or `serve` takes them.
    *
    * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: the system's (`EADDRINUSE`, `EACCES`,
-   * `EADDRNOTAVAIL` …), and `ENOTSUP` for an option that Node does not support.
+   * `EADDRNOTAVAIL` …), and `ENOTSUP` for an option that Node does not support. `SslError`: a certificate that cannot be used.
    */
-  readonly listen: (options?: ListenOptions) => Effect.Effect<Address, OSError | ValueError>
-  /** The bound address; `OSError` `ENOTCONN` if the server does not listen. */
+  readonly listen: Listen<never>
+  /** The bound address, without those of `additional`; `OSError` `ENOTCONN` if the server does not listen. */
   readonly address: Effect.Effect<Address, OSError>
-  /** The bound port; `OSError` `ENOTCONN` if the server does not listen. */
+  /** All bound addresses, that of `address` first; `OSError` `ENOTCONN` if the server does not listen. */
+  readonly addresses: Effect.Effect<ReadonlyArray<Address>, OSError>
+  /**
+   * The bound TCP port; `OSError` `ENOTCONN` if the server does not listen, `EAFNOSUPPORT` if it listens at a path.
+   */
   readonly port: Effect.Effect<number, OSError>
+  /**
+   * Loads the keys and certificates of TLS again, from their sources. New connections receive the new ones; those that are open
+   * are not affected. If it fails, with `SslError`, all that are in use are kept. `OSError`: `ENOTCONN` if the server does not
+   * listen.
+   */
+  readonly reloadTls: Effect.Effect<void, OSError | SslError>
   /**
    * True if the budget has so many free descriptors: `held + assumed < max`, and always for a negative number. Default: 5.
    */
@@ -239,11 +294,11 @@ export interface Server {
     <E extends RespondableError, R>(
       handler: Handler<E, R>,
       options?: ServeOptions
-    ): Serving<R, never, OSError | ValueError>
+    ): Serving<R, never, ListenError>
     <E, R, R2>(
       handler: Handler<E, R>,
       options: ServeOptions & OnFailure<E, R2>
-    ): Serving<R | R2, never, OSError | ValueError>
+    ): Serving<R | R2, never, ListenError>
   }
   /**
    * Closes the server gracefully: stops listening, closes idle connections, gives requests in flight `drainTimeout` to
@@ -277,7 +332,7 @@ const defaultInterruptTimeout = Duration.seconds(5)
 
 const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
 
-type Listening = { readonly bound: Listener.BoundListener; readonly scope: Scope.CloseableScope }
+type Listening = { readonly bound: BoundListeners; readonly scope: Scope.CloseableScope }
 
 /**
  * Makes a server, without opening anything. The server is closed gracefully when the scope closes.
@@ -328,10 +383,10 @@ export const make = (
     const shutdown = new ShutdownSignal()
     let listening: Listening | undefined
 
-    const whenListening = (syscall: string): Effect.Effect<Listener.BoundListener, OSError> =>
+    const whenListening = (syscall: string): Effect.Effect<BoundListeners, OSError> =>
       Effect.suspend(() => (listening === undefined ? notListening(syscall) : Effect.succeed(listening.bound)))
 
-    const bind = (given: ListenOptions): Effect.Effect<Listening, OSError | ValueError> =>
+    const bind = (given: ListenOptions): Effect.Effect<Listening, ListenError> =>
       Effect.gen(function* () {
         if (listening !== undefined) {
           return yield* new ValueError({ reason: "AlreadyListening", actual: toUrl(listening.bound.address) })
@@ -340,7 +395,7 @@ export const make = (
           given.backlog === undefined || isBacklog(given.backlog) ? invalidOption : describe("backlog", given.backlog)
         if (invalid !== undefined) return yield* new ValueError({ reason: "Option", actual: invalid })
         const listenScope = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-        const bound = yield* listener.listen(listenOptionsOf(given, options)).pipe(
+        const bound = yield* listenAll(listener, listenOptionsOf(given, options)).pipe(
           Scope.extend(listenScope),
           Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(listenScope, exit)))
         )
@@ -353,8 +408,9 @@ export const make = (
     const exclusively = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.uninterruptible(mutex.withPermits(1)(effect))
 
-    const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
-      Effect.map(exclusively(bind(given)), ({ bound }) => bound.address)
+    // The overloads narrow the address by the place that is given.
+    const listen = ((given: ListenOptions = {}) =>
+      Effect.map(exclusively(bind(given)), ({ bound }) => bound.address)) as Listen<never>
 
     const stopListening = Effect.suspend(() => {
       if (listening === undefined) return Effect.void
@@ -390,7 +446,7 @@ export const make = (
     const serve = <E, R, R2>(
       handler: Handler<E, R>,
       given: ServeOptions & Partial<OnFailure<E, R2>> = {}
-    ): Serving<R | R2, never, OSError | ValueError> =>
+    ): Serving<R | R2, never, ListenError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
         const assumed = given.assumedDescriptorsPerRequest ?? -1
         if (Number.isNaN(assumed))
@@ -398,9 +454,7 @@ export const make = (
         const latch = Effect.unsafeMakeLatch(false)
         const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch)
         const fork = (connection: Connection): void => void forkConnection(connection, context, requestHandler)
-        const isAddressGiven = [given.port, given.address, given.domain, given.backlog].some(
-          (each) => each !== undefined
-        )
+        const isAddressGiven = isPlaceGiven(given)
         // With an address it listens there or fails; without one it accepts from the current listener.
         const opened = exclusively(
           Effect.suspend(() => (listening === undefined || isAddressGiven ? bind(given) : Effect.succeed(undefined)))
@@ -430,7 +484,11 @@ export const make = (
     return Server.of({
       listen,
       address: Effect.map(whenListening("getsockname"), (bound) => bound.address),
-      port: Effect.map(whenListening("getsockname"), (bound) => bound.address.port),
+      addresses: Effect.map(whenListening("getsockname"), (bound) => bound.addresses),
+      port: Effect.flatMap(whenListening("getsockname"), ({ address }) =>
+        isTcp(address) ? Effect.succeed(address.port) : new OSError({ code: "EAFNOSUPPORT", syscall: "getsockname" })
+      ),
+      reloadTls: Effect.flatMap(whenListening("getsockname"), (bound) => bound.reloadTls),
       shouldAcceptRequest: (assumed = DescriptorBudget.assumedDescriptorsPerRequest) => budget.hasRoom(assumed),
       acceptRequest,
       serve,
@@ -554,8 +612,9 @@ export const layerConfig = (options: Config.Config.Wrap<Options>): Layer.Layer<S
  * @since 0.1.0
  * @category accessors
  */
-export const listen = (options?: ListenOptions): Effect.Effect<Address, OSError | ValueError, Server> =>
-  Effect.flatMap(Server, (server) => server.listen(options))
+export const listen: Listen<Server> = ((options?: ListenOptions) =>
+  // The overloads narrow the address by the place that is given.
+  Effect.flatMap(Server, (server) => server.listen(options))) as Listen<Server>
 
 /**
  * The bound address; `OSError` `ENOTCONN` if the server does not listen.
@@ -566,7 +625,43 @@ export const listen = (options?: ListenOptions): Effect.Effect<Address, OSError 
 export const address: Effect.Effect<Address, OSError, Server> = Effect.flatMap(Server, (server) => server.address)
 
 /**
- * The bound port; `OSError` `ENOTCONN` if the server does not listen.
+ * All bound addresses, that of `address` first; `OSError` `ENOTCONN` if the server does not listen.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const addresses: Effect.Effect<ReadonlyArray<Address>, OSError, Server> = Effect.flatMap(
+  Server,
+  (server) => server.addresses
+)
+
+/**
+ * Loads the keys and certificates of TLS again, from their sources: see `Server.reloadTls`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schedule } from "effect"
+ * import { Server } from "effect-asynchttpserver"
+ *
+ * // Once a day; a certificate that cannot be used is logged, and the one in use is kept.
+ * const daily = Server.reloadTls.pipe(
+ *   Effect.catchTag("SslError", (error) => Effect.logError("the certificate was not reloaded", error)),
+ *   Effect.schedule(Schedule.spaced("1 day"))
+ * )
+ * console.log(Effect.isEffect(daily))
+ * // true
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const reloadTls: Effect.Effect<void, OSError | SslError, Server> = Effect.flatMap(
+  Server,
+  (server) => server.reloadTls
+)
+
+/**
+ * The bound TCP port; `OSError` `ENOTCONN` if the server does not listen, `EAFNOSUPPORT` if it listens at a path.
  *
  * @since 0.1.0
  * @category accessors
@@ -661,12 +756,12 @@ export const serve: {
   <E extends RespondableError, R>(
     handler: Handler<E, R>,
     options?: ServeOptions
-  ): Effect.Effect<never, OSError | ValueError, Server | Exclude<R, Scope.Scope>>
+  ): Effect.Effect<never, ListenError, Server | Exclude<R, Scope.Scope>>
   /** The same for a handler with other errors: they are reported by `onFailure`, and the response is 500. */
   <E, R, R2>(
     handler: Handler<E, R>,
     options: ServeOptions & OnFailure<E, R2>
-  ): Effect.Effect<never, OSError | ValueError, Server | Exclude<R | R2, Scope.Scope>>
+  ): Effect.Effect<never, ListenError, Server | Exclude<R | R2, Scope.Scope>>
 } = <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & Partial<OnFailure<E, R2>> = {}) =>
   Effect.flatMap(Server, (server) =>
     options.onFailure === undefined

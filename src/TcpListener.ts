@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { DescriptorBudget } from "./DescriptorBudget.js"
-import * as tcp from "./internal/net/tcpListener.js"
+import * as tcp from "./internal/net/socketListener.js"
 import { Listener } from "./Listener.js"
 
 /**

@@ -17,7 +17,8 @@ import {
   connectionsRejected,
   requestDuration,
   requests,
-  requestsAborted
+  requestsAborted,
+  tlsHandshakeErrors
 } from "../Metrics.js"
 
 const noTags: ReadonlyArray<MetricLabel.MetricLabel> = []
@@ -32,6 +33,7 @@ export const recordMetrics = {
   },
   connectionsPending: (change: number): void => connectionsPending.unsafeModify(change, noTags),
   connectionRejected: (): void => connectionsRejected.unsafeUpdate(1, noTags),
+  tlsHandshakeFailed: (): void => tlsHandshakeErrors.unsafeUpdate(1, noTags),
   responseCompleted: (status: number): void => classes[Math.floor(status / 100) - 1]?.unsafeUpdate(1, noTags),
   requestAborted: (): void => requestsAborted.unsafeUpdate(1, noTags),
   requestHandled: (milliseconds: number): void => requestDuration.unsafeUpdate(milliseconds / 1000, noTags),

@@ -3,13 +3,13 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Scope } from "effect/Scope"
-import { TcpConnection } from "../../src/internal/net/tcpConnection.js"
+import { SocketConnection } from "../../src/internal/net/socketConnection.js"
 import { eventLoopTurn, eventually } from "../support/eventually.js"
 
 const events = { onBytes: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {} }
 
 interface Pair {
-  readonly connection: TcpConnection
+  readonly connection: SocketConnection
   readonly client: Socket
   readonly close: () => void
 }
@@ -19,7 +19,7 @@ const pair: Effect.Effect<Pair, never, Scope> = Effect.acquireRelease(
   Effect.async<Pair>((resume) => {
     let client: Socket | undefined
     const server = createServer({ pauseOnConnect: true }, (socket) => {
-      const connection = new TcpConnection(socket, { onOpen: () => {}, onClose: () => {} })
+      const connection = new SocketConnection(socket, { onOpen: () => {}, onClose: () => {} })
       const other = client
       if (other === undefined) throw new Error("a connection without a client")
       const close = (): void => {

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
-import { toAuthority } from "../../Address.js"
+import { isTcp, toAuthority } from "../../Address.js"
 import { ValueError } from "../../Errors.js"
 import type { HttpHeaders } from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
@@ -50,11 +50,17 @@ const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
     }
   })
 
-/** The public view of a connection: its id and addresses, without access to the connection. */
+/** The connection of a request, as far as a handler sees it. */
+export interface ClientConnection extends Omit<Client, "tls"> {
+  /** Absent from a transport without TLS. */
+  readonly tls?: Client["tls"]
+}
+
+/** The public view of a connection: its id, addresses and session, without access to the connection. */
 class ClientImpl extends Inspectable.Class implements Client {
   readonly id: number
 
-  constructor(private readonly connection: () => Client) {
+  constructor(private readonly connection: () => ClientConnection) {
     super()
     this.id = connection().id
   }
@@ -65,6 +71,10 @@ class ClientImpl extends Inspectable.Class implements Client {
 
   get remote() {
     return this.connection().remote
+  }
+
+  get tls() {
+    return this.connection().tls ?? Option.none()
   }
 
   toJSON(): unknown {
@@ -85,7 +95,7 @@ export class RequestImpl extends Inspectable.Class implements Request {
 
   constructor(
     private readonly head: VisibleHead,
-    private readonly connection: Client,
+    private readonly connection: ClientConnection,
     exchange: Exchange
   ) {
     super()
@@ -131,7 +141,9 @@ export class RequestImpl extends Inspectable.Class implements Request {
   }
 
   get remoteAddress(): Option.Option<string> {
-    return Option.map(this.connection.remote, (address) => address.hostname)
+    return Option.filterMap(this.connection.remote, (address) =>
+      isTcp(address) ? Option.some(address.hostname) : Option.none()
+    )
   }
 
   get bytes(): Effect.Effect<Buffer, ValueError> {

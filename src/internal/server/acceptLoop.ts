@@ -27,7 +27,7 @@ const logTransient = (error: OSError): Effect.Effect<void> =>
   isTransient(error) ? Effect.logWarning("could not accept a connection", error) : Effect.void
 
 export interface AcceptLoop {
-  readonly listener: BoundListener
+  readonly listener: Pick<BoundListener, "acceptWhile">
   readonly budget: Budget
   readonly admissionLog: AdmissionLog
   readonly lingering: LingeringConnections

@@ -25,6 +25,11 @@ export const validators = {
   port: isAny,
   address: isAny,
   domain: isOneOf("IPv4", "IPv6", "Dual"),
+  path: isAny,
+  mode: isAny,
+  fd: isAny,
+  tls: isAny,
+  additional: isAny,
   reuseAddr: isAny,
   reusePort: isAny,
   maxBody: isAny,
@@ -77,27 +82,58 @@ export const firstInvalid = <Options extends Bounded>(
   rules: { readonly [K in keyof Options]-?: Validator }
 ): string | undefined => firstInvalidIn(options, rules) ?? firstInvalidLimit(limitOptionsOf(options), defaults)
 
-/** Where to listen: options of a server, and of its `listen` and `serve`. */
-interface ListenAddress {
+/** A place to listen at: options of a server, and of its `listen` and `serve`. */
+interface Place {
   readonly port?: number | undefined
   readonly address?: string | undefined
   readonly domain?: ListenOptions["domain"] | undefined
+  readonly path?: string | undefined
+  readonly mode?: number | undefined
+  readonly fd?: number | undefined
   readonly backlog?: number | undefined
+  readonly tls?: ListenOptions["tls"]
 }
 
-interface ServerListenOptions extends ListenAddress {
+interface Places extends Place {
+  readonly additional?: ReadonlyArray<Place> | undefined
+}
+
+interface ServerListenOptions extends Places {
   readonly reuseAddr?: boolean | undefined
   readonly reusePort?: boolean | undefined
   readonly onFull?: ListenOptions["onFull"] | undefined
 }
 
-/** The options of a listener: the given ones, completed by those of the server and by defaults. */
-export const listenOptionsOf = (given: ListenAddress, options: ServerListenOptions): ListenOptions => ({
-  port: given.port ?? options.port ?? 0,
-  address: given.address ?? options.address ?? "",
-  domain: given.domain ?? options.domain ?? "IPv4",
-  backlog: given.backlog ?? options.backlog ?? 511,
-  reuseAddr: options.reuseAddr ?? true,
-  reusePort: options.reusePort ?? false,
-  onFull: options.onFull ?? "queue"
-})
+const isAnyGiven = (values: ReadonlyArray<unknown>): boolean => values.some((value) => value !== undefined)
+
+/** Whether options say where to listen, or how. */
+export const isPlaceGiven = ({ additional, address, backlog, domain, fd, mode, path, port, tls }: Places): boolean =>
+  isAnyGiven([additional, address, backlog, domain, fd, mode, path, port, tls])
+
+/** The options of one place, without those of the server for a place of another kind. */
+const placeOf = (given: Place, options: Place): Place => {
+  const { fd, mode, path, ...tcp } = options
+  const isTcp = isAnyGiven([given.port, given.address, given.domain])
+  return withDefaults(given, isTcp || isAnyGiven([given.path, given.fd]) ? tcp : { ...tcp, fd, mode, path })
+}
+
+/** The options of each listener, the main one first: the given ones, completed by those of the server and by defaults. */
+export const listenOptionsOf = (
+  given: Places,
+  options: ServerListenOptions
+): readonly [ListenOptions, ...ReadonlyArray<ListenOptions>] => {
+  const complete = ({ address = "", backlog, domain, fd, mode, path, port = 0, tls }: Place): ListenOptions => ({
+    port,
+    address,
+    domain: domain ?? options.domain ?? "IPv4",
+    path,
+    mode,
+    fd,
+    tls,
+    backlog: backlog ?? options.backlog ?? 511,
+    reuseAddr: options.reuseAddr ?? true,
+    reusePort: (options.reusePort ?? false) && path === undefined && fd === undefined,
+    onFull: options.onFull ?? "queue"
+  })
+  return [complete(placeOf(given, options)), ...(given.additional ?? options.additional ?? []).map(complete)]
+}

@@ -13,6 +13,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { isTcp } from "../../../Address.js"
 import { isErrorLike, isUint8Array } from "../../../internal/host/realm.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { ClientConnection, ConnectionPool, PendingRequest } from "./clientConnection.js"
@@ -158,7 +159,7 @@ export const kitClient = (pool: ConnectionPool, fallback: FallbackClient): HttpC
           new ClientResponse(
             request,
             body,
-            Option.map(exchange.connection.remote, ({ hostname }) => hostname)
+            Option.map(Option.filter(exchange.connection.remote, isTcp), ({ hostname }) => hostname)
           )
       })
     const sendWhole = (headers: Headers, bytes: Buffer) => {

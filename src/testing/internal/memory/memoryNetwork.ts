@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import { type Address, tcp } from "../../../Address.js"
+import { type TcpAddress, tcp } from "../../../Address.js"
 import type { Connection } from "../../../Connection.js"
 import { OSError, ValueError } from "../../../Errors.js"
 import { listenerClosed, PendingConnections } from "../../../internal/net/pendingConnections.js"
@@ -25,7 +25,7 @@ class MemoryPort {
   rejected = 0
 
   constructor(
-    readonly address: Address,
+    readonly address: TcpAddress,
     private readonly onFull: ListenOptions["onFull"]
   ) {}
 
@@ -118,7 +118,7 @@ export class MemoryNetworkImpl {
     return made
   }
 
-  private makeConnection(local: Address, makeEnd: (link: MemoryConnection) => ClientEnd): MemoryConnection {
+  private makeConnection(local: TcpAddress, makeEnd: (link: MemoryConnection) => ClientEnd): MemoryConnection {
     const clientPort = firstClientPort + (this.clients++ % (lastPort - firstClientPort))
     const remote = tcp(local.hostname, clientPort, local.family)
     return new MemoryConnection({ local, remote }, (gone) => this.links.delete(gone), makeEnd)

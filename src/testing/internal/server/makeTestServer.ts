@@ -13,7 +13,7 @@ import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import { toUrl } from "../../../Address.js"
 import * as DescriptorBudget from "../../../DescriptorBudget.js"
-import { OSError, type ValueError } from "../../../Errors.js"
+import { OSError } from "../../../Errors.js"
 import { yieldToEventLoop } from "../../../internal/runtime/effectInterop.js"
 import { limitOptionsOf, withDefaults } from "../../../internal/server/validateOptions.js"
 import * as Limits from "../../../Limits.js"
@@ -82,8 +82,9 @@ const dieOnLeaks = (left: ReadonlyArray<string>): Effect.Effect<void> =>
   left.length === 0 ? Effect.void : Effect.die(new LeakError({ left }))
 
 /** Invalid options are a mistake of the test, so a defect. */
-const orDieOnValueError = <A>(effect: Effect.Effect<A, OSError | ValueError>): Effect.Effect<A, OSError> =>
-  Effect.catchTag(effect, "ValueError", Effect.die)
+/** The options of a test server contain no certificates. */
+const orDieOnInvalidOption = <A>(effect: Effect.Effect<A, Server.ListenError>): Effect.Effect<A, OSError> =>
+  Effect.catchTags(effect, { ValueError: Effect.die, SslError: Effect.die })
 
 /** Requests are recorded with their bodies, so a body budget would not get its bytes back before the test ends. */
 const defaultLimits = { ...Limits.nodeHttp, maxBufferedBodies: Number.POSITIVE_INFINITY }
@@ -127,7 +128,7 @@ const openServer = <E, R>(
       ...given
     })
     const server = yield* Effect.provide(made, dependencies)
-    const address = yield* orDieOnValueError(server.listen())
+    const address = yield* orDieOnInvalidOption(server.listen({ port: given.port ?? 0 }))
     const url = toUrl(address)
     const replies = new ReplyQueue()
     const recorded = recordHandler(replies.withFallback(handler), recording)
@@ -194,6 +195,7 @@ const openServer = <E, R>(
       up: server.listen({ port: address.port }).pipe(
         // It is not down: the port is in use by itself.
         Effect.catchTag("ValueError", () => new OSError({ code: "EADDRINUSE", syscall: "listen" })),
+        Effect.catchTag("SslError", Effect.die),
         Effect.zipRight(Effect.withScheduler(Effect.provide(serving, context), quiescence.scheduler)),
         Effect.asVoid
       ),

@@ -10,7 +10,7 @@ import type * as Inspectable from "effect/Inspectable"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { Address } from "../../../Address.js"
+import type { Address, TcpAddress } from "../../../Address.js"
 import type { OSError } from "../../../Errors.js"
 import type * as Server from "../../../Server.js"
 import type { Matcher, Times } from "../../Expectation.js"
@@ -19,7 +19,7 @@ import type { RawClient } from "../../RawClient.js"
 import type { RecordedRequest } from "../../RecordedRequest.js"
 import type { Queue } from "./replyQueue.js"
 
-export interface Options extends Server.Options {
+export interface Options extends Omit<Server.Options, "additional" | "fd" | "mode" | "path" | "tls"> {
   /** Maximum number of descriptors it may hold; 1024 by default. */
   readonly descriptors?: number | undefined
 }
@@ -37,7 +37,7 @@ export interface ConnectionInfo {
 export interface TestServer {
   /** `http://127.0.0.1:` and the port, without a trailing slash. In memory only `client` and `connect` reach it. */
   readonly url: string
-  readonly address: Address
+  readonly address: TcpAddress
   /**
    * Client that resolves relative URLs against the server. It connects to this server whatever the host of a URL. It
    * keeps connections alive, and closes them with the server.
@@ -93,7 +93,7 @@ export interface TestServer {
 export interface StartedServer extends AsyncDisposable {
   /** `http://127.0.0.1:` and the port, without a trailing slash. */
   readonly url: string
-  readonly address: Address
+  readonly address: TcpAddress
   /** The requests received so far. */
   readonly requests: () => ReadonlyArray<StartedRequest>
   /** Takes the next request, once it is received; rejects if the server is closed before. */
