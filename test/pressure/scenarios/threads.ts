@@ -29,7 +29,7 @@ export const scenario: Scenario = {
   title: "what the users of Nim's original ran into, by the numbers of its threads",
   order: 0,
   run: async (run) => {
-    const told = await toldOf("test/server/seedThreads.test.ts")
+    const told = await toldOf("test/nimParity/issues.test.ts")
     const threads = new Map<string, Array<Told>>()
     for (const each of told) {
       const [thread = ""] = each.ancestorTitles

@@ -12,10 +12,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { type Handler, respond, sendHeaders, upgrade } from "../../src/Response.js"
+import { make, openDescriptors, refusal, serving, untilDescriptorsHeld } from "../server/harness.js"
+import { advance, servingInMemory, sleepsUntil } from "../server/memory.js"
 import { Condition, eventLoopTurns, eventually } from "../support/eventually.js"
 import { ask, connect, get, type RawConnection, requestText, withBody } from "../wire/rawConnection.js"
-import { make, openDescriptors, refusal, serving, untilDescriptorsHeld } from "./harness.js"
-import { advance, servingInMemory, sleepsUntil } from "./memory.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))

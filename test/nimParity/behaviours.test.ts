@@ -8,11 +8,11 @@ import * as Stream from "effect/Stream"
 import type { ValueError } from "../../src/Errors.js"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { type Handler, respond, respondStream, upgrade } from "../../src/Response.js"
+import { refusal, serving, servingReported } from "../server/harness.js"
+import { advance, servingInMemory, settled, sleepsUntil } from "../server/memory.js"
 import { eventLoopTurn } from "../support/eventually.js"
 import { parseResponses } from "../wire/parsedResponse.js"
 import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
-import { refusal, serving, servingReported } from "./harness.js"
-import { advance, servingInMemory, settled, sleepsUntil } from "./memory.js"
 
 const hello: Handler = (request) => respond(request, 200, "hello")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))

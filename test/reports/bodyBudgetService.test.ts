@@ -1,0 +1,234 @@
+/** The service `BodyBudget`: applications of `@effect/platform`, its order of grants, its state and its options. */
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { describe, expect, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Ref from "effect/Ref"
+import * as Stream from "effect/Stream"
+import { TestServer } from "effect-asynchttpserver/testing"
+import * as BodyBudget from "../../src/BodyBudget.js"
+import { toHandler } from "../../src/HttpServer.js"
+import * as Metrics from "../../src/Metrics.js"
+import * as Server from "../../src/Server.js"
+import { Random } from "../fuzz/random.js"
+import { servingInMemory } from "../server/memory.js"
+import { eventLoopTurns } from "../support/eventually.js"
+import { requestText } from "../wire/rawConnection.js"
+import {
+  application,
+  full,
+  headOf,
+  limits,
+  max,
+  measuring,
+  nothingIsHeld,
+  piece,
+  sendBody,
+  watching
+} from "./bufferedBodies.js"
+
+describe("an application of @effect/platform", () => {
+  it.scoped("reads its bodies by the same budget", () =>
+    Effect.gen(function* () {
+      const { connect, server } = yield* servingInMemory(application, { limits })
+      const budget = server.bodyBudget
+      const seen = yield* watching(budget)
+      const connections = yield* Effect.all(Array.from({ length: 20 }, () => connect))
+      for (const connection of connections) connection.send(headOf(400, "/text"))
+      yield* Effect.forEach(connections, (connection) => sendBody(connection, 400), { concurrency: "unbounded" })
+      for (const connection of connections) expect((yield* connection.response()).text).toBe("400")
+      expect(seen.most).toBeGreaterThan(0)
+      expect(seen.most).toBeLessThanOrEqual(max + 400 + 20 * 2 * piece)
+      yield* nothingIsHeld(budget)
+    })
+  )
+
+  it.scoped("holds the fields of its forms by it, and no files", () =>
+    Effect.gen(function* () {
+      const read = yield* Deferred.make<void>()
+      const mayEnd = yield* Deferred.make<void>()
+      const app = toHandler(
+        Effect.gen(function* () {
+          const { multipartStream } = yield* HttpServerRequest
+          const parts = yield* Stream.runCollect(
+            Stream.mapEffect(multipartStream, (part) =>
+              part._tag === "Field" ? Effect.succeed(part.value) : Effect.as(Stream.runDrain(part.content), part.name)
+            )
+          )
+          yield* Deferred.succeed(read, undefined)
+          yield* Deferred.await(mayEnd)
+          return HttpServerResponse.text(Chunk.join(parts, ","))
+        })
+      )
+      const { connect, server } = yield* servingInMemory(app)
+      const form = [
+        '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n0123456789\r\n',
+        `--b\r\nContent-Disposition: form-data; name="f"; filename="file"\r\n\r\n${"x".repeat(1000)}\r\n`,
+        "--b--\r\n"
+      ].join("")
+      const connection = yield* connect
+      connection.send(
+        requestText("POST /", ["Content-Type: multipart/form-data; boundary=b", `Content-Length: ${form.length}`], form)
+      )
+      yield* Deferred.await(read)
+      expect(yield* Ref.get(server.bodyBudget.held)).toBe(10)
+      yield* Deferred.succeed(mayEnd, undefined)
+      expect((yield* connection.response()).text).toBe("0123456789,file")
+      yield* nothingIsHeld(server.bodyBudget)
+    })
+  )
+
+  it.scoped("holds a file of a form by it that is read whole", () =>
+    Effect.gen(function* () {
+      const read = yield* Deferred.make<void>()
+      const mayEnd = yield* Deferred.make<void>()
+      const app = toHandler(
+        Effect.gen(function* () {
+          const { multipartStream } = yield* HttpServerRequest
+          const sizes = yield* Stream.runCollect(
+            Stream.mapEffect(multipartStream, (part) =>
+              part._tag === "Field" ? Effect.succeed(0) : Effect.map(part.contentEffect, ({ length }) => length)
+            )
+          )
+          yield* Deferred.succeed(read, undefined)
+          yield* Deferred.await(mayEnd)
+          return HttpServerResponse.text(Chunk.join(Chunk.map(sizes, String), ","))
+        })
+      )
+      const { connect, server } = yield* servingInMemory(app)
+      const form = [
+        `--b\r\nContent-Disposition: form-data; name="f"; filename="file"\r\n\r\n${"x".repeat(1000)}\r\n`,
+        "--b--\r\n"
+      ].join("")
+      const connection = yield* connect
+      connection.send(
+        requestText("POST /", ["Content-Type: multipart/form-data; boundary=b", `Content-Length: ${form.length}`], form)
+      )
+      yield* Deferred.await(read)
+      expect(yield* Ref.get(server.bodyBudget.held)).toBe(1000)
+      yield* Deferred.succeed(mayEnd, undefined)
+      expect((yield* connection.response()).text).toBe("1000")
+      yield* nothingIsHeld(server.bodyBudget)
+    })
+  )
+})
+
+/** A body without a connection: it asks before each piece, as a request's does. */
+class Simulated implements BodyBudget.BodyHolder {
+  heldBytes = 0
+  order = 0
+  read = 0
+  isWaiting = false
+
+  constructor(
+    readonly size: number,
+    readonly nextBytes: number
+  ) {}
+
+  onGranted(): void {
+    this.isWaiting = false
+  }
+
+  /** Reads its next bytes, if it may. */
+  step(budget: BodyBudget.Budget): void {
+    if (this.heldBytes === this.read && !budget.unsafeRequest(this)) {
+      this.isWaiting = true
+      return
+    }
+    this.read = Math.min(this.size, this.heldBytes)
+    if (this.read === this.size) budget.unsafeTake(this, this.read - this.heldBytes)
+  }
+}
+
+describe("bodies in any order", () => {
+  it.effect("never all wait for each other, and never hold more than the maximum and one of them", () =>
+    Effect.gen(function* () {
+      for (let seed = 1; seed <= 100; seed++) {
+        const random = new Random(seed)
+        const budget = yield* BodyBudget.make({ max: 1 + random.below(300) })
+        let bodies = Array.from(
+          { length: 2 + random.below(10) },
+          () => new Simulated(1 + random.below(400), 1 + random.below(40))
+        )
+        const largest = Math.max(...bodies.map(({ nextBytes, size }) => size + nextBytes))
+        while (bodies.length > 0) {
+          const running = bodies.filter(({ isWaiting }) => !isWaiting)
+          expect([seed, running.length > 0]).toStrictEqual([seed, true])
+          const body = random.pick(running)
+          // Those that are whole are kept for a while, and some leave half-read.
+          if (body.read < body.size && !random.oneIn(30)) body.step(budget)
+          else if (random.oneIn(3)) {
+            budget.unsafeRelease(body)
+            bodies = bodies.filter((each) => each !== body)
+          }
+          expect(yield* Ref.get(budget.held)).toBe(bodies.reduce((sum, { heldBytes }) => sum + heldBytes, 0))
+          expect(yield* Ref.get(budget.held)).toBeLessThanOrEqual(budget.max + largest)
+        }
+        expect([yield* Ref.get(budget.held), budget.unsafeWaiting()]).toStrictEqual([0, 0])
+      }
+    })
+  )
+})
+
+describe("the budget", () => {
+  it.scoped("can be watched", () =>
+    Effect.gen(function* () {
+      const { budget, connect, open } = yield* full()
+      const gauge = yield* Metric.value(Metrics.bodyBytesHeld)
+      expect(gauge.value).toBeGreaterThanOrEqual(1500)
+      const states = yield* Effect.forkScoped(
+        Stream.runCollect(Stream.takeUntil(budget.changes, ({ held }) => held === 0))
+      )
+      yield* eventLoopTurns(1)
+      const connection = yield* connect
+      connection.send(headOf(300))
+      yield* sendBody(connection, 300)
+      yield* open
+      yield* connection.response()
+      const all = Chunk.toReadonlyArray(yield* Fiber.join(states))
+      expect(all[0]).toStrictEqual({ held: 1500, max, waiting: 0 })
+      expect(all.some(({ waiting }) => waiting === 1)).toBe(true)
+      expect(all.at(-1)).toStrictEqual({ held: 0, max, waiting: 0 })
+    })
+  )
+
+  it.scoped("is one for all servers that it is provided to, but for those with a limit of their own", () =>
+    Effect.gen(function* () {
+      const shared = yield* BodyBudget.make({ max: 5000 })
+      const made = (options: Server.Options) =>
+        Effect.provideService(Server.make(options), BodyBudget.BodyBudget, shared).pipe(
+          Effect.map((server) => server.bodyBudget),
+          Effect.provide(Server.layerDependencies)
+        )
+      expect(yield* made({})).toBe(shared)
+      expect(yield* made({ limits: { maxBody: 10 } })).toBe(shared)
+      expect((yield* made({ limits: { maxBufferedBodies: 10 } })).max).toBe(10)
+      const own = yield* Effect.provide(Server.bodyBudget, Server.layer())
+      expect(own.max).toBe(128 * 1024 * 1024)
+      const layered = Layer.provide(Server.layer(), BodyBudget.layer({ max: 7 }))
+      expect((yield* Effect.provide(Server.bodyBudget, layered)).max).toBe(7)
+    })
+  )
+
+  it.effect("is no negative number, nor none", () =>
+    Effect.gen(function* () {
+      for (const max of [-1, Number.NaN]) {
+        expect((yield* Effect.flip(BodyBudget.make({ max })))._op).toBe("InvalidData")
+      }
+    })
+  )
+
+  it.scoped("of a test server has no bound, unless it is given one", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer.makeMemory(measuring, { limits: { maxReadAhead: piece } })
+      const client = yield* server.connect
+      yield* client.send(`${headOf(300)}${"x".repeat(300)}`)
+      expect((yield* client.readUntil((seen) => seen.includes("300"))).length).toBeGreaterThan(0)
+    })
+  )
+})

@@ -1,0 +1,72 @@
+/** A connection with thousands of requests beside one with a lone request, and the order in which they are handled.
+ * No time is measured: an order does not depend on the machine. */
+import * as Effect from "effect/Effect"
+import type { Request } from "../../src/Request.js"
+import { type Handler, respond } from "../../src/Response.js"
+import type { MemoryConnection } from "../server/memory.js"
+import { eventually } from "../support/eventually.js"
+import { requestText } from "../wire/rawConnection.js"
+
+/** Requests of one connection that may be served in one turn of the event loop. */
+export const most = 32
+
+export const requests = (name: string, count: number): string => requestText(`GET /${name}`).repeat(count)
+
+/** Requests of the connection that keeps the server busy, in bytes that come in one read. */
+export const many = 1500
+
+export const busy = requests("busy", many)
+export const lone = requests("lone", 1)
+
+export const ok = (request: Request) => respond(request, 200, "ok")
+
+/** A handler, and what it was asked for in order. */
+export const watched = (handler: Handler): { readonly handler: Handler; readonly order: Array<string> } => {
+  const order: Array<string> = []
+  return {
+    order,
+    handler: (request) => {
+      order.push(request.path.slice(1))
+      return handler(request)
+    }
+  }
+}
+
+/** Requests of the other connection that were begun before the lone one. */
+export const servedFirst = (order: ReadonlyArray<string>): number => order.indexOf("lone")
+
+export const answersOf = (connection: MemoryConnection): number => connection.written.split("HTTP/1.1 ").length - 1
+
+export const becomes = (look: () => number, expected: number): Effect.Effect<void> =>
+  Effect.asVoid(eventually(Effect.sync(look), (seen) => seen === expected, `${expected}`))
+
+/** A body in chunks of one byte: 6 bytes on the wire for each, 10,000 of them in one read. */
+export const inBytes = (path: string, count = 10_000): string =>
+  requestText(`POST /${path}`, ["Transfer-Encoding: chunked"], `${"1\r\nx\r\n".repeat(count)}0\r\n\r\n`)
+
+/** What has been done when the lone request is begun; the work of the other connection reports how far it is. */
+export const besideWork = (work: (progress: () => void, request: Request) => ReturnType<Handler>) => {
+  const seen = { progress: 0, atLone: -1, isOver: false }
+  const handler: Handler = (request) => {
+    if (request.path === "/lone") {
+      seen.atLone = seen.progress
+      return ok(request)
+    }
+    return Effect.tap(
+      work(() => {
+        seen.progress++
+      }, request),
+      () => {
+        seen.isOver = true
+      }
+    )
+  }
+  return { handler, seen }
+}
+
+/** The lone request, when the event loop looks for events again. */
+export const sendLater = (connection: MemoryConnection): void => {
+  setImmediate(() => connection.send(lone))
+}
+
+export const oneByte = new Uint8Array(1)
