@@ -3,7 +3,7 @@ import { byCurl, byFetch, type Client, type ClientResponse, hasCurl } from "./cl
 
 export const timeout = 120_000
 
-export const patience = { timeout: 20_000 }
+export const waiting = { timeout: 20_000 }
 
 export const clients: ReadonlyArray<Client> = hasCurl ? [byFetch, byCurl] : [byFetch]
 

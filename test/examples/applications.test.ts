@@ -7,7 +7,7 @@ import { root, withProgram } from "./program.js"
 
 describe.concurrent("examples/router.ts", () => {
   it(
-    "routes, reads, and answers what failed",
+    "routes and decodes, and responds to failures",
     () =>
       withProgram("examples/router.ts", {}, async (url) => {
         const made = await byFetch(post(`${url}/people`, { name: "Ada", born: 1815 }))
@@ -94,10 +94,10 @@ describe.concurrent("examples/moved.ts", () => {
     expect(before).toContain("@effect/platform-node")
   })
 
-  it("answers", () => withProgram("examples/moved.ts", {}, check), timeout)
+  it("responds", () => withProgram("examples/moved.ts", {}, check), timeout)
 
   it(
-    "answers the same with its line as it was",
+    "responds the same with its original line",
     async () => {
       mkdirSync(`${root}.tmp`, { recursive: true })
       // Within the package, so that it finds the same modules.

@@ -12,7 +12,7 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { describe, expect, it, vi } from "vitest"
-import { clients, json, patience, textOf, timeout } from "./applicationClient.js"
+import { clients, json, textOf, timeout, waiting } from "./applicationClient.js"
 import { byCurl, byFetch, hasCurl, raw } from "./client.js"
 import { withProgram } from "./program.js"
 
@@ -42,7 +42,7 @@ describe.concurrent("examples/staticFolder.ts", () => {
   }
 
   it(
-    "sends files whole, in part, and not at all to a client that has them",
+    "sends files whole, as ranges, and as 304 to a client that has them",
     () =>
       withFolder(async (url) => {
         for (const client of clients) {
@@ -74,12 +74,12 @@ describe.concurrent("examples/staticFolder.ts", () => {
             ["bytes=-500", "bytes 0-19/20", content],
             ["BYTES=1-2", "bytes 1-2/20", "12"]
           ] as const
-          for (const [range, said, text] of parts) {
+          for (const [range, contentRange, text] of parts) {
             const part = await get(file, { range })
             expect([range, part.status, part.headers.get("content-range"), textOf(part)]).toStrictEqual([
               range,
               206,
-              said,
+              contentRange,
               text
             ])
             expect(part.headers.get("content-length")).toBe(String(text.length))
@@ -134,12 +134,12 @@ describe.concurrent("examples/staticFolder.ts", () => {
           ])
           const slash = await get("/sub")
           expect([slash.status, slash.headers.get("location")]).toStrictEqual([308, "/sub/"])
-          // It leads nowhere else: two slashes at the front would be a host.
+          // A location that begins with two slashes would name a host.
           expect((await get("//sub")).headers.get("location")).toBe("/sub/")
 
           expect((await get("/large.bin", { range: "bytes=1000000-2999998" })).body.length).toBe(1_999_999)
-          const refused = await get(file, {}, "DELETE")
-          expect([refused.status, refused.headers.get("allow")]).toStrictEqual([405, "GET, HEAD"])
+          const rejected = await get(file, {}, "DELETE")
+          expect([rejected.status, rejected.headers.get("allow")]).toStrictEqual([405, "GET, HEAD"])
         }
       }),
     timeout
@@ -167,8 +167,8 @@ describe.concurrent("examples/staticFolder.ts", () => {
           `//${"../".repeat(10)}etc/passwd`
         ]
         for (const target of targets) {
-          const said = await raw(url, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
-          expect([target, said.split("\r\n")[0]]).toStrictEqual([target, "HTTP/1.1 404 Not Found"])
+          const response = await raw(url, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+          expect([target, response.split("\r\n")[0]]).toStrictEqual([target, "HTTP/1.1 404 Not Found"])
         }
         const broken = await raw(url, "GET /%ff HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         expect(broken).toMatch(/^HTTP\/1\.1 400 /)
@@ -200,7 +200,7 @@ describe.concurrent("examples/staticFolder.ts", () => {
           await leaves()
           await byFetch({ method: "HEAD", url: `${url}/large.bin` })
         }
-        await vi.waitFor(() => expect(open()).toStrictEqual([]), patience)
+        await vi.waitFor(() => expect(open()).toStrictEqual([]), waiting)
         expect((await byFetch({ method: "GET", url: `${url}/large.bin` })).body.length).toBe(3_000_000)
       }),
     timeout
@@ -221,7 +221,7 @@ describe.concurrent("examples/upload.ts", () => {
   }
 
   it(
-    "takes files, and refuses what is too large or no such form",
+    "accepts files, and rejects forms that are too large or malformed",
     () =>
       withProgram("examples/upload.ts", {}, async (url) => {
         const page = await byFetch({ method: "GET", url })
@@ -257,18 +257,18 @@ describe.concurrent("examples/upload.ts", () => {
   )
 
   it.skipIf(!hasCurl)(
-    "answers 413 to what continues being sent",
+    "responds 413 to a client that continues to send",
     () =>
       withProgram("examples/upload.ts", {}, async (url) => {
         const boundary = "x"
         const head = `--${boundary}\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n`
-        const answer = await byCurl({
+        const response = await byCurl({
           method: "POST",
           url,
           headers: { "Content-Type": `multipart/form-data; boundary=${boundary}`, Expect: "" },
           body: Buffer.concat([Buffer.from(head), Buffer.alloc(20_000_000, "x")])
         })
-        expect(answer.status).toBe(413)
+        expect(response.status).toBe(413)
       }),
     timeout
   )

@@ -3,7 +3,7 @@ import { NodeHttpClient, NodeSocket } from "@effect/platform-node"
 import { Rpc, RpcClient, RpcGroup, RpcSerialization } from "@effect/rpc"
 import { Chunk, Effect, Layer, Schema, Stream } from "effect"
 import { describe, expect, it, vi } from "vitest"
-import { jsonOf, patience, timeout } from "./applicationClient.js"
+import { jsonOf, timeout, waiting } from "./applicationClient.js"
 import { byFetch } from "./client.js"
 import { freePort, start, withProgram } from "./program.js"
 
@@ -20,11 +20,11 @@ describe.concurrent("examples/rpc.ts", () => {
     const names = Array.from({ length: 20 }, (_, i) => `${i}`)
     const greeted = yield* Effect.forEach(names, (name) => client.Greet({ name }), { concurrency: "unbounded" })
     expect(greeted).toStrictEqual(names.map((name) => `Hello ${name}`))
-    const refused = yield* Effect.flip(client.Greet({ name: "" }))
-    expect(refused).toStrictEqual(new NameRequired({ message: "a name is required" }))
+    const rejected = yield* Effect.flip(client.Greet({ name: "" }))
+    expect(rejected).toStrictEqual(new NameRequired({ message: "a name is required" }))
     const counted = yield* Stream.runCollect(client.CountDown({ from: 5 }))
     expect(Chunk.toReadonlyArray(counted)).toStrictEqual([5, 4, 3, 2, 1, 0])
-    // One that is left in the middle holds up neither the next call nor the end.
+    // A stream that is abandoned delays neither the next call nor the end.
     const begun = yield* Stream.runCollect(Stream.take(client.CountDown({ from: 1_000_000 }), 2))
     expect(Chunk.toReadonlyArray(begun)).toStrictEqual([1_000_000, 999_999])
     expect(yield* client.Greet({ name: "again" })).toBe("Hello again")
@@ -68,13 +68,13 @@ describe.concurrent("examples/rpc.ts", () => {
           )
         const seen = new Set<string>()
         for (const transport of Object.keys(transports)) void endless(transport)
-        await vi.waitFor(() => expect(seen.size).toBe(2), patience)
+        await vi.waitFor(() => expect(seen.size).toBe(2), waiting)
       }),
     timeout
   )
 })
 
-/** What comes of an event stream, piece by piece, until it has come to what is asked for. */
+/** A reader of an event stream: its text up to a pattern, and how it ends. */
 const reading = (response: Response) => {
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
   let got = ""
@@ -130,7 +130,7 @@ describe.concurrent("examples/events.ts", () => {
         expect(await stays.until(/data: \{"n":44\}\n\n/)).toMatch(/^retry: 500\n\nid: 42\n/)
         expect(await count()).toBe(2)
         leaving.abort()
-        await vi.waitFor(async () => expect(await count()).toBe(1), patience)
+        await vi.waitFor(async () => expect(await count()).toBe(1), waiting)
       }),
     timeout
   )

@@ -59,7 +59,7 @@ describe("the default limits", () => {
   })
 })
 
-describe("a length that anything allows", () => {
+describe("an unlimited body length", () => {
   it("is known up to 15 digits", () => {
     const bytes = bytesOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999999\r\n\r\n")
     const { requests } = converse([bytes], { maxBody: Number.POSITIVE_INFINITY })
@@ -82,7 +82,7 @@ describe("feeding", () => {
     expect(parser.next()).toBe("NeedMore")
   })
 
-  it("gives the fields of a head as they were, however much has been read since", () => {
+  it("does not change the fields of a head when more is parsed", () => {
     const parser = RequestParser.make(Limits.defaults)
     const kept: Array<() => ReadonlyArray<string>> = []
     const stream = Buffer.concat(
@@ -97,7 +97,7 @@ describe("feeding", () => {
     expect(kept.map((fields) => fields()[3])).toStrictEqual(Array.from({ length: 50 }, (_, i) => String(i)))
   })
 
-  it("gives the pieces of a body as they were, however much has been read since", () => {
+  it("does not change the pieces of a body when more is parsed", () => {
     const parser = RequestParser.make(Limits.defaults)
     const kept: Array<Buffer> = []
     const bytes = Buffer.concat([chunkedPost.bytes, browserGet.bytes, chunkedPost.bytes])
@@ -137,7 +137,7 @@ describe("feeding", () => {
     ])
   })
 
-  it("judges a host anew when it is not the one before", () => {
+  it("validates a host that differs from the one before", () => {
     const of = (host: string): Buffer => bytesOf(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
     expect(converse([of("abc"), of("abc"), of("a@c")]).refused?.reason).toBe("Host")
     expect(converse([of("abc"), of("abd"), of("ABC")]).requests.map(({ authority }) => authority)).toStrictEqual([
@@ -147,12 +147,12 @@ describe("feeding", () => {
     ])
   })
 
-  it("counts empty lines anew before each request", () => {
+  it("counts empty lines separately before each request", () => {
     const bytes = bytesOf("\r\n\r\nGET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
     expect(converse([Buffer.concat([bytes, bytes, bytes])]).requests).toHaveLength(3)
   })
 
-  it("takes an empty piece for nothing", () => {
+  it("ignores an empty chunk", () => {
     const { requests } = converse([
       Buffer.alloc(0),
       ...cutEvery(browserGet.bytes, 10).flatMap((chunk) => [chunk, Buffer.alloc(0)])
@@ -189,10 +189,10 @@ describe("isIdle", () => {
   })
 })
 
-describe("takeRest", () => {
+describe("takeTrailingData", () => {
   const offer = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
 
-  it("gives what came after the head, and leaves nothing", () => {
+  it("returns the bytes after the head, and keeps none", () => {
     const parser = RequestParser.make(Limits.defaults)
     parser.feed(bytesOf(`${offer}\x81\x00 raw`))
     expect(parser.next()).toMatchObject({ offersUpgrade: true })
@@ -202,7 +202,7 @@ describe("takeRest", () => {
     expect(parser.isIdle()).toBe(true)
   })
 
-  it("gives what came after a head that arrived in pieces", () => {
+  it("returns the bytes after a head that arrived in pieces", () => {
     const parser = RequestParser.make(Limits.defaults)
     parser.feed(bytesOf(offer.slice(0, 40)))
     expect(parser.next()).toBe("NeedMore")
@@ -211,7 +211,7 @@ describe("takeRest", () => {
     expect(parser.takeTrailingData().toString("latin1")).toBe("rest")
   })
 
-  it("gives what came after a body", () => {
+  it("returns the bytes after a body", () => {
     const parser = RequestParser.make(Limits.defaults)
     parser.feed(bytesOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhirest"))
     expect([parser.next(), parser.next(), parser.next()]).toMatchObject([

@@ -29,7 +29,7 @@ describe("properties", () => {
   const pairsOf = (all: ReadonlyArray<readonly [string, string, string, string]>): ReadonlyArray<string> =>
     all.flatMap((each) => [each[0], each[1]])
 
-  // RFC 9112 §7.1.1: what stands between the size of a chunk and its line end.
+  // Chunk extensions, between the size of a chunk and its line end (RFC 9112 §7.1.1).
   const token = textOf("!#$%&'*+-.^_`|~09azAZ", { minLength: 1, maxLength: 5 })
   const quoted = FastCheck.array(
     FastCheck.oneof(
@@ -48,16 +48,16 @@ describe("properties", () => {
 
   const byte = range(0, 255)
   const bodyOf = FastCheck.oneof(
-    FastCheck.constant({ lines: "", fields: [] as ReadonlyArray<string>, text: "", says: {} }),
+    FastCheck.constant({ lines: "", fields: [] as ReadonlyArray<string>, text: "", parsed: {} }),
     textOf(byte, { minLength: 1, maxLength: 60 }).map((text) => ({
       lines: `Content-Length: ${text.length}\r\n`,
       fields: ["Content-Length", String(text.length)],
       text,
-      says: { body: text, framing: { _tag: "Length" as const, length: text.length } }
+      parsed: { body: text, framing: { _tag: "Length" as const, length: text.length } }
     })),
     FastCheck.tuple(
       FastCheck.array(FastCheck.tuple(textOf(byte, { minLength: 1, maxLength: 20 }), extensions), { maxLength: 5 }),
-      // A name of that many characters is none of those that are dropped.
+      // No dropped trailer has a name of that length.
       FastCheck.array(
         field.map(([each, ...rest]) => [`${each}-longer-than-any-known-one`, ...rest] as const),
         { maxLength: 3 }
@@ -68,7 +68,7 @@ describe("properties", () => {
       text: `${chunks
         .map(([data, extensions]) => `${data.length.toString(16)}${extensions}\r\n${data}\r\n`)
         .join("")}0\r\n${linesOf(trailers)}\r\n`,
-      says: {
+      parsed: {
         body: chunks.map(([data]) => data).join(""),
         trailers: pairsOf(trailers),
         framing: { _tag: "Chunked" as const }
@@ -89,14 +89,14 @@ describe("properties", () => {
       `${"\r\n".repeat(emptyLines)}${method} /${path} HTTP/1.${minor}\r\n` +
         `${linesOf(before)}Host: example.org\r\n${body.lines}${linesOf(after)}\r\n${body.text}`
     ),
-    heard: {
+    parsed: {
       ...plain,
       method,
       target: `/${path}`,
       url: `/${path}`,
       version: `HTTP/1.${minor}`,
       fields: [...pairsOf(before), "Host", "example.org", ...body.fields, ...pairsOf(after)],
-      ...body.says,
+      ...body.parsed,
       ended: true
     }
   }))
@@ -107,12 +107,12 @@ describe("properties", () => {
     return places.slice(1).map((place, i) => Buffer.from(bytes.subarray(places[i]!, place)))
   }
 
-  it("reads what was written, however it is cut", () => {
+  it("parses generated requests, however they are cut", () => {
     holds(
       FastCheck.property(FastCheck.array(message, { minLength: 1, maxLength: 4 }), cuts, (messages, at) => {
         const bytes = Buffer.concat(messages.map((each) => each.bytes))
         expect(meant(converse(cutBy(bytes, at)))).toStrictEqual({
-          requests: messages.map(({ heard }) => heard),
+          requests: messages.map(({ parsed }) => parsed),
           refused: undefined
         })
       }),
@@ -120,7 +120,7 @@ describe("properties", () => {
     )
   })
 
-  it("gives one verdict on any bytes, however they are cut, and neither throws nor loops", () => {
+  it("returns one result for any bytes, however they are cut, and neither throws nor loops", () => {
     const fragment = FastCheck.oneof(
       FastCheck.constantFrom(
         ..."\r\n|\r\n\r\n|\r|\n|:|;|,| |\t|GET |POST |/a HTTP/1.1\r\n|HTTP/1.0\r\n|Host: a\r\n|Host: |Content-Length: 3\r\n".split(
@@ -167,7 +167,7 @@ describe("properties", () => {
     )
   })
 
-  it("gives one verdict on any good request with one byte changed", () => {
+  it("returns one result for any well-formed request with one byte changed", () => {
     const row = FastCheck.constantFrom(...[...wellFormed, ...atTheBound])
     holds(
       FastCheck.property(

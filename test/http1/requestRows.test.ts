@@ -7,7 +7,7 @@ import { wellFormed } from "../fixtures/messages/wellFormed.js"
 import { type Conversation, converse, cutAt, cutEvery, meant } from "./conversation.js"
 
 const nextBytes = bytesOf("PUT / HTTP/1.1\r\nHost: b\r\n\r\n")
-const nextHeard = { ...plain, method: "PUT", authority: "b", fields: ["Host", "b"], ended: true }
+const nextParsed = { ...plain, method: "PUT", authority: "b", fields: ["Host", "b"], ended: true }
 
 const everyCut = function* (bytes: Buffer): Iterable<ReadonlyArray<Buffer>> {
   yield cutEvery(bytes, 1)
@@ -16,7 +16,7 @@ const everyCut = function* (bytes: Buffer): Iterable<ReadonlyArray<Buffer>> {
 }
 
 describe.each<readonly [string, ReadonlyArray<WellFormed>]>([
-  ["requests that are read", wellFormed],
+  ["well-formed requests", wellFormed],
   ["limits at their bound", atTheBound]
 ])("%s", (_, rows) => {
   it.each(rows)("$title", ({ bytes, limits, meaning }) => {
@@ -28,14 +28,14 @@ describe.each<readonly [string, ReadonlyArray<WellFormed>]>([
   })
 
   it.each(rows)("$title, and another request after it", ({ bytes, limits, meaning }) => {
-    const expected = { requests: [{ ...meaning, ended: true }, nextHeard], refused: undefined }
+    const expected = { requests: [{ ...meaning, ended: true }, nextParsed], refused: undefined }
     const both = Buffer.concat([bytes, nextBytes])
     expect(meant(converse([both], limits))).toStrictEqual(expected)
     for (const chunks of everyCut(both)) expect(meant(converse(chunks, limits))).toStrictEqual(expected)
   })
 
   it.each(rows)("$title, and another request before it", ({ bytes, limits, meaning }) => {
-    const expected = { requests: [nextHeard, { ...meaning, ended: true }], refused: undefined }
+    const expected = { requests: [nextParsed, { ...meaning, ended: true }], refused: undefined }
     const both = Buffer.concat([nextBytes, bytes])
     expect(meant(converse([both], limits))).toStrictEqual(expected)
     expect(meant(converse(cutEvery(both, 1), limits))).toStrictEqual(expected)
@@ -46,19 +46,19 @@ describe.each<readonly [string, ReadonlyArray<WellFormed>]>([
       const { parser, refused, requests } = converse([bytes.subarray(0, at)], limits)
       expect(refused).toBe(undefined)
       expect(requests.some(({ ended }) => ended)).toBe(false)
-      // Empty lines before a request are none of it: a connection that has brought only those is idle.
+      // Empty lines before a request are not part of it: a connection that has received only those is idle.
       expect(parser.isIdle()).toBe(/^(\r\n)*$/.test(bytes.toString("latin1", 0, at)))
     }
   })
 })
 
 describe.each<readonly [string, ReadonlyArray<Malformed>]>([
-  ["requests that are refused", malformed],
-  ["limits that are broken by one", oneOver]
+  ["malformed requests", malformed],
+  ["limits exceeded by one", oneOver]
 ])("%s", (_, rows) => {
-  const check = (said: Conversation, { bodyBefore, reason, status }: Malformed): void => {
-    expect({ reason: said.refused?.reason, status: said.refused?.status }).toStrictEqual({ reason, status })
-    expect(said.requests.map(({ body, ended }) => ({ body, ended }))).toStrictEqual(
+  const check = (parsed: Conversation, { bodyBefore, reason, status }: Malformed): void => {
+    expect({ reason: parsed.refused?.reason, status: parsed.refused?.status }).toStrictEqual({ reason, status })
+    expect(parsed.requests.map(({ body, ended }) => ({ body, ended }))).toStrictEqual(
       bodyBefore === undefined ? [] : [{ body: bodyBefore, ended: false }]
     )
   }
@@ -66,13 +66,13 @@ describe.each<readonly [string, ReadonlyArray<Malformed>]>([
   it.each(rows)("$title", (row) => {
     const whole = converse([row.bytes], row.limits)
     check(whole, row)
-    // The same, `actual` included, however the bytes were cut, and whatever comes after them.
+    // The same result, `actual` included, however the bytes are cut, and whatever follows them.
     const both = Buffer.concat([row.bytes, nextBytes])
     expect(meant(converse([both], row.limits))).toStrictEqual(meant(whole))
     for (const chunks of everyCut(both)) expect(meant(converse(chunks, row.limits))).toStrictEqual(meant(whole))
   })
 
-  it.each(rows)("$title, and for good", (row) => {
+  it.each(rows)("$title, and the parser stays malformed", (row) => {
     const { parser, refused } = converse([row.bytes], row.limits)
     expect(refused).not.toBe(undefined)
     expect(parser.next()).toBe(refused)
@@ -83,10 +83,10 @@ describe.each<readonly [string, ReadonlyArray<Malformed>]>([
     expect(parser.isIdle()).toBe(false)
   })
 
-  it.each(rows)("$title, after a good request that is still answered", (row) => {
-    const said = converse([Buffer.concat([nextBytes, row.bytes])], row.limits)
-    expect(said.requests[0]).toStrictEqual(nextHeard)
-    check({ ...said, requests: said.requests.slice(1) }, row)
+  it.each(rows)("$title, after a well-formed request, which is still parsed", (row) => {
+    const parsed = converse([Buffer.concat([nextBytes, row.bytes])], row.limits)
+    expect(parsed.requests[0]).toStrictEqual(nextParsed)
+    check({ ...parsed, requests: parsed.requests.slice(1) }, row)
   })
 })
 
@@ -96,7 +96,7 @@ describe("the rows themselves", () => {
     expect(titles.filter((title, i) => titles.indexOf(title) !== i)).toStrictEqual([])
   })
 
-  it("give every reason that a parser can give", () => {
+  it("cover every reason that a parser can return", () => {
     expect(new Set([...malformed, ...oneOver].map(({ reason }) => reason))).toStrictEqual(
       new Set([
         "RequestLine",

@@ -1,7 +1,7 @@
 /** The framing that `ResponseWriter` chooses for a response (RFC 9112 §6.3). */
 import { describe, expect, it } from "@effect/vitest"
 import type * as ResponseWriter from "../../src/ResponseWriter.js"
-import { head, length, linesOf, plain, refusal, writer } from "./writtenHead.js"
+import { head, length, linesOf, plain, rejectionReason, writer } from "./writtenHead.js"
 
 const noFraming = { _tag: "None" } as const
 const chunked = { _tag: "Chunked" } as const
@@ -185,6 +185,6 @@ describe("the framing of a response", () => {
     ],
     ["Transfer-Encoding with 204", { status: 204, fields: ["Transfer-Encoding", ""] }, "HeaderForbidden"]
   ])("is rejected for %s", (_, outline, reason) => {
-    expect(refusal(writer.head({ ...plain, ...outline }))).toBe(reason)
+    expect(rejectionReason(writer.head({ ...plain, ...outline }))).toBe(reason)
   })
 })

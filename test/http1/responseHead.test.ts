@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as HttpCode from "../../src/HttpCode.js"
 import type * as ResponseWriter from "../../src/ResponseWriter.js"
 import { growth, linear } from "./growth.js"
-import { date, head, length, linesOf, plain, refusal, writer } from "./writtenHead.js"
+import { date, head, length, linesOf, plain, rejectionReason, writer } from "./writtenHead.js"
 
 describe("Connection", () => {
   const connectionOf = (outline: Partial<ResponseWriter.ResponseHeadInput>, ...values: ReadonlyArray<string>) => {
@@ -20,8 +20,8 @@ describe("Connection", () => {
     ["close, case-blind", ["CLOSE"], ["Connection: close"], false],
     ["close in a list with tabs", ["a,\tclose\t,b"], ["Connection: close, a, b"], false],
     ["close in the second field", ["a", "close"], ["Connection: close, a"], false],
-    ["close twice is said once", ["close", "close"], ["Connection: close"], false],
-    ["keep-alive is nothing to say", ["keep-alive"], [], true],
+    ["close twice is sent once", ["close", "close"], ["Connection: close"], false],
+    ["keep-alive is not sent", ["keep-alive"], [], true],
     ["another option is kept as it is", ["X-Y, z"], ["Connection: X-Y, z"], true],
     ["upgrade comes first, once", ["X-Y, Upgrade", "upgrade"], ["Connection: upgrade, X-Y"], true],
     ["empty members are left out", [",, a ,,"], ["Connection: a"], true],
@@ -31,7 +31,7 @@ describe("Connection", () => {
     expect(connectionOf({}, ...values)).toStrictEqual([lines, reuse])
   })
 
-  it("never says keep-alive on a connection that ends", () => {
+  it("never sends keep-alive on a connection that ends", () => {
     expect(connectionOf({ keepAlive: false }, "keep-alive, a")).toStrictEqual([["Connection: close, a"], false])
     expect(connectionOf({ minor: 0, keepAlive: false }, "keep-alive")).toStrictEqual([["Connection: close"], false])
   })
@@ -42,7 +42,7 @@ describe("Connection", () => {
     expect(connectionOf({ minor: 0 }, "close")).toStrictEqual([["Connection: close"], false])
   })
 
-  it("costs no more than its bytes", () => {
+  it("takes time linear in its bytes", () => {
     const grown = growth((bytes) => {
       const fields = ["Connection", `a${" ".repeat(bytes)}b`]
       return () => head({ fields })
@@ -60,15 +60,20 @@ describe("Keep-Alive", () => {
   const hint = "Keep-Alive: timeout=75, max=100"
 
   it.each<readonly [string, Partial<ResponseWriter.ResponseHeadInput>, ReadonlyArray<string>, ReadonlyArray<string>]>([
-    ["is sent on a connection that goes on", {}, [], ["Connection: keep-alive", hint]],
+    ["is sent on a persistent connection", {}, [], ["Connection: keep-alive", hint]],
     ["is sent to HTTP/1.0 that is kept", { minor: 0 }, [], ["Connection: keep-alive", hint]],
     ["is sent with HEAD", { method: "HEAD" }, [], ["Connection: keep-alive", hint]],
     ["is sent with a 204", { status: 204 }, [], ["Connection: keep-alive", hint]],
     ["is sent with chunks", { contentLength: undefined }, [], ["Connection: keep-alive", hint]],
     ["is not sent with close", { keepAlive: false }, [], ["Connection: close"]],
     ["is not sent with the handler's close", {}, ["Connection", "close"], ["Connection: close"]],
-    ["is not sent where the end ends the content", { contentLength: undefined, minor: 0 }, [], ["Connection: close"]],
-    ["is not sent where there is none", { keepAliveHint: undefined }, [], []],
+    [
+      "is not sent if the end of the connection ends the content",
+      { contentLength: undefined, minor: 0 },
+      [],
+      ["Connection: close"]
+    ],
+    ["is not sent if the server has none", { keepAliveHint: undefined }, [], []],
     [
       "gives way to the handler's own",
       {},
@@ -100,9 +105,9 @@ describe("Keep-Alive", () => {
       ["Connection", "x, Keep-Alive"],
       ["Connection: keep-alive, x", hint]
     ],
-    ["is left out where the handler decides of Connection", {}, ["Connection", "x"], ["Connection: x"]],
+    ["is left out if the handler sets another Connection", {}, ["Connection", "x"], ["Connection: x"]],
     ["is sent beside an offer of the server's", {}, ["Upgrade", "h2c"], ["Connection: keep-alive, upgrade", hint]],
-    ["is left out beside an empty Connection no more", {}, ["Connection", ""], ["Connection: keep-alive", hint]]
+    ["is sent beside an empty Connection", {}, ["Connection", ""], ["Connection: keep-alive", hint]]
   ])("%s", (_, outline, fields, lines) => {
     expect(hintOf(outline, ...fields)).toStrictEqual(lines)
   })
@@ -116,8 +121,8 @@ describe("Keep-Alive", () => {
   })
 
   it("is not written when it cannot be, and is that of one field", () => {
-    const refused = (...fields: ReadonlyArray<string>) => writer.head({ ...plain, keepAliveHint, fields })
-    expect(refused("Keep-Alive", "a\r\nb")).toMatchObject({ _tag: "Refused", reason: "HeaderValue" })
+    const rejected = (...fields: ReadonlyArray<string>) => writer.head({ ...plain, keepAliveHint, fields })
+    expect(rejected("Keep-Alive", "a\r\nb")).toMatchObject({ _tag: "Refused", reason: "HeaderValue" })
     expect(hintOf({}, "Keep-Alive", "timeout=3", "keep-alive", "max=5")).toStrictEqual([
       "Connection: keep-alive",
       "Keep-Alive: timeout=3, max=5"
@@ -134,7 +139,7 @@ describe("the status line and the fields", () => {
     expect(head({ status: 299 }).text.startsWith("HTTP/1.1 299 \r\n")).toBe(true)
   })
 
-  it("answers HTTP/1.0 as HTTP/1.1, as RFC 9110 §6.2 says", () => {
+  it("sends HTTP/1.1 to HTTP/1.0 too (RFC 9110 §6.2)", () => {
     expect(head({ minor: 0 }).text.startsWith("HTTP/1.1 200 OK\r\n")).toBe(true)
   })
 
@@ -172,7 +177,7 @@ describe("the status line and the fields", () => {
     ])
   })
 
-  it("takes names for no others that are as long", () => {
+  it("does not confuse names of the same length", () => {
     const fields = ["Data", "1", "Connectioo", "close", "Content-Lengti", "x", "Transfer-Encodinh", "chunked"]
     const { framing, keepAlive: reuse, text } = head({ fields, contentLength: 0 })
     expect(linesOf(text)).toStrictEqual([
@@ -230,10 +235,10 @@ const badValues = [
 
 describe("fields that must not be written", () => {
   const everywhere = (fields: ReadonlyArray<string>): ReadonlyArray<string | undefined> => [
-    refusal(writer.head({ ...plain, fields })),
-    refusal(writer.head({ ...plain, fields: ["A", "b", ...fields, "C", "d"] })),
-    refusal(writer.interim(103, fields)),
-    refusal(writer.lastChunk(fields))
+    rejectionReason(writer.head({ ...plain, fields })),
+    rejectionReason(writer.head({ ...plain, fields: ["A", "b", ...fields, "C", "d"] })),
+    rejectionReason(writer.interim(103, fields)),
+    rejectionReason(writer.lastChunk(fields))
   ]
 
   it.each(badNames)("the name %j", (name) => {
@@ -245,14 +250,14 @@ describe("fields that must not be written", () => {
   })
 
   it.each(["Date", "Connection", "Content-Length", "Transfer-Encoding"])(
-    "a bad value of %s, which is looked at closer",
+    "a bad value of %s, which has a check of its own",
     (name) => {
       for (const value of badValues)
-        expect(refusal(writer.head({ ...plain, fields: [name, value] }))).toBe("HeaderValue")
+        expect(rejectionReason(writer.head({ ...plain, fields: [name, value] }))).toBe("HeaderValue")
     }
   )
 
-  it("say what was seen", () => {
+  it("are reported with name and value", () => {
     expect(writer.head({ ...plain, fields: ["A", "b\r\nC: d"] })).toStrictEqual({
       _tag: "Refused",
       reason: "HeaderValue",

@@ -17,7 +17,7 @@ describe("interim responses", () => {
     )
   })
 
-  it.each(["Content-Length", "content-LENGTH", "Transfer-Encoding", "transfer-encodinG"])("refuse %s", (name) => {
+  it.each(["Content-Length", "content-LENGTH", "Transfer-Encoding", "transfer-encodinG"])("reject %s", (name) => {
     expect(writer.interim(103, [name, "0"])).toStrictEqual({ _tag: "Refused", reason: "HeaderForbidden", actual: name })
   })
 })
@@ -62,7 +62,7 @@ describe("chunks", () => {
     "Upgrade",
     "If-Match",
     "tRAILER"
-  ])("refuse the trailer %s", (name) => {
+  ])("reject the trailer %s", (name) => {
     expect(writer.lastChunk(["X-Sum", "abc", name, "1"])).toStrictEqual({
       _tag: "Refused",
       reason: "HeaderForbidden",
@@ -72,7 +72,7 @@ describe("chunks", () => {
 })
 
 describe("the service", () => {
-  it.effect("gives a writer, which keeps nothing between two answers", () =>
+  it.effect("provides a writer that keeps no state between two responses", () =>
     Effect.gen(function* () {
       const service = yield* ResponseWriter.ResponseWriter
       const { head: headOf } = service.make()
@@ -140,7 +140,7 @@ describe("properties", () => {
   const lineOf = ([name, value]: readonly [string, string]): string =>
     `${name}: ${value.replace(/^[ \t]+|[ \t]+$/g, "")}`
 
-  it("a head is rejected, or has exactly the lines it should have, and one framing", () => {
+  it("a head is rejected, or has exactly the expected lines, and one framing", () => {
     let written = 0
     holds(
       FastCheck.property(outline, fields, (given, all) => {
@@ -156,14 +156,14 @@ describe("properties", () => {
         expect(lines.splice(-2)).toStrictEqual(["", ""])
         expect(lines.shift()).toMatch(new RegExp(`^HTTP/1\\.1 ${given.status} `))
         const isOurs = (line: string): boolean => /^(date|connection|content-length|transfer-encoding):/i.test(line)
-        // The handler's own fields, each on a line of its own, in their order.
+        // The handler's fields, one on each line, in their order.
         expect(lines.filter((line) => !isOurs(line))).toStrictEqual(all.map(lineOf).filter((line) => !isOurs(line)))
         const count = (name: RegExp): number => lines.filter((line) => name.test(line)).length
         expect(count(/^date:/i)).toBe(1)
         expect(count(/^connection:/i)).toBeLessThanOrEqual(1)
         expect(count(/^(content-length|transfer-encoding):/i)).toBeLessThanOrEqual(1)
-        // RFC 9112 §6.3: what the head says and what the framing is are one thing.
-        const says =
+        // The head declares the framing that is used (RFC 9112 §6.3).
+        const declared =
           count(/^transfer-encoding: chunked$/i) === 1
             ? "Chunked"
             : count(/^content-length: [0-9]+$/i) === 1
@@ -171,8 +171,8 @@ describe("properties", () => {
               : "UntilClose"
         const isBodiless =
           given.method === "HEAD" || given.status === 204 || given.status === 205 || given.status === 304
-        expect(response.framing._tag).toBe(isBodiless ? "None" : says)
-        if (given.minor === 0) expect(says).not.toBe("Chunked")
+        expect(response.framing._tag).toBe(isBodiless ? "None" : declared)
+        if (given.minor === 0) expect(declared).not.toBe("Chunked")
         expect(response.keepAlive).toBe(count(/^connection: close(,|$)/i) === 0)
         if (response.framing._tag === "UntilClose" || !given.keepAlive) expect(response.keepAlive).toBe(false)
       }),

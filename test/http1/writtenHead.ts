@@ -6,7 +6,7 @@ export const writer = ResponseWriter.make()
 
 export const date = "Sun, 06 Nov 1994 08:49:37 GMT"
 
-/** A GET of HTTP/1.1 on a connection that may continue, answered 200 without fields, the length of its content unknown. */
+/** A 200 without fields and without a known length, to a GET of HTTP/1.1 on a persistent connection. */
 export const plain: ResponseWriter.ResponseHeadInput = {
   status: 200,
   fields: [],
@@ -19,7 +19,7 @@ export const plain: ResponseWriter.ResponseHeadInput = {
 
 export const head = (outline: Partial<ResponseWriter.ResponseHeadInput>): ResponseWriter.WrittenHead => {
   const written = writer.head({ ...plain, ...outline })
-  if (written._tag === "Refused") throw new Error(`refused: ${written.reason}: ${written.actual}`)
+  if (written._tag === "Refused") throw new Error(`rejected: ${written.reason}: ${written.actual}`)
   return written
 }
 
@@ -33,7 +33,7 @@ export const linesOf = (text: string): ReadonlyArray<string> => {
     .filter((line) => line !== `Date: ${date}`)
 }
 
-export const refusal = (
+export const rejectionReason = (
   response: string | ResponseWriter.WrittenHead | ResponseWriter.InvalidResponse
 ): string | undefined => (typeof response !== "string" && response._tag === "Refused" ? response.reason : undefined)
 export const length = (bytes: number) => ({ _tag: "Length", length: bytes }) as const

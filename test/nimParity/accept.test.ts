@@ -11,11 +11,9 @@ import { type Handler, respond } from "../../src/Response.js"
 import { make, serving, untilDescriptorsHeld } from "../server/harness.js"
 import { eventLoopTurns, eventually } from "../support/eventually.js"
 import { connect, get, requestText } from "../wire/rawConnection.js"
+import { osError, valueError } from "./expectedErrors.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World")
-
-const osError = (code: string, syscall: string) => expect.objectContaining({ _tag: "OSError", code, syscall })
-const valueError = (reason: string) => expect.objectContaining({ _tag: "ValueError", reason })
 
 describe("shouldAcceptRequest(server, assumedDescriptorsPerRequest)", () => {
   it.scopedLive("is true while the held and the assumed descriptors are less than the maximum", () =>
@@ -68,7 +66,7 @@ describe("shouldAcceptRequest(server, assumedDescriptorsPerRequest)", () => {
 })
 
 describe("acceptRequest(server, callback)", () => {
-  it.scopedLive("takes one connection and serves it in the background", () =>
+  it.scopedLive("accepts one connection and serves it in the background", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()
@@ -150,13 +148,13 @@ describe("acceptRequest(server, callback)", () => {
       const { server } = yield* make()
       const { port } = yield* server.listen()
       const client = yield* connect(port)
-      const told = yield* Deferred.make<string>()
-      yield* server.acceptRequest(() => Effect.fail("mine" as const), {
-        onFailure: (cause, request) => Deferred.succeed(told, `${request.url} ${cause}`)
+      const reported = yield* Deferred.make<string>()
+      yield* server.acceptRequest(() => Effect.fail("an error" as const), {
+        onFailure: (cause, request) => Deferred.succeed(reported, `${request.url} ${cause}`)
       })
       yield* client.send(requestText("GET /failing"))
       expect((yield* client.readResponse()).status).toBe(500)
-      expect(yield* Deferred.await(told)).toMatch(/^\/failing .*mine/s)
+      expect(yield* Deferred.await(reported)).toMatch(/^\/failing .*an error/s)
     })
   )
 
@@ -233,7 +231,7 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
       const isHeld = yield* Deferred.make<void>()
       const hold: Handler = () => Effect.zipRight(Deferred.succeed(isHeld, undefined), Effect.never)
       const made = yield* serving(hold, { max: 10, assumed: 8 })
-      // One descriptor listens and one is served, so there is no room for 8 more.
+      // One descriptor is the listener's and one a connection's, so 8 more are not free.
       const held = yield* connect(made.port)
       yield* held.send(requestText("GET /"))
       yield* Deferred.await(isHeld)
@@ -258,7 +256,7 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
     })
   )
 
-  it.scopedLive("fails when the server is closed under it", () =>
+  it.scopedLive("fails when the server is closed while it serves", () =>
     Effect.gen(function* () {
       const { fiber, server } = yield* serving(hello)
       yield* eventLoopTurns(3)
@@ -299,7 +297,7 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
 })
 
 describe("nimMaxDescriptorsFallback", () => {
-  it.effect("is 16000 unless the configuration says otherwise", () =>
+  it.effect("is 16000 unless it is configured", () =>
     Effect.gen(function* () {
       const given = (entries: ReadonlyArray<readonly [string, string]>) =>
         Effect.withConfigProvider(DescriptorBudget.maxDescriptorsFallback, ConfigProvider.fromMap(new Map(entries)))

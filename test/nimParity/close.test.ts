@@ -26,12 +26,12 @@ describe("close(server)", () => {
   it.scopedLive("ends idle connections, lets requests in flight finish, and reports both", () =>
     Effect.gen(function* () {
       const isAsked = yield* Deferred.make<void>()
-      const mayAnswer = yield* Deferred.make<void>()
+      const mayRespond = yield* Deferred.make<void>()
       const { port, server } = yield* serving(
         (request) =>
           request.url === "/slow"
             ? Deferred.succeed(isAsked, undefined).pipe(
-                Effect.zipRight(Deferred.await(mayAnswer)),
+                Effect.zipRight(Deferred.await(mayRespond)),
                 Effect.zipRight(respond(request, 200, "slow"))
               )
             : respond(request, 200, "quick"),
@@ -45,7 +45,7 @@ describe("close(server)", () => {
       yield* Deferred.await(isAsked)
       const closing = yield* Effect.fork(server.close)
       expect(yield* idle.closedWith).toBe("FIN")
-      yield* Deferred.succeed(mayAnswer, undefined)
+      yield* Deferred.succeed(mayRespond, undefined)
       const response = yield* busy.readResponse()
       expect(response.text).toBe("slow")
       expect(response.header("Connection")).toBe("close")
@@ -95,7 +95,7 @@ describe("close(server)", () => {
     })
   )
 
-  it.scopedLive("drops those that waited and were never taken", () =>
+  it.scopedLive("closes connections that were queued and never accepted", () =>
     Effect.gen(function* () {
       const made = yield* make()
       const { port } = yield* made.server.listen()

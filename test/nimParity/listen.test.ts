@@ -10,14 +10,12 @@ import * as Server from "../../src/Server.js"
 import { make, openDescriptors, serving } from "../server/harness.js"
 import { eventually } from "../support/eventually.js"
 import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
+import { osError, valueError } from "./expectedErrors.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
 const hasReusePort = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)
-
-const osError = (code: string, syscall: string) => expect.objectContaining({ _tag: "OSError", code, syscall })
-const valueError = (reason: string) => expect.objectContaining({ _tag: "ValueError", reason })
 
 describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
   it.scopedLive("makes a server and opens nothing", () =>
@@ -31,7 +29,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
     })
   )
 
-  it.scopedLive("is a layer too, and Server's functions reach the server in it", () =>
+  it.scopedLive("is a layer too, and the functions of Server use the server of the layer", () =>
     Effect.gen(function* () {
       const address = yield* Server.listen({ address: "127.0.0.1" })
       expect(yield* Server.port).toBe(address.port)
@@ -48,7 +46,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
     }).pipe(Effect.provide(Server.layer()))
   )
 
-  it.scopedLive("has the original's default for maxBody", () =>
+  it.scopedLive("has the default of Nim's asynchttpserver for maxBody", () =>
     Effect.gen(function* () {
       expect(Limits.defaults.maxBody).toBe(8_388_608)
       const { port } = yield* serving(hello)

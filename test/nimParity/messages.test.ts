@@ -72,7 +72,7 @@ describe("sendHeaders(request, headers)", () => {
     })
   )
 
-  it.scopedLive("lets a handler write its response by hand, with a length of its own", () =>
+  it.scopedLive("lets a handler write its response by hand, with its Content-Length", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {

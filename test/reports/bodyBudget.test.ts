@@ -24,7 +24,7 @@ import {
   watching
 } from "./bufferedBodies.js"
 
-describe("the bodies that are read whole", () => {
+describe("bodies that are read whole", () => {
   for (const isChunked of [false, true]) {
     it.scoped(`are bounded in sum, and all are served: ${isChunked ? "chunked" : "with their length"}`, () =>
       Effect.gen(function* () {
@@ -42,7 +42,7 @@ describe("the bodies that are read whole", () => {
           concurrency: "unbounded"
         })
         for (const connection of connections) expect((yield* connection.response()).text).toBe("400")
-        // What has come of each when it asks, at most, besides.
+        // Besides, the bytes of each body that have arrived when its handler asks.
         expect(seen.most).toBeGreaterThan(max / 2)
         expect(seen.most).toBeLessThanOrEqual(max + 400 + 20 * 2 * piece)
         yield* nothingIsHeld(budget)
@@ -84,7 +84,7 @@ describe("the bodies that are read whole", () => {
     })
   )
 
-  it.scoped("that are small are read at once, whatever waits", () =>
+  it.scoped("that are small are read at once, whatever is queued", () =>
     Effect.gen(function* () {
       const { budget, connect } = yield* full()
       const [large, small] = [yield* connect, yield* connect]
@@ -144,7 +144,7 @@ describe("a body that waits for too long", () => {
         yield* waitingBecomes(budget, 0)
         yield* eventually(Ref.get(budget.held), (held) => held === 1500, "as much as before")
         if (connectionField === "keep-alive") {
-          // The rest is thrown away, and the next request is served.
+          // The rest is discarded, and the next request is served.
           yield* sendBody(connection, 100)
           connection.send(`${headOf(3)}abc`)
           expect((yield* connection.response()).text).toBe("3")
@@ -154,7 +154,7 @@ describe("a body that waits for too long", () => {
     })
   )
 
-  it.scoped("gets 503 by an application", () =>
+  it.scoped("gets 503 from an application", () =>
     Effect.gen(function* () {
       const { connect } = yield* full(application)
       for (const path of ["/text", "/json", "/form", "/buffer"]) {
@@ -168,7 +168,7 @@ describe("a body that waits for too long", () => {
     })
   )
 
-  it.scoped("fails a handler that may answer otherwise, or read again", () =>
+  it.scoped("fails the read of a handler, which may send another response or read again", () =>
     Effect.gen(function* () {
       const { budget, connect, open } = yield* full((request) =>
         Effect.catchTag(measuring(request), "ValueError", ({ reason }) =>
@@ -189,7 +189,7 @@ describe("a body that waits for too long", () => {
     })
   )
 
-  it.scoped("is logged when it begins, once in ten seconds, and when there is memory again", () =>
+  it.scoped("is logged when it begins, once in ten seconds, and when the budget is available again", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       yield* Effect.gen(function* () {
@@ -212,8 +212,8 @@ describe("a body that waits for too long", () => {
   )
 })
 
-describe("the time that a body waits", () => {
-  it.scoped("is not its client's: neither bodyTimeout nor bodyTotalTimeout runs", () =>
+describe("the time in which a body waits", () => {
+  it.scoped("counts for neither bodyTimeout nor bodyTotalTimeout", () =>
     Effect.gen(function* () {
       const { connect, open } = yield* full(measuring, {
         bodyTimeout: 2_000,
@@ -235,7 +235,7 @@ describe("the time that a body waits", () => {
     })
   )
 
-  it.scoped("runs for a client that stalls when it may continue", () =>
+  it.scoped("ends when the body may continue: a client that stalls then gets 408", () =>
     Effect.gen(function* () {
       const { connect, open } = yield* full(measuring, { bodyTimeout: 2_000, bufferedBodyTimeout: 60_000 })
       const connection = yield* connect

@@ -21,7 +21,7 @@ import {
   waitingBecomes
 } from "./bufferedBodies.js"
 
-describe("nothing is held any more", () => {
+describe("the budget is released", () => {
   const waiting = (handler?: Handler) =>
     Effect.gen(function* () {
       const made = yield* full(handler)
@@ -54,7 +54,7 @@ describe("nothing is held any more", () => {
     })
   )
 
-  it.scoped("when the handler that waits is interrupted, fails or gives up, and another body continues", () =>
+  it.scoped("when the handler that waits is interrupted, fails or times out, and another body continues", () =>
     Effect.gen(function* () {
       const enough = yield* Deferred.make<void>()
       const { budget, connection, connect, open } = yield* waiting((request) =>
@@ -98,7 +98,7 @@ describe("nothing is held any more", () => {
     })
   )
 
-  it.scoped("when the server closes, whatever waits", () =>
+  it.scoped("when the server closes while a body waits", () =>
     Effect.gen(function* () {
       const { budget, connection, server } = yield* waiting()
       const { timedOut } = yield* server.close

@@ -33,7 +33,7 @@ import {
 } from "./bufferedBodies.js"
 
 describe("an application of @effect/platform", () => {
-  it.scoped("reads its bodies by the same budget", () =>
+  it.scoped("reads its bodies within the same budget", () =>
     Effect.gen(function* () {
       const { connect, server } = yield* servingInMemory(application, { limits })
       const budget = server.bodyBudget
@@ -48,7 +48,7 @@ describe("an application of @effect/platform", () => {
     })
   )
 
-  it.scoped("holds the fields of its forms by it, and no files", () =>
+  it.scoped("counts the fields of its forms, and no files", () =>
     Effect.gen(function* () {
       const read = yield* Deferred.make<void>()
       const mayEnd = yield* Deferred.make<void>()
@@ -83,7 +83,7 @@ describe("an application of @effect/platform", () => {
     })
   )
 
-  it.scoped("holds a file of a form by it that is read whole", () =>
+  it.scoped("counts a file of a form that is read whole", () =>
     Effect.gen(function* () {
       const read = yield* Deferred.make<void>()
       const mayEnd = yield* Deferred.make<void>()
@@ -118,7 +118,7 @@ describe("an application of @effect/platform", () => {
   )
 })
 
-/** A body without a connection: it asks before each piece, as a request's does. */
+/** A body without a connection: it requests budget before each piece, as the body of a request does. */
 class Simulated implements BodyBudget.BodyHolder {
   heldBytes = 0
   order = 0
@@ -148,8 +148,8 @@ class Simulated implements BodyBudget.BodyHolder {
 describe("bodies in any order", () => {
   it.effect("never all wait for each other, and never hold more than the maximum and one of them", () =>
     Effect.gen(function* () {
-      for (let seed = 1; seed <= 100; seed++) {
-        const random = new Random(seed)
+      for (let randomSeed = 1; randomSeed <= 100; randomSeed++) {
+        const random = new Random(randomSeed)
         const budget = yield* BodyBudget.make({ max: 1 + random.below(300) })
         let bodies = Array.from(
           { length: 2 + random.below(10) },
@@ -158,9 +158,9 @@ describe("bodies in any order", () => {
         const largest = Math.max(...bodies.map(({ nextBytes, size }) => size + nextBytes))
         while (bodies.length > 0) {
           const running = bodies.filter(({ isWaiting }) => !isWaiting)
-          expect([seed, running.length > 0]).toStrictEqual([seed, true])
+          expect([randomSeed, running.length > 0]).toStrictEqual([randomSeed, true])
           const body = random.pick(running)
-          // Those that are whole are kept for a while, and some leave half-read.
+          // Complete bodies are held for a while, and some end half-read.
           if (body.read < body.size && !random.oneIn(30)) body.step(budget)
           else if (random.oneIn(3)) {
             budget.unsafeRelease(body)
@@ -176,7 +176,7 @@ describe("bodies in any order", () => {
 })
 
 describe("the budget", () => {
-  it.scoped("can be watched", () =>
+  it.scoped("publishes its changes and its gauge", () =>
     Effect.gen(function* () {
       const { budget, connect, open } = yield* full()
       const gauge = yield* Metric.value(Metrics.bodyBytesHeld)
@@ -197,7 +197,7 @@ describe("the budget", () => {
     })
   )
 
-  it.scoped("is one for all servers that it is provided to, but for those with a limit of their own", () =>
+  it.scoped("is shared by all servers that it is provided to, except those with their own limit", () =>
     Effect.gen(function* () {
       const shared = yield* BodyBudget.make({ max: 5000 })
       const made = (options: Server.Options) =>
@@ -215,7 +215,7 @@ describe("the budget", () => {
     })
   )
 
-  it.effect("is no negative number, nor none", () =>
+  it.effect("rejects a maximum that is negative or NaN", () =>
     Effect.gen(function* () {
       for (const max of [-1, Number.NaN]) {
         expect((yield* Effect.flip(BodyBudget.make({ max })))._op).toBe("InvalidData")

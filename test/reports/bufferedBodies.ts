@@ -1,4 +1,4 @@
-/** Servers whose body budget is small, and clients that send bodies piece by piece. */
+/** Servers with a small body budget, and clients that send bodies piece by piece. */
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { expect } from "@effect/vitest"
@@ -16,14 +16,14 @@ import { requestText } from "../wire/rawConnection.js"
 
 export const max = 1000
 
-/** Bytes that come in one read, and that each body may hold without asking. */
+/** Bytes that arrive in one read, and that each body may hold without a reservation. */
 export const piece = 50
 
 export const limits = { maxBufferedBodies: max, maxReadAhead: piece } as const
 
 export const lengthOf = (request: Request) => Effect.map(request.bytes, (bytes) => String(bytes.length))
 
-/** Answers with the length of the body. */
+/** Responds with the length of the body. */
 export const measuring: Handler = (request) =>
   Effect.flatMap(lengthOf(request), (length) => respond(request, 200, length))
 
@@ -43,7 +43,7 @@ export const application = toHandler(
   })
 )
 
-/** A head that announces a body, or says that it is chunked. */
+/** A head that announces a body by its length, or as chunked. */
 export const headOf = (length: number | "chunked", path = "/"): string =>
   requestText(`POST ${path}`, [length === "chunked" ? "Transfer-Encoding: chunked" : `Content-Length: ${length}`])
 
@@ -64,7 +64,7 @@ export interface Seen {
   most: number
 }
 
-/** Looks at what is held once a turn, until the scope ends. */
+/** Samples the held bytes once per event-loop turn, until the scope closes. */
 export const watching = (budget: BodyBudget.Budget): Effect.Effect<Seen, never, import("effect/Scope").Scope> =>
   Effect.gen(function* () {
     const seen: Seen = { most: 0 }
@@ -94,7 +94,7 @@ export const holding = Effect.gen(function* () {
   return { handler, open: Deferred.succeed(mayEnd, undefined) }
 })
 
-/** A server whose budget is full: that many bodies of 500 bytes are held by their handlers. */
+/** A server with an exhausted budget: three bodies of 500 bytes are held by their handlers. */
 export const full = (handler: Handler = measuring, options: Server.Options["limits"] = {}) =>
   Effect.gen(function* () {
     const { handler: held, open } = yield* holding
@@ -107,7 +107,7 @@ export const full = (handler: Handler = measuring, options: Server.Options["limi
       connection.send(headOf(500, "/held"))
       yield* sendBody(connection, 500)
     }
-    // Of the third a part waits no longer: it is the one that may continue beyond the maximum.
+    // The third does not wait: one body may continue beyond the maximum.
     yield* eventually(Ref.get(budget.held), (held) => held === 1500, "1500 held")
     return { ...made, budget, open }
   })

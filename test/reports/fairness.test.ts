@@ -8,11 +8,11 @@ import type { Handler } from "../../src/Response.js"
 import { serving } from "../server/harness.js"
 import { servingInMemory, settled } from "../server/memory.js"
 import { connect, withBody } from "../wire/rawConnection.js"
-import { answersOf, becomes, busy, lone, many, most, ok, requests, servedFirst, watched } from "./loneRequest.js"
+import { becomes, busy, lone, many, most, ok, requests, responseCount, servedFirst, watched } from "./loneRequest.js"
 
 const app = (before: Effect.Effect<void>): Handler => toHandler(Effect.as(before, HttpServerResponse.text("ok")))
 
-const handlers: Readonly<Record<string, Handler>> = {
+const handlers = {
   "a handler that responds": ok,
   "an Effect.gen": (request) =>
     Effect.gen(function* () {
@@ -32,7 +32,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   "an application": app(Effect.void),
   "an application that yields": app(Effect.yieldNow()),
   "an application that waits for a promise": app(Effect.promise(() => Promise.resolve()))
-}
+} satisfies Readonly<Record<string, Handler>>
 
 describe("a lone GET beside a deep pipeline", () => {
   for (const [name, handler] of Object.entries(handlers)) {
@@ -44,10 +44,10 @@ describe("a lone GET beside a deep pipeline", () => {
         yield* settled
         one.send(busy)
         other.send(lone)
-        yield* becomes(() => answersOf(one), many)
+        yield* becomes(() => responseCount(one), many)
         expect(servedFirst(order)).toBeGreaterThan(0)
         expect(servedFirst(order)).toBeLessThanOrEqual(most)
-        expect(answersOf(other)).toBe(1)
+        expect(responseCount(other)).toBe(1)
       })
     )
 
@@ -56,7 +56,7 @@ describe("a lone GET beside a deep pipeline", () => {
         const { handler: counted, order } = watched(handler)
         const { port } = yield* serving(counted)
         const [one, other] = [yield* connect(port), yield* connect(port)]
-        // Both have been accepted, and both arrive before the server looks again.
+        // Both connections are accepted, and both requests arrive before the server reads again.
         for (const client of [one, other]) {
           yield* client.send(requests("first", 1))
           yield* client.readResponse()
@@ -81,7 +81,7 @@ describe("a lone GET beside a deep pipeline", () => {
         yield* settled
         one.send(withBody(`POST /${path}`, "content").repeat(many))
         other.send(lone)
-        yield* becomes(() => answersOf(one), many)
+        yield* becomes(() => responseCount(one), many)
         expect(servedFirst(order)).toBeLessThanOrEqual(most)
       }
     })
@@ -92,7 +92,7 @@ describe("a lone GET beside a deep pipeline", () => {
       const { connect } = yield* servingInMemory(ok)
       const connection = yield* connect
       connection.send(requests("busy", 10 * most))
-      yield* becomes(() => answersOf(connection), 10 * most)
+      yield* becomes(() => responseCount(connection), 10 * most)
       // A turn of a busy machine may end before its share has been used.
       const perWrite = connection.writes.map((text) => text.split("HTTP/1.1 ").length - 1)
       expect(perWrite.length).toBeGreaterThanOrEqual(10)
@@ -117,12 +117,12 @@ describe("fifty deep pipelines", () => {
   /** Requests of each: several shares. */
   const pipelined = 150
 
-  for (const name of ["a handler that responds", "an application", "an application that yields"]) {
+  for (const name of ["a handler that responds", "an application", "an application that yields"] as const) {
     it.scoped(`take turns, and none is served much before the others: ${name}`, () =>
       Effect.gen(function* () {
         const counts = new Map<string, number>()
         let widest = 0
-        const inner = handlers[name]!
+        const inner: Handler = handlers[name]
         const { connect } = yield* servingInMemory((request) => {
           counts.set(request.path, (counts.get(request.path) ?? 0) + 1)
           const all = Array.from(counts.values())
@@ -132,13 +132,13 @@ describe("fifty deep pipelines", () => {
         })
         const connections = yield* Effect.all(Array.from({ length: 50 }, () => connect))
         for (const [i, connection] of connections.entries()) connection.send(requests(String(i), pipelined))
-        yield* becomes(() => connections.reduce((sum, each) => sum + answersOf(each), 0), 50 * pipelined)
+        yield* becomes(() => connections.reduce((sum, each) => sum + responseCount(each), 0), 50 * pipelined)
         expect(widest).toBeLessThanOrEqual(2 * most)
       })
     )
   }
 
-  it.scoped("all have a turn before one that came with them has its last", () =>
+  it.scoped("each is served in part before one of them is served completely", () =>
     Effect.gen(function* () {
       const { handler, order } = watched(ok)
       const { connect } = yield* servingInMemory(handler)
@@ -146,7 +146,7 @@ describe("fifty deep pipelines", () => {
       for (const connection of connections) connection.send(requests("busy", 400))
       const other = yield* connect
       other.send(lone)
-      yield* becomes(() => answersOf(other), 1)
+      yield* becomes(() => responseCount(other), 1)
       expect(servedFirst(order)).toBeLessThanOrEqual(51 * most)
     })
   )

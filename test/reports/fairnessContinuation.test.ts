@@ -8,7 +8,6 @@ import { advance, servingInMemory, settled } from "../server/memory.js"
 import { eventLoopTurns } from "../support/eventually.js"
 import { requestText } from "../wire/rawConnection.js"
 import {
-  answersOf,
   becomes,
   besideWork,
   busy,
@@ -18,6 +17,7 @@ import {
   ok,
   oneByte,
   requests,
+  responseCount,
   watched
 } from "./loneRequest.js"
 
@@ -36,18 +36,18 @@ describe("a connection that continues in a later turn", () => {
     })
   )
 
-  it.scoped("answers what came before a FIN", () =>
+  it.scoped("gets all responses to requests before its FIN", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(ok)
       const one = yield* connect
       one.send(requests("busy", 10 * most))
       one.halfClose()
       expect(yield* one.ended).toBe("close")
-      expect(answersOf(one)).toBe(10 * most)
+      expect(responseCount(one)).toBe(10 * most)
     })
   )
 
-  it.scoped("has left with its FIN, where that is what a FIN means", () =>
+  it.scoped("is aborted by a FIN with onClientEnd: 'interrupt'", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(ok, { onClientEnd: "interrupt" })
       const one = yield* connect
@@ -55,11 +55,11 @@ describe("a connection that continues in a later turn", () => {
       one.send(requests("busy", 10 * most))
       one.halfClose()
       yield* one.ended
-      expect(answersOf(one)).toBeLessThanOrEqual(most)
+      expect(responseCount(one)).toBeLessThanOrEqual(most)
     })
   )
 
-  it.scoped("is no idle one when the server closes: its next response is its last", () =>
+  it.scoped("is busy when the server closes: its next response is the last", () =>
     Effect.gen(function* () {
       const { connect, server } = yield* servingInMemory(ok, { drainTimeout: "10 seconds" })
       const one = yield* connect
@@ -124,13 +124,13 @@ describe("a connection that continues in a later turn", () => {
     })
   )
 
-  it.scoped("waits for its next request as long as any other, when all has been answered", () =>
+  it.scoped("waits for its next request as long as any other, after all responses", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(ok)
       const one = yield* connect
       yield* settled
       one.send(requests("busy", 10 * most) + requestText("GET /half").slice(0, 20))
-      yield* becomes(() => answersOf(one), 10 * most)
+      yield* becomes(() => responseCount(one), 10 * most)
       yield* advance(10_000)
       expect(one.written).toContain("HTTP/1.1 408")
     })

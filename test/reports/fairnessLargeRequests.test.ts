@@ -138,7 +138,7 @@ describe("a lone GET beside one large request", () => {
       one.send(requestText("GET /upgrade", ["Connection: Upgrade", "Upgrade: bytes"]))
       yield* settled
       const chunks = 100
-      // Each is a read of its own, and too large to be joined with others.
+      // Each is a separate read, and too large to be joined with others.
       sendLater(other)
       for (let i = 0; i < chunks; i++) one.send("x".repeat(600))
       yield* other.response()

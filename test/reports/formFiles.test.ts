@@ -1,4 +1,4 @@
-/** The files of a persisted form: each is a file of its own, in the folder of its request, whatever it is called. */
+/** The files of a persisted form: each is a separate file in the folder of its request, whatever its name. */
 import { readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, sep } from "node:path"

@@ -114,7 +114,7 @@ describe("an error of a form", () => {
   ]
 
   for (const [what, body, reason, message] of messages) {
-    it.scopedLive(`says what was wrong: ${what}`, () =>
+    it.scopedLive(`names the fault: ${what}`, () =>
       Effect.gen(function* () {
         const app = Effect.flatMap(request, ({ multipartStream }) =>
           Effect.catchAll(Effect.as(Stream.runDrain(multipartStream), HttpServerResponse.empty()), (error) =>

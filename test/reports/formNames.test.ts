@@ -136,7 +136,7 @@ describe("a form sent to multipartStream", () => {
     )
   }
 
-  const refused: ReadonlyArray<readonly [what: string, part: Uint8Array]> = [
+  const malformed: ReadonlyArray<readonly [what: string, part: Uint8Array]> = [
     ["no Content-Disposition", part(["Content-Type: text/plain"])],
     ["no field line", part([])],
     ["a Content-Disposition without a name", part(['Content-Disposition: form-data; filename="a"'])],
@@ -156,7 +156,7 @@ describe("a form sent to multipartStream", () => {
     ["a bare LF", disposed('name="a\nb"')]
   ]
 
-  for (const [what, sent] of refused) {
+  for (const [what, sent] of malformed) {
     it.scopedLive(`gets 400 for a part with ${what}`, () =>
       Effect.gen(function* () {
         expect((yield* send(yield* servingParts, bodyOf(sent))).status).toBe(400)

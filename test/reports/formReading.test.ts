@@ -49,7 +49,7 @@ const textOf = (part: Multipart.Part): Effect.Effect<string, Multipart.Multipart
     ? Effect.succeed(part.value)
     : Effect.map(part.contentEffect, (bytes) => Buffer.from(bytes).toString())
 
-/** The text of a part, or what is said instead. */
+/** The text of a part, or the reason of its error. */
 const textOrReason = (part: Multipart.Part) =>
   Effect.catchAll(textOf(part), ({ cause, reason }) => Effect.succeed(`${reason}: ${(cause as Error).message}`))
 
@@ -66,7 +66,7 @@ const mixed = bodyOf(
 const passedOver = 'InternalError: the content of the file "large" was skipped'
 
 describe("a file that nothing reads", () => {
-  it.scopedLive("is passed over by whatever wants fields alone", () =>
+  it.scopedLive("is skipped by an application that reads fields alone", () =>
     Effect.gen(function* () {
       const values = yield* read(mixed, (parts) =>
         Effect.map(
@@ -300,7 +300,7 @@ describe("parts that are read at the same time", () => {
 })
 
 describe("a stream of parts that ends early", () => {
-  it.scopedLive("leaves no file to be read after it, and says so", () =>
+  it.scopedLive("leaves no file to be read after it, and fails with the reason", () =>
     Effect.gen(function* () {
       const text = yield* read(bodyOf(file("f", "content")), (parts) =>
         Effect.flatMap(Stream.runHead(parts), (part) => textOrReason(Option.getOrThrow(part)))

@@ -20,7 +20,7 @@ export const lone = requests("lone", 1)
 
 export const ok = (request: Request) => respond(request, 200, "ok")
 
-/** A handler, and what it was asked for in order. */
+/** A handler, and the paths of its requests in order. */
 export const watched = (handler: Handler): { readonly handler: Handler; readonly order: Array<string> } => {
   const order: Array<string> = []
   return {
@@ -35,7 +35,7 @@ export const watched = (handler: Handler): { readonly handler: Handler; readonly
 /** Requests of the other connection that were begun before the lone one. */
 export const servedFirst = (order: ReadonlyArray<string>): number => order.indexOf("lone")
 
-export const answersOf = (connection: MemoryConnection): number => connection.written.split("HTTP/1.1 ").length - 1
+export const responseCount = (connection: MemoryConnection): number => connection.written.split("HTTP/1.1 ").length - 1
 
 export const becomes = (look: () => number, expected: number): Effect.Effect<void> =>
   Effect.asVoid(eventually(Effect.sync(look), (seen) => seen === expected, `${expected}`))
@@ -44,7 +44,7 @@ export const becomes = (look: () => number, expected: number): Effect.Effect<voi
 export const inBytes = (path: string, count = 10_000): string =>
   requestText(`POST /${path}`, ["Transfer-Encoding: chunked"], `${"1\r\nx\r\n".repeat(count)}0\r\n\r\n`)
 
-/** What has been done when the lone request is begun; the work of the other connection reports how far it is. */
+/** The progress of the other connection's work when the lone request begins. */
 export const besideWork = (work: (progress: () => void, request: Request) => ReturnType<Handler>) => {
   const seen = { progress: 0, atLone: -1, isOver: false }
   const handler: Handler = (request) => {
@@ -64,7 +64,7 @@ export const besideWork = (work: (progress: () => void, request: Request) => Ret
   return { handler, seen }
 }
 
-/** The lone request, when the event loop looks for events again. */
+/** Sends the lone request in the next turn of the event loop. */
 export const sendLater = (connection: MemoryConnection): void => {
   setImmediate(() => connection.send(lone))
 }

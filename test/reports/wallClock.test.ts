@@ -35,7 +35,7 @@ const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ text }) =>
 
 const limits = { bodyTimeout: 20_000, bodyTotalTimeout: 40_000, headerTimeout: 100 }
 
-/** Lets a deadline of another connection be over: then the server looks at those of all. */
+/** Lets a deadline of another connection expire: then the server checks the deadlines of all. */
 const sweep = (port: number) =>
   Effect.gen(function* () {
     const other = yield* connect(port)
@@ -163,10 +163,10 @@ it("a throttled reply of the test kit continues when the clock is set back", () 
       const server = yield* TestServer.makeMemory(
         Fault.throttle({ bytes: 60, every: "20 millis" })(Reply.text("0123456789"))
       )
-      const answer = yield* Effect.fork(Effect.flatMap(server.client.get("/"), (response) => response.text))
+      const response = yield* Effect.fork(Effect.flatMap(server.client.get("/"), (response) => response.text))
       yield* eventLoopTurns(3)
       setClock(-hour)
-      expect(yield* Effect.fromFiber(answer)).toBe("0123456789")
+      expect(yield* Effect.fromFiber(response)).toBe("0123456789")
     })
   ))
 

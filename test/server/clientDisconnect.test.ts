@@ -26,7 +26,7 @@ const endless = Effect.gen(function* () {
   return { handler, isRunning: Deferred.await(isRunning), end: Deferred.await(end) }
 })
 
-describe("a client that leaves", () => {
+describe("a client that disconnects", () => {
   it.scopedLive("by a reset interrupts its handler, and runs its finalizers", () =>
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
@@ -120,7 +120,7 @@ describe("a client that leaves", () => {
     })
   )
 
-  it.scoped("by a reset in the turn of its request takes no report of a handler that has thrown", () =>
+  it.scoped("by a reset in the turn of its request suppresses no report of a handler that has thrown", () =>
     Effect.gen(function* () {
       const { connect, reports } = yield* servingInMemoryReported((request): ReturnType<Handler> => {
         if (request.path === "/throws") throw new Error("thrown")
@@ -154,10 +154,10 @@ describe("a client that leaves", () => {
   it.scopedLive("half, still gets its response, and then the end", () =>
     Effect.gen(function* () {
       const isRunning = yield* Deferred.make<void>()
-      const mayAnswer = yield* Deferred.make<void>()
+      const mayRespond = yield* Deferred.make<void>()
       const { port } = yield* serving((request) =>
         Deferred.succeed(isRunning, undefined).pipe(
-          Effect.zipRight(Deferred.await(mayAnswer)),
+          Effect.zipRight(Deferred.await(mayRespond)),
           Effect.zipRight(respond(request, 200, "all the same"))
         )
       )
@@ -165,7 +165,7 @@ describe("a client that leaves", () => {
       yield* client.send(requestText("GET /"))
       yield* client.halfClose
       yield* Deferred.await(isRunning)
-      yield* Deferred.succeed(mayAnswer, undefined)
+      yield* Deferred.succeed(mayRespond, undefined)
       expect((yield* client.readResponse()).text).toBe("all the same")
       expect(yield* client.closedWith).toBe("FIN")
     })

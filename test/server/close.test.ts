@@ -16,8 +16,8 @@ import { servingInMemory, settled } from "./memory.js"
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
-describe("closing the scope, under a clock that stands still", () => {
-  /** Serves in a scope of its own, brings the connection into a state, closes the scope, and counts what is left. */
+describe("closing the scope, under a TestClock that does not advance", () => {
+  /** Serves in a separate scope, brings the connection into a state, closes the scope, and counts the descriptors that are still open. */
   const closes = <E, R>(
     handler: Handler<E, R>,
     bring: (client: RawConnection, isRunning: Effect.Effect<void>) => Effect.Effect<unknown>
@@ -37,7 +37,7 @@ describe("closing the scope, under a clock that stands still", () => {
           yield* bring(client, Deferred.await(isRunning))
           yield* settled
           yield* Scope.close(scope, Exit.void)
-          // All is given back when the scope has ended, and not only some time after it.
+          // All descriptors are released when the scope has closed, and not some time after it.
           expect(yield* made.budget.held).toBe(0)
           yield* client.closedWith
         })
@@ -57,7 +57,7 @@ describe("closing the scope, under a clock that stands still", () => {
 
   it.scoped("ends a half-sent request", () => closes(hello, (client) => client.send("GET / HTTP/1.1\r\nHo")))
 
-  it.scoped("ends a request whose body is half sent", () =>
+  it.scoped("ends a request with half of its body sent", () =>
     closes(echo, (client, isRunning) =>
       Effect.zipRight(client.send(requestText("POST /", ["Content-Length: 10"], "half")), isRunning)
     )
@@ -78,7 +78,7 @@ describe("closing the scope, under a clock that stands still", () => {
     )
   )
 
-  it.scoped("ends an endless stream that are not read", () =>
+  it.scoped("ends an endless stream that is not read", () =>
     closes(
       (request) => respondStream(request, 200, Stream.repeatEffect(Effect.succeed(Buffer.alloc(100_000)))),
       (client, isRunning) =>
@@ -126,7 +126,7 @@ describe("closing the scope, under a clock that stands still", () => {
     })
   )
 
-  it.scoped("lets a client read what it has asked for, and counts it among the busy", () =>
+  it.scoped("lets a client read the response to its request, and counts the connection as busy", () =>
     Effect.gen(function* () {
       const { connect, server } = yield* servingInMemory(hello, { drainTimeout: "1 minute" })
       const connection = yield* connect

@@ -19,7 +19,7 @@ const hello: Handler = (request) => respond(request, 200, "Hello World")
 
 const breaking = Stream.concat(Stream.make(Buffer.from("begun")), Stream.die("broken"))
 
-/** A connection of a server whose `serve` is supervised, and the fiber that it has. */
+/** A connection of a server with a supervised `serve`, and the fiber of the connection. */
 const connectionFiber = (
   supervisor: Supervisor.Supervisor<Array<Fiber.RuntimeFiber<unknown, unknown>>>,
   connect: Effect.Effect<MemoryConnection>
@@ -65,7 +65,7 @@ describe("how a connection ended", () => {
   }
 })
 
-describe("the end of a connection whose client has said close", () => {
+describe("the end of a connection after the client sent Connection: close", () => {
   const sized: Handler = (request) => respond(request, 200, "x".repeat(Number(request.query)))
 
   const endingOf = (text: string, handler: Handler = sized) =>
@@ -76,16 +76,16 @@ describe("the end of a connection whose client has said close", () => {
       return yield* connection.ended
     })
 
-  it.scoped("waits for nothing when the response is small: no reset can take it any more", () =>
+  it.scoped("does not linger after a small response, which a reset can no longer discard", () =>
     Effect.gen(function* () {
       expect(yield* endingOf(requestText("GET /?4000", ["Connection: close"]))).toBe("close")
     })
   )
 
-  it.scoped("lingers after what may still be on its way, or where nothing was promised", () =>
+  it.scoped("lingers after a response that may still be in transit, or if the client may send more", () =>
     Effect.gen(function* () {
       const close = ["Connection: close"]
-      // A reset throws away what the system has taken and the client has not.
+      // A reset discards bytes that the kernel has buffered and the client has not read.
       expect(yield* endingOf(requestText("GET /?9000", close))).toBe("end")
       expect(yield* endingOf(requestText("GET /?3000", []).repeat(3) + requestText("GET /?1", close))).toBe("end")
       // Old clients send an empty line after a body.
@@ -98,7 +98,7 @@ describe("the end of a connection whose client has said close", () => {
 })
 
 describe("an idle connection", () => {
-  it.scoped("has a fiber, which a Supervisor sees, whose result says how it ended", () =>
+  it.scoped("has a fiber that a Supervisor tracks, with the close reason as its result", () =>
     Effect.gen(function* () {
       const supervisor = yield* Supervisor.track
       const { connect, server } = yield* makeInMemory()
@@ -130,7 +130,7 @@ describe("an idle connection", () => {
     })
   )
 
-  it.scoped("has a fiber of its own for each request that needs one", () =>
+  it.scoped("has a separate fiber for each request that needs one", () =>
     Effect.gen(function* () {
       const fibers = new Set<number>()
       const { connect, server } = yield* servingInMemory((request) =>
@@ -150,7 +150,7 @@ describe("an idle connection", () => {
     })
   )
 
-  it.scoped("returns its parser to the pool, reset", () =>
+  it.scoped("releases its parser to the pool, reset", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory((request) =>
         respond(request, 200, `${request.host} ${request.url} ${request.headers.size}`)
@@ -159,7 +159,7 @@ describe("an idle connection", () => {
       for (const round of [1, 2, 3]) {
         one.send(requestText(`GET /one/${round}`, ["X-One: 1"]))
         expect((yield* one.response()).text).toBe(`test /one/${round} 2`)
-        // Half a head keeps its parser, and an empty line is remembered too.
+        // A connection keeps its parser after half a head, and after an empty line.
         other.send("\r\nGET /other HTT")
         yield* settled
         one.send(requestText("GET /between"))
@@ -201,7 +201,7 @@ describe("descriptors", () => {
     ["a reset before a byte", (client) => client.reset],
     ["half a head", (client) => Effect.zipRight(client.send("GET /"), client.halfClose)],
     ["half a head and a reset", (client) => Effect.zipRight(client.send("GET /"), client.reset)],
-    ["an answer", (client) => client.send(requestText("GET /", ["Connection: close"]))],
+    ["a response", (client) => client.send(requestText("GET /", ["Connection: close"]))],
     ["a malformed request", (client) => client.send("x\r\n\r\n")],
     ["a body that is too large", (client) => client.send(requestText("POST /", ["Content-Length: 1000"]))],
     ["a body that was not read", (client) => client.send(withBody("POST /", "body", ["Connection: close"]))],
@@ -210,7 +210,7 @@ describe("descriptors", () => {
       (client) => client.send(requestText("POST /", ["Content-Length: 4", "Expect: 100-continue"]))
     ],
     ["a handler that died", (client) => client.send(requestText("GET /dies", ["Connection: close"]))],
-    ["an answer that broke", (client) => client.send(requestText("GET /breaks"))],
+    ["a response that broke off", (client) => client.send(requestText("GET /breaks"))],
     ["an upgrade", (client) => client.send(requestText("GET /upgrade", offer))],
     ["a reset under a handler", (client) => Effect.zipRight(client.send(requestText("GET /never")), client.reset)]
   ]

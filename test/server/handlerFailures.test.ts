@@ -13,10 +13,10 @@ import { connect, get, requestText } from "../wire/rawConnection.js"
 import { make, servingReported } from "./harness.js"
 import { makeInMemory, servingInMemoryReported, settled } from "./memory.js"
 
-class Mine extends Data.TaggedError("Mine")<{ readonly detail: string }> {}
+class HandlerError extends Data.TaggedError("HandlerError")<{ readonly detail: string }> {}
 
 describe("a handler that fails", () => {
-  it.scopedLive("with a ValueError is answered with its status, and keeps the connection", () =>
+  it.scopedLive("with a ValueError gets a response with its status, and keeps the connection", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) =>
         request.url === "/" ? respond(request, 200) : new ValueError({ reason: "Json", actual: "secret-input" })
@@ -28,7 +28,7 @@ describe("a handler that fails", () => {
       expect(response.text).not.toContain("secret")
       yield* client.send(requestText("GET /"))
       expect((yield* client.readResponse()).status).toBe(200)
-      // The client's mistakes are not the operator's.
+      // Errors of the client are not reported to the operator.
       expect(reports.all).toHaveLength(0)
     })
   )
@@ -48,7 +48,7 @@ describe("a handler that fails", () => {
     })
   )
 
-  const failures: ReadonlyArray<readonly [string, () => ReturnType<Handler<Mine>>]> = [
+  const failures: ReadonlyArray<readonly [string, () => ReturnType<Handler<HandlerError>>]> = [
     [
       "throws",
       () => {
@@ -56,7 +56,7 @@ describe("a handler that fails", () => {
       }
     ],
     ["dies", () => Effect.die(new Error("secret-detail"))],
-    ["fails", () => new Mine({ detail: "secret-detail" })],
+    ["fails", () => new HandlerError({ detail: "secret-detail" })],
     ["interrupts itself", () => Effect.interrupt],
     // Code without types can forget to return.
     ["returns nothing", () => undefined as never],
@@ -65,7 +65,7 @@ describe("a handler that fails", () => {
   for (const [what, failing] of failures) {
     it.scopedLive(`and ${what} gets 500 without its text, is reported once, and the others are served`, () =>
       Effect.gen(function* () {
-        const { port, reports } = yield* servingReported<Mine | RespondableError, Scope.Scope>((request) =>
+        const { port, reports } = yield* servingReported<HandlerError | RespondableError, Scope.Scope>((request) =>
           request.url === "/fails" ? failing() : respond(request, 200, "fine")
         )
         const client = yield* connect(port)
@@ -87,16 +87,16 @@ describe("a handler that fails", () => {
   it.scopedLive("gives onFailure the whole cause", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported(() =>
-        Effect.ensuring(Effect.fail(new Mine({ detail: "first" })), Effect.die("second"))
+        Effect.ensuring(Effect.fail(new HandlerError({ detail: "first" })), Effect.die("second"))
       )
       yield* get(port)
       const { cause } = yield* reports.first
-      expect(Array.from(Cause.failures(cause))).toMatchObject([{ _tag: "Mine", detail: "first" }])
+      expect(Array.from(Cause.failures(cause))).toMatchObject([{ _tag: "HandlerError", detail: "first" }])
       expect(Array.from(Cause.defects(cause))).toStrictEqual(["second"])
     })
   )
 
-  it.scopedLive("HEAD of it has no body either", () =>
+  it.scopedLive("gets a 500 without content for HEAD", () =>
     Effect.gen(function* () {
       const { port } = yield* servingReported(() => Effect.die("boom"))
       const client = yield* connect(port)
@@ -106,10 +106,12 @@ describe("a handler that fails", () => {
     })
   )
 
-  it.scoped("and whose onFailure dies too is answered all the same", () =>
+  it.scoped("and an onFailure that dies too still give a 500", () =>
     Effect.gen(function* () {
       const { connect, server } = yield* makeInMemory()
-      const fails = server.serve(() => Effect.fail(new Mine({ detail: "" })), { onFailure: () => Effect.die("again") })
+      const fails = server.serve(() => Effect.fail(new HandlerError({ detail: "" })), {
+        onFailure: () => Effect.die("again")
+      })
       yield* Effect.forkScoped(fails)
       const connection = yield* connect
       for (let i = 0; i < 2; i++) {
@@ -119,12 +121,12 @@ describe("a handler that fails", () => {
     })
   )
 
-  it.scopedLive("and whose onFailure gives up what it has begun is served on", () =>
+  it.scopedLive("and an onFailure that times out do not stop the connection", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()
       const givesUp = Effect.ignore(Effect.timeout(Effect.never, 1))
-      const fails = server.serve((request) => new Mine({ detail: request.url }), { onFailure: () => givesUp })
+      const fails = server.serve((request) => new HandlerError({ detail: request.url }), { onFailure: () => givesUp })
       yield* Effect.forkScoped(fails)
       const client = yield* connect(port)
       yield* client.send(requestText("GET /1") + requestText("GET /2"))
@@ -133,7 +135,7 @@ describe("a handler that fails", () => {
     })
   )
 
-  it.scopedLive("and whose onFailure closes the server waits for itself no longer than a handler would", () =>
+  it.scopedLive("and an onFailure that closes the server: close waits no longer for it than for a handler", () =>
     Effect.gen(function* () {
       const released = yield* Deferred.make<void>()
       const { budget, server } = yield* make()
@@ -142,7 +144,7 @@ describe("a handler that fails", () => {
         (request) =>
           Effect.zipRight(
             Effect.addFinalizer(() => Deferred.succeed(released, undefined)),
-            new Mine({ detail: request.url })
+            new HandlerError({ detail: request.url })
           ),
         { onFailure: () => server.close }
       )

@@ -1,4 +1,4 @@
-/** What a handler leaves open is no other request's: bodies, scopes, failures, waits. */
+/** Isolation of requests: bodies, scopes, failures and waits of one handler do not affect another request. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -42,7 +42,7 @@ describe("a request that was kept", () => {
     })
   )
 
-  it.scopedLive("wakes a daemon that waits for its body when it is over", () =>
+  it.scopedLive("resumes a daemon that waits for its body when the request has ended", () =>
     Effect.gen(function* () {
       const waiting = yield* Deferred.make<Fiber.RuntimeFiber<ValueError>>()
       const made = yield* serving((request) =>
@@ -111,7 +111,7 @@ describe("the scope of a request", () => {
           }
           yield* Effect.addFinalizer(() => Effect.sync(() => order.push("the second request ends")))
           Runtime.runSync(captured)(Effect.addFinalizer(() => Effect.sync(() => order.push("late"))))
-          order.push("the second request goes on")
+          order.push("the second request continues")
           return yield* respond(request, 200)
         })
       )
@@ -125,7 +125,7 @@ describe("the scope of a request", () => {
         (length) => length === 3,
         "three events"
       )
-      expect(order).toStrictEqual(["late", "the second request goes on", "the second request ends"])
+      expect(order).toStrictEqual(["late", "the second request continues", "the second request ends"])
     })
   )
 
@@ -219,7 +219,7 @@ describe("a writer that throws", () => {
     ["at once", Effect.void],
     ["later", Effect.yieldNow()]
   ] as const) {
-    it.scopedLive(`breaks the connection whose handler answers ${what}, and no other`, () =>
+    it.scopedLive(`breaks only the connection of the handler that sends ${what}`, () =>
       Effect.gen(function* () {
         const { budget, server } = yield* make({}, {}, throwing)
         const { port } = yield* server.listen()
@@ -238,7 +238,7 @@ describe("a writer that throws", () => {
 })
 
 describe("a stream", () => {
-  it.scopedLive("that fails before its first bytes can be answered otherwise", () =>
+  it.scopedLive("that fails before its first bytes leaves the handler free to send another response", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         respondStream(request, 200, Stream.fail("not there" as const)).pipe(
@@ -250,7 +250,7 @@ describe("a stream", () => {
     })
   )
 
-  it.scopedLive("that is read as fast as it is made leaves the others their turn", () =>
+  it.scopedLive("that is read as fast as it is produced does not starve other connections", () =>
     Effect.gen(function* () {
       const chunk = Buffer.alloc(64 * 1024, "x")
       const { port } = yield* serving((request) =>

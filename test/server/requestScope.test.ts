@@ -22,7 +22,7 @@ describe("the scope of a request", () => {
                 Effect.sync(() => log.push(`release ${request.url}`))
               )
           )
-          log.push(`answer ${request.url}`)
+          log.push(`respond ${request.url}`)
           return yield* respond(request, 200)
         })
       )
@@ -32,14 +32,14 @@ describe("the scope of a request", () => {
       yield* client.readResponse()
       yield* client.halfClose
       yield* client.closedWith
-      expect(log).toStrictEqual(["acquire /1", "answer /1", "release /1", "acquire /2", "answer /2", "release /2"])
+      expect(log).toStrictEqual(["acquire /1", "respond /1", "release /1", "acquire /2", "respond /2", "release /2"])
     })
   )
 
   for (const [what, ending, expected] of [
     ["succeeds", Effect.void, "Success"],
-    ["fails", Effect.fail("mine"), "Failure"],
-    ["dies", Effect.die("mine"), "Failure"]
+    ["fails", Effect.fail("an error"), "Failure"],
+    ["dies", Effect.die("a defect"), "Failure"]
   ] as const) {
     it.scopedLive(`passes its finalizers the exit of a handler that ${what}`, () =>
       Effect.gen(function* () {
@@ -59,7 +59,7 @@ describe("the scope of a request", () => {
     )
   }
 
-  it.scopedLive("runs finalizers in reverse order, and a finalizer that dies ends nothing else", () =>
+  it.scopedLive("runs finalizers in reverse order, and a finalizer that dies stops no other", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const { port } = yield* serving((request) =>
@@ -127,7 +127,7 @@ describe("the scope of a request", () => {
     })
   )
 
-  it.scopedLive("a daemon that outlives its request keeps the scope it was born under, which is closed", () =>
+  it.scopedLive("a daemon that outlives its request keeps the request's scope, which is closed", () =>
     Effect.gen(function* () {
       const mayAsk = yield* Deferred.make<void>()
       const log: Array<string> = []
@@ -138,7 +138,7 @@ describe("the scope of a request", () => {
             yield* Effect.forkDaemon(
               Effect.gen(function* () {
                 yield* Deferred.await(mayAsk)
-                // Acquired under a scope that is over: released at once, and not with the request served meanwhile.
+                // Acquired in a closed scope: released at once, and not with the request that is served meanwhile.
                 yield* Effect.acquireRelease(
                   Effect.sync(() => log.push("acquired")),
                   () => Effect.sync(() => log.push("released"))
@@ -166,7 +166,7 @@ describe("the scope of a request", () => {
     })
   )
 
-  it.scopedLive("is not the server's: a scope of the application's own stays open", () =>
+  it.scopedLive("is not the server's: a scope of the application stays open", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -185,29 +185,29 @@ describe("the scope of a request", () => {
 })
 
 describe("a FiberRef", () => {
-  it.scopedLive("that a handler sets is not for the next request of its connection", () =>
+  it.scopedLive("that a handler sets is not set for the next request of its connection", () =>
     Effect.gen(function* () {
-      const fresh = FiberRef.unsafeMake("nobody")
-      const known = FiberRef.unsafeMake("nobody")
+      const fresh = FiberRef.unsafeMake("initial")
+      const known = FiberRef.unsafeMake("initial")
       const { port } = yield* Effect.locally(
         serving((request) =>
           Effect.gen(function* () {
             const seen = `${yield* FiberRef.get(known)} ${yield* FiberRef.get(fresh)}`
-            yield* FiberRef.set(known, "somebody")
-            yield* FiberRef.set(fresh, "somebody")
+            yield* FiberRef.set(known, "changed")
+            yield* FiberRef.set(fresh, "changed")
             if (request.url === "/fork") yield* Effect.fork(Effect.never)
             if (request.url === "/fail") yield* Effect.die("a defect")
             return yield* respond(request, 200, seen)
           })
         ),
         known,
-        "everybody"
+        "inherited"
       )
       const client = yield* connect(port)
       for (const path of ["/", "/", "/fork", "/", "/fail", "/", "/"]) {
         yield* client.send(requestText(`GET ${path}`))
         const { status, text } = yield* client.readResponse()
-        expect(status === 200 ? text : status).toBe(path === "/fail" ? 500 : "everybody nobody")
+        expect(status === 200 ? text : status).toBe(path === "/fail" ? 500 : "inherited initial")
       }
     })
   )

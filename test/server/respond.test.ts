@@ -72,21 +72,23 @@ describe("respond", () => {
     })
   )
 
-  it.scopedLive("leaves out the content of its own refusals of a HEAD too, whatever is wrong after the method", () =>
-    Effect.gen(function* () {
-      const { port } = yield* serving((request) => respond(request, 200, "content"))
-      for (const [line, fields, status] of [
-        ["HEAD /a b", [], 400],
-        ["HEAD /", ["X y: z"], 400],
-        ["HEAD /", ["Content-Length: x"], 400],
-        ["HEAD /", [`X: ${"y".repeat(20_000)}`], 431]
-      ] as const) {
-        const client = yield* connect(port)
-        yield* client.send(requestText(line, fields))
-        const sent = (yield* client.readToEnd).toString("latin1")
-        expect(sent).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*\\r\\nContent-Length: [1-9][^]*\\r\\n\\r\\n$`))
-      }
-    })
+  it.scopedLive(
+    "leaves out the content of the server's error responses to HEAD too, whatever is malformed after the method",
+    () =>
+      Effect.gen(function* () {
+        const { port } = yield* serving((request) => respond(request, 200, "content"))
+        for (const [line, fields, status] of [
+          ["HEAD /a b", [], 400],
+          ["HEAD /", ["X y: z"], 400],
+          ["HEAD /", ["Content-Length: x"], 400],
+          ["HEAD /", [`X: ${"y".repeat(20_000)}`], 431]
+        ] as const) {
+          const client = yield* connect(port)
+          yield* client.send(requestText(line, fields))
+          const sent = (yield* client.readToEnd).toString("latin1")
+          expect(sent).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*\\r\\nContent-Length: [1-9][^]*\\r\\n\\r\\n$`))
+        }
+      })
   )
 
   it.scopedLive("sends 1 MiB of bytes as they are", () =>
@@ -101,7 +103,7 @@ describe("respond", () => {
     })
   )
 
-  it.scopedLive("a header with CR, LF, NUL or a bad name is rejected, and the handler may answer again", () =>
+  it.scopedLive("a header with CR, LF, NUL or a bad name is rejected, and the handler may respond again", () =>
     Effect.gen(function* () {
       const bad: ReadonlyArray<HttpHeaders.Input> = [
         { "X-A": "a\r\nX-Injected: 1" },
@@ -164,7 +166,7 @@ describe("respond", () => {
     })
   )
 
-  it.scopedLive("a handler that fails with a second response stands by its first, and is reported", () =>
+  it.scopedLive("a handler that fails with a second response has sent its first, and is reported", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) =>
         Effect.zipRight(respond(request, 200, "first"), respond(request, 200, "second"))
@@ -178,7 +180,7 @@ describe("respond", () => {
     })
   )
 
-  it.scopedLive("cannot be torn by a race around it", () =>
+  it.scopedLive("is sent whole from within a race", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.race(respond(request, 200, "first"), Effect.zipRight(Effect.never, respond(request, 200, "never")))
@@ -195,23 +197,23 @@ describe("respond", () => {
 describe("evidence", () => {
   it.scopedLive("of another request is a defect: 500, and the others are served", () =>
     Effect.gen(function* () {
-      const mayAnswer = yield* Deferred.make<void>()
+      const mayRespond = yield* Deferred.make<void>()
       let kept: Responded | undefined
       const { port, reports } = yield* servingReported((request) =>
         Effect.gen(function* () {
           if (kept !== undefined) return kept
-          kept = yield* respond(request, 200, "mine")
-          yield* Deferred.await(mayAnswer)
+          kept = yield* respond(request, 200, "first")
+          yield* Deferred.await(mayRespond)
           return kept
         })
       )
       const one = yield* connect(port)
       yield* one.send(requestText("GET /"))
-      expect((yield* one.readResponse()).text).toBe("mine")
+      expect((yield* one.readResponse()).text).toBe("first")
       expect((yield* get(port)).status).toBe(500)
       const { cause } = yield* reports.first
       expect(Cause.isDie(cause)).toBe(true)
-      yield* Deferred.succeed(mayAnswer, undefined)
+      yield* Deferred.succeed(mayRespond, undefined)
       yield* one.send(requestText("GET /"))
       expect((yield* one.readResponse()).status).toBe(500)
       expect(reports.all).toHaveLength(2)

@@ -14,17 +14,17 @@ import { advance, type MemoryConnection, servingInMemory, settled, sleepsUntil }
 const encoded = (...texts: ReadonlyArray<string>) =>
   Stream.encodeText(Stream.fromIterable(texts).pipe(Stream.rechunk(1)))
 
-class Mine extends Data.TaggedError("Mine")<{ readonly detail: string }> {}
+class HandlerError extends Data.TaggedError("HandlerError")<{ readonly detail: string }> {}
 
 describe("respondStream", () => {
   it.scopedLive("of unknown length is chunked, and flows piece by piece", () =>
     Effect.gen(function* () {
-      const mayGoOn = yield* Deferred.make<void>()
+      const mayContinue = yield* Deferred.make<void>()
       const { port } = yield* serving((request) =>
         respondStream(
           request,
           200,
-          Stream.concat(encoded("one"), Stream.fromEffect(Effect.as(Deferred.await(mayGoOn), Buffer.from("two"))))
+          Stream.concat(encoded("one"), Stream.fromEffect(Effect.as(Deferred.await(mayContinue), Buffer.from("two"))))
         )
       )
       const client = yield* connect(port)
@@ -32,7 +32,7 @@ describe("respondStream", () => {
       // The first piece is there while the second does not exist yet.
       const seen = yield* client.readUntil((seen) => seen.endsWith("one\r\n"))
       expect(seen).toContain("Transfer-Encoding: chunked")
-      yield* Deferred.succeed(mayGoOn, undefined)
+      yield* Deferred.succeed(mayContinue, undefined)
       expect(yield* client.readUntil((seen) => seen.endsWith("0\r\n\r\n"))).toBe("3\r\ntwo\r\n0\r\n\r\n")
       yield* client.send(requestText("GET /"))
       const response = yield* client.readResponse()
@@ -79,7 +79,7 @@ describe("respondStream", () => {
     })
   )
 
-  it.scopedLive("to HTTP/1.0 that fails midway ends in a reset, since its end would be taken for the content's", () =>
+  it.scopedLive("to HTTP/1.0 that fails midway ends in a reset, since a FIN would mark the content as complete", () =>
     Effect.gen(function* () {
       const isRead = yield* Deferred.make<void>()
       const broken = Stream.fromEffect(Effect.zipRight(Deferred.await(isRead), Effect.die("broken")))
@@ -109,7 +109,7 @@ describe("respondStream", () => {
     })
   )
 
-  it.scoped("to HTTP/1.0 that its client reads too slowly does too", () =>
+  it.scoped("to an HTTP/1.0 client that reads too slowly ends in a reset too", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory((request) =>
         respondStream(request, 200, Stream.repeatEffect(Effect.succeed(Buffer.from("piece"))))
@@ -124,7 +124,7 @@ describe("respondStream", () => {
     })
   )
 
-  it.scoped("to HTTP/1.0 whose last bytes its client never reads does too", () =>
+  it.scoped("to an HTTP/1.0 client that never reads the last bytes ends in a reset too", () =>
     Effect.gen(function* () {
       const aborted = yield* Deferred.make<void>()
       const { connect } = yield* servingInMemory((request) => respondStream(request, 200, encoded("one")), {
@@ -169,7 +169,7 @@ describe("respondStream", () => {
           ? respondStream(
               request,
               200,
-              Stream.concat(encoded("partial"), Stream.fail(new Mine({ detail: "secret-detail" })))
+              Stream.concat(encoded("partial"), Stream.fail(new HandlerError({ detail: "secret-detail" })))
             )
           : respondStream(request, 200, encoded("fine"))
       )
@@ -180,7 +180,7 @@ describe("respondStream", () => {
       expect(seen).not.toContain("secret")
       const { cause, request } = yield* made.reports.first
       expect(request.url).toBe("/fails")
-      expect(cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine" } })
+      expect(cause).toMatchObject({ _tag: "Fail", error: { _tag: "HandlerError" } })
       yield* untilDescriptorsHeld(made, 1)
       expect((yield* get(made.port)).text).toBe("fine")
       expect(made.reports.all).toHaveLength(1)

@@ -7,10 +7,10 @@ import { respond, sendHeaders, sendInformational } from "../../src/Response.js"
 import { ask, connect, get, requestText } from "../wire/rawConnection.js"
 import { refusal, serving, servingReported } from "./harness.js"
 
-class Mine extends Data.TaggedError("Mine")<{ readonly detail: string }> {}
+class HandlerError extends Data.TaggedError("HandlerError")<{ readonly detail: string }> {}
 
 describe("sendHeaders", () => {
-  it.scopedLive("the writer refuses more and less than was announced, and a handler may correct it", () =>
+  it.scopedLive("the writer rejects more and less content than was announced, and a handler may correct it", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -35,7 +35,7 @@ describe("sendHeaders", () => {
     })
   )
 
-  it.scopedLive("ends with trailers when it is chunked, and refuses those that may not be trailers", () =>
+  it.scopedLive("ends with trailers when it is chunked, and rejects fields that may not be trailers", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
@@ -51,33 +51,33 @@ describe("sendHeaders", () => {
     })
   )
 
-  it.scopedLive("a handler that gives up after the head breaks the connection", () =>
+  it.scopedLive("a handler that fails after the head breaks the connection", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) =>
-        Effect.zipRight(sendHeaders(request, 200), Effect.fail(new Mine({ detail: "secret-detail" })))
+        Effect.zipRight(sendHeaders(request, 200), Effect.fail(new HandlerError({ detail: "secret-detail" })))
       )
       const client = yield* connect(port)
       yield* client.send(requestText("GET /"))
       const seen = (yield* client.readToEnd).toString("latin1")
       expect(seen.endsWith("Transfer-Encoding: chunked\r\n\r\n")).toBe(true)
-      expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine" } })
+      expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { _tag: "HandlerError" } })
     })
   )
 
   it.scopedLive("the head leaves before the content exists", () =>
     Effect.gen(function* () {
-      const mayGoOn = yield* Deferred.make<void>()
+      const mayContinue = yield* Deferred.make<void>()
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
           const body = yield* sendHeaders(request, 200)
-          yield* Deferred.await(mayGoOn)
+          yield* Deferred.await(mayContinue)
           return yield* body.end()
         })
       )
       const client = yield* connect(port)
       yield* client.send(requestText("GET /"))
       yield* client.readUntil((seen) => seen.endsWith("\r\n\r\n"))
-      yield* Deferred.succeed(mayGoOn, undefined)
+      yield* Deferred.succeed(mayContinue, undefined)
       expect(yield* client.readUntil((seen) => seen.length === 5)).toBe("0\r\n\r\n")
     })
   )
@@ -86,12 +86,12 @@ describe("sendHeaders", () => {
 describe("sendInformational", () => {
   it.scopedLive("sends 102 and 103 before the response, at once", () =>
     Effect.gen(function* () {
-      const mayAnswer = yield* Deferred.make<void>()
+      const mayRespond = yield* Deferred.make<void>()
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {
           yield* sendInformational(request, 103, { Link: "</a.css>; rel=preload" })
           yield* sendInformational(request, 102)
-          yield* Deferred.await(mayAnswer)
+          yield* Deferred.await(mayRespond)
           return yield* respond(request, 200, "final")
         })
       )
@@ -99,12 +99,12 @@ describe("sendInformational", () => {
       yield* client.send(requestText("GET /"))
       expect(yield* client.readResponse()).toMatchObject({ status: 103, fields: [["Link", "</a.css>; rel=preload"]] })
       expect(yield* client.readResponse()).toMatchObject({ status: 102, fields: [] })
-      yield* Deferred.succeed(mayAnswer, undefined)
+      yield* Deferred.succeed(mayRespond, undefined)
       expect((yield* client.readResponse()).text).toBe("final")
     })
   )
 
-  it.scopedLive("sends nothing to HTTP/1.0, and refuses bad headers", () =>
+  it.scopedLive("sends nothing to HTTP/1.0, and rejects invalid headers", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.gen(function* () {

@@ -61,7 +61,7 @@ describe("unsent", () => {
 })
 
 describe("open", () => {
-  it.scopedLive("a second time reports at once that the connection is over, and the first is not disturbed", () =>
+  it.scopedLive("a second time reports at once that the connection has closed, and the first is not disturbed", () =>
     Effect.gen(function* () {
       const { client, connection } = yield* pair
       const seen: Array<string> = []

@@ -9,8 +9,8 @@ import { advance, expectOpen, servingInMemory, servingInMemoryReported, settled,
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
-describe("deadlines", () => {
-  it.scoped("the header section has its time in total, which trickling does not stretch", () =>
+describe("a timeout", () => {
+  it.scoped("headerTimeout bounds the header section in total, and trickled bytes do not extend it", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(hello)
       const connection = yield* connect
@@ -31,7 +31,7 @@ describe("deadlines", () => {
     })
   )
 
-  it.scoped("the header's time begins with the first byte, not with the connection", () =>
+  it.scoped("headerTimeout begins with the first byte, not with the connection", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(hello)
       const connection = yield* connect
@@ -46,7 +46,7 @@ describe("deadlines", () => {
     })
   )
 
-  it.scoped("each request has its own time", () =>
+  it.scoped("headerTimeout begins anew for each request", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(hello)
       const connection = yield* connect
@@ -61,7 +61,7 @@ describe("deadlines", () => {
     })
   )
 
-  it.scoped("a body has its time between two pieces", () =>
+  it.scoped("bodyTimeout bounds the time between two pieces of a body", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(echo)
       const connection = yield* connect
@@ -82,7 +82,7 @@ describe("deadlines", () => {
     })
   )
 
-  it.scoped("a body has its time in total, however it trickles", () =>
+  it.scoped("bodyTotalTimeout bounds a body in total, and trickled bytes do not extend it", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(echo, { limits: { bodyTotalTimeout: "60 seconds" } })
       const connection = yield* connect
@@ -103,7 +103,7 @@ describe("deadlines", () => {
   )
 
   it.scoped(
-    "with a keepAliveTimeout of 0 a connection has its headerTimeout to begin, and ends with its response",
+    "with a keepAliveTimeout of 0 a connection has headerTimeout for its first request, and ends with the response",
     () =>
       Effect.gen(function* () {
         const { connect } = yield* servingInMemory(hello, { limits: { keepAliveTimeout: 0 } })
@@ -122,22 +122,22 @@ describe("deadlines", () => {
       })
   )
 
-  it.scoped("a slow handler has no deadline", () =>
+  it.scoped("none applies to a slow handler", () =>
     Effect.gen(function* () {
-      const mayAnswer = yield* Deferred.make<void>()
+      const mayRespond = yield* Deferred.make<void>()
       const { connect } = yield* servingInMemory((request) =>
-        Effect.zipRight(Deferred.await(mayAnswer), hello(request))
+        Effect.zipRight(Deferred.await(mayRespond), hello(request))
       )
       const connection = yield* connect
       connection.send(requestText("GET /"))
       yield* advance(24 * 60 * 60 * 1000)
       expectOpen(connection)
-      yield* Deferred.succeed(mayAnswer, undefined)
+      yield* Deferred.succeed(mayRespond, undefined)
       expect((yield* connection.response()).status).toBe(200)
     })
   )
 
-  it.scoped("a body that the handler did not read has its time in total, and then the connection ends", () =>
+  it.scoped("bodyTimeout bounds in total a body that the handler did not read, and then the connection ends", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(hello, { limits: { bodyTimeout: "5 seconds" } })
       const connection = yield* connect
@@ -156,7 +156,7 @@ describe("deadlines", () => {
     })
   )
 
-  it.scoped("the time is the same for a handler that catches it, which may still answer", () =>
+  it.scoped("is the same for a handler that catches the error, which may still respond", () =>
     Effect.gen(function* () {
       const { connect, reports } = yield* servingInMemoryReported((request) =>
         Effect.catchTag(echo(request), "ValueError", ({ reason }) => respond(request, 200, reason))

@@ -8,20 +8,20 @@ import { type Handler, respond, tunnel, upgrade } from "../../src/Response.js"
 import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
 import { refusal, serving, servingReported, untilDescriptorsHeld } from "./harness.js"
 
-class Mine extends Data.TaggedError("Mine")<{ readonly detail: string }> {}
+class HandlerError extends Data.TaggedError("HandlerError")<{ readonly detail: string }> {}
 
 describe("tunnel", () => {
-  const asked = "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"
-  const dig: Handler = (request) =>
+  const connectRequest = "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"
+  const tunnelToA: Handler = (request) =>
     request.url === "a.example:443"
       ? tunnel(request, {}, (duplex) => Stream.runForEach(duplex.stream, duplex.write))
       : respond(request, 403, "not there")
 
-  it.scopedLive("answers CONNECT without a framing, and echoes what follows", () =>
+  it.scopedLive("responds to CONNECT without a framing, and echoes the bytes that follow", () =>
     Effect.gen(function* () {
-      const made = yield* serving(dig, { connectMethod: "handle" })
+      const made = yield* serving(tunnelToA, { connectMethod: "handle" })
       const client = yield* connect(made.port)
-      yield* client.send(`${asked}GET / HTTP/1.1\r\n\r\n`)
+      yield* client.send(`${connectRequest}GET / HTTP/1.1\r\n\r\n`)
       const head = yield* client.readUntil((seen) => seen.includes("\r\n\r\n"))
       expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\nDate: [^\r]+ GMT\r\n\r\n/)
       yield* client.halfClose
@@ -32,16 +32,16 @@ describe("tunnel", () => {
 
   it.scopedLive("is rejected by 501 unless an option lets it through, and closes either way", () =>
     Effect.gen(function* () {
-      const refusing = yield* serving(dig)
-      const refused = yield* ask(refusing.port, asked)
-      expect([refused.status, refused.header("Connection")]).toStrictEqual([501, "close"])
-      const handling = yield* serving(dig, { connectMethod: "handle" })
-      const other = yield* ask(handling.port, asked.replaceAll("a.example", "b.example"))
+      const refusing = yield* serving(tunnelToA)
+      const rejected = yield* ask(refusing.port, connectRequest)
+      expect([rejected.status, rejected.header("Connection")]).toStrictEqual([501, "close"])
+      const handling = yield* serving(tunnelToA, { connectMethod: "handle" })
+      const other = yield* ask(handling.port, connectRequest.replaceAll("a.example", "b.example"))
       expect([other.status, other.header("Connection"), other.text]).toStrictEqual([403, "close", "not there"])
     })
   )
 
-  it.scopedLive("is what a successful answer to CONNECT must be, and nothing else may be", () =>
+  it.scopedLive("is the only successful response to CONNECT, and no response to another method", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(
         (request) =>
@@ -53,7 +53,7 @@ describe("tunnel", () => {
           }),
         { connectMethod: "handle" }
       )
-      expect((yield* ask(port, asked)).text).toBe("StatusCode")
+      expect((yield* ask(port, connectRequest)).text).toBe("StatusCode")
       expect((yield* get(port)).text).toBe("NotOffered")
     })
   )
@@ -111,7 +111,7 @@ describe("upgrade", () => {
     })
   )
 
-  it.scopedLive("a refused one leaves the request to be answered", () =>
+  it.scopedLive("a rejected upgrade leaves the handler free to send another response", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         Effect.catchTag(
@@ -150,7 +150,7 @@ describe("upgrade", () => {
         upgrade(request, { Upgrade: "echo" }, () =>
           Effect.zipRight(
             Effect.addFinalizer(() => Deferred.succeed(released, undefined)),
-            Effect.fail(new Mine({ detail: "secret-detail" }))
+            Effect.fail(new HandlerError({ detail: "secret-detail" }))
           )
         )
       )
@@ -159,7 +159,7 @@ describe("upgrade", () => {
       yield* client.readResponse()
       expect((yield* client.readToEnd).toString()).not.toContain("secret")
       yield* Deferred.await(released)
-      expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine" } })
+      expect((yield* reports.first).cause).toMatchObject({ _tag: "Fail", error: { _tag: "HandlerError" } })
     })
   )
 })
