@@ -129,7 +129,7 @@ describe("acceptRequest(server, callback)", () => {
     })
   )
 
-  it.scopedLive("a wait that is interrupted takes no connection", () =>
+  it.scopedLive("an interrupted acceptRequest accepts no connection", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()
@@ -215,7 +215,7 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
     })
   )
 
-  it.scopedLive("leaves a listener that was there before it", () =>
+  it.scopedLive("does not close a listener that was open before it", () =>
     Effect.gen(function* () {
       const { fiber, port, server } = yield* serving(hello)
       expect((yield* get(port)).status).toBe(200)
@@ -226,7 +226,7 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
     })
   )
 
-  it.scopedLive("a connection that waited when it was interrupted is served by the next", () =>
+  it.scopedLive("a connection that was queued when it was interrupted is served by the next serve", () =>
     Effect.gen(function* () {
       const isHeld = yield* Deferred.make<void>()
       const hold: Handler = () => Effect.zipRight(Deferred.succeed(isHeld, undefined), Effect.never)
@@ -265,7 +265,7 @@ describe("serve(server, port, callback, address, assumedDescriptorsPerRequest, d
     })
   )
 
-  it.scopedLive("with an argument it waits for descriptors before it takes a connection", () =>
+  it.scopedLive("with an argument it waits for descriptors before it accepts a connection", () =>
     Effect.gen(function* () {
       const handled: Array<string> = []
       const made = yield* serving(

@@ -1,5 +1,7 @@
-/** Undocumented behaviours of Nim's asynchttpserver, found in its source: each `describe` names one, and its tests state the
- * behaviour of this server instead. */
+/**
+ * Undocumented behaviours of Nim's asynchttpserver, found in its source: each `describe` names one, and its tests state the
+ * behaviour of this server instead.
+ */
 import { describe, expect, it } from "@effect/vitest"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -79,7 +81,7 @@ describe("skips one empty line before the request line", () => {
   )
 })
 
-describe("unknown method, bad target, bad protocol: 400, and reads on in the same stream", () => {
+describe("unknown method, bad target, bad protocol: 400, and continues to read the stream", () => {
   for (const [what, line, status] of [
     ["an unknown method", "BREW / HTTP/1.1", 501],
     ["a method in lower case", "get / HTTP/1.1", 501],
@@ -159,7 +161,7 @@ describe("the body is read whole before the callback", () => {
     })
   )
 
-  it.scopedLive("a Content-Length over maxBody is 413, one that is no number 400", () =>
+  it.scopedLive("a Content-Length over maxBody is 413, one that is not a number 400", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { maxBody: 10 })
       yield* expectRejected(port, withBody("POST /", "0123456789a"), 413)
@@ -332,7 +334,7 @@ describe("HEAD has a body if the callback gives one, no Date", () => {
 describe("a callback that fails takes the whole process down", () => {
   class HandlerError extends Data.TaggedError("HandlerError")<{ readonly secret: string }> {}
 
-  it.scopedLive("its error becomes a response and is reported, and nothing else notices", () =>
+  it.scopedLive("its error becomes a response and is reported, and no other connection is affected", () =>
     Effect.gen(function* () {
       const handler: Handler<HandlerError | ValueError> = (request) =>
         request.url === "/fails" ? new HandlerError({ secret: "secret-detail" }) : respond(request, 200, "fine")
@@ -410,7 +412,7 @@ describe("no timeouts of any kind", () => {
     })
   )
 
-  it.scoped("closing the server takes drainTimeout at most, even when the clock stands still", () =>
+  it.scoped("closing the server takes drainTimeout at most, even if the clock does not advance", () =>
     Effect.gen(function* () {
       const isAsked = yield* Deferred.make<void>()
       const { connect, server } = yield* servingInMemory(
@@ -452,8 +454,8 @@ describe("header values are written without a check", () => {
   )
 })
 
-describe("what has been settled", () => {
-  it.scoped("stays settled: nothing more is sent after the response", () =>
+describe("a request that has its response", () => {
+  it.scoped("sends nothing more", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(hello)
       const connection = yield* connect

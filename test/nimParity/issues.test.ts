@@ -1,5 +1,7 @@
-/** Issues of Nim's asynchttpserver, by their numbers in Nim's tracker, and its own test cases. `npm run pressure` reports these
- * tests in its table. */
+/**
+ * Issues of Nim's asynchttpserver, by their numbers in Nim's tracker, and its own test cases. `npm run pressure` reports these
+ * tests in its table.
+ */
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"

@@ -56,7 +56,7 @@ describe("a client that disconnects", () => {
 
   for (const [what, onClientEnd, leave] of [
     ["by a reset", "continue", (connection: MemoryConnection) => connection.reset()],
-    ["half, when that interrupts", "interrupt", (connection: MemoryConnection) => connection.halfClose()]
+    ['by a FIN, when onClientEnd is "interrupt"', "interrupt", (connection: MemoryConnection) => connection.halfClose()]
   ] as const) {
     it.scoped(`${what}, before its request was read, begins no handler`, () =>
       Effect.gen(function* () {
@@ -151,7 +151,7 @@ describe("a client that disconnects", () => {
     })
   )
 
-  it.scopedLive("half, still gets its response, and then the end", () =>
+  it.scopedLive("by a FIN still gets its response, and then the end", () =>
     Effect.gen(function* () {
       const isRunning = yield* Deferred.make<void>()
       const mayRespond = yield* Deferred.make<void>()
@@ -171,7 +171,7 @@ describe("a client that disconnects", () => {
     })
   )
 
-  it.scopedLive('half, interrupts its handler when onClientEnd is "interrupt"', () =>
+  it.scopedLive('by a FIN interrupts its handler when onClientEnd is "interrupt"', () =>
     Effect.gen(function* () {
       const { end, handler, isRunning } = yield* endless
       const made = yield* serving(handler, { onClientEnd: "interrupt" })
@@ -187,7 +187,7 @@ describe("a client that disconnects", () => {
     })
   )
 
-  it.scopedLive("half, in the middle of a body, gets 400 for an incomplete one", () =>
+  it.scopedLive("by a FIN in the middle of a body gets 400 for an incomplete body", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
       const client = yield* connect(port)

@@ -106,7 +106,7 @@ describe("a handler that fails", () => {
     })
   )
 
-  it.scoped("and an onFailure that dies too still give a 500", () =>
+  it.scoped("gets 500 although its onFailure dies too", () =>
     Effect.gen(function* () {
       const { connect, server } = yield* makeInMemory()
       const fails = server.serve(() => Effect.fail(new HandlerError({ detail: "" })), {
@@ -121,7 +121,7 @@ describe("a handler that fails", () => {
     })
   )
 
-  it.scopedLive("and an onFailure that times out do not stop the connection", () =>
+  it.scopedLive("keeps its connection although its onFailure times out", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
       const { port } = yield* server.listen()
@@ -135,7 +135,7 @@ describe("a handler that fails", () => {
     })
   )
 
-  it.scopedLive("and an onFailure that closes the server: close waits no longer for it than for a handler", () =>
+  it.scopedLive("may close the server in onFailure, and close waits no longer for it than for any handler", () =>
     Effect.gen(function* () {
       const released = yield* Deferred.make<void>()
       const { budget, server } = yield* make()

@@ -85,7 +85,7 @@ describe("a request that was kept", () => {
     })
   )
 
-  it.scopedLive("sends no response any more", () =>
+  it.scopedLive("sends no second response", () =>
     Effect.gen(function* () {
       const kept = yield* Deferred.make<Request>()
       const { port } = yield* serving((request) =>
@@ -129,7 +129,7 @@ describe("the scope of a request", () => {
     })
   )
 
-  it.scopedLive("that does not end well is reported, and the response stands", () =>
+  it.scopedLive("that fails to close is reported, and the response is sent", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) => {
         const finalizer = Effect.addFinalizer(() => Effect.die("a finalizer that dies"))
@@ -147,7 +147,7 @@ describe("the scope of a request", () => {
 })
 
 describe("finalizers", () => {
-  it.scopedLive("all run, though the client leaves while they do", () =>
+  it.scopedLive("all run, although the client disconnects meanwhile", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const mayEnd = yield* Deferred.make<void>()
@@ -267,8 +267,8 @@ describe("a stream", () => {
   )
 })
 
-describe("a wait that was given up", () => {
-  it.effect("is forgotten, and the next one is woken", () =>
+describe("a wait that was interrupted", () => {
+  it.effect("is removed, and the next waiter is resumed", () =>
     Effect.gen(function* () {
       const signal = new Signal()
       for (let i = 0; i < 100; i++) {

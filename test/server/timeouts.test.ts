@@ -9,7 +9,7 @@ import { advance, expectOpen, servingInMemory, servingInMemoryReported, settled,
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
 
-describe("a timeout", () => {
+describe("timeouts", () => {
   it.scoped("headerTimeout bounds the header section in total, and trickled bytes do not extend it", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(hello)
@@ -122,7 +122,7 @@ describe("a timeout", () => {
       })
   )
 
-  it.scoped("none applies to a slow handler", () =>
+  it.scoped("do not apply to a slow handler", () =>
     Effect.gen(function* () {
       const mayRespond = yield* Deferred.make<void>()
       const { connect } = yield* servingInMemory((request) =>
@@ -156,7 +156,7 @@ describe("a timeout", () => {
     })
   )
 
-  it.scoped("is the same for a handler that catches the error, which may still respond", () =>
+  it.scoped("bodyTimeout also ends the read of a handler that catches the error, which may still respond", () =>
     Effect.gen(function* () {
       const { connect, reports } = yield* servingInMemoryReported((request) =>
         Effect.catchTag(echo(request), "ValueError", ({ reason }) => respond(request, 200, reason))
