@@ -1,5 +1,7 @@
-/** Request bodies that are read whole are bounded in sum: beyond the bound a read is suspended, and rejected with 503 at last.
- * In bytes here; `npm run pressure` does it in MiB. */
+/**
+ * Request bodies that are read whole are bounded in sum: beyond the bound a read is suspended, and rejected with 503 at last.
+ * In bytes here; `npm run pressure` does it in MiB.
+ */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
@@ -11,17 +13,17 @@ import { advance, servingInMemory, settled } from "../server/memory.js"
 import { eventLoopTurns, eventually } from "../support/eventually.js"
 import {
   application,
-  full,
+  exhaustedServer,
   headOf,
-  holding,
+  holdingHandler,
   limits,
-  max,
-  measuring,
-  nothingIsHeld,
-  piece,
+  maxHeldBytes,
+  pieceBytes,
+  respondLength,
+  sampleHeldBytes,
   sendBody,
-  waitingBecomes,
-  watching
+  untilReleased,
+  untilWaiting
 } from "./bufferedBodies.js"
 
 describe("bodies that are read whole", () => {
@@ -29,13 +31,13 @@ describe("bodies that are read whole", () => {
     it.scoped(`are bounded in sum, and all are served: ${isChunked ? "chunked" : "with their length"}`, () =>
       Effect.gen(function* () {
         const { connect, server } = yield* servingInMemory(
-          (request) => Effect.zipLeft(measuring(request), eventLoopTurns(3)),
+          (request) => Effect.zipLeft(respondLength(request), eventLoopTurns(3)),
           {
             limits
           }
         )
         const budget = server.bodyBudget
-        const seen = yield* watching(budget)
+        const seen = yield* sampleHeldBytes(budget)
         const connections = yield* Effect.all(Array.from({ length: 20 }, () => connect))
         for (const connection of connections) connection.send(headOf(isChunked ? "chunked" : 400))
         yield* Effect.forEach(connections, (connection) => sendBody(connection, 400, isChunked), {
@@ -43,9 +45,9 @@ describe("bodies that are read whole", () => {
         })
         for (const connection of connections) expect((yield* connection.response()).text).toBe("400")
         // Besides, the bytes of each body that have arrived when its handler asks.
-        expect(seen.most).toBeGreaterThan(max / 2)
-        expect(seen.most).toBeLessThanOrEqual(max + 400 + 20 * 2 * piece)
-        yield* nothingIsHeld(budget)
+        expect(seen.most).toBeGreaterThan(maxHeldBytes / 2)
+        expect(seen.most).toBeLessThanOrEqual(maxHeldBytes + 400 + 20 * 2 * pieceBytes)
+        yield* untilReleased(budget)
       })
     )
   }
@@ -54,7 +56,7 @@ describe("bodies that are read whole", () => {
     Effect.gen(function* () {
       const order: Array<string> = []
       const { connect, server } = yield* servingInMemory(
-        (request) => Effect.tap(measuring(request), () => order.push(request.path)),
+        (request) => Effect.tap(respondLength(request), () => order.push(request.path)),
         { limits: { ...limits, maxBufferedBodies: 200 } }
       )
       const connections = yield* Effect.all(Array.from({ length: 5 }, () => connect))
@@ -65,35 +67,35 @@ describe("bodies that are read whole", () => {
       yield* Effect.forEach(connections, (connection) => sendBody(connection, 600), { concurrency: "unbounded" })
       for (const connection of connections) expect((yield* connection.response()).text).toBe("600")
       expect(order).toStrictEqual(["/0", "/1", "/2", "/3", "/4"])
-      yield* nothingIsHeld(server.bodyBudget)
+      yield* untilReleased(server.bodyBudget)
     })
   )
 
   it.scoped("wait with their sockets paused, and continue when others have ended", () =>
     Effect.gen(function* () {
-      const { budget, connect, open } = yield* full()
+      const { budget, connect, open } = yield* exhaustedServer()
       const connection = yield* connect
       connection.send(headOf(300))
       yield* sendBody(connection, 300)
-      yield* waitingBecomes(budget, 1)
+      yield* untilWaiting(budget, 1)
       expect(connection.pauses - connection.resumes).toBe(1)
-      expect(yield* Ref.get(budget.held)).toBeLessThanOrEqual(1500 + 2 * piece)
+      expect(yield* Ref.get(budget.held)).toBeLessThanOrEqual(1500 + 2 * pieceBytes)
       yield* open
       expect((yield* connection.response()).text).toBe("300")
-      yield* nothingIsHeld(budget)
+      yield* untilReleased(budget)
     })
   )
 
   it.scoped("that are small are read at once, whatever is queued", () =>
     Effect.gen(function* () {
-      const { budget, connect } = yield* full()
+      const { budget, connect } = yield* exhaustedServer()
       const [large, small] = [yield* connect, yield* connect]
       large.send(headOf(300))
       yield* sendBody(large, 300)
-      yield* waitingBecomes(budget, 1)
-      for (const length of [piece, 1, "chunked"] as const) {
+      yield* untilWaiting(budget, 1)
+      for (const length of [pieceBytes, 1, "chunked"] as const) {
         small.send(headOf(length))
-        yield* sendBody(small, length === "chunked" ? piece : length, length === "chunked")
+        yield* sendBody(small, length === "chunked" ? pieceBytes : length, length === "chunked")
         expect((yield* small.response()).status).toBe(200)
       }
       expect(budget.unsafeWaiting()).toBe(1)
@@ -102,7 +104,7 @@ describe("bodies that are read whole", () => {
 
   it.scoped("without a bound are only counted", () =>
     Effect.gen(function* () {
-      const { handler, open } = yield* holding
+      const { handler, open } = yield* holdingHandler
       const { connect, server } = yield* servingInMemory(handler, {
         limits: { ...limits, maxBufferedBodies: Number.POSITIVE_INFINITY }
       })
@@ -113,7 +115,7 @@ describe("bodies that are read whole", () => {
       }
       yield* eventually(Ref.get(server.bodyBudget.held), (held) => held === 5000, "5000 held")
       yield* open
-      yield* nothingIsHeld(server.bodyBudget)
+      yield* untilReleased(server.bodyBudget)
     })
   )
 })
@@ -121,7 +123,7 @@ describe("bodies that are read whole", () => {
 describe("a body that waits for too long", () => {
   it.scoped("gets 503 with Retry-After, and the connection ends after what is unread", () =>
     Effect.gen(function* () {
-      const { budget, connect } = yield* full()
+      const { budget, connect } = yield* exhaustedServer()
       const before = yield* Metric.value(Metrics.bodiesRejected)
       for (const [length, connectionField] of [
         [300, "keep-alive"],
@@ -130,7 +132,7 @@ describe("a body that waits for too long", () => {
         const connection = yield* connect
         connection.send(headOf(length))
         yield* sendBody(connection, 200)
-        yield* waitingBecomes(budget, 1)
+        yield* untilWaiting(budget, 1)
         yield* advance(9_999)
         expect(connection.written).toBe("")
         yield* advance(1)
@@ -141,7 +143,7 @@ describe("a body that waits for too long", () => {
           connectionField
         ])
         expect(response.text).toBe("503 Service Unavailable: too many request bodies are in memory; try again later\n")
-        yield* waitingBecomes(budget, 0)
+        yield* untilWaiting(budget, 0)
         yield* eventually(Ref.get(budget.held), (held) => held === 1500, "as much as before")
         if (connectionField === "keep-alive") {
           // The rest is discarded, and the next request is served.
@@ -156,7 +158,7 @@ describe("a body that waits for too long", () => {
 
   it.scoped("gets 503 from an application", () =>
     Effect.gen(function* () {
-      const { connect } = yield* full(application)
+      const { connect } = yield* exhaustedServer(application)
       for (const path of ["/text", "/json", "/form", "/buffer"]) {
         const connection = yield* connect
         connection.send(headOf(300, path))
@@ -170,9 +172,9 @@ describe("a body that waits for too long", () => {
 
   it.scoped("fails the read of a handler, which may send another response or read again", () =>
     Effect.gen(function* () {
-      const { budget, connect, open } = yield* full((request) =>
-        Effect.catchTag(measuring(request), "ValueError", ({ reason }) =>
-          reason === "BodyBudget" && request.path === "/again" ? measuring(request) : respond(request, 429, reason)
+      const { budget, connect, open } = yield* exhaustedServer((request) =>
+        Effect.catchTag(respondLength(request), "ValueError", ({ reason }) =>
+          reason === "BodyBudget" && request.path === "/again" ? respondLength(request) : respond(request, 429, reason)
         )
       )
       const [other, again] = [yield* connect, yield* connect]
@@ -181,11 +183,11 @@ describe("a body that waits for too long", () => {
       yield* Effect.forEach([other, again], (connection) => sendBody(connection, 200))
       yield* advance(10_000)
       expect((yield* other.response()).text).toBe("BodyBudget")
-      yield* waitingBecomes(budget, 1)
+      yield* untilWaiting(budget, 1)
       yield* open
       yield* sendBody(again, 100)
       expect((yield* again.response()).text).toBe("300")
-      yield* nothingIsHeld(budget)
+      yield* untilReleased(budget)
     })
   )
 
@@ -193,13 +195,15 @@ describe("a body that waits for too long", () => {
     Effect.gen(function* () {
       const lines = new Lines()
       yield* Effect.gen(function* () {
-        const { budget, connect, open } = yield* full((request) => Effect.provide(measuring(request), lines.layer))
+        const { budget, connect, open } = yield* exhaustedServer((request) =>
+          Effect.provide(respondLength(request), lines.layer)
+        )
         const connections = yield* Effect.all([connect, connect, connect])
         for (const connection of connections) {
           connection.send(headOf(300))
           yield* sendBody(connection, 300)
         }
-        yield* waitingBecomes(budget, 3)
+        yield* untilWaiting(budget, 3)
         yield* open
         for (const connection of connections) expect((yield* connection.response()).status).toBe(200)
       })
@@ -207,7 +211,7 @@ describe("a body that waits for too long", () => {
         ["WARN", "body budget exhausted: reading of request bodies is suspended or rejected"],
         ["INFO", "body budget available again"]
       ])
-      expect(lines.all[0]?.annotations).toMatchObject({ held: 1500 + 2 * piece, max })
+      expect(lines.all[0]?.annotations).toMatchObject({ held: 1500 + 2 * pieceBytes, max: maxHeldBytes })
     })
   )
 })
@@ -215,7 +219,7 @@ describe("a body that waits for too long", () => {
 describe("the time in which a body waits", () => {
   it.scoped("counts for neither bodyTimeout nor bodyTotalTimeout", () =>
     Effect.gen(function* () {
-      const { connect, open } = yield* full(measuring, {
+      const { connect, open } = yield* exhaustedServer(respondLength, {
         bodyTimeout: 2_000,
         bodyTotalTimeout: 3_000,
         bufferedBodyTimeout: 60_000
@@ -237,7 +241,10 @@ describe("the time in which a body waits", () => {
 
   it.scoped("ends when the body may continue: a client that stalls then gets 408", () =>
     Effect.gen(function* () {
-      const { connect, open } = yield* full(measuring, { bodyTimeout: 2_000, bufferedBodyTimeout: 60_000 })
+      const { connect, open } = yield* exhaustedServer(respondLength, {
+        bodyTimeout: 2_000,
+        bufferedBodyTimeout: 60_000
+      })
       const connection = yield* connect
       connection.send(headOf(300))
       yield* sendBody(connection, 150)

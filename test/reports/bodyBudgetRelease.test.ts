@@ -10,47 +10,47 @@ import { advance, type MemoryConnection, servingInMemory, settled } from "../ser
 import { eventLoopTurns, eventually } from "../support/eventually.js"
 import {
   chunk,
-  full,
+  exhaustedServer,
   headOf,
   lengthOf,
   limits,
-  measuring,
-  nothingIsHeld,
-  piece,
+  pieceBytes,
+  respondLength,
   sendBody,
-  waitingBecomes
+  untilReleased,
+  untilWaiting
 } from "./bufferedBodies.js"
 
 describe("the budget is released", () => {
   const waiting = (handler?: Handler) =>
     Effect.gen(function* () {
-      const made = yield* full(handler)
+      const made = yield* exhaustedServer(handler)
       const connection = yield* made.connect
       connection.send(headOf(300))
       yield* sendBody(connection, 200)
-      yield* waitingBecomes(made.budget, 1)
+      yield* untilWaiting(made.budget, 1)
       return { ...made, connection }
     })
 
   const asBefore = (budget: BodyBudget.Budget) =>
     Effect.gen(function* () {
-      yield* waitingBecomes(budget, 0)
+      yield* untilWaiting(budget, 0)
       yield* eventually(Ref.get(budget.held), (held) => held === 1500, "as much as before")
     })
 
   it.scoped("when the client of a body that waits resets its connection", () =>
     Effect.gen(function* () {
-      const { budget, connect, open } = yield* full()
+      const { budget, connect, open } = yield* exhaustedServer()
       const connection = yield* connect
       connection.send(headOf(300))
       yield* sendBody(connection, 200)
-      yield* waitingBecomes(budget, 1)
+      yield* untilWaiting(budget, 1)
       connection.reset()
       // A socket that is paused does not see it.
       yield* advance(10_000)
       yield* asBefore(budget)
       yield* open
-      yield* nothingIsHeld(budget)
+      yield* untilReleased(budget)
     })
   )
 
@@ -59,9 +59,9 @@ describe("the budget is released", () => {
       const enough = yield* Deferred.make<void>()
       const { budget, connection, connect, open } = yield* waiting((request) =>
         request.path === "/next"
-          ? measuring(request)
+          ? respondLength(request)
           : Effect.raceFirst(
-              measuring(request),
+              respondLength(request),
               Effect.zipRight(Deferred.await(enough), respond(request, 200, "gave up"))
             )
       )
@@ -71,10 +71,10 @@ describe("the budget is released", () => {
       const next = yield* connect
       next.send(headOf(300, "/next"))
       yield* sendBody(next, 300)
-      yield* waitingBecomes(budget, 1)
+      yield* untilWaiting(budget, 1)
       yield* open
       expect((yield* next.response()).text).toBe("300")
-      yield* nothingIsHeld(budget)
+      yield* untilReleased(budget)
     })
   )
 
@@ -85,7 +85,7 @@ describe("the budget is released", () => {
         Effect.gen(function* () {
           const other = yield* Effect.fork(request.bytes)
           yield* Effect.fork(Effect.zipRight(Deferred.await(enough), Fiber.interrupt(other)))
-          return yield* measuring(request)
+          return yield* respondLength(request)
         })
       )
       yield* Deferred.succeed(enough, undefined)
@@ -94,7 +94,7 @@ describe("the budget is released", () => {
       yield* open
       yield* sendBody(connection, 100)
       expect((yield* connection.response()).text).toBe("300")
-      yield* nothingIsHeld(budget)
+      yield* untilReleased(budget)
     })
   )
 
@@ -103,7 +103,7 @@ describe("the budget is released", () => {
       const { budget, connection, server } = yield* waiting()
       const { timedOut } = yield* server.close
       expect(timedOut).toBe(0)
-      yield* nothingIsHeld(budget)
+      yield* untilReleased(budget)
       expect(connection.ending).toBe("destroy")
     })
   )
@@ -112,7 +112,7 @@ describe("the budget is released", () => {
     Effect.gen(function* () {
       const { connect, server } = yield* servingInMemory(
         (request) =>
-          request.path === "/die" ? Effect.zipRight(lengthOf(request), Effect.die("broken")) : measuring(request),
+          request.path === "/die" ? Effect.zipRight(lengthOf(request), Effect.die("broken")) : respondLength(request),
         { maxBody: 500, limits }
       )
       const budget = server.bodyBudget
@@ -129,7 +129,7 @@ describe("the budget is released", () => {
       expect(yield* statusOf(large)).toBe(200)
       const larger = yield* began(headOf("chunked"))
       for (let i = 0; i < 5; i++) {
-        larger.send(chunk(piece * 2))
+        larger.send(chunk(pieceBytes * 2))
         yield* eventLoopTurns(1)
       }
       larger.send("200\r\n")
@@ -144,7 +144,7 @@ describe("the budget is released", () => {
       expect(yield* statusOf(short)).toBe(400)
       const dying = yield* began(`${headOf(4, "/die")}half`)
       expect(yield* statusOf(dying)).toBe(500)
-      yield* nothingIsHeld(budget)
+      yield* untilReleased(budget)
     })
   )
 
@@ -164,7 +164,7 @@ describe("the budget is released", () => {
       connection.send(`${headOf(400)}half`)
       yield* advance(1000)
       expect((yield* connection.response()).text).toBe("late")
-      yield* nothingIsHeld(server.bodyBudget)
+      yield* untilReleased(server.bodyBudget)
     })
   )
 })

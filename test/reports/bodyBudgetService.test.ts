@@ -21,15 +21,15 @@ import { eventLoopTurns } from "../support/eventually.js"
 import { requestText } from "../wire/rawConnection.js"
 import {
   application,
-  full,
+  exhaustedServer,
   headOf,
   limits,
-  max,
-  measuring,
-  nothingIsHeld,
-  piece,
+  maxHeldBytes,
+  pieceBytes,
+  respondLength,
+  sampleHeldBytes,
   sendBody,
-  watching
+  untilReleased
 } from "./bufferedBodies.js"
 
 describe("an application of @effect/platform", () => {
@@ -37,14 +37,14 @@ describe("an application of @effect/platform", () => {
     Effect.gen(function* () {
       const { connect, server } = yield* servingInMemory(application, { limits })
       const budget = server.bodyBudget
-      const seen = yield* watching(budget)
+      const seen = yield* sampleHeldBytes(budget)
       const connections = yield* Effect.all(Array.from({ length: 20 }, () => connect))
       for (const connection of connections) connection.send(headOf(400, "/text"))
       yield* Effect.forEach(connections, (connection) => sendBody(connection, 400), { concurrency: "unbounded" })
       for (const connection of connections) expect((yield* connection.response()).text).toBe("400")
       expect(seen.most).toBeGreaterThan(0)
-      expect(seen.most).toBeLessThanOrEqual(max + 400 + 20 * 2 * piece)
-      yield* nothingIsHeld(budget)
+      expect(seen.most).toBeLessThanOrEqual(maxHeldBytes + 400 + 20 * 2 * pieceBytes)
+      yield* untilReleased(budget)
     })
   )
 
@@ -79,7 +79,7 @@ describe("an application of @effect/platform", () => {
       expect(yield* Ref.get(server.bodyBudget.held)).toBe(10)
       yield* Deferred.succeed(mayEnd, undefined)
       expect((yield* connection.response()).text).toBe("0123456789,file")
-      yield* nothingIsHeld(server.bodyBudget)
+      yield* untilReleased(server.bodyBudget)
     })
   )
 
@@ -113,7 +113,7 @@ describe("an application of @effect/platform", () => {
       expect(yield* Ref.get(server.bodyBudget.held)).toBe(1000)
       yield* Deferred.succeed(mayEnd, undefined)
       expect((yield* connection.response()).text).toBe("1000")
-      yield* nothingIsHeld(server.bodyBudget)
+      yield* untilReleased(server.bodyBudget)
     })
   )
 })
@@ -178,7 +178,7 @@ describe("bodies in any order", () => {
 describe("the budget", () => {
   it.scoped("publishes its changes and its gauge", () =>
     Effect.gen(function* () {
-      const { budget, connect, open } = yield* full()
+      const { budget, connect, open } = yield* exhaustedServer()
       const gauge = yield* Metric.value(Metrics.bodyBytesHeld)
       expect(gauge.value).toBeGreaterThanOrEqual(1500)
       const states = yield* Effect.forkScoped(
@@ -191,9 +191,9 @@ describe("the budget", () => {
       yield* open
       yield* connection.response()
       const all = Chunk.toReadonlyArray(yield* Fiber.join(states))
-      expect(all[0]).toStrictEqual({ held: 1500, max, waiting: 0 })
+      expect(all[0]).toStrictEqual({ held: 1500, max: maxHeldBytes, waiting: 0 })
       expect(all.some(({ waiting }) => waiting === 1)).toBe(true)
-      expect(all.at(-1)).toStrictEqual({ held: 0, max, waiting: 0 })
+      expect(all.at(-1)).toStrictEqual({ held: 0, max: maxHeldBytes, waiting: 0 })
     })
   )
 
@@ -225,7 +225,7 @@ describe("the budget", () => {
 
   it.scoped("of a test server has no bound, unless it is given one", () =>
     Effect.gen(function* () {
-      const server = yield* TestServer.makeMemory(measuring, { limits: { maxReadAhead: piece } })
+      const server = yield* TestServer.makeMemory(respondLength, { limits: { maxReadAhead: pieceBytes } })
       const client = yield* server.connect
       yield* client.send(`${headOf(300)}${"x".repeat(300)}`)
       expect((yield* client.readUntil((seen) => seen.includes("300"))).length).toBeGreaterThan(0)

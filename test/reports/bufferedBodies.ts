@@ -14,17 +14,17 @@ import { type MemoryConnection, servingInMemory } from "../server/memory.js"
 import { eventLoopTurns, eventually } from "../support/eventually.js"
 import { requestText } from "../wire/rawConnection.js"
 
-export const max = 1000
+export const maxHeldBytes = 1000
 
 /** Bytes that arrive in one read, and that each body may hold without a reservation. */
-export const piece = 50
+export const pieceBytes = 50
 
-export const limits = { maxBufferedBodies: max, maxReadAhead: piece } as const
+export const limits = { maxBufferedBodies: maxHeldBytes, maxReadAhead: pieceBytes } as const
 
 export const lengthOf = (request: Request) => Effect.map(request.bytes, (bytes) => String(bytes.length))
 
 /** Responds with the length of the body. */
-export const measuring: Handler = (request) =>
+export const respondLength: Handler = (request) =>
   Effect.flatMap(lengthOf(request), (length) => respond(request, 200, length))
 
 export const application = toHandler(
@@ -52,8 +52,8 @@ export const chunk = (length: number): string => `${length.toString(16)}\r\n${"x
 /** Sends a body of that many bytes, one piece a turn, chunked or not. */
 export const sendBody = (connection: MemoryConnection, length: number, isChunked = false): Effect.Effect<void> =>
   Effect.gen(function* () {
-    for (let sent = 0; sent < length; sent += piece) {
-      const next = Math.min(piece, length - sent)
+    for (let sent = 0; sent < length; sent += pieceBytes) {
+      const next = Math.min(pieceBytes, length - sent)
       connection.send(isChunked ? chunk(next) : "x".repeat(next))
       yield* eventLoopTurns(1)
     }
@@ -65,7 +65,7 @@ export interface Seen {
 }
 
 /** Samples the held bytes once per event-loop turn, until the scope closes. */
-export const watching = (budget: BodyBudget.Budget): Effect.Effect<Seen, never, import("effect/Scope").Scope> =>
+export const sampleHeldBytes = (budget: BodyBudget.Budget): Effect.Effect<Seen, never, import("effect/Scope").Scope> =>
   Effect.gen(function* () {
     const seen: Seen = { most: 0 }
     const look = Effect.map(Ref.get(budget.held), (held) => {
@@ -75,17 +75,17 @@ export const watching = (budget: BodyBudget.Budget): Effect.Effect<Seen, never, 
     return seen
   })
 
-export const nothingIsHeld = (budget: BodyBudget.Budget): Effect.Effect<void> =>
+export const untilReleased = (budget: BodyBudget.Budget): Effect.Effect<void> =>
   Effect.gen(function* () {
     yield* eventually(Ref.get(budget.held), (held) => held === 0, "nothing held")
     expect(budget.unsafeWaiting()).toBe(0)
   })
 
-export const waitingBecomes = (budget: BodyBudget.Budget, count: number): Effect.Effect<void> =>
+export const untilWaiting = (budget: BodyBudget.Budget, count: number): Effect.Effect<void> =>
   Effect.asVoid(eventually(Effect.sync(budget.unsafeWaiting), (waiting) => waiting === count, `${count} waiting`))
 
 /** A handler that reads the body, and then holds it until a latch is opened. */
-export const holding = Effect.gen(function* () {
+export const holdingHandler = Effect.gen(function* () {
   const mayEnd = yield* Deferred.make<void>()
   const handler: Handler = (request) =>
     Effect.flatMap(lengthOf(request), (length) =>
@@ -95,9 +95,9 @@ export const holding = Effect.gen(function* () {
 })
 
 /** A server with an exhausted budget: three bodies of 500 bytes are held by their handlers. */
-export const full = (handler: Handler = measuring, options: Server.Options["limits"] = {}) =>
+export const exhaustedServer = (handler: Handler = respondLength, options: Server.Options["limits"] = {}) =>
   Effect.gen(function* () {
-    const { handler: held, open } = yield* holding
+    const { handler: held, open } = yield* holdingHandler
     const made = yield* servingInMemory((request) => (request.path === "/held" ? held(request) : handler(request)), {
       limits: { ...limits, ...options }
     })

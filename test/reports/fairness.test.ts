@@ -8,7 +8,18 @@ import type { Handler } from "../../src/Response.js"
 import { serving } from "../server/harness.js"
 import { servingInMemory, settled } from "../server/memory.js"
 import { connect, withBody } from "../wire/rawConnection.js"
-import { becomes, busy, lone, many, most, ok, requests, responseCount, servedFirst, watched } from "./loneRequest.js"
+import {
+  busy,
+  busyRequests,
+  lone,
+  ok,
+  recordOrder,
+  requests,
+  requestsPerTurn,
+  responseCount,
+  servedFirst,
+  untilEquals
+} from "./loneRequest.js"
 
 const app = (before: Effect.Effect<void>): Handler => toHandler(Effect.as(before, HttpServerResponse.text("ok")))
 
@@ -38,22 +49,22 @@ describe("a lone GET beside a deep pipeline", () => {
   for (const [name, handler] of Object.entries(handlers)) {
     it.scoped(`is not served after thousands of others: ${name}`, () =>
       Effect.gen(function* () {
-        const { handler: counted, order } = watched(handler)
+        const { handler: counted, order } = recordOrder(handler)
         const { connect } = yield* servingInMemory(counted)
         const [one, other] = [yield* connect, yield* connect]
         yield* settled
         one.send(busy)
         other.send(lone)
-        yield* becomes(() => responseCount(one), many)
+        yield* untilEquals(() => responseCount(one), busyRequests)
         expect(servedFirst(order)).toBeGreaterThan(0)
-        expect(servedFirst(order)).toBeLessThanOrEqual(most)
+        expect(servedFirst(order)).toBeLessThanOrEqual(requestsPerTurn)
         expect(responseCount(other)).toBe(1)
       })
     )
 
     it.scopedLive(`over sockets: ${name}`, () =>
       Effect.gen(function* () {
-        const { handler: counted, order } = watched(handler)
+        const { handler: counted, order } = recordOrder(handler)
         const { port } = yield* serving(counted)
         const [one, other] = [yield* connect(port), yield* connect(port)]
         // Both connections are accepted, and both requests arrive before the server reads again.
@@ -64,8 +75,8 @@ describe("a lone GET beside a deep pipeline", () => {
         yield* one.send(busy)
         yield* other.send(lone)
         yield* other.readResponse()
-        expect(servedFirst(order.filter((each) => each !== "first"))).toBeLessThanOrEqual(2 * most)
-        for (let i = 0; i < many; i++) yield* one.readResponse()
+        expect(servedFirst(order.filter((each) => each !== "first"))).toBeLessThanOrEqual(2 * requestsPerTurn)
+        for (let i = 0; i < busyRequests; i++) yield* one.readResponse()
       })
     )
   }
@@ -73,16 +84,16 @@ describe("a lone GET beside a deep pipeline", () => {
   it.scoped("of requests with a body that the handler reads, or leaves", () =>
     Effect.gen(function* () {
       for (const path of ["read", "left"]) {
-        const { handler, order } = watched((request) =>
+        const { handler, order } = recordOrder((request) =>
           request.path === "/read" ? Effect.flatMap(request.text, () => ok(request)) : ok(request)
         )
         const { connect } = yield* servingInMemory(handler)
         const [one, other] = [yield* connect, yield* connect]
         yield* settled
-        one.send(withBody(`POST /${path}`, "content").repeat(many))
+        one.send(withBody(`POST /${path}`, "content").repeat(busyRequests))
         other.send(lone)
-        yield* becomes(() => responseCount(one), many)
-        expect(servedFirst(order)).toBeLessThanOrEqual(most)
+        yield* untilEquals(() => responseCount(one), busyRequests)
+        expect(servedFirst(order)).toBeLessThanOrEqual(requestsPerTurn)
       }
     })
   )
@@ -91,12 +102,12 @@ describe("a lone GET beside a deep pipeline", () => {
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(ok)
       const connection = yield* connect
-      connection.send(requests("busy", 10 * most))
-      yield* becomes(() => responseCount(connection), 10 * most)
+      connection.send(requests("busy", 10 * requestsPerTurn))
+      yield* untilEquals(() => responseCount(connection), 10 * requestsPerTurn)
       // A turn of a busy machine may end before its share has been used.
       const perWrite = connection.writes.map((text) => text.split("HTTP/1.1 ").length - 1)
       expect(perWrite.length).toBeGreaterThanOrEqual(10)
-      expect(Math.max(...perWrite)).toBe(most)
+      expect(Math.max(...perWrite)).toBe(requestsPerTurn)
     })
   )
 
@@ -108,7 +119,7 @@ describe("a lone GET beside a deep pipeline", () => {
       yield* other.send(lone)
       yield* other.readUntil((seen) => seen.length > 0)
       const order = (yield* server.received).map(({ path }) => path.slice(1))
-      expect(servedFirst(order)).toBeLessThanOrEqual(2 * most)
+      expect(servedFirst(order)).toBeLessThanOrEqual(2 * requestsPerTurn)
     })
   )
 })
@@ -132,22 +143,22 @@ describe("fifty deep pipelines", () => {
         })
         const connections = yield* Effect.all(Array.from({ length: 50 }, () => connect))
         for (const [i, connection] of connections.entries()) connection.send(requests(String(i), pipelined))
-        yield* becomes(() => connections.reduce((sum, each) => sum + responseCount(each), 0), 50 * pipelined)
-        expect(widest).toBeLessThanOrEqual(2 * most)
+        yield* untilEquals(() => connections.reduce((sum, each) => sum + responseCount(each), 0), 50 * pipelined)
+        expect(widest).toBeLessThanOrEqual(2 * requestsPerTurn)
       })
     )
   }
 
   it.scoped("each is served in part before one of them is served completely", () =>
     Effect.gen(function* () {
-      const { handler, order } = watched(ok)
+      const { handler, order } = recordOrder(ok)
       const { connect } = yield* servingInMemory(handler)
       const connections = yield* Effect.all(Array.from({ length: 50 }, () => connect))
       for (const connection of connections) connection.send(requests("busy", 400))
       const other = yield* connect
       other.send(lone)
-      yield* becomes(() => responseCount(other), 1)
-      expect(servedFirst(order)).toBeLessThanOrEqual(51 * most)
+      yield* untilEquals(() => responseCount(other), 1)
+      expect(servedFirst(order)).toBeLessThanOrEqual(51 * requestsPerTurn)
     })
   )
 })

@@ -9,7 +9,7 @@ import { make } from "../server/harness.js"
 import { MemoryConnection } from "../server/memory.js"
 import { eventLoopTurns, eventually } from "../support/eventually.js"
 import { connect, requestText } from "../wire/rawConnection.js"
-import { becomes, ok } from "./loneRequest.js"
+import { ok, untilEquals } from "./loneRequest.js"
 
 describe("a thousand connections that wait to be accepted", () => {
   const thousand = Array.from({ length: 1000 }, (_, i) => i)
@@ -31,7 +31,7 @@ describe("a thousand connections that wait to be accepted", () => {
       // One that arrives meanwhile is not taken before those that wait.
       arrivals.offer(1000)
       expect(arrivals.hasTaker).toBe(true)
-      yield* becomes(() => taken.length, 1001)
+      yield* untilEquals(() => taken.length, 1001)
       expect(taken).toStrictEqual([...thousand, 1000])
       yield* Fiber.interrupt(loop)
     })
@@ -70,7 +70,7 @@ describe("a thousand connections that wait to be accepted", () => {
       )
       yield* Effect.yieldNow()
       expect(taken).toBeLessThanOrEqual(64)
-      yield* becomes(() => taken, 1000)
+      yield* untilEquals(() => taken, 1000)
     })
   )
 

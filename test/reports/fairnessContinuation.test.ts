@@ -8,30 +8,30 @@ import { advance, servingInMemory, settled } from "../server/memory.js"
 import { eventLoopTurns } from "../support/eventually.js"
 import { requestText } from "../wire/rawConnection.js"
 import {
-  becomes,
   besideWork,
   busy,
-  inBytes,
-  many,
-  most,
+  busyRequests,
   ok,
   oneByte,
+  oneByteChunks,
+  recordOrder,
   requests,
+  requestsPerTurn,
   responseCount,
-  watched
+  untilEquals
 } from "./loneRequest.js"
 
 describe("a connection that continues in a later turn", () => {
   it.scoped("is aborted when its client resets it, and nothing more of it is handled", () =>
     Effect.gen(function* () {
-      const { handler, order } = watched(ok)
+      const { handler, order } = recordOrder(ok)
       const { connect, server } = yield* servingInMemory(handler)
       const one = yield* connect
       yield* settled
       one.send(busy)
       one.reset()
       yield* eventLoopTurns(20)
-      expect(order.length).toBeLessThanOrEqual(most)
+      expect(order.length).toBeLessThanOrEqual(requestsPerTurn)
       expect(yield* server.close).toStrictEqual({ idle: 0, drained: 0, interrupted: 0, timedOut: 0 })
     })
   )
@@ -40,10 +40,10 @@ describe("a connection that continues in a later turn", () => {
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(ok)
       const one = yield* connect
-      one.send(requests("busy", 10 * most))
+      one.send(requests("busy", 10 * requestsPerTurn))
       one.halfClose()
       expect(yield* one.ended).toBe("close")
-      expect(responseCount(one)).toBe(10 * most)
+      expect(responseCount(one)).toBe(10 * requestsPerTurn)
     })
   )
 
@@ -52,10 +52,10 @@ describe("a connection that continues in a later turn", () => {
       const { connect } = yield* servingInMemory(ok, { onClientEnd: "interrupt" })
       const one = yield* connect
       yield* settled
-      one.send(requests("busy", 10 * most))
+      one.send(requests("busy", 10 * requestsPerTurn))
       one.halfClose()
       yield* one.ended
-      expect(responseCount(one)).toBeLessThanOrEqual(most)
+      expect(responseCount(one)).toBeLessThanOrEqual(requestsPerTurn)
     })
   )
 
@@ -69,7 +69,7 @@ describe("a connection that continues in a later turn", () => {
       const report = yield* server.close
       expect(report).toStrictEqual({ idle: 0, drained: 1, interrupted: 0, timedOut: 0 })
       const responses = one.written.split("HTTP/1.1 ").slice(1)
-      expect(responses.length).toBeLessThan(many)
+      expect(responses.length).toBeLessThan(busyRequests)
       expect(responses.map((response) => response.includes("Connection: close")).indexOf(true)).toBe(
         responses.length - 1
       )
@@ -78,7 +78,7 @@ describe("a connection that continues in a later turn", () => {
 
   it.scoped("ends with a server that does not wait by the next response, which is its last", () =>
     Effect.gen(function* () {
-      const { handler, order } = watched(ok)
+      const { handler, order } = recordOrder(ok)
       const { connect, server } = yield* servingInMemory(handler, { drainTimeout: 0 })
       const one = yield* connect
       yield* settled
@@ -86,7 +86,7 @@ describe("a connection that continues in a later turn", () => {
       yield* Effect.promise(() => Promise.resolve())
       yield* server.close
       const { length } = order
-      expect(length).toBeLessThan(many)
+      expect(length).toBeLessThan(busyRequests)
       yield* eventLoopTurns(20)
       expect(order).toHaveLength(length)
       expect(one.written.lastIndexOf("Connection: close")).toBeGreaterThan(one.written.lastIndexOf("HTTP/1.1 "))
@@ -111,7 +111,7 @@ describe("a connection that continues in a later turn", () => {
             )
       )
       const { connect, server } = yield* servingInMemory(handler, { interruptTimeout: "10 seconds" })
-      for (const text of [requests("stream", 1), inBytes("body")]) {
+      for (const text of [requests("stream", 1), oneByteChunks("body")]) {
         const one = yield* connect
         one.send(text)
         yield* eventLoopTurns(3)
@@ -129,8 +129,8 @@ describe("a connection that continues in a later turn", () => {
       const { connect } = yield* servingInMemory(ok)
       const one = yield* connect
       yield* settled
-      one.send(requests("busy", 10 * most) + requestText("GET /half").slice(0, 20))
-      yield* becomes(() => responseCount(one), 10 * most)
+      one.send(requests("busy", 10 * requestsPerTurn) + requestText("GET /half").slice(0, 20))
+      yield* untilEquals(() => responseCount(one), 10 * requestsPerTurn)
       yield* advance(10_000)
       expect(one.written).toContain("HTTP/1.1 408")
     })

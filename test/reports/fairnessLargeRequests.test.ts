@@ -11,7 +11,17 @@ import { serving } from "../server/harness.js"
 import { servingInMemory, settled } from "../server/memory.js"
 import { eventLoopTurns } from "../support/eventually.js"
 import { connect, requestText } from "../wire/rawConnection.js"
-import { becomes, besideWork, inBytes, lone, ok, oneByte, requests, sendLater, watched } from "./loneRequest.js"
+import {
+  besideWork,
+  lone,
+  ok,
+  oneByte,
+  oneByteChunks,
+  recordOrder,
+  requests,
+  sendLater,
+  untilEquals
+} from "./loneRequest.js"
 
 describe("a lone GET beside one large request", () => {
   it.scoped("is not served after a body in chunks of one byte that is read whole", () =>
@@ -32,7 +42,7 @@ describe("a lone GET beside one large request", () => {
         )
         const [one, other] = [yield* connect, yield* connect]
         yield* settled
-        one.send(inBytes("body"))
+        one.send(oneByteChunks("body"))
         other.send(lone)
         expect((yield* one.response()).text).toBe("10000")
         expect(order).toStrictEqual(["/lone", "/body"])
@@ -51,7 +61,7 @@ describe("a lone GET beside one large request", () => {
       const { connect } = yield* servingInMemory(handler)
       const [one, other] = [yield* connect, yield* connect]
       yield* settled
-      one.send(inBytes("body"))
+      one.send(oneByteChunks("body"))
       yield* eventLoopTurns(2)
       other.send(lone)
       yield* other.response()
@@ -62,11 +72,11 @@ describe("a lone GET beside one large request", () => {
 
   it.scoped("is not served after an unread body in chunks of one byte", () =>
     Effect.gen(function* () {
-      const { handler, order } = watched(ok)
+      const { handler, order } = recordOrder(ok)
       const { connect } = yield* servingInMemory(handler)
       const [one, other] = [yield* connect, yield* connect]
       yield* settled
-      one.send(inBytes("left") + requests("next", 1))
+      one.send(oneByteChunks("left") + requests("next", 1))
       other.send(lone)
       yield* one.response()
       yield* one.response()
@@ -112,7 +122,7 @@ describe("a lone GET beside one large request", () => {
         one.send(requests("busy", 1))
         yield* other.response()
         expect(seen.atLone).toBeLessThan(many)
-        yield* becomes(() => seen.progress, many)
+        yield* untilEquals(() => seen.progress, many)
         expect((yield* one.response()).status).toBe(200)
       }
     })
@@ -144,7 +154,7 @@ describe("a lone GET beside one large request", () => {
       yield* other.response()
       expect(atLone).toBeLessThan(chunks)
       one.halfClose()
-      yield* becomes(() => received, chunks)
+      yield* untilEquals(() => received, chunks)
     })
   )
 })
@@ -182,12 +192,12 @@ describe("a lone GET beside a WebSocket", () => {
       )
       expect((yield* one.readResponse()).status).toBe(101)
       yield* one.send(frames(1))
-      yield* becomes(() => received, 1)
+      yield* untilEquals(() => received, 1)
       yield* one.send(frames(many))
       yield* other.send(lone)
-      yield* becomes(() => Math.min(atLone, 0), 0)
+      yield* untilEquals(() => Math.min(atLone, 0), 0)
       expect(atLone).toBeLessThan(many / 2)
-      yield* becomes(() => received, many + 1)
+      yield* untilEquals(() => received, many + 1)
     })
   )
 })

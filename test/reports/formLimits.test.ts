@@ -1,4 +1,4 @@
-/** What a form may cost: its parts, their field lines, and bytes that arrive one by one. */
+/** The cost of a form: its parts, their field lines, and bytes that arrive one by one. */
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Multipart from "@effect/platform/Multipart"

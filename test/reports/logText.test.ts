@@ -1,4 +1,4 @@
-/** Control characters of a request: none of them reaches a line of the log, or another text that is printed, as it is. */
+/** Control characters of a request: none of them reaches a log line, or another printed text, unescaped. */
 
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"

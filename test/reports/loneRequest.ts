@@ -1,5 +1,7 @@
-/** A connection with thousands of requests beside one with a lone request, and the order in which they are handled.
- * No time is measured: an order does not depend on the machine. */
+/**
+ * A connection with thousands of requests beside one with a lone request, and the order in which they are handled.
+ * No time is measured: an order does not depend on the machine.
+ */
 import * as Effect from "effect/Effect"
 import type { Request } from "../../src/Request.js"
 import { type Handler, respond } from "../../src/Response.js"
@@ -8,20 +10,20 @@ import { eventually } from "../support/eventually.js"
 import { requestText } from "../wire/rawConnection.js"
 
 /** Requests of one connection that may be served in one turn of the event loop. */
-export const most = 32
+export const requestsPerTurn = 32
 
 export const requests = (name: string, count: number): string => requestText(`GET /${name}`).repeat(count)
 
 /** Requests of the connection that keeps the server busy, in bytes that come in one read. */
-export const many = 1500
+export const busyRequests = 1500
 
-export const busy = requests("busy", many)
+export const busy = requests("busy", busyRequests)
 export const lone = requests("lone", 1)
 
 export const ok = (request: Request) => respond(request, 200, "ok")
 
 /** A handler, and the paths of its requests in order. */
-export const watched = (handler: Handler): { readonly handler: Handler; readonly order: Array<string> } => {
+export const recordOrder = (handler: Handler): { readonly handler: Handler; readonly order: Array<string> } => {
   const order: Array<string> = []
   return {
     order,
@@ -37,11 +39,11 @@ export const servedFirst = (order: ReadonlyArray<string>): number => order.index
 
 export const responseCount = (connection: MemoryConnection): number => connection.written.split("HTTP/1.1 ").length - 1
 
-export const becomes = (look: () => number, expected: number): Effect.Effect<void> =>
+export const untilEquals = (look: () => number, expected: number): Effect.Effect<void> =>
   Effect.asVoid(eventually(Effect.sync(look), (seen) => seen === expected, `${expected}`))
 
 /** A body in chunks of one byte: 6 bytes on the wire for each, 10,000 of them in one read. */
-export const inBytes = (path: string, count = 10_000): string =>
+export const oneByteChunks = (path: string, count = 10_000): string =>
   requestText(`POST /${path}`, ["Transfer-Encoding: chunked"], `${"1\r\nx\r\n".repeat(count)}0\r\n\r\n`)
 
 /** The progress of the other connection's work when the lone request begins. */

@@ -103,7 +103,7 @@ describe("the limits of the drop-in and of the test kit", () => {
     expect(Duration.toMillis(Limits.defaults.keepAliveTimeout)).toBeGreaterThanOrEqual(node.keepAliveTimeout)
   })
 
-  it.scopedLive("are bounds all the same", () =>
+  it.scopedLive("are bounds nevertheless", () =>
     Effect.gen(function* () {
       const port = yield* servingApplication(sizing)
       expectRefusal(yield* ask(port, get(`/${"a".repeat(100_000)}`)), 414)
@@ -114,7 +114,7 @@ describe("the limits of the drop-in and of the test kit", () => {
     })
   )
 
-  it.scopedLive("give way to those that are given, one by one, and to no `undefined`", () =>
+  it.scopedLive("are replaced one by one by given limits, and by no `undefined`", () =>
     Effect.gen(function* () {
       const limits = { maxRequestLine: 9000, maxHeaders: undefined }
       const server = yield* make({
@@ -142,7 +142,7 @@ describe("the limits of the drop-in and of the test kit", () => {
     })
   )
 
-  it.scoped("leave a head 60 seconds, and a body 300", () =>
+  it.scoped("allow 60 seconds for a head, and 300 for a body", () =>
     Effect.gen(function* () {
       const port = yield* servingApplication(sizing)
       const head = yield* connect(port)

@@ -87,7 +87,7 @@ describe("the parser of forms", () => {
     }
   })
 
-  it("does not change what it has given out", () => {
+  it("does not change what it has returned", () => {
     const parser = new MultipartParser(boundary)
     const given: Array<Buffer> = []
     const content = "abcdefghijklmnopqrstuvwxyz\r\n".repeat(100)

@@ -1,4 +1,4 @@
-/** What makes a server of `node:http` is given as to `NodeHttpServer`: its settings hold here, or are rejected by name. */
+/** Servers of `node:http` that are passed as to `NodeHttpServer`: their settings apply here, or are rejected by name. */
 import * as http from "node:http"
 import * as http2 from "node:http2"
 import * as https from "node:https"
@@ -75,7 +75,7 @@ class Incoming extends http.IncomingMessage {}
 class Outgoing extends http.ServerResponse {}
 class Own extends http.Server {}
 
-describe("a server that this one cannot stand in for is rejected by name", () => {
+describe("a server that this one cannot replace is rejected by name", () => {
   const rejected: Readonly<Record<string, readonly [maker: Maker, actual: string | RegExp]>> = {
     "TLS of node:https": [() => https.createServer(), "a server with TLS"],
     "TLS of node:tls": [() => tls.createServer(), "a server with TLS"],
@@ -172,7 +172,7 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
     )
   }
 
-  it.live("and nothing of it is left open", () =>
+  it.live("and no handle of it is left open", () =>
     Effect.gen(function* () {
       for (const host of [undefined, "127.0.0.1", "localhost"]) {
         let server: http.Server | undefined
@@ -226,7 +226,7 @@ describe("a server of node:http", () => {
   )
 })
 
-describe("a setting that holds here", () => {
+describe("a setting that applies here", () => {
   const idle = "a connection between two requests ends"
 
   for (const [what, maker] of [

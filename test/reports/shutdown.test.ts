@@ -184,7 +184,7 @@ describe("a WebSocket of a server that closes", () => {
     })
   )
 
-  it.scopedLive("has ended by its application already, and its client is not waited for", () =>
+  it.scopedLive("was closed by its application before, and close does not wait for its client", () =>
     Effect.gen(function* () {
       const app = Effect.gen(function* () {
         const socket = yield* (yield* HttpServerRequest).upgrade

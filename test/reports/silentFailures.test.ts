@@ -1,4 +1,4 @@
-/** "A request got 500, and there was no line in the log." Every 500 of the server's own is logged, with its cause. */
+/** "A request got 500, and there was no line in the log." Every 500 of the server is logged with its cause. */
 import { HttpApp, HttpMiddleware, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { it } from "@effect/vitest"
 import { Cause, Effect, Layer, Logger, LogLevel, Stream } from "effect"

@@ -1,6 +1,6 @@
 /**
- * "The wall clock was set forward while an upload was running, and it got 408." Deadlines go by a clock that
- * nothing sets; `Date` goes by the wall clock, and so does nothing else.
+ * "The wall clock was set forward while an upload was running, and it got 408." Deadlines use the monotonic
+ * clock; only `Date` uses the wall clock.
  */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Duration, Effect, Metric, type Scope, TestClock, TestContext } from "effect"
@@ -43,7 +43,7 @@ const sweep = (port: number) =>
     expect((yield* other.readResponse()).status).toBe(408)
   })
 
-/** What listens on a port, natively and as the server of an application. */
+/** The native server and the server of an application, listening on a port. */
 const servers = {
   natively: Effect.map(serving(echo, { limits }), ({ port }) => port),
   "as HttpServer": servingApp(app, { limits })
