@@ -1,8 +1,4 @@
-/**
- * Validation of limits and description of invalid options, for `Limits` and for the options of a server.
- *
- * @internal
- */
+/** Validation of limits and description of invalid options, for `Limits` and for the options of a server. */
 import * as Duration from "effect/Duration"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"

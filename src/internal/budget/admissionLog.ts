@@ -3,8 +3,6 @@
  * for connections, and the body budget for bodies that are read whole.
  *
  * Under load a gate closes and opens many times a second, so the log is rate-limited.
- *
- * @internal
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -3,8 +3,6 @@
  *
  * A socket opens and closes outside of any fiber; to run an Effect for each would cost a connection three fibers. Users
  * see an ordinary `Ref`; events add to it directly, and fibers that are suspended until it decreases are resumed either way.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"

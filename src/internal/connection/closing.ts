@@ -1,7 +1,5 @@
 /**
  * Closing a connection after the final response: at once, with FIN, by reset, or by lingering close (RFC 9112 §9.6).
- *
- * @internal
  */
 
 import type { ConnectionBase } from "./connectionBase.js"

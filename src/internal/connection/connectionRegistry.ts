@@ -1,8 +1,4 @@
-/**
- * The registry of a server's connections.
- *
- * @internal
- */
+/** The registry of a server's connections. */
 import * as Effect from "effect/Effect"
 import type { CloseReason } from "../../Connection.js"
 import { clearTimeout, maxTimer, monotonicNow, setTimeout } from "../host/hostTimers.js"

@@ -1,8 +1,4 @@
-/**
- * State shared by all connections of a server: limits, timeouts, parser pool, registry.
- *
- * @internal
- */
+/** State shared by all connections of a server: limits, timeouts, parser pool, registry. */
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,4 @@
-/**
- * The exchange of one request and its response on a connection: the operations that `Response` is built on.
- *
- * @internal
- */
+/** The exchange of one request and its response on a connection: the operations that `Response` is built on. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"

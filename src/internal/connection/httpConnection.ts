@@ -5,8 +5,6 @@
  * `run` is plain code: it is called by the event that brought input, runs as far as the input reaches, and is entered once
  * per wait, never once per byte. A handler that only responds is run synchronously; any other runs in a fiber of its own
  * (`handlerFiber.ts`), at whose end the loop continues.
- *
- * @internal
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

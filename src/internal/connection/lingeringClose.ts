@@ -4,8 +4,6 @@
  * A socket that is closed with unread bytes sends a reset, which discards the response at the client. Some clients read a
  * response only after they have sent all of their request, however slowly. One timer serves all lingering connections, in
  * real time; there is none while no connection lingers.
- *
- * @internal
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,4 @@
-/**
- * The body of one request, read on demand: whole, or as a stream of pieces.
- *
- * @internal
- */
+/** The body of one request, read on demand: whole, or as a stream of pieces. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

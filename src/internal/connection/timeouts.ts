@@ -2,8 +2,6 @@
  * The timeouts of one connection: read, total, write and inactivity (half-close included).
  *
  * This class only tracks deadlines, and gives the `DeadlineTimer` the earliest; `HttpConnection` acts when one expires.
- *
- * @internal
  */
 import type { Connection } from "../../Connection.js"
 import type { ConnectionContext } from "./context.js"

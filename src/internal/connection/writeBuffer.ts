@@ -4,8 +4,6 @@
  * The responses to sixteen pipelined requests are sent in one system call, which is most of the cost of a small response.
  * While corked, the request loop flushes before it is suspended. While a handler runs, a microtask flushes: it runs after the
  * fiber has suspended, so nothing written stays in the buffer while a handler waits.
- *
- * @internal
  */
 import type { Connection } from "../../Connection.js"
 import { recordMetrics } from "../metrics.js"

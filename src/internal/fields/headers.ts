@@ -1,8 +1,4 @@
-/**
- * The implementation of `HttpHeaders`: a flat list of names and values, decoded lazily for a request.
- *
- * @internal
- */
+/** The implementation of `HttpHeaders`: a flat list of names and values, decoded lazily for a request. */
 import * as Inspectable from "effect/Inspectable"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"

@@ -8,8 +8,6 @@
  *
  * Plain code, since every request passes here: it costs an addition and two comparisons, and reads the clock (0.1 µs) once
  * in 32 requests. Turns are only tracked under load: an immediate for each turn would cost a small request a tenth.
- *
- * @internal
  */
 import { monotonicNow, setImmediate } from "./hostTimers.js"
 

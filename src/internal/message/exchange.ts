@@ -4,8 +4,6 @@
  *
  * Everything is synchronous except reading and backpressure: a response is written in one event-loop turn, so that a race or a
  * timeout cannot interrupt it midway.
- *
- * @internal
  */
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"

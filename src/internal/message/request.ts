@@ -1,8 +1,4 @@
-/**
- * The implementation of `Request`.
- *
- * @internal
- */
+/** The implementation of `Request`. */
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"

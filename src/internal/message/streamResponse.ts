@@ -1,8 +1,4 @@
-/**
- * Responses whose content is a stream, with backpressure.
- *
- * @internal
- */
+/** Responses whose content is a stream, with backpressure. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"

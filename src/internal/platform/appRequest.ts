@@ -1,8 +1,4 @@
-/**
- * State of one request to an application of `@effect/platform`, shared by all copies that `modify` creates.
- *
- * @internal
- */
+/** State of one request to an application of `@effect/platform`, shared by all copies that `modify` creates. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
 import type * as HttpServerError from "@effect/platform/HttpServerError"

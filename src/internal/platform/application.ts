@@ -4,8 +4,6 @@
  * In order: the application, its pre-response handlers, writing the response, error responses by `causeResponse`, the
  * middleware around all that, the span around the middleware, and closing the scope of the request. The program is created
  * once per application: all state of a request is found through its fiber.
- *
- * @internal
  */
 import * as HttpApp from "@effect/platform/HttpApp"
 import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"

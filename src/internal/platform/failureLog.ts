@@ -4,8 +4,6 @@
  * Failures with their own response (`HttpServerRespondable`, a thrown response, 4xx errors of `@effect/platform`) and
  * interruptions are not errors. Any other failure leads to 500, and is logged as an error unless it has been logged in the
  * fibers of the request, for example by `HttpMiddleware.logger`.
- *
- * @internal
  */
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as Respondable from "@effect/platform/HttpServerRespondable"

@@ -12,8 +12,6 @@
  *
  * `Effect.interruptible` around the application is not aware of routes. `Fiber.interrupt` and its variants call two methods of
  * a fiber: those are replaced in the fibers that run an application.
- *
- * @internal
  */
 import { RouteContext } from "@effect/platform/HttpRouter"
 import { ParsedSearchParams } from "@effect/platform/HttpServerRequest"

@@ -1,8 +1,6 @@
 /**
  * Persisting of forms: writes their files to a temporary directory until the request ends. As `Multipart.toPersisted`, but
  * with a generated path for each file: there, two files of one name overwrite each other, and `..` is the parent directory.
- *
- * @internal
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Multipart from "@effect/platform/Multipart"

@@ -3,8 +3,6 @@
  *
  * All content is closed: by its stream when that has run, and by `close` if it was not run. Objects are recognized by their
  * methods instead of their class: they may be of another realm, or of another package.
- *
- * @internal
  */
 import { Readable } from "node:stream"
 import type * as HttpBody from "@effect/platform/HttpBody"

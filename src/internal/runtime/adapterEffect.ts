@@ -4,8 +4,6 @@
  * The connection runs its program as the whole program of the request fiber: the fiber starts uninterruptible, and the
  * services are added to the map of the request's context, which avoids the fiber steps of `provide` and `uninterruptible`.
  * Wrapped in anything, it is an ordinary Effect.
- *
- * @internal
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"

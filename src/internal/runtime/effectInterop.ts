@@ -1,8 +1,4 @@
-/**
- * Uses of Effect APIs that a later version renames, and synchronization primitives that Effect lacks.
- *
- * @internal
- */
+/** Uses of Effect APIs that a later version renames, and synchronization primitives that Effect lacks. */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"

@@ -4,8 +4,6 @@
  * Each request that needs a fiber gets a new one, so that FiberRefs and child fibers of a handler are isolated. Each has its own
  * context, too, since a handler may keep it: a daemon, or a runtime captured for a callback, finds the closed scope of its own
  * request there, and never that of another. The scope is lazy: it is created by its first finalizer.
- *
- * @internal
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"

@@ -4,8 +4,6 @@
  * One element of the stream is one opening of the gate: it is suspended until the budget has capacity, then accepts
  * connections until there is none. A connection that arrives meanwhile costs one comparison and does not pass through the
  * stream, which would cost twice as much as to serve it. Transient accept errors are logged and retried.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"

@@ -5,8 +5,6 @@
  * the connection to a `Supervisor` and to `Fiber.dump`, and is what `acceptRequest` returns. Interrupting it closes the
  * connection, and the interruption completes when the connection has closed; the result is then a summary with the reason
  * `Interrupted`.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"

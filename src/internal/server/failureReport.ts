@@ -1,8 +1,4 @@
-/**
- * Reporting of handler failures: by `onFailure`, or in the log.
- *
- * @internal
- */
+/** Reporting of handler failures: by `onFailure`, or in the log. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"

@@ -1,8 +1,4 @@
-/**
- * Graceful shutdown of connections: drain, then interrupt, then give up, each within its timeout, in real time.
- *
- * @internal
- */
+/** Graceful shutdown of connections: drain, then interrupt, then give up, each within its timeout, in real time. */
 import * as Effect from "effect/Effect"
 import type { ConnectionRegistry, TrackedConnection } from "../connection/connectionRegistry.js"
 import { monotonicNow } from "../host/hostTimers.js"

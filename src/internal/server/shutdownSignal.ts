@@ -3,8 +3,6 @@
  *
  * There is one `Latch` for a server, and one for each `serve`, which may end before its server; connections and requests
  * share them. A server that listens again has a new one.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 

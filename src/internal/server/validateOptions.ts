@@ -1,8 +1,4 @@
-/**
- * Validation of server options that come from a configuration, or from code without types.
- *
- * @internal
- */
+/** Validation of server options that come from a configuration, or from code without types. */
 import { defaults, type Options as LimitOptions } from "../../Limits.js"
 import type { ListenOptions } from "../../Listener.js"
 import { describeOption as describe, firstInvalidLimit, isTimeout } from "../limits.js"

@@ -1,8 +1,4 @@
-/**
- * Decoders of response content (RFC 9112 §6, §7.1), which remove the framing and keep the pieces as received.
- *
- * @internal
- */
+/** Decoders of response content (RFC 9112 §6, §7.1), which remove the framing and keep the pieces as received. */
 import { type FieldCheck, FieldSection, type Fields } from "./fieldSection.js"
 import { chunkLine } from "./grammar.js"
 import { type ParseError, parseError } from "./parseError.js"

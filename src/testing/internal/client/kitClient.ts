@@ -2,8 +2,6 @@
  * The client of a test server: sends requests over the connections of a pool, and reads their responses.
  *
  * It sends and reports what Node's client does, at a lower cost, in memory as over loopback.
- *
- * @internal
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"

@@ -1,8 +1,4 @@
-/**
- * Received bytes that have not been parsed yet.
- *
- * @internal
- */
+/** Received bytes that have not been parsed yet. */
 import type { LineSyntax } from "./grammar.js"
 import { type ParseError, type ParseErrorCode, parseError } from "./parseError.js"
 

@@ -1,8 +1,4 @@
-/**
- * Raw client on a socket or on a connection in memory.
- *
- * @internal
- */
+/** Raw client on a socket or on a connection in memory. */
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import { OSError } from "../../../Errors.js"

@@ -1,8 +1,4 @@
-/**
- * The content of one response, between the connection that receives it and the effect that reads it.
- *
- * @internal
- */
+/** The content of one response, between the connection that receives it and the effect that reads it. */
 import * as Effect from "effect/Effect"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { ResponseHead } from "./responseHead.js"

@@ -1,8 +1,4 @@
-/**
- * Handlers with a fault between them and the client, and the outcome that a fault records.
- *
- * @internal
- */
+/** Handlers with a fault between them and the client, and the outcome that a fault records. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"

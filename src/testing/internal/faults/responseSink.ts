@@ -3,8 +3,6 @@
  *
  * A fault receives the bytes after the response writer, as the server would have sent them; the server does not know of
  * it. Nested faults form a chain, of which the outermost is next to the client.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import type { Connection } from "../../../Connection.js"

@@ -1,8 +1,4 @@
-/**
- * Ports in memory, their listeners, and connections to them.
- *
- * @internal
- */
+/** Ports in memory, their listeners, and connections to them. */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { type Address, tcp } from "../../../Address.js"

@@ -1,8 +1,4 @@
-/**
- * Call sites in a test, for the stacks of errors that are made long after the call which they are about.
- *
- * @internal
- */
+/** Call sites in a test, for the stacks of errors that are made long after the call which they are about. */
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"

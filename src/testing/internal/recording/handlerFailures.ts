@@ -1,8 +1,4 @@
-/**
- * Handler failures of one server that have not been reported yet.
- *
- * @internal
- */
+/** Handler failures of one server that have not been reported yet. */
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"

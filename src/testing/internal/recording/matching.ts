@@ -1,8 +1,4 @@
-/**
- * Matching of requests: for each criterion whether it is met, and if not the actual value.
- *
- * @internal
- */
+/** Matching of requests: for each criterion whether it is met, and if not the actual value. */
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"

@@ -5,8 +5,6 @@
  * sockets in the poll phase of the event loop. So a round is one `setTimeout(0)` followed by one `setImmediate`: between
  * them the loop has polled, has emitted all ready events and has run all earlier `setTimeout(0)`. A round without counted
  * activity is idle, and a few idle rounds in a row are quiescence.
- *
- * @internal
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,4 @@
-/**
- * The recorded requests of one server, and the fibers that wait for the next one.
- *
- * @internal
- */
+/** The recorded requests of one server, and the fibers that wait for the next one. */
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"

@@ -1,8 +1,4 @@
-/**
- * Exchange that records the request body as it is read, and whether a response has started.
- *
- * @internal
- */
+/** Exchange that records the request body as it is read, and whether a response has started. */
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -1,8 +1,4 @@
-/**
- * Listener that tracks its connections: their number, state and activity.
- *
- * @internal
- */
+/** Listener that tracks its connections: their number, state and activity. */
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"

@@ -1,8 +1,4 @@
-/**
- * Exchange that adds header fields to a response before it is written.
- *
- * @internal
- */
+/** Exchange that adds header fields to a response before it is written. */
 import * as HttpHeaders from "../../../HttpHeaders.js"
 import type { Exchange } from "../../../internal/message/exchange.js"
 import { DelegatingExchange } from "./delegatingExchange.js"

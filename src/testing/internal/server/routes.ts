@@ -2,8 +2,6 @@
  * Route matching: the best route of a request with its parameters, or a list of routes by similarity.
  *
  * Not the router that `@effect/platform` uses: this package does not depend on it, and it does not report near misses.
- *
- * @internal
  */
 import { all, type HttpMethod } from "../../../HttpMethod.js"
 import { isToken } from "../../../internal/http1/characters.js"

@@ -1,8 +1,4 @@
-/**
- * Advancing the `TestClock` only when the test is quiescent.
- *
- * @internal
- */
+/** Advancing the `TestClock` only when the test is quiescent. */
 import * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"

@@ -1,8 +1,4 @@
-/**
- * The types of a test server, below the modules that make one. `TestServer` exports them, with their documentation.
- *
- * @internal
- */
+/** The types of a test server, below the modules that make one. `TestServer` exports them, with their documentation. */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
