@@ -80,6 +80,9 @@ export const TestServer: Context.Tag<TestServer, TestServer> = Context.GenericTa
   "effect-asynchttpserver/testing/TestServer"
 )
 
+/** The members of the service that are effects, for accessors. */
+const service = Effect.serviceConstants(TestServer)
+
 /**
  * Serves on loopback until the scope closes. Invalid options are a defect; `OSError` is an error of the system.
  *
@@ -255,10 +258,7 @@ export const requests: Stream.Stream<RecordedRequest, never, TestServer> = Strea
  * @since 0.1.0
  * @category requests
  */
-export const received: Effect.Effect<ReadonlyArray<RecordedRequest>, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.received
-)
+export const received: Effect.Effect<ReadonlyArray<RecordedRequest>, never, TestServer> = service.received
 
 /**
  * Takes the next request, waiting for it; a fiber that is interrupted while waiting takes none.
@@ -266,10 +266,7 @@ export const received: Effect.Effect<ReadonlyArray<RecordedRequest>, never, Test
  * @since 0.1.0
  * @category requests
  */
-export const takeRequest: Effect.Effect<RecordedRequest, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.takeRequest
-)
+export const takeRequest: Effect.Effect<RecordedRequest, never, TestServer> = service.takeRequest
 
 /**
  * Takes the next request that satisfies the predicate, waiting for it; the others remain in the queue.
@@ -289,10 +286,7 @@ export const takeRequestWhere = (
  * @since 0.1.0
  * @category requests
  */
-export const takeFailure: Effect.Effect<HandlerFailure, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.takeFailure
-)
+export const takeFailure: Effect.Effect<HandlerFailure, never, TestServer> = service.takeFailure
 
 /**
  * Responds to the next requests with these replies, one each, in this order; after them the server's handler responds
@@ -312,10 +306,7 @@ export const enqueue = <const Replies extends ReadonlyArray<Handler<unknown, unk
  * @since 0.1.0
  * @category connections
  */
-export const connect: Effect.Effect<RawClient, OSError, TestServer | Scope.Scope> = Effect.flatMap(
-  TestServer,
-  (server) => server.connect
-)
+export const connect: Effect.Effect<RawClient, OSError, TestServer | Scope.Scope> = service.connect
 
 /**
  * The open connections.
@@ -323,10 +314,7 @@ export const connect: Effect.Effect<RawClient, OSError, TestServer | Scope.Scope
  * @since 0.1.0
  * @category connections
  */
-export const connections: Effect.Effect<ReadonlyArray<ConnectionInfo>, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.connections
-)
+export const connections: Effect.Effect<ReadonlyArray<ConnectionInfo>, never, TestServer> = service.connections
 
 /**
  * Destroys every connection, and continues to listen.
@@ -334,10 +322,7 @@ export const connections: Effect.Effect<ReadonlyArray<ConnectionInfo>, never, Te
  * @since 0.1.0
  * @category connections
  */
-export const closeClientConnections: Effect.Effect<void, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.closeClientConnections
-)
+export const closeClientConnections: Effect.Effect<void, never, TestServer> = service.closeClientConnections
 
 /**
  * Stops listening, and closes every connection: new connections are refused.
@@ -345,7 +330,7 @@ export const closeClientConnections: Effect.Effect<void, never, TestServer> = Ef
  * @since 0.1.0
  * @category connections
  */
-export const down: Effect.Effect<void, never, TestServer> = Effect.flatMap(TestServer, (server) => server.down)
+export const down: Effect.Effect<void, never, TestServer> = service.down
 
 /**
  * Completes when the server begins to close, by `down` or with its scope; at once while it is down.
@@ -353,10 +338,7 @@ export const down: Effect.Effect<void, never, TestServer> = Effect.flatMap(TestS
  * @since 0.1.0
  * @category connections
  */
-export const awaitShutdown: Effect.Effect<void, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.awaitShutdown
-)
+export const awaitShutdown: Effect.Effect<void, never, TestServer> = service.awaitShutdown
 
 /**
  * Listens again, on the same port.
@@ -364,7 +346,7 @@ export const awaitShutdown: Effect.Effect<void, never, TestServer> = Effect.flat
  * @since 0.1.0
  * @category connections
  */
-export const up: Effect.Effect<void, OSError, TestServer> = Effect.flatMap(TestServer, (server) => server.up)
+export const up: Effect.Effect<void, OSError, TestServer> = service.up
 
 /**
  * Runs an effect that fails as soon as a handler of the server fails, with the handler's own cause; also at its end, if a
@@ -409,7 +391,7 @@ export const supervise = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
  * @since 0.1.0
  * @category time
  */
-export const settle: Effect.Effect<void, never, TestServer> = Effect.flatMap(TestServer, (server) => server.settle)
+export const settle: Effect.Effect<void, never, TestServer> = service.settle
 
 /**
  * Advances the `TestClock` as if the time were real: sleeping fibers wake in order, and `settle` runs before the clock moves
@@ -486,7 +468,4 @@ export const expect = (matcher: Matcher, times: Times = 1): Effect.Effect<void, 
  * @since 0.1.0
  * @category assertions
  */
-export const assertNoLeaks: Effect.Effect<void, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.assertNoLeaks
-)
+export const assertNoLeaks: Effect.Effect<void, never, TestServer> = service.assertNoLeaks
