@@ -16,19 +16,9 @@ import type { Connection } from "./Connection.js"
 import type { OSError, ValueError } from "./Errors.js"
 
 export type {
-  /**
-   * A connection: synchronous calls, without Effect.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A connection: synchronous calls, without Effect. @since 0.1.0 @category models */
   Connection,
-  /**
-   * The events of a connection.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** The events of a connection. @since 0.1.0 @category models */
   ConnectionEvents
 } from "./Connection.js"
 

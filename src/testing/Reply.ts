@@ -32,26 +32,11 @@ import { type AnyHandler, type ContextOf, type ErrorOf, type Queue, ReplyQueue }
 import { allowedMethods, describeRoutes, matchRoute, parseRoute } from "./internal/server/routes.js"
 
 export type {
-  /**
-   * The context that a handler requires.
-   *
-   * @since 0.1.0
-   * @category type utils
-   */
+  /** The context that a handler requires. @since 0.1.0 @category type utils */
   ContextOf,
-  /**
-   * The errors of a handler.
-   *
-   * @since 0.1.0
-   * @category type utils
-   */
+  /** The errors of a handler. @since 0.1.0 @category type utils */
   ErrorOf,
-  /**
-   * A queue of replies that a test fills while it runs.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A queue of replies that a test fills while it runs. @since 0.1.0 @category models */
   Queue
 } from "./internal/server/replyQueue.js"
 
@@ -315,7 +300,6 @@ export const file =
 export const withHeaders: {
   /** Adds header fields to the response of a handler. */
   (headers: HttpHeaders.Input): <E, R>(handler: Handler<E, R>) => Handler<E, R>
-  /** Adds header fields to the response of a handler. */
   <E, R>(handler: Handler<E, R>, headers: HttpHeaders.Input): Handler<E, R>
 } = dual(
   2,

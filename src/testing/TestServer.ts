@@ -29,12 +29,7 @@ import type { RecordedRequest } from "./RecordedRequest.js"
 import type * as Reply from "./Reply.js"
 
 export type {
-  /**
-   * An open connection.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** An open connection. @since 0.1.0 @category models */
   ConnectionInfo,
   /**
    * Options of a test server: those of `Server`, with other defaults. It listens on 127.0.0.1, on a free port; a client
@@ -46,24 +41,14 @@ export type {
    * @category models
    */
   Options,
-  /**
-   * A recorded request, with promises instead of effects.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A recorded request, with promises instead of effects. @since 0.1.0 @category models */
   StartedRequest,
-  /**
-   * A test server with promises, for tests without Effect.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A test server with promises, for tests without Effect. @since 0.1.0 @category models */
   StartedServer
 } from "./internal/server/types.js"
 
 /**
- * A test server.
+ * A test server. Its members are documented at the functions of this module, and of `Fault`, that have their names.
  *
  * @since 0.1.0
  * @category models
@@ -301,7 +286,7 @@ export const enqueue = <const Replies extends ReadonlyArray<Handler<unknown, unk
   Effect.flatMap(TestServer, (server) => server.enqueue(...replies))
 
 /**
- * Opens a raw connection; it is destroyed with the scope.
+ * Opens a raw connection, destroyed with the scope. `OSError`: the system's error, `ECONNREFUSED` while the server is down.
  *
  * @since 0.1.0
  * @category connections
@@ -333,7 +318,8 @@ export const closeClientConnections: Effect.Effect<void, never, TestServer> = se
 export const down: Effect.Effect<void, never, TestServer> = service.down
 
 /**
- * Completes when the server begins to close, by `down` or with its scope; at once while it is down.
+ * Completes when the server begins to close, by `down` or with its scope; at once while it is down. In a handler, use
+ * `Request.awaitShutdown`.
  *
  * @since 0.1.0
  * @category connections
@@ -341,7 +327,7 @@ export const down: Effect.Effect<void, never, TestServer> = service.down
 export const awaitShutdown: Effect.Effect<void, never, TestServer> = service.awaitShutdown
 
 /**
- * Listens again, on the same port.
+ * Listens again, on the same port. `OSError` if the port is in use by another server; `EADDRINUSE` if it is not down.
  *
  * @since 0.1.0
  * @category connections

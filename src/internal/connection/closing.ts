@@ -6,12 +6,10 @@ import type { ConnectionBase } from "./connectionBase.js"
 import type { ExchangeImpl } from "./exchange.js"
 import type { LingeringConnection } from "./lingeringClose.js"
 
-export type { LingeringConnection }
-
 /** Bytes that reach a client before its first acknowledgment: less than the ten segments of RFC 6928. */
 const initialWindow = 8 * 1024
 
-export interface CloseRequest {
+interface CloseRequest {
   /** "Failed": the handler failed after the head of its response. "Immediate": close at once, whatever is unsent. */
   readonly mode: "Failed" | "Immediate" | "Graceful"
   /** The last exchange, if there was one. */

@@ -18,12 +18,13 @@ import { RequestImpl } from "../message/request.js"
 import { recordMetrics } from "../metrics.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { requestContext } from "./asyncContext.js"
-import { closeGracefully, closeNow, type LingeringConnection } from "./closing.js"
+import { closeGracefully, closeNow } from "./closing.js"
 import { ConnectionBase } from "./connectionBase.js"
 import type { TrackedConnection } from "./connectionRegistry.js"
 import type { ConnectionContext, RequestHandler } from "./context.js"
 import { ExchangeImpl } from "./exchange.js"
 import { HandlerFiber, runSynchronously } from "./handlerFiber.js"
+import type { LingeringConnection } from "./lingeringClose.js"
 
 /** True if the connection ends because of the client: a disconnect or a timeout. */
 const isClientReason = (reason: CloseReason | undefined): boolean => reason === "ClientAborted" || reason === "TimedOut"
@@ -301,7 +302,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   // Events: of the socket, of the deadline timer, of the shutdown.
 
   onBytes(bytes: Buffer): void {
-    this.lingering?.onReceived()
+    if (this.lingering !== undefined) this.lingering.hasReceived = true
     if (this.phase === "Closing" || this.phase === "Closed") return
     recordMetrics.bytesReceived(bytes.length)
     this.timeouts.clearRead()
@@ -374,7 +375,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   /** Serves no further request; closes now if none is being served. */
   drain(): void {
     this.isDraining = true
-    this.lingering?.shorten()
+    if (this.lingering !== undefined) this.lingering.isShuttingDown = true
     this.onInput()
   }
 

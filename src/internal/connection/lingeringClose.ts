@@ -38,20 +38,11 @@ export class LingeringConnection {
   constructor(
     readonly connection: Connection,
     private readonly lingering: LingeringConnections,
+    /** Applies the shorter linger timeout of a shutdown. */
     public isShuttingDown: boolean
   ) {
     this.unsent = connection.unsent()
     this.sentAt = this.since
-  }
-
-  /** Input was received, and discarded. */
-  onReceived(): void {
-    this.hasReceived = true
-  }
-
-  /** Applies the shorter linger timeout of a shutdown. */
-  shorten(): void {
-    this.isShuttingDown = true
   }
 
   /** The connection has closed. */

@@ -255,7 +255,7 @@ export class RequestBody implements BodyHolder {
         return new ValueError({ reason: "BodyBudget" })
       }
       const received = connection.awaitBytes()
-      connection.timeouts.startGrant(until)
+      connection.timeouts.startRead(until)
       return Effect.zipRight(received, this.granted(until))
     })
   }

@@ -65,18 +65,14 @@ export class ConnectionTimeouts {
     this.startRead(Math.min(this.totalDeadline, now + timeouts.body))
   }
 
-  /** Starts the timeout of a grant of memory; `extendTotal` must follow. */
-  startGrant(until: number): void {
-    this.startRead(until)
-  }
-
   /** Extends the total timeout by a time in which the server did not read. */
   extendTotal(milliseconds: number): void {
     this.clearRead()
     if (this.totalDeadline !== never) this.totalDeadline += milliseconds
   }
 
-  private startRead(until: number): void {
+  /** Starts the read timeout. After that of a grant of memory, `extendTotal` must follow. */
+  startRead(until: number): void {
     this.readDeadline = until
     this.context.timer.schedule(until)
   }
