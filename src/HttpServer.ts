@@ -274,6 +274,9 @@ const makeFrom = (args: Arguments): Effect.Effect<Platform.HttpServer, ServeErro
   // Untyped code may omit the options.
   hasEvaluate(args) ? Effect.flatMap(withNodeSettings(args[0], args[1] ?? {}), makeServer) : makeServer(args[0] ?? {})
 
+const serverLayer = (args: Arguments): Layer.Layer<Platform.HttpServer, ServeError> =>
+  Layer.scoped(Platform.HttpServer, makeFrom(args))
+
 /**
  * Creates a server that is listening: its address is known before an application is served, and earlier connections are
  * queued. Fails with `ServeError`, whose cause is an `OSError` or a `ValueError`, when it cannot listen. Closing the scope
@@ -305,7 +308,7 @@ export const layerServer: {
   (options?: Options): Layer.Layer<Platform.HttpServer, ServeError>
   /** Has the signature of `NodeHttpServer.layerServer`. */
   <S>(evaluate: Evaluate<S>, options: Options): Layer.Layer<Platform.HttpServer, ServeError>
-} = (...args: Arguments) => Layer.scoped(Platform.HttpServer, makeFrom(args))
+} = (...args: Arguments) => serverLayer(args)
 
 /**
  * Services for applications: file responses, ETags, and the services of Node.
@@ -349,7 +352,7 @@ export const layer: {
   (options?: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
   /** Has the signature of `NodeHttpServer.layer`. */
   <S>(evaluate: Evaluate<S>, options: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
-} = (...args: Arguments) => Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(args)), layerContext)
+} = (...args: Arguments) => Layer.merge(serverLayer(args), layerContext)
 
 type Wrapped = Config.Config.Wrap<Options>
 
@@ -378,13 +381,10 @@ export const layerConfig: {
     options: Wrapped
   ): Layer.Layer<Platform.HttpServer | Context, ServeError | ConfigError.ConfigError>
 } = (...[first, second]: readonly [Wrapped] | readonly [LazyArg<unknown>, Wrapped]) => {
-  const argumentsWith = (options: Options): Arguments => (typeof first === "function" ? [first, options] : [options])
-  const options = second ?? (first as Wrapped)
-  return Layer.unwrapEffect(
-    Effect.map(Config.unwrap(options), (options) =>
-      Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(argumentsWith(options))), layerContext)
-    )
+  const server = Effect.map(Config.unwrap(second ?? (first as Wrapped)), (options) =>
+    serverLayer(typeof first === "function" ? [first, options] : [options])
   )
+  return Layer.merge(Layer.unwrapEffect(server), layerContext)
 }
 
 /**

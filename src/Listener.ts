@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import type { Address, Domain } from "./Address.js"
 import type { Connection } from "./Connection.js"
 import type { OSError, ValueError } from "./Errors.js"
+import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
 
 export type {
   /** A connection: synchronous calls, without Effect. @since 0.1.0 @category models */
@@ -21,8 +22,6 @@ export type {
   /** The events of a connection. @since 0.1.0 @category models */
   ConnectionEvents
 } from "./Connection.js"
-
-import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
 
 /**
  * The options of `Listener.listen`.

@@ -1,10 +1,9 @@
 /**
  * The HTTP server: it listens, accepts connections while the descriptor budget has capacity, and serves their requests.
  *
- * Each accepted connection has a fiber, whose result is a `ConnectionSummary`. Nothing runs in that fiber, since a connection
- * runs in the events of its socket; the fiber makes the connection visible to a `Supervisor` and to `Fiber.dump`, and its
- * interruption closes the connection. A request that needs a fiber has one of its own; a handler that only responds runs
- * without.
+ * Each accepted connection has a fiber, in which nothing runs, since a connection runs in the events of its socket: it makes
+ * the connection visible to a `Supervisor` and to `Fiber.dump`. A request that needs a fiber has one of its own; a handler
+ * that only responds runs without.
  *
  * @since 0.1.0
  */
@@ -580,10 +579,9 @@ export const acceptRequest: {
  * Listens, unless the server listens already, and serves every connection until it is interrupted.
  *
  * It is a supervised stream of the gate's openings. Each element waits until the budget has capacity, then accepts
- * connections until it has none, forking the fiber of each. Nothing runs in these fibers: they succeed with a
- * `ConnectionSummary` when their connection has closed, a `Supervisor` around `serve` sees them, and interrupting one
- * closes its connection. A request that needs a fiber has one of its own, which the `Supervisor` sees too. Transient
- * accept errors, as `EMFILE`, are logged and retried after 10 ms, doubled up to 1 s.
+ * connections until it has none, forking the fiber of each, as `acceptRequest` returns it. A `Supervisor` around `serve` sees
+ * these fibers, and those of requests. Transient accept errors, as `EMFILE`, are logged and retried after 10 ms, doubled up
+ * to 1 s.
  *
  * An interruption closes what this `serve` has opened: its listener, and its connections, gracefully as `close` does.
  *

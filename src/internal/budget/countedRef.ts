@@ -58,9 +58,9 @@ export const changesOf = <State>(
   Stream.unwrap(
     Effect.sync(() => {
       let last: State | undefined
-      const next: Effect.Effect<State> = Effect.suspend(() => {
+      const next = changed.until(() => {
         const state = now()
-        if (last !== undefined && isEqual(last, state)) return Effect.zipRight(changed.waitOrLeave(), next)
+        if (last !== undefined && isEqual(last, state)) return undefined
         last = state
         return Effect.succeed(state)
       })

@@ -12,7 +12,6 @@ const initialWindow = 8 * 1024
 interface CloseRequest {
   /** "Failed": the handler failed after the head of its response. "Immediate": close at once, whatever is unsent. */
   readonly mode: "Failed" | "Immediate" | "Graceful"
-  /** The last exchange, if there was one. */
   readonly exchange: ExchangeImpl | undefined
   /** True if the server is shutting down, which shortens the lingering close. */
   readonly isShuttingDown: boolean

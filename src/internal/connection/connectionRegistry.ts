@@ -28,12 +28,10 @@ export class ConnectionRegistry {
     return this.connections.size === 0
   }
 
-  /** A snapshot. */
   get values(): ReadonlyArray<TrackedConnection> {
     return this.connections.values
   }
 
-  /** Completes when a connection has ended. */
   awaitEnd(): Effect.Effect<void> {
     return this.ended.waitOrLeave()
   }

@@ -17,7 +17,6 @@ import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
 import { LingeringConnections } from "./lingeringClose.js"
 
-/** State shared by all connections of a server. */
 export interface ConnectionContext {
   readonly limits: Limits
   readonly parsers: ParserPool
@@ -85,7 +84,6 @@ class ParserPool {
     return this.idle.pop() ?? this.make()
   }
 
-  /** Takes back a pristine parser. */
   release(parser: Parser): void {
     if (this.idle.length < maxIdleParsers) this.idle.push(parser)
   }

@@ -69,7 +69,6 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   // The request loop.
 
-  /** Starts reading. */
   open(): void {
     this.timeouts.startFirstRequest()
     this.connection.open(this)

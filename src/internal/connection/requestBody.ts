@@ -76,7 +76,6 @@ class BodyBuffer {
 export class RequestBody implements BodyHolder {
   heldBytes = 0
   order = 0
-  /** The end of the body has been read. */
   isDone: boolean
   private consumer: "None" | "Whole" | "Pieces" = "None"
   private failure: ValueError | undefined

@@ -16,7 +16,6 @@ const never = Number.POSITIVE_INFINITY
 const keepAliveBuffer = 1000
 
 export class ConnectionTimeouts {
-  /** The read deadline has passed. */
   isReadExpired = false
   /** The connection is suspended until the client reads (`drain`). */
   isWaitingForDrain = false
@@ -44,7 +43,6 @@ export class ConnectionTimeouts {
     this.startRead(now + Math.max(timeouts.keepAlive, timeouts.header))
   }
 
-  /** Starts the keep-alive timeout. */
   startKeepAlive(now: number): void {
     this.totalDeadline = never
     this.startRead(now + this.context.timeouts.keepAlive + keepAliveBuffer)
@@ -131,7 +129,6 @@ export class ConnectionTimeouts {
     this.inactivityDeadline = never
   }
 
-  /** Clears all timeouts. */
   clearAll(): void {
     this.isWaitingForDrain = false
     this.readDeadline = this.writeDeadline = this.inactivityDeadline = never
@@ -141,7 +138,6 @@ export class ConnectionTimeouts {
     return Math.min(this.readDeadline, this.writeDeadline, this.inactivityDeadline)
   }
 
-  /** True if the read timeout has passed. */
   expireRead(now: number): boolean {
     if (this.readDeadline > now) return false
     this.readDeadline = never

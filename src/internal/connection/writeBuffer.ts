@@ -27,7 +27,6 @@ export class WriteBuffer {
   private isScheduled = false
   /** True while the request loop runs, which flushes. */
   isCorked = false
-  /** Bytes pushed in total. */
   totalBytes = 0
 
   constructor(private readonly connection: Connection) {}

@@ -131,7 +131,6 @@ export const indexOf = (flat: Fields, lower: string, from = 0): number => {
   return -1
 }
 
-/** The origin of headers. */
 export const originOf = (self: HttpHeaders): Origin => implOf(self).origin
 
 export const make = (fields: Fields, origin: Origin): HttpHeaders => new HeadersImpl(fields, origin)

@@ -44,7 +44,7 @@ const byCodings = (value: string): Framing | Malformed => {
 }
 
 /** The fields that framing depends on: every value of each name, as sent. */
-export interface FramingFields {
+interface FramingFields {
   readonly contentLengths: ReadonlyArray<string>
   readonly transferEncodings: ReadonlyArray<string>
   /** The minor version of HTTP/1.x. */

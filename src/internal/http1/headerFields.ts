@@ -18,7 +18,7 @@ const Value = 3
 const ValueLF = 4
 const LastLF = 5
 
-export interface FieldLimits {
+interface FieldLimits {
   readonly maxLine: number
   readonly maxSection: number
   readonly maxFields: number
@@ -28,7 +28,7 @@ export interface FieldLimits {
 }
 
 /** Callback with the positions of a field's name, and of its value without surrounding white space. */
-export type OnField = (buf: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number) => void
+type OnField = (buf: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number) => void
 
 export class HeaderFieldParser {
   count = 0

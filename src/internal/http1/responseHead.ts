@@ -93,8 +93,7 @@ export const statusLine = (status: number, phrase: (status: number) => string | 
   (statusLines[status] ??= `HTTP/1.1 ${status} ${phrase(status) ?? ""}\r\n`)
 
 /** Whether a response of this status has content (RFC 9110 §6.4.1; §15.3.6 for 205). */
-export const hasContent = (status: number): boolean =>
-  status >= 200 && status !== 204 && status !== 205 && status !== 304
+const hasContent = (status: number): boolean => status >= 200 && status !== 204 && status !== 205 && status !== 304
 
 /** The fields of the handler, with what they declare about the connection and the content. */
 interface ParsedFields {

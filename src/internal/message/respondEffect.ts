@@ -21,7 +21,6 @@ export class RespondEffect extends Effectable.Class<Responded, ValueError> {
     super()
   }
 
-  /** Responds synchronously. */
   unsafeRespond(): Responded | ValueError {
     return this.exchange.respond(this.code, this.content, this.headers)
   }

@@ -26,7 +26,7 @@ const writeChunk = (
   return rest
 }
 
-export interface StreamedResponse<E, R> {
+interface StreamedResponse<E, R> {
   readonly code: number
   readonly headers: HttpHeaders.Input | undefined
   readonly stream: Stream.Stream<Uint8Array, E, R>

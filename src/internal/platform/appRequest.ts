@@ -115,7 +115,6 @@ export class AppRequest extends InterruptibleRequest {
     return this.native[ExchangeKey]
   }
 
-  /** The text of the body, if it has been read. */
   get readText(): string | undefined {
     return this.textCache
   }
@@ -152,7 +151,6 @@ export class AppRequest extends InterruptibleRequest {
     return (this.persisting ??= Effect.runSync(Effect.cached(persist(parts))))
   }
 
-  /** True if the head of a response was sent. */
   get isResponseStarted(): boolean {
     return this.exchange.state !== "NotStarted"
   }
@@ -162,7 +160,6 @@ export class AppRequest extends InterruptibleRequest {
     return this.isResponseStarted || this.exchange.isClientGone
   }
 
-  /** Records the evidence of the response. */
   completeWith(evidence: Responded | ValueError): Effect.Effect<never> | undefined {
     // An invalid header or status is a defect of the application, which may still send another response.
     if (isValueError(evidence)) return Effect.die(evidence)

@@ -134,7 +134,7 @@ const outcomeOf = (appRequest: AppRequest, exit: Exit.Exit<unknown, unknown>): E
   return Effect.failCause(failedResponseCause(appRequest, exit.cause) as Cause.Cause<never>)
 }
 
-export interface ApplicationOptions {
+interface ApplicationOptions {
   readonly middleware: HttpMiddleware | undefined
   /** Whether a disconnect of the client interrupts the whole application, and not only the routes of a router. */
   readonly isInterruptible: boolean

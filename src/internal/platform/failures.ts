@@ -51,7 +51,6 @@ class HandshakeError extends HttpServerError.RequestError {
   }
 }
 
-/** The error response to a handshake. */
 export interface HandshakeRejection {
   readonly status: number
   readonly description: string

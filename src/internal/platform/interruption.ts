@@ -125,14 +125,12 @@ export abstract class InterruptibleRequest extends AdapterEffect {
   }
 
   private deferInterrupt(interrupt: () => void): void {
-    if (this.deferredInterrupt === undefined) this.deferredInterrupt = [interrupt]
-    else this.deferredInterrupt.push(interrupt)
+    ;(this.deferredInterrupt ??= []).push(interrupt)
   }
 
   /** Interrupts at once if a fiber is interruptible, else when one is suspended in an interruptible region. */
   private interruptBetweenRegions(waiting: PendingInterrupt, running: ReadonlyArray<Running>): void {
-    if (this.waiting === undefined) this.waiting = [waiting]
-    else this.waiting.push(waiting)
+    ;(this.waiting ??= []).push(waiting)
     for (const fiber of running) this.interruptWaiting(fiber)
   }
 

@@ -5,7 +5,7 @@
  */
 
 /** `type/subtype; name=value`, or `form-data; name="value"`: the value and the names in lower case. */
-export interface Parameterized {
+interface Parameterized {
   readonly value: string
   readonly parameters: ReadonlyMap<string, string>
 }

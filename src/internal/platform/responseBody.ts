@@ -13,7 +13,6 @@ import * as Stream from "effect/Stream"
 import { isArrayBuffer, isUint8Array } from "../host/realm.js"
 import { interruptAsFork, Signal } from "../runtime/effectInterop.js"
 
-/** Content, complete or as a stream. */
 export type Content =
   | { readonly _tag: "Whole"; readonly bytes: string | Uint8Array }
   | {
@@ -176,7 +175,6 @@ const opensScope = (stream: Stream.Stream<Uint8Array, unknown>): boolean => {
   return channel._tag === "ConcatAll" && channel.value?.()._tag === "Ensuring"
 }
 
-/** Opens a stream, and closes it at once. */
 const openAndClose = (stream: Stream.Stream<Uint8Array, unknown>): void => {
   const opened = Effect.scoped(Effect.flatten(Stream.toPull(stream)))
   interruptAsFork(Effect.runFork(Effect.catchAllCause(opened, () => Effect.void)))

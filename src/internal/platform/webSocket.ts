@@ -142,7 +142,6 @@ const withEscapedReasons = (socket: Socket.Socket): Socket.Socket =>
     runRaw: (handler, options) => Effect.mapError(socket.runRaw(handler, options), escapeReason)
   })
 
-/** The WebSockets of one application. */
 export class WebSockets {
   private serverCache: WebSocketServer | undefined
 

@@ -42,12 +42,17 @@ export class Signal {
     })
   }
 
+  /** The first Effect that `next` returns: it is called at once, and after each wake-up while it returns `undefined`. */
+  until<A, E = never, R = never>(next: () => Effect.Effect<A, E, R> | undefined): Effect.Effect<A, E, R> {
+    const step: Effect.Effect<A, E, R> = Effect.suspend(() => next() ?? Effect.zipRight(this.waitOrLeave(), step))
+    return step
+  }
+
   /** Registers a callback for the next wake-up, which calls it synchronously and once. */
   unsafeOnce(listener: () => void): void {
     this.waiters.push(() => listener())
   }
 
-  /** Number of waiters. */
   get waiting(): number {
     return this.waiters.length
   }

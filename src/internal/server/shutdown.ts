@@ -17,7 +17,7 @@ export interface CloseReport {
 }
 
 /** In milliseconds. */
-export interface ShutdownTimeouts {
+interface ShutdownTimeouts {
   /** For requests in flight to be completed. */
   readonly drain: number
   /** For interrupted handlers to end. */

@@ -19,13 +19,11 @@ export class ShutdownSignal {
   /** Completes when the server begins to close; at once while it is closed. */
   readonly await: Effect.Effect<void> = Effect.suspend(() => this.latch.await)
 
-  /** Opens all latches. */
   readonly begin: Effect.Effect<void> = Effect.suspend(() => {
     this.hasBegun = true
     return Effect.forEach([this.latch, ...this.serveLatches], (latch) => latch.open, { discard: true })
   })
 
-  /** Makes a new latch when the server listens again. */
   renew(): void {
     if (this.hasBegun) this.latch = Effect.unsafeMakeLatch(false)
     this.hasBegun = false

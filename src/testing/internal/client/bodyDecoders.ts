@@ -4,13 +4,11 @@ import { chunkLine } from "./grammar.js"
 import { type ParseError, parseError } from "./parseError.js"
 import type { ParseInput } from "./parseInput.js"
 
-/** A piece of a response's content. */
 export interface Content {
   readonly _tag: "Content"
   readonly bytes: Buffer
 }
 
-/** The end of a response. */
 export interface End {
   readonly _tag: "End"
   readonly trailers: Readonly<Fields>
@@ -24,7 +22,6 @@ const noTrailers: Readonly<Fields> = Object.freeze(Object.create(null))
 
 export const endWithoutTrailers: End = { _tag: "End", trailers: noTrailers }
 
-/** No content. */
 export const emptyBody: BodyDecoder = { next: () => endWithoutTrailers }
 
 /** Content up to the end of the connection, which the parser's owner detects. */
@@ -32,7 +29,6 @@ export const closeDelimitedBody: BodyDecoder = {
   next: (input) => (input.isEmpty ? "NeedMore" : { _tag: "Content", bytes: input.take(Number.POSITIVE_INFINITY) })
 }
 
-/** Content of a known length. */
 export class LengthBody implements BodyDecoder {
   constructor(private remaining: number) {}
 

@@ -6,7 +6,7 @@
  */
 import { randomUUID } from "node:crypto"
 
-export interface FormBody {
+interface FormBody {
   readonly bytes: Buffer
   readonly contentType: string
 }

@@ -29,7 +29,6 @@ export class ParseInput {
     return this.isEmpty ? undefined : this.bytes[this.at++]
   }
 
-  /** Takes at most `most` bytes. */
   take(most: number): Buffer {
     const start = this.at
     this.at = Math.min(this.bytes.length, start + most)

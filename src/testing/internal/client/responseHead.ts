@@ -25,7 +25,7 @@ export interface ResponseHead {
 }
 
 /** A status line and its header section. */
-export interface RawHead {
+interface RawHead {
   readonly status: number
   /** The minor version: HTTP/1.0 or HTTP/1.1. */
   readonly minor: number

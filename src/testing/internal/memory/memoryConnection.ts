@@ -101,7 +101,6 @@ export class MemorySocket extends Duplex implements ClientEnd {
     done(error)
   }
 
-  /** Resets the connection at once. */
   resetAndDestroy(): this {
     this.link.endByClient("RST")
     return this.destroy()

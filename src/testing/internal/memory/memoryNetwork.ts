@@ -15,7 +15,6 @@ const firstClientPort = 32768
 
 const lastPort = 65535
 
-/** A port with a listener. */
 class MemoryPort {
   readonly pending = new PendingConnections<Connection>()
   rejected = 0

@@ -16,7 +16,6 @@ export const callSite = (callee: (...args: ReadonlyArray<never>) => unknown): Ca
   return site
 }
 
-/** The error, with the stack of a call site. */
 export const withCallSiteStack = <E extends Error>(error: E, { stack = "" }: CallSite): E => {
   const value = `${error.name}: ${error.message}\n${stack.slice(stack.indexOf("\n    at ") + 1)}`
   return Object.defineProperty(error, "stack", { value, configurable: true, writable: true })

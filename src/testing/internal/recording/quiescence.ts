@@ -56,7 +56,6 @@ export class Quiescence {
   /** Values that change without an event: bytes read by a client, or unsent bytes. */
   private readonly gauges = new Set<() => number>()
 
-  /** Counts an activity. */
   readonly onActivity = (): void => {
     this.count++
   }
@@ -110,7 +109,6 @@ export class Quiescence {
     )
   }
 
-  /** Waits for quiescence, in real time. */
   readonly settle: Effect.Effect<void> = Effect.async<void>((resume) => {
     let last = this.snapshot
     let idle = 0

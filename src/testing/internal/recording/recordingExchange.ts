@@ -12,7 +12,7 @@ import type { Request } from "../../../Request.js"
 import { DelegatingExchange } from "../server/delegatingExchange.js"
 
 /** The request body, as far as it has been read. */
-export class RecordedBody {
+class RecordedBody {
   private parts: Array<Uint8Array> = []
   private readonly changed = new Signal()
   size = 0
@@ -44,9 +44,7 @@ export class RecordedBody {
     return Buffer.concat(this.parts)
   }
 
-  readonly ended: Effect.Effect<void> = Effect.suspend(() =>
-    this.state === "Receiving" ? Effect.zipRight(this.changed.waitOrLeave(), this.ended) : Effect.void
-  )
+  readonly ended: Effect.Effect<void> = this.changed.until(() => (this.state === "Receiving" ? undefined : Effect.void))
 }
 
 type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ValueError>>

@@ -15,7 +15,7 @@ export interface Route<A> {
   readonly target: A
 }
 
-export interface RouteMatch<A> {
+interface RouteMatch<A> {
   readonly route: Route<A>
   readonly params: Readonly<Record<string, string>>
 }

@@ -37,7 +37,7 @@ export interface Transport {
   readonly bytesRead: () => number
 }
 
-export interface KitClient {
+interface KitClient {
   readonly client: HttpClient.HttpClient
   /** Resets its connections. */
   readonly reset: () => void
