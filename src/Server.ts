@@ -568,12 +568,8 @@ export const acceptRequest: {
     options: OnFailure<E, R2>
   ): Effect.Effect<Fiber.RuntimeFiber<ConnectionSummary>, OSError, Server | Exclude<R | R2, Scope.Scope>>
 } = <E, R, R2>(handler: Handler<E, R>, options?: OnFailure<E, R2>) =>
-  Effect.flatMap(Server, (server) =>
-    options === undefined
-      ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
-        server.acceptRequest(handler as Handler<RespondableError, R>)
-      : server.acceptRequest(handler, options)
-  )
+  // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
+  Effect.flatMap(Server, (server) => server.acceptRequest(handler, options as OnFailure<E, R2>))
 
 /**
  * Listens, unless the server listens already, and serves every connection until it is interrupted.
@@ -626,12 +622,8 @@ export const serve: {
     options: ServeOptions & OnFailure<E, R2>
   ): Effect.Effect<never, OSError | ValueError, Server | Exclude<R | R2, Scope.Scope>>
 } = <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & Partial<OnFailure<E, R2>> = {}) =>
-  Effect.flatMap(Server, (server) =>
-    options.onFailure === undefined
-      ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
-        server.serve(handler as Handler<RespondableError, R>, options)
-      : server.serve(handler, { ...options, onFailure: options.onFailure })
-  )
+  // As for `acceptRequest`.
+  Effect.flatMap(Server, (server) => server.serve(handler, options as ServeOptions & OnFailure<E, R2>))
 
 /**
  * Closes the server gracefully: stops listening, closes idle connections, gives requests in flight `drainTimeout` to

@@ -50,9 +50,8 @@ export class ConnectionRegistry {
 
   /** Completes when no connection matches, or at a time of the host's monotonic clock. */
   awaitNone(matches: (connection: TrackedConnection) => boolean, until: number): Effect.Effect<void> {
-    const isDone = (): boolean => !this.connections.some(matches) || monotonicNow() >= until
-    const awaitDone: Effect.Effect<void> = Effect.suspend(() =>
-      isDone() ? Effect.void : Effect.zipRight(this.ended.wait(), awaitDone)
+    const awaitDone = this.ended.until(() =>
+      this.connections.some(matches) && monotonicNow() < until ? undefined : Effect.void
     )
     return Effect.acquireUseRelease(
       Effect.sync(() => this.wakeAt(until)),

@@ -24,7 +24,6 @@ import type { TrackedConnection } from "./connectionRegistry.js"
 import type { ConnectionContext, RequestHandler } from "./context.js"
 import { ExchangeImpl } from "./exchange.js"
 import { HandlerFiber, runSynchronously } from "./handlerFiber.js"
-import type { LingeringConnection } from "./lingeringClose.js"
 
 /** True if the connection ends because of the client: a disconnect or a timeout. */
 const isClientReason = (reason: CloseReason | undefined): boolean => reason === "ClientAborted" || reason === "TimedOut"
@@ -47,7 +46,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private runtimeCache: RequestRuntime | undefined
   /** A request that is suspended until the client has read the responses before it. */
   private pendingHead: RequestHead | undefined
-  private lingering: LingeringConnection | undefined
+  private lingering: ReturnType<typeof closeGracefully>
   /** Closes at once, whatever is unsent. */
   private mustCloseNow = false
   /** Resumes the fiber of the connection. */

@@ -15,19 +15,7 @@ export class Signal {
   private wakes = 0
   private waiters: Array<(effect: Effect.Effect<void>) => void> = []
 
-  /**
-   * Suspends until the next `wake`. Must be called in the same turn as the failed check. An interrupted waiter is retained
-   * until the next wake-up.
-   */
-  wait(): Effect.Effect<void> {
-    const wakes = this.wakes
-    return Effect.async<void>((resume) => {
-      if (this.wakes === wakes) this.waiters.push(resume)
-      else resume(Effect.void)
-    })
-  }
-
-  /** Like `wait`, but an interrupted waiter is removed: for waits that are repeated and interrupted often. */
+  /** Suspends until the next `wake`. Must be called in the same turn as the failed check. */
   waitOrLeave(): Effect.Effect<void> {
     const wakes = this.wakes
     return Effect.async<void>((resume) => {
