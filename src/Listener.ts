@@ -14,25 +14,14 @@ import type * as Scope from "effect/Scope"
 import type { Address, Domain } from "./Address.js"
 import type { Connection } from "./Connection.js"
 import type { OSError, ValueError } from "./Errors.js"
+import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
 
 export type {
-  /**
-   * A connection: synchronous calls, without Effect.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A connection: synchronous calls, without Effect. @since 0.1.0 @category models */
   Connection,
-  /**
-   * The events of a connection.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** The events of a connection. @since 0.1.0 @category models */
   ConnectionEvents
 } from "./Connection.js"
-
-import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
 
 /**
  * The options of `Listener.listen`.

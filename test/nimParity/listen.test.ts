@@ -92,7 +92,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
         ["maxBody: -1", { maxBody: -1 }],
         ["maxBody: NaN", { maxBody: Number.NaN }],
         ["maxHeaders: -1", { limits: { maxHeaders: -1 } }],
-        ["maxHeader: 10", { limits: { maxHeader: 10 } }],
+        ["maxHeader: unknown option", { limits: { maxHeader: 10 } }],
         ["backlog: 1.5", { backlog: 1.5 }],
         ["drainTimeout: soon", { drainTimeout: "soon" }],
         ["onClientEnd: wait", { onClientEnd: "wait" }],
