@@ -80,4 +80,4 @@ for (const id of ["9110/8.3/type", "9110/15.6/explained"] as const) {
     })
   )
 }
-otherRows("RFC 9110 §15: other refusals", /^RFC 9110 §15/)
+otherRows("RFC 9110 §15: other refusals", ["body-chunks-one-over"])
