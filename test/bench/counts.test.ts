@@ -17,8 +17,8 @@ import { type Handler, respond } from "../../src/Response.js"
 import { serving } from "../server/harness.js"
 import { type MemoryConnection, servingInMemory, settled } from "../server/memory.js"
 import { eventLoopTurns, waitTimeout } from "../support/eventually.js"
-import * as Raw from "../wire/rawConnection.js"
-import { requestText } from "../wire/rawConnection.js"
+import * as Raw from "../support/rawClient.js"
+import { requestText } from "../support/rawClient.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World", { "Content-Type": "text/plain" })
 

@@ -53,7 +53,7 @@ const freePort = async (): Promise<number> => {
 const listens = async (port: number): Promise<void> => {
   for (;;) {
     const client = await connect(port)
-    client.leave()
+    client.destroy()
     if (client.error === undefined) return
     await setTimeout(20)
   }

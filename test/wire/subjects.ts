@@ -22,7 +22,7 @@ import type * as Server from "../../src/Server.js"
 import { portOf } from "../platform/harness.js"
 import { quiet, serving } from "../server/harness.js"
 import { type InMemory, servingInMemory } from "../server/memory.js"
-import { connect } from "./rawConnection.js"
+import { connect } from "../support/rawClient.js"
 
 /** What a body that cannot be read fails with; each subject answers its own. */
 type BodyFailure = ValueError | RequestError

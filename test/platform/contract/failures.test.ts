@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { Lines } from "../../server/logged.js"
-import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
+import { ask, connect, get, requestText } from "../../support/rawClient.js"
 import { EventLog, endless, serving, statusOf } from "../harness.js"
 
 const text = HttpServerResponse.text

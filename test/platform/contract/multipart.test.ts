@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../../src/HttpServer.js"
-import { ask, withBody } from "../../wire/rawConnection.js"
+import { ask, withBody } from "../../support/rawClient.js"
 import { EventLog, serving } from "../harness.js"
 
 interface Part {

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ask, connect, requestText, withBody } from "../../wire/rawConnection.js"
+import { ask, connect, requestText, withBody } from "../../support/rawClient.js"
 import { serving } from "../harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest

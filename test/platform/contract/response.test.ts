@@ -16,8 +16,8 @@ import * as Stream from "effect/Stream"
 import { layerContext } from "../../../src/HttpServer.js"
 import { Lines } from "../../server/logged.js"
 import { eventually } from "../../support/eventually.js"
-import type { ParsedResponse } from "../../wire/parsedResponse.js"
-import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
+import type { ParsedResponse } from "../../support/parsedResponse.js"
+import { ask, connect, get, requestText } from "../../support/rawClient.js"
 import { endless, quiet, serving } from "../harness.js"
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)

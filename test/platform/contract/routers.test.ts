@@ -21,7 +21,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { layer } from "../../../src/HttpServer.js"
-import { ask, get, requestText, withBody } from "../../wire/rawConnection.js"
+import { ask, get, requestText, withBody } from "../../support/rawClient.js"
 import { portOf, quiet, serving } from "../harness.js"
 
 const text = HttpServerResponse.text

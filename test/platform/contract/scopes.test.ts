@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import { toHandler } from "../../../src/HttpServer.js"
 import { respond } from "../../../src/Response.js"
 import { serving as servingHandler } from "../../server/harness.js"
-import { connect, get, requestText } from "../../wire/rawConnection.js"
+import { connect, get, requestText } from "../../support/rawClient.js"
 import { EventLog, serving } from "../harness.js"
 
 const text = HttpServerResponse.text

@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { layerServer, layerTest } from "../../../src/HttpServer.js"
-import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
+import { ask, connect, get, requestText } from "../../support/rawClient.js"
 import { endless, listening, portOf, serving } from "../harness.js"
 
 class Greeting extends Context.Tag("test/Greeting")<Greeting, string>() {}

@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import { toHandler } from "../../../src/HttpServer.js"
 import { serving as servingHandler } from "../../server/harness.js"
-import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
+import { ask, connect, get, requestText } from "../../support/rawClient.js"
 import { quiet, type Recorded, serving, Tracing } from "../harness.js"
 
 const text = HttpServerResponse.text

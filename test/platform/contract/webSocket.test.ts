@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { WebSocket } from "ws"
-import { connect, get, requestText, withBody } from "../../wire/rawConnection.js"
+import { connect, get, requestText, withBody } from "../../support/rawClient.js"
 import { EventLog, listening, portOf, serving } from "../harness.js"
 
 const decoder = new TextDecoder()

@@ -1,5 +1,5 @@
 import { forgetPeak, peakResident, resident } from "../../bench/proc.js"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { type Client, connect } from "../client.js"
 import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
@@ -32,7 +32,7 @@ const uploading = async (run: ScenarioRun, title: string, path: string): Promise
   // What is compiled with the first bodies is not theirs.
   const first = await connect(port)
   for (let i = 0; i < 3; i++) await upload(first, path)
-  first.leave()
+  first.destroy()
   const before = await server.census()
   const memory = resident(server.pid)
   const hasPeak = forgetPeak(server.pid)
@@ -54,7 +54,7 @@ const uploading = async (run: ScenarioRun, title: string, path: string): Promise
     figure: count - served - refused,
     bound: exactly(0)
   })
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
   await run.nothingIsLeft(server, before, `, ${title}`)
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises"
 import { start } from "../../examples/program.js"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { type Client, connect } from "../client.js"
 import { connectionStates, runsFor, type State } from "../connectionStates.js"
 import type { Closed } from "../protocol.js"
@@ -33,7 +33,7 @@ const allEnd = async (run: ScenarioRun, clients: ReadonlyArray<Client>, how: str
     5000
   )
   run.measured({ what: `connections that are still open, ${how}`, figure: open, bound: exactly(0) })
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
 }
 
 const remarkOf = ({ processor, report }: Closed): string =>
@@ -177,7 +177,7 @@ const bySignal = async (run: ScenarioRun): Promise<void> => {
     remark,
     isTimed: true
   })
-  for (const client of [busy, ...others]) client.leave()
+  for (const client of [busy, ...others]) client.destroy()
 }
 
 const helloBySignal = async (run: ScenarioRun): Promise<void> => {
@@ -194,7 +194,7 @@ const helloBySignal = async (run: ScenarioRun): Promise<void> => {
     remark: `ended with ${code ?? signal}`,
     isTimed: true
   })
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
 }
 
 /** Nothing keeps a server from closing, and every request that can be finished in time is. */

@@ -1,11 +1,12 @@
-import { requestText } from "../../wire/rawConnection.js"
+import { WaitTimeout } from "../../support/eventually.js"
+import { requestText } from "../../support/rawClient.js"
 import { ask, Client } from "../client.js"
 import { nginxBefore, whyNoNginx } from "../nginx.js"
 import { atLeast, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
 import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
-import { Hung, range } from "../waiting.js"
+import { range } from "../waiting.js"
 
 const limit = 160
 const clients = 1280
@@ -23,9 +24,9 @@ const fateOf = async (port: number, fields: ReadonlyArray<string>): Promise<Fate
     if (status === 503) return "told 503"
     return status === 200 && text === "ok" ? "answered" : "told otherwise"
   } catch (error) {
-    return error instanceof Hung ? "hung" : "dropped"
+    return error instanceof WaitTimeout ? "hung" : "dropped"
   } finally {
-    client.leave()
+    client.destroy()
   }
 }
 

@@ -1,4 +1,4 @@
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { connect } from "../client.js"
 import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
@@ -23,7 +23,7 @@ export const scenario: Scenario = {
         const client = await connect(port)
         const { status } = await client.send(requestText(`GET ${path}`)).response()
         const next = await client.send(requestText("GET /")).response()
-        client.leave()
+        client.destroy()
         return next.status === 200 ? status : next.status
       })
       const wrong = statuses.filter((status) => status !== expected).length
@@ -37,8 +37,8 @@ export const scenario: Scenario = {
     const whole = await forEach(range(each), 20, async () => {
       const client = await connect(port)
       await client.send(requestText("GET /late")).end()
-      const isWhole = client.seen.toString("latin1").endsWith("0\r\n\r\n")
-      client.leave()
+      const isWhole = client.unread.toString("latin1").endsWith("0\r\n\r\n")
+      client.destroy()
       return isWhole
     })
     const taken = whole.filter((isWhole) => isWhole).length

@@ -1,5 +1,5 @@
 import { setImmediate, setTimeout } from "node:timers/promises"
-import { requestText, withBody } from "../../wire/rawConnection.js"
+import { requestText, withBody } from "../../support/rawClient.js"
 import { ask, type Client, connect } from "../client.js"
 import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
@@ -59,8 +59,8 @@ const lengthOf = async (port: number, request: string): Promise<number> => {
   const client = await connect(port)
   client.send(request)
   await setTimeout(500)
-  client.leave()
-  return client.read
+  client.destroy()
+  return client.received
 }
 
 /** A connection beside them, which is served meanwhile. */

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises"
 import type { Options } from "../../../src/Limits.js"
 import { end, start } from "../../bench/proc.js"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { ask, type Client, connect } from "../client.js"
 import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
@@ -76,7 +76,7 @@ const slow: Readonly<Record<string, Slow>> = {
 
 /** The status of the last response, when there is one. */
 const lastStatus = async (client: Client): Promise<number | undefined> =>
-  client.seen.length === 0 ? undefined : (await client.response()).status
+  client.unread.length === 0 ? undefined : (await client.response()).status
 
 /** A client that reads nothing does not see the end either: the connection has ended when the server no longer counts it. */
 const slowly = async (run: ScenarioRun, name: string, { act, due, status }: Slow): Promise<void> => {
@@ -108,7 +108,7 @@ const slowly = async (run: ScenarioRun, name: string, { act, due, status }: Slow
     const wrong = statuses.filter((seen) => seen !== status).length
     run.measured({ what: `answers other than ${status}, ${name}`, figure: wrong, bound: exactly(0) })
   }
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
   await run.nothingIsLeft(server, before, `, ${name}`)
   await server.end()
 }

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises"
 import { forgetPeak, peakResident, resident } from "../../bench/proc.js"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { type Client, connect } from "../client.js"
 import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
@@ -24,7 +24,7 @@ const stuck = async (clients: ReadonlyArray<Client>): Promise<void> => {
 }
 
 const ask = async (port: number, requests: number): Promise<Client> => {
-  const client = await connect(port, { keepsNothing: true })
+  const client = await connect(port, { discardsBytes: true })
   return client.stopReading().send(request.repeat(requests))
 }
 
@@ -32,7 +32,7 @@ const ask = async (port: number, requests: number): Promise<Client> => {
 const lengthOfOne = async (port: number): Promise<number> => {
   const client = await connect(port)
   const { length } = await client.send(request).response()
-  client.leave()
+  client.destroy()
   return length
 }
 
@@ -40,7 +40,7 @@ const warmUp = async (port: number): Promise<void> => {
   const client = await connect(port)
   client.send(request.repeat(100))
   await client.bytes(100 * answerSize)
-  client.leave()
+  client.destroy()
 }
 
 const readAll = async (
@@ -74,7 +74,7 @@ const unread = async (run: ScenarioRun, server: ServerProcess, port: number, con
     remark: `${((requests * answerSize) / 1e9).toFixed(1)} GB of answers, ${hasPeak ? "at the peak" : "at the end"}`
   })
   await readAll(run, clients, length * each, how)
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
   await run.nothingIsLeft(server, before, `, ${how}`)
 }
 

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream } from "../../../src/Response.js"
 import { advance, expectOpen, servingInMemory, settled } from "../../server/memory.js"
-import { requestText } from "../rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { type Cost, until } from "./measured.js"
 
 const hello: Handler = (request) => respond(request, 200, "hello")

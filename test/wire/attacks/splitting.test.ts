@@ -14,7 +14,7 @@ import {
   upgrade
 } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
-import { connect, requestText } from "../rawConnection.js"
+import { connect, requestText } from "../../support/rawClient.js"
 import { finalsOf } from "../rfc9112/rows.js"
 
 const second = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nowned"

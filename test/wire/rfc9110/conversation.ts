@@ -4,7 +4,7 @@ import * as Stream from "effect/Stream"
 import type { ValueError } from "../../../src/Errors.js"
 import { type Handler, upgrade } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
-import { connect, requestText } from "../rawConnection.js"
+import { connect, requestText } from "../../support/rawClient.js"
 
 /** All that a connection brings for these bytes, until the server ends it. */
 export const conversation = (handler: Handler, text: string): Effect.Effect<string> =>

@@ -7,7 +7,7 @@ import { type Handler, respond, sendHeaders, sendInformational } from "../../../
 import { group, reads } from "../../fixtures/messages/message.js"
 import { refusal, serving } from "../../server/harness.js"
 import { eventLoopTurns } from "../../support/eventually.js"
-import { ask, connect, requestText } from "../rawConnection.js"
+import { ask, connect, requestText } from "../../support/rawClient.js"
 import { otherRows, proves, provesByRows, provesOfEach, rowsById } from "../rfc9112/proofs.js"
 import { expectRefusal, finalsOf } from "../rfc9112/rows.js"
 import { replying, toldBy } from "../subjects.js"

@@ -12,8 +12,8 @@ import { malformed } from "../../fixtures/messages/malformed.js"
 import type { Malformed, Meaning, WellFormed } from "../../fixtures/messages/message.js"
 import { wellFormed } from "../../fixtures/messages/wellFormed.js"
 import { type MemoryConnection, settled } from "../../server/memory.js"
-import { type ParsedResponse, parseResponse } from "../parsedResponse.js"
-import { connect, requestText } from "../rawConnection.js"
+import { type ParsedResponse, parseResponse } from "../../support/parsedResponse.js"
+import { connect, requestText } from "../../support/rawClient.js"
 import { type App, type Asked, nativeHandler, type Subject, subjects } from "../subjects.js"
 
 export type Row = WellFormed | Malformed

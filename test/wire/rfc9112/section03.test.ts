@@ -1,7 +1,7 @@
 /** RFC 9112 §3: the request line, its target, and Host. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { ask } from "../rawConnection.js"
+import { ask } from "../../support/rawClient.js"
 import { otherRows, provesByRows, provesOfEach, rowsById } from "./proofs.js"
 import { looking, seenIn } from "./rows.js"
 

@@ -1,7 +1,7 @@
 /** RFC 9112 §5: field lines. */
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { requestText } from "../rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { replying, toldBy } from "../subjects.js"
 import { tryInjections } from "./injection.js"
 import { otherRows, proves, provesByRows, provesOfEach, rowsById } from "./proofs.js"

@@ -14,7 +14,7 @@ import {
 import { refuses } from "../../fixtures/messages/message.js"
 import { refusal, serving } from "../../server/harness.js"
 import { advance, settled } from "../../server/memory.js"
-import { connect, requestText } from "../rawConnection.js"
+import { connect, requestText } from "../../support/rawClient.js"
 import { type App, allOf, echoing, replying, toldBy } from "../subjects.js"
 import { otherRows, proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsById } from "./proofs.js"
 import { expectBodyRefusal, finalsOf, looking } from "./rows.js"

@@ -8,7 +8,7 @@ import { type Handler, respond, sendInformational } from "../../../src/Response.
 import { refusal, serving, untilDescriptorsHeld } from "../../server/harness.js"
 import { advance, expectOpen, settled, sleepsUntil } from "../../server/memory.js"
 import { eventLoopTurns } from "../../support/eventually.js"
-import { connect, requestText, withBody } from "../rawConnection.js"
+import { connect, requestText, withBody } from "../../support/rawClient.js"
 import { type App, allOf, replying } from "../subjects.js"
 import { otherRows, proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsById } from "./proofs.js"
 import { expectRefusal, finalsOf } from "./rows.js"
