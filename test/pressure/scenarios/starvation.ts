@@ -81,7 +81,7 @@ const beside = async (run: ScenarioRun, { path, title, which }: Way): Promise<vo
     isTimed: true
   })
   if (isOurs) {
-    const missing = clients.reduce((sum, { read }) => sum + Math.abs(length * each - read), 0)
+    const missing = clients.reduce((sum, { received }) => sum + Math.abs(length * each - received), 0)
     run.measured({ what: `bytes missing of their answers, ${title}`, figure: missing, bound: exactly(0) })
   }
   for (const client of [...clients, loneClient]) client.destroy()

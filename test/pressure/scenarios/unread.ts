@@ -52,7 +52,7 @@ const readAll = async (
   for (const client of clients) client.resumeReading()
   await Promise.all(clients.map((client) => client.bytes(expected, 120_000)))
   await setTimeout(200)
-  const missing = clients.reduce((sum, { read }) => sum + Math.abs(expected - read), 0)
+  const missing = clients.reduce((sum, { received }) => sum + Math.abs(expected - received), 0)
   run.measured({ what: `bytes missing when all is read, ${how}`, figure: missing, bound: exactly(0) })
 }
 
