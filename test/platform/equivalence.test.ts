@@ -42,16 +42,16 @@ describe("an application, served by us and by HttpApp.toHandled", () => {
     await fc.assert(
       fc.asyncProperty(cases, async (given) => {
         const [upstream, here] = [await theirs(given), await ours(given)]
-        expect(here.told).toStrictEqual(upstream.told)
+        expect(here.events).toStrictEqual(upstream.events)
         expect(here.spans).toStrictEqual(upstream.spans)
-        const isDeserted = given.interrupter === "client" && here.told.includes("waiting")
+        const isDeserted = given.interrupter === "client" && here.events.includes("waiting")
         if (upstream.written.length === 0 && !isDeserted) {
           // Upstream sends this client nothing, since its pre-response handlers let nothing pass. This server sends a 500.
           differing++
           expect(here.written).toHaveLength(1)
           expect(here.written[0]!.status).toBeGreaterThanOrEqual(400)
         } else expect(here.written).toStrictEqual(upstream.written)
-        expect(here.isAnswered).toBe(here.written.length === 1)
+        expect(here.isResponded).toBe(here.written.length === 1)
         if (isAlikeInterruptible(given)) expect((await ours(given, true)).written).toStrictEqual(here.written)
       }),
       { numRuns: 1500 }
@@ -62,7 +62,7 @@ describe("an application, served by us and by HttpApp.toHandled", () => {
   it("differs where it should: the test can fail", async () => {
     const given: Case = {
       plan: { leaf: { is: "response", status: 200 }, wraps: [] },
-      arounds: ["behind"],
+      arounds: ["after"],
       interrupter: "client",
       isTraced: true,
       isDisabled: false
@@ -73,7 +73,7 @@ describe("an application, served by us and by HttpApp.toHandled", () => {
     }
     const [one, two] = [await theirs(given), await ours(other)]
     expect(one.written).not.toStrictEqual(two.written)
-    expect(one.told).not.toStrictEqual(two.told)
+    expect(one.events).not.toStrictEqual(two.events)
     expect(one.spans).not.toStrictEqual(two.spans)
   })
 })

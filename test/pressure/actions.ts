@@ -148,7 +148,7 @@ const leavesInRequest = async (client: Client, random: Random): Promise<Outcome>
   return aborted
 }
 
-const leavesInAnswer = async (client: Client, random: Random): Promise<Outcome> => {
+const leavesInResponse = async (client: Client, random: Random): Promise<Outcome> => {
   client.send(requestText(random.pick(["GET /endless", "GET /bytes?900000", "GET /drip?1000", "GET /trickle"])))
   await client.bytes(1 + random.below(2000))
   return aborted
@@ -166,7 +166,7 @@ const leavesHandler = async (client: Client, random: Random): Promise<Outcome> =
   return aborted
 }
 
-const saysNothing = async (_: Client, random: Random): Promise<Outcome> => {
+const sendsNothing = async (_: Client, random: Random): Promise<Outcome> => {
   await setTimeout(random.below(500))
   return aborted
 }
@@ -209,10 +209,10 @@ const actions: ReadonlyArray<(client: Client, random: Random) => Promise<Outcome
   isMalformed,
   meetsDefect,
   leavesInRequest,
-  leavesInAnswer,
+  leavesInResponse,
   leavesUnread,
   leavesHandler,
-  saysNothing,
+  sendsNothing,
   isTooSlow
 ]
 

@@ -1,4 +1,4 @@
-/** `HttpServerRequest`: what an application sees of a request, besides its body. */
+/** `HttpServerRequest`: what an application sees of a request, except its body. */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as Headers from "@effect/platform/Headers"

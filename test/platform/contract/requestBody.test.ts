@@ -173,7 +173,7 @@ describe("MaxBodySize", () => {
     })
   )
 
-  it.scopedLive("is answered by 413 before anything of a larger body is sent, and the connection closes", () =>
+  it.scopedLive("gets 413 before anything of a larger body is sent, and the connection closes", () =>
     Effect.gen(function* () {
       for (const read of [length, size]) {
         const client = yield* connect(yield* reading(read))

@@ -164,21 +164,21 @@ describe("a head", () => {
           headers: { "Content-Type": "text/html", "Content-Length": "4", "X-One": "1" }
         })
       )
-      const answer = yield* get(port)
-      const names = answer.fields.map(([name]) => name.toLowerCase()).sort()
+      const received = yield* get(port)
+      const names = received.fields.map(([name]) => name.toLowerCase()).sort()
       expect(names).toStrictEqual(["connection", "content-length", "content-type", "date", "keep-alive", "x-one"])
-      expect(answer.header("Content-Type")).toBe("text/html")
+      expect(received.header("Content-Type")).toBe("text/html")
     })
   )
 
-  it.scopedLive("keeps the length that a response to HEAD says of what GET would get", () =>
+  it.scopedLive("keeps the length that a response to HEAD declares for GET", () =>
     Effect.gen(function* () {
       const port = yield* serving(HttpServerResponse.empty({ status: 200, headers: { "content-length": "123" } }))
       expect((yield* ask(port, requestText("HEAD /"), "HEAD")).header("Content-Length")).toBe("123")
     })
   )
 
-  it.scopedLive("has cookies, and set-cookie besides, each in a line of its own", () =>
+  it.scopedLive("has cookies, and set-cookie as well, each in a line of its own", () =>
     Effect.gen(function* () {
       const port = yield* serving(
         HttpServerResponse.empty({ headers: { "set-cookie": "own=1" } }).pipe(
@@ -205,15 +205,15 @@ describe("a head", () => {
           ["x-one", "1"]
         ]
       })
-      const answer = yield* get(yield* serving(HttpServerResponse.fromWeb(web)))
-      expect([answer.status, answer.header("X-One")]).toStrictEqual([201, "1"])
+      const received = yield* get(yield* serving(HttpServerResponse.fromWeb(web)))
+      expect([received.status, received.header("X-One")]).toStrictEqual([201, "1"])
       expect(
-        answer.fields.filter(([name]) => name.toLowerCase() === "set-cookie").map(([, value]) => value)
+        received.fields.filter(([name]) => name.toLowerCase() === "set-cookie").map(([, value]) => value)
       ).toStrictEqual(["a=1", "b=2; Path=/"])
     })
   )
 
-  it.scopedLive("says nothing of the connection that a proxied answer came by, and all of its own", () =>
+  it.scopedLive("drops the connection fields of a proxied response, and sends its own", () =>
     Effect.gen(function* () {
       const web = new Response("proxied", {
         headers: { connection: "keep-alive", "keep-alive": "timeout=5", "transfer-encoding": "chunked", "x-kept": "1" }
@@ -223,25 +223,25 @@ describe("a head", () => {
         yield* serving(Effect.sync(() => HttpServerResponse.stream(fetched.stream, { headers: fetched.headers })))
       )
       yield* client.send(requestText("GET /"))
-      const answer = yield* client.readResponse()
-      expect([answer.text, answer.header("X-Kept"), answer.header("Transfer-Encoding")]).toStrictEqual([
+      const received = yield* client.readResponse()
+      expect([received.text, received.header("X-Kept"), received.header("Transfer-Encoding")]).toStrictEqual([
         "proxied",
         "1",
         "chunked"
       ])
-      expect([answer.header("Keep-Alive"), answer.header("Connection")]).toStrictEqual(["timeout=75", "keep-alive"])
+      expect([received.header("Keep-Alive"), received.header("Connection")]).toStrictEqual(["timeout=75", "keep-alive"])
     })
   )
 
   it.scopedLive("leaves the framing to the server, whatever transfer-encoding the application gives", () =>
     Effect.gen(function* () {
       const response = HttpServerResponse.text("text", { headers: { "transfer-encoding": "chunked" } })
-      const answer = yield* get(yield* serving(response))
-      expect([answer.text, framingOf(answer)]).toStrictEqual(["text", "4"])
+      const received = yield* get(yield* serving(response))
+      expect([received.text, framingOf(received)]).toStrictEqual(["text", "4"])
     })
   )
 
-  it.scopedLive("ends the connection where the application says so", () =>
+  it.scopedLive("ends the connection where the application sets it", () =>
     Effect.gen(function* () {
       const client = yield* connect(
         yield* serving(HttpServerResponse.text("last", { headers: { connection: "close" } }))
@@ -292,8 +292,8 @@ describe("a head", () => {
   it.scopedLive("has cookies that the application has made of anything only as a defect", () =>
     Effect.gen(function* () {
       const cookies = Cookies.setCookie(Cookies.empty, Cookies.unsafeMakeCookie("a", "b"))
-      const answer = yield* get(yield* serving(HttpServerResponse.empty({ cookies })))
-      expect(answer.header("Set-Cookie")).toBe("a=b")
+      const received = yield* get(yield* serving(HttpServerResponse.empty({ cookies })))
+      expect(received.header("Set-Cookie")).toBe("a=b")
     })
   )
 })

@@ -56,11 +56,11 @@ describe("a file", () => {
           yield* Effect.provide(serving(HttpServerResponse.file(fileIn(path), options)), layerContext)
         )
         yield* client.send(requestText("GET /") + requestText("HEAD /") + requestText("GET /"))
-        const answer = yield* client.readResponse()
-        expect([answer.text, answer.header("Content-Length")]).toStrictEqual([text, String(text.length)])
-        expect(answer.header("Content-Type")).toBe("text/plain")
-        expect(answer.header("ETag")).toBeDefined()
-        expect(answer.header("Last-Modified")).toBeDefined()
+        const received = yield* client.readResponse()
+        expect([received.text, received.header("Content-Length")]).toStrictEqual([text, String(text.length)])
+        expect(received.header("Content-Type")).toBe("text/plain")
+        expect(received.header("ETag")).toBeDefined()
+        expect(received.header("Last-Modified")).toBeDefined()
         expect((yield* client.readResponse("HEAD")).header("Content-Length")).toBe(String(text.length))
         expect((yield* client.readResponse()).text).toBe(text)
         yield* closedIn(path)
@@ -72,8 +72,8 @@ describe("a file", () => {
     Effect.gen(function* () {
       const file = new File(["of the web"], "a.html", { lastModified: 0 })
       const app = HttpServerResponse.fileWeb(file)
-      const answer = yield* get(yield* Effect.provide(serving(app), layerContext))
-      expect([answer.text, answer.header("Content-Type")]).toStrictEqual(["of the web", "text/html"])
+      const received = yield* get(yield* Effect.provide(serving(app), layerContext))
+      expect([received.text, received.header("Content-Type")]).toStrictEqual(["of the web", "text/html"])
     })
   )
 
@@ -112,7 +112,7 @@ describe("a file", () => {
       "GET"
     ],
     [
-      "by another answer before it",
+      "by another response before it",
       { middleware: (app) => Effect.flatMap(app, () => Effect.suspend(() => replaced!)) },
       (file) => {
         replaced = Effect.succeed(file)
@@ -128,7 +128,7 @@ describe("a file", () => {
       Effect.gen(function* () {
         const path = yield* folder
         const file = Effect.flatMap(HttpServerResponse.file(fileIn(path)), (response) => {
-          // It has been opened when this answers.
+          // It has been opened when this responds.
           return Effect.zipRight(
             eventually(
               Effect.sync(() => openIn(path)),

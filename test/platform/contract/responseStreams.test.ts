@@ -34,7 +34,7 @@ describe("a stream that stands still", () => {
 describe("a stream that fails", () => {
   const broken = Stream.fail("broken")
 
-  it.scopedLive("before its first byte is answered by 500", () =>
+  it.scopedLive("before its first byte gets 500", () =>
     Effect.gen(function* () {
       const client = yield* connect(yield* serving(HttpServerResponse.stream(broken)))
       yield* client.send(requestText("GET /") + requestText("GET /"))
@@ -50,7 +50,7 @@ describe("a stream that fails", () => {
       }
     })
 
-  it.scopedLive("before its first byte is answered by 500, of Node's too", () =>
+  it.scopedLive("before its first byte gets 500, of Node's too", () =>
     Effect.gen(function* () {
       expect((yield* get(yield* serving(Effect.sync(() => HttpServerResponse.raw(failing()))))).status).toBe(500)
     })

@@ -1,4 +1,4 @@
-/** The span of a request: what it is called, whose child it is, and what it says; compared with `HttpMiddleware.tracer`. */
+/** The span of a request: its name, its parent and its attributes; compared with `HttpMiddleware.tracer`. */
 
 import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"

@@ -23,8 +23,8 @@ class Teapot extends Data.TaggedError("Teapot")<{ readonly status: number }> {
   }
 }
 
-/** What both runs tell, in order. */
-export type Told = Array<unknown>
+/** What both runs record, in order. */
+export type Events = Array<unknown>
 
 const ref = FiberRef.unsafeMake("unset")
 
@@ -61,12 +61,12 @@ export interface Plan {
 
 export type Around =
   | "before"
-  | "behind"
+  | "after"
   | "replace"
   | "recover"
   | "failBefore"
-  | "failBehind"
-  | "dieBehind"
+  | "failAfter"
+  | "dieAfter"
   | "unasked"
   | "twice"
   | "exit"
@@ -127,12 +127,12 @@ export const plans: fc.Arbitrary<Plan> = fc.record({ leaf: leaves, wraps: fc.arr
 export const arounds: fc.Arbitrary<ReadonlyArray<Around>> = fc.array(
   fc.constantFrom<Around>(
     "before",
-    "behind",
+    "after",
     "replace",
     "recover",
     "failBefore",
-    "failBehind",
-    "dieBehind",
+    "failAfter",
+    "dieAfter",
     "unasked",
     "twice",
     "exit",
@@ -168,7 +168,7 @@ const nameOf = (value: unknown): string => {
 export const exitOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
   Exit.isSuccess(exit) ? ["Success", nameOf(exit.value)] : ["Failure", ...shapeOf(exit.cause)]
 
-const leafOf = (leaf: Leaf, told: Told): App => {
+const leafOf = (leaf: Leaf, events: Events): App => {
   switch (leaf.is) {
     case "response":
       return Effect.succeed(HttpServerResponse.text("leaf", { status: leaf.status }))
@@ -185,7 +185,7 @@ const leafOf = (leaf: Leaf, told: Told): App => {
     case "wait":
       return Effect.interruptible(
         Effect.zipRight(
-          Effect.sync(() => told.push("waiting")),
+          Effect.sync(() => events.push("waiting")),
           Effect.never
         )
       )
@@ -202,11 +202,11 @@ const leafOf = (leaf: Leaf, told: Told): App => {
 
 const tick = Effect.promise(() => Promise.resolve())
 
-const preparing = (how: (Wrap & { with: "prepare" })["how"], told: Told): HttpApp.PreResponseHandler => {
+const preparing = (how: (Wrap & { with: "prepare" })["how"], events: Events): HttpApp.PreResponseHandler => {
   const marked = (response: HttpServerResponse.HttpServerResponse) =>
     HttpServerResponse.setHeader(response, "x-mark", `${response.headers["x-mark"] ?? ""}${how[0]}`)
   return (request, response) => {
-    told.push(`prepare ${how} ${response.status} ${request.url}`)
+    events.push(`prepare ${how} ${response.status} ${request.url}`)
     switch (how) {
       case "mark":
         return Effect.sync(() => marked(response))
@@ -222,8 +222,8 @@ const preparing = (how: (Wrap & { with: "prepare" })["how"], told: Told): HttpAp
   }
 }
 
-const wrapped = (app: App, wrap: Wrap, told: Told): App => {
-  const tell = (what: unknown): Effect.Effect<unknown> => Effect.sync(() => told.push(what))
+const wrapped = (app: App, wrap: Wrap, events: Events): App => {
+  const tell = (what: unknown): Effect.Effect<unknown> => Effect.sync(() => events.push(what))
   switch (wrap.with) {
     case "finalizer":
       return Effect.zipRight(
@@ -237,7 +237,7 @@ const wrapped = (app: App, wrap: Wrap, told: Told): App => {
     case "ensuring":
       return Effect.onExit(app, (exit) => tell(["ensuring", wrap.name, exitOf(exit)]))
     case "prepare":
-      return Effect.zipRight(HttpApp.appendPreResponseHandler(preparing(wrap.how, told)), app)
+      return Effect.zipRight(HttpApp.appendPreResponseHandler(preparing(wrap.how, events)), app)
     case "yield":
       return Effect.zipRight(Effect.yieldNow(), app)
     case "async":
@@ -276,16 +276,16 @@ const wrapped = (app: App, wrap: Wrap, told: Told): App => {
   }
 }
 
-export const appOf = ({ leaf, wraps }: Plan, told: Told): App =>
-  wraps.reduceRight((app, wrap) => wrapped(app, wrap, told), leafOf(leaf, told))
+export const appOf = ({ leaf, wraps }: Plan, events: Events): App =>
+  wraps.reduceRight((app, wrap) => wrapped(app, wrap, events), leafOf(leaf, events))
 
-const aroundOf = (around: Around, told: Told): HttpMiddleware.HttpMiddleware => {
-  const tell = (what: unknown): Effect.Effect<unknown> => Effect.sync(() => told.push(what))
+const aroundOf = (around: Around, events: Events): HttpMiddleware.HttpMiddleware => {
+  const tell = (what: unknown): Effect.Effect<unknown> => Effect.sync(() => events.push(what))
   switch (around) {
     case "before":
       return (app) => Effect.zipRight(tell("before"), app)
-    case "behind":
-      return (app) => Effect.tap(app, ({ status }) => tell(["behind", status]))
+    case "after":
+      return (app) => Effect.tap(app, ({ status }) => tell(["after", status]))
     case "replace":
       return (app) => Effect.as(app, HttpServerResponse.text("instead", { status: 201 }))
     case "recover":
@@ -295,10 +295,10 @@ const aroundOf = (around: Around, told: Told): HttpMiddleware.HttpMiddleware => 
         )
     case "failBefore":
       return () => Effect.fail(new Teapot({ status: 418 }))
-    case "failBehind":
-      return (app) => Effect.zipRight(app, Effect.fail("behind"))
-    case "dieBehind":
-      return (app) => Effect.zipRight(app, Effect.die("behind"))
+    case "failAfter":
+      return (app) => Effect.zipRight(app, Effect.fail("after"))
+    case "dieAfter":
+      return (app) => Effect.zipRight(app, Effect.die("after"))
     case "unasked":
       return () => Effect.succeed(HttpServerResponse.text("unasked", { status: 202 }))
     case "twice":
@@ -316,8 +316,11 @@ const aroundOf = (around: Around, told: Told): HttpMiddleware.HttpMiddleware => 
   }
 }
 
-export const middlewareOf = (arounds: ReadonlyArray<Around>, told: Told): HttpMiddleware.HttpMiddleware | undefined => {
-  const [first, ...rest] = arounds.map((around) => aroundOf(around, told))
+export const middlewareOf = (
+  arounds: ReadonlyArray<Around>,
+  events: Events
+): HttpMiddleware.HttpMiddleware | undefined => {
+  const [first, ...rest] = arounds.map((around) => aroundOf(around, events))
   if (first === undefined) return undefined
   return rest.reduce(
     (inner, outer): HttpMiddleware.HttpMiddleware =>

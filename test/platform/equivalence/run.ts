@@ -22,7 +22,7 @@ import { AdapterEffect } from "../../../src/internal/runtime/adapterEffect.js"
 import { LazyScope, RequestRuntime } from "../../../src/internal/runtime/requestRuntime.js"
 import type { Responded } from "../../../src/Response.js"
 import { type Recorded, Tracing } from "../harness.js"
-import { type Around, appOf, exitOf, middlewareOf, type Plan, type Told } from "./plan.js"
+import { type Around, appOf, type Events, exitOf, middlewareOf, type Plan } from "./plan.js"
 
 interface Written {
   readonly status: number
@@ -47,9 +47,9 @@ export type Interrupter = "client" | "server"
 
 interface Outcome {
   readonly written: ReadonlyArray<Written>
-  readonly told: Told
+  readonly events: Events
   readonly spans: ReadonlyArray<unknown>
-  readonly isAnswered: boolean
+  readonly isResponded: boolean
 }
 
 export interface Case {
@@ -81,7 +81,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 /** Until it has ended; interrupts it when it waits. */
 const end = async (
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
-  told: Told,
+  events: Events,
   interrupt: () => void
 ): Promise<Exit.Exit<unknown, unknown>> => {
   let exit: Exit.Exit<unknown, unknown> | undefined
@@ -93,7 +93,7 @@ const end = async (
     if (turns > 200) throw new Error("it does not end")
     await turn()
     // Each wait is ended: what is run twice waits twice, though not in a fiber that was interrupted.
-    if (!isInterrupted && told.includes("waiting")) {
+    if (!isInterrupted && events.includes("waiting")) {
       isInterrupted = true
       interrupt()
     }
@@ -105,7 +105,7 @@ const idOf = (interrupter: Interrupter): FiberId.FiberId =>
   interrupter === "client" ? HttpServerError.clientAbortFiberId : FiberId.none
 
 export const theirs = async (given: Case): Promise<Outcome> => {
-  const told: Told = []
+  const events: Events = []
   const tracing = new Tracing()
   const written: Array<Written> = []
   let isDeserted = false
@@ -116,19 +116,19 @@ export const theirs = async (given: Case): Promise<Outcome> => {
       const body = response.body._tag === "Uint8Array" ? response.body.body : ""
       written.push(writtenOf(response.status, body, Object.entries(response.headers)))
     })
-  const handled = HttpApp.toHandled(appOf(given.plan, told), write, middlewareOf(given.arounds, told)) as Effect.Effect<
-    void,
-    never,
-    HttpServerRequest
-  >
+  const handled = HttpApp.toHandled(
+    appOf(given.plan, events),
+    write,
+    middlewareOf(given.arounds, events)
+  ) as Effect.Effect<void, never, HttpServerRequest>
   const request = fromWeb(new Request("http://test/path"))
   const runtime = await Effect.runPromise(runtimeOf(given, tracing))
   const fiber = Runtime.runFork(runtime)(Effect.provideService(handled, HttpServerRequest, request))
-  await end(fiber, told, () => {
+  await end(fiber, events, () => {
     isDeserted = given.interrupter === "client"
     fiber.unsafeInterruptAsFork(idOf(given.interrupter))
   })
-  return { written, told, spans: tracing.ended.all.map(spanShape), isAnswered: written.length > 0 }
+  return { written, events, spans: tracing.ended.all.map(spanShape), isResponded: written.length > 0 }
 }
 
 const never = (): never => {
@@ -176,14 +176,14 @@ class Kept implements Exchange {
 }
 
 export const ours = async (given: Case, interruptOnDisconnect = false): Promise<Outcome> => {
-  const told: Told = []
+  const events: Events = []
   const tracing = new Tracing()
   const exchange = new Kept()
-  const app = appOf(given.plan, told)
-  const middleware = middlewareOf(given.arounds, told)
+  const app = appOf(given.plan, events)
+  const middleware = middlewareOf(given.arounds, events)
   const options = { interruptOnDisconnect }
   const handler = middleware === undefined ? toHandler(app, undefined, options) : toHandler(app, middleware, options)
-  const nobody = { id: 1, local: Option.none(), remote: Option.none() }
+  const connection = { id: 1, local: Option.none(), remote: Option.none() }
   const head = {
     method: "GET",
     target: "/path",
@@ -192,19 +192,19 @@ export const ours = async (given: Case, interruptOnDisconnect = false): Promise<
     version: HttpVersion.make(1, 1),
     fields: () => []
   } as const
-  const request = new RequestImpl(head, nobody, exchange)
-  const hosted = handler(request)
-  if (!(hosted instanceof AdapterEffect)) throw new Error("not hosted")
+  const request = new RequestImpl(head, connection, exchange)
+  const adapter = handler(request)
+  if (!(adapter instanceof AdapterEffect)) throw new Error("not adapter")
   const scope = new LazyScope()
   const runtime = await Effect.runPromise(runtimeOf(given, tracing))
-  const fiber = RequestRuntime.make(runtime).forkAdapter(hosted, scope)
-  const result = await end(fiber, told, () => {
+  const fiber = RequestRuntime.make(runtime).forkAdapter(adapter, scope)
+  const result = await end(fiber, events, () => {
     exchange.isClientGone = given.interrupter === "client"
-    hosted.interrupt(fiber, idOf(given.interrupter))
+    adapter.interrupt(fiber, idOf(given.interrupter))
   })
-  const isAnswered = Exit.isSuccess(result) && result.value === exchange.evidence
+  const isResponded = Exit.isSuccess(result) && result.value === exchange.evidence
   // The connection ends what is left of it.
   const rest = scope.closeUnlessEjected(result)
   if (rest !== undefined) await Effect.runPromise(rest)
-  return { written: exchange.written, told, spans: tracing.ended.all.map(spanShape), isAnswered }
+  return { written: exchange.written, events, spans: tracing.ended.all.map(spanShape), isResponded }
 }

@@ -17,7 +17,7 @@ const most = 400
 const inQuick = 50
 const inFull = 200
 
-/** Asks with a body of 8 MiB, as fast as it is read; the status, and the length that the response says. */
+/** Asks with a body of 8 MiB, as fast as it is read; the status, and the length that the response states. */
 const upload = async (client: Client, path: string): Promise<string> => {
   client.send(requestText(`POST ${path}`, [`Content-Length: ${size}`]))
   for (let i = 0; i < chunks; i++) client.send(chunk)
@@ -48,9 +48,9 @@ const uploading = async (run: ScenarioRun, title: string, path: string): Promise
   })
   const served = responses.filter((response) => response === `200 ${size}`).length
   const refused = responses.filter((response) => response === "503").length
-  run.measured({ what: `served, ${title}`, figure: served, remark: `${refused} were told to come back` })
+  run.measured({ what: `served, ${title}`, figure: served, remark: `${refused} were asked to come back` })
   run.measured({
-    what: `neither served nor told to come back, ${title}`,
+    what: `neither served nor asked to come back, ${title}`,
     figure: count - served - refused,
     bound: exactly(0)
   })

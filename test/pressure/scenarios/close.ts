@@ -129,7 +129,7 @@ const closeAlone = async (run: ScenarioRun, server: ServerProcess, alone: Alone)
   await allEnd(run, clients, how)
 }
 
-/** A handler that could end in time has answered, and said that this was the last one. */
+/** A handler that could end in time has responded, and stated that this was the last one. */
 const answersOf = async (
   run: ScenarioRun,
   clients: ReadonlyArray<Client>,
@@ -138,7 +138,7 @@ const answersOf = async (
 ): Promise<void> => {
   const responses = await forEach(clients, 20, (client) => client.response())
   const wrong = responses.filter(({ header, status }) => status !== expected || header("Connection") !== "close").length
-  run.measured({ what: `answers other than ${expected}, close: ${how}`, figure: wrong, bound: exactly(0) })
+  run.measured({ what: `responses other than ${expected}, close: ${how}`, figure: wrong, bound: exactly(0) })
 }
 
 const eachAlone = async (run: ScenarioRun): Promise<void> => {
@@ -168,7 +168,7 @@ const bySignal = async (run: ScenarioRun): Promise<void> => {
   const { code, signal } = await stopped
   const figure = performance.now() - began
   const remark = `ended with ${code ?? signal}`
-  run.measured({ what: "answers lost, SIGTERM", figure: isRight ? 0 : 1, bound: exactly(0) })
+  run.measured({ what: "responses lost, SIGTERM", figure: isRight ? 0 : 1, bound: exactly(0) })
   run.measured({
     what: "end of the process, SIGTERM",
     figure,

@@ -92,7 +92,7 @@ const idling = async (run: ScenarioRun, which: Which, count: number): Promise<Id
   if (which === "ours") {
     const served = await forEach(clients, 500, isServed)
     const lost = served.filter((each) => !each).length
-    run.measured({ what: "answers lost when each is used once", figure: lost, bound: exactly(0) })
+    run.measured({ what: "responses lost when each is used once", figure: lost, bound: exactly(0) })
   }
   leave(clients)
   if (which === "ours") {

@@ -82,7 +82,7 @@ const beside = async (run: ScenarioRun, { path, title, which }: Way): Promise<vo
   })
   if (isOurs) {
     const missing = clients.reduce((sum, { received }) => sum + Math.abs(length * each - received), 0)
-    run.measured({ what: `bytes missing of their answers, ${title}`, figure: missing, bound: exactly(0) })
+    run.measured({ what: `bytes missing of their responses, ${title}`, figure: missing, bound: exactly(0) })
   }
   for (const client of [...clients, loneClient]) client.destroy()
   if (isOurs) await run.nothingIsLeft(server, before, `, ${title}`)

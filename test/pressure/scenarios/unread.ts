@@ -8,11 +8,11 @@ import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
 import { forEach, range } from "../waiting.js"
 
-const answerSize = 20_000
+const responseSize = 20_000
 const most = 100
 const megabyte = 1e6
 
-const request = requestText(`GET /bytes?${answerSize}`)
+const request = requestText(`GET /bytes?${responseSize}`)
 
 /** Until none of the clients gets rid of another byte, and then some. */
 const stuck = async (clients: ReadonlyArray<Client>): Promise<void> => {
@@ -39,7 +39,7 @@ const lengthOfOne = async (port: number): Promise<number> => {
 const warmUp = async (port: number): Promise<void> => {
   const client = await connect(port)
   client.send(request.repeat(100))
-  await client.bytes(100 * answerSize)
+  await client.bytes(100 * responseSize)
   client.destroy()
 }
 
@@ -71,7 +71,7 @@ const unread = async (run: ScenarioRun, server: ServerProcess, port: number, con
     figure: (peak - memory) / megabyte,
     unit: "MB",
     bound: atMost(most, "MB"),
-    remark: `${((requests * answerSize) / 1e9).toFixed(1)} GB of answers, ${hasPeak ? "at the peak" : "at the end"}`
+    remark: `${((requests * responseSize) / 1e9).toFixed(1)} GB of responses, ${hasPeak ? "at the peak" : "at the end"}`
   })
   await readAll(run, clients, length * each, how)
   for (const client of clients) client.destroy()

@@ -34,7 +34,7 @@ interface Refused {
   readonly reading: Reading
   /** What the handler sees of the attack itself. */
   readonly sees: ReadonlyArray<string>
-  /** The status of the one response: of the refusal, unless the handler has answered before the byte that is rejected. */
+  /** The status of the one response: of the refusal, unless the handler has responded before the byte that is rejected. */
   readonly status: number
 }
 
@@ -72,7 +72,7 @@ const isRefusedAmongOthers = ({ attack: { hidden, refused }, reading, sees, stat
 const isRefused = (refused: Refused): void => {
   const { attack, status } = refused
   const { title, refused: bytes } = attack
-  const how = status === attack.status ? `refused with ${status}` : "ended after its answer"
+  const how = status === attack.status ? `refused with ${status}` : "ended after its response"
   it.scoped(`${title}: ${how} after ${bytes.length} bytes and 0 seconds`, () => isRefusedAtItsByte(refused))
   it.scopedLive(`${title}: ${how} among other requests, and none after it is handled`, () =>
     isRefusedAmongOthers(refused)

@@ -51,7 +51,7 @@ export abstract class ConnectionModel {
   protected isEnded = false
   protected isClosed = false
   protected isDraining = false
-  protected answeredAt = Number.NEGATIVE_INFINITY
+  protected respondedAt = Number.NEGATIVE_INFINITY
   protected overdue = false
   /** Whether the last request said that none follows. */
   protected wasLast = false
@@ -74,7 +74,7 @@ export abstract class ConnectionModel {
     const stalled = this.isStalled || handler?.isWriting ? ", stalled" : ""
     if (phase._tag !== "Handling") return phase._tag + stalled
     const body = phase.isReading ? "reading" : phase.isDone ? "read" : "unread"
-    return `Handling ${body} ${phase.response === "Open" ? "open" : "unanswered"}${stalled}`
+    return `Handling ${body} ${phase.response === "Open" ? "open" : "unresponded"}${stalled}`
   }
 
   canDo(command: Command): boolean {
@@ -263,8 +263,8 @@ export abstract class ConnectionModel {
 
   protected over(reason: CloseReason): void {
     // All that a model's connection writes is little; what is much is looked at elsewhere.
-    if (reason === "Upgraded") this.answeredAt = this.now
-    const isSettled = this.isDraining && (this.written === "" || this.now - this.answeredAt >= seconds.linger)
+    if (reason === "Upgraded") this.respondedAt = this.now
+    const isSettled = this.isDraining && (this.written === "" || this.now - this.respondedAt >= seconds.linger)
     const isSilent = this.isEnded || isSettled || (this.wasLast && reason !== "Upgraded" && this.stream.length === 0)
     this.end(reason, isSilent && !this.isFull ? "close" : "end")
     this.phase = { _tag: this.ending === "end" ? "Lingering" : "Closed" }
@@ -325,9 +325,9 @@ export abstract class ConnectionModel {
     }
     this.stream.shift()
     if (phase._tag === "Skipping") this.skip(phase, item)
-    else if (isRefused) this.lastWords("501 Not Implemented", "MethodUnknown", "BadRequest")
+    else if (isRefused) this.finalError("501 Not Implemented", "MethodUnknown", "BadRequest")
     else if (item._tag === "Head") this.handle(item.kind, item.target)
-    else this.lastWords("400 Bad Request", "RequestLine", "BadRequest")
+    else this.finalError("400 Bad Request", "RequestLine", "BadRequest")
   }
 
   protected awaitMore(isInHead: boolean): void {
@@ -336,10 +336,10 @@ export abstract class ConnectionModel {
     const isIdle = this.phase._tag === "Idle"
     if (this.isEnded || this.isClosed) {
       if (isInHead && !isSkipping && !this.isClosed)
-        this.lastWords("400 Bad Request", "IncompleteRequest", "ClientAborted")
+        this.finalError("400 Bad Request", "IncompleteRequest", "ClientAborted")
       else this.over(isIdle ? "ClosedByClient" : "ClientAborted")
     } else if (this.overdue) {
-      if (isInHead && !isSkipping) this.lastWords("408 Request Timeout", "Timeout", "TimedOut")
+      if (isInHead && !isSkipping) this.finalError("408 Request Timeout", "Timeout", "TimedOut")
       else this.over("TimedOut")
     } else if (this.isDraining) this.over("ClosedByServer")
     else if (this.isFull) {
@@ -351,7 +351,7 @@ export abstract class ConnectionModel {
   protected expect(isIdle: boolean, isSkipping: boolean): void {
     if (isIdle) {
       this.totalDue = never
-      // What was announced to a client that has been answered is kept a little longer.
+      // What was announced to a client that has got its response is kept a little longer.
       this.readDue = this.now + seconds.keepAlive + (this.requests === 0 ? 0 : seconds.keepAliveBuffer)
     } else {
       if (this.totalDue === never) this.totalDue = this.now + (isSkipping ? seconds.body : seconds.header)
@@ -418,7 +418,7 @@ export abstract class ConnectionModel {
     this.written += refusal(status, reason)
   }
 
-  protected lastWords(status: string, reason: ErrorReason, end: CloseReason): void {
+  protected finalError(status: string, reason: ErrorReason, end: CloseReason): void {
     this.error(status, reason, false)
     this.over(end)
   }

@@ -1,6 +1,6 @@
 /**
  * One connection as a state machine, written from the RFC and the design, knowing nothing of fibers, sockets or parsers:
- * what a client sends goes in as whole pieces, and after each command it says what must have been seen by then.
+ * what a client sends goes in as whole pieces, and after each command it states what must have been seen by then.
  */
 import type { ErrorReason } from "../../../src/internal/errorReasons.js"
 
@@ -122,7 +122,7 @@ export class Model extends ConnectionModel {
   }
 
   private responded(phase: Handling): void {
-    this.answeredAt = this.now
+    this.respondedAt = this.now
     this.wasLast = !phase.asked.keepsAlive && phase.asked.minor > 0 && phase.isDone
     if (!phase.reuse) {
       this.over("ClosedByServer")

@@ -38,7 +38,7 @@ export interface Handling {
   readonly _tag: "Handling"
   readonly asked: Asked
   response: "None" | "Open"
-  /** What the head of an open answer has promised. */
+  /** What the head of an open response has promised. */
   reuse: boolean
   /** The handler waits for the body. */
   isReading: boolean

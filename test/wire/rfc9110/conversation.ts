@@ -1,4 +1,4 @@
-/** A connection from its first byte to its end, and what most tests say and answer on it. */
+/** A connection from its first byte to its end, and what most tests send and receive on it. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ValueError } from "../../../src/Errors.js"

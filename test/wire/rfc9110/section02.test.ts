@@ -17,17 +17,17 @@ proves(
     for (const text of ["\x00", "a\x07", "\x7f", "\u20ac", "a\r\nSet-Cookie: b"]) yield* tryInjections(text)
     const names = ["", "a b", "a:", "(", "ü", "a\r\n"]
     const codes = [0, 99, 100, 199, 600, 1000, 200.5, Number.NaN, -200]
-    const told: Array<string> = []
+    const reasons: Array<string> = []
     const sent = yield* conversation(
       (request) =>
         Effect.gen(function* () {
-          for (const name of names) told.push((yield* refusal(respond(request, 200, "", [[name, "b"]]))).reason)
-          for (const code of codes) told.push((yield* refusal(respond(request, code))).reason)
+          for (const name of names) reasons.push((yield* refusal(respond(request, 200, "", [[name, "b"]]))).reason)
+          for (const code of codes) reasons.push((yield* refusal(respond(request, code))).reason)
           return yield* respond(request, 200, "last")
         }),
       closing("GET /")
     )
-    expect(told).toStrictEqual([...names.map(() => "HeaderName"), ...codes.map(() => "StatusCode")])
+    expect(reasons).toStrictEqual([...names.map(() => "HeaderName"), ...codes.map(() => "StatusCode")])
     expect(finalsOf(Buffer.from(sent)).map(({ text }) => text)).toStrictEqual(["last"])
   })
 )
@@ -101,7 +101,7 @@ for (const [what, start, status] of [
     })
   )
 }
-provesOfEach("9110/3.3/same-client", "nothing that one request says is there in the next", (subject) =>
+provesOfEach("9110/3.3/same-client", "nothing that one request contains is in the next", (subject) =>
   Effect.gen(function* () {
     const client = yield* connect(yield* subject.serve(looking))
     yield* client.send(

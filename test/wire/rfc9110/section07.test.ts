@@ -182,7 +182,7 @@ for (const id of ["9110/7.8/protocol", "9110/15.2.2/protocol"] as const) {
   )
 }
 
-/** Asks for the upgrade, is rejected, and answers all the same. */
+/** Requests the upgrade, is rejected, and responds all the same. */
 const refusedUpgrade: Handler<ValueError> = (request) =>
   Effect.gen(function* () {
     const error = yield* Effect.flip(upgrading(request))

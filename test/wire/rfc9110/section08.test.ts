@@ -41,7 +41,7 @@ for (const [own, content] of [
 ] as const) {
   provesOfEach(
     "9110/8.6/wrong-length",
-    `of a stream that has 8 bytes and says ${own}: no more than ${own} bytes, and no next answer`,
+    `of a stream that has 8 bytes and declares ${own}: no more than ${own} bytes, and no next response`,
     (subject) =>
       Effect.gen(function* () {
         const port = yield* subject.serve(replying(200, chunks, { "Content-Length": own }))
@@ -112,7 +112,7 @@ const representations: App = ({ path }) => {
 for (const [id, how] of [
   ["9110/8.6/length-of-head", "the same as GET"],
   ["9110/9.1/get-and-head", "by a handler that looks at no method"],
-  ["9110/9.3.2/head", "the next answer follows the head"],
+  ["9110/9.3.2/head", "the next response follows the head"],
   ["9110/9.3.2/fields-of-head", "the same as GET, but Transfer-Encoding"]
 ] as const) {
   for (const path of ["/whole", "/known", "/stream"]) {
@@ -130,7 +130,7 @@ for (const [id, how] of [
     )
   }
 }
-provesOfEach("9110/8.6/length-of-304", "what the handler says, and otherwise none", (subject) =>
+provesOfEach("9110/8.6/length-of-304", "what the handler sets, and otherwise none", (subject) =>
   Effect.gen(function* () {
     const port = yield* subject.serve(representations)
     expect((yield* ask(port, requestText("GET /304"))).header("Content-Length")).toBe(undefined)
@@ -174,20 +174,20 @@ for (const [id, refusals] of [
     id,
     "of a whole response: the handler fails, and nothing is sent",
     Effect.gen(function* () {
-      const told: Array<readonly [string, string]> = []
+      const reasons: Array<readonly [string, string]> = []
       const sent = yield* conversation(
         (request) =>
           Effect.gen(function* () {
             for (const [own] of refusals) {
               const error = yield* refusal(respond(request, 200, "abc", { "Content-Length": own }))
-              told.push([own, error.reason])
+              reasons.push([own, error.reason])
             }
             return yield* respond(request, 200, "last", { "Content-Length": "4" })
           }),
         closing("GET /")
       )
       expect(finalsOf(Buffer.from(sent)).map((response) => response.text)).toStrictEqual(["last"])
-      expect(told).toStrictEqual(refusals)
+      expect(reasons).toStrictEqual(refusals)
     })
   )
 }
@@ -197,7 +197,7 @@ for (const [own, reason, content] of [
 ] as const) {
   proves(
     "9110/8.6/wrong-length",
-    `of a stream that has 8 bytes and says ${own}: the connection breaks after what fits`,
+    `of a stream that has 8 bytes and declares ${own}: the connection breaks after what fits`,
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) =>
         respondStream(request, 200, chunks, { "Content-Length": own })

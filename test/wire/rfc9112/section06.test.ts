@@ -21,7 +21,7 @@ import { expectBodyRefusal, finalsOf, looking } from "./rows.js"
 
 const chunks = Stream.make("one, ", "two").pipe(Stream.encodeText)
 
-/** Answers in the way that the path names. */
+/** Responds in the way that the path names. */
 const responding: App = (asked) => {
   switch (asked.path) {
     case "/whole":
@@ -39,7 +39,7 @@ const responding: App = (asked) => {
   }
 }
 
-/** What no application of the platform can answer: interim responses, and an upgrade to any protocol. */
+/** What no application of the platform can send: interim responses, and an upgrade to any protocol. */
 const informing: Handler = (request) =>
   request.path === "/upgrade"
     ? upgrade(request, { Upgrade: "echo" }, () => Effect.void)
@@ -64,7 +64,7 @@ provesOfEach(
 )
 proves(
   "9112/6.1/chunked-twice",
-  "a handler cannot name a coding, in whatever way it answers",
+  "a handler cannot name a coding, in whatever way it responds",
   Effect.gen(function* () {
     const { port } = yield* serving((request) =>
       Effect.gen(function* () {
@@ -120,7 +120,7 @@ proves(
 )
 proves(
   "9112/6.1/coding-of-connect",
-  "nor Content-Length: a tunnel begins after the head, and there is no other way to answer 2xx",
+  "nor Content-Length: a tunnel begins after the head, and there is no other way to respond 2xx",
   Effect.gen(function* () {
     const { port } = yield* serving(
       (request) =>
@@ -142,7 +142,7 @@ proves(
     expect((yield* client.readToEnd).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\nDate: [^\r\n]+\r\n\r\nhello$/)
   })
 )
-provesOfEach("9112/6.1/coding-to-old-clients", "in whatever way it is answered", (subject) =>
+provesOfEach("9112/6.1/coding-to-old-clients", "whatever the form of the response", (subject) =>
   Effect.gen(function* () {
     for (const path of ["/whole", "/stream", "/known", "/none", "/"]) {
       for (const field of ["", "Connection: keep-alive\r\n", "TE: chunked\r\n"]) {

@@ -46,7 +46,7 @@ provesByRows(
 )
 
 for (const [what, text, final] of [
-  ["a whole answer", get("/"), 200],
+  ["a whole response", get("/"), 200],
   ["a stream", get("/stream"), 200],
   ["HEAD", requestText("HEAD /"), 200],
   ["an error of the handler", get("/die"), 500],
@@ -88,10 +88,15 @@ const inChunks = (...chunks: ReadonlyArray<string>): string => {
   return requestText("POST /1", ["Transfer-Encoding: chunked"], `${body}0\r\n\r\n`)
 }
 
-for (const [what, text, says, goesOn] of [
+for (const [what, text, connection, goesOn] of [
   ["a body by length is thrown away", withBody("POST /1", smuggled), "keep-alive", true],
   ["a body in chunks is thrown away", inChunks(smuggled), "keep-alive", true],
-  ["a body that is too long closes, and the answer says so", withBody("POST /1", smuggled.repeat(10)), "close", false],
+  [
+    "a body that is too long closes, and the response states it",
+    withBody("POST /1", smuggled.repeat(10)),
+    "close",
+    false
+  ],
   [
     "a body that turns out to be too long closes",
     inChunks(...Array.from({ length: 10 }, () => smuggled)),
@@ -99,13 +104,13 @@ for (const [what, text, says, goesOn] of [
     false
   ],
   [
-    "a body that turns out to be malformed closes, without a second answer",
+    "a body that turns out to be malformed closes, without a second response",
     requestText("POST /1", ["Transfer-Encoding: chunked"], "1\r\na\r\nnonsense\r\n"),
     "keep-alive",
     false
   ],
   [
-    "a body that was never asked for with 100 closes, and the answer says so",
+    "a body that was never asked for with 100 closes, and the response states it",
     requestText("POST /1", ["Expect: 100-continue", `Content-Length: ${smuggled.length}`], smuggled),
     "close",
     false
@@ -116,7 +121,7 @@ for (const [what, text, says, goesOn] of [
       const { asked, kept } = keeping(path)
       const port = yield* subject.serve(kept, { limits: { maxDiscardedBody: 100 } })
       const finals = finalsOf(Buffer.from(yield* allOf(port, text + get("/2", "Connection: close"))))
-      expect(finals[0]?.header("Connection")).toBe(says)
+      expect(finals[0]?.header("Connection")).toBe(connection)
       expect(finals.map((response) => response.text)).toStrictEqual(goesOn ? ["/1", "/2"] : ["/1"])
       expect(asked).toStrictEqual(goesOn ? ["/1", "/2"] : ["/1"])
     })
