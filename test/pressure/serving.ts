@@ -1,6 +1,6 @@
 /**
  * The process under pressure: serves this package's server, as many of them as it is asked for, or one of `node:http`;
- * says over its channel what it holds, and closes on request.
+ * reports over its channel what it holds, and closes on request.
  *
  * `serving.ts ours watchTimers`: the second argument makes the census know timers that do not keep a process alive.
  */
@@ -61,7 +61,7 @@ const close = ({ by, port }: Extract<Question, { readonly _tag: "Close" }>): Eff
     return { report, milliseconds, processor: (system + user) / 1000 }
   })
 
-const told = (supervisor: Supervisor.Supervisor<ReadonlyArray<unknown>>) =>
+const reported = (supervisor: Supervisor.Supervisor<ReadonlyArray<unknown>>) =>
   Effect.gen(function* () {
     const { held } = yield* DescriptorBudget.DescriptorBudget
     const seen = yield* Effect.promise(() => census(isWatching))
@@ -76,7 +76,7 @@ const answerTo = (
 ): Effect.Effect<unknown, OSError | ValueError, Rooms> => {
   switch (question._tag) {
     case "Census":
-      return told(supervisor)
+      return reported(supervisor)
     case "Listen":
       return listen(question.options)
     case "Close":

@@ -76,7 +76,7 @@ export const layers = (): void => {
   HttpServer.layer(https.createServer, { port })
   // @ts-expect-error: nor as one of two
   HttpServer.layerServer(() => (port === 0 ? createServer() : https.createServer({})), { port })
-  // @ts-expect-error: nor with an annotation that says so
+  // @ts-expect-error: nor with such an annotation
   HttpServer.make((): https.Server => https.createServer({}), { port })
   // @ts-expect-error: nor any server of node:tls
   HttpServer.make(() => tls.createServer(), { port })
@@ -106,7 +106,7 @@ export const handlers = (request: HttpServerRequest.HttpServerRequest): void => 
   const plain = HttpServer.toHandler(HttpServerResponse.text("ok"))
   equals<typeof plain, Handler<ValueError, never>>()
 
-  // What an application needs beyond its request is the handler's; its errors it answers by itself.
+  // What an application needs beyond its request is the handler's; its errors it responds by itself.
   const app = Effect.gen(function* () {
     yield* HttpServerRequest.HttpServerRequest
     const { count } = yield* Users
