@@ -92,6 +92,23 @@ const addressOf = (address: Address): Platform.Address => {
 /** Options of an application, independent of its server. */
 type HandlerOptions = Pick<Options, "interruptOnDisconnect">
 
+const makeHandler = <E, R>(
+  httpApp: HttpApp.Default<E, R>,
+  middleware: HttpMiddleware | undefined,
+  { interruptOnDisconnect: isInterruptible = true }: HandlerOptions = {}
+): Handler<ValueError, never> => {
+  const program = makeProgram(httpApp, { isInterruptible, middleware })
+  const webSockets = new WebSockets()
+  const config: AppConfig = {
+    isInterruptible,
+    program,
+    makeRequest,
+    upgrade: (appRequest, request) => webSockets.upgrade(appRequest, request)
+  }
+  // Its `R` is that of the application: an `AppRequest` runs in the context of its server, with its own services added.
+  return (request) => new AppRequest(request, config)
+}
+
 /**
  * An application as a handler of `Server`: to be combined with other handlers, or served by a custom accept loop. The
  * environment of the application is that of the handler; failures are turned into responses. A handler that is passed to the
@@ -134,22 +151,7 @@ export const toHandler: {
     middleware: HttpMiddleware.Applied<App, E, R>,
     options?: HandlerOptions
   ): Handler<ValueError, Exclude<Effect.Effect.Context<App>, HttpServerRequest>>
-} = <E, R>(
-  httpApp: HttpApp.Default<E, R>,
-  middleware: HttpMiddleware | undefined,
-  { interruptOnDisconnect: isInterruptible = true }: HandlerOptions = {}
-): Handler<ValueError, never> => {
-  const program = makeProgram(httpApp, { isInterruptible, middleware })
-  const webSockets = new WebSockets()
-  const config: AppConfig = {
-    isInterruptible,
-    program,
-    makeRequest,
-    upgrade: (appRequest, request) => webSockets.upgrade(appRequest, request)
-  }
-  // Its `R` is that of the application: an `AppRequest` runs in the context of its server, with its own services added.
-  return (request) => new AppRequest(request, config)
-}
+} = makeHandler
 
 /**
  * The underlying request of an application's request: for its HTTP version, trailers and connection. `None` for a request of
@@ -211,7 +213,7 @@ const withMaxHeaderSize =
     headSize(request) < maxHeaderSize ? handler(request) : new ValueError({ reason: "HeadersTooLarge" })
 
 const makeServer = ({
-  interruptOnDisconnect: isInterruptible,
+  interruptOnDisconnect,
   maxConnections,
   maxHeaderSize,
   ...options
@@ -226,10 +228,7 @@ const makeServer = ({
     return Platform.make({
       address: addressOf(address),
       serve: (httpApp, middleware) => {
-        const appHandler =
-          middleware === undefined
-            ? toHandler(httpApp, undefined, { interruptOnDisconnect: isInterruptible })
-            : toHandler(httpApp, middleware, { interruptOnDisconnect: isInterruptible })
+        const appHandler = makeHandler(httpApp, middleware, { interruptOnDisconnect })
         const handler = maxHeaderSize === undefined ? appHandler : withMaxHeaderSize(appHandler, maxHeaderSize)
         const loop = Effect.catchAll(server.serve(handler), (error) =>
           isCanceled(error) ? Effect.void : Effect.logError("The server has stopped", error)
@@ -280,6 +279,9 @@ const makeFrom = (args: Arguments): Effect.Effect<Platform.HttpServer, ServeErro
   // Untyped code may omit the options.
   hasEvaluate(args) ? Effect.flatMap(withNodeSettings(args[0], args[1] ?? {}), makeServer) : makeServer(args[0] ?? {})
 
+const serverLayer = (args: Arguments): Layer.Layer<Platform.HttpServer, ServeError> =>
+  Layer.scoped(Platform.HttpServer, makeFrom(args))
+
 /**
  * Creates a server that is listening: its address is known before an application is served, and earlier connections are
  * queued. Fails with `ServeError`, whose cause is an `OSError` or a `ValueError`, when it cannot listen. Closing the scope
@@ -311,7 +313,7 @@ export const layerServer: {
   (options?: Options): Layer.Layer<Platform.HttpServer, ServeError>
   /** Has the signature of `NodeHttpServer.layerServer`. */
   <S>(evaluate: Evaluate<S>, options: Options): Layer.Layer<Platform.HttpServer, ServeError>
-} = (...args: Arguments) => Layer.scoped(Platform.HttpServer, makeFrom(args))
+} = (...args: Arguments) => serverLayer(args)
 
 /**
  * Services for applications: file responses, ETags, and the services of Node.
@@ -355,7 +357,7 @@ export const layer: {
   (options?: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
   /** Has the signature of `NodeHttpServer.layer`. */
   <S>(evaluate: Evaluate<S>, options: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
-} = (...args: Arguments) => Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(args)), layerContext)
+} = (...args: Arguments) => Layer.merge(serverLayer(args), layerContext)
 
 type Wrapped = Config.Config.Wrap<Options>
 
@@ -384,13 +386,10 @@ export const layerConfig: {
     options: Wrapped
   ): Layer.Layer<Platform.HttpServer | Context, ServeError | ConfigError.ConfigError>
 } = (...[first, second]: readonly [Wrapped] | readonly [LazyArg<unknown>, Wrapped]) => {
-  const argumentsWith = (options: Options): Arguments => (typeof first === "function" ? [first, options] : [options])
-  const options = second ?? (first as Wrapped)
-  return Layer.unwrapEffect(
-    Effect.map(Config.unwrap(options), (options) =>
-      Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(argumentsWith(options))), layerContext)
-    )
+  const server = Effect.map(Config.unwrap(second ?? (first as Wrapped)), (options) =>
+    serverLayer(typeof first === "function" ? [first, options] : [options])
   )
+  return Layer.merge(Layer.unwrapEffect(server), layerContext)
 }
 
 /**

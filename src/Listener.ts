@@ -14,26 +14,15 @@ import type * as Scope from "effect/Scope"
 import type { Address, Domain } from "./Address.js"
 import type { Connection } from "./Connection.js"
 import type { OSError, SslError, ValueError } from "./Errors.js"
+import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
 import type { Options as TlsOptions } from "./Tls.js"
 
 export type {
-  /**
-   * A connection: synchronous calls, without Effect.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A connection: synchronous calls, without Effect. @since 0.1.0 @category models */
   Connection,
-  /**
-   * The events of a connection.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** The events of a connection. @since 0.1.0 @category models */
   ConnectionEvents
 } from "./Connection.js"
-
-import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
 
 /**
  * The options of `Listener.listen`.
@@ -145,5 +134,9 @@ export const acceptWhileBy =
  */
 export class Listener extends Context.Tag("effect-asynchttpserver/Listener")<
   Listener,
-  { readonly listen: (options: ListenOptions) => Effect.Effect<BoundListener, OSError | ValueError | SslError, Scope.Scope> }
+  {
+    readonly listen: (
+      options: ListenOptions
+    ) => Effect.Effect<BoundListener, OSError | ValueError | SslError, Scope.Scope>
+  }
 >() {}

@@ -1,14 +1,9 @@
 /**
  * The HTTP server: it listens, accepts connections while the descriptor budget has capacity, and serves their requests.
  *
- * `serve` runs a stream of the gate's openings: each element waits until the budget has capacity, then accepts connections
- * until it has none. Each accepted connection has a fiber, whose result is a `ConnectionSummary`. Nothing runs in that fiber,
- * since a connection runs in the events of its socket; the fiber makes the connection visible to a `Supervisor` and to
- * `Fiber.dump`, and its interruption closes the connection. A request that needs a fiber has one of its own; a handler
+ * Each accepted connection has a fiber, in which nothing runs, since a connection runs in the events of its socket: it makes
+ * the connection visible to a `Supervisor` and to `Fiber.dump`. A request that needs a fiber has one of its own; a handler
  * that only responds runs without.
- *
- * `make` opens nothing. When its scope closes, the server stops listening, closes idle connections, gives requests in flight
- * `drainTimeout` to complete, interrupts the others, and destroys their sockets after `interruptTimeout` at the latest.
  *
  * @since 0.1.0
  */
@@ -33,15 +28,14 @@ import { AdmissionLog } from "./internal/budget/admissionLog.js"
 import { makeConnectionContext } from "./internal/connection/context.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
-import { forkConnection } from "./internal/server/connectionFiber.js"
 import { type BoundListeners, listenAll } from "./internal/server/boundListeners.js"
+import { forkConnection } from "./internal/server/connectionFiber.js"
 import { makeRequestHandler } from "./internal/server/failureReport.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
 import {
-  describe,
   firstInvalid,
-  isBacklog,
+  invalidBacklog,
   isPlaceGiven,
   limitOptionsOf,
   listenOptionsOf,
@@ -57,26 +51,11 @@ import * as TcpListener from "./TcpListener.js"
 import type * as Tls from "./Tls.js"
 
 export type {
-  /**
-   * Why a connection was closed.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** Why a connection was closed. @since 0.1.0 @category models */
   CloseReason,
-  /**
-   * The outcome of a shutdown: counts of the connections that were open when it began.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** The outcome of a shutdown, as counts of connections. @since 0.1.0 @category models */
   CloseReport,
-  /**
-   * The result of a connection's fiber: why the connection was closed, and how many requests its handler received.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** The result of a connection's fiber. @since 0.1.0 @category models */
   ConnectionSummary
 }
 
@@ -224,51 +203,25 @@ export interface OnFailure<E, R2> {
 type Serving<R, A, E> = Effect.Effect<A, E, Exclude<R, Scope.Scope>>
 
 /**
- * An HTTP server.
+ * An HTTP server. Its members are documented at the functions of this module that have their names.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Server {
-  /**
-   * Binds and listens; returns the bound address. Connections are pending until `acceptRequest` or `serve` takes them.
-   *
-   * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: the system's (`EADDRINUSE`, `EACCES`,
-   * `EADDRNOTAVAIL` …), and `ENOTSUP` for an option that Node does not support. `SslError`: a certificate that cannot be used.
-   */
+  /** Binds and listens; returns the bound address. */
   readonly listen: Listen<never>
-  /** The bound address, without those of `additional`; `OSError` `ENOTCONN` if the server does not listen. */
+  /** The bound address, without those of `additional`. */
   readonly address: Effect.Effect<Address, OSError>
-  /** All bound addresses, that of `address` first; `OSError` `ENOTCONN` if the server does not listen. */
+  /** All bound addresses, that of `address` first. */
   readonly addresses: Effect.Effect<ReadonlyArray<Address>, OSError>
-  /**
-   * The bound TCP port; `OSError` `ENOTCONN` if the server does not listen, `EAFNOSUPPORT` if it listens at a path.
-   */
+  /** The bound TCP port. */
   readonly port: Effect.Effect<number, OSError>
-  /**
-   * Loads the keys and certificates of TLS again, from their sources. New connections receive the new ones; those that are open
-   * are not affected. If it fails, with `SslError`, all that are in use are kept. `OSError`: `ENOTCONN` if the server does not
-   * listen.
-   */
+  /** Loads the keys and certificates of TLS again, from their sources. */
   readonly reloadTls: Effect.Effect<void, OSError | SslError>
-  /**
-   * True if the budget has so many free descriptors: `held + assumed < max`, and always for a negative number. Default: 5.
-   */
+  /** True if the budget has so many free descriptors, 5 by default. */
   readonly shouldAcceptRequest: (assumedDescriptorsPerRequest?: number) => Effect.Effect<boolean>
-  /**
-   * Accepts one connection, waiting for it if none is pending, and serves it in the background; returns the connection's
-   * fiber. For an accept loop of the caller's own, with `shouldAcceptRequest` as its gate.
-   *
-   * Nothing runs in the fiber: it is suspended until the connection has closed, and then succeeds with a `ConnectionSummary`.
-   * The `Supervisor` of the caller sees it. Interrupting it closes the connection, and interrupts the handler of a
-   * request in flight; its result is then a summary with the reason `Interrupted`. The fiber belongs to the server, not to the
-   * caller, whose end does not interrupt it. A request that needs a fiber has one of its own, with the caller's services,
-   * FiberRefs and loggers, and with a `Scope` that closes after the response.
-   *
-   * `OSError`: `ENOTCONN` if the server does not listen, `ECANCELED` if it is closed meanwhile, and what the system reports.
-   * A handler may fail with `ValueError` and `KeyError`, whose status becomes the response; any other failure requires
-   * `onFailure`, or `Effect.catchTags` in the handler.
-   */
+  /** Accepts one connection and serves it in the background; returns the connection's fiber. */
   readonly acceptRequest: {
     <E extends RespondableError, R>(handler: Handler<E, R>): Serving<R, Fiber.RuntimeFiber<ConnectionSummary>, OSError>
     <E, R, R2>(
@@ -276,41 +229,14 @@ export interface Server {
       options: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError>
   }
-  /**
-   * Listens, unless the server listens already, and serves every connection until it is interrupted.
-   *
-   * It is a supervised stream of the gate's openings. Each element waits until the budget has capacity, then accepts
-   * connections until it has none, forking the fiber of each. Nothing runs in these fibers: they succeed with a
-   * `ConnectionSummary` when their connection has closed, a `Supervisor` around `serve` sees them, and interrupting one
-   * closes its connection. A request that needs a fiber has one of its own, which the `Supervisor` sees too. Transient
-   * accept errors, as `EMFILE`, are logged and retried after 10 ms, doubled up to 1 s.
-   *
-   * An interruption closes what this `serve` has opened: its listener, and its connections, gracefully as `close` does.
-   *
-   * Fails as `listen` and `acceptRequest` do: with `ValueError` `AlreadyListening` if options say where to listen and the
-   * server listens already, with `OSError` `ECANCELED` if the server is closed meanwhile.
-   */
+  /** Listens, unless the server listens already, and serves every connection until it is interrupted. */
   readonly serve: {
-    <E extends RespondableError, R>(
-      handler: Handler<E, R>,
-      options?: ServeOptions
-    ): Serving<R, never, ListenError>
-    <E, R, R2>(
-      handler: Handler<E, R>,
-      options: ServeOptions & OnFailure<E, R2>
-    ): Serving<R | R2, never, ListenError>
+    <E extends RespondableError, R>(handler: Handler<E, R>, options?: ServeOptions): Serving<R, never, ListenError>
+    <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & OnFailure<E, R2>): Serving<R | R2, never, ListenError>
   }
-  /**
-   * Closes the server gracefully: stops listening, closes idle connections, gives requests in flight `drainTimeout` to
-   * complete, then interrupts the others and gives them `interruptTimeout`. Completes when no connection is left, with counts
-   * of what became of them. Closing a closed server has no effect; a closed server may listen again.
-   */
+  /** Closes the server gracefully. */
   readonly close: Effect.Effect<CloseReport>
-  /**
-   * Completes when the server begins to close, or at once after it has: for effects that would otherwise run as long as
-   * the server. Once the server listens again, it completes at the next close. A handler has `Request.awaitShutdown`, which
-   * also completes when its `serve` ends.
-   */
+  /** Completes when the server begins to close, or at once after it has. */
   readonly awaitShutdown: Effect.Effect<void>
   /** The descriptor budget: descriptors held, their changes, and `reserve` for those that a handler opens. */
   readonly budget: DescriptorBudget.Budget
@@ -335,7 +261,8 @@ const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN
 type Listening = { readonly bound: BoundListeners; readonly scope: Scope.CloseableScope }
 
 /**
- * Makes a server, without opening anything. The server is closed gracefully when the scope closes.
+ * Makes a server, without opening anything. When the scope closes, the server is closed as by `close`; the sockets of the
+ * last requests are destroyed after `interruptTimeout` at the latest.
  *
  * @since 0.1.0
  * @category constructors
@@ -391,8 +318,7 @@ export const make = (
         if (listening !== undefined) {
           return yield* new ValueError({ reason: "AlreadyListening", actual: toUrl(listening.bound.address) })
         }
-        const invalid =
-          given.backlog === undefined || isBacklog(given.backlog) ? invalidOption : describe("backlog", given.backlog)
+        const invalid = invalidBacklog(given) ?? invalidOption
         if (invalid !== undefined) return yield* new ValueError({ reason: "Option", actual: invalid })
         const listenScope = yield* Scope.fork(scope, ExecutionStrategy.sequential)
         const bound = yield* listenAll(listener, listenOptionsOf(given, options)).pipe(
@@ -450,7 +376,7 @@ export const make = (
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
         const assumed = given.assumedDescriptorsPerRequest ?? -1
         if (Number.isNaN(assumed))
-          return new ValueError({ reason: "Option", actual: describe("assumedDescriptorsPerRequest", assumed) })
+          return new ValueError({ reason: "Option", actual: "assumedDescriptorsPerRequest: NaN" })
         const latch = Effect.unsafeMakeLatch(false)
         const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch)
         const fork = (connection: Connection): void => void forkConnection(connection, context, requestHandler)
@@ -607,7 +533,10 @@ export const layerConfig = (options: Config.Config.Wrap<Options>): Layer.Layer<S
   Layer.unwrapEffect(Effect.map(Config.unwrap(options), layer))
 
 /**
- * Binds and listens; returns the bound address. See `Server.listen`.
+ * Binds and listens; returns the bound address. Connections are pending until `acceptRequest` or `serve` takes them.
+ *
+ * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: the system's (`EADDRINUSE`, `EACCES`,
+ * `EADDRNOTAVAIL` …), and `ENOTSUP` for an option that Node does not support. `SslError`: a certificate that cannot be used.
  *
  * @since 0.1.0
  * @category accessors
@@ -617,7 +546,7 @@ export const listen: Listen<Server> = ((options?: ListenOptions) =>
   Effect.flatMap(Server, (server) => server.listen(options))) as Listen<Server>
 
 /**
- * The bound address; `OSError` `ENOTCONN` if the server does not listen.
+ * The bound address, without those of `additional`; `OSError` `ENOTCONN` if the server does not listen.
  *
  * @since 0.1.0
  * @category accessors
@@ -636,7 +565,9 @@ export const addresses: Effect.Effect<ReadonlyArray<Address>, OSError, Server> =
 )
 
 /**
- * Loads the keys and certificates of TLS again, from their sources: see `Server.reloadTls`.
+ * Loads the keys and certificates of TLS again, from their sources. New connections receive the new ones; those that are
+ * open are not affected. If it fails with `SslError`, all that are in use are kept. `OSError`: `ENOTCONN` if the server does
+ * not listen.
  *
  * @example
  * ```ts
@@ -669,7 +600,7 @@ export const reloadTls: Effect.Effect<void, OSError | SslError, Server> = Effect
 export const port: Effect.Effect<number, OSError, Server> = Effect.flatMap(Server, (server) => server.port)
 
 /**
- * True if the descriptor budget has so many free descriptors, 5 by default: see `Server`.
+ * True if the budget has so many free descriptors: `held + assumed < max`, and always for a negative number. Default: 5.
  *
  * @since 0.1.0
  * @category accessors
@@ -678,8 +609,18 @@ export const shouldAcceptRequest = (assumedDescriptorsPerRequest?: number): Effe
   Effect.flatMap(Server, (server) => server.shouldAcceptRequest(assumedDescriptorsPerRequest))
 
 /**
- * Accepts one connection and serves it in the background; returns the connection's fiber, in which nothing runs and which
- * succeeds with a `ConnectionSummary`. See `Server`.
+ * Accepts one connection, waiting for it if none is pending, and serves it in the background; returns the connection's
+ * fiber. For an accept loop of the caller's own, with `shouldAcceptRequest` as its gate.
+ *
+ * Nothing runs in the fiber: it is suspended until the connection has closed, and then succeeds with a `ConnectionSummary`.
+ * The `Supervisor` of the caller sees it. Interrupting it closes the connection, and interrupts the handler of a
+ * request in flight; its result is then a summary with the reason `Interrupted`. The fiber belongs to the server, not to the
+ * caller, whose end does not interrupt it. A request that needs a fiber has one of its own, with the caller's services,
+ * FiberRefs and loggers, and with a `Scope` that closes after the response.
+ *
+ * `OSError`: `ENOTCONN` if the server does not listen, `ECANCELED` if it is closed meanwhile, and what the system reports.
+ * A handler may fail with `ValueError` and `KeyError`, whose status becomes the response; any other failure requires
+ * `onFailure`, or `Effect.catchTags` in the handler.
  *
  * @example
  * ```ts
@@ -714,16 +655,21 @@ export const acceptRequest: {
     options: OnFailure<E, R2>
   ): Effect.Effect<Fiber.RuntimeFiber<ConnectionSummary>, OSError, Server | Exclude<R | R2, Scope.Scope>>
 } = <E, R, R2>(handler: Handler<E, R>, options?: OnFailure<E, R2>) =>
-  Effect.flatMap(Server, (server) =>
-    options === undefined
-      ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
-        server.acceptRequest(handler as Handler<RespondableError, R>)
-      : server.acceptRequest(handler, options)
-  )
+  // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
+  Effect.flatMap(Server, (server) => server.acceptRequest(handler, options as OnFailure<E, R2>))
 
 /**
- * Listens, and serves every connection until it is interrupted: a supervised stream of the gate's openings, which forks a
- * fiber for each connection. See `Server`.
+ * Listens, unless the server listens already, and serves every connection until it is interrupted.
+ *
+ * It is a supervised stream of the gate's openings. Each element waits until the budget has capacity, then accepts
+ * connections until it has none, forking the fiber of each, as `acceptRequest` returns it. A `Supervisor` around `serve` sees
+ * these fibers, and those of requests. Transient accept errors, as `EMFILE`, are logged and retried after 10 ms, doubled up
+ * to 1 s.
+ *
+ * An interruption closes what this `serve` has opened: its listener, and its connections, gracefully as `close` does.
+ *
+ * Fails as `listen` and `acceptRequest` do: with `ValueError` `AlreadyListening` if options say where to listen and the
+ * server listens already, with `OSError` `ECANCELED` if the server is closed meanwhile.
  *
  * @example
  * ```ts
@@ -763,15 +709,13 @@ export const serve: {
     options: ServeOptions & OnFailure<E, R2>
   ): Effect.Effect<never, ListenError, Server | Exclude<R | R2, Scope.Scope>>
 } = <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & Partial<OnFailure<E, R2>> = {}) =>
-  Effect.flatMap(Server, (server) =>
-    options.onFailure === undefined
-      ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
-        server.serve(handler as Handler<RespondableError, R>, options)
-      : server.serve(handler, { ...options, onFailure: options.onFailure })
-  )
+  // As for `acceptRequest`.
+  Effect.flatMap(Server, (server) => server.serve(handler, options as ServeOptions & OnFailure<E, R2>))
 
 /**
- * Closes the server gracefully: see `Server`.
+ * Closes the server gracefully: stops listening, closes idle connections, gives requests in flight `drainTimeout` to
+ * complete, then interrupts the others and gives them `interruptTimeout`. Completes when no connection is left, with counts
+ * of what became of them. Closing a closed server has no effect; a closed server may listen again.
  *
  * @since 0.1.0
  * @category accessors
@@ -779,7 +723,9 @@ export const serve: {
 export const close: Effect.Effect<CloseReport, never, Server> = Effect.flatMap(Server, (server) => server.close)
 
 /**
- * Completes when the server begins to close, or at once after it has: see `Server`.
+ * Completes when the server begins to close, or at once after it has: for effects that would otherwise run as long as
+ * the server. Once the server listens again, it completes at the next close. A handler has `Request.awaitShutdown`, which
+ * also completes when its `serve` ends.
  *
  * @example
  * ```ts
@@ -818,8 +764,7 @@ export const budget: Effect.Effect<DescriptorBudget.Budget, never, Server> = Eff
 export const bodyBudget: Effect.Effect<BodyBudget.Budget, never, Server> = Effect.map(Server, (self) => self.bodyBudget)
 
 /**
- * Reserves descriptors of the server's budget for files or sockets that a handler opens, until its request ends: see
- * `DescriptorBudget.Budget.reserve`.
+ * Reserves descriptors of the server's budget until the request ends: see `DescriptorBudget.Budget.reserve`.
  *
  * @example
  * ```ts

@@ -1,8 +1,4 @@
-/**
- * Recording of `Metrics` from plain code, outside of fibers.
- *
- * @internal
- */
+/** Recording of `Metrics` from plain code, outside of fibers. */
 import type * as MetricLabel from "effect/MetricLabel"
 import type { CloseReason } from "../Connection.js"
 import {

@@ -1,4 +1,4 @@
-/** What makes a server of `node:http` is given as to `NodeHttpServer`: its settings hold here, or are rejected by name. */
+/** Servers of `node:http` that are passed as to `NodeHttpServer`: their settings apply here, or are rejected by name. */
 import * as http from "node:http"
 import * as http2 from "node:http2"
 import * as https from "node:https"
@@ -21,8 +21,8 @@ import { EventLog, portOf, quiet } from "../platform/harness.js"
 import { eventLoopTurns } from "../support/eventually.js"
 import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
 
-/** What makes anything: the types refuse most of what is rejected here. */
-// biome-ignore lint/suspicious/noExplicitAny: what `any` makes is taken by the types, and looked at when it is made.
+/** What makes anything: the types exclude most of what is rejected here. */
+// biome-ignore lint/suspicious/noExplicitAny: the types accept a result of `any`, which is checked when the server is made.
 type Maker = () => any
 
 const options: Options = { port: 0, host: "127.0.0.1", drainTimeout: 0 }
@@ -48,8 +48,8 @@ const changed =
     return server
   }
 
-/** Why a server was refused. */
-const refusal = (maker: Maker, given: Options = options, how: keyof typeof makers = "make") =>
+/** The reason of a rejected server. */
+const rejection = (maker: Maker, given: Options = options, how: keyof typeof makers = "make") =>
   Effect.gen(function* () {
     const error = yield* Effect.flip(makers[how]!(maker, given))
     expect(error).toBeInstanceOf(ServeError)
@@ -75,14 +75,14 @@ class Incoming extends http.IncomingMessage {}
 class Outgoing extends http.ServerResponse {}
 class Own extends http.Server {}
 
-describe("a server that this one cannot stand in for is rejected by name", () => {
-  const refused: Readonly<Record<string, readonly [maker: Maker, actual: string | RegExp]>> = {
+describe("a server that this one cannot replace is rejected by name", () => {
+  const rejected: Readonly<Record<string, readonly [maker: Maker, actual: string | RegExp]>> = {
     "TLS of node:https": [() => https.createServer(), "a server with TLS"],
     "TLS of node:tls": [() => tls.createServer(), "a server with TLS"],
     "HTTP/2 with TLS": [() => http2.createSecureServer(), "a server with TLS"],
     "HTTP/2": [() => http2.createServer(), "a server of HTTP/2"],
     "node:net": [() => net.createServer(), "a server of node:net"],
-    "a class of its own": [() => new Own(), "a server of the class Own"],
+    "a subclass": [() => new Own(), "a server of the class Own"],
     "a proxy": [() => new Proxy(http.createServer(), {}), "a proxy of a server"],
     "a promise": [async () => http.createServer(), "an object of Promise"],
     nothing: [() => undefined, "a undefined"],
@@ -111,8 +111,8 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
     "a highWaterMark": [() => http.createServer({ highWaterMark: 1024 }), "highWaterMark: 1024"],
     "a listener for requests": [() => http.createServer(() => {}), "listener of request: a function"],
     "a server that does not hold its process": [changed((server) => server.unref()), "_unref: true"],
-    "a method of its own": [changed((server) => Object.assign(server, { close: () => server })), "close: close"],
-    "a property of its own": [changed((server) => Object.assign(server, { terminate: 1 })), "terminate: 1"],
+    "an added method": [changed((server) => Object.assign(server, { close: () => server })), "close: close"],
+    "an added property": [changed((server) => Object.assign(server, { terminate: 1 })), "terminate: 1"],
     "a timeout that is none": [
       changed((server) => Object.assign(server, { keepAliveTimeout: "5s" })),
       "keepAliveTimeout: 5s"
@@ -126,10 +126,10 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
     "a server that is about to listen": [changed((server) => server.listen(0, "127.0.0.1")), "listening: true"]
   }
 
-  for (const [what, [maker, saw]] of Object.entries(refused)) {
+  for (const [what, [maker, saw]] of Object.entries(rejected)) {
     it.live(what, () =>
       Effect.gen(function* () {
-        const seen = yield* refusal(maker)
+        const seen = yield* rejection(maker)
         if (typeof saw === "string") expect(seen).toBe(saw)
         else expect(seen).toMatch(saw)
       })
@@ -149,7 +149,7 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
     it.live(`a listener for ${event}`, () =>
       Effect.gen(function* () {
         const handle = (): void => {}
-        expect(yield* refusal(changed((server) => server.on(event, handle)))).toBe(`listener of ${event}: handle`)
+        expect(yield* rejection(changed((server) => server.on(event, handle)))).toBe(`listener of ${event}: handle`)
       })
     )
   }
@@ -157,7 +157,7 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
   for (const how of Object.keys(makers)) {
     it.live(`by ${how}, and what throws is the cause of a ServeError`, () =>
       Effect.gen(function* () {
-        expect(yield* refusal(() => https.createServer(), options, how)).toBe("a server with TLS")
+        expect(yield* rejection(() => https.createServer(), options, how)).toBe("a server with TLS")
         const thrown = new Error("thrown")
         const error = yield* Effect.flip(
           Effect.scoped(
@@ -172,14 +172,14 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
     )
   }
 
-  it.live("and nothing of it is left open", () =>
+  it.live("and no handle of it is left open", () =>
     Effect.gen(function* () {
       for (const host of [undefined, "127.0.0.1", "localhost"]) {
         let server: http.Server | undefined
         const maker = changed((made) => {
           server = made.listen(0, host)
         })
-        yield* refusal(maker)
+        yield* rejection(maker)
         yield* eventLoopTurns(10)
         expect([server?.listening, server?.address()]).toStrictEqual([false, null])
       }
@@ -226,7 +226,7 @@ describe("a server of node:http", () => {
   )
 })
 
-describe("a setting that holds here", () => {
+describe("a setting that applies here", () => {
   const idle = "a connection between two requests ends"
 
   for (const [what, maker] of [
@@ -277,8 +277,8 @@ describe("a setting that holds here", () => {
 
   it.scopedLive("timeout: a handler that sends nothing is interrupted, and its connection destroyed", () =>
     Effect.gen(function* () {
-      const told = new EventLog<string>()
-      const silent = Effect.onInterrupt(Effect.never, () => told.told("interrupted"))
+      const interruptions = new EventLog<string>()
+      const silent = Effect.onInterrupt(Effect.never, () => interruptions.told("interrupted"))
       const client = yield* connect(
         yield* served(
           changed((server) => server.setTimeout(50)),
@@ -286,7 +286,7 @@ describe("a setting that holds here", () => {
         )
       )
       yield* client.send(requestText("GET /"))
-      yield* told.upTo(1)
+      yield* interruptions.upTo(1)
       expect((yield* client.readToEnd).length).toBe(0)
     })
   )
@@ -405,16 +405,18 @@ describe("an option beside a setting", () => {
     Effect.gen(function* () {
       const limits = (given: Options["limits"]): Options => ({ ...options, limits: given })
       expect(
-        yield* refusal(() => http.createServer({ keepAliveTimeout: 1000 }), limits({ keepAliveTimeout: "2 seconds" }))
+        yield* rejection(() => http.createServer({ keepAliveTimeout: 1000 }), limits({ keepAliveTimeout: "2 seconds" }))
       ).toContain("limits.keepAliveTimeout")
-      expect(yield* refusal(maker, limits({ bodyTotalTimeout: "1 minute" }))).toContain("limits.bodyTotalTimeout")
+      expect(yield* rejection(maker, limits({ bodyTotalTimeout: "1 minute" }))).toContain("limits.bodyTotalTimeout")
       expect(
-        yield* refusal(() => http.createServer({ maxHeaderSize: 1024 }), limits({ maxHeaderSection: 8192 }))
+        yield* rejection(() => http.createServer({ maxHeaderSize: 1024 }), limits({ maxHeaderSection: 8192 }))
       ).toContain("limits.maxHeaderSection")
       const connections = changed((server) => Object.assign(server, { maxConnections: 1 }))
-      expect(yield* refusal(connections, { ...options, onFull: "queue" })).toBe("maxConnections: 1, but onFull: queue")
+      expect(yield* rejection(connections, { ...options, onFull: "queue" })).toBe(
+        "maxConnections: 1, but onFull: queue"
+      )
       const halfOpen = changed((server) => Object.assign(server, { httpAllowHalfOpen: true }))
-      expect(yield* refusal(halfOpen, { ...options, onClientEnd: "interrupt" })).toContain("httpAllowHalfOpen: true")
+      expect(yield* rejection(halfOpen, { ...options, onClientEnd: "interrupt" })).toContain("httpAllowHalfOpen: true")
     })
   )
 

@@ -22,7 +22,7 @@ import { allSteps, interruptedAt } from "./interruptedAt.js"
 import { Lines } from "./logged.js"
 import { MemoryConnection } from "./memory.js"
 
-/** A listener whose `accept` gives what a test has written down. */
+/** A listener with an `accept` that yields the results that a test lists. */
 const scripted = (script: ReadonlyArray<string | MemoryConnection>) => {
   const left = [...script]
   const accept: Listener.BoundListener["accept"] = Effect.suspend((): Effect.Effect<Listener.Connection, OSError> => {
@@ -51,19 +51,19 @@ const scripted = (script: ReadonlyArray<string | MemoryConnection>) => {
 const hello = (request: Parameters<typeof respond>[0]) => respond(request, 200, "Hello World")
 
 describe("an error of accept", () => {
-  it.scoped("that passes is logged and waited out, longer each time, and the server serves on", () =>
+  it.scoped("that is transient is logged and retried after a growing delay, and the server continues", () =>
     Effect.gen(function* () {
       const connection = new MemoryConnection()
       const lines = new Lines()
       const live = scripted(["EMFILE", "ENFILE", "ECONNABORTED", connection])
       yield* Effect.forkScoped(Effect.provide(Server.serve(hello), [live, lines.layer]))
-      const told = (count: number) =>
+      const untilLogged = (count: number) =>
         eventually(
           Effect.sync(() => lines.count("could not accept")),
           (seen) => seen === count,
           `${count} lines`
         )
-      yield* told(1)
+      yield* untilLogged(1)
       // 10 ms, then 20, then 40: not sooner, and not later.
       for (const [milliseconds, count] of [
         [9, 1],
@@ -73,7 +73,7 @@ describe("an error of accept", () => {
       ] as const) {
         yield* TestClock.adjust(milliseconds)
         yield* eventLoopTurns(5)
-        yield* told(count)
+        yield* untilLogged(count)
       }
       yield* TestClock.adjust(40)
       yield* connection.opened
@@ -82,30 +82,30 @@ describe("an error of accept", () => {
     })
   )
 
-  it.scoped("that passes is waited out no longer for those that were long ago", () =>
+  it.scoped("that is transient has a delay that does not depend on errors of long ago", () =>
     Effect.gen(function* () {
       const [first, second] = [new MemoryConnection(), new MemoryConnection()]
       const lines = new Lines()
       const live = scripted(["EMFILE", "ENFILE", first, "ECONNABORTED", second])
       yield* Effect.forkScoped(Effect.provide(Server.serve(hello), [live, lines.layer]))
-      const told = (count: number) =>
+      const untilLogged = (count: number) =>
         eventually(
           Effect.sync(() => lines.count("could not accept")),
           (seen) => seen === count,
           `${count} lines`
         )
-      yield* told(1)
+      yield* untilLogged(1)
       yield* TestClock.adjust(10)
-      yield* told(2)
+      yield* untilLogged(2)
       yield* TestClock.adjust(20)
-      yield* told(3)
+      yield* untilLogged(3)
       yield* eventLoopTurns(5)
       yield* TestClock.adjust(10)
       yield* second.opened
     })
   )
 
-  it.scoped("that does not pass ends the serving, with its OSError", () =>
+  it.scoped("that is permanent ends serve with its OSError", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const exit = yield* Effect.exit(Effect.provide(Server.serve(hello), [scripted(["EBADF"]), lines.layer]))
@@ -121,7 +121,7 @@ describe("what is logged of a connection", () => {
       const entered = yield* Deferred.make<void>()
       const ended = yield* Deferred.make<void>()
       const { server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const serve = server.serve(() =>
         Effect.ensuring(
           Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never),
@@ -154,7 +154,7 @@ describe("what is logged of a connection", () => {
         })
       )
       const { server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const serve = server.serve(() =>
         Effect.zipRight(
           Effect.addFinalizer(() => Deferred.succeed(released, undefined)),
@@ -173,7 +173,7 @@ describe("what is logged of a connection", () => {
     Effect.gen(function* () {
       const lines = new Lines()
       const { server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const attributes: Array<ReadonlyMap<string, unknown>> = []
       const serve = server.serve((request) =>
         Effect.gen(function* () {
@@ -200,7 +200,7 @@ describe("interrupted between any two steps", () => {
   it.scopedLive("acceptRequest loses no connection: it is served, or is queued for the next call", () =>
     Effect.gen(function* () {
       const { budget, server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       for (const step of allSteps) {
         const client = yield* connect(port)
         yield* client.send(requestText("GET /", ["Connection: close"]))
@@ -233,7 +233,7 @@ describe("closing", () => {
       const entered = yield* Deferred.make<void>()
       const mayEnd = yield* Deferred.make<void>()
       const { server } = yield* make({ interruptTimeout: 20 })
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const stubborn = Effect.uninterruptible(
         Effect.zipRight(Deferred.succeed(entered, undefined), Deferred.await(mayEnd))
       )
@@ -252,7 +252,7 @@ describe("closing", () => {
       const entered = yield* Deferred.make<void>()
       const interrupted = yield* Deferred.make<void>()
       const { budget, server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const hanging = Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
       yield* Effect.forkScoped(
         server.serve(() => Effect.fail("a failure"), {
@@ -273,7 +273,7 @@ describe("closing", () => {
     Effect.gen(function* () {
       const entered = yield* Deferred.make<void>()
       const { server } = yield* make({ drainTimeout: 50 })
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const serving = yield* Effect.fork(
         server.serve(() => Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never))
       )
@@ -294,7 +294,7 @@ describe("closing", () => {
         const lines = new Lines()
         const entered = yield* Deferred.make<void>()
         const { server } = yield* make({ interruptTimeout: 0 })
-        const { port } = yield* server.listen()
+        const { port } = yield* server.listen({ port: 0 })
         const serve = server.serve((request) =>
           request.url === "/" ? hello(request) : Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
         )
@@ -310,14 +310,14 @@ describe("closing", () => {
       })
   )
 
-  it.scopedLive("leaves handlers to themselves that do not end when they are interrupted, and says so", () =>
+  it.scopedLive("abandons handlers that do not end when they are interrupted, and logs it", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const entered = yield* Deferred.make<void>()
       const mayEnd = yield* Deferred.make<void>()
       const over = yield* Deferred.make<void>()
       const { budget, server } = yield* make({ interruptTimeout: 20 })
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const stubborn = Effect.uninterruptible(
         Effect.zipRight(Deferred.succeed(entered, undefined), Deferred.await(mayEnd))
       )
@@ -325,6 +325,8 @@ describe("closing", () => {
         Effect.ensuring(Effect.zipRight(stubborn, hello(request)), Deferred.succeed(over, undefined))
       )
       yield* Effect.forkScoped(serve)
+      // The scope waits for the handler: a failed assertion would be a timeout.
+      yield* Effect.addFinalizer(() => Deferred.succeed(mayEnd, undefined))
       const client = yield* connect(port)
       yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)

@@ -76,7 +76,7 @@ export const layers = (): void => {
   HttpServer.layer(https.createServer, { port })
   // @ts-expect-error: nor as one of two
   HttpServer.layerServer(() => (port === 0 ? createServer() : https.createServer({})), { port })
-  // @ts-expect-error: nor with an annotation that says so
+  // @ts-expect-error: nor with such an annotation
   HttpServer.make((): https.Server => https.createServer({}), { port })
   // @ts-expect-error: nor any server of node:tls
   HttpServer.make(() => tls.createServer(), { port })
@@ -98,7 +98,6 @@ export const layers = (): void => {
 
   // @ts-expect-error: there is no such option
   HttpServer.layer({ prot: 8080 })
-  // @ts-expect-error: this version does not listen on a path
   HttpServer.layer({ path: "/run/server.sock" })
 }
 
@@ -106,7 +105,7 @@ export const handlers = (request: HttpServerRequest.HttpServerRequest): void => 
   const plain = HttpServer.toHandler(HttpServerResponse.text("ok"))
   equals<typeof plain, Handler<ValueError, never>>()
 
-  // What an application needs beyond its request is the handler's; its errors it answers by itself.
+  // What an application needs beyond its request is the handler's; its errors it responds by itself.
   const app = Effect.gen(function* () {
     yield* HttpServerRequest.HttpServerRequest
     const { count } = yield* Users

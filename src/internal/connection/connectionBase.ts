@@ -1,8 +1,6 @@
 /**
  * State that a connection shares with its exchanges and their bodies: parser, writer, buffers, timeouts, and the signals
  * that a handler's fiber is suspended on.
- *
- * @internal
  */
 import type { AsyncResource } from "node:async_hooks"
 import * as Effect from "effect/Effect"

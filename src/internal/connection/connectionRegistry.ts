@@ -1,8 +1,4 @@
-/**
- * The registry of a server's connections.
- *
- * @internal
- */
+/** The registry of a server's connections. */
 import * as Effect from "effect/Effect"
 import type { CloseReason } from "../../Connection.js"
 import { clearTimeout, maxTimer, monotonicNow, setTimeout } from "../host/hostTimers.js"
@@ -32,12 +28,10 @@ export class ConnectionRegistry {
     return this.connections.size === 0
   }
 
-  /** A snapshot. */
   get values(): ReadonlyArray<TrackedConnection> {
     return this.connections.values
   }
 
-  /** Completes when a connection has ended. */
   awaitEnd(): Effect.Effect<void> {
     return this.ended.waitOrLeave()
   }
@@ -56,9 +50,8 @@ export class ConnectionRegistry {
 
   /** Completes when no connection matches, or at a time of the host's monotonic clock. */
   awaitNone(matches: (connection: TrackedConnection) => boolean, until: number): Effect.Effect<void> {
-    const isDone = (): boolean => !this.connections.some(matches) || monotonicNow() >= until
-    const awaitDone: Effect.Effect<void> = Effect.suspend(() =>
-      isDone() ? Effect.void : Effect.zipRight(this.ended.wait(), awaitDone)
+    const awaitDone = this.ended.until(() =>
+      this.connections.some(matches) && monotonicNow() < until ? undefined : Effect.void
     )
     return Effect.acquireUseRelease(
       Effect.sync(() => this.wakeAt(until)),

@@ -1,8 +1,4 @@
-/**
- * State shared by all connections of a server: limits, timeouts, parser pool, registry.
- *
- * @internal
- */
+/** State shared by all connections of a server: limits, timeouts, parser pool, registry. */
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,13 +11,12 @@ import type { Request } from "../../Request.js"
 import { type Parser, RequestParser } from "../../RequestParser.js"
 import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
-import { AdmissionLog, bodyMessages } from "../budget/admissionLog.js"
+import { AdmissionLog, bodyGate } from "../budget/admissionLog.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
 import { LingeringConnections } from "./lingeringClose.js"
 
-/** State shared by all connections of a server. */
 export interface ConnectionContext {
   readonly limits: Limits
   readonly parsers: ParserPool
@@ -35,21 +30,9 @@ export interface ConnectionContext {
   readonly onClientEnd: "continue" | "interrupt"
   readonly connectMethod: "reject" | "handle"
   readonly unknownMethods: "reject" | "handle"
-  readonly timeouts: Timeouts
+  readonly timeouts: ReturnType<typeof timeoutsOf>
   /** The value of `Keep-Alive` on persistent connections; `undefined` if nothing is announced. */
   readonly keepAliveHint: string | undefined
-}
-
-/** The timeouts of `Limits`, in milliseconds. */
-export interface Timeouts {
-  readonly keepAlive: number
-  readonly header: number
-  readonly body: number
-  readonly bodyTotal: number
-  readonly bufferedBody: number
-  readonly halfClosed: number
-  readonly inactivity: number
-  readonly write: number
 }
 
 /** `timeout` in whole seconds, rounded down, and `max` if requests per connection are limited. */
@@ -61,7 +44,8 @@ const keepAliveHintOf = ({ keepAliveTimeout, maxRequestsPerConnection }: Limits)
     : `timeout=${seconds}, max=${maxRequestsPerConnection}`
 }
 
-export const timeoutsOf = (limits: Limits): Timeouts => ({
+/** The timeouts of `Limits`, in milliseconds. */
+const timeoutsOf = (limits: Limits) => ({
   keepAlive: Duration.toMillis(limits.keepAliveTimeout),
   header: Duration.toMillis(limits.headerTimeout),
   body: Duration.toMillis(limits.bodyTimeout),
@@ -91,7 +75,7 @@ const maxIdleParsers = 64
  * A pool of pristine parsers. A parser is pristine after a request, so a connection holds one only within a request: of
  * 10,000 persistent connections most are idle, and a parser takes 600 bytes.
  */
-export class ParserPool {
+class ParserPool {
   private readonly idle: Array<Parser> = []
 
   constructor(private readonly make: () => Parser) {}
@@ -100,7 +84,6 @@ export class ParserPool {
     return this.idle.pop() ?? this.make()
   }
 
-  /** Takes back a pristine parser. */
   release(parser: Parser): void {
     if (this.idle.length < maxIdleParsers) this.idle.push(parser)
   }
@@ -147,7 +130,7 @@ export const makeConnectionContext = (
       lingering,
       ...policies,
       bodyBudget,
-      bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyMessages),
+      bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyGate),
       timeouts: timeoutsOf(limits),
       keepAliveHint: keepAliveHintOf(limits)
     }

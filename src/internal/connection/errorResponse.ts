@@ -1,8 +1,4 @@
-/**
- * Error responses of the server itself: for failures of handlers, and for input that is not a request.
- *
- * @internal
- */
+/** Error responses of the server itself: for failures of handlers, and for input that is not a request. */
 import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 import { isKeyError, isValueError, type KeyError, type ValueError } from "../../Errors.js"

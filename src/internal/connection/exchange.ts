@@ -1,8 +1,4 @@
-/**
- * The exchange of one request and its response on a connection: the operations that `Response` is built on.
- *
- * @internal
- */
+/** The exchange of one request and its response on a connection: the operations that `Response` is built on. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -10,7 +6,7 @@ import { ValueError } from "../../Errors.js"
 import * as HttpHeaders from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import type { Responded } from "../../Response.js"
-import type { BodyFraming, InvalidResponse, WrittenHead } from "../../ResponseWriter.js"
+import type { BodyFraming, WrittenHead } from "../../ResponseWriter.js"
 import { fromRequest, rawFieldsOf, toRawFields } from "../fields/headers.js"
 import { costs } from "../host/eventLoopBudget.js"
 import { isUint8Array } from "../host/realm.js"
@@ -33,8 +29,6 @@ const byteLength = (content: string | Uint8Array): number => {
   if (isUint8Array(content)) return content.byteLength
   throw new TypeError("the content of a response must be a string or a Uint8Array")
 }
-
-const valueErrorOf = (invalid: InvalidResponse): ValueError => new ValueError(invalid)
 
 /**
  * The error for a field that an interim response or the head of a tunnel must not have: its `Connection` would be untrue
@@ -115,7 +109,7 @@ class ResponseBodyWriterImpl implements ResponseBodyWriter {
     if (error !== undefined) return error
     if (framing._tag === "Chunked") {
       const lastChunk = writer.lastChunk(fieldsOf(trailers))
-      if (typeof lastChunk !== "string") return valueErrorOf(lastChunk)
+      if (typeof lastChunk !== "string") return new ValueError(lastChunk)
       writeBuffer.pushText(lastChunk)
     }
     this.isEnded = true
@@ -262,7 +256,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     const error = forbiddenConnectionField(headers)
     if (error !== undefined) return error
     const text = this.connection.writer.interim(code, fieldsOf(headers))
-    if (typeof text !== "string") return valueErrorOf(text)
+    if (typeof text !== "string") return new ValueError(text)
     if (this.head.version.minor > 0) this.connection.writeBuffer.pushText(text)
     return undefined
   }
@@ -295,7 +289,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     if (this.state !== "NotStarted") return new ValueError({ reason: "AlreadyResponded", actual: String(status) })
     const { connection } = this
     const head = connection.writer.interim(status, fields)
-    if (typeof head !== "string") return valueErrorOf(head)
+    if (typeof head !== "string") return new ValueError(head)
     if (!isAskedFor)
       return new ValueError({
         reason: "NotOffered",
@@ -357,7 +351,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
       keepAliveHint: connection.context.keepAliveHint,
       date: connection.date()
     })
-    return written._tag === "Refused" ? valueErrorOf(written) : written
+    return written._tag === "Refused" ? new ValueError(written) : written
   }
 
   private send(written: WrittenHead): void {

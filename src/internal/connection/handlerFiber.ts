@@ -4,8 +4,6 @@
  * Failures are handled here, by the state of the response: if it has not started, an error response is sent; if it has,
  * the connection is closed; if it is complete, it stands. Each failure reaches the log or `onFailure` once, even if the
  * client disconnects meanwhile.
- *
- * @internal
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

@@ -5,8 +5,6 @@
  * `run` is plain code: it is called by the event that brought input, runs as far as the input reaches, and is entered once
  * per wait, never once per byte. A handler that only responds is run synchronously; any other runs in a fiber of its own
  * (`handlerFiber.ts`), at whose end the loop continues.
- *
- * @internal
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -20,7 +18,7 @@ import { RequestImpl } from "../message/request.js"
 import { recordMetrics } from "../metrics.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { requestContext } from "./asyncContext.js"
-import { closeGracefully, closeNow, type LingeringConnection } from "./closing.js"
+import { closeGracefully, closeNow } from "./closing.js"
 import { ConnectionBase } from "./connectionBase.js"
 import type { TrackedConnection } from "./connectionRegistry.js"
 import type { ConnectionContext, RequestHandler } from "./context.js"
@@ -48,7 +46,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private runtimeCache: RequestRuntime | undefined
   /** A request that is suspended until the client has read the responses before it. */
   private pendingHead: RequestHead | undefined
-  private lingering: LingeringConnection | undefined
+  private lingering: ReturnType<typeof closeGracefully>
   /** Closes at once, whatever is unsent. */
   private mustCloseNow = false
   /** Resumes the fiber of the connection. */
@@ -70,7 +68,6 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   // The request loop.
 
-  /** Starts reading. */
   open(): void {
     this.timeouts.startFirstRequest()
     this.connection.open(this)
@@ -303,7 +300,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   // Events: of the socket, of the deadline timer, of the shutdown.
 
   onBytes(bytes: Buffer): void {
-    this.lingering?.onReceived()
+    if (this.lingering !== undefined) this.lingering.hasReceived = true
     if (this.phase === "Closing" || this.phase === "Closed") return
     recordMetrics.bytesReceived(bytes.length)
     this.timeouts.clearRead()
@@ -376,7 +373,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   /** Serves no further request; closes now if none is being served. */
   drain(): void {
     this.isDraining = true
-    this.lingering?.shorten()
+    if (this.lingering !== undefined) this.lingering.isShuttingDown = true
     this.onInput()
   }
 

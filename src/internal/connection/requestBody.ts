@@ -1,8 +1,4 @@
-/**
- * The body of one request, read on demand: whole, or as a stream of pieces.
- *
- * @internal
- */
+/** The body of one request, read on demand: whole, or as a stream of pieces. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -80,7 +76,6 @@ class BodyBuffer {
 export class RequestBody implements BodyHolder {
   heldBytes = 0
   order = 0
-  /** The end of the body has been read. */
   isDone: boolean
   private consumer: "None" | "Whole" | "Pieces" = "None"
   private failure: ValueError | undefined
@@ -259,7 +254,7 @@ export class RequestBody implements BodyHolder {
         return new ValueError({ reason: "BodyBudget" })
       }
       const received = connection.awaitBytes()
-      connection.timeouts.startGrant(until)
+      connection.timeouts.startRead(until)
       return Effect.zipRight(received, this.granted(until))
     })
   }

@@ -2,8 +2,6 @@
  * The timeouts of one connection: read, total, write and inactivity (half-close included).
  *
  * This class only tracks deadlines, and gives the `DeadlineTimer` the earliest; `HttpConnection` acts when one expires.
- *
- * @internal
  */
 import type { Connection } from "../../Connection.js"
 import type { ConnectionContext } from "./context.js"
@@ -18,7 +16,6 @@ const never = Number.POSITIVE_INFINITY
 const keepAliveBuffer = 1000
 
 export class ConnectionTimeouts {
-  /** The read deadline has passed. */
   isReadExpired = false
   /** The connection is suspended until the client reads (`drain`). */
   isWaitingForDrain = false
@@ -46,7 +43,6 @@ export class ConnectionTimeouts {
     this.startRead(now + Math.max(timeouts.keepAlive, timeouts.header))
   }
 
-  /** Starts the keep-alive timeout. */
   startKeepAlive(now: number): void {
     this.totalDeadline = never
     this.startRead(now + this.context.timeouts.keepAlive + keepAliveBuffer)
@@ -67,18 +63,14 @@ export class ConnectionTimeouts {
     this.startRead(Math.min(this.totalDeadline, now + timeouts.body))
   }
 
-  /** Starts the timeout of a grant of memory; `extendTotal` must follow. */
-  startGrant(until: number): void {
-    this.startRead(until)
-  }
-
   /** Extends the total timeout by a time in which the server did not read. */
   extendTotal(milliseconds: number): void {
     this.clearRead()
     if (this.totalDeadline !== never) this.totalDeadline += milliseconds
   }
 
-  private startRead(until: number): void {
+  /** Starts the read timeout. After that of a grant of memory, `extendTotal` must follow. */
+  startRead(until: number): void {
     this.readDeadline = until
     this.context.timer.schedule(until)
   }
@@ -137,7 +129,6 @@ export class ConnectionTimeouts {
     this.inactivityDeadline = never
   }
 
-  /** Clears all timeouts. */
   clearAll(): void {
     this.isWaitingForDrain = false
     this.readDeadline = this.writeDeadline = this.inactivityDeadline = never
@@ -147,7 +138,6 @@ export class ConnectionTimeouts {
     return Math.min(this.readDeadline, this.writeDeadline, this.inactivityDeadline)
   }
 
-  /** True if the read timeout has passed. */
   expireRead(now: number): boolean {
     if (this.readDeadline > now) return false
     this.readDeadline = never

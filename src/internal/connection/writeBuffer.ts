@@ -4,8 +4,6 @@
  * The responses to sixteen pipelined requests are sent in one system call, which is most of the cost of a small response.
  * While corked, the request loop flushes before it is suspended. While a handler runs, a microtask flushes: it runs after the
  * fiber has suspended, so nothing written stays in the buffer while a handler waits.
- *
- * @internal
  */
 import type { Connection } from "../../Connection.js"
 import { recordMetrics } from "../metrics.js"
@@ -29,7 +27,6 @@ export class WriteBuffer {
   private isScheduled = false
   /** True while the request loop runs, which flushes. */
   isCorked = false
-  /** Bytes pushed in total. */
   totalBytes = 0
 
   constructor(private readonly connection: Connection) {}

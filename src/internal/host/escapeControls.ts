@@ -3,8 +3,6 @@
  *
  * Controls (C0, DEL, C1) move the cursor, change colours and titles; line breaks forge log lines; directional marks and
  * overrides (Unicode UAX #9) reorder text. HTAB is harmless.
- *
- * @internal
  */
 import { isError } from "./realm.js"
 
@@ -19,13 +17,13 @@ const escaped = (control: string): string => {
   return control === "\r" ? "\\r" : `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`
 }
 
-/** Escapes controls and line breaks. @internal */
+/** Escapes controls and line breaks. */
 export const escapeControls = (text: string): string => text.replace(inOneLine, escaped)
 
-/** Escapes controls, but keeps line breaks. @internal */
+/** Escapes controls, but keeps line breaks. */
 export const escapeControlsInLines = (text: string): string => text.replace(inLines, escaped)
 
-/** Escapes all strings in a value. @internal */
+/** Escapes all strings in a value. */
 export const escapeControlsIn = (value: unknown): unknown => {
   if (typeof value === "string") return escapeControls(value)
   if (Array.isArray(value)) return value.map(escapeControlsIn)
@@ -71,7 +69,7 @@ const escapeText = (error: Error, name: "name" | "cause", escape: (text: string)
 
 /**
  * Escapes the messages of an error and its causes in place. By default line breaks are kept; `escape` is `escapeControls` where
- * a message may quote a request. @internal
+ * a message may quote a request.
  */
 export const escapeErrorControls = <E>(error: E, escape: (text: string) => string = escapeControlsInLines): E => {
   let each: unknown = error

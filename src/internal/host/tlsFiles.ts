@@ -50,9 +50,7 @@ export const loadFiles = (files: Files) =>
       Object.fromEntries(Object.entries(files.certificates ?? {}).map(([name, pair]) => [name, readPair(pair)]))
     ),
     ca: Effect.forEach(authoritiesOf(files), read)
-  }).pipe(
-    Effect.map(({ ca, certificates, pair }) => ({ ...pair, certificates, ca: ca.length === 0 ? undefined : ca }))
-  )
+  }).pipe(Effect.map(({ ca, certificates, pair }) => ({ ...pair, certificates, ca: ca.length === 0 ? undefined : ca })))
 
 /** Identifies the content of a file; a missing one has an identity too, as between the steps of a renewal. */
 const identityOf = (path: string): Effect.Effect<string> =>

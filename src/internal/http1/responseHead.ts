@@ -3,29 +3,27 @@
  *
  * One pass validates and writes the fields of the handler, and collects those that framing and persistence depend on. An
  * invalid response is a value, returned before anything is sent. Text is latin1: one character per byte.
- *
- * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { ErrorReason } from "../errorReasons.js"
 import { splitList, trimOws } from "../fields/fieldList.js"
 import { HTAB, isToken, SP } from "./characters.js"
 
-/** Framing of the content after a head. @internal */
+/** Framing of the content after a head. */
 export type BodyFraming =
   | { readonly _tag: "None" }
   | { readonly _tag: "Length"; readonly length: number }
   | { readonly _tag: "Chunked" }
   | { readonly _tag: "UntilClose" }
 
-/** The reason why a response is invalid. @internal */
+/** The reason why a response is invalid. */
 export interface InvalidResponse {
   readonly _tag: "Refused"
   readonly reason: ErrorReason
   readonly actual: string
 }
 
-/** Input of a head. @internal */
+/** Input of a head. */
 export interface ResponseHeadInput {
   readonly status: number
   /** Alternating names and values. */
@@ -44,7 +42,7 @@ export interface ResponseHeadInput {
   readonly date: string
 }
 
-/** A serialized head. @internal */
+/** A serialized head. */
 export interface WrittenHead {
   readonly _tag: "Written"
   readonly text: string
@@ -57,7 +55,6 @@ const noContent: BodyFraming = { _tag: "None" }
 const chunked: BodyFraming = { _tag: "Chunked" }
 const untilClose: BodyFraming = { _tag: "UntilClose" }
 
-/** @internal */
 export const invalidResponse = (reason: ErrorReason, actual: string): InvalidResponse => ({
   _tag: "Refused",
   reason,
@@ -74,13 +71,13 @@ const isValue = (value: string): boolean => {
 
 const isBlank = (code: number): boolean => code === SP || code === HTAB
 
-/** A field line. White space around a value is not part of it, and is not sent (RFC 9110 §5.5). @internal */
+/** A field line. White space around a value is not part of it, and is not sent (RFC 9110 §5.5). */
 export const fieldLine = (name: string, value: string): string =>
   isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))
     ? `${name}: ${trimOws(value)}\r\n`
     : `${name}: ${value}\r\n`
 
-/** The reason why a field is invalid, if it is: CR or LF would allow response splitting (RFC 9110 §5.5). @internal */
+/** The reason why a field is invalid, if it is: CR or LF would allow response splitting (RFC 9110 §5.5). */
 export const invalidField = (name: string, value: string): InvalidResponse | undefined => {
   // For untyped callers: reported instead of being converted to a string.
   if (typeof name !== "string" || typeof value !== "string")
@@ -92,13 +89,11 @@ export const invalidField = (name: string, value: string): InvalidResponse | und
 /** Cache of status lines: `HTTP/1.1 299 ` keeps its space for a code without a phrase. */
 const statusLines: Array<string> = []
 
-/** @internal */
 export const statusLine = (status: number, phrase: (status: number) => string | undefined): string =>
   (statusLines[status] ??= `HTTP/1.1 ${status} ${phrase(status) ?? ""}\r\n`)
 
-/** Whether a response of this status has content (RFC 9110 §6.4.1; §15.3.6 for 205). @internal */
-export const hasContent = (status: number): boolean =>
-  status >= 200 && status !== 204 && status !== 205 && status !== 304
+/** Whether a response of this status has content (RFC 9110 §6.4.1; §15.3.6 for 205). */
+const hasContent = (status: number): boolean => status >= 200 && status !== 204 && status !== 205 && status !== 304
 
 /** The fields of the handler, with what they declare about the connection and the content. */
 interface ParsedFields {
@@ -296,7 +291,6 @@ const cachedHead = (
 /** Flattens a text: V8 keeps a concatenation as a tree until it is read. */
 const flatten = (text: string): string => Buffer.from(text, "latin1").toString("latin1")
 
-/** @internal */
 export const writeHead = (
   input: ResponseHeadInput,
   phrase: (status: number) => string | undefined
@@ -318,7 +312,7 @@ export const writeHead = (
   return { _tag: "Written", text, framing, keepAlive: !close }
 }
 
-/** The head of an interim response, or of `101`: fields only, no `Date`, no framing (RFC 9110 §15.2). @internal */
+/** The head of an interim response, or of `101`: fields only, no `Date`, no framing (RFC 9110 §15.2). */
 export const writeInterim = (
   status: number,
   fields: ReadonlyArray<string>,

@@ -1,8 +1,4 @@
-/**
- * The implementation of `Request`.
- *
- * @internal
- */
+/** The implementation of `Request`. */
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
@@ -14,17 +10,11 @@ import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
 import type { Client, Request } from "../../Request.js"
 import { type Fields, fromRequest, indexOf } from "../fields/headers.js"
+import type { RequestHead } from "../http1/requestHead.js"
 import { type Exchange, ExchangeKey } from "./exchange.js"
 
 /** The parts of a request head that are visible to a handler. */
-export interface VisibleHead {
-  readonly method: HttpMethod
-  readonly target: string
-  readonly url: string
-  readonly authority: string
-  readonly version: HttpVersion
-  readonly fields: () => ReadonlyArray<string>
-}
+type VisibleHead = Pick<RequestHead, "method" | "target" | "url" | "authority" | "version" | "fields">
 
 /** Whether a target contains an authority: absolute-form, and the authority-form of CONNECT (RFC 9112 §3.2). */
 const hasAuthority = (target: string): boolean => !target.startsWith("/") && target !== "*"
@@ -41,7 +31,7 @@ const withHost = (fields: Fields, authority: string): Fields => {
 const headersOf = ({ authority, fields, target }: VisibleHead): HttpHeaders =>
   fromRequest(hasAuthority(target) ? () => withHost(fields(), authority) : fields)
 
-const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
+export const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
   Effect.suspend(() => {
     try {
       return Effect.succeed(JSON.parse(text))

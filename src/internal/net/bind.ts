@@ -8,7 +8,7 @@ import { createConnection, type ListenOptions as NodeOptions, type Server } from
 import { isMainThread } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import { type Address, tcp, unix } from "../../Address.js"
-import { OSError } from "../../Errors.js"
+import type { OSError } from "../../Errors.js"
 import type { ListenOptions } from "../../Listener.js"
 import { osError, resolve } from "./listenOptions.js"
 
@@ -17,7 +17,10 @@ import { osError, resolve } from "./listenOptions.js"
  * users could connect. A worker thread cannot set the umask.
  */
 const withUmask = (mode: number | undefined, run: () => void): void => {
-  if (mode === undefined || !isMainThread) return run()
+  if (mode === undefined || !isMainThread) {
+    run()
+    return
+  }
   const before = process.umask(0o777 & ~mode)
   try {
     run()

@@ -53,9 +53,7 @@ const invalidTcp = ({ address, domain, port, reuseAddr, reusePort }: ListenOptio
   // Neither an address nor a host name.
   if (version === 0 && /^[0-9.]+$|[\s/:\0]/.test(address)) return new ValueError({ reason: "Address", actual: address })
   if (!reuseAddr) return unsupported("setsockopt", "this runtime always sets SO_REUSEADDR")
-  return reusePort && !hasReusePort()
-    ? unsupported("setsockopt", "SO_REUSEPORT needs Node 22.12 or 23.1")
-    : undefined
+  return reusePort && !hasReusePort() ? unsupported("setsockopt", "SO_REUSEPORT needs Node 22.12 or 23.1") : undefined
 }
 
 const invalidIn = (options: ListenOptions): Invalid => {

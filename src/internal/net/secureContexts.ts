@@ -23,7 +23,8 @@ const defaultCiphers = [
   "ECDHE-RSA-CHACHA20-POLY1305"
 ].join(":")
 
-const plainText = <A>(value: A | Redacted.Redacted<A>): A => (Redacted.isRedacted(value) ? Redacted.value(value) : value)
+const plainText = <A>(value: A | Redacted.Redacted<A>): A =>
+  Redacted.isRedacted(value) ? Redacted.value(value) : value
 
 const pemOf = (pem: Pem): string | Buffer => {
   if (Redacted.isRedacted(pem)) return Redacted.value(pem)
@@ -120,8 +121,7 @@ export class SecureContexts {
   private compile(given: Credentials): Effect.Effect<Contexts, SslError> {
     const named = Object.entries(given.certificates ?? {})
     const invalid = invalidName(named.map(([name]) => name))
-    if (invalid !== undefined)
-      return new SslError({ code: "EINVAL", cause: new Error(`not a host name: ${invalid}`) })
+    if (invalid !== undefined) return new SslError({ code: "EINVAL", cause: new Error(`not a host name: ${invalid}`) })
     return Effect.gen(this, function* () {
       const pair = yield* check("the default certificate", given)
       const others = yield* Effect.forEach(named, ([name, each]) => check(name, each))

@@ -32,10 +32,13 @@ const defaultMaxHandshakes = 64
 
 const policies = {
   handshakeTimeout: (given: unknown) =>
-    Either.match(Either.try(() => Duration.toMillis(Duration.decode(given as Duration.DurationInput))), {
-      onLeft: () => false,
-      onRight: (milliseconds) => milliseconds > 0 && milliseconds < 2 ** 31
-    }),
+    Either.match(
+      Either.try(() => Duration.toMillis(Duration.decode(given as Duration.DurationInput))),
+      {
+        onLeft: () => false,
+        onRight: (milliseconds) => milliseconds > 0 && milliseconds < 2 ** 31
+      }
+    ),
   maxHandshakes: (given: unknown) => Number.isInteger(given) && Number(given) > 0,
   clientCertificates: (given: unknown) => given === "ignore" || given === "request" || given === "require",
   minVersion: (given: unknown) => given === "TLSv1.2" || given === "TLSv1.3"

@@ -60,12 +60,18 @@ class TlsConnection extends SocketConnection implements Handshake {
   }
 
   override open(events: ConnectionEvents): void {
-    if (this.socket === undefined || this.events !== undefined) return super.open(events)
+    if (this.socket === undefined || this.events !== undefined) {
+      super.open(events)
+      return
+    }
     this.events = events
     this.observer.onOpen(this)
     // Both addresses are read while the socket is certain to be connected: the errors of a handshake name the client.
     void this.remote
-    this.timer = setTimeout(() => this.fail("ETIMEDOUT", new Error("no handshake in time")), this.settings.handshakeTimeout)
+    this.timer = setTimeout(
+      () => this.fail("ETIMEDOUT", new Error("no handshake in time")),
+      this.settings.handshakeTimeout
+    )
     this.settings.handshakes.begin(this)
   }
 
@@ -98,7 +104,10 @@ class TlsConnection extends SocketConnection implements Handshake {
     const { clientCertificates } = this.settings
     if (clientCertificates === "require") {
       const error = canVerify(secure) ? verifyError(secure) : "ENOTSUP"
-      if (error !== undefined) return this.fail(error, new Error("the client certificate is not trusted"))
+      if (error !== undefined) {
+        this.fail(error, new Error("the client certificate is not trusted"))
+        return
+      }
     }
     this.endHandshake()
     this.isSecure = true

@@ -1,8 +1,4 @@
-/**
- * Errors of requests as those of `@effect/platform`, with the status of their response.
- *
- * @internal
- */
+/** Errors of requests as those of `@effect/platform`, with the status of their response. */
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Respondable from "@effect/platform/HttpServerRespondable"
@@ -55,7 +51,6 @@ class HandshakeError extends HttpServerError.RequestError {
   }
 }
 
-/** The error response to a handshake. */
 export interface HandshakeRejection {
   readonly status: number
   readonly description: string

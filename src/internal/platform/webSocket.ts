@@ -3,8 +3,6 @@
  *
  * `ws` writes its handshake as bytes to a stream that replaces the socket. The head is parsed and sent as the response of the
  * request, so that it is validated and written like any other. Bytes after a `101` are frames, and pass unchanged.
- *
- * @internal
  */
 import { Duplex } from "node:stream"
 import type { RequestError } from "@effect/platform/HttpServerError"
@@ -144,7 +142,6 @@ const withEscapedReasons = (socket: Socket.Socket): Socket.Socket =>
     runRaw: (handler, options) => Effect.mapError(socket.runRaw(handler, options), escapeReason)
   })
 
-/** The WebSockets of one application. */
 export class WebSockets {
   private serverCache: WebSocketServer | undefined
 

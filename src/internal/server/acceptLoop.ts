@@ -1,11 +1,8 @@
 /**
  * The accept loop: a stream that gates on the descriptor budget, and forks a fiber for each connection.
  *
- * One element of the stream is one opening of the gate: it is suspended until the budget has capacity, then accepts
- * connections until there is none. A connection that arrives meanwhile costs one comparison and does not pass through the
- * stream, which would cost twice as much as to serve it. Transient accept errors are logged and retried.
- *
- * @internal
+ * One element of the stream is one opening of the gate: see `Server.serve`. A connection that arrives meanwhile costs one
+ * comparison and does not pass through the stream, which would cost twice as much as to serve it.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -26,7 +23,7 @@ const backOff = Schedule.union(Schedule.exponential("10 millis"), Schedule.space
 const logTransient = (error: OSError): Effect.Effect<void> =>
   isTransient(error) ? Effect.logWarning("could not accept a connection", error) : Effect.void
 
-export interface AcceptLoop {
+interface AcceptLoop {
   readonly listener: Pick<BoundListener, "acceptWhile">
   readonly budget: Budget
   readonly admissionLog: AdmissionLog

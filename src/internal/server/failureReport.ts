@@ -1,8 +1,4 @@
-/**
- * Reporting of handler failures: by `onFailure`, or in the log.
- *
- * @internal
- */
+/** Reporting of handler failures: by `onFailure`, or in the log. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
@@ -23,6 +19,12 @@ export const logAnnotations = (request: Request): Record<string, unknown> => ({
   client: request.client.id
 })
 
+/** The failures and defects of a cause. */
+export const errorsOf = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> => [
+  ...Cause.failures(cause),
+  ...Cause.defects(cause)
+]
+
 const escapeFailureControls = <E>(failure: E): E =>
   // A string stays a string; one of a literal type contains no control characters.
   typeof failure === "string" ? (escapeControlsInLines(failure) as E & string) : escapeErrorControls(failure)
@@ -32,8 +34,7 @@ const escapeFailureControls = <E>(failure: E): E =>
  * changed in place, strings are replaced. Returns the same cause unless a string was replaced.
  */
 export const escapeCauseControls = <E>(cause: Cause.Cause<E>): Cause.Cause<E> => {
-  const failures: ReadonlyArray<unknown> = [...Cause.failures(cause), ...Cause.defects(cause)]
-  if (failures.filter((failure) => escapeFailureControls(failure) !== failure).length === 0) return cause
+  if (errorsOf(cause).filter((error) => escapeFailureControls(error) !== error).length === 0) return cause
   return Cause.match(cause, {
     onEmpty: Cause.empty as Cause.Cause<E>,
     onFail: (error) => Cause.fail(escapeFailureControls(error)),

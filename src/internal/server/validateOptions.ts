@@ -1,25 +1,17 @@
-/**
- * Validation of server options that come from a configuration, or from code without types.
- *
- * @internal
- */
+/** Validation and defaults of server options. */
 import { defaults, type Options as LimitOptions } from "../../Limits.js"
 import type { ListenOptions } from "../../Listener.js"
-import { describeOption as describe, firstInvalidLimit, isTimeout } from "../limits.js"
-
-export { describe }
-
-type Validator = (given: unknown) => boolean
-
-export const isBacklog: Validator = (given) => Number.isInteger(given) && Number(given) >= 0
+import { firstInvalidLimit, firstInvalidOption, isTimeout, type Validator, type Validators } from "../limits.js"
 
 /** For options that are validated elsewhere, when the server listens. */
 const isAny: Validator = () => true
 
 const isOneOf =
-  (...values: ReadonlyArray<string>): Validator =>
-  (given) =>
-    values.some((value) => value === given)
+  (...values: ReadonlyArray<unknown>): Validator =>
+  (value) =>
+    values.includes(value)
+
+const backlog: Validator = (value) => Number.isInteger(value) && Number(value) >= 0
 
 export const validators = {
   port: isAny,
@@ -34,7 +26,7 @@ export const validators = {
   reusePort: isAny,
   maxBody: isAny,
   limits: isAny,
-  backlog: isBacklog,
+  backlog,
   drainTimeout: isTimeout,
   interruptTimeout: isTimeout,
   onFull: isOneOf("queue", "reject"),
@@ -53,20 +45,6 @@ export const withDefaults = <Given extends object, Defaults extends object>(
   return { ...defaults, ...Object.fromEntries(options) } as Defaults & Given
 }
 
-/** Description of the first unknown or invalid option, or `undefined`. */
-const firstInvalidIn = <Options extends object>(
-  options: Options,
-  rules: { readonly [K in keyof Options]-?: Validator }
-): string | undefined => {
-  const isKnown = (name: string): name is keyof Options & string => Object.hasOwn(rules, name)
-  const invalid = Object.entries(options).find(
-    ([name, value]) => value !== undefined && !(isKnown(name) && rules[name](value))
-  )
-  if (invalid === undefined) return undefined
-  const [name, value] = invalid
-  return isKnown(name) ? describe(name, value) : `${name}: unknown option`
-}
-
 interface Bounded {
   readonly limits?: LimitOptions | undefined
   readonly maxBody?: number | undefined
@@ -79,8 +57,11 @@ export const limitOptionsOf = ({ limits, maxBody }: Bounded): LimitOptions =>
 /** Description of the first invalid option or limit. Such a server is made with the defaults, and `listen` fails. */
 export const firstInvalid = <Options extends Bounded>(
   options: Options,
-  rules: { readonly [K in keyof Options]-?: Validator }
-): string | undefined => firstInvalidIn(options, rules) ?? firstInvalidLimit(limitOptionsOf(options), defaults)
+  validators: Validators<Options>
+): string | undefined => firstInvalidOption(options, validators) ?? firstInvalidLimit(limitOptionsOf(options), defaults)
+
+export const invalidBacklog = ({ backlog }: Pick<Place, "backlog">): string | undefined =>
+  firstInvalidOption({ backlog }, validators)
 
 /** A place to listen at: options of a server, and of its `listen` and `serve`. */
 interface Place {

@@ -2,8 +2,6 @@
  * The client of a test server: sends requests over the connections of a pool, and reads their responses.
  *
  * It sends and reports what Node's client does, at a lower cost, in memory as over loopback.
- *
- * @internal
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
@@ -81,9 +79,7 @@ class ClientExchange implements PendingRequest {
   })
 
   /** Waits until the server reads nothing more of the request. */
-  readonly ended: Effect.Effect<void> = Effect.suspend(() =>
-    this.hasEnded ? Effect.void : Effect.zipRight(this.end.waitOrLeave(), this.ended)
-  )
+  readonly ended: Effect.Effect<void> = this.end.until(() => (this.hasEnded ? Effect.void : undefined))
 
   send(bytes: Buffer): Effect.Effect<void> {
     return Effect.async((resume) => this.connection.send(bytes, () => resume(Effect.void)))

@@ -1,8 +1,4 @@
-/**
- * Ports in memory, their listeners, and connections to them.
- *
- * @internal
- */
+/** Ports in memory, their listeners, and connections to them. */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { type TcpAddress, tcp } from "../../../Address.js"
@@ -19,7 +15,6 @@ const firstClientPort = 32768
 
 const lastPort = 65535
 
-/** A port with a listener. */
 class MemoryPort {
   readonly pending = new PendingConnections<Connection>()
   rejected = 0

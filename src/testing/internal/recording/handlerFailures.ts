@@ -1,8 +1,4 @@
-/**
- * Handler failures of one server that have not been reported yet.
- *
- * @internal
- */
+/** Handler failures of one server that have not been reported yet. */
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -65,11 +61,9 @@ export class HandlerFailures {
 
   /** Fails with the next failures that have no taker. */
   private failOnNext(before: ReadonlySet<HandlerFailure>): Effect.Effect<never> {
-    return Effect.suspend(() => {
+    return this.changed.until(() => {
       const claimed = this.unreported.length > this.takers ? this.claim(before) : []
-      return claimed.length === 0
-        ? Effect.zipRight(this.changed.waitOrLeave(), this.failOnNext(before))
-        : Effect.failCause(combine(claimed))
+      return claimed.length === 0 ? undefined : Effect.failCause(combine(claimed))
     })
   }
 

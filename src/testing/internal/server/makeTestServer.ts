@@ -1,8 +1,4 @@
-/**
- * Construction of a test server: the server, its recording, and the checks when its scope closes.
- *
- * @internal
- */
+/** Construction of a test server: the server, its recording, and the checks when its scope closes. */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"

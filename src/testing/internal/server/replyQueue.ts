@@ -1,8 +1,4 @@
-/**
- * Queue of replies for requests, and of requests that wait for a reply.
- *
- * @internal
- */
+/** Queue of replies for requests, and of requests that wait for a reply. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

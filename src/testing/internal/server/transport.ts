@@ -3,8 +3,6 @@
  *
  * Both use the kit's own client, since Node's would take most of the time of a test. Node's client is used only here, for
  * `https:` URLs.
- *
- * @internal
  */
 import * as Http from "node:http"
 import * as Https from "node:https"
@@ -39,7 +37,7 @@ export interface Transport {
   readonly bytesRead: () => number
 }
 
-export interface KitClient {
+interface KitClient {
   readonly client: HttpClient.HttpClient
   /** Resets its connections. */
   readonly reset: () => void
