@@ -256,13 +256,11 @@ interface NodeServer {
 }
 
 /** A compile-time message: why the server is not supported. */
-type Unsupported<S> = S extends { readonly setSecureContext: unknown }
-  ? "TLS is not supported: evaluate must return a server of node:http"
-  : S extends { readonly updateSettings: unknown }
-    ? "HTTP/2 is not supported: evaluate must return a server of node:http"
-    : S extends NodeServer
-      ? never
-      : "evaluate must return a server of node:http"
+type Unsupported<S> = S extends { readonly updateSettings: unknown }
+  ? "HTTP/2 is not supported: evaluate must return a server of node:http or node:https"
+  : S extends NodeServer
+    ? never
+    : "evaluate must return a server of node:http or node:https"
 
 /** `unknown` if each member of a union is supported, else the message. `any` is accepted. */
 type Check<S> = 0 extends 1 & S ? unknown : [Unsupported<S>] extends [never] ? unknown : Unsupported<S>
@@ -294,10 +292,12 @@ export const make: {
   /** Listens on the address of the options, by default on an ephemeral port. */
   (options?: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
   /**
-   * Has the signature of `NodeHttpServer.make`. The server of `node:http` is created once, for its settings:
+   * Has the signature of `NodeHttpServer.make`. The server of `node:http` or `node:https` is created once, for its settings:
    * `keepAliveTimeout`, `headersTimeout`, `requestTimeout`, `timeout`, `maxHeaderSize`, `maxHeadersCount`,
-   * `maxRequestsPerSocket`, `maxConnections`. Any other setting that differs from Node's defaults, a listener, TLS and HTTP/2
-   * are a `ServeError`, and so is an option that is less strict than a setting.
+   * `maxRequestsPerSocket`, `maxConnections`, and those of TLS: `key`, `cert`, `ca`, `passphrase`, `requestCert`,
+   * `rejectUnauthorized`, `minVersion` (1.2 or 1.3), `ciphers`, `ticketKeys`, `handshakeTimeout`. Any other setting that
+   * differs from Node's defaults, a listener and HTTP/2 are a `ServeError`, and so is an option that is less strict than a
+   * setting.
    */
   <S>(evaluate: Evaluate<S>, options: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
 } = (...args: Arguments) => makeFrom(args)
