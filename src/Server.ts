@@ -18,12 +18,9 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Runtime from "effect/Runtime"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import { type Address, type Domain, toUrl } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
@@ -35,6 +32,7 @@ import { timeSourceOf } from "./internal/host/timeSource.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
 import { makeRequestHandler } from "./internal/server/failureReport.js"
+import { ListenerState, type Listening } from "./internal/server/listenerState.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
 import {
@@ -277,7 +275,8 @@ const defaultInterruptTimeout = Duration.seconds(5)
 
 const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
 
-type Listening = { readonly bound: Listener.BoundListener; readonly scope: Scope.CloseableScope }
+const alreadyListening = ({ bound }: Listening): ValueError =>
+  new ValueError({ reason: "AlreadyListening", actual: toUrl(bound.address) })
 
 /**
  * Makes a server, without opening anything. The server is closed gracefully when the scope closes.
@@ -299,7 +298,6 @@ export const make = (
   Effect.gen(function* () {
     const listener = yield* Listener.Listener
     const budget = yield* DescriptorBudget.DescriptorBudget
-    const scope = yield* Effect.scope
     const invalidOption = firstInvalid(options, validators)
     const context = yield* makeConnectionContext(
       Limits.make(invalidOption === undefined ? limitOptionsOf(options) : {}),
@@ -323,50 +321,30 @@ export const make = (
       registry,
       time: timeSourceOf(clock)
     }
-    // Used only uninterruptibly: an interruption between the permit and its release would leak it (effect 3.22).
-    const mutex = Effect.unsafeMakeSemaphore(1)
     const shutdown = new ShutdownSignal()
-    let listening: Listening | undefined
+    const listening = new ListenerState(() => shutdown.renew())
 
     const whenListening = (syscall: string): Effect.Effect<Listener.BoundListener, OSError> =>
-      Effect.suspend(() => (listening === undefined ? notListening(syscall) : Effect.succeed(listening.bound)))
-
-    const bind = (given: ListenOptions): Effect.Effect<Listening, OSError | ValueError> =>
-      Effect.gen(function* () {
-        if (listening !== undefined) {
-          return yield* new ValueError({ reason: "AlreadyListening", actual: toUrl(listening.bound.address) })
-        }
-        const invalid =
-          given.backlog === undefined || isBacklog(given.backlog) ? invalidOption : describe("backlog", given.backlog)
-        if (invalid !== undefined) return yield* new ValueError({ reason: "Option", actual: invalid })
-        const listenScope = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-        const bound = yield* listener.listen(listenOptionsOf(given, options)).pipe(
-          Scope.extend(listenScope),
-          Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(listenScope, exit)))
-        )
-        listening = { bound, scope: listenScope }
-        shutdown.renew()
-        return listening
+      Effect.suspend(() => {
+        const { current } = listening
+        return current === undefined ? notListening(syscall) : Effect.succeed(current.bound)
       })
 
-    /** Mutual exclusion, uninterruptible from the bind to its record: no listening socket leaks. */
-    const exclusively = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.uninterruptible(mutex.withPermits(1)(effect))
+    const bind = (given: ListenOptions): Effect.Effect<Listener.BoundListener, OSError | ValueError, Scope.Scope> =>
+      Effect.suspend(() => {
+        const invalid =
+          given.backlog === undefined || isBacklog(given.backlog) ? invalidOption : describe("backlog", given.backlog)
+        if (invalid !== undefined) return new ValueError({ reason: "Option", actual: invalid })
+        return listener.listen(listenOptionsOf(given, options))
+      })
 
     const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
-      Effect.map(exclusively(bind(given)), ({ bound }) => bound.address)
-
-    const stopListening = Effect.suspend(() => {
-      if (listening === undefined) return Effect.void
-      const { scope } = listening
-      listening = undefined
-      return Scope.close(scope, Exit.void)
-    })
+      Effect.map(listening.open(bind(given), alreadyListening), ({ bound }) => bound.address)
 
     // Yields once: a `serve` that was forked just before finds the server still listening, and does not listen after the close.
-    const stopped = shutdown.begin.pipe(Effect.zipRight(Effect.yieldNow()), Effect.zipRight(exclusively(stopListening)))
+    const begun = Effect.zipRight(shutdown.begin, Effect.yieldNow())
 
-    const close = Effect.zipRight(stopped, closeConnections(registry, timeouts))
+    const close = begun.pipe(Effect.zipRight(listening.close), Effect.zipRight(closeConnections(registry, timeouts)))
 
     const acceptRequest = <E, R, R2>(
       handler: Handler<E, R>,
@@ -402,30 +380,28 @@ export const make = (
           (each) => each !== undefined
         )
         // With an address it listens there or fails; without one it accepts from the current listener.
-        const opened = exclusively(
-          Effect.suspend(() => (listening === undefined || isAddressGiven ? bind(given) : Effect.succeed(undefined)))
+        const opened = listening.open(bind(given), (current) =>
+          isAddressGiven ? alreadyListening(current) : Effect.succeed(undefined)
         )
-        return Effect.acquireUseRelease(
-          shutdown.register(latch, opened),
-          () =>
-            Effect.flatMap(whenListening("accept"), (listener) =>
-              acceptLoop({ ...accepting, listener, assumed, fork })
-            ),
-          (opened) => {
-            // The server may have been closed and listen again: that listener is not closed here.
-            const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void
-            const closed = closeConnections(registry, timeouts, requestHandler)
-            return shutdown.unregister(latch, Effect.zipRight(stopped, closed))
-          }
+        const loop = Effect.flatMap(whenListening("accept"), (listener) =>
+          acceptLoop({ ...accepting, listener, assumed, fork })
+        )
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(shutdown.register(latch, restore(opened)), (opened) => {
+            const closed = Effect.suspend(() => {
+              // The server may have been closed and listen again: that listener is not closed here.
+              const stopped = opened !== undefined && opened === listening.current ? listening.close : Effect.void
+              return Effect.zipRight(stopped, closeConnections(registry, timeouts, requestHandler))
+            })
+            return Effect.ensuring(restore(loop), shutdown.unregister(latch, closed))
+          })
         )
       })
 
-    // Logs with the runtime in which the server was made. Without a connection the fork, which costs most, is not needed.
-    const serverRuntime = yield* Effect.runtime<never>()
-    const closeAll = Effect.suspend(() =>
-      registry.isEmpty ? Effect.void : Fiber.join(Runtime.runFork(serverRuntime)(closeConnections(registry, timeouts)))
+    // `addFinalizer` restores the FiberRefs of this fiber: the shutdown logs with the loggers of the server.
+    yield* Effect.addFinalizer(() =>
+      begun.pipe(Effect.zipRight(listening.shutdown), Effect.zipRight(closeConnections(registry, timeouts)))
     )
-    yield* Scope.addFinalizer(scope, Effect.zipRight(stopped, closeAll))
 
     return Server.of({
       listen,
