@@ -19,6 +19,7 @@ import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpPlatform from "@effect/platform-node/NodeHttpPlatform"
+import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
@@ -215,7 +216,9 @@ const makeServer = ({
   Effect.gen(function* () {
     const server = yield* Server.make(optionsOf(options))
     const address = yield* server.listen()
-    /** After one application has ended, another may be served at the same address. */
+    /** Number of applications that are served: the server closes when the last one ends. */
+    let applications = 0
+    /** After the last application has ended, another may be served at the same address. */
     const listening = Effect.catchAll(server.address, () => server.listen({ port: address.port }))
     return Platform.make({
       address: addressOf(address),
@@ -226,17 +229,19 @@ const makeServer = ({
             : toHandler(httpApp, middleware, { interruptOnDisconnect: isInterruptible })
         const handler = maxHeaderSize === undefined ? appHandler : withMaxHeaderSize(appHandler, maxHeaderSize)
         const loop = Effect.catchAll(server.serve(handler), (error) =>
-          isCanceled(error) ? Effect.void : Effect.logError("The server has stopped", error)
+          isCanceled(error) ? Effect.void : Effect.logError("The server has stopped", Cause.fail(error))
         )
-        // Closing before the interruption rejects new connections at once, while requests in flight finish.
-        return Effect.zipRight(
-          Effect.orDie(listening),
-          Effect.asVoid(
-            Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(loop)), (fiber) =>
-              Effect.zipRight(server.close, Fiber.interrupt(fiber))
-            )
-          )
-        )
+        const started = Effect.map(Effect.forkDaemon(Effect.interruptible(loop)), (fiber) => {
+          applications++
+          return fiber
+        })
+        const ended = (fiber: Fiber.RuntimeFiber<void>): Effect.Effect<void> =>
+          Effect.suspend(() => {
+            // Closing before the interruption rejects new connections at once, while requests in flight finish.
+            const closed = --applications === 0 ? server.close : Effect.void
+            return Effect.zipRight(closed, Fiber.interrupt(fiber))
+          })
+        return Effect.zipRight(Effect.orDie(listening), Effect.asVoid(Effect.acquireRelease(started, ended)))
       }
     })
   }).pipe(
