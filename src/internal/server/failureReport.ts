@@ -28,12 +28,12 @@ const escapeFailureControls = <E>(failure: E): E =>
   typeof failure === "string" ? (escapeControlsInLines(failure) as E & string) : escapeErrorControls(failure)
 
 /**
- * A cause that is safe to log, with the control characters that its failures quote from a request escaped: errors are
- * changed in place, strings are replaced. Returns the same cause unless a string was replaced.
+ * A cause that is safe to log: the control characters that its failures quote from a request are escaped, in copies of the
+ * failures. Returns the same cause if there is nothing to escape.
  */
 export const escapeCauseControls = <E>(cause: Cause.Cause<E>): Cause.Cause<E> => {
   const failures: ReadonlyArray<unknown> = [...Cause.failures(cause), ...Cause.defects(cause)]
-  if (failures.filter((failure) => escapeFailureControls(failure) !== failure).length === 0) return cause
+  if (failures.every((failure) => escapeFailureControls(failure) === failure)) return cause
   return Cause.match(cause, {
     onEmpty: Cause.empty as Cause.Cause<E>,
     onFail: (error) => Cause.fail(escapeFailureControls(error)),
