@@ -111,6 +111,8 @@ export const acceptWhileBy =
   (isOpen, take) => {
     const batch = Effect.suspend(() => {
       let left = maxPerTurn
+      // `step` runs in the very step of the fiber in which `accept` succeeds: no interruption comes between. An uninterruptible
+      // mask would add nothing, since `accept` itself has to be interruptible to its end.
       return Effect.whileLoop({
         while: () => left > 0 && isOpen(),
         body: () => accept,
