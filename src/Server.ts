@@ -12,13 +12,15 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { type Address, type Domain, toUrl } from "./Address.js"
@@ -335,7 +337,12 @@ export const make = (
         const invalid =
           given.backlog === undefined || isBacklog(given.backlog) ? invalidOption : describe("backlog", given.backlog)
         if (invalid !== undefined) return new ValueError({ reason: "Option", actual: invalid })
-        return listener.listen(listenOptionsOf(given, options))
+        // The listener counts pending and rejected connections.
+        return Effect.locallyWith(
+          listener.listen(listenOptionsOf(given, options)),
+          FiberRef.currentMetricLabels,
+          Arr.union(context.metrics.tags)
+        )
       })
 
     const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
@@ -351,7 +358,13 @@ export const make = (
       given?: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
-        const requestHandler = makeRequestHandler(handler, given?.onFailure, runtime, shutdown.serverLatch)
+        const requestHandler = makeRequestHandler(
+          handler,
+          given?.onFailure,
+          runtime,
+          shutdown.serverLatch,
+          context.metrics
+        )
         let fiber: Fiber.RuntimeFiber<ConnectionSummary> | undefined
         const fork = (connection: Connection): void => {
           fiber = forkConnection(connection, context, requestHandler)
@@ -374,7 +387,7 @@ export const make = (
         if (Number.isNaN(assumed))
           return new ValueError({ reason: "Option", actual: describe("assumedDescriptorsPerRequest", assumed) })
         const latch = Effect.unsafeMakeLatch(false)
-        const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch)
+        const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch, context.metrics)
         const fork = (connection: Connection): void => void forkConnection(connection, context, requestHandler)
         const isAddressGiven = [given.port, given.address, given.domain, given.backlog].some(
           (each) => each !== undefined
@@ -504,6 +517,74 @@ export const layerDependencies: Layer.Layer<
  */
 export const layer = (options: Options = {}): Layer.Layer<Server> =>
   Layer.provide(layerWithoutDependencies(options), layerDependencies)
+
+/**
+ * A layer that serves: it listens while it is built, unless the server listens already, and serves in its scope. The end of the
+ * scope closes the server if this layer has made it listen, and otherwise the connections that it has served.
+ *
+ * Errors of the bind fail the layer: `ValueError` and `OSError`, as with `listen`. An error that ends the accept loop later is
+ * logged at level ERROR. It has the two signatures of `serve`; the options say where to listen.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Response, Server } from "effect-asynchttpserver"
+ *
+ * const live = Server.layerServe((request) => Response.respond(request, 200, "Hello World")).pipe(
+ *   Layer.provideMerge(Server.layer({ address: "127.0.0.1" }))
+ * )
+ * const program = Effect.flatMap(Server.port, (port) =>
+ *   Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((response) => response.text()))
+ * )
+ * console.log(await Effect.runPromise(Effect.provide(program, live)))
+ * // Hello World
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerServe: {
+  /** Listens while the layer is built, and serves in its scope. Errors other than `ValueError` and `KeyError` require `onFailure`. */
+  <E extends RespondableError, R>(
+    handler: Handler<E, R>,
+    options?: ServeOptions
+  ): Layer.Layer<never, OSError | ValueError, Server | Exclude<R, Scope.Scope>>
+  /** The same for a handler with other errors: they are reported by `onFailure`, and the response is 500. */
+  <E, R, R2>(
+    handler: Handler<E, R>,
+    options: ServeOptions & OnFailure<E, R2>
+  ): Layer.Layer<never, OSError | ValueError, Server | Exclude<R | R2, Scope.Scope>>
+} = <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & Partial<OnFailure<E, R2>> = {}) => {
+  const { assumedDescriptorsPerRequest, onFailure, ...listenOptions } = options
+  return Layer.scopedDiscard(
+    Effect.flatMap(Server, (server) => {
+      const serving =
+        onFailure === undefined
+          ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
+            server.serve(handler as Handler<RespondableError, R>, { assumedDescriptorsPerRequest })
+          : server.serve(handler, { assumedDescriptorsPerRequest, onFailure })
+      const logged = Effect.catchAll(serving, (error) =>
+        error._tag === "OSError" && error.code === "ECANCELED"
+          ? Effect.void
+          : Effect.logError("The server has stopped", Cause.fail(error))
+      )
+      const isAddressGiven = Object.values(listenOptions).some((each) => each !== undefined)
+      const listened = Effect.as(server.listen(listenOptions), true)
+      const opened = isAddressGiven
+        ? listened
+        : Effect.matchEffect(server.address, {
+            onFailure: () => listened,
+            onSuccess: () => Effect.succeed(false)
+          })
+      return Effect.flatMap(opened, (hasOpened) =>
+        Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(logged)), (fiber) =>
+          // Closing before the interruption rejects new connections at once, while requests in flight finish.
+          Effect.zipRight(hasOpened ? server.close : Effect.void, Fiber.interrupt(fiber))
+        )
+      )
+    })
+  )
+}
 
 /**
  * `layer` with options from a `Config`.

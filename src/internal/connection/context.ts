@@ -16,6 +16,7 @@ import { type Parser, RequestParser } from "../../RequestParser.js"
 import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import { AdmissionLog, bodyMessages } from "../budget/admissionLog.js"
+import { currentRecorder, type MetricRecorder } from "../metrics.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
@@ -26,6 +27,8 @@ export interface ConnectionContext {
   readonly limits: Limits
   readonly parsers: ParserPool
   readonly makeWriter: () => Writer
+  /** Records with the tags with which the server was made. */
+  readonly metrics: MetricRecorder
   readonly registry: ConnectionRegistry
   readonly timer: DeadlineTimer
   readonly lingering: LingeringConnections
@@ -74,6 +77,7 @@ export const timeoutsOf = (limits: Limits): Timeouts => ({
 
 /** A handler, with the runtime of its fibers and its failure reporting. */
 export interface RequestHandler<E, R> {
+  readonly metrics: MetricRecorder
   readonly runtime: RequestRuntime
   /** Opened when the shutdown of its server, or of its `serve`, begins. */
   readonly shutdownLatch: Effect.Latch
@@ -142,6 +146,7 @@ export const makeConnectionContext = (
       limits,
       parsers: new ParserPool(() => parser.make(limits, policies)),
       makeWriter: writer.make,
+      metrics: yield* currentRecorder,
       registry,
       timer,
       lingering,

@@ -8,7 +8,7 @@
  * @internal
  */
 import type { Connection } from "../../Connection.js"
-import { recordMetrics } from "../metrics.js"
+import type { MetricRecorder } from "../metrics.js"
 
 /** At this size the buffer is flushed: a larger batch gains nothing, and would cost memory. */
 const maxBufferedBytes = 64 * 1024
@@ -32,7 +32,10 @@ export class WriteBuffer {
   /** Bytes pushed in total. */
   totalBytes = 0
 
-  constructor(private readonly connection: Connection) {}
+  constructor(
+    private readonly connection: Connection,
+    private readonly metrics: MetricRecorder
+  ) {}
 
   /** Leaves flushing to the request loop. */
   cork(): void {
@@ -77,7 +80,7 @@ export class WriteBuffer {
   flush(): void {
     if (this.bufferedBytes === 0) return
     const { parts, text } = this
-    recordMetrics.bytesSent(this.bufferedBytes)
+    this.metrics.bytesSent(this.bufferedBytes)
     if (text !== "") parts?.push(text)
     this.text = ""
     this.parts = undefined

@@ -13,7 +13,7 @@ import { type Address, tcp } from "../../Address.js"
 import { assumedDescriptorsPerRequest, type Budget } from "../../DescriptorBudget.js"
 import { OSError, ValueError } from "../../Errors.js"
 import type { BoundListener, ListenOptions } from "../../Listener.js"
-import { recordMetrics } from "../metrics.js"
+import { currentRecorder, type MetricRecorder } from "../metrics.js"
 import { SwapRemoveSet } from "../runtime/swapRemoveSet.js"
 import { listenerClosed, PendingConnections } from "./pendingConnections.js"
 import { serviceUnavailable } from "./serviceUnavailable.js"
@@ -117,7 +117,7 @@ const addressOf = (server: Server): Address => {
 
 /** The sockets of one listener, from accept to close. */
 class AcceptedSockets implements ConnectionObserver {
-  readonly pending = new PendingConnections<TcpConnection>()
+  readonly pending: PendingConnections<TcpConnection>
   rejected = 0
   /** Connections that were neither opened nor closed. */
   private readonly unopened = new SwapRemoveSet<TcpConnection>()
@@ -125,8 +125,10 @@ class AcceptedSockets implements ConnectionObserver {
 
   constructor(
     private readonly budget: Budget,
-    private readonly onFull: "queue" | "reject"
+    private readonly onFull: "queue" | "reject",
+    private readonly metrics: MetricRecorder
   ) {
+    this.pending = new PendingConnections(metrics)
     const maxWithoutStarvation = budget.max - assumedDescriptorsPerRequest - 2
     this.maxPending = Math.max(1, Math.min(Math.floor(budget.max * maxPendingShare), maxWithoutStarvation))
   }
@@ -147,7 +149,7 @@ class AcceptedSockets implements ConnectionObserver {
 
   private rejectPending(connection: TcpConnection): void {
     this.rejected++
-    recordMetrics.connectionRejected()
+    this.metrics.connectionRejected()
     connection.rejectWith(serviceUnavailable())
   }
 
@@ -164,7 +166,7 @@ class AcceptedSockets implements ConnectionObserver {
   /** Responds synchronously: in a fiber, further sockets would be accepted before, and closed without a response. */
   private reject(socket: Socket): void {
     this.rejected++
-    recordMetrics.connectionRejected()
+    this.metrics.connectionRejected()
     socket.on("error", () => {})
     socket.write(serviceUnavailable(), "latin1")
     socket.destroy()
@@ -187,7 +189,7 @@ export const listen = (
     const host = yield* resolve(options)
     const runtime = yield* Effect.runtime<never>()
     const scope = yield* Effect.scope
-    const sockets = new AcceptedSockets(budget, options.onFull)
+    const sockets = new AcceptedSockets(budget, options.onFull, yield* currentRecorder)
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
     const closed = Effect.sync(() => {
       // Closes the listening descriptor synchronously; the callback would wait for all connections.

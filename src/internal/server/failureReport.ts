@@ -14,6 +14,7 @@ import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
 import type { RequestHandler } from "../connection/context.js"
 import { escapeControlsInLines, escapeErrorControls } from "../host/escapeControls.js"
+import type { MetricRecorder } from "../metrics.js"
 import { isLogged } from "../runtime/adapterEffect.js"
 import { RequestRuntime } from "../runtime/requestRuntime.js"
 
@@ -65,11 +66,13 @@ export const makeRequestHandler = <E, R, R2>(
   handler: Handler<E, R>,
   onFailure: ((cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>) | undefined,
   runtime: Runtime.Runtime<Exclude<R | R2, Scope.Scope>>,
-  shutdown: Effect.Latch
+  shutdown: Effect.Latch,
+  metrics: MetricRecorder
 ): RequestHandler<E, R | R2> => {
   const report = onFailure ?? logFailure
   return {
     handler,
+    metrics: metrics.tagged(FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentMetricLabels)),
     shutdownLatch: shutdown,
     runtime: RequestRuntime.make(runtime),
     report: (cause, request) =>
