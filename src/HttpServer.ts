@@ -19,24 +19,23 @@ import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpPlatform from "@effect/platform-node/NodeHttpPlatform"
-import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type { LazyArg } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Address } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { isOSError, type OSError, ValueError } from "./Errors.js"
+import { ValueError } from "./Errors.js"
 import { isRequest } from "./internal/message/request.js"
 import { makeProgram } from "./internal/platform/application.js"
 import { type AppConfig, AppRequest } from "./internal/platform/appRequest.js"
 import { type Bounds, descriptorsFor, headSize, withNodeSettings } from "./internal/platform/nodeSettings.js"
 import { makeRequest } from "./internal/platform/serverRequest.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
+import { forkServing } from "./internal/server/servingFiber.js"
 import { withDefaults } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
 import { awaitShutdown as awaitShutdownOf, type Request } from "./Request.js"
@@ -189,8 +188,6 @@ export const awaitShutdown: Effect.Effect<void, never, HttpServerRequest> = Effe
   (request) => Option.match(toRequest(request), { onNone: () => Effect.never, onSome: awaitShutdownOf })
 )
 
-const isCanceled = (error: OSError | ValueError): boolean => isOSError(error) && error.code === "ECANCELED"
-
 /** The dependencies of a server with a maximum number of connections. */
 const dependenciesFor = (maxConnections: number | undefined): typeof Server.layerDependencies => {
   if (maxConnections === undefined) return Server.layerDependencies
@@ -228,20 +225,12 @@ const makeServer = ({
             ? toHandler(httpApp, undefined, { interruptOnDisconnect: isInterruptible })
             : toHandler(httpApp, middleware, { interruptOnDisconnect: isInterruptible })
         const handler = maxHeaderSize === undefined ? appHandler : withMaxHeaderSize(appHandler, maxHeaderSize)
-        const loop = Effect.catchAll(server.serve(handler), (error) =>
-          isCanceled(error) ? Effect.void : Effect.logError("The server has stopped", Cause.fail(error))
-        )
-        const started = Effect.map(Effect.forkDaemon(Effect.interruptible(loop)), (fiber) => {
+        const closed = Effect.suspend(() => (--applications === 0 ? server.close : Effect.void))
+        const served = Effect.suspend(() => {
           applications++
-          return fiber
+          return forkServing(server.serve(handler), closed)
         })
-        const ended = (fiber: Fiber.RuntimeFiber<void>): Effect.Effect<void> =>
-          Effect.suspend(() => {
-            // Closing before the interruption rejects new connections at once, while requests in flight finish.
-            const closed = --applications === 0 ? server.close : Effect.void
-            return Effect.zipRight(closed, Fiber.interrupt(fiber))
-          })
-        return Effect.zipRight(Effect.orDie(listening), Effect.asVoid(Effect.acquireRelease(started, ended)))
+        return Effect.zipRight(Effect.orDie(listening), Effect.uninterruptible(served))
       }
     })
   }).pipe(

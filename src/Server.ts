@@ -12,29 +12,28 @@
  *
  * @since 0.1.0
  */
-import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { type Address, type Domain, toUrl } from "./Address.js"
+import type { Address, Domain } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { OSError, type RespondableError, ValueError } from "./Errors.js"
+import { type OSError, type RespondableError, ValueError } from "./Errors.js"
 import { AdmissionLog } from "./internal/budget/admissionLog.js"
 import { makeConnectionContext } from "./internal/connection/context.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
 import { makeRequestHandler } from "./internal/server/failureReport.js"
-import { ListenerState, type Listening } from "./internal/server/listenerState.js"
+import { alreadyListening, ListenerState } from "./internal/server/listenerState.js"
+import { serveInScope } from "./internal/server/servingFiber.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
 import {
@@ -275,11 +274,6 @@ const defaultDrainTimeout = Duration.seconds(5)
 
 const defaultInterruptTimeout = Duration.seconds(5)
 
-const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
-
-const alreadyListening = ({ bound }: Listening): ValueError =>
-  new ValueError({ reason: "AlreadyListening", actual: toUrl(bound.address) })
-
 /**
  * Makes a server, without opening anything. The server is closed gracefully when the scope closes.
  *
@@ -310,7 +304,7 @@ export const make = (
         unknownMethods: options.unknownMethods ?? "reject"
       }
     )
-    const { lingering, registry } = context
+    const { lingering, metrics, registry } = context
     const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } = invalidOption
       ? {}
       : options
@@ -326,23 +320,13 @@ export const make = (
     const shutdown = new ShutdownSignal()
     const listening = new ListenerState(() => shutdown.renew())
 
-    const whenListening = (syscall: string): Effect.Effect<Listener.BoundListener, OSError> =>
-      Effect.suspend(() => {
-        const { current } = listening
-        return current === undefined ? notListening(syscall) : Effect.succeed(current.bound)
-      })
-
     const bind = (given: ListenOptions): Effect.Effect<Listener.BoundListener, OSError | ValueError, Scope.Scope> =>
       Effect.suspend(() => {
         const invalid =
           given.backlog === undefined || isBacklog(given.backlog) ? invalidOption : describe("backlog", given.backlog)
         if (invalid !== undefined) return new ValueError({ reason: "Option", actual: invalid })
         // The listener counts pending and rejected connections.
-        return Effect.locallyWith(
-          listener.listen(listenOptionsOf(given, options)),
-          FiberRef.currentMetricLabels,
-          Arr.union(context.metrics.tags)
-        )
+        return metrics.tag(listener.listen(listenOptionsOf(given, options)))
       })
 
     const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
@@ -358,18 +342,12 @@ export const make = (
       given?: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
-        const requestHandler = makeRequestHandler(
-          handler,
-          given?.onFailure,
-          runtime,
-          shutdown.serverLatch,
-          context.metrics
-        )
+        const requestHandler = makeRequestHandler(handler, given?.onFailure, runtime, shutdown.serverLatch, metrics)
         let fiber: Fiber.RuntimeFiber<ConnectionSummary> | undefined
         const fork = (connection: Connection): void => {
           fiber = forkConnection(connection, context, requestHandler)
         }
-        return Effect.flatMap(whenListening("accept"), (bound) =>
+        return Effect.flatMap(listening.bound("accept"), (bound) =>
           Effect.map(
             bound.acceptWhile(() => fiber === undefined, fork),
             // `acceptWhile` succeeds when it has accepted one.
@@ -387,7 +365,7 @@ export const make = (
         if (Number.isNaN(assumed))
           return new ValueError({ reason: "Option", actual: describe("assumedDescriptorsPerRequest", assumed) })
         const latch = Effect.unsafeMakeLatch(false)
-        const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch, context.metrics)
+        const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch, metrics)
         const fork = (connection: Connection): void => void forkConnection(connection, context, requestHandler)
         const isAddressGiven = [given.port, given.address, given.domain, given.backlog].some(
           (each) => each !== undefined
@@ -396,7 +374,7 @@ export const make = (
         const opened = listening.open(bind(given), (current) =>
           isAddressGiven ? alreadyListening(current) : Effect.succeed(undefined)
         )
-        const loop = Effect.flatMap(whenListening("accept"), (listener) =>
+        const loop = Effect.flatMap(listening.bound("accept"), (listener) =>
           acceptLoop({ ...accepting, listener, assumed, fork })
         )
         return Effect.uninterruptibleMask((restore) =>
@@ -418,8 +396,8 @@ export const make = (
 
     return Server.of({
       listen,
-      address: Effect.map(whenListening("getsockname"), (bound) => bound.address),
-      port: Effect.map(whenListening("getsockname"), (bound) => bound.address.port),
+      address: Effect.map(listening.bound("getsockname"), (bound) => bound.address),
+      port: Effect.map(listening.bound("getsockname"), (bound) => bound.address.port),
       shouldAcceptRequest: (assumed = DescriptorBudget.assumedDescriptorsPerRequest) => budget.hasRoom(assumed),
       acceptRequest,
       serve,
@@ -563,25 +541,7 @@ export const layerServe: {
           ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
             server.serve(handler as Handler<RespondableError, R>, { assumedDescriptorsPerRequest })
           : server.serve(handler, { assumedDescriptorsPerRequest, onFailure })
-      const logged = Effect.catchAll(serving, (error) =>
-        error._tag === "OSError" && error.code === "ECANCELED"
-          ? Effect.void
-          : Effect.logError("The server has stopped", Cause.fail(error))
-      )
-      const isAddressGiven = Object.values(listenOptions).some((each) => each !== undefined)
-      const listened = Effect.as(server.listen(listenOptions), true)
-      const opened = isAddressGiven
-        ? listened
-        : Effect.matchEffect(server.address, {
-            onFailure: () => listened,
-            onSuccess: () => Effect.succeed(false)
-          })
-      return Effect.flatMap(opened, (hasOpened) =>
-        Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(logged)), (fiber) =>
-          // Closing before the interruption rejects new connections at once, while requests in flight finish.
-          Effect.zipRight(hasOpened ? server.close : Effect.void, Fiber.interrupt(fiber))
-        )
-      )
+      return serveInScope(server, listenOptions, serving)
     })
   )
 }

@@ -37,6 +37,11 @@ export class MetricRecorder {
     return all.length === this.tags.length ? this : new MetricRecorder(all)
   }
 
+  /** Adds the tags to the metrics of an effect. */
+  tag<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.locallyWith(effect, FiberRef.currentMetricLabels, Arr.union(this.tags))
+  }
+
   connectionOpened(): void {
     connectionsOpen.unsafeModify(1, this.tags)
   }

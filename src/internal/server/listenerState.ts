@@ -10,7 +10,8 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { OSError, type ValueError } from "../../Errors.js"
+import { toUrl } from "../../Address.js"
+import { OSError, ValueError } from "../../Errors.js"
 import type { BoundListener } from "../../Listener.js"
 
 export interface Listening {
@@ -43,6 +44,9 @@ const bindCanceled = Effect.suspend(
   () => new OSError({ code: "ECANCELED", syscall: "listen", cause: new Error("the server was closed") })
 )
 
+export const alreadyListening = ({ bound }: Listening): ValueError =>
+  new ValueError({ reason: "AlreadyListening", actual: toUrl(bound.address) })
+
 type Listen = Effect.Effect<BoundListener, OSError | ValueError, Scope.Scope>
 
 export class ListenerState {
@@ -53,6 +57,13 @@ export class ListenerState {
   /** The listener, unless the server does not listen. */
   get current(): Listening | undefined {
     return this.state._tag === "Listening" ? this.state : undefined
+  }
+
+  /** The listener; `ENOTCONN`, of a system call, if the server does not listen. */
+  bound(syscall: string): Effect.Effect<BoundListener, OSError> {
+    return Effect.suspend(() =>
+      this.state._tag === "Listening" ? Effect.succeed(this.state.bound) : new OSError({ code: "ENOTCONN", syscall })
+    )
   }
 
   /** Binds, or continues with the current listener. Fails with `ECANCELED` if the server closes before the bind completes. */
