@@ -129,7 +129,7 @@ export const acceptWhileBy =
   }
 
 /**
- * The service. `listen` binds, and the listener is closed with the scope.
+ * The service. `listen` binds, and the listener is closed with the scope. A server that closes interrupts a bind in progress.
  *
  * @since 0.1.0
  * @category tags

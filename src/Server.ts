@@ -188,7 +188,8 @@ export interface Server {
    * Binds and listens; returns the bound address. Connections are pending until `acceptRequest` or `serve` takes them.
    *
    * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: the system's (`EADDRINUSE`, `EACCES`,
-   * `EADDRNOTAVAIL` …), and `ENOTSUP` for an option that Node does not support.
+   * `EADDRNOTAVAIL` …), `ENOTSUP` for an option that Node does not support, and `ECANCELED` if the server is closed before it is
+   * bound, or its scope has closed. An interruption, and a close, interrupt the bind.
    */
   readonly listen: (options?: ListenOptions) => Effect.Effect<Address, OSError | ValueError>
   /** The bound address; `OSError` `ENOTCONN` if the server does not listen. */
@@ -247,7 +248,8 @@ export interface Server {
   /**
    * Closes the server gracefully: stops listening, closes idle connections, gives requests in flight `drainTimeout` to
    * complete, then interrupts the others and gives them `interruptTimeout`. Completes when no connection is left, with counts
-   * of what became of them. Closing a closed server has no effect; a closed server may listen again.
+   * of what became of them. Closing a closed server has no effect; a closed server may listen again until its
+   * scope closes.
    */
   readonly close: Effect.Effect<CloseReport>
   /**

@@ -77,6 +77,23 @@ describe("layerServe", () => {
     })
   )
 
+  it.scopedLive("shares the listener with another layer that is built at the same time", () =>
+    Effect.gen(function* () {
+      const both = Layer.mergeAll(Server.layerServe(saying("Hello")), Server.layerServe(saying("Hello")))
+      const context = yield* Layer.build(Layer.provideMerge(both, server))
+      const port = yield* Context.get(context, Server.Server).port
+      expect((yield* get(port)).text).toBe("Hello")
+    })
+  )
+
+  it.scopedLive("fails the layer if an address is given for a server that listens already", () =>
+    Effect.gen(function* () {
+      const context = yield* Layer.build(Layer.provideMerge(Server.layerServe(saying("Hello")), server))
+      const again = Effect.scoped(Layer.build(Server.layerServe(saying("again"), { port: 0 })))
+      expect(yield* Effect.flip(Effect.provide(again, context))).toMatchObject({ reason: "AlreadyListening" })
+    })
+  )
+
   it.scopedLive("fails the layer with the errors of the bind", () =>
     Effect.gen(function* () {
       const context = yield* Layer.build(Layer.provideMerge(Server.layerServe(saying("first")), server))

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Address } from "../../Address.js"
-import { isOSError, type OSError, type ValueError } from "../../Errors.js"
+import { isOSError, isValueError, type OSError, type ValueError } from "../../Errors.js"
 import type { CloseReport } from "./shutdown.js"
 
 const isCanceled = (error: OSError | ValueError): boolean => isOSError(error) && error.code === "ECANCELED"
@@ -29,8 +29,10 @@ export const forkServing = <R>(
   )
 }
 
+const isAlreadyListening = (error: OSError | ValueError): boolean =>
+  isValueError(error) && error.reason === "AlreadyListening"
+
 interface Listens<Options> {
-  readonly address: Effect.Effect<Address, OSError>
   readonly listen: (options: Options) => Effect.Effect<Address, OSError | ValueError>
   readonly close: Effect.Effect<CloseReport>
 }
@@ -42,9 +44,12 @@ export const serveInScope = <R, Options extends object>(
   serving: Effect.Effect<never, OSError | ValueError, R>
 ): Effect.Effect<void, OSError | ValueError, R | Scope.Scope> => {
   const isAddressGiven = Object.values(options).some((each) => each !== undefined)
-  const listened = Effect.as(server.listen(options), server.close)
-  const opened: Effect.Effect<Effect.Effect<unknown>, OSError | ValueError> = isAddressGiven
+  const listened: Effect.Effect<Effect.Effect<unknown>, OSError | ValueError> = Effect.as(
+    server.listen(options),
+    server.close
+  )
+  const opened = isAddressGiven
     ? listened
-    : Effect.matchEffect(server.address, { onFailure: () => listened, onSuccess: () => Effect.succeed(Effect.void) })
+    : Effect.catchIf(listened, isAlreadyListening, () => Effect.succeed(Effect.void))
   return Effect.flatMap(opened, (closed) => forkServing(serving, closed))
 }
