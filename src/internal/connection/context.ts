@@ -12,6 +12,7 @@ import { type Parser, RequestParser } from "../../RequestParser.js"
 import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import { AdmissionLog, bodyGate } from "../budget/admissionLog.js"
+import { currentRecorder, type MetricRecorder } from "../metrics.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
@@ -21,6 +22,8 @@ export interface ConnectionContext {
   readonly limits: Limits
   readonly parsers: ParserPool
   readonly makeWriter: () => Writer
+  /** Records with the tags with which the server was made. */
+  readonly metrics: MetricRecorder
   readonly registry: ConnectionRegistry
   readonly timer: DeadlineTimer
   readonly lingering: LingeringConnections
@@ -58,6 +61,7 @@ const timeoutsOf = (limits: Limits) => ({
 
 /** A handler, with the runtime of its fibers and its failure reporting. */
 export interface RequestHandler<E, R> {
+  readonly metrics: MetricRecorder
   readonly runtime: RequestRuntime
   /** Opened when the shutdown of its server, or of its `serve`, begins. */
   readonly shutdownLatch: Effect.Latch
@@ -125,6 +129,7 @@ export const makeConnectionContext = (
       limits,
       parsers: new ParserPool(() => parser.make(limits, policies)),
       makeWriter: writer.make,
+      metrics: yield* currentRecorder,
       registry,
       timer,
       lingering,

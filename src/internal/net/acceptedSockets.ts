@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import type { Address } from "../../Address.js"
 import { assumedDescriptorsPerRequest, type Budget } from "../../DescriptorBudget.js"
 import type { OSError } from "../../Errors.js"
-import { recordMetrics } from "../metrics.js"
+import type { MetricRecorder } from "../metrics.js"
 import { SwapRemoveSet } from "../runtime/swapRemoveSet.js"
 import { listenerClosed, PendingConnections } from "./pendingConnections.js"
 import { serviceUnavailable } from "./serviceUnavailable.js"
@@ -39,7 +39,7 @@ export const plain: Transport = {
 }
 
 export class AcceptedSockets implements ConnectionObserver {
-  readonly pending = new PendingConnections<SocketConnection>()
+  readonly pending: PendingConnections<SocketConnection>
   rejected = 0
   unixAddress: Option.Option<Address> = Option.none()
   /** Connections that were neither opened nor closed. */
@@ -49,8 +49,10 @@ export class AcceptedSockets implements ConnectionObserver {
   constructor(
     private readonly budget: Budget,
     private readonly onFull: "queue" | "reject",
-    private readonly transport: Transport
+    private readonly transport: Transport,
+    private readonly metrics: MetricRecorder
   ) {
+    this.pending = new PendingConnections(metrics)
     const maxWithoutStarvation = budget.max - assumedDescriptorsPerRequest - 2
     this.maxPending = Math.max(1, Math.min(Math.floor(budget.max * maxPendingShare), maxWithoutStarvation))
   }
@@ -59,7 +61,7 @@ export class AcceptedSockets implements ConnectionObserver {
   readonly onSocket = (socket: Socket): void => {
     if (this.pending.size >= this.maxPending || !this.budget.unsafeCanArrive()) {
       this.rejected++
-      recordMetrics.connectionRejected()
+      this.metrics.connectionRejected()
       this.transport.reject(socket)
       return
     }
@@ -73,7 +75,7 @@ export class AcceptedSockets implements ConnectionObserver {
 
   private rejectPending(connection: SocketConnection): void {
     this.rejected++
-    recordMetrics.connectionRejected()
+    this.metrics.connectionRejected()
     connection.reject()
   }
 

@@ -13,9 +13,10 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isUnix } from "../../Address.js"
 import type { Budget } from "../../DescriptorBudget.js"
-import { type OSError, type SslError, ValueError } from "../../Errors.js"
-import type { BoundListener, ListenOptions } from "../../Listener.js"
+import { type SslError, ValueError } from "../../Errors.js"
+import type { BoundListener, ListenError, ListenOptions } from "../../Listener.js"
 import type { Options as TlsOptions } from "../../Tls.js"
+import { currentRecorder } from "../metrics.js"
 import { AcceptedSockets, plain, type Transport } from "./acceptedSockets.js"
 import { addressOf, bind } from "./bind.js"
 import { Handshakes } from "./handshakes.js"
@@ -66,12 +67,16 @@ const secure = (options: TlsOptions): Effect.Effect<Security, SslError | ValueEr
     const runtime = yield* Effect.runtime<never>()
     const { clientCertificates = "ignore", maxHandshakes = defaultMaxHandshakes } = options
     const report = options.onHandshakeError ?? ((error: SslError) => Effect.logDebug("a TLS handshake failed", error))
+    const metrics = yield* currentRecorder
     const transport = tlsTransport({
       contexts,
       handshakes: new Handshakes(maxHandshakes),
       handshakeTimeout: handshakeTimeoutOf(options),
       clientCertificates,
-      onHandshakeError: (error) => void Runtime.runFork(runtime)(report(error))
+      onHandshakeError: (error) => {
+        metrics.tlsHandshakeFailed()
+        Runtime.runFork(runtime)(report(error))
+      }
     })
     if (options.source !== undefined) {
       const reload = Effect.matchEffect(contexts.load, {
@@ -90,14 +95,14 @@ const securityOf = ({ tls }: ListenOptions): Effect.Effect<Security, SslError | 
 export const listen = (
   options: ListenOptions,
   budget: Budget
-): Effect.Effect<BoundListener, OSError | ValueError | SslError, Scope.Scope> =>
+): Effect.Effect<BoundListener, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     yield* validate(options)
     const { reload, transport } = yield* securityOf(options)
     yield* budget.refreshLimit
     const runtime = yield* Effect.runtime<never>()
     const scope = yield* Effect.scope
-    const sockets = new AcceptedSockets(budget, options.onFull, transport)
+    const sockets = new AcceptedSockets(budget, options.onFull, transport, yield* currentRecorder)
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
     const closed = Effect.sync(() => {
       // Closes the listening descriptor synchronously; the callback would wait for all connections.

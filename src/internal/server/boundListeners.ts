@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Address } from "../../Address.js"
 import type { Connection } from "../../Connection.js"
-import type { OSError, SslError, ValueError } from "../../Errors.js"
-import type { BoundListener, Listener, ListenOptions } from "../../Listener.js"
+import type { OSError, SslError } from "../../Errors.js"
+import type { BoundListener, ListenError, Listener, ListenOptions } from "../../Listener.js"
 
 export interface BoundListeners {
   /** The address of the first. */
@@ -42,7 +42,7 @@ const acceptFrom =
 export const listenAll = (
   listener: Listener["Type"],
   [main, ...additional]: readonly [ListenOptions, ...ReadonlyArray<ListenOptions>]
-): Effect.Effect<BoundListeners, OSError | ValueError | SslError, Scope.Scope> =>
+): Effect.Effect<BoundListeners, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const first = yield* listener.listen(main)
     const others = yield* Effect.forEach(additional, (options) => listener.listen(options))
