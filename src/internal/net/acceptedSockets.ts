@@ -14,6 +14,7 @@ import { SwapRemoveSet } from "../runtime/swapRemoveSet.js"
 import { listenerClosed, PendingConnections } from "./pendingConnections.js"
 import { serviceUnavailable } from "./serviceUnavailable.js"
 import { type ConnectionObserver, SocketConnection } from "./socketConnection.js"
+import { isTransient } from "./transientAcceptErrors.js"
 
 /**
  * Maximum share of the budget for pending connections. They also leave enough descriptors for one request: if they filled the
@@ -89,8 +90,15 @@ export class AcceptedSockets implements ConnectionObserver {
     this.budget.unsafeRelease()
   }
 
-  /** A fatal error of the listening socket: accepts fail with it from now on. */
+  /**
+   * An error of the listening socket. A transient one ends the current accept loops, which back off; after any other all
+   * accepts fail with it.
+   */
   fail(error: OSError): void {
+    if (isTransient(error)) {
+      this.pending.failLoops(error)
+      return
+    }
     for (const connection of this.pending.close(error)) connection.destroy()
   }
 

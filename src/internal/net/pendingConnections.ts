@@ -61,6 +61,10 @@ class AcceptLoopState<A> implements Continuation {
     this.run()
   }
 
+  fail(error: OSError): void {
+    this.onEnd(Effect.fail(error))
+  }
+
   cancel(): void {
     if (this.isDeferred) loopBudget.cancel(this)
   }
@@ -99,6 +103,11 @@ export class PendingConnections<A> {
     this.metrics.connectionsPending(-remaining.length)
     this.notify()
     return remaining
+  }
+
+  /** A transient error of accept: ends the accept loops with it, once; connections continue to be queued. */
+  failLoops(error: OSError): void {
+    for (const loop of this.acceptLoops) loop.fail(error)
   }
 
   private notify(): void {

@@ -23,7 +23,6 @@ import { Handshakes } from "./handshakes.js"
 import { osError, validate } from "./listenOptions.js"
 import { SecureContexts } from "./secureContexts.js"
 import { handshakeTimeoutOf, tlsTransport } from "./tlsConnection.js"
-import { isTransient } from "./transientAcceptErrors.js"
 
 /** Bytes that a socket buffers before it reports backpressure: the size of one read, and enough for any small response. */
 const highWaterMark = 64 * 1024
@@ -100,7 +99,6 @@ export const listen = (
     yield* validate(options)
     const { reload, transport } = yield* securityOf(options)
     yield* budget.refreshLimit
-    const runtime = yield* Effect.runtime<never>()
     const scope = yield* Effect.scope
     const sockets = new AcceptedSockets(budget, options.onFull, transport, yield* currentRecorder)
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
@@ -115,11 +113,7 @@ export const listen = (
       return Scope.addFinalizer(scope, closed)
     })
     yield* Effect.uninterruptible(bound)
-    server.on("error", (cause: NodeJS.ErrnoException) => {
-      const error = osError(cause, "accept")
-      if (isTransient(error)) Runtime.runFork(runtime)(Effect.logWarning("could not accept a connection", error))
-      else sockets.fail(error)
-    })
+    server.on("error", (cause: NodeJS.ErrnoException) => sockets.fail(osError(cause, "accept")))
     const address = addressOf(server, options)
     if (isUnix(address)) sockets.unixAddress = Option.some(address)
     return {

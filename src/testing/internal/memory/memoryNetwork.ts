@@ -68,6 +68,8 @@ export class MemoryNetworkImpl {
         const { port } = options
         if (!Number.isInteger(port) || port < 0 || port > lastPort)
           return new ValueError({ reason: "Port", actual: String(port) })
+        if (options.path !== undefined || options.fd !== undefined)
+          return new OSError({ code: "ENOTSUP", syscall: "listen", cause: new Error("ports alone are in memory") })
         if (this.ports.has(port)) return new OSError({ code: "EADDRINUSE", syscall: "listen" })
         const domain = options.domain === "IPv6" ? "IPv6" : "IPv4"
         const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.freePort() : port, domain)
