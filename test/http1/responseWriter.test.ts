@@ -23,7 +23,7 @@ const plain: ResponseWriter.ResponseHeadInput = {
 
 const head = (outline: Partial<ResponseWriter.ResponseHeadInput>): ResponseWriter.WrittenHead => {
   const written = writer.head({ ...plain, ...outline })
-  if (written._tag === "Refused") throw new Error(`refused: ${written.reason}: ${written.actual}`)
+  if (written._tag === "InvalidResponse") throw new Error(`refused: ${written.reason}: ${written.actual}`)
   return written
 }
 
@@ -38,7 +38,7 @@ const linesOf = (text: string): ReadonlyArray<string> => {
 }
 
 const refusal = (response: string | ResponseWriter.WrittenHead | ResponseWriter.InvalidResponse): string | undefined =>
-  typeof response !== "string" && response._tag === "Refused" ? response.reason : undefined
+  typeof response !== "string" && response._tag === "InvalidResponse" ? response.reason : undefined
 
 const noFraming = { _tag: "None" } as const
 const chunked = { _tag: "Chunked" } as const
@@ -339,7 +339,7 @@ describe("Keep-Alive", () => {
 
   it("is not written when it cannot be, and is that of one field", () => {
     const refused = (...fields: ReadonlyArray<string>) => writer.head({ ...plain, keepAliveHint, fields })
-    expect(refused("Keep-Alive", "a\r\nb")).toMatchObject({ _tag: "Refused", reason: "HeaderValue" })
+    expect(refused("Keep-Alive", "a\r\nb")).toMatchObject({ _tag: "InvalidResponse", reason: "HeaderValue" })
     expect(hintOf({}, "Keep-Alive", "timeout=3", "keep-alive", "max=5")).toStrictEqual([
       "Connection: keep-alive",
       "Keep-Alive: timeout=3, max=5"
@@ -454,7 +454,7 @@ describe("fields that must not be written", () => {
   const everywhere = (fields: ReadonlyArray<string>): ReadonlyArray<string | undefined> => [
     refusal(writer.head({ ...plain, fields })),
     refusal(writer.head({ ...plain, fields: ["A", "b", ...fields, "C", "d"] })),
-    refusal(writer.interim(103, fields)),
+    refusal(writer.headWithoutFraming(103, fields)),
     refusal(writer.lastChunk(fields))
   ]
 
@@ -476,27 +476,35 @@ describe("fields that must not be written", () => {
 
   it("say what was seen", () => {
     expect(writer.head({ ...plain, fields: ["A", "b\r\nC: d"] })).toStrictEqual({
-      _tag: "Refused",
+      _tag: "InvalidResponse",
       reason: "HeaderValue",
       actual: "A: b\r\nC: d"
     })
-    expect(writer.lastChunk(["A B", "c"])).toStrictEqual({ _tag: "Refused", reason: "HeaderName", actual: "A B" })
+    expect(writer.lastChunk(["A B", "c"])).toStrictEqual({
+      _tag: "InvalidResponse",
+      reason: "HeaderName",
+      actual: "A B"
+    })
   })
 })
 
 describe("interim responses", () => {
   it("have a status line and fields, neither Date nor framing", () => {
-    expect(writer.interim(100, [])).toBe("HTTP/1.1 100 Continue\r\n\r\n")
-    expect(writer.interim(103, ["Link", "</a.css>; rel=preload", "link", "</b.js>"])).toBe(
+    expect(writer.headWithoutFraming(100, [])).toBe("HTTP/1.1 100 Continue\r\n\r\n")
+    expect(writer.headWithoutFraming(103, ["Link", "</a.css>; rel=preload", "link", "</b.js>"])).toBe(
       "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nlink: </b.js>\r\n\r\n"
     )
-    expect(writer.interim(101, ["Connection", "Upgrade", "Upgrade", "websocket"])).toBe(
+    expect(writer.headWithoutFraming(101, ["Connection", "Upgrade", "Upgrade", "websocket"])).toBe(
       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     )
   })
 
   it.each(["Content-Length", "content-LENGTH", "Transfer-Encoding", "transfer-encodinG"])("refuse %s", (name) => {
-    expect(writer.interim(103, [name, "0"])).toStrictEqual({ _tag: "Refused", reason: "HeaderForbidden", actual: name })
+    expect(writer.headWithoutFraming(103, [name, "0"])).toStrictEqual({
+      _tag: "InvalidResponse",
+      reason: "HeaderForbidden",
+      actual: name
+    })
   })
 })
 
@@ -542,7 +550,7 @@ describe("chunks", () => {
     "tRAILER"
   ])("refuse the trailer %s", (name) => {
     expect(writer.lastChunk(["X-Sum", "abc", name, "1"])).toStrictEqual({
-      _tag: "Refused",
+      _tag: "InvalidResponse",
       reason: "HeaderForbidden",
       actual: name
     })
@@ -624,10 +632,10 @@ describe("properties", () => {
       FastCheck.property(outline, fields, (given, all) => {
         const response = writer.head({ ...given, fields: all.flat(), date })
         if (!mayBeWritten(all)) {
-          expect(response._tag).toBe("Refused")
+          expect(response._tag).toBe("InvalidResponse")
           return
         }
-        if (response._tag === "Refused") return
+        if (response._tag === "InvalidResponse") return
         written++
         expect(response.text.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/)
         const lines = response.text.split("\r\n")
@@ -664,7 +672,7 @@ describe("properties", () => {
       FastCheck.property(fields, (all) => {
         const lines = all.map((field) => `${lineOf(field)}\r\n`).join("")
         for (const [response, text] of [
-          [writer.interim(103, all.flat()), `HTTP/1.1 103 Early Hints\r\n${lines}\r\n`],
+          [writer.headWithoutFraming(103, all.flat()), `HTTP/1.1 103 Early Hints\r\n${lines}\r\n`],
           [writer.lastChunk(all.flat()), `0\r\n${lines}\r\n`]
         ] as const) {
           if (typeof response === "string") expect([response, mayBeWritten(all)]).toStrictEqual([text, true])

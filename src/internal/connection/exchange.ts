@@ -261,7 +261,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     if (code !== 102 && code !== 103) return new ValueError({ reason: "StatusCode", actual: String(code) })
     const error = forbiddenConnectionField(headers)
     if (error !== undefined) return error
-    const text = this.connection.writer.interim(code, fieldsOf(headers))
+    const text = this.connection.writer.headWithoutFraming(code, fieldsOf(headers))
     if (typeof text !== "string") return valueErrorOf(text)
     if (this.head.version.minor > 0) this.connection.writeBuffer.pushText(text)
     return undefined
@@ -294,7 +294,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
   private switchProtocol(status: 101 | 200, isAskedFor: boolean, fields: ReadonlyArray<string>): Upgraded | ValueError {
     if (this.state !== "NotStarted") return new ValueError({ reason: "AlreadyResponded", actual: String(status) })
     const { connection } = this
-    const head = connection.writer.interim(status, fields)
+    const head = connection.writer.headWithoutFraming(status, fields)
     if (typeof head !== "string") return valueErrorOf(head)
     if (!isAskedFor)
       return new ValueError({
@@ -357,7 +357,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
       keepAliveHint: connection.context.keepAliveHint,
       date: connection.date()
     })
-    return written._tag === "Refused" ? valueErrorOf(written) : written
+    return written._tag === "InvalidResponse" ? valueErrorOf(written) : written
   }
 
   private send(written: WrittenHead): void {

@@ -273,7 +273,7 @@ export class RequestBody implements BodyHolder {
   sendContinue(): void {
     if (!this.awaitsContinue) return
     this.awaitsContinue = false
-    const interim = this.connection.writer.interim(100, [])
+    const interim = this.connection.writer.headWithoutFraming(100, [])
     if (typeof interim === "string") this.connection.writeBuffer.pushText(interim)
   }
 
