@@ -14,7 +14,7 @@ export type { LingeringConnection }
 const initialWindow = 8 * 1024
 
 export interface CloseRequest {
-  /** "Failed": the handler failed after the head of its response. "Immediate": close at once, whatever is unsent. */
+  /** "Failed": the response could not be completed (`ResponseFailed`). "Immediate": close at once, whatever is unsent. */
   readonly mode: "Failed" | "Immediate" | "Graceful"
   /** The last exchange, if there was one. */
   readonly exchange: ExchangeImpl | undefined

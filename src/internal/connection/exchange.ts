@@ -20,7 +20,7 @@ import { recordMetrics } from "../metrics.js"
 import type { ConnectionBase } from "./connectionBase.js"
 import { shutdownTimeoutOf } from "./lingeringClose.js"
 import { RequestBody } from "./requestBody.js"
-import { type HandoverOwner, UpgradedConnection } from "./upgradedConnection.js"
+import { UpgradedConnection, type UpgradedExchange } from "./upgradedConnection.js"
 
 const noFields: ReadonlyArray<string> = []
 
@@ -125,7 +125,7 @@ class ResponseBodyWriterImpl implements ResponseBodyWriter {
   }
 }
 
-export class ExchangeImpl implements Exchange, HandoverOwner {
+export class ExchangeImpl implements Exchange, UpgradedExchange {
   /** State of the response. An error response can be sent only while it is "NotStarted". */
   state: "NotStarted" | "Streaming" | "Complete" = "NotStarted"
   /** True if the connection persists after this response, as its head states. */
@@ -319,11 +319,11 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     this.isEndExpected = true
   }
 
-  isBackpressured(): boolean {
+  mustSuspendWriter(): boolean {
     return this.connection.writeBuffer.isFull() || this.connection.hasUsedShare
   }
 
-  get awaitWritable(): Effect.Effect<void> {
+  get awaitTurnToWrite(): Effect.Effect<void> {
     return Effect.suspend(() =>
       this.connection.writeBuffer.isFull() ? this.connection.awaitWritable : this.connection.nextShare
     )

@@ -1,10 +1,11 @@
 /**
  * State machine of one HTTP/1.x server connection: feeds the parser, runs the handler, writes responses, decides
- * keep-alive. This is the only request loop.
+ * keep-alive.
  *
- * `run` is plain code: it is called by the event that brought input, runs as far as the input reaches, and is entered once
- * per wait, never once per byte. A handler that only responds is run synchronously; any other runs in a fiber of its own
- * (`handlerFiber.ts`), at whose end the loop continues.
+ * `run`, the request loop, is plain code: the event of an input calls it, and it returns when the input is used up. It owns
+ * the parser in every phase but "Handling", in which `RequestBody` reads the request's body with it. A handler that returns
+ * no more than `respond(…)` needs no fiber; any other runs in a fiber of its own (`handlerRun.ts`), at whose end the loop
+ * continues.
  *
  * @internal
  */
@@ -25,7 +26,7 @@ import { ConnectionBase } from "./connectionBase.js"
 import type { TrackedConnection } from "./connectionRegistry.js"
 import type { ConnectionContext, RequestHandler } from "./context.js"
 import { ExchangeImpl } from "./exchange.js"
-import { HandlerFiber, runSynchronously } from "./handlerFiber.js"
+import { HandlerRun, respondWithoutFiber } from "./handlerRun.js"
 
 /** True if the connection ends because of the client: a disconnect or a timeout. */
 const isClientReason = (reason: CloseReason | undefined): boolean => reason === "ClientAborted" || reason === "TimedOut"
@@ -44,7 +45,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private isRunning = false
   private discardedBytes = 0
   private currentExchange: ExchangeImpl | undefined
-  private handlerFiber: HandlerFiber<E, R> | undefined
+  private handlerRun: HandlerRun<E, R> | undefined
   private runtimeCache: RequestRuntime | undefined
   /** A request that is suspended until the client has read the responses before it. */
   private pendingHead: RequestHead | undefined
@@ -147,13 +148,13 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     if (requestContext().runInAsyncScope(this.runHandler, this, request, exchange)) this.afterResponse()
   }
 
-  /** Runs the handler as far as it gets without suspending; true if it did no more than respond. */
+  /** Calls the handler; false if the response is left to a fiber. */
   private runHandler(request: RequestImpl, exchange: ExchangeImpl): boolean {
-    const left = runSynchronously(this.handler.handler, request, exchange)
+    const left = respondWithoutFiber(this.handler.handler, request, exchange)
     if (left === undefined) return true
     if (this.receiveBuffer.isEnded) this.onHalfClose()
     this.writeBuffer.uncork()
-    const handling = (this.handlerFiber = new HandlerFiber(this.handler, request, exchange))
+    const handling = (this.handlerRun = new HandlerRun(this.handler, request, exchange))
     if (this.closeReason !== undefined) this.interrupt(this.closeReason)
     // A handler that ends without having suspended is called back within `run`, in the connection's own context.
     handling.run(left, this.runtime, () => (this.isRunning ? this.onHandlerEnd() : this.inContext(this.onHandlerEnd)))
@@ -166,7 +167,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   private onHandlerEnd(): void {
-    this.handlerFiber = undefined
+    this.handlerRun = undefined
     if (this.exchange.state !== "Complete" && isClientReason(this.closeReason)) recordMetrics.requestAborted()
     this.startTurn()
     this.afterResponse()
@@ -384,7 +385,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   interrupt(reason: CloseReason): void {
     this.closeReason ??= reason
     this.mustCloseNow = true
-    if (this.phase === "Handling") this.handlerFiber?.interrupt(isClientReason(reason) ? "ClientGone" : "ServerCloses")
+    if (this.phase === "Handling") this.handlerRun?.interrupt(isClientReason(reason) ? "ClientGone" : "ServerCloses")
     else {
       this.closeWith(reason)
       closeNow(this, this.currentExchange)

@@ -229,7 +229,7 @@ export class RequestBody implements BodyHolder {
     this.connection.wakeReader()
   }
 
-  /** Completes with a grant of memory, within `bufferedBodyTimeout`. The socket is paused: no timeout of the client runs. */
+  /** Completes with a grant of memory, within `bufferedBodyTimeout`. The body is not read meanwhile: no `bodyTimeout` runs. */
   private get awaitMemory(): Effect.Effect<void, ValueError> {
     return Effect.suspend(() => {
       const { bodyAdmissionLog: log, timer, timeouts } = this.connection.context

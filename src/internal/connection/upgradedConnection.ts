@@ -24,9 +24,9 @@ const largePiece = 16 * 1024
 const manyMessages = 8
 
 /** The exchange that was upgraded: its backpressure applies to the protocol's writes too. */
-export interface HandoverOwner {
-  readonly isBackpressured: () => boolean
-  readonly awaitWritable: Effect.Effect<void>
+export interface UpgradedExchange {
+  readonly mustSuspendWriter: () => boolean
+  readonly awaitTurnToWrite: Effect.Effect<void>
   /** From now on the close of the connection does not interrupt the handler. */
   readonly expectEnd: () => void
 }
@@ -40,7 +40,7 @@ export class UpgradedConnection implements RawConnection {
 
   constructor(
     private readonly connection: ConnectionBase,
-    private readonly owner: HandoverOwner
+    private readonly owner: UpgradedExchange
   ) {
     const bytes = connection.parser.takeTrailingData()
     this.trailingData = bytes.length > 0 ? bytes : undefined
@@ -53,7 +53,7 @@ export class UpgradedConnection implements RawConnection {
       write: (content) =>
         Effect.suspend(() => {
           this.push(content)
-          return owner.isBackpressured() ? owner.awaitWritable : Effect.void
+          return owner.mustSuspendWriter() ? owner.awaitTurnToWrite : Effect.void
         })
     }
   }

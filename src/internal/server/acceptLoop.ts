@@ -26,7 +26,7 @@ const backOff = Schedule.union(Schedule.exponential("10 millis"), Schedule.space
 const logTransient = (error: OSError): Effect.Effect<void> =>
   isTransient(error) ? Effect.logWarning("could not accept a connection", error) : Effect.void
 
-export interface AcceptLoop {
+export interface AcceptLoopOptions {
   readonly listener: BoundListener
   readonly budget: Budget
   readonly admissionLog: AdmissionLog
@@ -39,8 +39,8 @@ export interface AcceptLoop {
   readonly fork: (connection: Connection) => void
 }
 
-export const acceptLoop = (loop: AcceptLoop): Effect.Effect<never, OSError> => {
-  const { admissionLog, assumed, budget, fork, lingering, listener, registry, time } = loop
+export const acceptLoop = (options: AcceptLoopOptions): Effect.Effect<never, OSError> => {
+  const { admissionLog, assumed, budget, fork, lingering, listener, registry, time } = options
   // Without a connection that could release descriptors, one is accepted whatever is assumed: the gate would never open.
   const isOpen = (): boolean => budget.unsafeHasRoom(assumed) || registry.isEmpty
   const awaitRoom: Effect.Effect<void> = Effect.suspend(() =>

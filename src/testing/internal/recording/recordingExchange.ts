@@ -107,14 +107,14 @@ export class RecordingExchange implements Exchange {
 
   readonly tunnel: Exchange["tunnel"] = (headers) => this.markStarted(this.inner.tunnel(headers))
 
-  readonly isBackpressured: Exchange["isBackpressured"] = () => this.inner.isBackpressured()
+  readonly mustSuspendWriter: Exchange["mustSuspendWriter"] = () => this.inner.mustSuspendWriter()
 
   get awaitShutdown(): Exchange["awaitShutdown"] {
     return this.inner.awaitShutdown
   }
 
-  get awaitWritable(): Effect.Effect<void> {
-    return this.inner.awaitWritable
+  get awaitTurnToWrite(): Effect.Effect<void> {
+    return this.inner.awaitTurnToWrite
   }
 
   get state(): Exchange["state"] {

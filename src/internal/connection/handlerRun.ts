@@ -1,5 +1,5 @@
 /**
- * The fiber of one request: runs the handler's Effect, responds to its failure, reports it, and closes the request's scope.
+ * The run of one request's handler in a fiber: runs the handler's Effect, responds to its failure, reports it, and closes the request's scope.
  *
  * Failures are handled here, by the state of the response: if it has not started, an error response is sent; if it has,
  * the connection is closed; if it is complete, it stands. Each failure reaches the log or `onFailure` once, even if the
@@ -31,8 +31,11 @@ const notResponded = (): Cause.Cause<never> =>
 
 const notAnEffect = (): Cause.Cause<never> => Cause.die(new Error("a handler must return an Effect"))
 
-/** Calls a handler. If it does no more than `respond`, responds at once; otherwise returns the Effect that is to be run. */
-export const runSynchronously = <E, R>(
+/**
+ * Calls a handler, and responds at once if it returns a bare `respond(…)`. Any other Effect is returned, to be run in a
+ * fiber: what is composed of `respond`, as by `Effect.map`, may suspend.
+ */
+export const respondWithoutFiber = <E, R>(
   handler: Handler<E, R>,
   request: Request,
   exchange: ExchangeImpl
@@ -51,7 +54,7 @@ export const runSynchronously = <E, R>(
   }
 }
 
-export class HandlerFiber<E, R> {
+export class HandlerRun<E, R> {
   private readonly scope = new LazyScope()
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
   /** The Effect of the `@effect/platform` adapter, if there is one: it may defer an interruption. */
@@ -163,7 +166,10 @@ export class HandlerFiber<E, R> {
     return closing === undefined ? report : Effect.ensuring(report, closing)
   }
 
-  /** A `ValueError` of this package has a status other than 500, so a reported failure is the handler's own. */
+  /**
+   * Reports a failure of the handler. `E | ValueError` is `E`: a handler that returns a `RespondEffect` or an `AdapterEffect`,
+   * which fail with `ValueError`, has it among its errors; `instanceof` does not infer this.
+   */
   private report(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {
     return this.requestHandler.report(cause as Cause.Cause<E>, this.request)
   }
