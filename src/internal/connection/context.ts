@@ -34,7 +34,6 @@ export interface ConnectionContext {
   readonly bodyAdmissionLog: AdmissionLog
   readonly onClientEnd: "continue" | "interrupt"
   readonly connectMethod: "reject" | "handle"
-  readonly unknownMethods: "reject" | "handle"
   readonly timeouts: Timeouts
   /** The value of `Keep-Alive` on persistent connections; `undefined` if nothing is announced. */
   readonly keepAliveHint: string | undefined
@@ -115,11 +114,16 @@ const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget>
         Effect.orDie(make({ max }))
   )
 
+/** Options of a server that decide about requests: for the parser, and for the request loop. */
+export interface Policies extends Pick<ConnectionContext, "connectMethod" | "onClientEnd"> {
+  readonly unknownMethods: "reject" | "handle"
+}
+
 /** Makes the shared state; the deadline timer stops when the scope closes. */
 export const makeConnectionContext = (
   limits: Limits,
   budget: DescriptorBudget,
-  policies: Pick<ConnectionContext, "connectMethod" | "onClientEnd" | "unknownMethods">
+  { connectMethod, onClientEnd, unknownMethods }: Policies
 ): Effect.Effect<ConnectionContext, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
     const parser = yield* RequestParser
@@ -140,12 +144,13 @@ export const makeConnectionContext = (
     )
     return {
       limits,
-      parsers: new ParserPool(() => parser.make(limits, policies)),
+      parsers: new ParserPool(() => parser.make(limits, { unknownMethods })),
       makeWriter: writer.make,
       registry,
       timer,
       lingering,
-      ...policies,
+      onClientEnd,
+      connectMethod,
       bodyBudget,
       bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyMessages),
       timeouts: timeoutsOf(limits),

@@ -65,7 +65,8 @@ export class HandlerRun<E, R> {
   private interruptReason: "ClientGone" | "ServerCloses" | undefined
 
   constructor(
-    private readonly requestHandler: RequestHandler<E, R>,
+    private readonly handler: RequestHandler<E, R>,
+    private readonly runtime: RequestRuntime,
     private readonly request: Request,
     private readonly exchange: ExchangeImpl
   ) {}
@@ -74,7 +75,8 @@ export class HandlerRun<E, R> {
    * Runs a handler in this event-loop turn until it suspends; calls `onDone` when it has ended, its failure was reported and
    * its finalizers have run. Report and finalizers have a fiber only if there are any, and a disconnect does not interrupt it.
    */
-  run(handler: Effect.Effect<Responded, E | ValueError, R>, runtime: RequestRuntime, onDone: () => void): void {
+  start(effect: Effect.Effect<Responded, E | ValueError, R>, onDone: () => void): void {
+    const { runtime } = this
     const { time } = runtime
     const began = time.now()
     const finish = (): void => {
@@ -90,12 +92,12 @@ export class HandlerRun<E, R> {
       this.finalizerFiber = runtime.forkUninterruptible(rest)
       this.finalizerFiber.addObserver(finish)
     }
-    if (handler instanceof AdapterEffect) {
-      this.adapter = handler
-      this.started(runtime.forkAdapter(handler, this.scope)).addObserver(onExit)
+    if (effect instanceof AdapterEffect) {
+      this.adapter = effect
+      this.started(runtime.forkAdapter(effect, this.scope)).addObserver(onExit)
     } else {
       // Its failure is a value, since Effect also logs the failure of a fiber.
-      const fiber = this.started(runtime.fork(Effect.exit(handler), this.scope))
+      const fiber = this.started(runtime.fork(Effect.exit(effect), this.scope))
       fiber.addObserver((ended) => onExit(Exit.flatten(ended)))
     }
   }
@@ -144,7 +146,7 @@ export class HandlerRun<E, R> {
     if (!Cause.isInterruptedOnly(cause)) return this.reportAndClose(cause)
     const closing = this.closeScope(Exit.failCause(cause))
     const abortReport =
-      this.interruptReason === "ClientGone" ? this.requestHandler.reportAbort?.(cause, this.request) : undefined
+      this.interruptReason === "ClientGone" ? this.handler.reportAbort?.(cause, this.request) : undefined
     return abortReport && closing ? Effect.ensuring(abortReport, closing) : (abortReport ?? closing)
   }
 
@@ -153,9 +155,7 @@ export class HandlerRun<E, R> {
     try {
       this.exchange.respond(status, text, headers)
     } catch (defect) {
-      this.requestHandler.runtime.forkUninterruptible(
-        Effect.logError("failed to write an error response", Cause.die(defect))
-      )
+      this.runtime.forkUninterruptible(Effect.logError("failed to write an error response", Cause.die(defect)))
     }
   }
 
@@ -171,7 +171,7 @@ export class HandlerRun<E, R> {
    * which fail with `ValueError`, has it among its errors; `instanceof` does not infer this.
    */
   private report(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {
-    return this.requestHandler.report(cause as Cause.Cause<E>, this.request)
+    return this.handler.report(cause as Cause.Cause<E>, this.request)
   }
 
   /** Closes the request's scope. The response stands, even if a finalizer fails. */

@@ -86,7 +86,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
       while (this.phase === "Reading" || this.phase === "Discarding") if (this.step() === "Wait") break
     } catch (defect) {
       // A parser, a writer or a transport of an application has thrown.
-      this.handler.runtime.forkUninterruptible(Effect.logError("a connection failed", Cause.die(defect)))
+      this.runtime.forkUninterruptible(Effect.logError("a connection failed", Cause.die(defect)))
       this.interrupt("ResponseFailed")
     }
     this.isRunning = false
@@ -154,14 +154,14 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     if (left === undefined) return true
     if (this.receiveBuffer.isEnded) this.onHalfClose()
     this.writeBuffer.uncork()
-    const handling = (this.handlerRun = new HandlerRun(this.handler, request, exchange))
+    const handling = (this.handlerRun = new HandlerRun(this.handler, this.runtime, request, exchange))
     if (this.closeReason !== undefined) this.interrupt(this.closeReason)
     // A handler that ends without having suspended is called back within `run`, in the connection's own context.
-    handling.run(left, this.runtime, () => (this.isRunning ? this.onHandlerEnd() : this.inContext(this.onHandlerEnd)))
+    handling.start(left, () => (this.isRunning ? this.onHandlerEnd() : this.inContext(this.onHandlerEnd)))
     return false
   }
 
-  /** Made for the first request that needs a fiber: the peer's address, an annotation of its logs, is a system call. */
+  /** Made for the first fiber or log: the peer's address, an annotation of both, is a system call. */
   private get runtime(): RequestRuntime {
     return (this.runtimeCache ??= this.handler.runtime.forClient(this.connection))
   }
