@@ -27,14 +27,14 @@ export const closeGracefully = (
   base: ConnectionBase,
   { exchange, mode, isShuttingDown }: CloseRequest
 ): LingeringConnection | undefined => {
-  const { connection, context, receiveBuffer } = base
-  if (mode === "Failed" && exchange?.isUpgraded === true) connection.abort()
+  const { context, receiveBuffer, transport } = base
+  if (mode === "Failed" && exchange?.isUpgraded === true) transport.abort()
   else if (mode !== "Graceful") closeNow(base, exchange)
-  else if (canCloseWithoutReset(base, exchange) && connection.unsent() === 0) connection.close()
+  else if (canCloseWithoutReset(base, exchange) && transport.unsent() === 0) transport.close()
   else {
     receiveBuffer.discard()
-    connection.end()
-    return context.lingering.add(connection, isShuttingDown)
+    transport.end()
+    return context.lingering.add(transport, isShuttingDown)
   }
   return undefined
 }
@@ -43,10 +43,10 @@ export const closeGracefully = (
  * Closes a connection at once, whatever is unsent. Close-delimited content that is incomplete ends by a reset, since a FIN
  * would make it look complete (RFC 9112 §8).
  */
-export const closeNow = ({ connection }: ConnectionBase, exchange: ExchangeImpl | undefined): void => {
-  const isComplete = exchange?.isCloseDelimited !== true || (exchange.isComplete && connection.unsent() === 0)
-  if (isComplete) connection.destroy()
-  else connection.abort()
+export const closeNow = ({ transport }: ConnectionBase, exchange: ExchangeImpl | undefined): void => {
+  const isComplete = exchange?.isCloseDelimited !== true || (exchange.isComplete && transport.unsent() === 0)
+  if (isComplete) transport.destroy()
+  else transport.abort()
 }
 
 /**

@@ -53,15 +53,15 @@ export abstract class ConnectionBase extends TurnShare {
   private sent: Signal | undefined
 
   constructor(
-    readonly connection: Connection,
+    readonly transport: Connection,
     readonly context: ConnectionContext
   ) {
     super()
     this.limits = context.limits
     this.writer = context.makeWriter()
-    this.receiveBuffer = new ReceiveBuffer(connection, context.limits.maxReadAhead)
-    this.writeBuffer = new WriteBuffer(connection)
-    this.timeouts = new ConnectionTimeouts(connection, this.writeBuffer, context)
+    this.receiveBuffer = new ReceiveBuffer(transport, context.limits.maxReadAhead)
+    this.writeBuffer = new WriteBuffer(transport)
+    this.timeouts = new ConnectionTimeouts(transport, this.writeBuffer, context)
   }
 
   /** Begins work in an event-loop turn, or after a handler. */

@@ -56,11 +56,11 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private onClosed: ((summary: Effect.Effect<ConnectionSummary>) => void) | undefined
 
   constructor(
-    connection: Connection,
+    transport: Connection,
     context: ConnectionContext,
     readonly handler: RequestHandler<E, R>
   ) {
-    super(connection, context)
+    super(transport, context)
     context.registry.add(this)
   }
 
@@ -74,7 +74,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   /** Starts reading. */
   open(): void {
     this.timeouts.startFirstRequest()
-    this.connection.open(this)
+    this.transport.open(this)
   }
 
   /** Runs as far as the received input reaches. */
@@ -144,7 +144,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.requests++
     this.spend(costs.request)
     const exchange = (this.currentExchange = new ExchangeImpl(this, head))
-    const request = new RequestImpl(head, this.connection, exchange)
+    const request = new RequestImpl(head, this.transport, exchange)
     if (requestContext().runInAsyncScope(this.runHandler, this, request, exchange)) this.afterResponse()
   }
 
@@ -163,7 +163,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** Made for the first fiber or log: the peer's address, an annotation of both, is a system call. */
   private get runtime(): RequestRuntime {
-    return (this.runtimeCache ??= this.handler.runtime.forClient(this.connection))
+    return (this.runtimeCache ??= this.handler.runtime.forClient(this.transport))
   }
 
   private onHandlerEnd(): void {
@@ -331,7 +331,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
    * connection that was reset, which then closes, and has no effect on one that is half-closed.
    */
   private onHalfClose(): void {
-    this.connection.write([""])
+    this.transport.write([""])
     this.timeouts.startHalfClose()
   }
 

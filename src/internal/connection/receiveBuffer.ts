@@ -33,7 +33,7 @@ export class ReceiveBuffer {
   isEnded = false
 
   constructor(
-    private readonly connection: Connection,
+    private readonly transport: Connection,
     private readonly maxReadAhead: number
   ) {}
 
@@ -47,7 +47,7 @@ export class ReceiveBuffer {
     this.size += bytes.length
     if (this.size > this.maxReadAhead && !this.isPaused) {
       this.isPaused = true
-      this.connection.pause()
+      this.transport.pause()
     }
   }
 
@@ -90,6 +90,6 @@ export class ReceiveBuffer {
 
   private resume(): void {
     this.isPaused = false
-    this.connection.resume()
+    this.transport.resume()
   }
 }

@@ -33,7 +33,7 @@ export class ConnectionTimeouts {
   private unsent = 0
 
   constructor(
-    private readonly connection: Connection,
+    private readonly transport: Connection,
     private readonly writeBuffer: WriteBuffer,
     private readonly context: ConnectionContext
   ) {}
@@ -100,7 +100,7 @@ export class ConnectionTimeouts {
     if (this.isWaitingForDrain) return
     const { timer, timeouts } = this.context
     this.isWaitingForDrain = true
-    this.unsent = this.connection.unsent()
+    this.unsent = this.transport.unsent()
     this.writeDeadline = timer.now() + timeouts.write
     timer.schedule(this.writeDeadline)
   }
@@ -158,7 +158,7 @@ export class ConnectionTimeouts {
   /** True if the write timeout has passed without progress; progress, however slow, extends it. */
   expireWrite(now: number): boolean {
     if (this.writeDeadline > now) return false
-    const unsent = this.connection.unsent()
+    const unsent = this.transport.unsent()
     const isReading = unsent < this.unsent
     this.unsent = unsent
     this.writeDeadline = isReading ? now + this.context.timeouts.write : never

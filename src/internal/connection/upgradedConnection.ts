@@ -117,17 +117,17 @@ export class UpgradedConnection implements RawConnection {
 
   end(): void {
     this.owner.expectEnd()
-    const { connection, writeBuffer } = this.connection
+    const { transport, writeBuffer } = this.connection
     writeBuffer.flush()
-    connection.end()
+    transport.end()
   }
 
   destroy(): void {
     this.owner.expectEnd()
     // What was written in this event-loop turn, as a close frame, is sent if the socket has room for it.
-    const { connection, writeBuffer } = this.connection
+    const { transport, writeBuffer } = this.connection
     writeBuffer.flush()
-    connection.destroy()
+    transport.destroy()
   }
 
   private push(content: string | Uint8Array): void {

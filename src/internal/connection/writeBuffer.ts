@@ -32,7 +32,7 @@ export class WriteBuffer {
   /** Bytes pushed in total. */
   totalBytes = 0
 
-  constructor(private readonly connection: Connection) {}
+  constructor(private readonly transport: Connection) {}
 
   /** Leaves flushing to the request loop. */
   cork(): void {
@@ -82,12 +82,12 @@ export class WriteBuffer {
     this.text = ""
     this.parts = undefined
     this.bufferedBytes = 0
-    this.connection.write(parts ?? [text])
+    this.transport.write(parts ?? [text])
   }
 
   /** True if a writer should wait for `drain`. */
   isFull(): boolean {
-    return this.connection.isFull()
+    return this.transport.isFull()
   }
 
   private pushed(): void {
