@@ -23,7 +23,7 @@ export interface CloseRequest {
 }
 
 /** Closes a connection; returns its lingering close, if there is one. */
-export const closeGracefully = (
+export const closeConnection = (
   base: ConnectionBase,
   { exchange, mode, isShuttingDown }: CloseRequest
 ): LingeringConnection | undefined => {
@@ -55,10 +55,10 @@ export const closeNow = ({ transport }: ConnectionBase, exchange: ExchangeImpl |
  * with `Connection: close`, if all that was sent fits into the initial window.
  */
 const canCloseWithoutReset = (
-  { receiveBuffer, isBetweenRequests, isDrained, writeBuffer }: ConnectionBase,
+  { receiveBuffer, isBetweenRequests, isSettledForShutdown, writeBuffer }: ConnectionBase,
   exchange: ExchangeImpl | undefined
 ): boolean => {
-  if (receiveBuffer.isEnded || isDrained) return true
+  if (receiveBuffer.isEnded || isSettledForShutdown) return true
   const isLastRequest = exchange?.clientSentClose === true && !exchange.hasUnreadBody
   return isLastRequest && receiveBuffer.isEmpty && isBetweenRequests && writeBuffer.totalBytes <= initialWindow
 }

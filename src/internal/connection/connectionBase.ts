@@ -37,9 +37,9 @@ export abstract class ConnectionBase extends TurnShare {
   readonly timeouts: ConnectionTimeouts
   /** Requests that were passed to the handler. */
   protected requests = 0
-  protected isDraining = false
+  protected isShuttingDown = false
   /** The system has closed the connection. */
-  protected isClosed = false
+  protected isSocketClosed = false
   /** The time of this event-loop turn: to read it costs as much as to parse a short request line. */
   protected now = 0
   /** `Date` of this event-loop turn, made for its first response. */
@@ -119,8 +119,8 @@ export abstract class ConnectionBase extends TurnShare {
   }
 
   /** True if the server is shutting down and the client has had time to receive all that was sent. */
-  get isDrained(): boolean {
-    if (!this.isDraining) return false
+  get isSettledForShutdown(): boolean {
+    if (!this.isShuttingDown) return false
     return this.writeBuffer.totalBytes === 0 || this.context.timer.now() - this.respondedAt >= settledAfter
   }
 
@@ -140,7 +140,7 @@ export abstract class ConnectionBase extends TurnShare {
   /** True if the server allows another request on this connection. */
   mayKeepAlive(): boolean {
     const { limits, timeouts } = this.context
-    return !this.isDraining && this.requests < limits.maxRequestsPerConnection && timeouts.keepAlive > 0
+    return !this.isShuttingDown && this.requests < limits.maxRequestsPerConnection && timeouts.keepAlive > 0
   }
 
   /** Completes when bytes of a body may have arrived, or after `bodyTimeout`; the caller re-checks. */
@@ -176,7 +176,7 @@ export abstract class ConnectionBase extends TurnShare {
   /** Completes when the client has read what was written, or has disconnected. */
   get awaitWritable(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.isClosed || !this.writeBuffer.isFull()) return Effect.void
+      if (this.isSocketClosed || !this.writeBuffer.isFull()) return Effect.void
       this.timeouts.startWrite()
       this.renewShare()
       return Effect.flatMap((this.sent ??= new Signal()).waitOrLeave(), () => this.awaitWritable)

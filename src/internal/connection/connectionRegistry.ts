@@ -18,7 +18,7 @@ export interface TrackedConnection extends Indexed, HasDeadline {
   readonly isBusy: boolean
   /** Why it closes, once it does. */
   readonly closeReason: CloseReason | undefined
-  readonly drain: () => void
+  readonly beginShutdown: () => void
   readonly interrupt: (reason: CloseReason) => void
   /** Gives up a handler that does not end: the connection is closed, and no longer tracked. */
   readonly giveUp: () => void

@@ -21,7 +21,7 @@ import { RequestImpl } from "../message/request.js"
 import { recordMetrics } from "../metrics.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { requestContext } from "./asyncContext.js"
-import { closeGracefully, closeNow, type LingeringConnection } from "./closing.js"
+import { closeConnection, closeNow, type LingeringConnection } from "./closing.js"
 import { ConnectionBase } from "./connectionBase.js"
 import type { TrackedConnection } from "./connectionRegistry.js"
 import type { ConnectionContext, RequestHandler } from "./context.js"
@@ -33,9 +33,9 @@ const isClientReason = (reason: CloseReason | undefined): boolean => reason === 
 
 /**
  * What the connection does: reads heads, has a request handled, reads what a handler left of a body to reach the next
- * request, is about to close, or has closed its side.
+ * request, is about to close, or has closed its side (the socket may still be open).
  */
-type Phase = "Reading" | "Handling" | "Discarding" | "Closing" | "Closed"
+type Phase = "Reading" | "Handling" | "Discarding" | "Closing" | "Finished"
 
 export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEvents, TrackedConnection {
   index = -1
@@ -121,7 +121,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   /** Serves a request once the client has read the responses before it, which may take any time. */
   private servePending(head: RequestHead): "Continue" | "Wait" {
     this.writeBuffer.flush()
-    if (this.isClosed) this.closeWith("ClientAborted")
+    if (this.isSocketClosed) this.closeWith("ClientAborted")
     else if (this.writeBuffer.isFull()) {
       this.timeouts.startWrite()
       this.writeBuffer.uncork()
@@ -135,7 +135,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   private handle(head: RequestHead): void {
     // The client left before its request was read: a handler started now would not be interrupted.
-    if (this.isClosed || (this.receiveBuffer.isEnded && this.context.onClientEnd === "interrupt")) {
+    if (this.isSocketClosed || (this.receiveBuffer.isEnded && this.context.onClientEnd === "interrupt")) {
       this.closeWith("ClientAborted")
       return
     }
@@ -152,7 +152,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private runHandler(request: RequestImpl, exchange: ExchangeImpl): boolean {
     const left = respondWithoutFiber(this.handler.handler, request, exchange)
     if (left === undefined) return true
-    if (this.receiveBuffer.isEnded) this.onHalfClose()
+    if (this.receiveBuffer.isEnded) this.probeHalfClose()
     this.writeBuffer.uncork()
     const handling = (this.handlerRun = new HandlerRun(this.handler, this.runtime, request, exchange))
     if (this.closeReason !== undefined) this.interrupt(this.closeReason)
@@ -183,7 +183,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     else if (exchange.isUpgraded) this.closeWith("Upgraded")
     else if (!exchange.keepAlive) this.closeWith("ClosedByServer")
     else this.startReading(exchange.hasUnreadBody ? "Discarding" : "Reading")
-    this.timeouts.clearHalfClose()
+    this.timeouts.clearInactivity()
     // A reader that still holds the request fails now, instead of waiting for bytes of the next one.
     if (exchange.close()) this.wakeReader()
   }
@@ -208,7 +208,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   private closeWith(reason: CloseReason): void {
-    if (this.phase !== "Closed") this.phase = "Closing"
+    if (this.phase !== "Finished") this.phase = "Closing"
     this.closeReason ??= reason
   }
 
@@ -216,14 +216,14 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** Closes the server's side. The connection is unregistered when the socket has closed. */
   private finish(): void {
-    if (this.phase === "Closed") return
-    this.phase = "Closed"
+    if (this.phase === "Finished") return
+    this.phase = "Finished"
     this.cancelDeferred()
     this.pendingHead = undefined
     this.timeouts.clearAll()
     this.writeBuffer.flush()
     const mode = this.closeReason === "ResponseFailed" ? "Failed" : this.mustCloseNow ? "Immediate" : "Graceful"
-    this.lingering = closeGracefully(this, { mode, exchange: this.currentExchange, isShuttingDown: this.isDraining })
+    this.lingering = closeConnection(this, { mode, exchange: this.currentExchange, isShuttingDown: this.isShuttingDown })
     this.releaseIdle()
     this.unregisterIfClosed()
   }
@@ -242,7 +242,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** Unregisters once the final response was sent and the socket has closed. */
   private unregisterIfClosed(): void {
-    if (this.phase !== "Closed" || !this.isClosed) return
+    if (this.phase !== "Finished" || !this.isSocketClosed) return
     this.lingering?.remove()
     this.unregister()
   }
@@ -267,9 +267,9 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     // A client in memory may have sent more within the write.
     if (!this.receiveBuffer.isEmpty) return "Continue"
     const isIdle = this.phase === "Reading" && this.isBetweenRequests
-    if (this.isClosed || this.receiveBuffer.isEnded) this.onInputEnd(isIdle)
+    if (this.isSocketClosed || this.receiveBuffer.isEnded) this.onInputEnd(isIdle)
     else if (this.timeouts.isReadExpired) this.onReadTimeout(isIdle)
-    else if (this.isDraining) this.closeWith("ClosedByServer")
+    else if (this.isShuttingDown) this.closeWith("ClosedByServer")
     else if (this.writeBuffer.isFull()) this.timeouts.startWrite()
     else this.startReadTimeout(isIdle)
     if (isIdle) this.releaseIdle()
@@ -279,7 +279,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** Drops what only a request needs. */
   private releaseIdle(): void {
-    if (this.phase !== "Closing" && this.phase !== "Closed") this.currentExchange = undefined
+    if (this.phase !== "Closing" && this.phase !== "Finished") this.currentExchange = undefined
     this.releaseParser()
   }
 
@@ -291,7 +291,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** FIN, or a reset. In the middle of a head, 400 is sent after a FIN (RFC 9112 §8). */
   private onInputEnd(isIdle: boolean): void {
-    if (this.phase === "Reading" && !isIdle && !this.isClosed)
+    if (this.phase === "Reading" && !isIdle && !this.isSocketClosed)
       this.sendErrorResponse(new ValueError({ reason: "IncompleteRequest" }))
     this.closeWith(isIdle ? "ClosedByClient" : "ClientAborted")
   }
@@ -305,7 +305,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   onBytes(bytes: Buffer): void {
     this.lingering?.onReceived()
-    if (this.phase === "Closing" || this.phase === "Closed") return
+    if (this.phase === "Closing" || this.phase === "Finished") return
     recordMetrics.bytesReceived(bytes.length)
     this.timeouts.clearRead()
     this.receiveBuffer.push(bytes)
@@ -322,7 +322,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.receiveBuffer.isEnded = true
     const isServing = this.phase === "Handling" && !this.exchange.isUpgraded
     if (isServing && this.context.onClientEnd === "interrupt") this.interrupt("ClientAborted")
-    else if (isServing) this.onHalfClose()
+    else if (isServing) this.probeHalfClose()
     this.onInput()
   }
 
@@ -330,7 +330,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
    * libuv reports a reset that arrives with the last bytes as a FIN. An empty write distinguishes them: it fails on a
    * connection that was reset, which then closes, and has no effect on one that is half-closed.
    */
-  private onHalfClose(): void {
+  private probeHalfClose(): void {
     this.transport.write([""])
     this.timeouts.startHalfClose()
   }
@@ -343,7 +343,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   onClose(): void {
-    this.isClosed = true
+    this.isSocketClosed = true
     this.receiveBuffer.isEnded = true
     this.timeouts.clearWrite()
     if (this.phase === "Handling" && !this.exchange.isEndExpected) this.interrupt("ClientAborted")
@@ -375,8 +375,8 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   /** Serves no further request; closes now if none is being served. */
-  drain(): void {
-    this.isDraining = true
+  beginShutdown(): void {
+    this.isShuttingDown = true
     this.lingering?.shorten()
     this.onInput()
   }

@@ -133,7 +133,8 @@ export class ConnectionTimeouts {
     this.context.timer.schedule(this.inactivityDeadline)
   }
 
-  clearHalfClose(): void {
+  /** Clears the inactivity and half-close timeouts. */
+  clearInactivity(): void {
     this.inactivityDeadline = never
   }
 

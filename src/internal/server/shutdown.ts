@@ -46,7 +46,7 @@ export const closeConnections = (
     const connections = yield* remaining
     if (connections.length === 0) return noConnections
     const busy = connections.filter(isBusy)
-    for (const connection of connections) connection.drain()
+    for (const connection of connections) connection.beginShutdown()
     // Yield once, so that handlers which race against `awaitShutdown` are drained, even with `drainTimeout: 0`.
     if (busy.length > 0) yield* yieldToEventLoop
     yield* awaitNone(timeouts.drain)
