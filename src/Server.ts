@@ -30,7 +30,7 @@ import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { OSError, type RespondableError, ValueError } from "./Errors.js"
 import { AdmissionLog } from "./internal/budget/admissionLog.js"
-import { makeConnectionContext } from "./internal/connection/context.js"
+import { makeServerState } from "./internal/connection/serverState.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
@@ -301,7 +301,7 @@ export const make = (
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
     const invalidOption = firstInvalid(options, validators)
-    const context = yield* makeConnectionContext(
+    const state = yield* makeServerState(
       Limits.make(invalidOption === undefined ? limitOptionsOf(options) : {}),
       budget,
       {
@@ -310,7 +310,7 @@ export const make = (
         unknownMethods: options.unknownMethods ?? "reject"
       }
     )
-    const { lingering, registry } = context
+    const { lingering, registry } = state
     const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } = invalidOption
       ? {}
       : options
@@ -376,7 +376,7 @@ export const make = (
         const requestHandler = makeRequestHandler(handler, given?.onFailure, runtime, shutdown.serverLatch)
         let fiber: Fiber.RuntimeFiber<ConnectionSummary> | undefined
         const fork = (connection: Connection): void => {
-          fiber = forkConnection(connection, context, requestHandler)
+          fiber = forkConnection(connection, state, requestHandler)
         }
         return Effect.flatMap(whenListening("accept"), (bound) =>
           Effect.map(
@@ -397,7 +397,7 @@ export const make = (
           return new ValueError({ reason: "Option", actual: describe("assumedDescriptorsPerRequest", assumed) })
         const latch = Effect.unsafeMakeLatch(false)
         const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch)
-        const fork = (connection: Connection): void => void forkConnection(connection, context, requestHandler)
+        const fork = (connection: Connection): void => void forkConnection(connection, state, requestHandler)
         const isAddressGiven = [given.port, given.address, given.domain, given.backlog].some(
           (each) => each !== undefined
         )
@@ -437,7 +437,7 @@ export const make = (
       close,
       awaitShutdown: shutdown.await,
       budget,
-      bodyBudget: context.bodyBudget
+      bodyBudget: state.bodyBudget
     })
   })
 

@@ -14,8 +14,8 @@ import type { Writer } from "../../ResponseWriter.js"
 import { costs, loopBudget } from "../host/eventLoopBudget.js"
 import { recordMetrics } from "../metrics.js"
 import { Signal } from "../runtime/effectInterop.js"
-import { connectionContext } from "./asyncContext.js"
-import type { ConnectionContext } from "./context.js"
+import { connectionResource } from "./asyncContext.js"
+import type { ServerState } from "./serverState.js"
 import { errorResponse } from "./errorResponse.js"
 import { ReceiveBuffer } from "./receiveBuffer.js"
 import { ConnectionTimeouts } from "./timeouts.js"
@@ -45,7 +45,7 @@ export abstract class ConnectionBase extends TurnShare {
   /** `Date` of this event-loop turn, made for its first response. */
   private dateOfTurn: string | undefined
   /** The connection's own asynchronous context, kept for a continuation in an event that may have another. */
-  private asyncContext: AsyncResource | undefined
+  private asyncResource: AsyncResource | undefined
   /** When the last response was completed. */
   protected respondedAt = Number.NEGATIVE_INFINITY
   private currentParser: Parser | undefined
@@ -54,32 +54,32 @@ export abstract class ConnectionBase extends TurnShare {
 
   constructor(
     readonly transport: Connection,
-    readonly context: ConnectionContext
+    readonly state: ServerState
   ) {
     super()
-    this.limits = context.limits
-    this.writer = context.makeWriter()
-    this.receiveBuffer = new ReceiveBuffer(transport, context.limits.maxReadAhead)
+    this.limits = state.limits
+    this.writer = state.makeWriter()
+    this.receiveBuffer = new ReceiveBuffer(transport, state.limits.maxReadAhead)
     this.writeBuffer = new WriteBuffer(transport)
-    this.timeouts = new ConnectionTimeouts(transport, this.writeBuffer, context)
+    this.timeouts = new ConnectionTimeouts(transport, this.writeBuffer, state)
   }
 
   /** Begins work in an event-loop turn, or after a handler. */
   protected startTurn(): void {
     this.writeBuffer.cork()
     const before = this.now
-    this.now = this.context.timer.now()
+    this.now = this.state.timer.now()
     this.dateOfTurn = undefined
     if (this.now - before >= longHandler) this.spendLongHandler()
   }
 
-  protected keepContext(): void {
-    this.asyncContext ??= connectionContext()
+  protected keepAsyncContext(): void {
+    this.asyncResource ??= connectionResource()
   }
 
   /** Runs a method of the connection in the connection's own asynchronous context. */
-  protected inContext(method: () => void): void {
-    ;(this.asyncContext ?? connectionContext()).runInAsyncScope(method, this)
+  protected inAsyncContext(method: () => void): void {
+    ;(this.asyncResource ?? connectionResource()).runInAsyncScope(method, this)
   }
 
   /** Completes when the shutdown of the server, or of the `serve` of this connection, begins. */
@@ -88,7 +88,7 @@ export abstract class ConnectionBase extends TurnShare {
   }
 
   get parser(): Parser {
-    return (this.currentParser ??= this.context.parsers.acquire())
+    return (this.currentParser ??= this.state.parsers.acquire())
   }
 
   /** Feeds the parser the next received bytes; false if there are none. */
@@ -121,25 +121,25 @@ export abstract class ConnectionBase extends TurnShare {
   /** True if the server is shutting down and the client has had time to receive all that was sent. */
   get isSettledForShutdown(): boolean {
     if (!this.isShuttingDown) return false
-    return this.writeBuffer.totalBytes === 0 || this.context.timer.now() - this.respondedAt >= settledAfter
+    return this.writeBuffer.totalBytes === 0 || this.state.timer.now() - this.respondedAt >= settledAfter
   }
 
   /** Returns the parser to the pool, if it is pristine. */
   protected releaseParser(): void {
     if (this.currentParser?.isPristine() !== true) return
-    this.context.parsers.release(this.currentParser)
+    this.state.parsers.release(this.currentParser)
     this.currentParser = undefined
   }
 
   /** `Date` of a response that is written now. */
   date(): string {
-    const { timer } = this.context
+    const { timer } = this.state
     return this.writeBuffer.isCorked ? (this.dateOfTurn ??= timer.date()) : timer.date()
   }
 
   /** True if the server allows another request on this connection. */
   mayKeepAlive(): boolean {
-    const { limits, timeouts } = this.context
+    const { limits, timeouts } = this.state
     return !this.isShuttingDown && this.requests < limits.maxRequestsPerConnection && timeouts.keepAlive > 0
   }
 

@@ -354,7 +354,7 @@ export class ExchangeImpl implements Exchange, UpgradedExchange {
       method: head.method,
       minor: head.version.minor,
       keepAlive: head.keepAlive && !isConnect && connection.mayKeepAlive() && this.canReuseAfter(length === undefined),
-      keepAliveHint: connection.context.keepAliveHint,
+      keepAliveHint: connection.state.keepAliveHint,
       date: connection.date()
     })
     return written._tag === "InvalidResponse" ? valueErrorOf(written) : written

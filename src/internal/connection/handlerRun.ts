@@ -21,7 +21,7 @@ import { recordMetrics } from "../metrics.js"
 import { AdapterEffect } from "../runtime/adapterEffect.js"
 import { clientAbortFiberId, interruptAsFork } from "../runtime/effectInterop.js"
 import { LazyScope, type RequestRuntime } from "../runtime/requestRuntime.js"
-import type { RequestHandler } from "./context.js"
+import type { RequestHandler } from "./serverState.js"
 import { errorBody, errorHeaders, plainTextHeaders, respondableError } from "./errorResponse.js"
 import type { ExchangeImpl } from "./exchange.js"
 

@@ -20,11 +20,11 @@ import { malformed } from "../http1/parseResult.js"
 import { RequestImpl } from "../message/request.js"
 import { recordMetrics } from "../metrics.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
-import { requestContext } from "./asyncContext.js"
+import { requestResource } from "./asyncContext.js"
 import { closeConnection, closeNow, type LingeringConnection } from "./closing.js"
 import { ConnectionBase } from "./connectionBase.js"
 import type { TrackedConnection } from "./connectionRegistry.js"
-import type { ConnectionContext, RequestHandler } from "./context.js"
+import type { ServerState, RequestHandler } from "./serverState.js"
 import { ExchangeImpl } from "./exchange.js"
 import { HandlerRun, respondWithoutFiber } from "./handlerRun.js"
 
@@ -57,11 +57,11 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   constructor(
     transport: Connection,
-    context: ConnectionContext,
+    state: ServerState,
     readonly handler: RequestHandler<E, R>
   ) {
-    super(transport, context)
-    context.registry.add(this)
+    super(transport, state)
+    state.registry.add(this)
   }
 
   /** Set before a handler runs, and read only while or after it does. */
@@ -90,7 +90,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
       this.interrupt("ResponseFailed")
     }
     this.isRunning = false
-    if (this.isBusy) this.keepContext()
+    if (this.isBusy) this.keepAsyncContext()
     if (this.phase === "Closing") this.finish()
   }
 
@@ -103,7 +103,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     if (step === "NeedMore") {
       if (!this.feedParser()) return this.awaitInput()
     } else if (step._tag === "Head") {
-      if (step.method === "CONNECT" && this.context.connectMethod === "reject") {
+      if (step.method === "CONNECT" && this.state.connectMethod === "reject") {
         // CONNECT is not supported. Bytes after it are not HTTP (RFC 9110 §9.3.6): respond 501 and close.
         this.rejectMalformed(malformed("MethodUnknown", "CONNECT"))
       } else if (this.writeBuffer.isFull()) this.pendingHead = step
@@ -135,7 +135,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   private handle(head: RequestHead): void {
     // The client left before its request was read: a handler started now would not be interrupted.
-    if (this.isSocketClosed || (this.receiveBuffer.isEnded && this.context.onClientEnd === "interrupt")) {
+    if (this.isSocketClosed || (this.receiveBuffer.isEnded && this.state.onClientEnd === "interrupt")) {
       this.closeWith("ClientAborted")
       return
     }
@@ -145,7 +145,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.spend(costs.request)
     const exchange = (this.currentExchange = new ExchangeImpl(this, head))
     const request = new RequestImpl(head, this.transport, exchange)
-    if (requestContext().runInAsyncScope(this.runHandler, this, request, exchange)) this.afterResponse()
+    if (requestResource().runInAsyncScope(this.runHandler, this, request, exchange)) this.afterResponse()
   }
 
   /** Calls the handler; false if the response is left to a fiber. */
@@ -157,7 +157,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     const handling = (this.handlerRun = new HandlerRun(this.handler, this.runtime, request, exchange))
     if (this.closeReason !== undefined) this.interrupt(this.closeReason)
     // A handler that ends without having suspended is called back within `run`, in the connection's own context.
-    handling.start(left, () => (this.isRunning ? this.onHandlerEnd() : this.inContext(this.onHandlerEnd)))
+    handling.start(left, () => (this.isRunning ? this.onHandlerEnd() : this.inAsyncContext(this.onHandlerEnd)))
     return false
   }
 
@@ -248,7 +248,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   private unregister(): void {
-    const { registry, timer } = this.context
+    const { registry, timer } = this.state
     registry.remove(this, this.closeReason ?? "Interrupted")
     if (registry.isEmpty) timer.stop()
     // The connection drops its fiber: a dead object in the old generation keeps alive whatever it refers to.
@@ -321,7 +321,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   onEnd(): void {
     this.receiveBuffer.isEnded = true
     const isServing = this.phase === "Handling" && !this.exchange.isUpgraded
-    if (isServing && this.context.onClientEnd === "interrupt") this.interrupt("ClientAborted")
+    if (isServing && this.state.onClientEnd === "interrupt") this.interrupt("ClientAborted")
     else if (isServing) this.probeHalfClose()
     this.onInput()
   }
@@ -339,7 +339,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     const isAwaited = this.timeouts.isWaitingForDrain
     this.timeouts.clearWrite()
     if (this.phase === "Handling") this.wakeWriter()
-    else if (isAwaited) this.inContext(this.run)
+    else if (isAwaited) this.inAsyncContext(this.run)
   }
 
   onClose(): void {

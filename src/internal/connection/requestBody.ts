@@ -197,7 +197,7 @@ export class RequestBody implements BodyHolder {
   // The body budget.
 
   private get budget() {
-    return this.connection.context.bodyBudget
+    return this.connection.state.bodyBudget
   }
 
   /** Counts bytes of a streamed body that its reader retains; negative for bytes that it no longer retains. */
@@ -232,7 +232,7 @@ export class RequestBody implements BodyHolder {
   /** Completes with a grant of memory, within `bufferedBodyTimeout`. The body is not read meanwhile: no `bodyTimeout` runs. */
   private get awaitMemory(): Effect.Effect<void, ValueError> {
     return Effect.suspend(() => {
-      const { bodyAdmissionLog: log, timer, timeouts } = this.connection.context
+      const { bodyAdmissionLog: log, timer, timeouts } = this.connection.state
       const since = timer.now()
       const waited = Effect.sync(() => {
         this.waiters--
@@ -254,7 +254,7 @@ export class RequestBody implements BodyHolder {
     return Effect.suspend((): Effect.Effect<void, ValueError> => {
       const { connection } = this
       if (this.mayKeepMore()) return Effect.void
-      if (connection.context.timer.now() >= until) {
+      if (connection.state.timer.now() >= until) {
         recordMetrics.bodyRejected()
         return new ValueError({ reason: "BodyBudget" })
       }

@@ -6,7 +6,7 @@
  * @internal
  */
 import type { Connection } from "../../Connection.js"
-import type { ConnectionContext } from "./context.js"
+import type { ServerState } from "./serverState.js"
 import type { WriteBuffer } from "./writeBuffer.js"
 
 const never = Number.POSITIVE_INFINITY
@@ -35,12 +35,12 @@ export class ConnectionTimeouts {
   constructor(
     private readonly transport: Connection,
     private readonly writeBuffer: WriteBuffer,
-    private readonly context: ConnectionContext
+    private readonly state: ServerState
   ) {}
 
   /** Starts the timeout of the first request, which applies even with a `keepAliveTimeout` of 0. */
-  startFirstRequest(now = this.context.timer.now()): void {
-    const { timeouts } = this.context
+  startFirstRequest(now = this.state.timer.now()): void {
+    const { timeouts } = this.state
     // An empty line may precede the request, in two parts: the header timeout does not start with it.
     this.totalDeadline = never
     this.startRead(now + Math.max(timeouts.keepAlive, timeouts.header))
@@ -49,19 +49,19 @@ export class ConnectionTimeouts {
   /** Starts the keep-alive timeout. */
   startKeepAlive(now: number): void {
     this.totalDeadline = never
-    this.startRead(now + this.context.timeouts.keepAlive + keepAliveBuffer)
+    this.startRead(now + this.state.timeouts.keepAlive + keepAliveBuffer)
   }
 
   /** Starts the timeout of the rest of a header section, or of a body that is discarded. */
   startRest(of: "Head" | "Body", now: number): void {
-    const { timeouts } = this.context
+    const { timeouts } = this.state
     if (this.totalDeadline === never) this.totalDeadline = now + (of === "Head" ? timeouts.header : timeouts.body)
     this.startRead(this.totalDeadline)
   }
 
   /** Starts the timeouts of a body that is being read. */
   startBody(): void {
-    const { timer, timeouts } = this.context
+    const { timer, timeouts } = this.state
     const now = timer.now()
     if (this.totalDeadline === never) this.totalDeadline = now + timeouts.bodyTotal
     this.startRead(Math.min(this.totalDeadline, now + timeouts.body))
@@ -80,7 +80,7 @@ export class ConnectionTimeouts {
 
   private startRead(until: number): void {
     this.readDeadline = until
-    this.context.timer.schedule(until)
+    this.state.timer.schedule(until)
   }
 
   /** Clears the read timeout: bytes have arrived. */
@@ -98,7 +98,7 @@ export class ConnectionTimeouts {
   /** Starts the write timeout, unless it runs: another write does not move the deadline. */
   startWrite(): void {
     if (this.isWaitingForDrain) return
-    const { timer, timeouts } = this.context
+    const { timer, timeouts } = this.state
     this.isWaitingForDrain = true
     this.unsent = this.transport.unsent()
     this.writeDeadline = timer.now() + timeouts.write
@@ -116,21 +116,21 @@ export class ConnectionTimeouts {
    */
   startHalfClose(): void {
     this.isHalfClosed = true
-    this.startInactivity(this.context.timer.now())
+    this.startInactivity(this.state.timer.now())
   }
 
   /** Starts the inactivity timeout of a handler, if there is one. */
   startHandling(): void {
     this.reset()
     this.isHalfClosed = false
-    if (this.context.timeouts.inactivity !== never) this.startInactivity(this.context.timer.now())
+    if (this.state.timeouts.inactivity !== never) this.startInactivity(this.state.timer.now())
   }
 
   private startInactivity(now: number): void {
-    const { halfClosed, inactivity } = this.context.timeouts
+    const { halfClosed, inactivity } = this.state.timeouts
     this.totalBytesBefore = this.writeBuffer.totalBytes
     this.inactivityDeadline = now + (this.isHalfClosed ? Math.min(halfClosed, inactivity) : inactivity)
-    this.context.timer.schedule(this.inactivityDeadline)
+    this.state.timer.schedule(this.inactivityDeadline)
   }
 
   /** Clears the inactivity and half-close timeouts. */
@@ -162,7 +162,7 @@ export class ConnectionTimeouts {
     const unsent = this.transport.unsent()
     const isReading = unsent < this.unsent
     this.unsent = unsent
-    this.writeDeadline = isReading ? now + this.context.timeouts.write : never
+    this.writeDeadline = isReading ? now + this.state.timeouts.write : never
     return !isReading
   }
 

@@ -22,7 +22,7 @@ import { DeadlineTimer } from "./deadlineTimer.js"
 import { LingeringConnections } from "./lingeringClose.js"
 
 /** State shared by all connections of a server. */
-export interface ConnectionContext {
+export interface ServerState {
   readonly limits: Limits
   readonly parsers: ParserPool
   readonly makeWriter: () => Writer
@@ -115,16 +115,16 @@ const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget>
   )
 
 /** Options of a server that decide about requests: for the parser, and for the request loop. */
-export interface Policies extends Pick<ConnectionContext, "connectMethod" | "onClientEnd"> {
+export interface Policies extends Pick<ServerState, "connectMethod" | "onClientEnd"> {
   readonly unknownMethods: "reject" | "handle"
 }
 
 /** Makes the shared state; the deadline timer stops when the scope closes. */
-export const makeConnectionContext = (
+export const makeServerState = (
   limits: Limits,
   budget: DescriptorBudget,
   { connectMethod, onClientEnd, unknownMethods }: Policies
-): Effect.Effect<ConnectionContext, never, Scope.Scope | RequestParser | ResponseWriter> =>
+): Effect.Effect<ServerState, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
     const parser = yield* RequestParser
     const writer = yield* ResponseWriter
