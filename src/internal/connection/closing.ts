@@ -27,14 +27,14 @@ export const closeConnection = (
   base: ConnectionBase,
   { exchange, mode, isShuttingDown }: CloseRequest
 ): LingeringConnection | undefined => {
-  const { receiveBuffer, state, transport } = base
+  const { receiveBuffer, server, transport } = base
   if (mode === "Failed" && exchange?.isUpgraded === true) transport.abort()
   else if (mode !== "Graceful") closeNow(base, exchange)
   else if (canCloseWithoutReset(base, exchange) && transport.unsent() === 0) transport.close()
   else {
     receiveBuffer.discard()
     transport.end()
-    return state.lingering.add(transport, isShuttingDown)
+    return server.lingering.add(transport, isShuttingDown)
   }
   return undefined
 }

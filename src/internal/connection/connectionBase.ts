@@ -18,7 +18,7 @@ import { connectionResource } from "./asyncContext.js"
 import type { ServerState } from "./serverState.js"
 import { errorResponse } from "./errorResponse.js"
 import { ReceiveBuffer } from "./receiveBuffer.js"
-import { ConnectionTimeouts } from "./timeouts.js"
+import { ConnectionDeadlines } from "./deadlines.js"
 import { TurnShare } from "./turnShare.js"
 import { WriteBuffer } from "./writeBuffer.js"
 
@@ -34,7 +34,7 @@ export abstract class ConnectionBase extends TurnShare {
   readonly writer: Writer
   readonly receiveBuffer: ReceiveBuffer
   readonly writeBuffer: WriteBuffer
-  readonly timeouts: ConnectionTimeouts
+  readonly deadlines: ConnectionDeadlines
   /** Requests that were passed to the handler. */
   protected requests = 0
   protected isShuttingDown = false
@@ -54,21 +54,21 @@ export abstract class ConnectionBase extends TurnShare {
 
   constructor(
     readonly transport: Connection,
-    readonly state: ServerState
+    readonly server: ServerState
   ) {
     super()
-    this.limits = state.limits
-    this.writer = state.makeWriter()
-    this.receiveBuffer = new ReceiveBuffer(transport, state.limits.maxReadAhead)
+    this.limits = server.limits
+    this.writer = server.makeWriter()
+    this.receiveBuffer = new ReceiveBuffer(transport, server.limits.maxReadAhead)
     this.writeBuffer = new WriteBuffer(transport)
-    this.timeouts = new ConnectionTimeouts(transport, this.writeBuffer, state)
+    this.deadlines = new ConnectionDeadlines(transport, this.writeBuffer, server)
   }
 
   /** Begins work in an event-loop turn, or after a handler. */
   protected startTurn(): void {
     this.writeBuffer.cork()
     const before = this.now
-    this.now = this.state.timer.now()
+    this.now = this.server.timer.now()
     this.dateOfTurn = undefined
     if (this.now - before >= longHandler) this.spendLongHandler()
   }
@@ -88,7 +88,7 @@ export abstract class ConnectionBase extends TurnShare {
   }
 
   get parser(): Parser {
-    return (this.currentParser ??= this.state.parsers.acquire())
+    return (this.currentParser ??= this.server.parsers.acquire())
   }
 
   /** Feeds the parser the next received bytes; false if there are none. */
@@ -121,33 +121,33 @@ export abstract class ConnectionBase extends TurnShare {
   /** True if the server is shutting down and the client has had time to receive all that was sent. */
   get isSettledForShutdown(): boolean {
     if (!this.isShuttingDown) return false
-    return this.writeBuffer.totalBytes === 0 || this.state.timer.now() - this.respondedAt >= settledAfter
+    return this.writeBuffer.totalBytes === 0 || this.server.timer.now() - this.respondedAt >= settledAfter
   }
 
   /** Returns the parser to the pool, if it is pristine. */
   protected releaseParser(): void {
     if (this.currentParser?.isPristine() !== true) return
-    this.state.parsers.release(this.currentParser)
+    this.server.parsers.release(this.currentParser)
     this.currentParser = undefined
   }
 
   /** `Date` of a response that is written now. */
   date(): string {
-    const { timer } = this.state
+    const { timer } = this.server
     return this.writeBuffer.isCorked ? (this.dateOfTurn ??= timer.date()) : timer.date()
   }
 
   /** True if the server allows another request on this connection. */
   mayKeepAlive(): boolean {
-    const { limits, timeouts } = this.state
-    return !this.isShuttingDown && this.requests < limits.maxRequestsPerConnection && timeouts.keepAlive > 0
+    const { limits, durations } = this.server
+    return !this.isShuttingDown && this.requests < limits.maxRequestsPerConnection && durations.keepAlive > 0
   }
 
   /** Completes when bytes of a body may have arrived, or after `bodyTimeout`; the caller re-checks. */
   awaitBody(): Effect.Effect<void> {
     const received = this.awaitBytes()
-    this.timeouts.startBody()
-    return this.timeouts.isReadExpired ? Effect.void : received
+    this.deadlines.startBody()
+    return this.deadlines.isReadExpired ? Effect.void : received
   }
 
   /** Completes when bytes may have arrived; without a timeout, for another protocol. */
@@ -164,7 +164,7 @@ export abstract class ConnectionBase extends TurnShare {
 
   /** `awaitWritable` for code without a fiber. */
   onceWritable(callback: () => void): void {
-    this.timeouts.startWrite()
+    this.deadlines.startWrite()
     ;(this.sent ??= new Signal()).unsafeOnce(callback)
   }
 
@@ -177,7 +177,7 @@ export abstract class ConnectionBase extends TurnShare {
   get awaitWritable(): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.isSocketClosed || !this.writeBuffer.isFull()) return Effect.void
-      this.timeouts.startWrite()
+      this.deadlines.startWrite()
       this.renewShare()
       return Effect.flatMap((this.sent ??= new Signal()).waitOrLeave(), () => this.awaitWritable)
     })

@@ -354,7 +354,7 @@ export class ExchangeImpl implements Exchange, UpgradedExchange {
       method: head.method,
       minor: head.version.minor,
       keepAlive: head.keepAlive && !isConnect && connection.mayKeepAlive() && this.canReuseAfter(length === undefined),
-      keepAliveHint: connection.state.keepAliveHint,
+      keepAliveHint: connection.server.keepAliveHint,
       date: connection.date()
     })
     return written._tag === "InvalidResponse" ? valueErrorOf(written) : written

@@ -57,11 +57,11 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   constructor(
     transport: Connection,
-    state: ServerState,
+    server: ServerState,
     readonly handler: RequestHandler<E, R>
   ) {
-    super(transport, state)
-    state.registry.add(this)
+    super(transport, server)
+    server.registry.add(this)
   }
 
   /** Set before a handler runs, and read only while or after it does. */
@@ -73,7 +73,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** Starts reading. */
   open(): void {
-    this.timeouts.startFirstRequest()
+    this.deadlines.startFirstRequest()
     this.transport.open(this)
   }
 
@@ -96,14 +96,14 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   private step(): "Continue" | "Wait" {
     // Backpressure: parse no further request while the write buffer waits for `drain`.
-    if (this.timeouts.isWaitingForDrain) return "Wait"
+    if (this.deadlines.isWaitingForDrain) return "Wait"
     if (this.hasUsedShare && (this.pendingHead !== undefined || this.hasUnread)) return this.continueLater()
     if (this.pendingHead !== undefined) return this.servePending(this.pendingHead)
     const step = this.parser.next()
     if (step === "NeedMore") {
       if (!this.feedParser()) return this.awaitInput()
     } else if (step._tag === "Head") {
-      if (step.method === "CONNECT" && this.state.connectMethod === "reject") {
+      if (step.method === "CONNECT" && this.server.connectMethod === "reject") {
         // CONNECT is not supported. Bytes after it are not HTTP (RFC 9110 §9.3.6): respond 501 and close.
         this.rejectMalformed(malformed("MethodUnknown", "CONNECT"))
       } else if (this.writeBuffer.isFull()) this.pendingHead = step
@@ -123,7 +123,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.writeBuffer.flush()
     if (this.isSocketClosed) this.closeWith("ClientAborted")
     else if (this.writeBuffer.isFull()) {
-      this.timeouts.startWrite()
+      this.deadlines.startWrite()
       this.writeBuffer.uncork()
       return "Wait"
     } else {
@@ -135,12 +135,12 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   private handle(head: RequestHead): void {
     // The client left before its request was read: a handler started now would not be interrupted.
-    if (this.isSocketClosed || (this.receiveBuffer.isEnded && this.state.onClientEnd === "interrupt")) {
+    if (this.isSocketClosed || (this.receiveBuffer.isEnded && this.server.onClientEnd === "interrupt")) {
       this.closeWith("ClientAborted")
       return
     }
     this.phase = "Handling"
-    this.timeouts.startHandling()
+    this.deadlines.startHandling()
     this.requests++
     this.spend(costs.request)
     const exchange = (this.currentExchange = new ExchangeImpl(this, head))
@@ -183,7 +183,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     else if (exchange.isUpgraded) this.closeWith("Upgraded")
     else if (!exchange.keepAlive) this.closeWith("ClosedByServer")
     else this.startReading(exchange.hasUnreadBody ? "Discarding" : "Reading")
-    this.timeouts.clearInactivity()
+    this.deadlines.clearInactivity()
     // A reader that still holds the request fails now, instead of waiting for bytes of the next one.
     if (exchange.close()) this.wakeReader()
   }
@@ -191,7 +191,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private startReading(phase: "Reading" | "Discarding" = "Reading"): void {
     this.phase = phase
     this.discardedBytes = 0
-    this.timeouts.reset()
+    this.deadlines.reset()
   }
 
   /** Discards what a handler left of a body, to reach the next request. */
@@ -220,7 +220,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.phase = "Finished"
     this.cancelDeferred()
     this.pendingHead = undefined
-    this.timeouts.clearAll()
+    this.deadlines.clearAll()
     this.writeBuffer.flush()
     const mode = this.closeReason === "ResponseFailed" ? "Failed" : this.mustCloseNow ? "Immediate" : "Graceful"
     this.lingering = closeConnection(this, { mode, exchange: this.currentExchange, isShuttingDown: this.isShuttingDown })
@@ -248,7 +248,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   private unregister(): void {
-    const { registry, timer } = this.state
+    const { registry, timer } = this.server
     registry.remove(this, this.closeReason ?? "Interrupted")
     if (registry.isEmpty) timer.stop()
     // The connection drops its fiber: a dead object in the old generation keeps alive whatever it refers to.
@@ -268,13 +268,13 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     if (!this.receiveBuffer.isEmpty) return "Continue"
     const isIdle = this.phase === "Reading" && this.isBetweenRequests
     if (this.isSocketClosed || this.receiveBuffer.isEnded) this.onInputEnd(isIdle)
-    else if (this.timeouts.isReadExpired) this.onReadTimeout(isIdle)
+    else if (this.deadlines.isReadExpired) this.onReadTimeout(isIdle)
     else if (this.isShuttingDown) this.closeWith("ClosedByServer")
-    else if (this.writeBuffer.isFull()) this.timeouts.startWrite()
+    else if (this.writeBuffer.isFull()) this.deadlines.startWrite()
     else this.startReadTimeout(isIdle)
     if (isIdle) this.releaseIdle()
     // The deadline may have passed in this event-loop turn already.
-    return this.timeouts.isReadExpired ? "Continue" : "Wait"
+    return this.deadlines.isReadExpired ? "Continue" : "Wait"
   }
 
   /** Drops what only a request needs. */
@@ -284,9 +284,9 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   private startReadTimeout(isIdle: boolean): void {
-    if (!isIdle) this.timeouts.startRest(this.phase === "Reading" ? "Head" : "Body", this.now)
-    else if (this.requests === 0) this.timeouts.startFirstRequest(this.now)
-    else this.timeouts.startKeepAlive(this.now)
+    if (!isIdle) this.deadlines.startRest(this.phase === "Reading" ? "Head" : "Body", this.now)
+    else if (this.requests === 0) this.deadlines.startFirstRequest(this.now)
+    else this.deadlines.startKeepAlive(this.now)
   }
 
   /** FIN, or a reset. In the middle of a head, 400 is sent after a FIN (RFC 9112 §8). */
@@ -307,7 +307,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.lingering?.onReceived()
     if (this.phase === "Closing" || this.phase === "Finished") return
     recordMetrics.bytesReceived(bytes.length)
-    this.timeouts.clearRead()
+    this.deadlines.clearRead()
     this.receiveBuffer.push(bytes)
     this.onInput()
   }
@@ -321,7 +321,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   onEnd(): void {
     this.receiveBuffer.isEnded = true
     const isServing = this.phase === "Handling" && !this.exchange.isUpgraded
-    if (isServing && this.state.onClientEnd === "interrupt") this.interrupt("ClientAborted")
+    if (isServing && this.server.onClientEnd === "interrupt") this.interrupt("ClientAborted")
     else if (isServing) this.probeHalfClose()
     this.onInput()
   }
@@ -332,12 +332,12 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
    */
   private probeHalfClose(): void {
     this.transport.write([""])
-    this.timeouts.startHalfClose()
+    this.deadlines.startHalfClose()
   }
 
   onDrain(): void {
-    const isAwaited = this.timeouts.isWaitingForDrain
-    this.timeouts.clearWrite()
+    const isAwaited = this.deadlines.isWaitingForDrain
+    this.deadlines.clearWrite()
     if (this.phase === "Handling") this.wakeWriter()
     else if (isAwaited) this.inAsyncContext(this.run)
   }
@@ -345,7 +345,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   onClose(): void {
     this.isSocketClosed = true
     this.receiveBuffer.isEnded = true
-    this.timeouts.clearWrite()
+    this.deadlines.clearWrite()
     if (this.phase === "Handling" && !this.exchange.isEndExpected) this.interrupt("ClientAborted")
     if (this.cancelDeferred()) this.closeWith("ClientAborted")
     this.onInput()
@@ -356,14 +356,14 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   deadline(): number {
-    return this.timeouts.deadline()
+    return this.deadlines.deadline()
   }
 
   onDeadline(now: number): void {
-    if (this.timeouts.expireInactivity(now) && !this.exchange.isUpgraded)
+    if (this.deadlines.expireInactivity(now) && !this.exchange.isUpgraded)
       this.interrupt(this.receiveBuffer.isEnded ? "ClientAborted" : "TimedOut")
-    if (this.timeouts.expireRead(now)) this.onInput()
-    if (this.timeouts.expireWrite(now)) {
+    if (this.deadlines.expireRead(now)) this.onInput()
+    if (this.deadlines.expireWrite(now)) {
       this.closeReason ??= "TimedOut"
       closeNow(this, this.currentExchange)
     }
@@ -371,7 +371,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** True while a request is served or is about to be, or while a response waits for its client to read. */
   get isBusy(): boolean {
-    return this.phase === "Handling" || this.isDeferred || this.timeouts.isWaitingForDrain
+    return this.phase === "Handling" || this.isDeferred || this.deadlines.isWaitingForDrain
   }
 
   /** Serves no further request; closes now if none is being served. */

@@ -197,7 +197,7 @@ export class RequestBody implements BodyHolder {
   // The body budget.
 
   private get budget() {
-    return this.connection.state.bodyBudget
+    return this.connection.server.bodyBudget
   }
 
   /** Counts bytes of a streamed body that its reader retains; negative for bytes that it no longer retains. */
@@ -232,18 +232,18 @@ export class RequestBody implements BodyHolder {
   /** Completes with a grant of memory, within `bufferedBodyTimeout`. The body is not read meanwhile: no `bodyTimeout` runs. */
   private get awaitMemory(): Effect.Effect<void, ValueError> {
     return Effect.suspend(() => {
-      const { bodyAdmissionLog: log, timer, timeouts } = this.connection.state
+      const { bodyAdmissionLog: log, durations, timer } = this.connection.server
       const since = timer.now()
       const waited = Effect.sync(() => {
         this.waiters--
         if (this.isClosed) return
         if (this.waiters === 0) this.budget.unsafeCancel(this)
-        this.connection.timeouts.extendTotal(timer.now() - since)
+        this.connection.deadlines.extendTotal(timer.now() - since)
       })
       const opened = Effect.suspend(() => (this.budget.unsafeWaiting() === 0 ? log.logOpened : Effect.void))
       this.waiters++
       return log.logClosed.pipe(
-        Effect.zipRight(this.granted(since + timeouts.bufferedBody)),
+        Effect.zipRight(this.granted(since + durations.bufferedBody)),
         Effect.ensuring(waited),
         Effect.zipRight(opened)
       )
@@ -254,12 +254,12 @@ export class RequestBody implements BodyHolder {
     return Effect.suspend((): Effect.Effect<void, ValueError> => {
       const { connection } = this
       if (this.mayKeepMore()) return Effect.void
-      if (connection.state.timer.now() >= until) {
+      if (connection.server.timer.now() >= until) {
         recordMetrics.bodyRejected()
         return new ValueError({ reason: "BodyBudget" })
       }
       const received = connection.awaitBytes()
-      connection.timeouts.startGrant(until)
+      connection.deadlines.startGrant(until)
       return Effect.zipRight(received, this.granted(until))
     })
   }
@@ -289,7 +289,7 @@ export class RequestBody implements BodyHolder {
       if (step === "NeedMore") {
         if (this.connection.feedParser()) continue
         if (receiveBuffer.isEnded) this.failure = new ValueError({ reason: "IncompleteRequest" })
-        else if (this.connection.timeouts.isReadExpired) this.failure = new ValueError({ reason: "Timeout" })
+        else if (this.connection.deadlines.isReadExpired) this.failure = new ValueError({ reason: "Timeout" })
         return
       }
       if (step._tag === "Body") {

@@ -34,13 +34,13 @@ export interface ServerState {
   readonly bodyAdmissionLog: AdmissionLog
   readonly onClientEnd: "continue" | "interrupt"
   readonly connectMethod: "reject" | "handle"
-  readonly timeouts: Timeouts
+  readonly durations: TimeoutDurations
   /** The value of `Keep-Alive` on persistent connections; `undefined` if nothing is announced. */
   readonly keepAliveHint: string | undefined
 }
 
 /** The timeouts of `Limits`, in milliseconds. */
-export interface Timeouts {
+export interface TimeoutDurations {
   readonly keepAlive: number
   readonly header: number
   readonly body: number
@@ -60,7 +60,7 @@ const keepAliveHintOf = ({ keepAliveTimeout, maxRequestsPerConnection }: Limits)
     : `timeout=${seconds}, max=${maxRequestsPerConnection}`
 }
 
-export const timeoutsOf = (limits: Limits): Timeouts => ({
+const durationsOf = (limits: Limits): TimeoutDurations => ({
   keepAlive: Duration.toMillis(limits.keepAliveTimeout),
   header: Duration.toMillis(limits.headerTimeout),
   body: Duration.toMillis(limits.bodyTimeout),
@@ -153,7 +153,7 @@ export const makeServerState = (
       connectMethod,
       bodyBudget,
       bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyMessages),
-      timeouts: timeoutsOf(limits),
+      durations: durationsOf(limits),
       keepAliveHint: keepAliveHintOf(limits)
     }
   })

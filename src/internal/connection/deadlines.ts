@@ -1,7 +1,7 @@
 /**
- * The timeouts of one connection: read, total, write and inactivity (half-close included).
+ * The deadlines of one connection: read, total, write and inactivity (half-close included).
  *
- * This class only tracks deadlines, and gives the `DeadlineTimer` the earliest; `HttpConnection` acts when one expires.
+ * This class only keeps them, and gives the `DeadlineTimer` the earliest; `HttpConnection` acts when one expires.
  *
  * @internal
  */
@@ -17,7 +17,7 @@ const never = Number.POSITIVE_INFINITY
  */
 const keepAliveBuffer = 1000
 
-export class ConnectionTimeouts {
+export class ConnectionDeadlines {
   /** The read deadline has passed. */
   isReadExpired = false
   /** The connection is suspended until the client reads (`drain`). */
@@ -35,36 +35,36 @@ export class ConnectionTimeouts {
   constructor(
     private readonly transport: Connection,
     private readonly writeBuffer: WriteBuffer,
-    private readonly state: ServerState
+    private readonly server: ServerState
   ) {}
 
   /** Starts the timeout of the first request, which applies even with a `keepAliveTimeout` of 0. */
-  startFirstRequest(now = this.state.timer.now()): void {
-    const { timeouts } = this.state
+  startFirstRequest(now = this.server.timer.now()): void {
+    const { durations } = this.server
     // An empty line may precede the request, in two parts: the header timeout does not start with it.
     this.totalDeadline = never
-    this.startRead(now + Math.max(timeouts.keepAlive, timeouts.header))
+    this.startRead(now + Math.max(durations.keepAlive, durations.header))
   }
 
   /** Starts the keep-alive timeout. */
   startKeepAlive(now: number): void {
     this.totalDeadline = never
-    this.startRead(now + this.state.timeouts.keepAlive + keepAliveBuffer)
+    this.startRead(now + this.server.durations.keepAlive + keepAliveBuffer)
   }
 
   /** Starts the timeout of the rest of a header section, or of a body that is discarded. */
   startRest(of: "Head" | "Body", now: number): void {
-    const { timeouts } = this.state
-    if (this.totalDeadline === never) this.totalDeadline = now + (of === "Head" ? timeouts.header : timeouts.body)
+    const { durations } = this.server
+    if (this.totalDeadline === never) this.totalDeadline = now + (of === "Head" ? durations.header : durations.body)
     this.startRead(this.totalDeadline)
   }
 
   /** Starts the timeouts of a body that is being read. */
   startBody(): void {
-    const { timer, timeouts } = this.state
+    const { timer, durations } = this.server
     const now = timer.now()
-    if (this.totalDeadline === never) this.totalDeadline = now + timeouts.bodyTotal
-    this.startRead(Math.min(this.totalDeadline, now + timeouts.body))
+    if (this.totalDeadline === never) this.totalDeadline = now + durations.bodyTotal
+    this.startRead(Math.min(this.totalDeadline, now + durations.body))
   }
 
   /** Starts the timeout of a grant of memory; `extendTotal` must follow. */
@@ -80,7 +80,7 @@ export class ConnectionTimeouts {
 
   private startRead(until: number): void {
     this.readDeadline = until
-    this.state.timer.schedule(until)
+    this.server.timer.schedule(until)
   }
 
   /** Clears the read timeout: bytes have arrived. */
@@ -98,10 +98,10 @@ export class ConnectionTimeouts {
   /** Starts the write timeout, unless it runs: another write does not move the deadline. */
   startWrite(): void {
     if (this.isWaitingForDrain) return
-    const { timer, timeouts } = this.state
+    const { timer, durations } = this.server
     this.isWaitingForDrain = true
     this.unsent = this.transport.unsent()
-    this.writeDeadline = timer.now() + timeouts.write
+    this.writeDeadline = timer.now() + durations.write
     timer.schedule(this.writeDeadline)
   }
 
@@ -116,21 +116,21 @@ export class ConnectionTimeouts {
    */
   startHalfClose(): void {
     this.isHalfClosed = true
-    this.startInactivity(this.state.timer.now())
+    this.startInactivity(this.server.timer.now())
   }
 
   /** Starts the inactivity timeout of a handler, if there is one. */
   startHandling(): void {
     this.reset()
     this.isHalfClosed = false
-    if (this.state.timeouts.inactivity !== never) this.startInactivity(this.state.timer.now())
+    if (this.server.durations.inactivity !== never) this.startInactivity(this.server.timer.now())
   }
 
   private startInactivity(now: number): void {
-    const { halfClosed, inactivity } = this.state.timeouts
+    const { halfClosed, inactivity } = this.server.durations
     this.totalBytesBefore = this.writeBuffer.totalBytes
     this.inactivityDeadline = now + (this.isHalfClosed ? Math.min(halfClosed, inactivity) : inactivity)
-    this.state.timer.schedule(this.inactivityDeadline)
+    this.server.timer.schedule(this.inactivityDeadline)
   }
 
   /** Clears the inactivity and half-close timeouts. */
@@ -162,7 +162,7 @@ export class ConnectionTimeouts {
     const unsent = this.transport.unsent()
     const isReading = unsent < this.unsent
     this.unsent = unsent
-    this.writeDeadline = isReading ? now + this.state.timeouts.write : never
+    this.writeDeadline = isReading ? now + this.server.durations.write : never
     return !isReading
   }
 
