@@ -34,7 +34,7 @@ import { makeServerState } from "./internal/connection/serverState.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
-import { makeRequestHandler } from "./internal/server/failureReport.js"
+import { makeServedHandler } from "./internal/server/failureReport.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
 import {
@@ -373,10 +373,10 @@ export const make = (
       given?: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
-        const requestHandler = makeRequestHandler(handler, given?.onFailure, runtime, shutdown.serverLatch)
+        const served = makeServedHandler(handler, given?.onFailure, runtime, shutdown.serverLatch)
         let fiber: Fiber.RuntimeFiber<ConnectionSummary> | undefined
         const fork = (connection: Connection): void => {
-          fiber = forkConnection(connection, state, requestHandler)
+          fiber = forkConnection(connection, state, served)
         }
         return Effect.flatMap(whenListening("accept"), (bound) =>
           Effect.map(
@@ -396,8 +396,8 @@ export const make = (
         if (Number.isNaN(assumed))
           return new ValueError({ reason: "Option", actual: describe("assumedDescriptorsPerRequest", assumed) })
         const latch = Effect.unsafeMakeLatch(false)
-        const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch)
-        const fork = (connection: Connection): void => void forkConnection(connection, state, requestHandler)
+        const served = makeServedHandler(handler, given.onFailure, runtime, latch)
+        const fork = (connection: Connection): void => void forkConnection(connection, state, served)
         const isAddressGiven = [given.port, given.address, given.domain, given.backlog].some(
           (each) => each !== undefined
         )
@@ -414,7 +414,7 @@ export const make = (
           (opened) => {
             // The server may have been closed and listen again: that listener is not closed here.
             const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void
-            const closed = closeConnections(registry, timeouts, requestHandler)
+            const closed = closeConnections(registry, timeouts, served)
             return shutdown.unregister(latch, Effect.zipRight(stopped, closed))
           }
         )

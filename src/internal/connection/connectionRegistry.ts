@@ -13,7 +13,7 @@ import type { HasDeadline } from "./deadlineTimer.js"
 
 /** What the shutdown of a server requires of a connection. */
 export interface TrackedConnection extends Indexed, HasDeadline {
-  /** The request handler: identifies the connections of one `serve`. */
+  /** Identifies the connections of one `serve`. */
   readonly handler: unknown
   readonly isBusy: boolean
   /** Why it closes, once it does. */

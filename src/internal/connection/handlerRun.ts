@@ -21,7 +21,7 @@ import { recordMetrics } from "../metrics.js"
 import { AdapterEffect } from "../runtime/adapterEffect.js"
 import { clientAbortFiberId, interruptAsFork } from "../runtime/effectInterop.js"
 import { LazyScope, type RequestRuntime } from "../runtime/requestRuntime.js"
-import type { RequestHandler } from "./serverState.js"
+import type { ServedHandler } from "./serverState.js"
 import { errorBody, errorHeaders, plainTextHeaders, respondableError } from "./errorResponse.js"
 import type { ExchangeImpl } from "./exchange.js"
 
@@ -65,7 +65,7 @@ export class HandlerRun<E, R> {
   private interruptReason: "ClientGone" | "ServerCloses" | undefined
 
   constructor(
-    private readonly handler: RequestHandler<E, R>,
+    private readonly handler: ServedHandler<E, R>,
     private readonly runtime: RequestRuntime,
     private readonly request: Request,
     private readonly exchange: ExchangeImpl

@@ -24,7 +24,7 @@ import { requestResource } from "./asyncContext.js"
 import { closeConnection, closeNow, type LingeringConnection } from "./closing.js"
 import { ConnectionBase } from "./connectionBase.js"
 import type { TrackedConnection } from "./connectionRegistry.js"
-import type { ServerState, RequestHandler } from "./serverState.js"
+import type { ServerState, ServedHandler } from "./serverState.js"
 import { ExchangeImpl } from "./exchange.js"
 import { HandlerRun, respondWithoutFiber } from "./handlerRun.js"
 
@@ -58,7 +58,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   constructor(
     transport: Connection,
     server: ServerState,
-    readonly handler: RequestHandler<E, R>
+    readonly handler: ServedHandler<E, R>
   ) {
     super(transport, server)
     server.registry.add(this)
@@ -150,7 +150,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** Calls the handler; false if the response is left to a fiber. */
   private runHandler(request: RequestImpl, exchange: ExchangeImpl): boolean {
-    const left = respondWithoutFiber(this.handler.handler, request, exchange)
+    const left = respondWithoutFiber(this.handler.handle, request, exchange)
     if (left === undefined) return true
     if (this.receiveBuffer.isEnded) this.probeHalfClose()
     this.writeBuffer.uncork()

@@ -72,11 +72,11 @@ const durationsOf = (limits: Limits): TimeoutDurations => ({
 })
 
 /** A handler, with the runtime of its fibers and its failure reporting. */
-export interface RequestHandler<E, R> {
+export interface ServedHandler<E, R> {
   readonly runtime: RequestRuntime
   /** Opened when the shutdown of its server, or of its `serve`, begins. */
   readonly shutdownLatch: Effect.Latch
-  readonly handler: Handler<E, R>
+  readonly handle: Handler<E, R>
   /** Reports every failure with a 500 response, or without a response. */
   readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>
   /** Logs every request whose client disconnected; `undefined` if its log level is disabled. */

@@ -11,7 +11,7 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { Connection, ConnectionSummary } from "../../Connection.js"
-import type { ServerState, RequestHandler } from "../connection/serverState.js"
+import type { ServerState, ServedHandler } from "../connection/serverState.js"
 import { HttpConnection } from "../connection/httpConnection.js"
 
 const lifetime = <E, R>(connection: HttpConnection<E, R>): Effect.Effect<ConnectionSummary> =>
@@ -26,7 +26,7 @@ const lifetime = <E, R>(connection: HttpConnection<E, R>): Effect.Effect<Connect
 export const forkConnection = <E, R>(
   connection: Connection,
   state: ServerState,
-  handler: RequestHandler<E, R>
+  handler: ServedHandler<E, R>
 ): Fiber.RuntimeFiber<ConnectionSummary> => {
   const httpConnection = new HttpConnection(connection, state, handler)
   const fiber = handler.runtime.forkConnection(lifetime(httpConnection))

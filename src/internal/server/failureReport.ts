@@ -12,7 +12,7 @@ import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
-import type { RequestHandler } from "../connection/serverState.js"
+import type { ServedHandler } from "../connection/serverState.js"
 import { escapeControlsInLines, escapeErrorControls } from "../host/escapeControls.js"
 import { isLogged } from "../runtime/adapterEffect.js"
 import { RequestRuntime } from "../runtime/requestRuntime.js"
@@ -61,15 +61,15 @@ const logAbort = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<
 const isLevelLogged = ({ fiberRefs }: Runtime.Runtime<never>, level: LogLevel.LogLevel): boolean =>
   LogLevel.lessThanEqual(FiberRefs.getOrDefault(fiberRefs, FiberRef.currentMinimumLogLevel), level)
 
-export const makeRequestHandler = <E, R, R2>(
+export const makeServedHandler = <E, R, R2>(
   handler: Handler<E, R>,
   onFailure: ((cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>) | undefined,
   runtime: Runtime.Runtime<Exclude<R | R2, Scope.Scope>>,
   shutdown: Effect.Latch
-): RequestHandler<E, R | R2> => {
+): ServedHandler<E, R | R2> => {
   const report = onFailure ?? logFailure
   return {
-    handler,
+    handle: handler,
     shutdownLatch: shutdown,
     runtime: RequestRuntime.make(runtime),
     report: (cause, request) =>

@@ -32,7 +32,7 @@ const noConnections: CloseReport = { idle: 0, drained: 0, interrupted: 0, timedO
 
 const isBusy = (connection: TrackedConnection): boolean => connection.isBusy
 
-/** Closes the connections of one request handler, or all; completes when none of them remains. */
+/** Closes the connections of one handler, or all; completes when none of them remains. */
 export const closeConnections = (
   registry: ConnectionRegistry,
   timeouts: ShutdownTimeouts,
