@@ -10,6 +10,8 @@ import * as TestClock from "effect/TestClock"
 import * as Address from "../../src/Address.js"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import { OSError } from "../../src/Errors.js"
+import { ConnectionRegistry } from "../../src/internal/connection/connectionRegistry.js"
+import { monotonicNow } from "../../src/internal/host/hostTimers.js"
 import * as Listener from "../../src/Listener.js"
 import * as RequestParser from "../../src/RequestParser.js"
 import { respond } from "../../src/Response.js"
@@ -309,6 +311,33 @@ describe("closing", () => {
         expect(lines.all).toStrictEqual([])
       })
   )
+
+  it.live("waits no longer than its timeouts, though a timer may fire up to a millisecond early", () => {
+    const registry = new ConnectionRegistry()
+    registry.add({
+      index: -1,
+      handler: undefined,
+      isBusy: true,
+      closeReason: undefined,
+      beginShutdown: () => {},
+      interrupt: () => {},
+      giveUp: () => {},
+      deadline: () => Number.POSITIVE_INFINITY,
+      onDeadline: () => {}
+    })
+    // Node truncates delays and the time that they are added to, so each wait begins at another part of a millisecond.
+    const waitFrom = (part: number): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const [now, until] = [monotonicNow(), monotonicNow() + 4]
+        while (monotonicNow() < now + part) {}
+        return registry.awaitNone(() => true, until)
+      })
+    return Effect.forEach(
+      Array.from({ length: 300 }, (_, i) => i / 300),
+      waitFrom,
+      { discard: true }
+    )
+  })
 
   it.scopedLive("leaves handlers to themselves that do not end when they are interrupted, and says so", () =>
     Effect.gen(function* () {

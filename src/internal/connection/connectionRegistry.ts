@@ -56,20 +56,27 @@ export class ConnectionRegistry {
 
   /** Completes when no connection matches, or at a time of the host's monotonic clock. */
   awaitNone(matches: (connection: TrackedConnection) => boolean, until: number): Effect.Effect<void> {
-    const isDone = (): boolean => !this.connections.some(matches) || monotonicNow() >= until
-    const awaitDone: Effect.Effect<void> = Effect.suspend(() =>
-      isDone() ? Effect.void : Effect.zipRight(this.ended.wait(), awaitDone)
-    )
-    return Effect.acquireUseRelease(
-      Effect.sync(() => this.wakeAt(until)),
-      () => awaitDone,
-      (timer) => Effect.sync(() => clearTimeout(timer))
-    )
+    return Effect.suspend(() => {
+      // Not compared with the clock again: a timer may fire up to a millisecond early, and fires once.
+      let isLate = monotonicNow() >= until
+      const expire = (): void => {
+        isLate = true
+        this.ended.wake()
+      }
+      const awaitDone: Effect.Effect<void> = Effect.suspend(() =>
+        isLate || !this.connections.some(matches) ? Effect.void : Effect.zipRight(this.ended.wait(), awaitDone)
+      )
+      return Effect.acquireUseRelease(
+        Effect.sync(() => timerUntil(until, expire)),
+        () => awaitDone,
+        (timer) => Effect.sync(() => clearTimeout(timer))
+      )
+    })
   }
+}
 
-  private wakeAt(time: number): NodeJS.Timeout | undefined {
-    const milliseconds = time - monotonicNow()
-    // A longer timer would overflow: there is none.
-    return milliseconds < maxTimer ? setTimeout(() => this.ended.wake(), milliseconds + 1) : undefined
-  }
+/** A timer of the host; a longer one than `maxTimer` would overflow, so there is none. */
+const timerUntil = (time: number, expire: () => void): NodeJS.Timeout | undefined => {
+  const milliseconds = time - monotonicNow()
+  return milliseconds < maxTimer ? setTimeout(expire, Math.ceil(milliseconds)) : undefined
 }
