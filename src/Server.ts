@@ -165,7 +165,7 @@ export interface ServeOptions extends ListenOptions {
  * A report of handler failures.
  *
  * `onFailure` runs for every failure with a 500 response, or without a response, before the next request of its connection
- * is handled. A `ValueError` or `KeyError` that became its own 4xx or 5xx response is not reported. A disconnect does
+ * is handled. A `ValueError` or `KeyError` that became a response with another status is not reported. A disconnect does
  * not interrupt the report; a server that closes does, after `drainTimeout`. The default logs the cause at level ERROR.
  *
  * @since 0.1.0

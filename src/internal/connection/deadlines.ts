@@ -67,13 +67,13 @@ export class ConnectionDeadlines {
     this.startRead(Math.min(this.totalDeadline, now + durations.body))
   }
 
-  /** Starts the timeout of a grant of memory; `extendTotal` must follow. */
+  /** Starts the timeout of a grant of memory instead of the read timeout, until `endGrant`. */
   startGrant(until: number): void {
     this.startRead(until)
   }
 
-  /** Extends the total timeout by a time in which the server did not read. */
-  extendTotal(milliseconds: number): void {
+  /** Ends the timeout of a grant; extends the total timeout by the time in which the server did not read. */
+  endGrant(milliseconds: number): void {
     this.clearRead()
     if (this.totalDeadline !== never) this.totalDeadline += milliseconds
   }

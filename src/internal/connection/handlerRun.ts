@@ -21,9 +21,9 @@ import { recordMetrics } from "../metrics.js"
 import { AdapterEffect } from "../runtime/adapterEffect.js"
 import { clientAbortFiberId, interruptAsFork } from "../runtime/effectInterop.js"
 import { LazyScope, type RequestRuntime } from "../runtime/requestRuntime.js"
-import type { ServedHandler } from "./serverState.js"
 import { errorBody, errorHeaders, plainTextHeaders, respondableError } from "./errorResponse.js"
 import type { ExchangeImpl } from "./exchange.js"
+import type { ServedHandler } from "./servedHandler.js"
 
 /** A handler may only return the `Responded` of its own request. */
 const notResponded = (): Cause.Cause<never> =>

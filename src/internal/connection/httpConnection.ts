@@ -24,9 +24,10 @@ import { requestResource } from "./asyncContext.js"
 import { closeConnection, closeNow, type LingeringConnection } from "./closing.js"
 import { ConnectionBase } from "./connectionBase.js"
 import type { TrackedConnection } from "./connectionRegistry.js"
-import type { ServerState, ServedHandler } from "./serverState.js"
 import { ExchangeImpl } from "./exchange.js"
 import { HandlerRun, respondWithoutFiber } from "./handlerRun.js"
+import type { ServedHandler } from "./servedHandler.js"
+import type { ServerState } from "./serverState.js"
 
 /** True if the connection ends because of the client: a disconnect or a timeout. */
 const isClientReason = (reason: CloseReason | undefined): boolean => reason === "ClientAborted" || reason === "TimedOut"
@@ -108,13 +109,9 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
         this.rejectMalformed(malformed("MethodUnknown", "CONNECT"))
       } else if (this.writeBuffer.isFull()) this.pendingHead = step
       else this.handle(step)
-    } else if (step._tag === "Body") {
-      this.discard(step.bytes.length)
-    } else if (step._tag === "End") {
-      this.startReading()
-    } else {
-      this.rejectMalformed(step)
-    }
+    } else if (step._tag === "Body") this.discard(step.bytes.length)
+    else if (step._tag === "End") this.startReading()
+    else this.rejectMalformed(step)
     return "Continue"
   }
 
@@ -223,7 +220,8 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.deadlines.clearAll()
     this.writeBuffer.flush()
     const mode = this.closeReason === "ResponseFailed" ? "Failed" : this.mustCloseNow ? "Immediate" : "Graceful"
-    this.lingering = closeConnection(this, { mode, exchange: this.currentExchange, isShuttingDown: this.isShuttingDown })
+    const { currentExchange: exchange, isShuttingDown } = this
+    this.lingering = closeConnection(this, { mode, exchange, isShuttingDown })
     this.releaseIdle()
     this.unregisterIfClosed()
   }
@@ -259,7 +257,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   // Waiting: for the next request, for a body, for a client that is slow to read.
 
-  /** All input has been read: suspends until more arrives, with a deadline, or closes. */
+  /** All input has been read: closes, or suspends until more arrives or a deadline expires. */
   private awaitInput(): "Continue" | "Wait" {
     this.renewShare()
     this.writeBuffer.flush()
@@ -267,38 +265,38 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     // A client in memory may have sent more within the write.
     if (!this.receiveBuffer.isEmpty) return "Continue"
     const isIdle = this.phase === "Reading" && this.isBetweenRequests
-    if (this.isSocketClosed || this.receiveBuffer.isEnded) this.onInputEnd(isIdle)
-    else if (this.deadlines.isReadExpired) this.onReadTimeout(isIdle)
-    else if (this.isShuttingDown) this.closeWith("ClosedByServer")
-    else if (this.writeBuffer.isFull()) this.deadlines.startWrite()
-    else this.startReadTimeout(isIdle)
+    this.closeAtInputEnd(isIdle)
+    if (this.phase !== "Closing") this.startDeadline(isIdle)
     if (isIdle) this.releaseIdle()
-    // The deadline may have passed in this event-loop turn already.
+    // A deadline that has passed in this event-loop turn may expire as it starts; the next step then closes.
     return this.deadlines.isReadExpired ? "Continue" : "Wait"
+  }
+
+  /** Closes if no further input is to be read: after FIN, a reset or a timeout, and in a shutdown. */
+  private closeAtInputEnd(isIdle: boolean): void {
+    // In the middle of a head, an error response is sent (RFC 9112 §8).
+    const isInHead = this.phase === "Reading" && !isIdle
+    if (this.isSocketClosed || this.receiveBuffer.isEnded) {
+      if (isInHead && !this.isSocketClosed) this.sendErrorResponse(new ValueError({ reason: "IncompleteRequest" }))
+      this.closeWith(isIdle ? "ClosedByClient" : "ClientAborted")
+    } else if (this.deadlines.isReadExpired) {
+      if (isInHead) this.sendErrorResponse(new ValueError({ reason: "Timeout" }))
+      this.closeWith("TimedOut")
+    } else if (this.isShuttingDown) this.closeWith("ClosedByServer")
+  }
+
+  /** The deadline of the client: to read the responses, if the write buffer is full, or to send more. */
+  private startDeadline(isIdle: boolean): void {
+    if (this.writeBuffer.isFull()) this.deadlines.startWrite()
+    else if (!isIdle) this.deadlines.startRest(this.phase === "Reading" ? "Head" : "Body", this.now)
+    else if (this.requests === 0) this.deadlines.startFirstRequest(this.now)
+    else this.deadlines.startKeepAlive(this.now)
   }
 
   /** Drops what only a request needs. */
   private releaseIdle(): void {
     if (this.phase !== "Closing" && this.phase !== "Finished") this.currentExchange = undefined
     this.releaseParser()
-  }
-
-  private startReadTimeout(isIdle: boolean): void {
-    if (!isIdle) this.deadlines.startRest(this.phase === "Reading" ? "Head" : "Body", this.now)
-    else if (this.requests === 0) this.deadlines.startFirstRequest(this.now)
-    else this.deadlines.startKeepAlive(this.now)
-  }
-
-  /** FIN, or a reset. In the middle of a head, 400 is sent after a FIN (RFC 9112 §8). */
-  private onInputEnd(isIdle: boolean): void {
-    if (this.phase === "Reading" && !isIdle && !this.isSocketClosed)
-      this.sendErrorResponse(new ValueError({ reason: "IncompleteRequest" }))
-    this.closeWith(isIdle ? "ClosedByClient" : "ClientAborted")
-  }
-
-  private onReadTimeout(isIdle: boolean): void {
-    if (this.phase === "Reading" && !isIdle) this.sendErrorResponse(new ValueError({ reason: "Timeout" }))
-    this.closeWith("TimedOut")
   }
 
   // Events: of the socket, of the deadline timer, of the shutdown.
@@ -309,11 +307,14 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     recordMetrics.bytesReceived(bytes.length)
     this.deadlines.clearRead()
     this.receiveBuffer.push(bytes)
-    this.onInput()
+    this.resumeReading()
   }
 
-  /** Input, or its end: for the handler that waits for it, or else for the request loop. */
-  private onInput(): void {
+  /**
+   * Resumes what reads: the handler in "Handling", otherwise the request loop. It finds what has happened: more input, its
+   * end, an expired deadline, or a shutdown.
+   */
+  private resumeReading(): void {
     if (this.phase === "Handling") this.wakeReader()
     else this.run()
   }
@@ -323,7 +324,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     const isServing = this.phase === "Handling" && !this.exchange.isUpgraded
     if (isServing && this.server.onClientEnd === "interrupt") this.interrupt("ClientAborted")
     else if (isServing) this.probeHalfClose()
-    this.onInput()
+    this.resumeReading()
   }
 
   /**
@@ -348,7 +349,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.deadlines.clearWrite()
     if (this.phase === "Handling" && !this.exchange.isEndExpected) this.interrupt("ClientAborted")
     if (this.cancelDeferred()) this.closeWith("ClientAborted")
-    this.onInput()
+    this.resumeReading()
     // Fibers that outlive the handler and still wait for the connection continue, and fail.
     this.wakeReader()
     this.wakeWriter()
@@ -362,7 +363,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   onDeadline(now: number): void {
     if (this.deadlines.expireInactivity(now) && !this.exchange.isUpgraded)
       this.interrupt(this.receiveBuffer.isEnded ? "ClientAborted" : "TimedOut")
-    if (this.deadlines.expireRead(now)) this.onInput()
+    if (this.deadlines.expireRead(now)) this.resumeReading()
     if (this.deadlines.expireWrite(now)) {
       this.closeReason ??= "TimedOut"
       closeNow(this, this.currentExchange)
@@ -378,7 +379,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   beginShutdown(): void {
     this.isShuttingDown = true
     this.lingering?.shorten()
-    this.onInput()
+    this.resumeReading()
   }
 
   /** Interrupts the handler, and closes the connection. */

@@ -238,7 +238,7 @@ export class RequestBody implements BodyHolder {
         this.waiters--
         if (this.isClosed) return
         if (this.waiters === 0) this.budget.unsafeCancel(this)
-        this.connection.deadlines.extendTotal(timer.now() - since)
+        this.connection.deadlines.endGrant(timer.now() - since)
       })
       const opened = Effect.suspend(() => (this.budget.unsafeWaiting() === 0 ? log.logOpened : Effect.void))
       this.waiters++

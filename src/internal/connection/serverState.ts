@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -11,15 +10,13 @@ import * as Scope from "effect/Scope"
 import { BodyBudget, type Budget, make } from "../../BodyBudget.js"
 import type { Budget as DescriptorBudget } from "../../DescriptorBudget.js"
 import { defaults, type Limits } from "../../Limits.js"
-import type { Request } from "../../Request.js"
-import { type Parser, RequestParser } from "../../RequestParser.js"
-import type { Handler } from "../../Response.js"
+import { RequestParser } from "../../RequestParser.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import { AdmissionLog, bodyMessages } from "../budget/admissionLog.js"
-import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
 import { LingeringConnections } from "./lingeringClose.js"
+import { ParserPool } from "./parserPool.js"
 
 /** State shared by all connections of a server. */
 export interface ServerState {
@@ -70,40 +67,6 @@ const durationsOf = (limits: Limits): TimeoutDurations => ({
   bufferedBody: Duration.toMillis(limits.bufferedBodyTimeout),
   write: Duration.toMillis(limits.writeTimeout)
 })
-
-/** A handler, with the runtime of its fibers and its failure reporting. */
-export interface ServedHandler<E, R> {
-  readonly runtime: RequestRuntime
-  /** Opened when the shutdown of its server, or of its `serve`, begins. */
-  readonly shutdownLatch: Effect.Latch
-  readonly handle: Handler<E, R>
-  /** Reports every failure with a 500 response, or without a response. */
-  readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>
-  /** Logs every request whose client disconnected; `undefined` if its log level is disabled. */
-  readonly reportAbort: ((cause: Cause.Cause<unknown>, request: Request) => Effect.Effect<void>) | undefined
-}
-
-/** As many as a busy server reads with at once; further ones are made, and dropped. */
-const maxIdleParsers = 64
-
-/**
- * A pool of pristine parsers. A parser is pristine after a request, so a connection holds one only within a request: of
- * 10,000 persistent connections most are idle, and a parser takes 600 bytes.
- */
-export class ParserPool {
-  private readonly idle: Array<Parser> = []
-
-  constructor(private readonly make: () => Parser) {}
-
-  acquire(): Parser {
-    return this.idle.pop() ?? this.make()
-  }
-
-  /** Takes back a pristine parser. */
-  release(parser: Parser): void {
-    if (this.idle.length < maxIdleParsers) this.idle.push(parser)
-  }
-}
 
 /** The `BodyBudget` of the Effect context, unless `maxBufferedBodies` is given; otherwise one of this server alone. */
 const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget> =>

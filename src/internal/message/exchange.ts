@@ -28,8 +28,8 @@ export interface ResponseBodyWriter {
 }
 
 export interface Exchange {
-  /** Progress of the response. */
-  readonly state: "NotStarted" | "Streaming" | "Complete"
+  /** Progress of the response; "Ended" when the handler has ended, with or without one. */
+  readonly state: "NotStarted" | "Streaming" | "Complete" | "Ended"
   /** True if the client has disconnected: a response would be discarded. */
   readonly isClientGone: boolean
   /** Sends a complete response. After a `ValueError` nothing was sent, and another response is possible. */

@@ -1,9 +1,10 @@
 /**
  * The accept loop: a stream that gates on the descriptor budget, and forks a fiber for each connection.
  *
- * One element of the stream is one opening of the gate: it is suspended until the budget has capacity, then accepts
- * connections until there is none. A connection that arrives meanwhile costs one comparison and does not pass through the
- * stream, which would cost twice as much as to serve it. Transient accept errors are logged and retried.
+ * The gate is open while the budget has capacity. One element of the stream is one opening of the gate: it is suspended
+ * until the gate is open, then accepts connections until it is closed. A connection that arrives meanwhile costs one
+ * comparison and does not pass through the stream, which would cost twice as much as to serve it. Transient accept errors
+ * are logged and retried.
  *
  * @internal
  */

@@ -11,8 +11,9 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { Connection, ConnectionSummary } from "../../Connection.js"
-import type { ServerState, ServedHandler } from "../connection/serverState.js"
 import { HttpConnection } from "../connection/httpConnection.js"
+import type { ServedHandler } from "../connection/servedHandler.js"
+import type { ServerState } from "../connection/serverState.js"
 
 const lifetime = <E, R>(connection: HttpConnection<E, R>): Effect.Effect<ConnectionSummary> =>
   Effect.catchAllCause(Effect.interruptible(connection.awaitClosed), () =>
