@@ -7,6 +7,7 @@
  */
 import type * as Option from "effect/Option"
 import type { Address } from "./Address.js"
+import type { Session } from "./Tls.js"
 
 /**
  * The events of a connection. Each is called as a method of this object, outside of any fiber, and must not throw.
@@ -36,6 +37,8 @@ export interface Connection {
   readonly id: number
   readonly local: Option.Option<Address>
   readonly remote: Option.Option<Address>
+  /** The session of a connection with TLS; without this member, or with `None`, the connection is not encrypted. */
+  readonly tls?: Option.Option<Session>
   /** Starts reading, once. A connection that has closed before calls `onClose` in a later microtask. */
   readonly open: (events: ConnectionEvents) => void
   readonly pause: () => void

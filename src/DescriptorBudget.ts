@@ -165,10 +165,10 @@ const fromLimit = (limit: () => number): Budget => {
   /** Whether another connection may be served: reservations of handlers come first. */
   const hasRoomForOne = (assumed: number): boolean => reserving === 0 && hasRoom(Math.max(assumed, headroomOf(max)))
   const awaitRoomForOne = (assumed: number): Effect.Effect<void> =>
-    Effect.suspend(() => {
+    held.onDecrease.until(() => {
       if (hasRoomForOne(assumed)) return Effect.void
       makeRoom(Math.max(assumed, headroomOf(max)))
-      return Effect.zipRight(held.onDecrease.waitOrLeave(), awaitRoomForOne(assumed))
+      return undefined
     })
   // Only the wait is interruptible: taken descriptors must reach the finalizer that releases them.
   const take = (count: number, restore: Restore): Effect.Effect<void> =>
@@ -225,8 +225,8 @@ const fromLimit = (limit: () => number): Budget => {
         if (!fits) makeRoom(assumed)
         return fits
       }),
-    awaitRoom: (assumed) => awaitRoomForOne(assumed),
-    unsafeHasRoom: (assumed) => hasRoomForOne(assumed),
+    awaitRoom: awaitRoomForOne,
+    unsafeHasRoom: hasRoomForOne,
     unsafeCanArrive: () => {
       const fits = hasRoom(pendingHeadroomOf(max))
       if (!fits) makeRoom(pendingHeadroomOf(max))

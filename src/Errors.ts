@@ -1,5 +1,5 @@
 /**
- * The errors of this package, as values: `ValueError`, `OSError` and `KeyError`.
+ * The errors of this package, as values: `ValueError`, `OSError`, `KeyError` and `SslError`.
  *
  * They are the typed counterparts of what `std/asynchttpserver` raises. `ValueError` and `KeyError` have the status of the
  * response to a handler that fails with them; all can be handled with `Effect.catchTags`. This module makes no decision about
@@ -8,7 +8,9 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
+import { type Address, toAuthority } from "./Address.js"
 import { type ErrorReason, errorReasons, excerpt } from "./internal/errorReasons.js"
 import { isErrorLike } from "./internal/host/realm.js"
 
@@ -100,6 +102,51 @@ export class OSError extends Data.TaggedError("OSError")<{
 }
 
 /**
+ * An error of TLS: a key or a certificate that cannot be used, or a handshake that failed.
+ *
+ * `code` is that of OpenSSL or Node (`ERR_SSL_NO_SHARED_CIPHER`, `ERR_OSSL_X509_KEY_VALUES_MISMATCH` …), of the system where a
+ * file cannot be read (`ENOENT` …), or `ETIMEDOUT` for a handshake that did not complete in time. `peer` is the address of the
+ * client of a handshake. `listen` fails with it for the server's own certificates; a failed handshake fails nothing: it is
+ * counted (`Metrics.tlsHandshakeErrors`) and reported (`Tls.Options.onHandshakeError`).
+ *
+ * @example
+ * ```ts
+ * import { Errors } from "effect-asynchttpserver"
+ *
+ * const error = new Errors.SslError({ code: "ENOENT", cause: new Error("no such file: key.pem") })
+ * console.log(error.message)
+ * // TLS: ENOENT (no such file: key.pem)
+ * ```
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SslError extends Data.TaggedError("SslError")<{
+  readonly code: string
+  readonly peer: Option.Option<Address>
+  readonly cause?: unknown
+}> {
+  constructor(props: {
+    readonly code: string
+    readonly peer?: Option.Option<Address> | undefined
+    readonly cause?: unknown
+  }) {
+    super({ code: props.code, peer: props.peer ?? Option.none(), cause: props.cause })
+  }
+
+  /** @internal */
+  get [TypeId](): "SslError" {
+    return "SslError"
+  }
+
+  override get message(): string {
+    const detail = isErrorLike(this.cause) ? ` (${excerpt(this.cause.message)})` : ""
+    const peer = Option.match(this.peer, { onNone: () => "", onSome: (address) => `, client ${toAuthority(address)}` })
+    return `TLS: ${this.code}${detail}${peer}`
+  }
+}
+
+/**
  * A missing header.
  *
  * `status` is 400 for the headers of a request, and 500 for any other.
@@ -172,3 +219,11 @@ export const isOSError = (value: unknown): value is OSError => isTagged(value, "
  * @category refinements
  */
 export const isKeyError = (value: unknown): value is KeyError => isTagged(value, "KeyError")
+
+/**
+ * Whether a value is an `SslError` of any instance of this package: see `isValueError`.
+ *
+ * @since 0.1.0
+ * @category refinements
+ */
+export const isSslError = (value: unknown): value is SslError => isTagged(value, "SslError")

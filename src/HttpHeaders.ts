@@ -29,12 +29,7 @@ export const TypeId: internal.TypeId = internal.TypeId
 export type TypeId = internal.TypeId
 
 export type {
-  /**
-   * Header fields, in order. Iterating gives `[name, value]` pairs as they were sent.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** Header fields, in order. Iterating gives `[name, value]` pairs as they were sent. @since 0.1.0 @category models */
   HttpHeaders,
   /**
    * Anything that is accepted as headers: headers, a record (an array is a field for each of its values), or pairs.
@@ -111,7 +106,6 @@ export const make = (input: Input): HttpHeaders =>
 export const get: {
   /** The first value of a name. */
   (name: string): (self: HttpHeaders) => Either.Either<string, KeyError>
-  /** The first value of a name. */
   (self: HttpHeaders, name: string): Either.Either<string, KeyError>
 } = dual(2, (self: HttpHeaders, name: string): Either.Either<string, KeyError> => {
   const fields = rawFieldsOf(self)
@@ -140,7 +134,6 @@ export const get: {
 export const getOption: {
   /** The first value of a name, or none. */
   (name: string): (self: HttpHeaders) => Option.Option<string>
-  /** The first value of a name, or none. */
   (self: HttpHeaders, name: string): Option.Option<string>
 } = dual(2, (self: HttpHeaders, name: string): Option.Option<string> => at(self, name, 0))
 
@@ -161,7 +154,6 @@ export const getOption: {
 export const getOrElse: {
   /** The first value of a name, or a default. */
   (name: string, orElse: () => string): (self: HttpHeaders) => string
-  /** The first value of a name, or a default. */
   (self: HttpHeaders, name: string, orElse: () => string): string
 } = dual(3, (self: HttpHeaders, name: string, orElse: () => string): string =>
   Option.getOrElse(at(self, name, 0), orElse)
@@ -186,7 +178,6 @@ export const getOrElse: {
 export const at: {
   /** The value of the field of that name at index `i`, counted from 0, or none. */
   (name: string, i: number): (self: HttpHeaders) => Option.Option<string>
-  /** The value of the field of that name at index `i`, counted from 0, or none. */
   (self: HttpHeaders, name: string, i: number): Option.Option<string>
 } = dual(3, (self: HttpHeaders, name: string, i: number): Option.Option<string> => {
   if (i < 0) return Option.none()
@@ -215,7 +206,6 @@ export const at: {
 export const getAll: {
   /** Every value of a name, field by field, as sent. */
   (name: string): (self: HttpHeaders) => ReadonlyArray<string>
-  /** Every value of a name, field by field, as sent. */
   (self: HttpHeaders, name: string): ReadonlyArray<string>
 } = dual(2, (self: HttpHeaders, name: string): ReadonlyArray<string> => {
   const fields = rawFieldsOf(self)
@@ -244,7 +234,6 @@ export const getAll: {
 export const values: {
   /** The members of a list header. */
   (name: string): (self: HttpHeaders) => ReadonlyArray<string>
-  /** The members of a list header. */
   (self: HttpHeaders, name: string): ReadonlyArray<string>
 } = dual(2, (self: HttpHeaders, name: string): ReadonlyArray<string> => getAll(self, name).flatMap(listMembers))
 
@@ -266,7 +255,6 @@ export const values: {
 export const contains: {
   /** Whether a list header has a member, without regard to case. */
   (name: string, member: string): (self: HttpHeaders) => boolean
-  /** Whether a list header has a member, without regard to case. */
   (self: HttpHeaders, name: string, member: string): boolean
 } = dual(3, (self: HttpHeaders, name: string, member: string): boolean => {
   const lower = member.toLowerCase()
@@ -290,7 +278,6 @@ export const contains: {
 export const has: {
   /** Whether there is a field of that name. */
   (name: string): (self: HttpHeaders) => boolean
-  /** Whether there is a field of that name. */
   (self: HttpHeaders, name: string): boolean
 } = dual(2, (self: HttpHeaders, name: string): boolean => indexOf(rawFieldsOf(self), name.toLowerCase()) >= 0)
 
@@ -312,7 +299,6 @@ export const has: {
 export const remove: {
   /** The headers without any field of that name. */
   (name: string): (self: HttpHeaders) => HttpHeaders
-  /** The headers without any field of that name. */
   (self: HttpHeaders, name: string): HttpHeaders
 } = dual(2, (self: HttpHeaders, name: string): HttpHeaders => {
   const fields = rawFieldsOf(self)
@@ -342,7 +328,6 @@ export const remove: {
 export const append: {
   /** The headers with one more field at their end. */
   (name: string, value: string): (self: HttpHeaders) => HttpHeaders
-  /** The headers with one more field at their end. */
   (self: HttpHeaders, name: string, value: string): HttpHeaders
 } = dual(
   3,
@@ -368,7 +353,6 @@ export const append: {
 export const set: {
   /** The headers with every field of that name replaced, at the position of the first, by the value or values given. */
   (name: string, value: string | ReadonlyArray<string>): (self: HttpHeaders) => HttpHeaders
-  /** The headers with every field of that name replaced, at the position of the first, by the value or values given. */
   (self: HttpHeaders, name: string, value: string | ReadonlyArray<string>): HttpHeaders
 } = dual(3, (self: HttpHeaders, name: string, value: string | ReadonlyArray<string>): HttpHeaders => {
   const fields = rawFieldsOf(self)

@@ -22,20 +22,20 @@ import * as NodeHttpPlatform from "@effect/platform-node/NodeHttpPlatform"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type { LazyArg } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { Address } from "./Address.js"
+import { type Address, isUnix } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { isOSError, type OSError, ValueError } from "./Errors.js"
+import { ValueError } from "./Errors.js"
 import { isRequest } from "./internal/message/request.js"
 import { makeProgram } from "./internal/platform/application.js"
 import { type AppConfig, AppRequest } from "./internal/platform/appRequest.js"
 import { type Bounds, descriptorsFor, headSize, withNodeSettings } from "./internal/platform/nodeSettings.js"
 import { makeRequest } from "./internal/platform/serverRequest.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
+import { forkServing } from "./internal/server/servingFiber.js"
 import { withDefaults } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
 import { awaitShutdown as awaitShutdownOf, type Request } from "./Request.js"
@@ -79,14 +79,35 @@ const optionsOf = ({ host, ipv6Only, interruptOnDisconnect: _, limits, ...option
   } as const)
 
 /** An address that is valid as the host of a URL: `HttpServer.layerTestClient` and `logAddress` insert it as it is. */
-const addressOf = ({ family, hostname, port }: Address): Platform.Address => ({
-  _tag: "TcpAddress",
-  hostname: hostname === "::" ? "0.0.0.0" : family === "IPv6" ? `[${hostname}]` : hostname,
-  port
-})
+const addressOf = (address: Address): Platform.Address => {
+  if (isUnix(address)) return { _tag: "UnixAddress", path: address.path }
+  const { family, hostname, port } = address
+  return {
+    _tag: "TcpAddress",
+    hostname: hostname === "::" ? "0.0.0.0" : family === "IPv6" ? `[${hostname}]` : hostname,
+    port
+  }
+}
 
 /** Options of an application, independent of its server. */
 type HandlerOptions = Pick<Options, "interruptOnDisconnect">
+
+const makeHandler = <E, R>(
+  httpApp: HttpApp.Default<E, R>,
+  middleware: HttpMiddleware | undefined,
+  { interruptOnDisconnect: isInterruptible = true }: HandlerOptions = {}
+): Handler<ValueError, never> => {
+  const program = makeProgram(httpApp, { isInterruptible, middleware })
+  const webSockets = new WebSockets()
+  const config: AppConfig = {
+    isInterruptible,
+    program,
+    makeRequest,
+    upgrade: (appRequest, request) => webSockets.upgrade(appRequest, request)
+  }
+  // Its `R` is that of the application: an `AppRequest` runs in the context of its server, with its own services added.
+  return (request) => new AppRequest(request, config)
+}
 
 /**
  * An application as a handler of `Server`: to be combined with other handlers, or served by a custom accept loop. The
@@ -130,22 +151,7 @@ export const toHandler: {
     middleware: HttpMiddleware.Applied<App, E, R>,
     options?: HandlerOptions
   ): Handler<ValueError, Exclude<Effect.Effect.Context<App>, HttpServerRequest>>
-} = <E, R>(
-  httpApp: HttpApp.Default<E, R>,
-  middleware: HttpMiddleware | undefined,
-  { interruptOnDisconnect: isInterruptible = true }: HandlerOptions = {}
-): Handler<ValueError, never> => {
-  const program = makeProgram(httpApp, { isInterruptible, middleware })
-  const webSockets = new WebSockets()
-  const config: AppConfig = {
-    isInterruptible,
-    program,
-    makeRequest,
-    upgrade: (appRequest, request) => webSockets.upgrade(appRequest, request)
-  }
-  // Its `R` is that of the application: an `AppRequest` runs in the context of its server, with its own services added.
-  return (request) => new AppRequest(request, config)
-}
+} = makeHandler
 
 /**
  * The underlying request of an application's request: for its HTTP version, trailers and connection. `None` for a request of
@@ -188,8 +194,6 @@ export const awaitShutdown: Effect.Effect<void, never, HttpServerRequest> = Effe
   (request) => Option.match(toRequest(request), { onNone: () => Effect.never, onSome: awaitShutdownOf })
 )
 
-const isCanceled = (error: OSError | ValueError): boolean => isOSError(error) && error.code === "ECANCELED"
-
 /** The dependencies of a server with a maximum number of connections. */
 const dependenciesFor = (maxConnections: number | undefined): typeof Server.layerDependencies => {
   if (maxConnections === undefined) return Server.layerDependencies
@@ -207,7 +211,7 @@ const withMaxHeaderSize =
     headSize(request) < maxHeaderSize ? handler(request) : new ValueError({ reason: "HeadersTooLarge" })
 
 const makeServer = ({
-  interruptOnDisconnect: isInterruptible,
+  interruptOnDisconnect,
   maxConnections,
   maxHeaderSize,
   ...options
@@ -215,28 +219,23 @@ const makeServer = ({
   Effect.gen(function* () {
     const server = yield* Server.make(optionsOf(options))
     const address = yield* server.listen()
-    /** After one application has ended, another may be served at the same address. */
-    const listening = Effect.catchAll(server.address, () => server.listen({ port: address.port }))
+    /** Number of applications that are served: the server closes when the last one ends. */
+    let applications = 0
+    /** After the last application has ended, another may be served at the same address. */
+    const listening = Effect.catchAll(server.address, () =>
+      isUnix(address) ? server.listen() : server.listen({ port: address.port })
+    )
     return Platform.make({
       address: addressOf(address),
       serve: (httpApp, middleware) => {
-        const appHandler =
-          middleware === undefined
-            ? toHandler(httpApp, undefined, { interruptOnDisconnect: isInterruptible })
-            : toHandler(httpApp, middleware, { interruptOnDisconnect: isInterruptible })
+        const appHandler = makeHandler(httpApp, middleware, { interruptOnDisconnect })
         const handler = maxHeaderSize === undefined ? appHandler : withMaxHeaderSize(appHandler, maxHeaderSize)
-        const loop = Effect.catchAll(server.serve(handler), (error) =>
-          isCanceled(error) ? Effect.void : Effect.logError("The server has stopped", error)
-        )
-        // Closing before the interruption rejects new connections at once, while requests in flight finish.
-        return Effect.zipRight(
-          Effect.orDie(listening),
-          Effect.asVoid(
-            Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(loop)), (fiber) =>
-              Effect.zipRight(server.close, Fiber.interrupt(fiber))
-            )
-          )
-        )
+        const closed = Effect.suspend(() => (--applications === 0 ? server.close : Effect.void))
+        const served = Effect.suspend(() => {
+          applications++
+          return forkServing(server.serve(handler), closed)
+        })
+        return Effect.zipRight(Effect.orDie(listening), Effect.uninterruptible(served))
       }
     })
   }).pipe(
@@ -251,13 +250,11 @@ interface NodeServer {
 }
 
 /** A compile-time message: why the server is not supported. */
-type Unsupported<S> = S extends { readonly setSecureContext: unknown }
-  ? "TLS is not supported: evaluate must return a server of node:http"
-  : S extends { readonly updateSettings: unknown }
-    ? "HTTP/2 is not supported: evaluate must return a server of node:http"
-    : S extends NodeServer
-      ? never
-      : "evaluate must return a server of node:http"
+type Unsupported<S> = S extends { readonly updateSettings: unknown }
+  ? "HTTP/2 is not supported: evaluate must return a server of node:http or node:https"
+  : S extends NodeServer
+    ? never
+    : "evaluate must return a server of node:http or node:https"
 
 /** `unknown` if each member of a union is supported, else the message. `any` is accepted. */
 type Check<S> = 0 extends 1 & S ? unknown : [Unsupported<S>] extends [never] ? unknown : Unsupported<S>
@@ -274,6 +271,9 @@ const makeFrom = (args: Arguments): Effect.Effect<Platform.HttpServer, ServeErro
   // Untyped code may omit the options.
   hasEvaluate(args) ? Effect.flatMap(withNodeSettings(args[0], args[1] ?? {}), makeServer) : makeServer(args[0] ?? {})
 
+const serverLayer = (args: Arguments): Layer.Layer<Platform.HttpServer, ServeError> =>
+  Layer.scoped(Platform.HttpServer, makeFrom(args))
+
 /**
  * Creates a server that is listening: its address is known before an application is served, and earlier connections are
  * queued. Fails with `ServeError`, whose cause is an `OSError` or a `ValueError`, when it cannot listen. Closing the scope
@@ -286,10 +286,12 @@ export const make: {
   /** Listens on the address of the options, by default on an ephemeral port. */
   (options?: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
   /**
-   * Has the signature of `NodeHttpServer.make`. The server of `node:http` is created once, for its settings:
+   * Has the signature of `NodeHttpServer.make`. The server of `node:http` or `node:https` is created once, for its settings:
    * `keepAliveTimeout`, `headersTimeout`, `requestTimeout`, `timeout`, `maxHeaderSize`, `maxHeadersCount`,
-   * `maxRequestsPerSocket`, `maxConnections`. Any other setting that differs from Node's defaults, a listener, TLS and HTTP/2
-   * are a `ServeError`, and so is an option that is less strict than a setting.
+   * `maxRequestsPerSocket`, `maxConnections`, and those of TLS: `key`, `cert`, `ca`, `passphrase`, `requestCert`,
+   * `rejectUnauthorized`, `minVersion` (1.2 or 1.3), `ciphers`, `ticketKeys`, `handshakeTimeout`. Any other setting that
+   * differs from Node's defaults, a listener and HTTP/2 are a `ServeError`, and so is an option that is less strict than a
+   * setting.
    */
   <S>(evaluate: Evaluate<S>, options: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
 } = (...args: Arguments) => makeFrom(args)
@@ -305,7 +307,7 @@ export const layerServer: {
   (options?: Options): Layer.Layer<Platform.HttpServer, ServeError>
   /** Has the signature of `NodeHttpServer.layerServer`. */
   <S>(evaluate: Evaluate<S>, options: Options): Layer.Layer<Platform.HttpServer, ServeError>
-} = (...args: Arguments) => Layer.scoped(Platform.HttpServer, makeFrom(args))
+} = (...args: Arguments) => serverLayer(args)
 
 /**
  * Services for applications: file responses, ETags, and the services of Node.
@@ -349,7 +351,7 @@ export const layer: {
   (options?: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
   /** Has the signature of `NodeHttpServer.layer`. */
   <S>(evaluate: Evaluate<S>, options: Options): Layer.Layer<Platform.HttpServer | Context, ServeError>
-} = (...args: Arguments) => Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(args)), layerContext)
+} = (...args: Arguments) => Layer.merge(serverLayer(args), layerContext)
 
 type Wrapped = Config.Config.Wrap<Options>
 
@@ -378,13 +380,10 @@ export const layerConfig: {
     options: Wrapped
   ): Layer.Layer<Platform.HttpServer | Context, ServeError | ConfigError.ConfigError>
 } = (...[first, second]: readonly [Wrapped] | readonly [LazyArg<unknown>, Wrapped]) => {
-  const argumentsWith = (options: Options): Arguments => (typeof first === "function" ? [first, options] : [options])
-  const options = second ?? (first as Wrapped)
-  return Layer.unwrapEffect(
-    Effect.map(Config.unwrap(options), (options) =>
-      Layer.merge(Layer.scoped(Platform.HttpServer, makeFrom(argumentsWith(options))), layerContext)
-    )
+  const server = Effect.map(Config.unwrap(second ?? (first as Wrapped)), (options) =>
+    serverLayer(typeof first === "function" ? [first, options] : [options])
   )
+  return Layer.merge(Layer.unwrapEffect(server), layerContext)
 }
 
 /**

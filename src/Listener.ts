@@ -13,26 +13,16 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Address, Domain } from "./Address.js"
 import type { Connection } from "./Connection.js"
-import type { OSError, ValueError } from "./Errors.js"
+import type { OSError, SslError, ValueError } from "./Errors.js"
+import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
+import type { Options as TlsOptions } from "./Tls.js"
 
 export type {
-  /**
-   * A connection: synchronous calls, without Effect.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A connection: synchronous calls, without Effect. @since 0.1.0 @category models */
   Connection,
-  /**
-   * The events of a connection.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** The events of a connection. @since 0.1.0 @category models */
   ConnectionEvents
 } from "./Connection.js"
-
-import { yieldToEventLoop } from "./internal/runtime/effectInterop.js"
 
 /**
  * The options of `Listener.listen`.
@@ -47,6 +37,14 @@ export interface ListenOptions {
   readonly address: string
   /** One address family, or `"Dual"`: an IPv6 socket that accepts IPv4 too. */
   readonly domain: Domain | "Dual"
+  /** The path of a Unix domain socket, instead of a TCP address. */
+  readonly path?: string | undefined
+  /** Permission bits of the socket file at `path`. */
+  readonly mode?: number | undefined
+  /** A descriptor that listens already, instead of an address. */
+  readonly fd?: number | undefined
+  /** TLS on every connection. */
+  readonly tls?: TlsOptions | undefined
   /** `SO_REUSEADDR`. */
   readonly reuseAddr: boolean
   /** `SO_REUSEPORT`. */
@@ -56,6 +54,15 @@ export interface ListenOptions {
   /** For a connection that no accept loop takes at once: it is queued, up to a share of the budget, or rejected with 503. */
   readonly onFull: "queue" | "reject"
 }
+
+/**
+ * Why a server cannot listen: `ValueError` (`Port`, `Address`, `Option`, `AlreadyListening`), `OSError` of the system, or
+ * `SslError` of its certificates.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ListenError = OSError | ValueError | SslError
 
 /**
  * A bound listener.
@@ -79,6 +86,8 @@ export interface BoundListener {
   readonly pending: Effect.Effect<number>
   /** The number of connections that were rejected with 503, in total. */
   readonly rejected: Effect.Effect<number>
+  /** Loads the credentials of TLS again; absent without TLS. Fails with those unchanged that are in use. */
+  readonly reloadTls?: Effect.Effect<void, SslError> | undefined
 }
 
 /** Maximum connections taken in one event-loop turn. */
@@ -111,6 +120,8 @@ export const acceptWhileBy =
   (isOpen, take) => {
     const batch = Effect.suspend(() => {
       let left = maxPerTurn
+      // `step` runs in the very step of the fiber in which `accept` succeeds: no interruption comes between. An uninterruptible
+      // mask would add nothing, since `accept` itself has to be interruptible to its end.
       return Effect.whileLoop({
         while: () => left > 0 && isOpen(),
         body: () => accept,
@@ -127,12 +138,14 @@ export const acceptWhileBy =
   }
 
 /**
- * The service. `listen` binds, and the listener is closed with the scope.
+ * The service. `listen` binds, and the listener is closed with the scope. A server that closes interrupts a bind in progress.
  *
  * @since 0.1.0
  * @category tags
  */
 export class Listener extends Context.Tag("effect-asynchttpserver/Listener")<
   Listener,
-  { readonly listen: (options: ListenOptions) => Effect.Effect<BoundListener, OSError | ValueError, Scope.Scope> }
+  {
+    readonly listen: (options: ListenOptions) => Effect.Effect<BoundListener, ListenError, Scope.Scope>
+  }
 >() {}

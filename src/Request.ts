@@ -16,6 +16,7 @@ import type { HttpHeaders } from "./HttpHeaders.js"
 import type { HttpMethod } from "./HttpMethod.js"
 import type { HttpVersion } from "./HttpVersion.js"
 import { type Exchange, ExchangeKey } from "./internal/message/exchange.js"
+import type { Session } from "./Tls.js"
 
 /**
  * The connection of a request.
@@ -28,6 +29,8 @@ export interface Client {
   readonly id: number
   readonly local: Option.Option<Address>
   readonly remote: Option.Option<Address>
+  /** The session of TLS; `None` for a connection without. */
+  readonly tls: Option.Option<Session>
 }
 
 /**

@@ -23,40 +23,15 @@ import { type RequestHead, RequestHeadParser } from "./internal/http1/requestHea
 import type { Limits } from "./Limits.js"
 
 export type {
-  /**
-   * A piece of a body, as it arrived.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A piece of a body, as it arrived. @since 0.1.0 @category models */
   BodyBytes,
-  /**
-   * The end of a body, with its trailer fields: names and values in turn.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** The end of a body, with its trailer fields: names and values in turn. @since 0.1.0 @category models */
   BodyEnd,
-  /**
-   * Framing of a body: none, of known length, or chunked.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** Framing of a body: none, of known length, or chunked. @since 0.1.0 @category models */
   Framing,
-  /**
-   * An invalid request: the reason, and the status of the error response.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** An invalid request: the reason, and the status of the error response. @since 0.1.0 @category models */
   Malformed,
-  /**
-   * The head of a request.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** The head of a request. @since 0.1.0 @category models */
   RequestHead
 }
 

@@ -26,12 +26,7 @@ import { streamResponse } from "./internal/message/streamResponse.js"
 import type { Request } from "./Request.js"
 
 export type {
-  /**
-   * An upgraded connection: bytes in both directions, without HTTP.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** An upgraded connection: bytes in both directions, without HTTP. @since 0.1.0 @category models */
   Duplex
 } from "./internal/message/exchange.js"
 export type {

@@ -23,33 +23,13 @@ import {
 } from "./internal/http1/responseHead.js"
 
 export type {
-  /**
-   * Framing of the content after a head: none, by length, chunked, or until the connection closes.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** Framing of content: none, by length, chunked, or until the connection closes. @since 0.1.0 @category models */
   BodyFraming,
-  /**
-   * The reason why a response is invalid.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** The reason why a response is invalid. @since 0.1.0 @category models */
   InvalidResponse,
-  /**
-   * Input of a head.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** Input of a head. @since 0.1.0 @category models */
   ResponseHeadInput,
-  /**
-   * A serialized head, with the chosen framing.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A serialized head, with the chosen framing. @since 0.1.0 @category models */
   WrittenHead
 }
 

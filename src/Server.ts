@@ -1,14 +1,9 @@
 /**
  * The HTTP server: it listens, accepts connections while the descriptor budget has capacity, and serves their requests.
  *
- * `serve` runs a stream of the gate's openings: each element waits until the budget has capacity, then accepts connections
- * until it has none. Each accepted connection has a fiber, whose result is a `ConnectionSummary`. Nothing runs in that fiber,
- * since a connection runs in the events of its socket; the fiber makes the connection visible to a `Supervisor` and to
- * `Fiber.dump`, and its interruption closes the connection. A request that needs a fiber has one of its own; a handler
+ * Each accepted connection has a fiber, in which nothing runs, since a connection runs in the events of its socket: it makes
+ * the connection visible to a `Supervisor` and to `Fiber.dump`. A request that needs a fiber has one of its own; a handler
  * that only responds runs without.
- *
- * `make` opens nothing. When its scope closes, the server stops listening, closes idle connections, gives requests in flight
- * `drainTimeout` to complete, interrupts the others, and destroys their sockets after `interruptTimeout` at the latest.
  *
  * @since 0.1.0
  */
@@ -18,34 +13,36 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Runtime from "effect/Runtime"
-import * as Scope from "effect/Scope"
-import { type Address, type Domain, toUrl } from "./Address.js"
+import type * as Scope from "effect/Scope"
+import { type Address, isTcp } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { OSError, type RespondableError, ValueError } from "./Errors.js"
+import { OSError, type RespondableError, type SslError, ValueError } from "./Errors.js"
 import { AdmissionLog } from "./internal/budget/admissionLog.js"
 import { makeServerState } from "./internal/connection/serverState.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
+import { type BoundListeners, listenAll } from "./internal/server/boundListeners.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
 import { makeServedHandler } from "./internal/server/failureReport.js"
+import { alreadyListening, ListenerState } from "./internal/server/listenerState.js"
+import type { Listen, ListenOptions } from "./internal/server/places.js"
+import { serveInScope } from "./internal/server/servingFiber.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
 import {
-  describe,
   firstInvalid,
-  isBacklog,
+  invalidBacklog,
+  isPlaceGiven,
   limitOptionsOf,
   listenOptionsOf,
   validators
 } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
+import type { ListenError } from "./Listener.js"
 import * as Listener from "./Listener.js"
 import type { Request } from "./Request.js"
 import * as RequestParser from "./RequestParser.js"
@@ -54,53 +51,16 @@ import * as ResponseWriter from "./ResponseWriter.js"
 import * as TcpListener from "./TcpListener.js"
 
 export type {
-  /**
-   * Why a connection was closed.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** Why a connection was closed. @since 0.1.0 @category models */
   CloseReason,
-  /**
-   * The outcome of a shutdown: counts of the connections that were open when it began.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** The outcome of a shutdown, as counts of connections. @since 0.1.0 @category models */
   CloseReport,
-  /**
-   * The result of a connection's fiber: why the connection was closed, and how many requests its handler received.
-   *
-   * @since 0.1.0
-   * @category models
-   */
-  ConnectionSummary
-}
-
-/**
- * Where to listen. An option that is not given is taken from the options of the server, and then from the default.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ListenOptions {
-  /**
-   * The TCP port, 0 to 65535; any other is a `ValueError` `Port`. Default: 0, with which the system assigns a free port (see
-   * `Server.port`).
-   */
-  readonly port?: number | undefined
-  /**
-   * An IP address of the domain, or a host name that resolves to one; a malformed one, or one of another domain, is a
-   * `ValueError` `Address`. Default: "", all addresses of the domain.
-   */
-  readonly address?: string | undefined
-  /**
-   * The address family: `"IPv4"` (default); `"IPv6"`, without IPv4; or `"Dual"`: without an address one socket for both
-   * (IPv4 alone on a host without IPv6), with an address of either family that address.
-   */
-  readonly domain?: Domain | "Dual" | undefined
-  /** Length of the system's queue of connections that are not accepted yet. Default: 511, as in Node and nginx. */
-  readonly backlog?: number | undefined
+  /** The result of a connection's fiber. @since 0.1.0 @category models */
+  ConnectionSummary,
+  /** Why a server cannot listen. @since 0.1.0 @category models */
+  ListenError,
+  /** Where to listen: at a TCP address, at a path, or on a descriptor. @since 0.1.0 @category models */
+  ListenOptions
 }
 
 /**
@@ -179,41 +139,25 @@ export interface OnFailure<E, R2> {
 type Serving<R, A, E> = Effect.Effect<A, E, Exclude<R, Scope.Scope>>
 
 /**
- * An HTTP server.
+ * An HTTP server. Its members are documented at the functions of this module that have their names.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Server {
-  /**
-   * Binds and listens; returns the bound address. Connections are pending until `acceptRequest` or `serve` takes them.
-   *
-   * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: the system's (`EADDRINUSE`, `EACCES`,
-   * `EADDRNOTAVAIL` …), and `ENOTSUP` for an option that Node does not support.
-   */
-  readonly listen: (options?: ListenOptions) => Effect.Effect<Address, OSError | ValueError>
-  /** The bound address; `OSError` `ENOTCONN` if the server does not listen. */
+  /** Binds and listens; returns the bound address. */
+  readonly listen: Listen<never>
+  /** The bound address, without those of `additional`. */
   readonly address: Effect.Effect<Address, OSError>
-  /** The bound port; `OSError` `ENOTCONN` if the server does not listen. */
+  /** All bound addresses, that of `address` first. */
+  readonly addresses: Effect.Effect<ReadonlyArray<Address>, OSError>
+  /** The bound TCP port. */
   readonly port: Effect.Effect<number, OSError>
-  /**
-   * True if the budget has so many free descriptors: `held + assumed < max`, and always for a negative number. Default: 5.
-   */
+  /** Loads the keys and certificates of TLS again, from their sources. */
+  readonly reloadTls: Effect.Effect<void, OSError | SslError>
+  /** True if the budget has so many free descriptors, 5 by default. */
   readonly shouldAcceptRequest: (assumedDescriptorsPerRequest?: number) => Effect.Effect<boolean>
-  /**
-   * Accepts one connection, waiting for it if none is pending, and serves it in the background; returns the connection's
-   * fiber. For an accept loop of the caller's own, with `shouldAcceptRequest` as its gate.
-   *
-   * Nothing runs in the fiber: it is suspended until the connection has closed, and then succeeds with a `ConnectionSummary`.
-   * The `Supervisor` of the caller sees it. Interrupting it closes the connection, and interrupts the handler of a
-   * request in flight; its result is then a summary with the reason `Interrupted`. The fiber belongs to the server, not to the
-   * caller, whose end does not interrupt it. A request that needs a fiber has one of its own, with the caller's services,
-   * FiberRefs and loggers, and with a `Scope` that closes after the response.
-   *
-   * `OSError`: `ENOTCONN` if the server does not listen, `ECANCELED` if it is closed meanwhile, and what the system reports.
-   * A handler may fail with `ValueError` and `KeyError`, whose status becomes the response; any other failure requires
-   * `onFailure`, or `Effect.catchTags` in the handler.
-   */
+  /** Accepts one connection and serves it in the background; returns the connection's fiber. */
   readonly acceptRequest: {
     <E extends RespondableError, R>(handler: Handler<E, R>): Serving<R, Fiber.RuntimeFiber<ConnectionSummary>, OSError>
     <E, R, R2>(
@@ -221,41 +165,14 @@ export interface Server {
       options: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError>
   }
-  /**
-   * Listens, unless the server listens already, and serves every connection until it is interrupted.
-   *
-   * It is a supervised stream of the gate's openings. Each element waits until the budget has capacity, then accepts
-   * connections until it has none, forking the fiber of each. Nothing runs in these fibers: they succeed with a
-   * `ConnectionSummary` when their connection has closed, a `Supervisor` around `serve` sees them, and interrupting one
-   * closes its connection. A request that needs a fiber has one of its own, which the `Supervisor` sees too. Transient
-   * accept errors, as `EMFILE`, are logged and retried after 10 ms, doubled up to 1 s.
-   *
-   * An interruption closes what this `serve` has opened: its listener, and its connections, gracefully as `close` does.
-   *
-   * Fails as `listen` and `acceptRequest` do: with `ValueError` `AlreadyListening` if options say where to listen and the
-   * server listens already, with `OSError` `ECANCELED` if the server is closed meanwhile.
-   */
+  /** Listens, unless the server listens already, and serves every connection until it is interrupted. */
   readonly serve: {
-    <E extends RespondableError, R>(
-      handler: Handler<E, R>,
-      options?: ServeOptions
-    ): Serving<R, never, OSError | ValueError>
-    <E, R, R2>(
-      handler: Handler<E, R>,
-      options: ServeOptions & OnFailure<E, R2>
-    ): Serving<R | R2, never, OSError | ValueError>
+    <E extends RespondableError, R>(handler: Handler<E, R>, options?: ServeOptions): Serving<R, never, ListenError>
+    <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & OnFailure<E, R2>): Serving<R | R2, never, ListenError>
   }
-  /**
-   * Closes the server gracefully: stops listening, closes idle connections, gives requests in flight `drainTimeout` to
-   * complete, then interrupts the others and gives them `interruptTimeout`. Completes when no connection is left, with counts
-   * of what became of them. Closing a closed server has no effect; a closed server may listen again.
-   */
+  /** Closes the server gracefully. */
   readonly close: Effect.Effect<CloseReport>
-  /**
-   * Completes when the server begins to close, or at once after it has: for effects that would otherwise run as long as
-   * the server. Once the server listens again, it completes at the next close. A handler has `Request.awaitShutdown`, which
-   * also completes when its `serve` ends.
-   */
+  /** Completes when the server begins to close, or at once after it has. */
   readonly awaitShutdown: Effect.Effect<void>
   /** The descriptor budget: descriptors held, their changes, and `reserve` for those that a handler opens. */
   readonly budget: DescriptorBudget.Budget
@@ -275,12 +192,9 @@ const defaultDrainTimeout = Duration.seconds(5)
 
 const defaultInterruptTimeout = Duration.seconds(5)
 
-const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
-
-type Listening = { readonly bound: Listener.BoundListener; readonly scope: Scope.CloseableScope }
-
 /**
- * Makes a server, without opening anything. The server is closed gracefully when the scope closes.
+ * Makes a server, without opening anything. When the scope closes, the server is closed as by `close`; the sockets of the
+ * last requests are destroyed after `interruptTimeout` at the latest.
  *
  * @since 0.1.0
  * @category constructors
@@ -299,7 +213,6 @@ export const make = (
   Effect.gen(function* () {
     const listener = yield* Listener.Listener
     const budget = yield* DescriptorBudget.DescriptorBudget
-    const scope = yield* Effect.scope
     const invalidOption = firstInvalid(options, validators)
     const state = yield* makeServerState(
       Limits.make(invalidOption === undefined ? limitOptionsOf(options) : {}),
@@ -310,7 +223,7 @@ export const make = (
         unknownMethods: options.unknownMethods ?? "reject"
       }
     )
-    const { lingering, registry } = state
+    const { lingering, metrics, registry } = state
     const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } = invalidOption
       ? {}
       : options
@@ -323,62 +236,37 @@ export const make = (
       registry,
       time: timeSourceOf(clock)
     }
-    // Used only uninterruptibly: an interruption between the permit and its release would leak it (effect 3.22).
-    const mutex = Effect.unsafeMakeSemaphore(1)
     const shutdown = new ShutdownSignal()
-    let listening: Listening | undefined
+    const listening = new ListenerState(() => shutdown.renew())
 
-    const whenListening = (syscall: string): Effect.Effect<Listener.BoundListener, OSError> =>
-      Effect.suspend(() => (listening === undefined ? notListening(syscall) : Effect.succeed(listening.bound)))
-
-    const bind = (given: ListenOptions): Effect.Effect<Listening, OSError | ValueError> =>
-      Effect.gen(function* () {
-        if (listening !== undefined) {
-          return yield* new ValueError({ reason: "AlreadyListening", actual: toUrl(listening.bound.address) })
-        }
-        const invalid =
-          given.backlog === undefined || isBacklog(given.backlog) ? invalidOption : describe("backlog", given.backlog)
-        if (invalid !== undefined) return yield* new ValueError({ reason: "Option", actual: invalid })
-        const listenScope = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-        const bound = yield* listener.listen(listenOptionsOf(given, options)).pipe(
-          Scope.extend(listenScope),
-          Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(listenScope, exit)))
-        )
-        listening = { bound, scope: listenScope }
-        shutdown.renew()
-        return listening
+    const bind = (given: ListenOptions): Effect.Effect<BoundListeners, ListenError, Scope.Scope> =>
+      Effect.suspend(() => {
+        const invalid = invalidBacklog(given) ?? invalidOption
+        if (invalid !== undefined) return new ValueError({ reason: "Option", actual: invalid })
+        // The listener counts pending and rejected connections.
+        return metrics.tag(listenAll(listener, listenOptionsOf(given, options)))
       })
 
-    /** Mutual exclusion, uninterruptible from the bind to its record: no listening socket leaks. */
-    const exclusively = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.uninterruptible(mutex.withPermits(1)(effect))
-
-    const listen = (given: ListenOptions = {}): Effect.Effect<Address, OSError | ValueError> =>
-      Effect.map(exclusively(bind(given)), ({ bound }) => bound.address)
-
-    const stopListening = Effect.suspend(() => {
-      if (listening === undefined) return Effect.void
-      const { scope } = listening
-      listening = undefined
-      return Scope.close(scope, Exit.void)
-    })
+    // The overloads narrow the address by the place that is given.
+    const listen = ((given: ListenOptions = {}) =>
+      Effect.map(listening.open(bind(given), alreadyListening), ({ bound }) => bound.address)) as Listen<never>
 
     // Yields once: a `serve` that was forked just before finds the server still listening, and does not listen after the close.
-    const stopped = shutdown.begin.pipe(Effect.zipRight(Effect.yieldNow()), Effect.zipRight(exclusively(stopListening)))
+    const begun = Effect.zipRight(shutdown.begin, Effect.yieldNow())
 
-    const close = Effect.zipRight(stopped, closeConnections(registry, timeouts))
+    const close = begun.pipe(Effect.zipRight(listening.close), Effect.zipRight(closeConnections(registry, timeouts)))
 
     const acceptRequest = <E, R, R2>(
       handler: Handler<E, R>,
       given?: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
-        const served = makeServedHandler(handler, given?.onFailure, runtime, shutdown.serverLatch)
+        const served = makeServedHandler(handler, given?.onFailure, runtime, shutdown.serverLatch, metrics)
         let fiber: Fiber.RuntimeFiber<ConnectionSummary> | undefined
         const fork = (connection: Connection): void => {
           fiber = forkConnection(connection, state, served)
         }
-        return Effect.flatMap(whenListening("accept"), (bound) =>
+        return Effect.flatMap(listening.bound("accept"), (bound) =>
           Effect.map(
             bound.acceptWhile(() => fiber === undefined, fork),
             // `acceptWhile` succeeds when it has accepted one.
@@ -390,47 +278,47 @@ export const make = (
     const serve = <E, R, R2>(
       handler: Handler<E, R>,
       given: ServeOptions & Partial<OnFailure<E, R2>> = {}
-    ): Serving<R | R2, never, OSError | ValueError> =>
+    ): Serving<R | R2, never, ListenError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
         const assumed = given.assumedDescriptorsPerRequest ?? -1
         if (Number.isNaN(assumed))
-          return new ValueError({ reason: "Option", actual: describe("assumedDescriptorsPerRequest", assumed) })
+          return new ValueError({ reason: "Option", actual: "assumedDescriptorsPerRequest: NaN" })
         const latch = Effect.unsafeMakeLatch(false)
-        const served = makeServedHandler(handler, given.onFailure, runtime, latch)
+        const served = makeServedHandler(handler, given.onFailure, runtime, latch, metrics)
         const fork = (connection: Connection): void => void forkConnection(connection, state, served)
-        const isAddressGiven = [given.port, given.address, given.domain, given.backlog].some(
-          (each) => each !== undefined
-        )
+        const isAddressGiven = isPlaceGiven(given)
         // With an address it listens there or fails; without one it accepts from the current listener.
-        const opened = exclusively(
-          Effect.suspend(() => (listening === undefined || isAddressGiven ? bind(given) : Effect.succeed(undefined)))
+        const opened = listening.open(bind(given), (current) =>
+          isAddressGiven ? alreadyListening(current) : Effect.succeed(undefined)
         )
-        return Effect.acquireUseRelease(
-          shutdown.register(latch, opened),
-          () =>
-            Effect.flatMap(whenListening("accept"), (listener) =>
-              acceptLoop({ ...accepting, listener, assumed, fork })
-            ),
-          (opened) => {
-            // The server may have been closed and listen again: that listener is not closed here.
-            const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void
-            const closed = closeConnections(registry, timeouts, served)
-            return shutdown.unregister(latch, Effect.zipRight(stopped, closed))
-          }
+        const loop = Effect.flatMap(listening.bound("accept"), (listener) =>
+          acceptLoop({ ...accepting, listener, assumed, fork })
+        )
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(shutdown.register(latch, restore(opened)), (opened) => {
+            const closed = Effect.suspend(() => {
+              // The server may have been closed and listen again: that listener is not closed here.
+              const stopped = opened !== undefined && opened === listening.current ? listening.close : Effect.void
+              return Effect.zipRight(stopped, closeConnections(registry, timeouts, served))
+            })
+            return Effect.ensuring(restore(loop), shutdown.unregister(latch, closed))
+          })
         )
       })
 
-    // Logs with the runtime in which the server was made. Without a connection the fork, which costs most, is not needed.
-    const serverRuntime = yield* Effect.runtime<never>()
-    const closeAll = Effect.suspend(() =>
-      registry.isEmpty ? Effect.void : Fiber.join(Runtime.runFork(serverRuntime)(closeConnections(registry, timeouts)))
+    // `addFinalizer` restores the FiberRefs of this fiber: the shutdown logs with the loggers of the server.
+    yield* Effect.addFinalizer(() =>
+      begun.pipe(Effect.zipRight(listening.shutdown), Effect.zipRight(closeConnections(registry, timeouts)))
     )
-    yield* Scope.addFinalizer(scope, Effect.zipRight(stopped, closeAll))
 
     return Server.of({
       listen,
-      address: Effect.map(whenListening("getsockname"), (bound) => bound.address),
-      port: Effect.map(whenListening("getsockname"), (bound) => bound.address.port),
+      address: Effect.map(listening.bound("getsockname"), (bound) => bound.address),
+      addresses: Effect.map(listening.bound("getsockname"), (bound) => bound.addresses),
+      port: Effect.flatMap(listening.bound("getsockname"), ({ address }) =>
+        isTcp(address) ? Effect.succeed(address.port) : new OSError({ code: "EAFNOSUPPORT", syscall: "getsockname" })
+      ),
+      reloadTls: Effect.flatMap(listening.bound("getsockname"), (bound) => bound.reloadTls),
       shouldAcceptRequest: (assumed = DescriptorBudget.assumedDescriptorsPerRequest) => budget.hasRoom(assumed),
       acceptRequest,
       serve,
@@ -530,6 +418,56 @@ export const layer = (options: Options = {}): Layer.Layer<Server> =>
   Layer.provide(layerWithoutDependencies(options), layerDependencies)
 
 /**
+ * A layer that serves: it listens while it is built, unless the server listens already, and serves in its scope. The end of the
+ * scope closes the server if this layer has made it listen, and otherwise the connections that it has served.
+ *
+ * Errors of the bind fail the layer: `ValueError` and `OSError`, as with `listen`. An error that ends the accept loop later is
+ * logged at level ERROR. It has the two signatures of `serve`; the options say where to listen.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Response, Server } from "effect-asynchttpserver"
+ *
+ * const live = Server.layerServe((request) => Response.respond(request, 200, "Hello World")).pipe(
+ *   Layer.provideMerge(Server.layer({ address: "127.0.0.1" }))
+ * )
+ * const program = Effect.flatMap(Server.port, (port) =>
+ *   Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((response) => response.text()))
+ * )
+ * console.log(await Effect.runPromise(Effect.provide(program, live)))
+ * // Hello World
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerServe: {
+  /** Listens while the layer is built, and serves in its scope. Errors other than `ValueError` and `KeyError` require `onFailure`. */
+  <E extends RespondableError, R>(
+    handler: Handler<E, R>,
+    options?: ServeOptions
+  ): Layer.Layer<never, ListenError, Server | Exclude<R, Scope.Scope>>
+  /** The same for a handler with other errors: they are reported by `onFailure`, and the response is 500. */
+  <E, R, R2>(
+    handler: Handler<E, R>,
+    options: ServeOptions & OnFailure<E, R2>
+  ): Layer.Layer<never, ListenError, Server | Exclude<R | R2, Scope.Scope>>
+} = <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & Partial<OnFailure<E, R2>> = {}) => {
+  const { assumedDescriptorsPerRequest, onFailure, ...listenOptions } = options
+  return Layer.scopedDiscard(
+    Effect.flatMap(Server, (server) => {
+      const serving =
+        onFailure === undefined
+          ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
+            server.serve(handler as Handler<RespondableError, R>, { assumedDescriptorsPerRequest })
+          : server.serve(handler, { assumedDescriptorsPerRequest, onFailure })
+      return serveInScope(server, listenOptions, serving)
+    })
+  )
+}
+
+/**
  * `layer` with options from a `Config`.
  *
  * @example
@@ -549,16 +487,20 @@ export const layerConfig = (options: Config.Config.Wrap<Options>): Layer.Layer<S
   Layer.unwrapEffect(Effect.map(Config.unwrap(options), layer))
 
 /**
- * Binds and listens; returns the bound address. See `Server.listen`.
+ * Binds and listens; returns the bound address. Connections are pending until `acceptRequest` or `serve` takes them.
+ *
+ * `ValueError`: `Port`, `Address`, `Option`, `AlreadyListening`. `OSError`: the system's (`EADDRINUSE`, `EACCES`,
+ * `EADDRNOTAVAIL` …), and `ENOTSUP` for an option that Node does not support. `SslError`: a certificate that cannot be used.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const listen = (options?: ListenOptions): Effect.Effect<Address, OSError | ValueError, Server> =>
-  Effect.flatMap(Server, (server) => server.listen(options))
+export const listen: Listen<Server> = ((options?: ListenOptions) =>
+  // The overloads narrow the address by the place that is given.
+  Effect.flatMap(Server, (server) => server.listen(options))) as Listen<Server>
 
 /**
- * The bound address; `OSError` `ENOTCONN` if the server does not listen.
+ * The bound address, without those of `additional`; `OSError` `ENOTCONN` if the server does not listen.
  *
  * @since 0.1.0
  * @category accessors
@@ -566,7 +508,45 @@ export const listen = (options?: ListenOptions): Effect.Effect<Address, OSError 
 export const address: Effect.Effect<Address, OSError, Server> = Effect.flatMap(Server, (server) => server.address)
 
 /**
- * The bound port; `OSError` `ENOTCONN` if the server does not listen.
+ * All bound addresses, that of `address` first; `OSError` `ENOTCONN` if the server does not listen.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const addresses: Effect.Effect<ReadonlyArray<Address>, OSError, Server> = Effect.flatMap(
+  Server,
+  (server) => server.addresses
+)
+
+/**
+ * Loads the keys and certificates of TLS again, from their sources. New connections receive the new ones; those that are
+ * open are not affected. If it fails with `SslError`, all that are in use are kept. `OSError`: `ENOTCONN` if the server does
+ * not listen.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schedule } from "effect"
+ * import { Server } from "effect-asynchttpserver"
+ *
+ * // Once a day; a certificate that cannot be used is logged, and the one in use is kept.
+ * const daily = Server.reloadTls.pipe(
+ *   Effect.catchTag("SslError", (error) => Effect.logError("the certificate was not reloaded", error)),
+ *   Effect.schedule(Schedule.spaced("1 day"))
+ * )
+ * console.log(Effect.isEffect(daily))
+ * // true
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const reloadTls: Effect.Effect<void, OSError | SslError, Server> = Effect.flatMap(
+  Server,
+  (server) => server.reloadTls
+)
+
+/**
+ * The bound TCP port; `OSError` `ENOTCONN` if the server does not listen, `EAFNOSUPPORT` if it listens at a path.
  *
  * @since 0.1.0
  * @category accessors
@@ -574,7 +554,7 @@ export const address: Effect.Effect<Address, OSError, Server> = Effect.flatMap(S
 export const port: Effect.Effect<number, OSError, Server> = Effect.flatMap(Server, (server) => server.port)
 
 /**
- * True if the descriptor budget has so many free descriptors, 5 by default: see `Server`.
+ * True if the budget has so many free descriptors: `held + assumed < max`, and always for a negative number. Default: 5.
  *
  * @since 0.1.0
  * @category accessors
@@ -583,8 +563,18 @@ export const shouldAcceptRequest = (assumedDescriptorsPerRequest?: number): Effe
   Effect.flatMap(Server, (server) => server.shouldAcceptRequest(assumedDescriptorsPerRequest))
 
 /**
- * Accepts one connection and serves it in the background; returns the connection's fiber, in which nothing runs and which
- * succeeds with a `ConnectionSummary`. See `Server`.
+ * Accepts one connection, waiting for it if none is pending, and serves it in the background; returns the connection's
+ * fiber. For an accept loop of the caller's own, with `shouldAcceptRequest` as its gate.
+ *
+ * Nothing runs in the fiber: it is suspended until the connection has closed, and then succeeds with a `ConnectionSummary`.
+ * The `Supervisor` of the caller sees it. Interrupting it closes the connection, and interrupts the handler of a
+ * request in flight; its result is then a summary with the reason `Interrupted`. The fiber belongs to the server, not to the
+ * caller, whose end does not interrupt it. A request that needs a fiber has one of its own, with the caller's services,
+ * FiberRefs and loggers, and with a `Scope` that closes after the response.
+ *
+ * `OSError`: `ENOTCONN` if the server does not listen, `ECANCELED` if it is closed meanwhile, and what the system reports.
+ * A handler may fail with `ValueError` and `KeyError`, whose status becomes the response; any other failure requires
+ * `onFailure`, or `Effect.catchTags` in the handler.
  *
  * @example
  * ```ts
@@ -619,16 +609,21 @@ export const acceptRequest: {
     options: OnFailure<E, R2>
   ): Effect.Effect<Fiber.RuntimeFiber<ConnectionSummary>, OSError, Server | Exclude<R | R2, Scope.Scope>>
 } = <E, R, R2>(handler: Handler<E, R>, options?: OnFailure<E, R2>) =>
-  Effect.flatMap(Server, (server) =>
-    options === undefined
-      ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
-        server.acceptRequest(handler as Handler<RespondableError, R>)
-      : server.acceptRequest(handler, options)
-  )
+  // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
+  Effect.flatMap(Server, (server) => server.acceptRequest(handler, options as OnFailure<E, R2>))
 
 /**
- * Listens, and serves every connection until it is interrupted: a supervised stream of the gate's openings, which forks a
- * fiber for each connection. See `Server`.
+ * Listens, unless the server listens already, and serves every connection until it is interrupted.
+ *
+ * It is a supervised stream of the gate's openings. Each element waits until the budget has capacity, then accepts
+ * connections until it has none, forking the fiber of each, as `acceptRequest` returns it. A `Supervisor` around `serve` sees
+ * these fibers, and those of requests. Transient accept errors, as `EMFILE`, are logged and retried after 10 ms, doubled up
+ * to 1 s.
+ *
+ * An interruption closes what this `serve` has opened: its listener, and its connections, gracefully as `close` does.
+ *
+ * Fails as `listen` and `acceptRequest` do: with `ValueError` `AlreadyListening` if options say where to listen and the
+ * server listens already, with `OSError` `ECANCELED` if the server is closed meanwhile.
  *
  * @example
  * ```ts
@@ -661,22 +656,20 @@ export const serve: {
   <E extends RespondableError, R>(
     handler: Handler<E, R>,
     options?: ServeOptions
-  ): Effect.Effect<never, OSError | ValueError, Server | Exclude<R, Scope.Scope>>
+  ): Effect.Effect<never, ListenError, Server | Exclude<R, Scope.Scope>>
   /** The same for a handler with other errors: they are reported by `onFailure`, and the response is 500. */
   <E, R, R2>(
     handler: Handler<E, R>,
     options: ServeOptions & OnFailure<E, R2>
-  ): Effect.Effect<never, OSError | ValueError, Server | Exclude<R | R2, Scope.Scope>>
+  ): Effect.Effect<never, ListenError, Server | Exclude<R | R2, Scope.Scope>>
 } = <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & Partial<OnFailure<E, R2>> = {}) =>
-  Effect.flatMap(Server, (server) =>
-    options.onFailure === undefined
-      ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
-        server.serve(handler as Handler<RespondableError, R>, options)
-      : server.serve(handler, { ...options, onFailure: options.onFailure })
-  )
+  // As for `acceptRequest`.
+  Effect.flatMap(Server, (server) => server.serve(handler, options as ServeOptions & OnFailure<E, R2>))
 
 /**
- * Closes the server gracefully: see `Server`.
+ * Closes the server gracefully: stops listening, closes idle connections, gives requests in flight `drainTimeout` to
+ * complete, then interrupts the others and gives them `interruptTimeout`. Completes when no connection is left, with counts
+ * of what became of them. Closing a closed server has no effect; a closed server may listen again.
  *
  * @since 0.1.0
  * @category accessors
@@ -684,7 +677,9 @@ export const serve: {
 export const close: Effect.Effect<CloseReport, never, Server> = Effect.flatMap(Server, (server) => server.close)
 
 /**
- * Completes when the server begins to close, or at once after it has: see `Server`.
+ * Completes when the server begins to close, or at once after it has: for effects that would otherwise run as long as
+ * the server. Once the server listens again, it completes at the next close. A handler has `Request.awaitShutdown`, which
+ * also completes when its `serve` ends.
  *
  * @example
  * ```ts
@@ -723,8 +718,7 @@ export const budget: Effect.Effect<DescriptorBudget.Budget, never, Server> = Eff
 export const bodyBudget: Effect.Effect<BodyBudget.Budget, never, Server> = Effect.map(Server, (self) => self.bodyBudget)
 
 /**
- * Reserves descriptors of the server's budget for files or sockets that a handler opens, until its request ends: see
- * `DescriptorBudget.Budget.reserve`.
+ * Reserves descriptors of the server's budget until the request ends: see `DescriptorBudget.Budget.reserve`.
  *
  * @example
  * ```ts

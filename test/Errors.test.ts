@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Errors from "../src/Errors.js"
 
-/** Every reason there is, with its status: a new one needs a row, and tsc says so. */
+/** Every reason there is, with its status: a new one needs a row, or tsc reports it. */
 const statuses: { readonly [reason in Errors.ValueErrorReason]: number } = {
   RequestLine: 400,
   Target: 400,
@@ -44,7 +44,7 @@ const statuses: { readonly [reason in Errors.ValueErrorReason]: number } = {
 
 describe("ValueError", () => {
   it.each(Object.entries(statuses) as ReadonlyArray<[Errors.ValueErrorReason, number]>)(
-    "%s is answered %i",
+    "%s gets the response %i",
     (reason, status) => {
       const error = new Errors.ValueError({ reason })
       expect([error._tag, error.reason, error.status, error.actual]).toStrictEqual(["ValueError", reason, status, ""])
@@ -53,7 +53,7 @@ describe("ValueError", () => {
     }
   )
 
-  it("says the rule, and what was seen", () => {
+  it("states the rule and the actual value", () => {
     const error = new Errors.ValueError({ reason: "ContentLength", actual: "1,2" })
     expect(error.message).toBe("Content-Length is not a single decimal number: 1,2")
     expect(String(error)).toContain("ValueError: Content-Length is not a single decimal number: 1,2")
@@ -79,7 +79,7 @@ describe("ValueError", () => {
 })
 
 describe("OSError", () => {
-  it("says the call and the system's word", () => {
+  it("states the system call and its error code", () => {
     const error = new Errors.OSError({ code: "EADDRINUSE", syscall: "listen" })
     expect([error._tag, error.code, error.syscall, error.message]).toStrictEqual([
       "OSError",
@@ -89,7 +89,7 @@ describe("OSError", () => {
     ])
   })
 
-  it("says what its cause said, when that is an error", () => {
+  it("has the message of its cause, when that is an error", () => {
     const cause = new Error("address in use")
     const error = new Errors.OSError({ code: "EADDRINUSE", syscall: "listen", cause })
     expect(error.message).toBe("listen: EADDRINUSE (address in use)")
@@ -99,7 +99,7 @@ describe("OSError", () => {
 })
 
 describe("KeyError", () => {
-  it("says which header was not there", () => {
+  it("names the missing header", () => {
     const error = new Errors.KeyError({ name: "authorization", status: 400 })
     expect([error._tag, error.name, error.status, error.message]).toStrictEqual([
       "KeyError",
@@ -136,7 +136,7 @@ describe("all three", () => {
     })
   )
 
-  it("of them, a handler may fail with two without saying more", () => {
+  it("of them, a handler may fail with two without more", () => {
     const responded: ReadonlyArray<Errors.RespondableError> = [
       new Errors.ValueError({ reason: "Json" }),
       new Errors.KeyError({ name: "a", status: 400 })

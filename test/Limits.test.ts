@@ -76,19 +76,18 @@ describe("nodeHttp", () => {
 })
 
 describe("validate", () => {
-  it.each([
-    { maxHeaders: 1.5 },
-    { maxBody: -1 },
-    { maxBody: Number.NaN },
-    { keepAliveTimeout: -1 },
-    { keepAliveTimeout: "-1 seconds" },
-    { headerTimeout: Number.NaN },
+  it.each<readonly [Limits.Options, string]>([
+    [{ maxHeaders: 1.5 }, "maxHeaders: 1.5"],
+    [{ maxBody: -1 }, "maxBody: -1"],
+    [{ maxBody: Number.NaN }, "maxBody: NaN"],
+    [{ keepAliveTimeout: -1 }, "keepAliveTimeout: -1"],
+    [{ keepAliveTimeout: "-1 seconds" }, "keepAliveTimeout: -1 seconds"],
+    [{ headerTimeout: Number.NaN }, "headerTimeout: NaN"],
     // A misspelt name, as a configuration may have it: silence would be no limit.
-    { maxHeader: 10 }
-  ] as ReadonlyArray<Limits.Options>)("names the first invalid limit: %o", (options) => {
-    const [name, value] = Object.entries(options)[0]!
+    [{ maxHeader: 10 } as Limits.Options, "maxHeader: unknown option"]
+  ])("names the first invalid limit: %o", (options, actual) => {
     const error = Either.getOrThrow(Either.flip(Limits.validate(options)))
-    expect([error._tag, error.reason, error.actual]).toStrictEqual(["ValueError", "Option", `${name}: ${value}`])
+    expect([error._tag, error.reason, error.actual]).toStrictEqual(["ValueError", "Option", actual])
   })
 
   it("gives the limits, completed with the defaults", () => {

@@ -2,8 +2,6 @@
  * Reasons of errors, with their statuses and messages.
  *
  * One table for the parser, which does not use Effect, and for `ValueError`, which users match on.
- *
- * @internal
  */
 
 import { escapeControls } from "./host/escapeControls.js"
@@ -16,7 +14,6 @@ interface ReasonDetails {
 
 const reason = (status: number, text: string): ReasonDetails => ({ status, text })
 
-/** @internal */
 export const errorReasons = {
   // Reading a request: 4xx for errors of the client, 5xx for what this server does not implement.
   RequestLine: reason(400, "the request line is not `method SP target SP HTTP-version`"),
@@ -61,13 +58,12 @@ export const errorReasons = {
   Setting: reason(500, "the given server has a setting that is not supported")
 } as const satisfies Record<string, ReasonDetails>
 
-/** @internal */
 export type ErrorReason = keyof typeof errorReasons
 
 /** Maximum length of the quoted value in an error: enough to recognise it in a log line. */
 const excerptLength = 80
 
-/** The invalid value, truncated and with escaped control characters, so that it fits into one log line. @internal */
+/** The invalid value, truncated and with escaped control characters, so that it fits into one log line. */
 export const excerpt = (actual: string): string => {
   const cut = actual.length > excerptLength ? `${actual.slice(0, excerptLength)}…` : actual
   // JSON does not escape DEL, the C1 controls, line separators and directional marks.

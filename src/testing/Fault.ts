@@ -19,7 +19,12 @@ import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { isUint8Array } from "../internal/host/realm.js"
 import { type Handler, respond } from "../Response.js"
-import { aroundResponse, type FaultedExchange, replaceResponse } from "./internal/faults/faultHandler.js"
+import {
+  aroundResponse,
+  type FaultedExchange,
+  type FaultProgram,
+  replaceResponse
+} from "./internal/faults/faultHandler.js"
 import {
   chunkedUpTo,
   discard,
@@ -43,6 +48,11 @@ import { TestServer } from "./TestServer.js"
  * @category models
  */
 export type Decorator = <E, R>(handler: Handler<E, R>) => Handler<E, R>
+
+const decorate =
+  (program: FaultProgram): Decorator =>
+  (handler) =>
+    aroundResponse(handler, program)
 
 const countOf = (name: string, count: number, least: number): number => {
   if ((Number.isInteger(count) || count === Number.POSITIVE_INFINITY) && count >= least) return count
@@ -133,10 +143,8 @@ export const resetAfterRequest: Handler<never, never> = afterRequest("reset")
  * @since 0.1.0
  * @category connections
  */
-export const closeAfterBytes = (count: number): Decorator => {
-  const program = endAfter("close", countOf("closeAfterBytes", count, 0))
-  return (handler) => aroundResponse(handler, program)
-}
+export const closeAfterBytes = (count: number): Decorator =>
+  decorate(endAfter("close", countOf("closeAfterBytes", count, 0)))
 
 /**
  * Resets the connection after `count` bytes of the response, or after a shorter response.
@@ -144,10 +152,8 @@ export const closeAfterBytes = (count: number): Decorator => {
  * @since 0.1.0
  * @category connections
  */
-export const resetAfterBytes = (count: number): Decorator => {
-  const program = endAfter("reset", countOf("resetAfterBytes", count, 0))
-  return (handler) => aroundResponse(handler, program)
-}
+export const resetAfterBytes = (count: number): Decorator =>
+  decorate(endAfter("reset", countOf("resetAfterBytes", count, 0)))
 
 /**
  * Sends FIN after the response; the connection stays open until the client ends it too.
@@ -155,7 +161,7 @@ export const resetAfterBytes = (count: number): Decorator => {
  * @since 0.1.0
  * @category connections
  */
-export const halfClose: Decorator = (handler) => aroundResponse(handler, halfClosed)
+export const halfClose: Decorator = decorate(halfClosed)
 
 /**
  * Closes the connection a duration after the response, whatever its `Connection` field is.
@@ -163,10 +169,7 @@ export const halfClose: Decorator = (handler) => aroundResponse(handler, halfClo
  * @since 0.1.0
  * @category connections
  */
-export const slowClose = (duration: Duration.DurationInput): Decorator => {
-  const program = slowlyClosed(duration)
-  return (handler) => aroundResponse(handler, program)
-}
+export const slowClose = (duration: Duration.DurationInput): Decorator => decorate(slowlyClosed(duration))
 
 /**
  * Omits the last `missing` bytes of the content, and closes the connection: the content is shorter than its declared
@@ -175,12 +178,7 @@ export const slowClose = (duration: Duration.DurationInput): Decorator => {
  * @since 0.1.0
  * @category framing
  */
-export const truncate = (missing: number): Decorator => {
-  const program = truncated(countOf("truncate", missing, 1))
-  return (handler) => aroundResponse(handler, program)
-}
-
-const noChunk = chunkedUpTo("this is no chunk size\r\n")
+export const truncate = (missing: number): Decorator => decorate(truncated(countOf("truncate", missing, 1)))
 
 /**
  * Sends the response in chunks, with an invalid chunk instead of the last one.
@@ -188,9 +186,7 @@ const noChunk = chunkedUpTo("this is no chunk size\r\n")
  * @since 0.1.0
  * @category framing
  */
-export const badChunk: Decorator = (handler) => aroundResponse(handler, noChunk)
-
-const noLastChunk = chunkedUpTo("")
+export const badChunk: Decorator = decorate(chunkedUpTo("this is no chunk size\r\n"))
 
 /**
  * Sends the response in chunks, and closes the connection instead of sending the last chunk.
@@ -198,7 +194,7 @@ const noLastChunk = chunkedUpTo("")
  * @since 0.1.0
  * @category framing
  */
-export const missingLastChunk: Decorator = (handler) => aroundResponse(handler, noLastChunk)
+export const missingLastChunk: Decorator = decorate(chunkedUpTo(""))
 
 /**
  * Options of `raw`.
@@ -287,7 +283,7 @@ export const garbage: Handler<never, never> = raw(noise)
  * @since 0.1.0
  * @category framing
  */
-export const duplicate: Decorator = (handler) => aroundResponse(handler, duplicated)
+export const duplicate: Decorator = decorate(duplicated)
 
 const interimResponses = {
   102: "HTTP/1.1 102 Processing\r\n\r\n",
@@ -300,10 +296,8 @@ const interimResponses = {
  * @since 0.1.0
  * @category framing
  */
-export const informational = (count: number, code: 102 | 103 = 103): Decorator => {
-  const program = withInterim(interimResponses[code], countOf("informational", count, 0))
-  return (handler) => aroundResponse(handler, program)
-}
+export const informational = (count: number, code: 102 | 103 = 103): Decorator =>
+  decorate(withInterim(interimResponses[code], countOf("informational", count, 0)))
 
 /**
  * Never responds; the connection stays open.
@@ -319,10 +313,7 @@ export const never: Handler<never, never> = replaceResponse((exchange) => exchan
  * @since 0.1.0
  * @category time
  */
-export const stallAfterBytes = (count: number): Decorator => {
-  const program = stallAfter(countOf("stallAfterBytes", count, 0))
-  return (handler) => aroundResponse(handler, program)
-}
+export const stallAfterBytes = (count: number): Decorator => decorate(stallAfter(countOf("stallAfterBytes", count, 0)))
 
 /**
  * Reads only the head of the request and the bytes received with it, and never responds: a client that sends more than the
@@ -398,10 +389,8 @@ export const latency = (options: LatencyOptions): Decorator => {
  * @since 0.1.0
  * @category time
  */
-export const slowHeaders = (duration: Duration.DurationInput): Decorator => {
-  const program = slowlyHeaded(Duration.toMillis(duration))
-  return (handler) => aroundResponse(handler, program)
-}
+export const slowHeaders = (duration: Duration.DurationInput): Decorator =>
+  decorate(slowlyHeaded(Duration.toMillis(duration)))
 
 /**
  * Options of `throttle`.
@@ -440,7 +429,5 @@ export interface ThrottleOptions {
  * @since 0.1.0
  * @category time
  */
-export const throttle = (options: ThrottleOptions): Decorator => {
-  const program = throttled(countOf("throttle", options.bytes, 1), Duration.toMillis(options.every))
-  return (handler) => aroundResponse(handler, program)
-}
+export const throttle = (options: ThrottleOptions): Decorator =>
+  decorate(throttled(countOf("throttle", options.bytes, 1), Duration.toMillis(options.every)))

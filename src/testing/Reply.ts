@@ -17,7 +17,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { RespondableError, ValueError } from "../Errors.js"
 import type { HttpCode } from "../HttpCode.js"
-import * as HttpHeaders from "../HttpHeaders.js"
+import type * as HttpHeaders from "../HttpHeaders.js"
 import type { ExtensionMethod, KnownMethod } from "../HttpMethod.js"
 import { ExchangeKey } from "../internal/message/exchange.js"
 import { streamResponse } from "../internal/message/streamResponse.js"
@@ -26,32 +26,17 @@ import { type Handler, type Responded, respond, respondStream } from "../Respons
 import { UnmatchedRequestError } from "./Failures.js"
 import { type CallSite, callSite, withCallSiteStack } from "./internal/recording/callSite.js"
 import { withExchange } from "./internal/recording/recordingExchange.js"
-import { HeaderAddingExchange } from "./internal/server/addedHeaders.js"
+import { withHeaders as addHeaders, HeaderAddingExchange } from "./internal/server/addedHeaders.js"
 import { perServer } from "./internal/server/perServer.js"
 import { type AnyHandler, type ContextOf, type ErrorOf, type Queue, ReplyQueue } from "./internal/server/replyQueue.js"
 import { allowedMethods, describeRoutes, matchRoute, parseRoute } from "./internal/server/routes.js"
 
 export type {
-  /**
-   * The context that a handler requires.
-   *
-   * @since 0.1.0
-   * @category type utils
-   */
+  /** The context that a handler requires. @since 0.1.0 @category type utils */
   ContextOf,
-  /**
-   * The errors of a handler.
-   *
-   * @since 0.1.0
-   * @category type utils
-   */
+  /** The errors of a handler. @since 0.1.0 @category type utils */
   ErrorOf,
-  /**
-   * A queue of replies that a test fills while it runs.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A queue of replies that a test fills while it runs. @since 0.1.0 @category models */
   Queue
 } from "./internal/server/replyQueue.js"
 
@@ -68,21 +53,12 @@ export interface Options {
   readonly headers?: HttpHeaders.Input | undefined
 }
 
-/** The given headers, followed by the default ones that they do not override. */
-const headersOf = ({ headers = HttpHeaders.empty }: Options, defaults: HttpHeaders.Input): HttpHeaders.HttpHeaders => {
-  const given = HttpHeaders.make(headers)
-  return HttpHeaders.make([
-    ...given,
-    ...Array.from(HttpHeaders.make(defaults)).filter(([name]) => !HttpHeaders.has(given, name))
-  ])
-}
-
 /** The content is made in the handler, so that an error in it is the handler's. */
 const fixed =
   (content: () => string | Uint8Array, contentType: string, options: Options): Handler<ValueError, never> =>
   (request) =>
     Effect.suspend(() =>
-      respond(request, options.status ?? 200, content(), headersOf(options, { "Content-Type": contentType }))
+      respond(request, options.status ?? 200, content(), addHeaders(options.headers, { "Content-Type": contentType }))
     )
 
 /**
@@ -186,7 +162,7 @@ export const status =
 export const redirect =
   (location: string | URL, options: Options = {}): Handler<ValueError, never> =>
   (request) =>
-    respond(request, options.status ?? 302, "", headersOf(options, { Location: String(location) }))
+    respond(request, options.status ?? 302, "", addHeaders(options.headers, { Location: String(location) }))
 
 /**
  * Responds with a stream of bytes, as `Response.respondStream`. Each request runs the stream once.
@@ -201,7 +177,7 @@ export const stream =
       request,
       options.status ?? 200,
       content,
-      headersOf(options, { "Content-Type": "application/octet-stream" })
+      addHeaders(options.headers, { "Content-Type": "application/octet-stream" })
     )
 
 /**
@@ -260,7 +236,7 @@ export const events =
   (request) =>
     streamResponse(request[ExchangeKey], {
       code: options.status ?? 200,
-      headers: headersOf(options, { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" }),
+      headers: addHeaders(options.headers, { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" }),
       stream: Stream.encodeText(
         Stream.map(Stream.interruptWhen(content, awaitShutdown(request)), (event) =>
           eventText(typeof event === "string" ? { data: event } : event)
@@ -299,7 +275,7 @@ export const file =
       const fs = yield* FileSystem.FileSystem
       const { size } = yield* fs.stat(path)
       const own = { "Content-Type": "application/octet-stream", "Content-Length": String(size) }
-      return yield* respondStream(request, options.status ?? 200, fs.stream(path), headersOf(options, own))
+      return yield* respondStream(request, options.status ?? 200, fs.stream(path), addHeaders(options.headers, own))
     })
 
 /**
@@ -324,7 +300,6 @@ export const file =
 export const withHeaders: {
   /** Adds header fields to the response of a handler. */
   (headers: HttpHeaders.Input): <E, R>(handler: Handler<E, R>) => Handler<E, R>
-  /** Adds header fields to the response of a handler. */
   <E, R>(handler: Handler<E, R>, headers: HttpHeaders.Input): Handler<E, R>
 } = dual(
   2,

@@ -29,12 +29,7 @@ import type { RecordedRequest } from "./RecordedRequest.js"
 import type * as Reply from "./Reply.js"
 
 export type {
-  /**
-   * An open connection.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** An open connection. @since 0.1.0 @category models */
   ConnectionInfo,
   /**
    * Options of a test server: those of `Server`, with other defaults. It listens on 127.0.0.1, on a free port; a client
@@ -46,24 +41,14 @@ export type {
    * @category models
    */
   Options,
-  /**
-   * A recorded request, with promises instead of effects.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A recorded request, with promises instead of effects. @since 0.1.0 @category models */
   StartedRequest,
-  /**
-   * A test server with promises, for tests without Effect.
-   *
-   * @since 0.1.0
-   * @category models
-   */
+  /** A test server with promises, for tests without Effect. @since 0.1.0 @category models */
   StartedServer
 } from "./internal/server/types.js"
 
 /**
- * A test server.
+ * A test server. Its members are documented at the functions of this module, and of `Fault`, that have their names.
  *
  * @since 0.1.0
  * @category models
@@ -79,6 +64,9 @@ export type TestServer = Service
 export const TestServer: Context.Tag<TestServer, TestServer> = Context.GenericTag<TestServer>(
   "effect-asynchttpserver/testing/TestServer"
 )
+
+/** The members of the service that are effects, for accessors. */
+const service = Effect.serviceConstants(TestServer)
 
 /**
  * Serves on loopback until the scope closes. Invalid options are a defect; `OSError` is an error of the system.
@@ -255,10 +243,7 @@ export const requests: Stream.Stream<RecordedRequest, never, TestServer> = Strea
  * @since 0.1.0
  * @category requests
  */
-export const received: Effect.Effect<ReadonlyArray<RecordedRequest>, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.received
-)
+export const received: Effect.Effect<ReadonlyArray<RecordedRequest>, never, TestServer> = service.received
 
 /**
  * Takes the next request, waiting for it; a fiber that is interrupted while waiting takes none.
@@ -266,10 +251,7 @@ export const received: Effect.Effect<ReadonlyArray<RecordedRequest>, never, Test
  * @since 0.1.0
  * @category requests
  */
-export const takeRequest: Effect.Effect<RecordedRequest, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.takeRequest
-)
+export const takeRequest: Effect.Effect<RecordedRequest, never, TestServer> = service.takeRequest
 
 /**
  * Takes the next request that satisfies the predicate, waiting for it; the others remain in the queue.
@@ -289,10 +271,7 @@ export const takeRequestWhere = (
  * @since 0.1.0
  * @category requests
  */
-export const takeFailure: Effect.Effect<HandlerFailure, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.takeFailure
-)
+export const takeFailure: Effect.Effect<HandlerFailure, never, TestServer> = service.takeFailure
 
 /**
  * Responds to the next requests with these replies, one each, in this order; after them the server's handler responds
@@ -307,15 +286,12 @@ export const enqueue = <const Replies extends ReadonlyArray<Handler<unknown, unk
   Effect.flatMap(TestServer, (server) => server.enqueue(...replies))
 
 /**
- * Opens a raw connection; it is destroyed with the scope.
+ * Opens a raw connection, destroyed with the scope. `OSError`: the system's error, `ECONNREFUSED` while the server is down.
  *
  * @since 0.1.0
  * @category connections
  */
-export const connect: Effect.Effect<RawClient, OSError, TestServer | Scope.Scope> = Effect.flatMap(
-  TestServer,
-  (server) => server.connect
-)
+export const connect: Effect.Effect<RawClient, OSError, TestServer | Scope.Scope> = service.connect
 
 /**
  * The open connections.
@@ -323,10 +299,7 @@ export const connect: Effect.Effect<RawClient, OSError, TestServer | Scope.Scope
  * @since 0.1.0
  * @category connections
  */
-export const connections: Effect.Effect<ReadonlyArray<ConnectionInfo>, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.connections
-)
+export const connections: Effect.Effect<ReadonlyArray<ConnectionInfo>, never, TestServer> = service.connections
 
 /**
  * Destroys every connection, and continues to listen.
@@ -334,10 +307,7 @@ export const connections: Effect.Effect<ReadonlyArray<ConnectionInfo>, never, Te
  * @since 0.1.0
  * @category connections
  */
-export const closeClientConnections: Effect.Effect<void, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.closeClientConnections
-)
+export const closeClientConnections: Effect.Effect<void, never, TestServer> = service.closeClientConnections
 
 /**
  * Stops listening, and closes every connection: new connections are refused.
@@ -345,26 +315,24 @@ export const closeClientConnections: Effect.Effect<void, never, TestServer> = Ef
  * @since 0.1.0
  * @category connections
  */
-export const down: Effect.Effect<void, never, TestServer> = Effect.flatMap(TestServer, (server) => server.down)
+export const down: Effect.Effect<void, never, TestServer> = service.down
 
 /**
- * Completes when the server begins to close, by `down` or with its scope; at once while it is down.
+ * Completes when the server begins to close, by `down` or with its scope; at once while it is down. In a handler, use
+ * `Request.awaitShutdown`.
  *
  * @since 0.1.0
  * @category connections
  */
-export const awaitShutdown: Effect.Effect<void, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.awaitShutdown
-)
+export const awaitShutdown: Effect.Effect<void, never, TestServer> = service.awaitShutdown
 
 /**
- * Listens again, on the same port.
+ * Listens again, on the same port. `OSError` if the port is in use by another server; `EADDRINUSE` if it is not down.
  *
  * @since 0.1.0
  * @category connections
  */
-export const up: Effect.Effect<void, OSError, TestServer> = Effect.flatMap(TestServer, (server) => server.up)
+export const up: Effect.Effect<void, OSError, TestServer> = service.up
 
 /**
  * Runs an effect that fails as soon as a handler of the server fails, with the handler's own cause; also at its end, if a
@@ -409,7 +377,7 @@ export const supervise = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
  * @since 0.1.0
  * @category time
  */
-export const settle: Effect.Effect<void, never, TestServer> = Effect.flatMap(TestServer, (server) => server.settle)
+export const settle: Effect.Effect<void, never, TestServer> = service.settle
 
 /**
  * Advances the `TestClock` as if the time were real: sleeping fibers wake in order, and `settle` runs before the clock moves
@@ -486,7 +454,4 @@ export const expect = (matcher: Matcher, times: Times = 1): Effect.Effect<void, 
  * @since 0.1.0
  * @category assertions
  */
-export const assertNoLeaks: Effect.Effect<void, never, TestServer> = Effect.flatMap(
-  TestServer,
-  (server) => server.assertNoLeaks
-)
+export const assertNoLeaks: Effect.Effect<void, never, TestServer> = service.assertNoLeaks

@@ -72,7 +72,7 @@ describe("layerOf", () => {
     ["HttpServer.ts", 8],
     ["Server.ts", 7],
     ["internal/connection/exchange.ts", 6],
-    ["internal/net/tcpConnection.ts", 5],
+    ["internal/net/socketConnection.ts", 5],
     ["Listener.ts", 4],
     ["internal/runtime/effectInterop.ts", 4],
     ["RequestParser.ts", 4],

@@ -39,7 +39,7 @@ const layers: ReadonlyArray<readonly [layer: number, pattern: RegExp]> = [
   [3, /^(Request|Response)\.ts$/],
   [3, /^internal\/message\/.+\.ts$/],
   [2, /^internal\/http1\/.+\.ts$/],
-  [1, /^(Address|Connection|Errors|HttpCode|HttpHeaders|HttpMethod|HttpVersion|Limits|Metrics)\.ts$/],
+  [1, /^(Address|Connection|Errors|HttpCode|HttpHeaders|HttpMethod|HttpVersion|Limits|Metrics|Tls)\.ts$/],
   [1, /^internal\/((host|fields)\/)?[^/]+\.ts$/]
 ]
 

@@ -1,5 +1,5 @@
 /**
- * What an application of `@effect/platform` answers, whichever server runs it: the routes of every peer, and after them
+ * What an application of `@effect/platform` sends, whichever server runs it: the routes of every peer, and after them
  * a router with one route, one with fifty, and an `HttpApi`.
  */
 import * as HttpApi from "@effect/platform/HttpApi"

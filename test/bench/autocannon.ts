@@ -36,8 +36,8 @@ const send = async (server: Running, load: Requests, { connections, core, folder
   const cpu = cpuTime(server.pid) - before
   const result: Result = JSON.parse(output)
   const requests = result["2xx"]
-  if (requests === 0) throw new Error("nothing was answered")
-  if (result.non2xx > 0) throw new Error(`${result.non2xx} of ${requests} answers were not 2xx`)
+  if (requests === 0) throw new Error("no response was sent")
+  if (result.non2xx > 0) throw new Error(`${result.non2xx} of ${requests} responses were not 2xx`)
   const { p50, p99, p99_9 } = result.latency
   return {
     requests,

@@ -121,7 +121,7 @@ const measure = async (
 ): Promise<Result | undefined> => {
   progress.step(`measures ${name} with ${peers.map((each) => each.name).join(", ")}`)
   const loading = loadingOf(work.load, measuring)
-  // A server has descriptors of its own besides.
+  // A server has descriptors of its own as well.
   const obstacle =
     loading.connections + 100 > maxDescriptors()
       ? `it takes ${loading.connections} descriptors, and a process may have ${maxDescriptors()} here (ulimit -n)`

@@ -67,7 +67,7 @@ const ranked = (report: Report, first: Result | undefined): ReadonlyArray<string
 
 /**
  * Where a panel's scale ends: at the most expensive, unless that is so far beyond the next that the others could not be
- * told apart. It is cut then, and its figure says by how much.
+ * told apart. It is cut then, and its figure states by how much.
  */
 const endOf = (costs: ReadonlyArray<number>): number => {
   const [most = 1, next = most] = [...costs].sort((one, other) => other - one)

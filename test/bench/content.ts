@@ -1,4 +1,4 @@
-/** What every peer answers, so that the same bytes are compared. */
+/** What every peer sends, so that the same bytes are compared. */
 
 export const text = "ok"
 

@@ -17,8 +17,8 @@ import { type Handler, respond } from "../../src/Response.js"
 import { serving } from "../server/harness.js"
 import { type MemoryConnection, servingInMemory, settled } from "../server/memory.js"
 import { eventLoopTurns, waitTimeout } from "../support/eventually.js"
-import * as Raw from "../wire/rawConnection.js"
-import { requestText } from "../wire/rawConnection.js"
+import * as Raw from "../support/rawClient.js"
+import { requestText } from "../support/rawClient.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World", { "Content-Type": "text/plain" })
 
@@ -37,7 +37,7 @@ const fibersOf = <E, R>(effect: Effect.Effect<unknown, E, R>): Effect.Effect<num
     return FiberId.unsafeMake().id - before - 1
   })
 
-/** Sends a request that many times, its parts one by one, each when the one before has been answered. */
+/** Sends a request that many times, its parts one by one, each when the one before has got its response. */
 const oneByOne = (
   connection: MemoryConnection,
   request: string | ReadonlyArray<string>,
@@ -146,7 +146,7 @@ describe("fibers, of which one starts in 1 µs and keeps 1 to 3 KB", () => {
     })
   )
 
-  it.scoped("none for a request that is answered at once", () =>
+  it.scoped("none for a request that gets its response at once", () =>
     Effect.gen(function* () {
       const { connection } = yield* connected(hello)
       expect(yield* fibersOf(oneByOne(connection, get, 1000))).toBe(0)
@@ -253,7 +253,7 @@ describe("timers, of which an Effect.timeout sets and clears one for 50 µs", ()
 })
 
 describe("dates, of which one formatted costs 0.5 µs, and a small head 0.3", () => {
-  it.scoped("one a second, however many answers", () =>
+  it.scoped("one a second, however many responses", () =>
     Effect.gen(function* () {
       const formatted = vi.spyOn(Date.prototype, "toUTCString")
       const { connection } = yield* connected(hello)

@@ -1,19 +1,19 @@
 /** What is measured, and what many measurements come to. */
 
 export const figures = {
-  cpu: { title: "CPU µs", says: "the server's user and system time a request", of: "" },
-  rate: { title: "req/s", says: "requests a second" },
-  p50: { title: "p50 ms", says: "a half is answered within it" },
-  p99: { title: "p99 ms", says: "99 of 100 are" },
-  p999: { title: "p99.9 ms", says: "999 of 1,000 are" },
-  gc: { title: "GC µs", says: "garbage collection a request" },
-  cpuPerMiB: { title: "CPU µs/MiB", says: "the server's user and system time a MiB", of: ", a MiB" },
-  mibRate: { title: "MiB/s", says: "MiB a second" },
-  gcPerMiB: { title: "GC µs/MiB", says: "garbage collection a MiB" },
-  rise: { title: "rise MiB", says: "how far the resident memory rose above what it was before, at most" },
-  rss: { title: "RSS MiB", says: "memory resident at the end" },
-  perConnection: { title: "bytes/conn", says: "resident memory of an idle connection", of: ", bytes each" },
-  heapPerConnection: { title: "heap/conn", says: "the part of it that is V8's objects" }
+  cpu: { title: "CPU µs", description: "the server's user and system time a request", of: "" },
+  rate: { title: "req/s", description: "requests a second" },
+  p50: { title: "p50 ms", description: "a half has its response within it" },
+  p99: { title: "p99 ms", description: "99 of 100 are" },
+  p999: { title: "p99.9 ms", description: "999 of 1,000 are" },
+  gc: { title: "GC µs", description: "garbage collection a request" },
+  cpuPerMiB: { title: "CPU µs/MiB", description: "the server's user and system time a MiB", of: ", a MiB" },
+  mibRate: { title: "MiB/s", description: "MiB a second" },
+  gcPerMiB: { title: "GC µs/MiB", description: "garbage collection a MiB" },
+  rise: { title: "rise MiB", description: "how far the resident memory rose above what it was before, at most" },
+  rss: { title: "RSS MiB", description: "memory resident at the end" },
+  perConnection: { title: "bytes/conn", description: "resident memory of an idle connection", of: ", bytes each" },
+  heapPerConnection: { title: "heap/conn", description: "the part of it that is V8's objects" }
 } as const
 
 export type Figure = keyof typeof figures
@@ -58,7 +58,7 @@ export const outcomeOf = (samples: ReadonlyArray<Sample>): Outcome => {
   return outcome
 }
 
-/** The figure that says most of a workload: it does not depend on what else the machine does, or least. */
+/** The most significant figure of a workload: it does not depend on what else the machine does, or least. */
 export const chiefOf = (outcomes: ReadonlyMap<string, Outcome>): "cpu" | "cpuPerMiB" | "perConnection" | undefined =>
   (["cpu", "cpuPerMiB", "perConnection"] as const).find((figure) =>
     [...outcomes.values()].some((outcome) => figure in outcome)

@@ -32,7 +32,7 @@ const nodeHttp = async (): Promise<string> => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   // A server that listens on TCP has an address object.
   const { port } = server.address() as AddressInfo
-  const text = await fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text())
+  const text = await fetch(`http://127.0.0.1:${port}/`).then((received) => received.text())
   await new Promise<void>((resolve) => {
     server.close(() => resolve())
     server.closeAllConnections()
@@ -60,7 +60,7 @@ const run = async (fixture: () => Promise<string>, during: number, cost: Cost): 
   const began = performance.now()
   const before = process.cpuUsage()
   while (performance.now() - began < during) {
-    if ((await fixture()) !== "Hello") throw new Error("another answer was expected")
+    if ((await fixture()) !== "Hello") throw new Error("another response was expected")
     cost.count++
   }
   const { system, user } = process.cpuUsage(before)

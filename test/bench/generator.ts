@@ -13,9 +13,9 @@ export interface Run {
 
 /** What came of it. */
 export interface Sent {
-  /** How many were answered. */
+  /** Number of responses. */
   readonly requests: number
-  /** Answers a second. */
+  /** Responses per second. */
   readonly rate: number
   /** The server's own time, in microseconds a request. */
   readonly cpu: number
@@ -23,7 +23,7 @@ export interface Sent {
   readonly p50?: number | undefined
   readonly p99?: number | undefined
   readonly p999?: number | undefined
-  /** Connections that broke, and answers that did not come in time. */
+  /** Connections that broke, and responses that did not come in time. */
   readonly troubles: number
 }
 

@@ -25,7 +25,7 @@ export interface Loading {
   readonly connections: number
   /** Why it cannot be measured here. */
   readonly obstacle: string | undefined
-  /** That the server gives the response: what answers wrongly may be as fast as it likes. */
+  /** That the server gives the response: what responds wrongly may be as fast as it likes. */
   readonly check: (server: Running) => Promise<void>
   readonly warmUp: (server: Running) => Promise<void>
   /** One round. */

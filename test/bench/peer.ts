@@ -1,8 +1,8 @@
 /**
  * A peer: a server that the others are compared with. Each is a file of peers/, which exports one as `peer`; it serves
- * these routes, or says which it lacks.
+ * these routes, or lists which it lacks.
  *
- * | route | answers |
+ * | route | response |
  * |---|---|
  * | `GET /` | the text "ok", and closes after it when it is asked to |
  * | `GET /json` | the catalogue, made text for each request |

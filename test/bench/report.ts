@@ -155,7 +155,7 @@ const machineLimits = ({ machine }: Report): string =>
 /** What the columns mean, what is not there, and why. */
 export const closing = (report: Report): string => {
   const columns = figuresIn(report.results.flatMap(({ outcomes }) => [...outcomes.values()]))
-  const lines = ["", ...columns.map((figure) => `${figures[figure].title}: ${figures[figure].says}`)]
+  const lines = ["", ...columns.map((figure) => `${figures[figure].title}: ${figures[figure].description}`)]
   if (report.remarks.length > 0) lines.push("", "remarks:", ...report.remarks.map((remark) => `  ${remark}`))
   const failures = report.absences.filter(({ isFailure }) => isFailure)
   const differences = report.absences.filter(({ isFailure }) => !isFailure)

@@ -3,7 +3,7 @@ import { catalogue, text } from "./content.js"
 import { modulesOf } from "./folder.js"
 import type { Need } from "./peer.js"
 
-/** A request, sent again and again by every connection as soon as it has been answered. */
+/** A request, sent again and again by every connection as soon as it has got its response. */
 export interface Requests {
   readonly _tag: "Requests"
   readonly path: string

@@ -89,7 +89,7 @@ function done(summary, latency)
 end
 `
 
-/** What the last line of the script says. */
+/** The last line of the script. */
 const figuresOf = (output: string) => {
   const figures = /^sent (.+)$/m.exec(output)?.[1]?.split(" ").map(Number) ?? []
   const [requests = 0, duration = 0, p50, p99, p999, wrong = 0, troubles = 0, began = 0, ended = 0, since = 0] = figures
@@ -106,16 +106,16 @@ const send = async (server: Running, load: Requests, { connections, core, folder
   const figures = figuresOf(await finished(command, core === undefined ? {} : { core }))
   const { began, duration, ended, p50, p99, p999, requests, since, troubles, wrong } = figures
   const all = cpuTime(server.pid) - before
-  if (requests === 0) throw new Error(`nothing was answered in ${seconds} s`)
-  if (wrong > 0) throw new Error(`${wrong} of ${requests} answers were not 2xx or 3xx`)
-  // Its percentiles are corrected for what a slow answer kept it from asking, by the time of a request: of a batch that
+  if (requests === 0) throw new Error(`no response was sent in ${seconds} s`)
+  if (wrong > 0) throw new Error(`${wrong} of ${requests} responses were not 2xx or 3xx`)
+  // Its percentiles are corrected for what a slow response kept it from asking, by the time of a request: of a batch that
   // is the wrong one.
   const latencies = load.batch > 1 ? {} : { p50, p99, p999 }
   if (connections <= fewConnections) {
     return { requests, rate: (requests * 1e6) / duration, cpu: all / requests, troubles, ...latencies }
   }
-  if (began < 0) throw new Error(`${connections} connections did not get an answer each in ${seconds} s`)
-  // When two a connection have been issued, one a connection has been answered.
+  if (began < 0) throw new Error(`${connections} connections did not get a response each in ${seconds} s`)
+  // When two a connection have been issued, one a connection has got its response.
   const counted = requests - connections
   const cpu = ((ended - began) * microsecondsPerTick) / counted
   return { requests, rate: counted / since, cpu, troubles, ...latencies }

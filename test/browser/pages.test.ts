@@ -64,7 +64,7 @@ describe.skipIf(!hasChromium)("in a browser", () => {
             expect(texts).toStrictEqual(texts.map((_, i) => JSON.stringify({ n: i + 1 })))
             // The page goes, and its stream with it.
             await page.goto("about:blank")
-            const listeners = () => fetch(`${url}/listeners`).then((answer) => answer.json())
+            const listeners = () => fetch(`${url}/listeners`).then((received) => received.json())
             await vi.waitFor(async () => expect(await listeners()).toBe(0), { timeout: 20_000 })
           })
         })
@@ -84,11 +84,11 @@ describe.skipIf(!hasChromium)("in a browser", () => {
           await page.getByLabel("Title").fill("Für Elise")
           const buffer = Buffer.alloc(700_000, "é")
           await page.getByLabel("Files").setInputFiles({ name: "ü.bin", mimeType: "application/x-test", buffer })
-          const [answer] = await Promise.all([
+          const [received] = await Promise.all([
             page.waitForResponse((response) => response.request().method() === "POST"),
             page.getByRole("button", { name: "Send" }).click()
           ])
-          expect(answer.status()).toBe(200)
+          expect(received.status()).toBe(200)
           await page.getByText("ü.bin (application/x-test): 700000 bytes, SHA-256").waitFor()
           expect(await page.locator("body").textContent()).toContain("Für Elise")
 
@@ -136,10 +136,10 @@ describe.skipIf(!hasChromium)("in a browser", () => {
 
     /** The messages that a page receives, and how its socket was closed. */
     const converse = (sent: ReadonlyArray<string | ReadonlyArray<number>>, closesWith?: number) => {
-      let told: unknown
+      let result: unknown
       return withPage(browser, async (page) => {
         await page.goto(url)
-        told = await page.evaluate(
+        result = await page.evaluate(
           async ([address, messages, code]) => {
             const socket = new WebSocket(address)
             socket.binaryType = "arraybuffer"
@@ -168,7 +168,7 @@ describe.skipIf(!hasChromium)("in a browser", () => {
           },
           [`${url.replace("http", "ws")}/echo`, sent, closesWith] as const
         )
-      }).then(() => told)
+      }).then(() => result)
     }
 
     it(

@@ -85,15 +85,15 @@ export const byCurl: Client = ({ body, headers = {}, method, url }) =>
     const args = ["--silent", "--show-error", "--include", "--path-as-is", "--max-time", "30"]
     const child = spawn("curl", [...args, ...method_, ...fields, ...content, url], { stdio: ["pipe", "pipe", "pipe"] })
     const chunks: Array<Buffer> = []
-    let said = ""
+    let errors = ""
     child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk))
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      said += text
+      errors += text
     })
     child.on("error", reject)
     child.on("close", (code) => {
       if (code === 0) resolve(parse(Buffer.concat(chunks)))
-      else reject(new Error(`curl ended with ${code}: ${said}`))
+      else reject(new Error(`curl ended with ${code}: ${errors}`))
     })
     child.stdin.on("error", () => {})
     child.stdin.end(body)

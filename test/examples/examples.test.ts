@@ -84,7 +84,7 @@ const rows: ReadonlyArray<Row> = [
 
 describe.concurrent.each(rows)("examples/$file", ({ check, env, file }) => {
   it.each(["SIGTERM", "SIGINT"] as const)(
-    "is ready, answers, and ends cleanly on %s",
+    "becomes ready, responds, and ends cleanly on %s",
     async (signal) => {
       const program = await start(`examples/${file}`, env)
       try {
@@ -134,7 +134,7 @@ describe.concurrent("an example", () => {
   )
 
   it(
-    "says what is wrong with its port, and ends with 1",
+    "reports an invalid port, and ends with 1",
     async () => {
       const { code, stdout } = await run("examples/hello.ts", { PORT: "65536" })
       expect(code).toBe(1)

@@ -61,7 +61,7 @@ const sized = (type: string, length: number): Row["expected"] => ({
 
 const noLength: Row["expected"] = { "content-length": undefined, "transfer-encoding": undefined }
 
-const refused = (method: string, path: string, allow: string): Row =>
+const methodNotAllowed = (method: string, path: string, allow: string): Row =>
   row(method, path, 405, { allow }, "method not allowed", method === "POST" ? { body: "" } : {})
 
 const rows: ReadonlyArray<Row> = [
@@ -95,10 +95,10 @@ const rows: ReadonlyArray<Row> = [
   ...["GET", "POST", "DELETE"].map((method) => row(method, "/boom", 500, {}, "500 Internal Server Error\n")),
   row("HEAD", "/boom", 500, {}, ""),
   ...["/", "/url", "/url/x", "/204", "/204-body", "/304", "/big", "/stream", "/stream-fail", "/slow", "/split"].map(
-    (path) => refused("POST", path, "GET, HEAD")
+    (path) => methodNotAllowed("POST", path, "GET, HEAD")
   ),
-  ...["/echo", "/ignore", "/refuse"].map((path) => refused("GET", path, "POST")),
-  refused("DELETE", "/headers", "GET, HEAD, POST"),
+  ...["/echo", "/ignore", "/refuse"].map((path) => methodNotAllowed("GET", path, "POST")),
+  methodNotAllowed("DELETE", "/headers", "GET, HEAD, POST"),
   ...["/nothing", "/echo/", "/urls", "/ok?/", "/constructor", "/__proto__"].map((path) =>
     row("GET", path, 404, {}, "not found")
   ),
@@ -188,19 +188,19 @@ describe.concurrent("on the wire", () => {
     expect(contentOf(response)).toBe("chunk-0\nchunk-1\nchunk-2\nchunk-3\nchunk-4\n")
   })
 
-  it("/stream-fail breaks after its first piece, and does not say why", async () => {
+  it("/stream-fail breaks after its first piece, and does not send the error", async () => {
     const response = await ask(request("GET /stream-fail", kept), request("GET /"))
     expect(response).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
     expect(contentOf(response)).toBe("8\r\npartial\n\r\n")
   })
 
-  it("/boom does not say why, and the connection goes on", async () => {
+  it("/boom does not send the error, and the connection continues", async () => {
     const response = await ask(request("GET /boom", kept), request("GET /"))
     expect(response).not.toContain("secret-detail")
     expect(response).toMatch(/^HTTP\/1\.1 500 [\s\S]*HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nok$/)
   })
 
-  it("/split writes nothing of the header that was refused", async () => {
+  it("/split writes nothing of the header that was rejected", async () => {
     const response = await ask(request("GET /split"))
     expect(response).not.toMatch(/x-split|x-injected/i)
     expect(contentOf(response)).toBe("split")
@@ -221,13 +221,13 @@ describe.concurrent("on the wire", () => {
     expect(responses.map(contentOf)).toStrictEqual(["/url/%41?a=%20&b", "/url?x", "/url?"])
   })
 
-  it("/method answers TRACE too; CONNECT and unknown methods are 501", async () => {
+  it("/method responds to TRACE too; CONNECT and unknown methods are 501", async () => {
     expect(contentOf(await ask(request("TRACE /method")))).toBe("TRACE")
     expect(await ask("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nConnection: close\r\n\r\n")).toMatch(/^HTTP\/1\.1 501 /)
     expect(await ask(request("BREW /method"))).toMatch(/^HTTP\/1\.1 501 /)
   })
 
-  it("/refuse and /ignore answer without asking for the body", async () => {
+  it("/refuse and /ignore respond without reading the body", async () => {
     for (const [path, status] of [
       ["/refuse", 403],
       ["/ignore", 200]
@@ -244,7 +244,7 @@ describe.concurrent("on the wire", () => {
     expect(response).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nhi$/)
   })
 
-  it("answers pipelined requests in order, whatever each takes", async () => {
+  it("responds to pipelined requests in order, however long each takes", async () => {
     const response = await ask(
       request("GET /slow", kept),
       request("POST /echo", ["Content-Length: 3"], "one"),

@@ -1,5 +1,5 @@
 /**
- * Starts an example as a process of its own, as `npm start` does, and ends it by its id.
+ * An example that runs in a separate process, as `npm start` starts it, and is ended by its process id.
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { spawn } from "node:child_process"
@@ -16,8 +16,8 @@ const manifest: { readonly scripts: { readonly [name: string]: string } } = JSON
 /** The flags of `npm start`, without its file: `exec node --conditions=effect-asynchttpserver-source … examples/hello.ts`. */
 export const flags: ReadonlyArray<string> = (manifest.scripts.start ?? "").split(" ").slice(2, -1)
 
-/** How long a program may take to say that it is ready, and to end: only a program that hangs takes as long. */
-const patience = 60_000
+/** Milliseconds within which a program must become ready, respond, and end: only a program that hangs takes as long. */
+const deadline = 60_000
 
 export interface Ended {
   readonly code: number | null
@@ -28,7 +28,7 @@ export interface Ended {
 
 export interface Program {
   readonly pid: number
-  /** Where it listens, as its ready line says. */
+  /** The address of the server, from the program's ready line. */
   readonly url: string
   /** Signals it, and waits for its end. Signalling one that has ended gives how it ended. */
   readonly stop: (signal: "SIGINT" | "SIGTERM") => Promise<Ended>
@@ -71,17 +71,17 @@ const launch = (file: string, env: Readonly<Record<string, string>>, user?: User
       if (url !== undefined) resolve(url)
     })
   })
-  return { child, ended, ready, said: () => `${stdout}${stderr}` }
+  return { child, ended, ready, output: () => `${stdout}${stderr}` }
 }
 
-/** Gives what comes first of a promise and the end of patience; then the program is killed. */
+/** The result of a promise; rejects at the deadline, after killing the program. */
 const within = async <A>(promise: Promise<A>, child: { kill: (signal: "SIGKILL") => boolean }, what: string) => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       child.kill("SIGKILL")
-      reject(new Error(`the program has not ${what} in ${patience} ms`))
-    }, patience)
+      reject(new Error(`the program has not ${what} in ${deadline} ms`))
+    }, deadline)
   })
   try {
     return await Promise.race([promise, late])
@@ -96,15 +96,15 @@ export const run = (file: string, env: Readonly<Record<string, string>> = {}): P
   return within(ended, child, "ended")
 }
 
-/** Starts a program, and gives it when it has said that it is ready. */
+/** Starts a program, and resolves when it is ready. */
 export const start = async (
   file: string,
   env: Readonly<Record<string, string>> = {},
   user?: User
 ): Promise<Program> => {
-  const { child, ended, ready, said } = launch(file, env, user)
+  const { child, ended, ready, output } = launch(file, env, user)
   const early = ended.then(({ code }): never => {
-    throw new Error(`${file} ended with ${code} before it was ready:\n${said()}`)
+    throw new Error(`${file} ended with ${code} before it was ready:\n${output()}`)
   })
   early.catch(() => {})
   const url = await within(Promise.race([ready, early]), child, "become ready")
@@ -127,7 +127,7 @@ export const withProgram = async (
 ): Promise<void> => {
   const program = await start(file, env, user)
   try {
-    await within(call(program.url, program), { kill: (signal) => process.kill(program.pid, signal) }, "answered")
+    await within(call(program.url, program), { kill: (signal) => process.kill(program.pid, signal) }, "responded")
   } finally {
     const { code, signal, stderr, stdout } = await program.stop("SIGTERM")
     deepStrictEqual([code, signal, stderr, stdout], [0, null, "", `Listening on ${program.url}\n`])

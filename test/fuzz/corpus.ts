@@ -74,7 +74,7 @@ export const corpus: ReadonlyArray<Past> = [
   ),
   past("a method of another protocol that is not whole", "GET / R", [], 400),
   past("HTTP/0.9 with fields", "GET /\r\nHost: a\r\n\r\n", [], 400),
-  past("CONNECT that closes is no request that is answered", "CONNECT a:1 HTTP/1.0\r\n\r\n", [], 501),
+  past("CONNECT that closes is no request that gets a response", "CONNECT a:1 HTTP/1.0\r\n\r\n", [], 501),
   past(
     "a CONNECT without a target is refused, and read by Node",
     "CONNECT \r\nexample.com:443 HTTP/1.1\r\nHost: a\r\n",

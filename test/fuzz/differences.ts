@@ -1,5 +1,5 @@
 /**
- * Where our parser and the strict one inside Node differ, and may: each rule says what differs, why ours is right, and
+ * Where our parser and the strict one inside Node differ, and may: each rule states what differs, why ours is right, and
  * shows it in a row of bytes. The first rule that fits accepts a difference; what none fits is a finding.
  *
  * Rules of the first part are about what ours rejects and Node reads: ours is the stricter, and that its strictness is
@@ -131,7 +131,7 @@ const strict: ReadonlyArray<Rule> = [
     ours: "501",
     node: "reads the methods of WebDAV, UPnP, Icecast and more",
     reason:
-      "RFC 9110 §9.1: nine methods are implemented, and 501 says that others are not, unless `unknownMethods` hands them over.",
+      "RFC 9110 §9.1: nine methods are implemented, and 501 rejects others, unless `unknownMethods` hands them over.",
     example: "PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n",
     accepts: oursRefuses(["MethodUnknown"])
   },

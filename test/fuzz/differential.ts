@@ -1,7 +1,7 @@
 /**
- * The differential fuzzer: one stream of bytes, four readers. Our parser must say what the reference reader says, to
- * the letter; our server must do what our parser says; and both must agree with the parser inside Node, except where a
- * rule of `differences.ts` says why not. Anything else is a finding.
+ * The differential fuzzer: one stream of bytes, four readers. Our parser must give what the reference reader gives, to
+ * the letter; our server must do what our parser gives; and both must agree with the parser inside Node, except where a
+ * rule of `differences.ts` gives the reason. Anything else is a finding.
  */
 import { isDeepStrictEqual } from "node:util"
 import { isForbiddenTrailer } from "../../src/internal/http1/bodyDecoder.js"
@@ -21,7 +21,7 @@ export interface Difference {
     | "other body"
     | "other trailers"
     | "fewer trailers"
-  /** What each says of that request: it reads it, waits for more of it, or refuses it, and why. */
+  /** The result of each for that request: it reads it, waits for more of it, or refuses it, and why. */
   readonly ours: string
   readonly node: string
   /** Whether Node has handed out the head of that request. */
@@ -39,7 +39,7 @@ export interface Finding {
 }
 
 /**
- * What a server makes of what its parser says: nothing after a request that closes the connection, and nothing after
+ * What a server does with its parser's result: nothing after a request that closes the connection, and nothing after
  * a CONNECT, which no handler accepts here (RFC 9110 §9.3.6).
  */
 export const oursOf = ({ ending, requests }: Parsed): View => {
@@ -145,7 +145,7 @@ const withTargetAuthority = (seen: Seen): Seen => {
   return { ...seen, fields }
 }
 
-/** What the server must have done, if it does what the parser says: the requests, and the statuses of the responses. */
+/** What the server must have done, if it follows the parser's result: the requests, and the statuses of the responses. */
 const served = ({ ending, requests }: View): Served => ({
   requests: requests.map((each) => withTargetAuthority(each.ended ? each : { ...each, body: "" })),
   statuses: [
@@ -171,12 +171,12 @@ const found = (between: Finding["between"], what: string, ours: unknown, theirs:
 })
 
 /** Far longer than a server needs that looks at bytes in memory. */
-const patience = 10_000
+const timeout = 10_000
 
 const within = async (serving: Promise<Served>): Promise<Served | undefined> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), patience)
+    timer = setTimeout(() => resolve(undefined), timeout)
   })
   const first = await Promise.race([serving, late])
   clearTimeout(timer)

@@ -1,6 +1,6 @@
 /**
  * `npm run fuzz -- --seconds 600 --seed 1`: tries messages for so long, prints what it finds, and exits 1 if it found
- * anything. Without a seed it takes one from the clock, and says which; `--at N` tries that message of the seed, alone.
+ * anything. Without a seed it takes one from the clock, and prints it; `--at N` tries that message of the seed, alone.
  */
 import { parseArgs } from "node:util"
 import { progressOf } from "../progress.js"

@@ -1,6 +1,6 @@
 /**
  * The strict parser inside Node, as `node:http` uses it: its default strictness, no listener for CONNECT or an upgrade,
- * and no bound but time, so that what it says is about the grammar.
+ * and no bound but time, so that its result is about the grammar.
  *
  * Nothing waits: a connection is a stream whose bytes are pushed by hand, and what becomes of them is taken down
  * where node:http hands it out. No response is ever written.
@@ -27,8 +27,8 @@ class Incoming extends http.IncomingMessage {
   }
 }
 
-/** node:http refuses some requests by answering them itself: no Host, another expectation. */
-class Answer extends http.ServerResponse<Incoming> {
+/** node:http refuses some requests by itself: no Host, another expectation. */
+class Rejection extends http.ServerResponse<Incoming> {
   override writeHead(status: number): this {
     this.req.refusal = status
     return this
@@ -41,9 +41,9 @@ class Answer extends http.ServerResponse<Incoming> {
   override writeContinue(): void {}
 }
 
-const server = http.createServer<typeof Incoming, typeof Answer>({
+const server = http.createServer<typeof Incoming, typeof Rejection>({
   IncomingMessage: Incoming,
-  ServerResponse: Answer,
+  ServerResponse: Rejection,
   insecureHTTPParser: false,
   maxHeaderSize: 1024 * 1024
 })

@@ -12,7 +12,7 @@ import * as Limits from "../../src/Limits.js"
 import type { Framing } from "../../src/RequestParser.js"
 import type { Heard } from "../http1/conversation.js"
 
-/** The classes of refusals, each with the status that answers it: protocol.md's table. */
+/** The classes of refusals, each with its status: protocol.md's table. */
 const statuses = {
   RequestLine: 400,
   Target: 400,
@@ -199,7 +199,7 @@ const asked = (method: string, target: string): Asked | undefined => {
   return { authority, url: isWholeServer ? "*" : `${path || "/"}${query}` }
 }
 
-// What a header section says as a whole.
+// What a header section means as a whole.
 
 /** RFC 9110 §9.1, and PATCH (RFC 5789). */
 const methods: ReadonlySet<string> = new Set("GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH".split(" "))

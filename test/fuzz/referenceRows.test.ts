@@ -1,4 +1,4 @@
-/** The reference reader itself: what every fixture row says, it says too, whole and cut short. */
+/** The reference reader itself: its result is that of every fixture row, whole and cut short. */
 import { describe, expect, it } from "vitest"
 import { atTheBound, oneOver } from "../fixtures/messages/limits.js"
 import { malformed } from "../fixtures/messages/malformed.js"

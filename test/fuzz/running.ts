@@ -13,7 +13,7 @@ import type { Seen } from "./view.js"
 export interface Served {
   readonly requests: ReadonlyArray<Seen>
   readonly statuses: ReadonlyArray<number>
-  /** Whether the last response says that the request was not whole; a response to HEAD has no content to say it. */
+  /** Whether the last response states that the request was not whole; a response to HEAD has no content for it. */
   readonly isIncomplete: boolean | undefined
 }
 

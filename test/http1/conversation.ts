@@ -1,9 +1,9 @@
-/** Runs a parser over bytes cut in any way, and gathers what it says into what was meant. */
+/** A parser that is fed with bytes cut in any way, and the requests that it parses. */
 import * as Limits from "../../src/Limits.js"
 import * as RequestParser from "../../src/RequestParser.js"
 import type { Meaning } from "../fixtures/messages/message.js"
 
-/** What the parser said of one request; without an end, its body was still to come. */
+/** One request as parsed; without `ended`, its body is incomplete. */
 export interface Heard extends Meaning {
   readonly ended: boolean
 }
@@ -14,7 +14,7 @@ export interface Conversation {
   readonly parser: RequestParser.Parser
 }
 
-const heardOf = (head: RequestParser.RequestHead): Heard => ({
+const parsedHead = (head: RequestParser.RequestHead): Heard => ({
   method: head.method,
   target: head.target,
   url: head.url,
@@ -30,11 +30,11 @@ const heardOf = (head: RequestParser.RequestHead): Heard => ({
   ended: head.framing._tag === "None"
 })
 
-/** Feeds one piece after the other, as a connection does: until `NeedMore`, and nothing after `Malformed`. */
+/** Feeds one piece after the other, as a connection does, until `NeedMore`; nothing is fed after `Malformed`. */
 export const converse = (chunks: ReadonlyArray<Buffer>, options: Limits.Options = {}): Conversation => {
   const parser = RequestParser.make(Limits.make(options))
   const requests: Array<Heard> = []
-  // Every step but the ends of bodies takes a byte at least, and every end follows a head.
+  // Every step except the end of a body consumes a byte at least, and every end follows a head.
   let stepsLeft = 10 + 2 * chunks.reduce((sum, chunk) => sum + chunk.length, 0)
   const change = (by: (last: Heard) => Partial<Heard>): void => {
     const last = requests.pop()
@@ -46,7 +46,7 @@ export const converse = (chunks: ReadonlyArray<Buffer>, options: Limits.Options 
     for (let step = parser.next(); step !== "NeedMore"; step = parser.next()) {
       if (stepsLeft-- === 0) throw new Error("the parser does not come to an end")
       if (step._tag === "Malformed") return { requests, refused: step, parser }
-      else if (step._tag === "Head") requests.push(heardOf(step))
+      else if (step._tag === "Head") requests.push(parsedHead(step))
       else if (step._tag === "End") change(() => ({ ended: true, trailers: step.trailers }))
       else if (step.bytes.length === 0) throw new Error("a piece of a body without a byte")
       else change((last) => ({ body: last.body + step.bytes.toString("latin1") }))
@@ -55,7 +55,7 @@ export const converse = (chunks: ReadonlyArray<Buffer>, options: Limits.Options 
   return { requests, refused: undefined, parser }
 }
 
-/** What the bytes meant, to be compared: nothing of the parser itself. */
+/** The parsed requests and the rejection, to be compared: without the parser. */
 export const meant = ({ refused, requests }: Conversation) => ({ requests, refused })
 
 /** The bytes in pieces of that many; each a separate buffer, which is never overwritten. */

@@ -1,8 +1,8 @@
 /** What a client of the soak may do: ask and want its response, or leave at the worst moment. */
 import { setTimeout } from "node:timers/promises"
 import type { Random } from "../fuzz/random.js"
-import type { ParsedResponse } from "../wire/parsedResponse.js"
-import { requestText, withBody } from "../wire/rawConnection.js"
+import type { ParsedResponse } from "../support/parsedResponse.js"
+import { requestText, withBody } from "../support/rawClient.js"
 import { type Client, connect } from "./client.js"
 
 /** What came of it: that many responses were wanted and right, or the first thing that was not. */
@@ -136,7 +136,8 @@ const upgraded = async (client: Client, random: Random): Promise<Outcome> => {
   const { length, status } = await client.response()
   if (status !== 101) return { responses: 0, wrong: `${status} in place of 101` }
   await client.bytes(length + text.length)
-  const wrong = client.seen.toString("latin1") === text ? undefined : "an upgraded connection sent something else back"
+  const wrong =
+    client.unread.toString("latin1") === text ? undefined : "an upgraded connection sent something else back"
   return { responses: 1, wrong }
 }
 
@@ -147,7 +148,7 @@ const leavesInRequest = async (client: Client, random: Random): Promise<Outcome>
   return aborted
 }
 
-const leavesInAnswer = async (client: Client, random: Random): Promise<Outcome> => {
+const leavesInResponse = async (client: Client, random: Random): Promise<Outcome> => {
   client.send(requestText(random.pick(["GET /endless", "GET /bytes?900000", "GET /drip?1000", "GET /trickle"])))
   await client.bytes(1 + random.below(2000))
   return aborted
@@ -165,7 +166,7 @@ const leavesHandler = async (client: Client, random: Random): Promise<Outcome> =
   return aborted
 }
 
-const saysNothing = async (_: Client, random: Random): Promise<Outcome> => {
+const sendsNothing = async (_: Client, random: Random): Promise<Outcome> => {
   await setTimeout(random.below(500))
   return aborted
 }
@@ -208,10 +209,10 @@ const actions: ReadonlyArray<(client: Client, random: Random) => Promise<Outcome
   isMalformed,
   meetsDefect,
   leavesInRequest,
-  leavesInAnswer,
+  leavesInResponse,
   leavesUnread,
   leavesHandler,
-  saysNothing,
+  sendsNothing,
   isTooSlow
 ]
 
@@ -225,6 +226,6 @@ export const live = async (port: number, random: Random): Promise<Outcome> => {
     return { responses: 0, wrong: `${act.name}: ${error instanceof Error ? error.message : String(error)}` }
   } finally {
     if (random.oneIn(2)) client.reset()
-    else client.leave()
+    else client.destroy()
   }
 }

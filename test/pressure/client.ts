@@ -1,164 +1,112 @@
-/**
- * A client that misbehaves as configured: sends bytes as they are, reads as much as it likes, and leaves as it
- * likes. Whole answers are read as strictly as everywhere in these tests.
- */
-import { connect as connectSocket, type Socket } from "node:net"
-import { type ParsedResponse, parseResponse } from "../wire/parsedResponse.js"
-import { within } from "./waiting.js"
+/** `RawClient` with promises and method chains, for the scenarios. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { ParsedResponse } from "../support/parsedResponse.js"
+import { type ConnectionEnd, RawClient, type RawClientOptions } from "../support/rawClient.js"
+import { defaultTimeout } from "./waiting.js"
 
-export type Ending = "FIN" | "RST"
+export type ClientOptions = Omit<RawClientOptions, "allowHalfOpen">
 
-export interface ClientOptions {
-  /** Reads one byte at a time, so that it can leave open any of them. */
-  readonly readsByByte?: boolean
-  /** Counts what comes, and keeps none of it. */
-  readonly keepsNothing?: boolean
+/** Rejects with the defect itself, as the scenarios tell a timeout from another failure by its class. */
+const run = async <A>(effect: Effect.Effect<A>): Promise<A> => {
+  const exit = await Effect.runPromiseExit(effect)
+  if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
+  return exit.value
 }
 
 export class Client {
-  private readonly socket: Socket
-  private parts: Array<Buffer> = []
-  private readonly watchers = new Set<() => void>()
-  /** Bytes that have come, taken or not. */
-  read = 0
-  ending: Ending | undefined
-  error: string | undefined
-  private isConnected = false
+  private readonly raw: RawClient
 
-  constructor(
-    port: number,
-    private readonly options: ClientOptions = {}
-  ) {
-    const onread = {
-      buffer: Buffer.alloc(1),
-      callback: (count: number, bytes: Uint8Array): boolean => this.took(Buffer.from(bytes.subarray(0, count)))
-    }
-    const byByte = options.readsByByte === true
-    this.socket = connectSocket({ port, host: "127.0.0.1", noDelay: true, ...(byByte ? { onread } : {}) })
-    if (!byByte) this.socket.on("data", (bytes: Buffer) => this.took(bytes))
-    this.socket.on("connect", () => {
-      this.isConnected = true
-      this.changed()
-    })
-    this.socket.on("end", () => this.ended("FIN"))
-    this.socket.on("error", (error: NodeJS.ErrnoException) => {
-      this.error = error.code ?? error.message
-      this.ended("RST")
-    })
-    this.socket.on("close", () => this.ended("RST"))
+  constructor(port: number, options: ClientOptions = {}) {
+    this.raw = new RawClient(port, "127.0.0.1", options)
   }
 
-  private took(bytes: Buffer): boolean {
-    this.read += bytes.length
-    if (this.options.keepsNothing !== true) this.parts.push(bytes)
-    this.changed()
-    return !this.socket.isPaused()
-  }
-
-  private ended(how: Ending): void {
-    this.ending ??= how
-    this.changed()
-  }
-
-  private changed(): void {
-    for (const look of [...this.watchers]) look()
-  }
-
-  /** What has come and was not taken. */
-  get seen(): Buffer {
-    const seen = Buffer.concat(this.parts)
-    this.parts = [seen]
-    return seen
-  }
-
-  private until<A>(look: () => A | undefined, what: string, milliseconds?: number): Promise<A> {
-    let watcher = (): void => {}
-    const found = new Promise<A>((resolve, reject) => {
-      watcher = () => {
-        try {
-          const found = look()
-          if (found !== undefined) resolve(found)
-        } catch (error) {
-          reject(error)
-        }
-      }
-      this.watchers.add(watcher)
-      watcher()
-    })
-    return within(found, what, milliseconds).finally(() => this.watchers.delete(watcher))
-  }
-
-  /** Waits until it is connected, or cannot be. */
+  /** Waits until it is connected, or could not be: then `error` is set. */
   async connected(): Promise<this> {
-    await this.until(() => (this.isConnected || this.ending !== undefined ? true : undefined), "connection")
+    await run(this.raw.opened)
+    return this
+  }
+
+  /** How the server ended the connection; `undefined` while it is open. */
+  get ending(): ConnectionEnd | undefined {
+    return this.raw.end
+  }
+
+  /** The code of the socket's error. */
+  get error(): string | undefined {
+    return this.raw.error?.code ?? this.raw.error?.message
+  }
+
+  /** Bytes received, taken or not. */
+  get received(): number {
+    return this.raw.bytesReceived
+  }
+
+  /** Bytes passed to `send` that the system has taken. */
+  get sent(): number {
+    return this.raw.bytesSent
+  }
+
+  /** Bytes received and not taken. */
+  get unread(): Buffer {
+    return this.raw.unread
+  }
+
+  private act(effect: Effect.Effect<void>): this {
+    Effect.runSync(effect)
     return this
   }
 
   send(text: string): this {
-    this.socket.write(text, "latin1")
-    return this
-  }
-
-  /** Bytes that were given to `send` and have left. */
-  get sent(): number {
-    return this.socket.bytesWritten - this.socket.writableLength
-  }
-
-  /** The next response, interim ones among them; one that the connection's end cuts short is an error. */
-  async response(method = "GET", milliseconds?: number): Promise<ParsedResponse> {
-    const look = (): ParsedResponse | undefined => {
-      const response = parseResponse(this.seen, method, this.ending !== undefined)
-      if (response !== undefined) this.parts = [this.seen.subarray(response.length)]
-      return response
-    }
-    return this.until(look, "answer", milliseconds)
-  }
-
-  /** Waits until that many bytes have come, or none will any more. */
-  async bytes(count: number, milliseconds?: number): Promise<void> {
-    const isEnough = (): true | undefined => (this.read >= count || this.ending !== undefined ? true : undefined)
-    await this.until(isEnough, `${count} bytes`, milliseconds)
-  }
-
-  /** Waits until the server has ended the connection. */
-  end(milliseconds?: number): Promise<Ending> {
-    return this.until(() => this.ending, "end", milliseconds)
+    return this.act(this.raw.send(text))
   }
 
   stopReading(): this {
-    this.socket.pause()
-    return this
+    return this.act(this.raw.stopReading)
   }
 
   resumeReading(): this {
-    this.socket.resume()
-    return this
+    return this.act(this.raw.resumeReading)
   }
 
   halfClose(): this {
-    this.socket.end()
-    return this
+    return this.act(this.raw.halfClose)
   }
 
-  /** Leaves by a reset. */
-  reset(): void {
-    this.socket.resetAndDestroy()
+  reset(): this {
+    return this.act(this.raw.reset)
   }
 
-  /** Leaves; what has come unread makes it a reset too. */
-  leave(): void {
-    this.socket.destroy()
+  /** Closes the socket; if bytes are unread, the system sends RST. */
+  destroy(): this {
+    return this.act(this.raw.destroy)
+  }
+
+  /** Takes the next response, interim or final; rejects if the connection ends within it. */
+  response(method = "GET", milliseconds = defaultTimeout): Promise<ParsedResponse> {
+    return run(this.raw.readResponse(method, milliseconds))
+  }
+
+  /** Waits until so many bytes in total have been received, or the connection has ended. */
+  bytes(count: number, milliseconds = defaultTimeout): Promise<void> {
+    return run(this.raw.readBytes(count, milliseconds))
+  }
+
+  /** Waits until the server has ended the connection. */
+  end(): Promise<ConnectionEnd> {
+    return run(this.raw.closedWithin(defaultTimeout))
   }
 }
 
 export const connect = (port: number, options?: ClientOptions): Promise<Client> => new Client(port, options).connected()
 
-/** One request on a connection of its own. */
+/** Sends one request on a new connection, and returns the response. */
 export const ask = async (port: number, text: string, method?: string): Promise<ParsedResponse> => {
   const client = await connect(port)
   try {
     return await client.send(text).response(method)
   } finally {
-    client.leave()
+    client.destroy()
   }
 }

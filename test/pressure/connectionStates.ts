@@ -1,5 +1,5 @@
 /** What a connection can be in the middle of when its server closes. */
-import { requestText } from "../wire/rawConnection.js"
+import { requestText } from "../support/rawClient.js"
 import { type Client, type ClientOptions, connect } from "./client.js"
 
 export interface State {
@@ -19,7 +19,7 @@ const sending =
 /** Milliseconds that a handler takes which is running then. */
 export const runsFor = 2000
 
-const keepsNothing = { keepsNothing: true }
+const discardsBytes = { discardsBytes: true }
 
 export const connectionStates: Readonly<Record<string, State>> = {
   idle: { isEndless: false, enter: sending(requestText("GET /"), (client) => client.response()) },
@@ -30,7 +30,7 @@ export const connectionStates: Readonly<Record<string, State>> = {
   "handler never ending": { isEndless: true, enter: sending(requestText("GET /never")) },
   "streaming endlessly": {
     isEndless: true,
-    enter: sending(requestText("GET /trickle"), (client) => client.bytes(2000), keepsNothing)
+    enter: sending(requestText("GET /trickle"), (client) => client.bytes(2000), discardsBytes)
   },
   "not reading": {
     isEndless: true,
@@ -40,7 +40,7 @@ export const connectionStates: Readonly<Record<string, State>> = {
         await client.bytes(100_000)
         client.stopReading()
       },
-      keepsNothing
+      discardsBytes
     )
   },
   upgraded: {

@@ -1,5 +1,5 @@
 /**
- * A program as the examples are, whose answers take a while: SIGTERM finds one under way. `test/examples/program.ts`
+ * A program as the examples are, whose responses take a while: SIGTERM finds one under way. `test/examples/program.ts`
  * starts and ends it.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"

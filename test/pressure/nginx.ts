@@ -17,7 +17,7 @@ const isThere = isInstalled("nginx")
 /** Told once, and clearly: what is skipped has shown nothing. */
 export const whyNoNginx: string | undefined = isThere ? undefined : "nginx is not installed"
 
-const configuration = (folder: string, port: number, behind: number): string => `
+const configuration = (folder: string, port: number, upstream: number): string => `
 daemon off;
 master_process off;
 pid ${folder}/pid;
@@ -31,7 +31,7 @@ http {
   fastcgi_temp_path ${folder}/fastcgi;
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;
-  upstream served { server 127.0.0.1:${behind} max_fails=0; keepalive 16; }
+  upstream served { server 127.0.0.1:${upstream} max_fails=0; keepalive 16; }
   server {
     listen 127.0.0.1:${port} backlog=4096;
     location / {
@@ -53,7 +53,7 @@ const freePort = async (): Promise<number> => {
 const listens = async (port: number): Promise<void> => {
   for (;;) {
     const client = await connect(port)
-    client.leave()
+    client.destroy()
     if (client.error === undefined) return
     await setTimeout(20)
   }
@@ -64,11 +64,11 @@ export interface Nginx {
   readonly end: () => Promise<void>
 }
 
-export const nginxBefore = async (run: ScenarioRun, behind: number): Promise<Nginx> => {
+export const nginxBefore = async (run: ScenarioRun, upstream: number): Promise<Nginx> => {
   const folder = mkdtempSync(join(tmpdir(), "pressure-nginx-"))
   run.atEnd(() => rmSync(folder, { recursive: true, force: true }))
   const port = await freePort()
-  writeFileSync(join(folder, "nginx.conf"), configuration(folder, port, behind))
+  writeFileSync(join(folder, "nginx.conf"), configuration(folder, port, upstream))
   const child = start(["nginx", "-p", folder, "-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")])
   child.stdout?.resume()
   child.stderr?.resume()

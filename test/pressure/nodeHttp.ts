@@ -1,4 +1,4 @@
-/** `node:http` in a process of its own, to be compared with: answers every request with "ok". */
+/** `node:http` in a process of its own, to be compared with: responds to every request with "ok". */
 import { createServer } from "node:http"
 import { portOf } from "../bench/portOf.js"
 import { census } from "./census.js"

@@ -63,7 +63,7 @@ export const rowOf = (
   isTimed
 })
 
-const told = (scenario: string, what: string, remark: string, verdict: Row["verdict"]): Row => ({
+const reported = (scenario: string, what: string, remark: string, verdict: Row["verdict"]): Row => ({
   scenario,
   what,
   bound: "",
@@ -73,9 +73,10 @@ const told = (scenario: string, what: string, remark: string, verdict: Row["verd
   isTimed: false
 })
 
-export const skipped = (scenario: string, what: string, reason: string): Row => told(scenario, what, reason, "skipped")
+export const skipped = (scenario: string, what: string, reason: string): Row =>
+  reported(scenario, what, reason, "skipped")
 
-export const failed = (scenario: string, what: string, reason: string): Row => told(scenario, what, reason, "FAIL")
+export const failed = (scenario: string, what: string, reason: string): Row => reported(scenario, what, reason, "FAIL")
 
 export const hasFailed = ({ verdict }: Row): boolean => verdict === "FAIL"
 

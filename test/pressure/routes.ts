@@ -1,7 +1,7 @@
 /**
- * What the server under pressure answers: well-behaved routes, and every kind of handler that is not.
+ * What the server under pressure sends: well-behaved routes, and every kind of handler that is not.
  *
- * | route | answers |
+ * | route | response |
  * |---|---|
  * | `/` | "ok" |
  * | `/echo` | the body, which is read whole |
@@ -112,7 +112,7 @@ const counted = (request: Request): Effect.Effect<Responded, ValueError> => {
   )
 }
 
-/** Answers at once, in no fiber: these are what idle and hurried clients ask for. */
+/** Responds at once, in no fiber: these are what idle and hurried clients ask for. */
 export const handler = (request: Request): Effect.Effect<Responded, ValueError> => {
   switch (request.path) {
     case "/":

@@ -72,7 +72,7 @@ export class ScenarioRun {
     const heap = `heap ${(before.heap / megabyte).toFixed(1)} → ${(now.heap / megabyte).toFixed(1)} MB`
     const left = kept.reduce((sum, name) => sum + Math.max(0, now[name] - before[name]), 0)
     this.measured({
-      what: `left behind${what}`,
+      what: `leaked${what}`,
       figure: left + (now.heap > before.heap + heapMargin ? 1 : 0),
       bound: exactly(0),
       remark: `${more.join(", ")}, ${heap}`

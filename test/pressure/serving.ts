@@ -1,6 +1,6 @@
 /**
  * The process under pressure: serves this package's server, as many of them as it is asked for, or one of `node:http`;
- * says over its channel what it holds, and closes on request.
+ * reports over its channel what it holds, and closes on request.
  *
  * `serving.ts ours watchTimers`: the second argument makes the census know timers that do not keep a process alive.
  */
@@ -13,7 +13,6 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
-import type { OSError, ValueError } from "../../src/Errors.js"
 import * as Server from "../../src/Server.js"
 import { interruptBareFibers } from "./bareFibers.js"
 import { census, watchTimers } from "./census.js"
@@ -41,7 +40,7 @@ const listen = (options: Server.Options) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
     const server = yield* Scope.extend(Server.make({ address: "127.0.0.1", ...options }), scope)
-    const { port } = yield* server.listen()
+    const { port } = yield* server.listen({ port: 0 })
     yield* Effect.forkIn(server.serve(handler), scope)
     open.set(port, { server, scope })
     return port
@@ -61,7 +60,7 @@ const close = ({ by, port }: Extract<Question, { readonly _tag: "Close" }>): Eff
     return { report, milliseconds, processor: (system + user) / 1000 }
   })
 
-const told = (supervisor: Supervisor.Supervisor<ReadonlyArray<unknown>>) =>
+const reported = (supervisor: Supervisor.Supervisor<ReadonlyArray<unknown>>) =>
   Effect.gen(function* () {
     const { held } = yield* DescriptorBudget.DescriptorBudget
     const seen = yield* Effect.promise(() => census(isWatching))
@@ -73,10 +72,10 @@ const told = (supervisor: Supervisor.Supervisor<ReadonlyArray<unknown>>) =>
 const answerTo = (
   question: Question,
   supervisor: Supervisor.Supervisor<ReadonlyArray<unknown>>
-): Effect.Effect<unknown, OSError | ValueError, Rooms> => {
+): Effect.Effect<unknown, Server.ListenError, Rooms> => {
   switch (question._tag) {
     case "Census":
-      return told(supervisor)
+      return reported(supervisor)
     case "Listen":
       return listen(question.options)
     case "Close":

@@ -1,17 +1,15 @@
-/** Waiting for facts, and never for ever. */
+/** Waits with timeouts. */
 import { setTimeout } from "node:timers/promises"
+import { WaitTimeout } from "../support/eventually.js"
 
-/** Milliseconds after which something that has not happened is taken for what never will. */
-export const patience = 30_000
+/** Milliseconds after which a wait fails. */
+export const defaultTimeout = 30_000
 
-/** A wait that has taken too long: the awaited party hangs. */
-export class Hung extends Error {}
-
-/** What a promise gives, as long as it does so in time. */
-export const within = async <A>(promise: Promise<A>, what: string, milliseconds = patience): Promise<A> => {
+/** The value of a promise; rejects with a `WaitTimeout` if it takes too long. */
+export const within = async <A>(promise: Promise<A>, what: string, milliseconds = defaultTimeout): Promise<A> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = globalThis.setTimeout(() => reject(new Hung(`no ${what} in ${milliseconds} ms`)), milliseconds)
+    timer = globalThis.setTimeout(() => reject(new WaitTimeout(`no ${what} in ${milliseconds} ms`)), milliseconds)
   })
   try {
     return await Promise.race([promise, late])
@@ -20,21 +18,21 @@ export const within = async <A>(promise: Promise<A>, what: string, milliseconds 
   }
 }
 
-/** Looks again and again until it is so, or too late; what was seen last. */
+/** Polls every 20 ms until the condition holds or the timeout expires; returns the last value. */
 export const eventually = async <A>(
   look: () => Promise<A>,
-  isSo: (seen: A) => boolean,
-  milliseconds = patience
+  isExpected: (value: A) => boolean,
+  milliseconds = defaultTimeout
 ): Promise<A> => {
   const until = performance.now() + milliseconds
   for (;;) {
-    const seen = await look()
-    if (isSo(seen) || performance.now() >= until) return seen
+    const value = await look()
+    if (isExpected(value) || performance.now() >= until) return value
     await setTimeout(20)
   }
 }
 
-/** Does something for each, that many at once. */
+/** Runs `act` for each element, so many at once. */
 export const forEach = async <A, B>(
   all: ReadonlyArray<A>,
   atOnce: number,

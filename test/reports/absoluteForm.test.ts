@@ -1,4 +1,4 @@
-/** A report: behind a forward proxy, `headers.host`, `toURL` and routing by host said Host, and not the target's host. */
+/** A report: with a forward proxy, `headers.host`, `toURL` and routing by host used Host instead of the host of the target. */
 import { HttpMultiplex, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import { serving as servingApplication } from "../platform/harness.js"
 import { serving } from "../server/harness.js"
 import { ask, connect } from "../wire/rawConnection.js"
 
-/** A head, and what is asked by it (RFC 9112 §3.2.2, §3.3): the host, and what `toURL` makes of it. */
+/** A head, the host of its target (RFC 9112 §3.2.2, §3.3), and the URL from `toURL`. */
 const heads = [
   [
     "an authority that is not Host's",
@@ -38,7 +38,7 @@ const heads = [
     "b.example",
     "http://b.example//c.example/x"
   ],
-  // No scheme is claimed to an application: the connection is a plain one, whatever the target says.
+  // The scheme is http for an application: the connection is not encrypted, whatever scheme the target has.
   ["https", "GET https://b.example/x HTTP/1.1\r\nHost: a.example", "b.example", "http://b.example/x"],
   ["another name of Host", "GET http://b.example/x HTTP/1.1\r\nhOST:  a.example", "b.example", "http://b.example/x"],
   ["an empty Host", "GET http://b.example/x HTTP/1.1\r\nHost:", "b.example", "http://b.example/x"],

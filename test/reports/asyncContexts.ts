@@ -38,7 +38,7 @@ const afterEntering = (found: Found, path: string): Effect.Effect<string> => {
 const native = (found: Found) =>
   Effect.gen(function* () {
     const server = yield* Effect.provide(Server.make({ address: "127.0.0.1" }), Server.layerDependencies)
-    const { port } = yield* server.listen()
+    const { port } = yield* server.listen({ port: 0 })
     yield* Effect.forkScoped(
       server.serve((request) => {
         const { path } = request

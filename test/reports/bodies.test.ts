@@ -1,4 +1,4 @@
-/** Whatever is given as a response's content is closed, whether it is sent, cut off, or not sent at all. */
+/** The content of a response is closed, whether it is sent, cut off, or not sent at all. */
 import { EventEmitter } from "node:events"
 import { Readable } from "node:stream"
 import { runInNewContext } from "node:vm"
@@ -176,7 +176,7 @@ const unsent: Readonly<
     (make) =>
       prepared(Effect.sync(make), (_, response) => Effect.succeed(HttpServerResponse.setBody(response, HttpBody.empty)))
   ],
-  "a pre-response handler that fails": ["GET", (make) => prepared(Effect.sync(make), () => Effect.die("refused"))],
+  "a pre-response handler that fails": ["GET", (make) => prepared(Effect.sync(make), () => Effect.die("a defect"))],
   "a response that a middleware gives after another": [
     "GET",
     () => Effect.succeed(text),
@@ -205,7 +205,7 @@ describe("content that is not sent is closed", () => {
   }
 
   for (const [what, make] of Object.entries(sources)) {
-    it.scopedLive(`${what}, by a client that has left before`, () =>
+    it.scopedLive(`${what}, by a client that has disconnected before`, () =>
       Effect.gen(function* () {
         const all = new Sources()
         const log = new EventLog<string>()
@@ -232,7 +232,7 @@ describe("content that is not sent is closed", () => {
 
 describe("content that is cut off is closed", () => {
   for (const [what, make] of Object.entries(sources)) {
-    it.scopedLive(`${what}, by a client that leaves`, () =>
+    it.scopedLive(`${what}, by a client that disconnects`, () =>
       Effect.gen(function* () {
         const all = new Sources()
         const client = yield* connect(yield* serving(Effect.sync(() => make(all))))
@@ -256,7 +256,7 @@ describe("content that is cut off is closed", () => {
     )
   }
 
-  it.scopedLive("a web stream whose cancellation never ends, and the request's scope with it", () =>
+  it.scopedLive("a web stream with a cancellation that never ends, and the scope of the request too", () =>
     Effect.gen(function* () {
       const log = new EventLog<string>()
       const stream = new ReadableStream<Uint8Array>({
@@ -283,8 +283,8 @@ describe("content that is sent", () => {
         (_, response) =>
           Effect.sync(() => HttpServerResponse.setBody(response, HttpBody.raw(source.pipe(createGzip()))))
       )
-      const answer = yield* get(yield* serving(app))
-      expect(gunzipSync(answer.body).toString()).toBe(lines)
+      const response = yield* get(yield* serving(app))
+      expect(gunzipSync(response.body).toString()).toBe(lines)
       expect(source.destroyed).toBe(true)
     })
   )

@@ -33,10 +33,10 @@ const inChunks = (extension: string): string =>
   requestText("POST /", ["Transfer-Encoding: chunked"], `5${extension}\r\nhello\r\n0\r\n\r\n`)
 
 describe.each(servers)("chunk extensions, %s", (name, serve) => {
-  it.scopedLive.each(malformedExtensions)("answers 400 and closes: 5%j", (extension) =>
+  it.scopedLive.each(malformedExtensions)("responds 400 and closes: 5%j", (extension) =>
     Effect.gen(function* () {
       const response = yield* ask(yield* serve, inChunks(extension))
-      // An application of the platform answers a body that cannot be read by itself.
+      // An application of the platform responds itself to a body that cannot be read.
       if (name === "the native server") expectRefusal(response, 400)
       expect([response.status, response.header("Connection")]).toStrictEqual([400, "close"])
     })

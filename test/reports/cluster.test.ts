@@ -12,8 +12,8 @@ const timeout = 120_000
 interface Seen {
   /** How many ports the workers listen on. */
   readonly ports: number
-  /** Which workers have answered: all running, the first having listened again, the first closed, the second killed. */
-  readonly everybody: ReadonlyArray<number>
+  /** The workers that have responded: all running, the first having listened again, the first closed, the second killed. */
+  readonly all: ReadonlyArray<number>
   readonly afterAgain: ReadonlyArray<number>
   readonly afterClose: ReadonlyArray<number>
   readonly afterKill: ReadonlyArray<number>
@@ -39,7 +39,7 @@ describe.each([
   it("share a port of the system's choice, and take turns", { timeout }, async () => {
     expect(await runCluster([kind, "rr"])).toStrictEqual({
       ports: 1,
-      everybody: [0, 1, 2],
+      all: [0, 1, 2],
       afterAgain: [0, 1, 2],
       afterClose: [1, 2],
       afterKill: [2]
@@ -49,7 +49,7 @@ describe.each([
   it("share a port where the system chooses the worker (SCHED_NONE)", { timeout }, async () => {
     const seen = await runCluster([kind, "none"])
     expect(seen.ports).toBe(1)
-    expect(seen.everybody.length).toBeGreaterThanOrEqual(1)
+    expect(seen.all.length).toBeGreaterThanOrEqual(1)
     expect(seen.afterClose).not.toContain(0)
     expect(seen.afterKill).toStrictEqual([2])
   })
@@ -57,7 +57,7 @@ describe.each([
 
 it("a worker listens again, at the port that it shares", { timeout }, async () => {
   const seen = await runCluster(["native", "rr"], { TEST_PORT: String(await freePort()) })
-  expect([seen.everybody, seen.afterAgain]).toStrictEqual([
+  expect([seen.all, seen.afterAgain]).toStrictEqual([
     [0, 1, 2],
     [0, 1, 2]
   ])

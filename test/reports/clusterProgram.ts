@@ -1,6 +1,6 @@
 /**
  * A program of `node:cluster`: the primary forks workers that listen on one port of the system's choice, sends them
- * requests, closes one of them and kills another, and prints which workers have answered.
+ * requests, closes one of them and kills another, and prints which workers have responded.
  */
 import cluster, { type Worker } from "node:cluster"
 import { once } from "node:events"
@@ -26,7 +26,7 @@ const native = async () => {
   const server = await Effect.runPromise(
     Scope.extend(Effect.provide(Server.make(options), Server.layerDependencies), scope)
   )
-  const address = await Effect.runPromise(server.listen())
+  const address = await Effect.runPromise(server.listen({ port: options.port }))
   Effect.runFork(Effect.ignore(server.serve((request) => Response.respond(request, 200, name))))
   const again = async () => {
     await Effect.runPromise(server.close)
@@ -67,7 +67,7 @@ const work = async (): Promise<void> => {
   process.send?.(port)
 }
 
-/** Asks on a connection of its own; gives the id of the worker that answered. */
+/** Sends a request on a new connection; resolves to the id of the worker that responded. */
 const ask = (port: number): Promise<string> =>
   new Promise((resolve, reject) => {
     const asked = request({ port, host: "127.0.0.1", agent: false }, (response) => {
@@ -95,12 +95,12 @@ const started = async (): Promise<{ readonly worker: Worker; readonly port: numb
 const lead = async (): Promise<void> => {
   cluster.schedulingPolicy = scheduling === "none" ? cluster.SCHED_NONE : cluster.SCHED_RR
   const first = await started()
-  // By `SO_REUSEPORT` each has a socket of its own, so that the port has to be known.
+  // With `SO_REUSEPORT` each worker has its own socket, so that the port must be known.
   if (reusePort === "reusePort") process.env.TEST_PORT = String(first.port)
   const others = await Promise.all([started(), started()])
-  const all = [first, ...others]
+  const workers = [first, ...others]
   const { port } = first
-  const everybody = await askers(port)
+  const all = await askers(port)
   // Workers that listen at port 0 share it under that number: only those that name a port can listen at it again.
   if (process.env.TEST_PORT !== undefined) {
     first.worker.send("again")
@@ -114,17 +114,17 @@ const lead = async (): Promise<void> => {
   await once(others[0].worker, "exit")
   const afterKill = await askers(port)
   const indexes = (pids: ReadonlySet<string>) =>
-    Array.from(pids, (pid) => all.findIndex((each) => each.pid === pid)).sort()
+    Array.from(pids, (pid) => workers.findIndex((each) => each.pid === pid)).sort()
   console.log(
     JSON.stringify({
-      ports: new Set(all.map(({ port }) => port)).size,
-      everybody: indexes(everybody),
+      ports: new Set(workers.map(({ port }) => port)).size,
+      all: indexes(all),
       afterAgain: indexes(afterAgain),
       afterClose: indexes(afterClose),
       afterKill: indexes(afterKill)
     })
   )
-  for (const { worker } of all) worker.process.kill("SIGKILL")
+  for (const { worker } of workers) worker.process.kill("SIGKILL")
 }
 
 await (cluster.isPrimary ? lead() : work())

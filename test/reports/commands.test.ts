@@ -1,5 +1,5 @@
 /**
- * "`npm run pressure`, as the README says it, ends with an error of Vitest's." Every command that a page names is started,
+ * "`npm run pressure`, as the README shows it, ends with an error of Vitest's." Every command that a page names is started,
  * in its shortest form: here, or as a step of `.ci/run`.
  */
 import { spawn } from "node:child_process"
@@ -92,13 +92,13 @@ it("every command that a page names is known here, and started by a test or by .
 // One after the other: two of them build the package.
 describe.skipIf(process.platform !== "linux")("a long command (on Linux)", () => {
   for (const [script, { args, prints }] of Object.entries(long)) {
-    it(`npm run ${script} -- ${args.join(" ")}: runs to its end, and tells how far it is`, { timeout }, async () => {
+    it(`npm run ${script} -- ${args.join(" ")}: runs to its end, and prints its progress`, { timeout }, async () => {
       const { code, stderr, stdout } = await started(script, args).ended
       expect([code, stdout]).toStrictEqual([0, expect.stringMatching(prints)])
       expect(stderr).toMatch(new RegExp(`^${script}: .+ \\(at \\d+ s\\)$`, "m"))
     })
 
-    it(`npm run ${script}: ends by a Ctrl-C, and says so`, { timeout }, async () => {
+    it(`npm run ${script}: ends by a Ctrl-C, and prints so`, { timeout }, async () => {
       const { child, ended, seen } = started(script, [])
       while (!seen.stderr.includes(`${script}: `)) await Promise.race([once(child, "progress"), ended])
       process.kill(-(child.pid ?? 0), "SIGINT")

@@ -18,7 +18,7 @@ import { programs, type SlowClient, toEach, upload } from "./slowUploads.js"
 const trickle = (client: RawConnection, chunk: string, times: number, pause: number): Effect.Effect<void> =>
   Effect.repeatN(Effect.zipRight(client.send(chunk), Effect.sleep(pause)), times - 1)
 
-const unauthorized = () => serving((request) => respond(request, 401, "who are you?"), { maxBody: 1_000_000 })
+const unauthorized = () => serving((request) => respond(request, 401, "log in?"), { maxBody: 1_000_000 })
 
 describe("an early response", () => {
   const size = `Content-Length: ${upload.chunks * upload.bytes}`
@@ -30,7 +30,7 @@ describe("an early response", () => {
         (request) =>
           request.path === "/read"
             ? Effect.flatMap(request.bytes, () => respond(request, 200))
-            : respond(request, 401, "who are you?"),
+            : respond(request, 401, "log in?"),
         { maxBody: 1_000_000 }
       )
       const x = "x".repeat(10_000)
@@ -120,12 +120,12 @@ describe("an early response", () => {
     it.scopedLive.skipIf(!isThere)(`reaches ${name} during a slow upload: 401, and 413`, () =>
       Effect.gen(function* () {
         const { port: native } = yield* unauthorized()
-        const dropIn = yield* servingApplication(HttpServerResponse.text("who are you?", { status: 401 }))
+        const dropIn = yield* servingApplication(HttpServerResponse.text("log in?", { status: 401 }))
         const { port: small } = yield* serving((request) => respond(request, 200), { maxBody: 1000 })
         const responses = yield* upload([native, dropIn, small])
-        expect(responses.map((answer) => answer.replaceAll(/\s+/g, " ").trim())).toStrictEqual([
-          expect.stringMatching(/^401( who are you\?)?$/),
-          expect.stringMatching(/^401( who are you\?)?$/),
+        expect(responses.map((response) => response.replaceAll(/\s+/g, " ").trim())).toStrictEqual([
+          expect.stringMatching(/^401( log in\?)?$/),
+          expect.stringMatching(/^401( log in\?)?$/),
           "413 413 Content Too Large: the body is larger than this server accepts"
         ])
       })
@@ -133,7 +133,7 @@ describe("an early response", () => {
   }
 })
 
-/** An upload whose early response sends close, and whose client sends no more, and does not end. */
+/** An upload with an early response that sends close, and a client that sends no more and does not end. */
 const lingerer = (port: number) =>
   Effect.gen(function* () {
     const client = yield* connect(port, "127.0.0.1", { allowHalfOpen: true })
@@ -182,7 +182,7 @@ describe("lingering", () => {
   )
 
   it.scopedLive.each([{}, { onFull: "reject" as const }])(
-    "does not stop accepting: the longest-lingering make room for new connections (%j)",
+    "does not stop accepting: the longest-lingering give their descriptors to new connections (%j)",
     (options) =>
       Effect.gen(function* () {
         // One listens, a quarter is kept back: eight connections are served at once.
@@ -194,7 +194,7 @@ describe("lingering", () => {
           const response = yield* eventually(
             get(made.port),
             ({ status }) => options.onFull !== "reject" || status !== 503,
-            "a request to be answered"
+            "a response to a request"
           )
           expect(response.status).toBe(200)
         }
@@ -213,7 +213,7 @@ describe("lingering", () => {
       expect(yield* made.budget.held).toBe(8)
       yield* Effect.scoped(made.budget.reserve(8))
       for (let i = 0; i < 4; i++) yield* lingerer(made.port)
-      yield* eventually(made.server.shouldAcceptRequest(8), (should) => should, "room for a request")
+      yield* eventually(made.server.shouldAcceptRequest(8), (should) => should, "descriptors for a request")
     })
   )
 

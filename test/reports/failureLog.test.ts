@@ -1,4 +1,4 @@
-/** What the log says of an application that fails: each failure that nothing else explains, once. */
+/** The log of an application that fails: each failure that nothing else explains is logged once. */
 import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
@@ -60,16 +60,16 @@ class Log {
 
 type App = HttpApp.Default<unknown, Scope.Scope>
 
-/** Asks an application once, and then another, after whose response all of the first is over. */
+/** Sends a request to an application, and then one to another: after its response the first request has ended. */
 const asked = (app: App, given: Given = {}, sent = requestText("GET /path?q=1")) =>
   Effect.gen(function* () {
     const log = new Log()
     const sometimes: App = Effect.flatMap(HttpServerRequest, ({ url }) =>
-      url === "/behind" ? HttpServerResponse.text("behind") : app
+      url === "/after" ? HttpServerResponse.text("after") : app
     )
     const port = yield* serving(sometimes, { live: log.layer, ...given })
     const client = yield* connect(port)
-    yield* client.send(sent + requestText("GET /behind"))
+    yield* client.send(sent + requestText("GET /after"))
     const { status } = yield* client.readResponse()
     yield* client.readResponse()
     return { log, status }
@@ -83,7 +83,7 @@ class Unavailable extends Data.TaggedError("Unavailable")<{ readonly status: num
 
 class Missing extends Data.TaggedError("Missing") {}
 
-describe("an application that fails and says nothing of it", () => {
+describe("an application that fails and does not log it", () => {
   for (const [what, app, named] of [
     ["a defect", Effect.die(new Error("defect")), "defect"],
     ["a defect that is no Error", Effect.die("a text"), "a text"],
@@ -138,15 +138,15 @@ describe("an application that fails and says nothing of it", () => {
     )
   }
 
-  it.scopedLive("is not logged as an error twice where the application or a middleware of its own has logged it", () =>
+  it.scopedLive("is not logged as an error twice where the application or its middleware has logged it", () =>
     Effect.gen(function* () {
       const app = Effect.tapErrorCause(Effect.die(new Error("defect")), Effect.logError)
       expect((yield* asked(app)).log.errors).toHaveLength(1)
-      const around = (app: App): App => Effect.tapErrorCause(app, (cause) => Effect.logError("mine", cause))
+      const around = (app: App): App => Effect.tapErrorCause(app, (cause) => Effect.logError("own", cause))
       const { log } = yield* asked(Effect.die(new Error("defect")), {
         middleware: around as HttpMiddleware.HttpMiddleware
       })
-      expect(log.errors.map(({ text }) => text)).toStrictEqual(["mine"])
+      expect(log.errors.map(({ text }) => text)).toStrictEqual(["own"])
     })
   )
 
@@ -178,7 +178,7 @@ describe("an application that fails and says nothing of it", () => {
         const server = yield* Server.make({ address: "127.0.0.1", drainTimeout: 0 }).pipe(
           Effect.provide(Server.layerDependencies)
         )
-        const { port } = yield* server.listen()
+        const { port } = yield* server.listen({ port: 0 })
         const serve = server.serve((request) =>
           request.path === "/wrapped" ? Effect.tap(plain(request), () => Effect.void) : plain(request)
         )
@@ -206,7 +206,7 @@ describe("an application that fails and says nothing of it", () => {
         yield* client.send(requestText("GET /"))
         yield* client.readToEnd
         yield* log.lines.some(({ cause }) => cause.includes("broken"))
-        yield* get(yield* serving(HttpServerResponse.text("behind")))
+        yield* get(yield* serving(HttpServerResponse.text("after")))
         expect([errors, log.errors.length]).toStrictEqual([errors, errors])
       }
     })
@@ -222,7 +222,7 @@ describe("an application that responds by its failure", () => {
     ["no route", HttpRouter.empty, 404],
     ["nothing found", Effect.fail(new Cause.NoSuchElementException()), 404],
     [
-      "a request that is not what its schema says",
+      "a request that does not match its schema",
       Effect.as(schemaBodyJson(Schema.Struct({ a: Schema.Number })), HttpServerResponse.empty()),
       400,
       withBody("POST /", '{"a":"x"}')
@@ -243,7 +243,7 @@ describe("an application that responds by its failure", () => {
   }
 })
 
-describe("a client that leaves", () => {
+describe("a client that disconnects", () => {
   it.scopedLive("is logged at level Debug alone", () =>
     Effect.gen(function* () {
       const log = new Log()
@@ -259,7 +259,7 @@ describe("a client that leaves", () => {
     })
   )
 
-  it.scopedLive("does not hide a defect of what runs when it leaves", () =>
+  it.scopedLive("does not hide a defect of what runs when it disconnects", () =>
     Effect.gen(function* () {
       const log = new Log()
       const running = new EventLog<string>()

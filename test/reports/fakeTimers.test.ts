@@ -1,7 +1,7 @@
 /**
- * "After `vi.useFakeTimers()` my server's `close()` never settles, and the server stops answering."
+ * "After `vi.useFakeTimers()` my server's `close()` never settles, and the server stops responding."
  *
- * Sockets do not stop when a test stops the timers of its process, and what follows their events does not either.
+ * Sockets do not stop when a test replaces the timers of its process, and neither does the work after their events.
  */
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -36,7 +36,7 @@ describe("after vi.useFakeTimers(), with every function that Vitest can replace 
   for (const { run, title } of scenarios) it(title, () => run(() => vi.useFakeTimers({ toFake: [...toFake] })), timeout)
 })
 
-/** Runs a program in a process of its own. */
+/** Runs a program in a separate process. */
 const inProcess = (...args: ReadonlyArray<string>): Promise<{ readonly stdout: string; readonly stderr: string }> =>
   promisify(execFile)(process.execPath, ["--conditions=effect-asynchttpserver-source", "--import", "tsx", ...args], {
     cwd: root,
@@ -44,7 +44,7 @@ const inProcess = (...args: ReadonlyArray<string>): Promise<{ readonly stdout: s
     killSignal: "SIGKILL"
   })
 
-/** Runs all scenarios in a process of its own; gives the titles of those that continued, and what was written to stderr. */
+/** Runs all scenarios in a separate process; gives the titles of those that continued, and what was written to stderr. */
 const underFakes = async (...how: ReadonlyArray<string>) => {
   const { stderr, stdout } = await inProcess(fileURLToPath(new URL("underFakeTimers.ts", import.meta.url)), ...how)
   return { done: stdout.trim().split("\n"), stderr }
@@ -52,7 +52,7 @@ const underFakes = async (...how: ReadonlyArray<string>) => {
 
 const titles = scenarios.map(({ title }) => title)
 
-describe("in a process of its own", () => {
+describe("in a separate process", () => {
   it("continues after FakeTimers.install()", { timeout }, async () => {
     expect((await underFakes("sinon")).done).toStrictEqual(titles)
   })
@@ -72,7 +72,7 @@ describe("in a process of its own", () => {
     expect(stderr).not.toContain("EFFECT_ASYNCHTTPSERVER_FAKE_TIMERS")
   })
 
-  it("says that it was loaded too late, when node:test had replaced the timers before", { timeout }, async () => {
+  it("reports that it was loaded too late, when node:test had replaced the timers before", { timeout }, async () => {
     const late = `const { mock } = await import("node:test"); mock.timers.enable(); await import("effect-asynchttpserver")`
     const { stderr } = await inProcess("--input-type=module", "--eval", late)
     expect(stderr).toContain("[EFFECT_ASYNCHTTPSERVER_FAKE_TIMERS]")

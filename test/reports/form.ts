@@ -48,7 +48,7 @@ export const send = (port: number, body: Uint8Array, contentType: string = formT
     })
   )
 
-/** Sends a body in chunks of its own choice (RFC 9112 §7.1). */
+/** Sends a body in chunks (RFC 9112 §7.1). */
 export const sendChunked = (port: number, chunks: ReadonlyArray<Uint8Array>): Effect.Effect<ParsedResponse> =>
   Effect.scoped(
     Effect.gen(function* () {

@@ -57,7 +57,7 @@ const file = (name: string, content = name, type = "application/octet-stream"): 
 })
 
 describe.skipIf(!has("curl"))("a form of curl", () => {
-  // What neither escapes, and what only one of the two can say without saying something else in the other.
+  // Names that neither client escapes, and names that mean another thing if the other client escapes them.
   const plain = ["имя", 'a"b', "a;b", "100%", " a ", 'a\\"b\\c']
 
   for (const [how, args, names] of [
@@ -201,7 +201,7 @@ describe.skipIf(!hasChromium)("a form of Chromium", () => {
   )
 
   it.scopedLive(
-    "is in the charset that it says, and has no file where none was chosen",
+    "is in the charset that it declares, and has no file where none was chosen",
     () =>
       Effect.gen(function* () {
         const to = yield* url

@@ -1,4 +1,4 @@
-/** The files of a persisted form: each is a file of its own, in the folder of its request, whatever it is called. */
+/** The files of a persisted form: each is a separate file in the folder of its request, whatever its name. */
 import { readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, sep } from "node:path"
@@ -51,7 +51,7 @@ const file = (name: string | Uint8Array, content: string | Uint8Array) =>
   disposed(bytesOf('name="f"; filename="', name, '"'), content)
 
 describe("the files of a persisted form", () => {
-  it.scopedLive("are two, where two have one name", () =>
+  it.scopedLive("are two if two parts have one name", () =>
     Effect.gen(function* () {
       const entries = yield* persisted(file("image.jpg", "first"), file("image.jpg", "second"))
       expect(contents(entries)).toStrictEqual([
@@ -132,7 +132,7 @@ describe("the files of a persisted form", () => {
     })
   )
 
-  it.scopedLive("are none, where a browser sends that none was chosen", () =>
+  it.scopedLive("are none if a browser sends that none was chosen", () =>
     Effect.gen(function* () {
       const chosen = part(['Content-Disposition: form-data; name="f"; filename=""', "Content-Type: image/png"], "bytes")
       const none = part(

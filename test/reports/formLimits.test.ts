@@ -1,4 +1,4 @@
-/** What a form may cost: its parts, their field lines, and bytes that arrive one by one. */
+/** The cost of a form: its parts, their field lines, and bytes that arrive one by one. */
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Multipart from "@effect/platform/Multipart"
@@ -114,7 +114,7 @@ describe("an error of a form", () => {
   ]
 
   for (const [what, body, reason, message] of messages) {
-    it.scopedLive(`says what was wrong: ${what}`, () =>
+    it.scopedLive(`names the fault: ${what}`, () =>
       Effect.gen(function* () {
         const app = Effect.flatMap(request, ({ multipartStream }) =>
           Effect.catchAll(Effect.as(Stream.runDrain(multipartStream), HttpServerResponse.empty()), (error) =>

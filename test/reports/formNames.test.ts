@@ -37,7 +37,7 @@ describe("a form sent to multipartStream", () => {
     ["a quote after a backslash", 'name="a\\"b"; filename="c\\"d.txt"', file('a"b', 'c"d.txt')],
     ["a backslash after a backslash, beside such a quote", 'name="a\\"b\\\\c"', field('a"b\\c')],
     ["a quote and a semicolon after a backslash", 'name="a\\"; b=\\"c"', field('a"; b="c')],
-    // Characters that mean something elsewhere.
+    // Characters with a meaning in other formats.
     ["a semicolon", 'name="a;b"; filename="c;d.txt"', file("a;b", "c;d.txt")],
     ["an equals sign", 'name="a=b"; filename="c=d.txt"', file("a=b", "c=d.txt")],
     ["another parameter's name", 'name="filename=x"; filename="name=y"', file("filename=x", "name=y")],
@@ -49,7 +49,7 @@ describe("a form sent to multipartStream", () => {
     ["no quotes", "name=f; filename=a.txt", file("f", "a.txt")],
     ["no quotes around a space", "name=f; filename=a b.txt ; x=y", file("f", "a b.txt")],
     ["a property of every object", 'name="__proto__"', field("__proto__")],
-    // The line around the names.
+    // The field line around the names.
     ["no space after the semicolon", 'name="f";filename="a.txt"', file("f", "a.txt")],
     ["spaces around the equals sign", 'name = "f" ; filename= "a.txt"', file("f", "a.txt")],
     ["parameters in upper case", 'NAME="F"; FileName="A.txt"', file("F", "A.txt")],
@@ -136,7 +136,7 @@ describe("a form sent to multipartStream", () => {
     )
   }
 
-  const refused: ReadonlyArray<readonly [what: string, part: Uint8Array]> = [
+  const malformed: ReadonlyArray<readonly [what: string, part: Uint8Array]> = [
     ["no Content-Disposition", part(["Content-Type: text/plain"])],
     ["no field line", part([])],
     ["a Content-Disposition without a name", part(['Content-Disposition: form-data; filename="a"'])],
@@ -156,7 +156,7 @@ describe("a form sent to multipartStream", () => {
     ["a bare LF", disposed('name="a\nb"')]
   ]
 
-  for (const [what, sent] of refused) {
+  for (const [what, sent] of malformed) {
     it.scopedLive(`gets 400 for a part with ${what}`, () =>
       Effect.gen(function* () {
         expect((yield* send(yield* servingParts, bodyOf(sent))).status).toBe(400)
@@ -198,7 +198,7 @@ describe("the boundary of a form", () => {
     "text/plain; boundary=a",
     "multipart; boundary=a"
   ]) {
-    it.scopedLive(`is none, which gets 400, in ${type.slice(0, 60)}`, () =>
+    it.scopedLive(`is invalid, which gets 400, in ${type.slice(0, 60)}`, () =>
       Effect.gen(function* () {
         expect((yield* send(yield* servingParts, formWith("a"), type)).status).toBe(400)
       })

@@ -1,4 +1,4 @@
-/** What is not read of a form is thrown away, and whatever reads it in another order gets its bytes or an error, never nothing. */
+/** Parts of a form that are not read are discarded; a read in another order yields their bytes or an error. */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
@@ -49,7 +49,7 @@ const textOf = (part: Multipart.Part): Effect.Effect<string, Multipart.Multipart
     ? Effect.succeed(part.value)
     : Effect.map(part.contentEffect, (bytes) => Buffer.from(bytes).toString())
 
-/** The text of a part, or what is said instead. */
+/** The text of a part, or the reason of its error. */
 const textOrReason = (part: Multipart.Part) =>
   Effect.catchAll(textOf(part), ({ cause, reason }) => Effect.succeed(`${reason}: ${(cause as Error).message}`))
 
@@ -66,7 +66,7 @@ const mixed = bodyOf(
 const passedOver = 'InternalError: the content of the file "large" was skipped'
 
 describe("a file that nothing reads", () => {
-  it.scopedLive("is passed over by whatever wants fields alone", () =>
+  it.scopedLive("is skipped by an application that reads fields alone", () =>
     Effect.gen(function* () {
       const values = yield* read(mixed, (parts) =>
         Effect.map(
@@ -119,7 +119,7 @@ describe("a file that nothing reads", () => {
     })
   )
 
-  it.scopedLive("gets 500 where the application reads it later: its own mistake", () =>
+  it.scopedLive("gets 500 if the application reads it later, which is a fault of the application", () =>
     Effect.gen(function* () {
       const app = Effect.gen(function* () {
         const { multipartStream } = yield* HttpServerRequest.HttpServerRequest
@@ -130,7 +130,7 @@ describe("a file that nothing reads", () => {
     })
   )
 
-  it.scopedLive("is kept up to 1 MiB of all that were passed over", () =>
+  it.scopedLive("is kept up to 1 MiB of all skipped files", () =>
     Effect.gen(function* () {
       const names = ["a", "b", "c", "d", "e"]
       const body = bodyOf(...names.map((name) => file(name, name.repeat(0.3 * MiB))))
@@ -147,7 +147,7 @@ describe("a file that nothing reads", () => {
 })
 
 describe("a file that is read in part", () => {
-  it.scopedLive("is passed over when its stream has been dropped", () =>
+  it.scopedLive("is skipped when its stream has been abandoned", () =>
     Effect.gen(function* () {
       const begun = yield* read(mixed, (parts) =>
         Effect.map(
@@ -167,7 +167,7 @@ describe("a file that is read in part", () => {
     })
   )
 
-  it.scopedLive("holds up no part that the same fiber asks for, while its stream is open", () =>
+  it.scopedLive("does not block another read of the same fiber while its stream is open", () =>
     Effect.gen(function* () {
       const seen = yield* read(mixed, (parts) =>
         Effect.gen(function* () {
@@ -186,7 +186,7 @@ describe("a file that is read in part", () => {
     })
   )
 
-  it.scopedLive("holds up no part, when the fiber that has begun it has ended and its stream is open", () =>
+  it.scopedLive("does not block other parts after its fiber has ended with an open stream", () =>
     Effect.gen(function* () {
       const keys = yield* read(mixed, (parts) =>
         Effect.gen(function* () {
@@ -272,7 +272,7 @@ describe("parts that are read at the same time", () => {
     })
   )
 
-  it.scopedLive("continue when what reads one is interrupted", () =>
+  it.scopedLive("continue when the read of one is interrupted", () =>
     Effect.gen(function* () {
       const keys = yield* read(mixed, (parts) =>
         Effect.gen(function* () {
@@ -300,7 +300,7 @@ describe("parts that are read at the same time", () => {
 })
 
 describe("a stream of parts that ends early", () => {
-  it.scopedLive("leaves no file to be read after it, and says so", () =>
+  it.scopedLive("leaves no file to be read after it, and fails with the reason", () =>
     Effect.gen(function* () {
       const text = yield* read(bodyOf(file("f", "content")), (parts) =>
         Effect.flatMap(Stream.runHead(parts), (part) => textOrReason(Option.getOrThrow(part)))

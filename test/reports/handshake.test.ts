@@ -1,4 +1,4 @@
-/** WebSocket handshakes that are the client's fault: what the client gets, and that its connection continues. */
+/** Malformed WebSocket handshakes: the response, and the connection, which continues. */
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
@@ -29,38 +29,36 @@ const fields = [connection, protocol, key, version]
 const without = (field: string, ...others: ReadonlyArray<string>): string =>
   requestText("GET /", [...fields.filter((each) => each !== field), ...others])
 
-const refused: Readonly<Record<string, readonly [sent: string, status: number, header?: readonly [string, string]]>> = {
-  "a version that is not supported": [
-    without(version, "Sec-WebSocket-Version: 12"),
-    426,
-    ["Sec-WebSocket-Version", "13, 8"]
-  ],
-  "a version that is no number": [without(version, "Sec-WebSocket-Version: x"), 426, ["Upgrade", "websocket"]],
-  "no version": [without(version), 400, ["Sec-WebSocket-Version", "13, 8"]],
-  "two versions": [requestText("GET /", [...fields, version]), 400],
-  "no key": [without(key), 400],
-  "a key that is too short": [without(key, "Sec-WebSocket-Key: short"), 400],
-  "a key that is no base64": [without(key, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ===="), 400],
-  "an empty key": [without(key, "Sec-WebSocket-Key: "), 400],
-  "two keys": [requestText("GET /", [...fields, key]), 400],
-  "no Connection": [without(connection), 400],
-  "another Connection": [without(connection, "Connection: keep-alive"), 400],
-  "no Upgrade": [without(protocol), 400],
-  "another protocol": [without(protocol, "Upgrade: h2c"), 400],
-  "a protocol of a similar name": [without(protocol, "Upgrade: websockets"), 400],
-  POST: [requestText("POST /", [...fields, "Content-Length: 0"]), 405, ["Allow", "GET"]],
-  PUT: [requestText("PUT /", fields), 405, ["Allow", "GET"]],
-  "a body": [requestText("GET /", [...fields, "Content-Length: 4"], "body"), 400],
-  "a chunked body": [requestText("GET /", [...fields, "Transfer-Encoding: chunked"], "4\r\nbody\r\n0\r\n\r\n"), 400],
-  "a list of protocols of its own that is malformed": [
-    requestText("GET /", [...fields, "Sec-WebSocket-Protocol: chat, chat"]),
-    400
-  ]
-}
+const rejected: Readonly<Record<string, readonly [sent: string, status: number, header?: readonly [string, string]]>> =
+  {
+    "a version that is not supported": [
+      without(version, "Sec-WebSocket-Version: 12"),
+      426,
+      ["Sec-WebSocket-Version", "13, 8"]
+    ],
+    "a version that is no number": [without(version, "Sec-WebSocket-Version: x"), 426, ["Upgrade", "websocket"]],
+    "no version": [without(version), 400, ["Sec-WebSocket-Version", "13, 8"]],
+    "two versions": [requestText("GET /", [...fields, version]), 400],
+    "no key": [without(key), 400],
+    "a key that is too short": [without(key, "Sec-WebSocket-Key: short"), 400],
+    "a key that is no base64": [without(key, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ===="), 400],
+    "an empty key": [without(key, "Sec-WebSocket-Key: "), 400],
+    "two keys": [requestText("GET /", [...fields, key]), 400],
+    "no Connection": [without(connection), 400],
+    "another Connection": [without(connection, "Connection: keep-alive"), 400],
+    "no Upgrade": [without(protocol), 400],
+    "another protocol": [without(protocol, "Upgrade: h2c"), 400],
+    "a protocol of a similar name": [without(protocol, "Upgrade: websockets"), 400],
+    POST: [requestText("POST /", [...fields, "Content-Length: 0"]), 405, ["Allow", "GET"]],
+    PUT: [requestText("PUT /", fields), 405, ["Allow", "GET"]],
+    "a body": [requestText("GET /", [...fields, "Content-Length: 4"], "body"), 400],
+    "a chunked body": [requestText("GET /", [...fields, "Transfer-Encoding: chunked"], "4\r\nbody\r\n0\r\n\r\n"), 400],
+    "a malformed list of protocols": [requestText("GET /", [...fields, "Sec-WebSocket-Protocol: chat, chat"]), 400]
+  }
 
 describe("a handshake that is rejected", () => {
-  for (const [what, [sent, status, header]] of Object.entries(refused)) {
-    it.scopedLive(`has a response that says so, and its connection continues: ${what}`, () =>
+  for (const [what, [sent, status, header]] of Object.entries(rejected)) {
+    it.scopedLive(`has a response with the reason, and its connection continues: ${what}`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* serving(app()))
         yield* client.send(sent)
@@ -74,7 +72,7 @@ describe("a handshake that is rejected", () => {
     )
   }
 
-  it.scopedLive("is one by HTTP/1.0, whose connection ends", () =>
+  it.scopedLive("is one by HTTP/1.0, and the connection ends", () =>
     Effect.gen(function* () {
       const client = yield* connect(yield* serving(app()))
       yield* client.send(requestText("GET /", fields).replace("HTTP/1.1", "HTTP/1.0"))
@@ -85,9 +83,9 @@ describe("a handshake that is rejected", () => {
 
   it.scopedLive("has another response where the application sends one", () =>
     Effect.gen(function* () {
-      const told = new EventLog<string>()
+      const reported = new EventLog<string>()
       const caught = Effect.catchTag(
-        app(told) as HttpApp.Default<{ readonly _tag: "RequestError" }, Scope.Scope>,
+        app(reported) as HttpApp.Default<{ readonly _tag: "RequestError" }, Scope.Scope>,
         "RequestError",
         () => HttpServerResponse.text("no WebSocket here", { status: 404 })
       )
@@ -95,7 +93,7 @@ describe("a handshake that is rejected", () => {
       yield* client.send(without(version, "Sec-WebSocket-Version: 12"))
       const response = yield* client.readResponse()
       expect([response.status, response.text]).toStrictEqual([404, "no WebSocket here"])
-      expect((yield* told.upTo(1))[0]).toContain("version")
+      expect((yield* reported.upTo(1))[0]).toContain("version")
     })
   )
 })

@@ -1,4 +1,4 @@
-/** What the client gets when the fiber that runs an application is interrupted: by us and by `NodeHttpServer`. */
+/** The response when the fiber that runs an application is interrupted: here and with `NodeHttpServer`. */
 import { createServer } from "node:http"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
@@ -62,7 +62,7 @@ const both = (app: Effect.Effect<App, never, Scope.Scope>, middleware?: Middlewa
     return { theirs, ours }
   })
 
-describe("an application whose fiber is interrupted sends what it sends with NodeHttpServer", () => {
+describe("an application with an interrupted fiber sends the same as with NodeHttpServer", () => {
   const layered = (app: App) =>
     HttpLayerRouter.toHttpEffect(HttpLayerRouter.add("GET", "/", Effect.orDie(app), { uninterruptible: true }))
   const middlewares: Readonly<Record<string, Middleware | undefined>> = {
@@ -109,7 +109,7 @@ describe("an application whose fiber is interrupted sends what it sends with Nod
   }
 
   for (const [what, around, expected] of [
-    ["behind the application", (app) => Effect.zipRight(app, Effect.interrupt), "200 own"],
+    ["after the application", (app) => Effect.zipRight(app, Effect.interrupt), "200 own"],
     ["before the application", () => Effect.interrupt, "503 "]
   ] as ReadonlyArray<readonly [string, Middleware, string]>) {
     it.scopedLive(`Effect.interrupt in a middleware ${what}`, () =>
@@ -122,7 +122,7 @@ describe("an application whose fiber is interrupted sends what it sends with Nod
 })
 
 describe("what loses a race", () => {
-  /** Goes on for some turns when it has been overtaken, and says so at its end. */
+  /** Continues for some turns after it has lost the race, and reports its end. */
   const slow = (started: Deferred.Deferred<void>, log: EventLog<string>): App =>
     Effect.zipRight(Deferred.succeed(started, undefined), eventLoopTurns(5)).pipe(
       Effect.zipRight(log.told("done")),
@@ -145,7 +145,7 @@ describe("what loses a race", () => {
             ? served(server, race(app, rival))
             : served(server, app, (app) => race(app, rival))
         })
-      return { theirs: yield* run(yield* upstream), ours: yield* run(yield* listening()), told: log.all }
+      return { theirs: yield* run(yield* upstream), ours: yield* run(yield* listening()), reported: log.all }
     })
 
   const route = (app: App): App => routed(app, true)
@@ -159,7 +159,7 @@ describe("what loses a race", () => {
         expect(yield* losing(uninterruptible, Effect.raceFirst, "around")).toStrictEqual({
           theirs: "200 own",
           ours: "200 own",
-          told: ["done", "done"]
+          reported: ["done", "done"]
         })
       })
     )
@@ -169,7 +169,7 @@ describe("what loses a race", () => {
         expect(yield* losing(uninterruptible, Effect.raceFirst, "inside")).toStrictEqual({
           theirs: "200 other",
           ours: "200 other",
-          told: ["done", "done"]
+          reported: ["done", "done"]
         })
       })
     )
@@ -202,7 +202,7 @@ describe("a server that closes", () => {
     ["an uninterruptible application", (app: App) => Effect.uninterruptible(app)],
     ["an uninterruptible part of an application", (app: App) => Effect.tap(Effect.uninterruptible(app), () => {})]
   ] as const) {
-    it.scopedLive(`lets ${what} end, whose response is sent`, () =>
+    it.scopedLive(`lets ${what} end, and its response is sent`, () =>
       Effect.gen(function* () {
         const { closed, go, wire: client } = yield* closing(made)
         yield* Deferred.succeed(go, undefined)
@@ -246,7 +246,7 @@ describe("an application within a handler", () => {
           Effect.flatMap(Deferred.await(started), () => respond(request, 504))
         )
       )
-      // The rival is first to respond; the route continues, and finds its request answered.
+      // The rival is first to respond; the route continues, and finds that the response was sent.
       expect((yield* get(port)).status).toBe(504)
     })
   )

@@ -1,4 +1,4 @@
-/** "Jest cannot require the test kit." With what the README says, Jest 29 and 30 can. */
+/** "Jest cannot require the test kit." With the settings of the README, Jest 29 and 30 can. */
 import { execFile, execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -30,12 +30,12 @@ const test = `
   const legacy = { legacyFakeTimers: true }
 
   it.each([["real timers", undefined], ["fake timers", modern], ["all of them", all], ["legacy ones", legacy]])(
-    "a server answers fetch, and closes: %s",
+    "a server responds to fetch, and closes: %s",
     async (_, fake) => {
       const server = await TestServer.start(Reply.bytes(Buffer.from("abc")))
       if (fake !== undefined) jest.useFakeTimers(fake)
-      const answer = await fetch(server.url)
-      expect(await answer.text()).toBe("abc")
+      const response = await fetch(server.url)
+      expect(await response.text()).toBe("abc")
       await server.close()
     }
   )
@@ -44,7 +44,7 @@ const test = `
     if (fake !== undefined) jest.useFakeTimers(fake)
     const text = await Effect.runPromise(Effect.scoped(Effect.gen(function* () {
       const server = yield* TestServer.makeMemory((request) => Response.respond(request, 200, "abc"))
-      return yield* Effect.flatMap(server.client.get("/"), (answer) => answer.text)
+      return yield* Effect.flatMap(server.client.get("/"), (response) => response.text)
     })))
     expect(text).toBe("abc")
   })

@@ -43,7 +43,7 @@ const hintOf = (response: ParsedResponse) => [response.header("Connection"), res
 
 describe.each(servers)("the hint of %s", (_, serve) => {
   it.scopedLive.each<readonly [string, Server.Options, string, ReadonlyArray<string | undefined>]>([
-    ["says 75 seconds by default", {}, requestText("GET /"), ["keep-alive", "timeout=75"]],
+    ["is 75 seconds by default", {}, requestText("GET /"), ["keep-alive", "timeout=75"]],
     ["is sent with HEAD", {}, requestText("HEAD /"), ["keep-alive", "timeout=75"]],
     [
       "is sent to HTTP/1.0 that asks to be kept",
@@ -55,7 +55,7 @@ describe.each(servers)("the hint of %s", (_, serve) => {
     ["is not sent to a client that closes", {}, requestText("GET /", ["Connection: close"]), ["close", undefined]],
     ["is not sent with an error after which the server closes", {}, "nonsense\r\n\r\n", ["close", undefined]],
     [
-      "is what the limit says",
+      "is the limit's",
       { limits: { keepAliveTimeout: "5 seconds" } },
       requestText("GET /"),
       ["keep-alive", "timeout=5"]
@@ -136,7 +136,7 @@ describe("the hint", () => {
     })
   )
 
-  it.scopedLive("of one server is not another's, whose responses are the same", () =>
+  it.scopedLive("of one server is not another's with the same responses", () =>
     Effect.gen(function* () {
       const serve = (seconds: number) =>
         serving((request) => respond(request, 200, "text"), { limits: { keepAliveTimeout: `${seconds} seconds` } })
@@ -151,7 +151,7 @@ describe("the hint", () => {
     })
   )
 
-  it.scoped("is kept, and a second more: what is sent at the last moment is answered", () =>
+  it.scoped("is kept, and a second more: a request at the last moment gets its response", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory((request) => respond(request, 200, request.path), {
         limits: { keepAliveTimeout: "5 seconds" }
@@ -232,7 +232,7 @@ describe("the hint", () => {
     })
   )
 
-  it.scopedLive("is long enough for clients that do not look at it, and ask about when it ends", () =>
+  it.scopedLive("is long enough for clients that ignore it, and send a request about when it ends", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, request.path), {
         limits: { keepAliveTimeout: "1 second" }
@@ -249,8 +249,8 @@ describe("the hint", () => {
               yield* wire.readResponse()
               yield* Effect.sleep(pause)
               yield* wire.send(withBody("POST /2", "order"))
-              const answer = yield* Effect.either(Effect.sandbox(wire.readResponse()))
-              return answer._tag === "Right" && answer.right.text === "/2" ? [] : [pause]
+              const response = yield* Effect.either(Effect.sandbox(wire.readResponse()))
+              return response._tag === "Right" && response.right.text === "/2" ? [] : [pause]
             })
           ),
         { concurrency: "unbounded" }

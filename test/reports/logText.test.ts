@@ -1,4 +1,4 @@
-/** Control characters of a request: none of them reaches a line of the log, or another text that is printed, as it is. */
+/** Control characters of a request: none of them reaches a log line, or another printed text, unescaped. */
 
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
@@ -58,16 +58,16 @@ class Written {
 
 type App = HttpApp.Default<unknown, Scope.Scope | NodeContext.NodeContext>
 
-/** What is logged of one request, and of another after it. */
+/** The log lines of one request, and of another after it. */
 const logged = (app: App, sent: string, given: Given = {}) =>
   Effect.gen(function* () {
     const written = new Written()
     const sometimes: App = Effect.flatMap(HttpServerRequest, ({ url }) =>
-      url === "/behind" ? HttpServerResponse.text("behind") : app
+      url === "/after" ? HttpServerResponse.text("after") : app
     )
     const port = yield* serving(sometimes, { live: written.layer, ...given })
     const client = yield* connect(port)
-    yield* client.send(sent + requestText("GET /behind"))
+    yield* client.send(sent + requestText("GET /after"))
     const { status } = yield* client.readResponse()
     yield* client.readResponse()
     return { status, written }
@@ -93,17 +93,17 @@ describe("a line of the log has no control character of a request in it", () => 
       withBody("POST /", `{"a":"${hostile}`),
       400
     ],
-    "JSON that is not what its schema says": [
+    "JSON that does not match its schema": [
       Effect.as(schemaBodyJson(named), HttpServerResponse.empty()),
       withBody("POST /", JSON.stringify({ a: controls })).replace(/[^\x00-\xff]/g, "?"),
       400
     ],
-    "JSON that is not what its schema says, as a defect": [
+    "JSON that does not match its schema, as a defect": [
       Effect.as(Effect.orDie(schemaBodyJson(named)), HttpServerResponse.empty()),
       withBody("POST /", Buffer.from(JSON.stringify({ a: `${controls}${forged}` })).toString("latin1")),
       500
     ],
-    "headers that are not what their schema says": [
+    "headers that do not match their schema": [
       Effect.as(
         Effect.orDie(schemaHeaders(Schema.Struct({ "x-one": Schema.NumberFromString }))),
         HttpServerResponse.empty()
@@ -126,7 +126,7 @@ describe("a line of the log has no control character of a request in it", () => 
       204
     ],
     "no route": [HttpRouter.empty, requestText("GET /%1b%5b31m%0aFORGED"), 404],
-    "a form that is not what its schema says": [
+    "a form that does not match its schema": [
       Effect.as(schemaBodyForm(inForm), HttpServerResponse.empty()),
       form(`Content-Disposition: form-data; name="a"`, hostile),
       400
@@ -191,7 +191,7 @@ describe("a line of the log has no control character of a request in it", () => 
     Effect.gen(function* () {
       const written = new Written()
       const { server } = yield* makeServer()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const failing = server.serve(
         (request) => Effect.flatMap(request.text, (text) => Effect.die(new Error(`not understood: ${text}`))),
         {}
@@ -216,7 +216,7 @@ describe("an error", () => {
     }
   })
 
-  it("has its causes changed as well, and a message that is computed stays so", () => {
+  it("is copied with its causes, and a message that is computed stays so", () => {
     const cause = new SyntaxError(`Unexpected ${controls}`)
     let name = controls
     class Computed extends Error {
@@ -228,8 +228,10 @@ describe("an error", () => {
     const error = escapeErrorControls(new Computed())
     name = `${controls}, later`
     expect(error.message).toBe(`computed of ${escapeControls(controls)}, later`)
-    expect(cause.message).toBe(`Unexpected ${escapeControls(controls)}`)
-    expect(cause.stack).not.toMatch(unsafe)
+    expect(error.cause.message).toBe(`Unexpected ${escapeControls(controls)}`)
+    expect(error.cause.stack).not.toMatch(unsafe)
+    expect(error).toBeInstanceOf(Computed)
+    expect(cause.message).toBe(`Unexpected ${controls}`)
   })
 
   it("has no control character in a message that a class above its own computes, in its name, or in a cause of text", () => {
@@ -241,12 +243,12 @@ describe("an error", () => {
     expect(escapeErrorControls(new Error("caused", { cause: controls })).cause).toBe(escapeControls(controls))
   })
 
-  it("is left as it is where it is frozen, or has nothing to be changed", () => {
+  it("is not copied if it has nothing to escape, and is copied if it is frozen", () => {
     const plain = new Error("plain")
     const { stack } = plain
     expect(escapeErrorControls(plain)).toBe(plain)
     expect([plain.message, plain.stack]).toStrictEqual(["plain", stack])
-    expect(escapeErrorControls(Object.freeze(new Error(controls))).message).toBe(controls)
+    expect(escapeErrorControls(Object.freeze(new Error(controls))).message).toBe(escapeControls(controls))
     expect(escapeErrorControls(controls)).toBe(controls)
   })
 })
@@ -275,7 +277,7 @@ describe("a span", () => {
 })
 
 describe("the test kit", () => {
-  it.scoped("reports requests without the control characters that they brought", () =>
+  it.scoped("reports requests without their control characters", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const server = yield* TestServer.makeMemory((request) =>

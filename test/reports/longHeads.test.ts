@@ -48,13 +48,13 @@ const long: ReadonlyArray<readonly [what: string, text: string]> = [
   ]
 ]
 
-/** Reads the body, and answers how long it is. */
+/** Reads the body, and responds with its length. */
 const sizing = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ arrayBuffer }) =>
   Effect.map(arrayBuffer, ({ byteLength }) => HttpServerResponse.text(`read ${byteLength}`))
 )
 
-/** The original, with everything as it chooses it. */
-const original = Effect.gen(function* () {
+/** `NodeHttpServer` with its default settings. */
+const nodeHttpServer = Effect.gen(function* () {
   const context = yield* Layer.build(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
   yield* Effect.provide(HttpServer.serveEffect(sizing), Layer.mergeAll(Layer.succeedContext(context), quiet))
   return yield* Effect.provide(
@@ -64,7 +64,7 @@ const original = Effect.gen(function* () {
 })
 
 const servers = [
-  ["NodeHttpServer", original],
+  ["NodeHttpServer", nodeHttpServer],
   ["the drop-in", servingApplication(sizing)],
   [
     "the test kit",
@@ -103,7 +103,7 @@ describe("the limits of the drop-in and of the test kit", () => {
     expect(Duration.toMillis(Limits.defaults.keepAliveTimeout)).toBeGreaterThanOrEqual(node.keepAliveTimeout)
   })
 
-  it.scopedLive("are bounds all the same", () =>
+  it.scopedLive("are bounds nevertheless", () =>
     Effect.gen(function* () {
       const port = yield* servingApplication(sizing)
       expectRefusal(yield* ask(port, get(`/${"a".repeat(100_000)}`)), 414)
@@ -114,7 +114,7 @@ describe("the limits of the drop-in and of the test kit", () => {
     })
   )
 
-  it.scopedLive("give way to those that are given, one by one, and to no `undefined`", () =>
+  it.scopedLive("are replaced one by one by given limits, and by no `undefined`", () =>
     Effect.gen(function* () {
       const limits = { maxRequestLine: 9000, maxHeaders: undefined }
       const server = yield* make({
@@ -134,7 +134,7 @@ describe("the limits of the drop-in and of the test kit", () => {
     })
   )
 
-  it.scopedLive("are not the native server's, which says 414 and 431 sooner", () =>
+  it.scopedLive("are not the native server's, which sends 414 and 431 sooner", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200))
       expectRefusal(yield* ask(port, get(`/?q=${"a".repeat(12_000)}`)), 414)
@@ -142,14 +142,14 @@ describe("the limits of the drop-in and of the test kit", () => {
     })
   )
 
-  it.scoped("leave a head 60 seconds, and a body 300", () =>
+  it.scoped("allow 60 seconds for a head, and 300 for a body", () =>
     Effect.gen(function* () {
       const port = yield* servingApplication(sizing)
       const head = yield* connect(port)
       yield* head.send("GET / HTTP/1.1\r\n")
       const body = yield* connect(port)
       yield* body.send(requestText("POST /", ["Connection: close", "Content-Length: 2"], "a"))
-      // Both have come when a third request, after them, is answered.
+      // Both have arrived when a third request, sent after them, gets its response.
       yield* ask(port, get("/"))
       yield* eventLoopTurns(20)
       yield* TestClock.adjust("59 seconds")

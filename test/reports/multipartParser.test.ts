@@ -74,7 +74,7 @@ describe("the parser of forms", () => {
     expect(read(bytewise(form))).toStrictEqual(read([form]))
   })
 
-  it("takes a form that breaks off anywhere for one that does", () => {
+  it("reports a form that breaks off anywhere as incomplete", () => {
     const closed = form.indexOf(`--${boundary}--`) + boundary.length + 4
     for (let at = 0; at < closed; at++) {
       const last = read([form.subarray(0, at)]).at(-1)
@@ -87,7 +87,7 @@ describe("the parser of forms", () => {
     }
   })
 
-  it("does not change what it has given out", () => {
+  it("does not change what it has returned", () => {
     const parser = new MultipartParser(boundary)
     const given: Array<Buffer> = []
     const content = "abcdefghijklmnopqrstuvwxyz\r\n".repeat(100)

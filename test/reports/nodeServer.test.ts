@@ -1,4 +1,4 @@
-/** What makes a server of `node:http` is given as to `NodeHttpServer`: its settings hold here, or are rejected by name. */
+/** Servers of `node:http` that are passed as to `NodeHttpServer`: their settings apply here, or are rejected by name. */
 import * as http from "node:http"
 import * as http2 from "node:http2"
 import * as https from "node:https"
@@ -15,14 +15,26 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { beforeAll } from "vitest"
 import { ValueError } from "../../src/Errors.js"
 import { layer, layerConfig, layerServer, make, type Options } from "../../src/HttpServer.js"
+import { type Authority, type Issued, makeAuthority } from "../listening/certificates.js"
 import { EventLog, portOf, quiet } from "../platform/harness.js"
 import { eventLoopTurns } from "../support/eventually.js"
 import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
 
-/** What makes anything: the types refuse most of what is rejected here. */
-// biome-ignore lint/suspicious/noExplicitAny: what `any` makes is taken by the types, and looked at when it is made.
+let authority: Authority
+let issued: Issued
+
+beforeAll(async () => {
+  authority = await makeAuthority()
+  issued = await authority.issue()
+})
+
+const localhost = () => ({ key: issued.key, cert: issued.cert })
+
+/** What makes anything: the types exclude most of what is rejected here. */
+// biome-ignore lint/suspicious/noExplicitAny: the types accept a result of `any`, which is checked when the server is made.
 type Maker = () => any
 
 const options: Options = { port: 0, host: "127.0.0.1", drainTimeout: 0 }
@@ -48,8 +60,8 @@ const changed =
     return server
   }
 
-/** Why a server was refused. */
-const refusal = (maker: Maker, given: Options = options, how: keyof typeof makers = "make") =>
+/** The reason of a rejected server. */
+const rejection = (maker: Maker, given: Options = options, how: keyof typeof makers = "make") =>
   Effect.gen(function* () {
     const error = yield* Effect.flip(makers[how]!(maker, given))
     expect(error).toBeInstanceOf(ServeError)
@@ -75,14 +87,42 @@ class Incoming extends http.IncomingMessage {}
 class Outgoing extends http.ServerResponse {}
 class Own extends http.Server {}
 
-describe("a server that this one cannot stand in for is rejected by name", () => {
-  const refused: Readonly<Record<string, readonly [maker: Maker, actual: string | RegExp]>> = {
-    "TLS of node:https": [() => https.createServer(), "a server with TLS"],
-    "TLS of node:tls": [() => tls.createServer(), "a server with TLS"],
-    "HTTP/2 with TLS": [() => http2.createSecureServer(), "a server with TLS"],
+describe("a server that this one cannot replace is rejected by name", () => {
+  const rejected: Readonly<Record<string, readonly [maker: Maker, actual: string | RegExp]>> = {
+    "node:https without a key": [() => https.createServer(), "key: undefined"],
+    "node:https with a key in another form": [
+      () => https.createServer({ ...localhost(), key: [localhost().key] }),
+      /^key: /
+    ],
+    "node:https below TLS 1.2": [
+      () => https.createServer({ ...localhost(), minVersion: "TLSv1" }),
+      "minVersion: TLSv1"
+    ],
+    "node:https with a bound of versions": [
+      () => https.createServer({ ...localhost(), maxVersion: "TLSv1.2" }),
+      "maxVersion: TLSv1.2"
+    ],
+    "node:https with other protocols": [
+      () => https.createServer({ ...localhost(), ALPNProtocols: ["http/1.1", "other"] }),
+      /^ALPNProtocols: /
+    ],
+    "node:https with a callback for names": [
+      () => https.createServer({ ...localhost(), SNICallback: () => {} }),
+      /^snicallback: /
+    ],
+    "node:https with added contexts": [
+      () => {
+        const server = https.createServer(localhost())
+        server.addContext("a.example", localhost())
+        return server
+      },
+      /^_contexts: /
+    ],
+    "node:tls": [() => tls.createServer(), "a server of node:tls"],
+    "HTTP/2 with TLS": [() => http2.createSecureServer(), "a server of HTTP/2"],
     "HTTP/2": [() => http2.createServer(), "a server of HTTP/2"],
     "node:net": [() => net.createServer(), "a server of node:net"],
-    "a class of its own": [() => new Own(), "a server of the class Own"],
+    "a subclass": [() => new Own(), "a server of the class Own"],
     "a proxy": [() => new Proxy(http.createServer(), {}), "a proxy of a server"],
     "a promise": [async () => http.createServer(), "an object of Promise"],
     nothing: [() => undefined, "a undefined"],
@@ -111,8 +151,8 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
     "a highWaterMark": [() => http.createServer({ highWaterMark: 1024 }), "highWaterMark: 1024"],
     "a listener for requests": [() => http.createServer(() => {}), "listener of request: a function"],
     "a server that does not hold its process": [changed((server) => server.unref()), "_unref: true"],
-    "a method of its own": [changed((server) => Object.assign(server, { close: () => server })), "close: close"],
-    "a property of its own": [changed((server) => Object.assign(server, { terminate: 1 })), "terminate: 1"],
+    "an added method": [changed((server) => Object.assign(server, { close: () => server })), "close: close"],
+    "an added property": [changed((server) => Object.assign(server, { terminate: 1 })), "terminate: 1"],
     "a timeout that is none": [
       changed((server) => Object.assign(server, { keepAliveTimeout: "5s" })),
       "keepAliveTimeout: 5s"
@@ -126,10 +166,10 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
     "a server that is about to listen": [changed((server) => server.listen(0, "127.0.0.1")), "listening: true"]
   }
 
-  for (const [what, [maker, saw]] of Object.entries(refused)) {
+  for (const [what, [maker, saw]] of Object.entries(rejected)) {
     it.live(what, () =>
       Effect.gen(function* () {
-        const seen = yield* refusal(maker)
+        const seen = yield* rejection(maker)
         if (typeof saw === "string") expect(seen).toBe(saw)
         else expect(seen).toMatch(saw)
       })
@@ -149,7 +189,7 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
     it.live(`a listener for ${event}`, () =>
       Effect.gen(function* () {
         const handle = (): void => {}
-        expect(yield* refusal(changed((server) => server.on(event, handle)))).toBe(`listener of ${event}: handle`)
+        expect(yield* rejection(changed((server) => server.on(event, handle)))).toBe(`listener of ${event}: handle`)
       })
     )
   }
@@ -157,7 +197,7 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
   for (const how of Object.keys(makers)) {
     it.live(`by ${how}, and what throws is the cause of a ServeError`, () =>
       Effect.gen(function* () {
-        expect(yield* refusal(() => https.createServer(), options, how)).toBe("a server with TLS")
+        expect(yield* rejection(() => tls.createServer(), options, how)).toBe("a server of node:tls")
         const thrown = new Error("thrown")
         const error = yield* Effect.flip(
           Effect.scoped(
@@ -172,14 +212,14 @@ describe("a server that this one cannot stand in for is rejected by name", () =>
     )
   }
 
-  it.live("and nothing of it is left open", () =>
+  it.live("and no handle of it is left open", () =>
     Effect.gen(function* () {
       for (const host of [undefined, "127.0.0.1", "localhost"]) {
         let server: http.Server | undefined
         const maker = changed((made) => {
           server = made.listen(0, host)
         })
-        yield* refusal(maker)
+        yield* rejection(maker)
         yield* eventLoopTurns(10)
         expect([server?.listening, server?.address()]).toStrictEqual([false, null])
       }
@@ -226,7 +266,7 @@ describe("a server of node:http", () => {
   )
 })
 
-describe("a setting that holds here", () => {
+describe("a setting that applies here", () => {
   const idle = "a connection between two requests ends"
 
   for (const [what, maker] of [
@@ -277,8 +317,8 @@ describe("a setting that holds here", () => {
 
   it.scopedLive("timeout: a handler that sends nothing is interrupted, and its connection destroyed", () =>
     Effect.gen(function* () {
-      const told = new EventLog<string>()
-      const silent = Effect.onInterrupt(Effect.never, () => told.told("interrupted"))
+      const interruptions = new EventLog<string>()
+      const silent = Effect.onInterrupt(Effect.never, () => interruptions.told("interrupted"))
       const client = yield* connect(
         yield* served(
           changed((server) => server.setTimeout(50)),
@@ -286,7 +326,7 @@ describe("a setting that holds here", () => {
         )
       )
       yield* client.send(requestText("GET /"))
-      yield* told.upTo(1)
+      yield* interruptions.upTo(1)
       expect((yield* client.readToEnd).length).toBe(0)
     })
   )
@@ -405,16 +445,18 @@ describe("an option beside a setting", () => {
     Effect.gen(function* () {
       const limits = (given: Options["limits"]): Options => ({ ...options, limits: given })
       expect(
-        yield* refusal(() => http.createServer({ keepAliveTimeout: 1000 }), limits({ keepAliveTimeout: "2 seconds" }))
+        yield* rejection(() => http.createServer({ keepAliveTimeout: 1000 }), limits({ keepAliveTimeout: "2 seconds" }))
       ).toContain("limits.keepAliveTimeout")
-      expect(yield* refusal(maker, limits({ bodyTotalTimeout: "1 minute" }))).toContain("limits.bodyTotalTimeout")
+      expect(yield* rejection(maker, limits({ bodyTotalTimeout: "1 minute" }))).toContain("limits.bodyTotalTimeout")
       expect(
-        yield* refusal(() => http.createServer({ maxHeaderSize: 1024 }), limits({ maxHeaderSection: 8192 }))
+        yield* rejection(() => http.createServer({ maxHeaderSize: 1024 }), limits({ maxHeaderSection: 8192 }))
       ).toContain("limits.maxHeaderSection")
       const connections = changed((server) => Object.assign(server, { maxConnections: 1 }))
-      expect(yield* refusal(connections, { ...options, onFull: "queue" })).toBe("maxConnections: 1, but onFull: queue")
+      expect(yield* rejection(connections, { ...options, onFull: "queue" })).toBe(
+        "maxConnections: 1, but onFull: queue"
+      )
       const halfOpen = changed((server) => Object.assign(server, { httpAllowHalfOpen: true }))
-      expect(yield* refusal(halfOpen, { ...options, onClientEnd: "interrupt" })).toContain("httpAllowHalfOpen: true")
+      expect(yield* rejection(halfOpen, { ...options, onClientEnd: "interrupt" })).toContain("httpAllowHalfOpen: true")
     })
   )
 
@@ -432,6 +474,74 @@ describe("an option beside a setting", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(make(maker, { ...options, limits: { maxHeaders: 1.5 } })))
       expect(error.cause).toMatchObject({ reason: "Option", actual: "maxHeaders: 1.5" })
+    })
+  )
+})
+
+describe("a server of node:https", () => {
+  const request = (port: number, more: https.RequestOptions = {}) =>
+    Effect.async<{ readonly status: number | undefined; readonly text: string }, NodeJS.ErrnoException>((resume) => {
+      const options = { host: "127.0.0.1", port, servername: "localhost", ca: authority.cert, agent: false, ...more }
+      https
+        .get(options, (response) => {
+          let text = ""
+          response.on("data", (bytes: Buffer) => {
+            text += bytes.toString()
+          })
+          response.on("end", () => resume(Effect.succeed({ status: response.statusCode, text })))
+        })
+        .on("error", (error: NodeJS.ErrnoException) => resume(Effect.fail(error)))
+    })
+
+  it.scopedLive("is served with TLS, by its key and certificate", () =>
+    Effect.gen(function* () {
+      const port = yield* served(() => https.createServer(localhost()))
+      expect(yield* request(port)).toStrictEqual({ status: 200, text: "ok" })
+      const plain = yield* connect(port)
+      yield* plain.send(requestText("GET /", ["Host: localhost"]))
+      expect(String(yield* plain.readToEnd)).toMatch(/^HTTP\/1\.1 400 /)
+    })
+  )
+
+  it.scopedLive("requires the client certificates that it requires", () =>
+    Effect.gen(function* () {
+      const port = yield* served(() => https.createServer({ ...localhost(), requestCert: true, ca: authority.cert }))
+      expect((yield* Effect.flip(request(port))).code).toMatch(/ECONNRESET|ERR_SSL/)
+      expect((yield* request(port, localhost())).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("requests the client certificates that it requests", () =>
+    Effect.gen(function* () {
+      const settings = { requestCert: true, rejectUnauthorized: false, ca: authority.cert }
+      const port = yield* served(() => https.createServer({ ...localhost(), ...settings }))
+      expect((yield* request(port)).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("has the lowest version of TLS that it has", () =>
+    Effect.gen(function* () {
+      const port = yield* served(() => https.createServer({ ...localhost(), minVersion: "TLSv1.3" }))
+      expect((yield* Effect.flip(request(port, { maxVersion: "TLSv1.2" }))).code).toMatch(/EPROTO|ERR_SSL/)
+      expect((yield* request(port)).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("is not given TLS by an option too", () =>
+    Effect.gen(function* () {
+      const given = { ...options, tls: localhost() }
+      expect(yield* rejection(() => https.createServer(localhost()), given)).toBe(
+        "tls: the given server has TLS of its own"
+      )
+    })
+  )
+
+  it.scopedLive("with a key of another certificate is a ServeError", () =>
+    Effect.gen(function* () {
+      const other = yield* Effect.promise(() => authority.issue())
+      const maker = () => Object.assign(https.createServer(), { key: other.key, cert: issued.cert })
+      const { cause } = yield* Effect.flip(make(maker, options))
+      expect(cause).toMatchObject({ _tag: "SslError", code: "ERR_OSSL_X509_KEY_VALUES_MISMATCH" })
     })
   )
 })

@@ -31,7 +31,7 @@ export const inRealm = (environment: string): void => {
       ["json", () => HttpServerResponse.unsafeJson("abc")],
       ...Object.entries(bytes).map(([name, make]) => [name, () => HttpServerResponse.uint8Array(make())] as const),
       ["a stream", () => HttpServerResponse.stream(Stream.make(Buffer.from("a"), new Uint8Array([98, 99])))]
-    ] as const)("answers %s", (_, make) =>
+    ] as const)("responds to %s", (_, make) =>
       run(
         Effect.gen(function* () {
           const response = yield* get(yield* servingApp(Effect.sync(make)))
@@ -74,7 +74,7 @@ export const inRealm = (environment: string): void => {
         })
       ))
 
-    it("that fails with an error of this package is answered by its status", () =>
+    it("that fails with an error of this package gives a response with its status", () =>
       run(
         Effect.gen(function* () {
           const { port } = yield* serving((request) =>
@@ -161,7 +161,7 @@ export const inRealm = (environment: string): void => {
     })
   }
 
-  it("a server that was started by a promise answers fetch", async () => {
+  it("a server that was started by a promise responds to fetch", async () => {
     const server = await TestServer.start(Reply.json({ a: 1 }, { headers: { "Access-Control-Allow-Origin": "*" } }))
     const response = await fetch(server.url)
     expect([response.status, await response.json()]).toStrictEqual([200, { a: 1 }])

@@ -1,5 +1,5 @@
 /**
- * The package as it is published, in a folder of its own, with the peers that are asked for and no others.
+ * The package as it is published, in a separate folder, with the peers that are asked for and no others.
  */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -54,13 +54,13 @@ describe.each(Array.from(groups, ([peers, entries]) => [peers, entries] as const
   }
 )
 
-it("README.md says what each entry needs", () => {
+it("README.md lists the peers of each entry", () => {
   const readme = readFileSync(fileURLToPath(new URL("../../README.md", import.meta.url)), "utf8")
   const rows = Array.from(readme.matchAll(/^\| `effect-asynchttpserver\/(\w+)` \| ((?:`[^`]+`(?:, )?)+) \|/gm))
-  const said = Object.fromEntries(
+  const documented = Object.fromEntries(
     rows.map(([, entry, peers = ""]) => [`./${entry}`, peers.split(", ").map((peer) => peer.replaceAll("`", ""))])
   )
-  expect(said).toStrictEqual(peersOf)
+  expect(documented).toStrictEqual(peersOf)
   expect(readme).toContain("| every other entry | `effect` |")
 })
 
@@ -71,14 +71,14 @@ it("the core serves without @effect/platform", { timeout }, async () => {
     const program = Effect.gen(function* () {
       const { port } = yield* Server.listen({ address: "127.0.0.1" })
       yield* Effect.fork(Server.serve((request) => Response.respond(request, 200, "served")))
-      return yield* Effect.promise(() => fetch("http://127.0.0.1:" + port).then((answer) => answer.text()))
+      return yield* Effect.promise(() => fetch("http://127.0.0.1:" + port).then((response) => response.text()))
     })
     console.log(await Effect.runPromise(Effect.provide(program, Server.layer())))
   `
   expect(await evaluate(withPeers(core), text)).toBe("served")
 })
 
-it("the kit works without @effect/platform-node, and says what its client needs it for", { timeout }, async () => {
+it("the kit works without @effect/platform-node, and reports that its client needs it", { timeout }, async () => {
   const text = `
     import * as Effect from "effect/Effect"
     import { Reply, TestServer } from "effect-asynchttpserver/testing"
@@ -87,7 +87,7 @@ it("the kit works without @effect/platform-node, and says what its client needs 
     await started.close()
     const asked = (make) => Effect.runPromise(Effect.scoped(Effect.gen(function* () {
       const server = yield* make(Reply.text("asked"))
-      console.log(yield* Effect.flatMap(server.client.get("/"), (answer) => answer.text))
+      console.log(yield* Effect.flatMap(server.client.get("/"), (response) => response.text))
       const error = yield* Effect.flip(server.client.get("https://127.0.0.1:1/"))
       console.log(error._tag, error.cause.message)
     })))

@@ -1,4 +1,4 @@
-/** What a connection has sent and nothing has asked for yet costs its bytes, however it was cut. */
+/** Bytes that a connection has received and no handler has read take memory in proportion, however they were cut. */
 import { describe, expect, it } from "@effect/vitest"
 import { ReceiveBuffer } from "../../src/internal/connection/receiveBuffer.js"
 import { MemoryConnection } from "../server/memory.js"
@@ -7,30 +7,30 @@ const readAhead = 64 * 1024
 
 const made = () => {
   const connection = new MemoryConnection()
-  return { connection, inbox: new ReceiveBuffer(connection, readAhead) }
+  return { connection, buffer: new ReceiveBuffer(connection, readAhead) }
 }
 
 /** Pulls all there is; how many buffers that were, and what was in them. */
-const pulled = (inbox: ReceiveBuffer): { readonly count: number; readonly bytes: Buffer } => {
+const pulled = (buffer: ReceiveBuffer): { readonly count: number; readonly bytes: Buffer } => {
   const all: Array<Buffer> = []
-  for (let next = inbox.pull(); next !== undefined; next = inbox.pull()) all.push(next)
+  for (let next = buffer.pull(); next !== undefined; next = buffer.pull()) all.push(next)
   return { count: all.length, bytes: Buffer.concat(all) }
 }
 
 describe("bytes that are read ahead", () => {
   it("one at a time are a few buffers, and not as many objects as bytes", () => {
-    const { connection, inbox } = made()
+    const { connection, buffer } = made()
     const sent = Buffer.from(Array.from({ length: readAhead + 1 }, (_, i) => i % 251))
-    for (let i = 0; i < sent.length; i++) inbox.push(sent.subarray(i, i + 1))
+    for (let i = 0; i < sent.length; i++) buffer.push(sent.subarray(i, i + 1))
     expect(connection.pauses).toBe(1)
-    const { bytes, count } = pulled(inbox)
+    const { bytes, count } = pulled(buffer)
     expect(bytes.equals(sent)).toBe(true)
     expect(count).toBeLessThanOrEqual(20)
     expect(connection.resumes).toBe(1)
   })
 
   it("keep their order and their values, whatever is pulled between them and however long they are", () => {
-    const { inbox } = made()
+    const { buffer } = made()
     const sent: Array<Buffer> = []
     const received: Array<Buffer> = []
     let value = 0
@@ -41,12 +41,12 @@ describe("bytes that are read ahead", () => {
     ])) {
       const bytes = Buffer.alloc(length, ++value)
       sent.push(Buffer.from(bytes))
-      inbox.push(bytes)
-      if (value % 3 === 0) received.push(inbox.pull()!)
-      if (value % 7 === 0) received.push(pulled(inbox).bytes)
+      buffer.push(bytes)
+      if (value % 3 === 0) received.push(buffer.pull()!)
+      if (value % 7 === 0) received.push(pulled(buffer).bytes)
     }
-    received.push(pulled(inbox).bytes)
+    received.push(pulled(buffer).bytes)
     expect(Buffer.concat(received).equals(Buffer.concat(sent))).toBe(true)
-    expect(inbox.isEmpty).toBe(true)
+    expect(buffer.isEmpty).toBe(true)
   })
 })

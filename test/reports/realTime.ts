@@ -60,7 +60,7 @@ const built = async <I, S>(tag: Context.Tag<I, S>, layer: Layer.Layer<I, unknown
 
 const serving = async (options: Server.Options, handler: Response.Handler) => {
   const { end, service: server } = await built(Server.Server, Server.layer({ address: "127.0.0.1", ...options }))
-  const { port } = await Effect.runPromise(server.listen())
+  const { port } = await Effect.runPromise(server.listen({ port: 0 }))
   Effect.runFork(Effect.provide(server.serve(handler), quiet))
   return { server, port, end }
 }
@@ -72,7 +72,7 @@ const many = 3000
 
 export const scenarios: ReadonlyArray<Scenario> = [
   {
-    title: "thousands of bodies are read and answered, and close() settles",
+    title: "thousands of bodies are read and get responses, and close() settles",
     run: async (install) => {
       const { end, port, server } = await serving({}, (request) =>
         Effect.flatMap(request.text, (text) => Response.respond(request, 200, text))
@@ -81,7 +81,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
       const socket = await opened(port)
       let seen = 0
       for (let count = 0; count < many; count++) {
-        // The body in a packet of its own: the handler waits for it.
+        // The body in a separate packet: the handler waits for it.
         socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n")
         socket.write("abc")
         const [bytes] = await once(socket, "data")
@@ -114,7 +114,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     }
   },
   {
-    title: "a head that does not end is answered 408 after headerTimeout",
+    title: "a head that does not end gets 408 after headerTimeout",
     run: async (install) => {
       const { end, port } = await serving({ limits: { headerTimeout: 50 } }, hello)
       install()
@@ -132,7 +132,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
       const socket = await opened(port, true)
       socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
       await received(socket)
-      // What it sends after that is answered by a reset.
+      // A reset follows whatever it sends after that.
       while (!socket.destroyed) {
         socket.write("x")
         await nextTurn()
@@ -184,7 +184,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
           Layer.provide(Server.layerDependencies)
         )
       )
-      const { port } = await Effect.runPromise(server.listen())
+      const { port } = await Effect.runPromise(server.listen({ port: 0 }))
       install()
       Effect.runFork(Effect.provide(server.serve(hello), quiet))
       const socket = await opened(port)
@@ -194,42 +194,42 @@ export const scenarios: ReadonlyArray<Scenario> = [
     }
   },
   {
-    title: "a test server over loopback answers its client, settles and closes",
+    title: "a test server over loopback responds to its client, settles and closes",
     run: async (install) => {
       const { end, service } = await built(TestServer.TestServer, TestServer.layer(Reply.text("kit")))
       install()
-      const answer = Effect.flatMap(service.client.get("/"), (response) => response.text)
-      strictEqual(await Effect.runPromise(answer), "kit")
+      const response = Effect.flatMap(service.client.get("/"), (response) => response.text)
+      strictEqual(await Effect.runPromise(response), "kit")
       await Effect.runPromise(service.settle)
       await end()
     }
   },
   {
-    title: "a test server that was started by a promise answers fetch, and closes",
+    title: "a test server that was started by a promise responds to fetch, and closes",
     run: async (install) => {
       const server = await TestServer.start(Reply.text("kit"))
       install()
-      const answer = await fetch(server.url)
-      strictEqual(await answer.text(), "kit")
+      const response = await fetch(server.url)
+      strictEqual(await response.text(), "kit")
       await server.close()
     }
   },
   {
-    title: "a test server in memory answers its client, settles and closes",
+    title: "a test server in memory responds to its client, settles and closes",
     isInMemory: true,
     run: async (install) => {
       const { end, service } = await built(TestServer.TestServer, TestServer.layerMemory(Reply.text("kit")))
       install()
       for (let count = 0; count < 100; count++) {
-        const answer = Effect.flatMap(service.client.get("/"), (response) => response.text)
-        strictEqual(await Effect.runPromise(answer), "kit")
+        const response = Effect.flatMap(service.client.get("/"), (response) => response.text)
+        strictEqual(await Effect.runPromise(response), "kit")
       }
       await Effect.runPromise(service.settle)
       await end()
     }
   },
   {
-    title: "an application of @effect/platform answers, and its scope ends",
+    title: "an application of @effect/platform responds, and its scope ends",
     run: async (install) => {
       const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ text }) =>
         Effect.map(text, (body) => HttpServerResponse.text(body))
@@ -247,8 +247,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
       )
       install()
       const client = Context.get(context, HttpClient.HttpClient)
-      const answer = Effect.flatMap(client.get("/"), (response) => response.text)
-      strictEqual(await Effect.runPromise(answer), "")
+      const response = Effect.flatMap(client.get("/"), (response) => response.text)
+      strictEqual(await Effect.runPromise(response), "")
       await Effect.runPromise(Scope.close(scope, Exit.void))
     }
   }

@@ -1,4 +1,4 @@
-/** The replies of the test kit run no stream whose content is not sent. */
+/** The replies of the test kit run no stream if its content is not sent. */
 import * as HttpClient from "@effect/platform/HttpClient"
 import { describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"

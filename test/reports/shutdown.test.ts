@@ -54,7 +54,7 @@ const socketApp = (log = new EventLog<unknown>()): HttpApp.Default<unknown, Scop
     return HttpServerResponse.empty()
   })
 
-/** Serves an application in a scope of its own; `close` ends it. */
+/** Serves an application in a separate scope, which `close` ends. */
 const served = (app: HttpApp.Default<unknown, Scope.Scope>, options: Options = {}) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
@@ -77,19 +77,19 @@ const opened = (port: number, log: EventLog<unknown>): Effect.Effect<WebSocket, 
 
 const closeError = Either.left(new Socket.SocketCloseError({ reason: "Close", code: 1001, closeReason: "" }))
 
-describe("a WebSocket whose server closes", () => {
+describe("a WebSocket of a server that closes", () => {
   it.scopedLive(
     "is closed with 1001 at once, and its application's run fails with a SocketCloseError of that code",
     () =>
       Effect.gen(function* () {
-        const told = new EventLog<unknown>()
+        const events = new EventLog<unknown>()
         const seen = new EventLog<unknown>()
-        const { close, port } = yield* served(socketApp(told))
+        const { close, port } = yield* served(socketApp(events))
         yield* opened(port, seen)
-        yield* told.upTo(1)
+        yield* events.upTo(1)
         yield* close
         expect(yield* seen.upTo(1)).toStrictEqual(["closed 1001 "])
-        const [, ended] = yield* told.upTo(2)
+        const [, ended] = yield* events.upTo(2)
         expect(JSON.stringify(ended)).toBe(JSON.stringify(closeError))
       })
   )
@@ -97,30 +97,30 @@ describe("a WebSocket whose server closes", () => {
   it.scopedLive("completes though nothing is drained", () =>
     Effect.gen(function* () {
       const seen = new EventLog<unknown>()
-      const told = new EventLog<unknown>()
-      const { close, port } = yield* served(socketApp(told), { drainTimeout: 0 })
+      const events = new EventLog<unknown>()
+      const { close, port } = yield* served(socketApp(events), { drainTimeout: 0 })
       yield* opened(port, seen)
-      yield* told.upTo(1)
+      yield* events.upTo(1)
       yield* close
       expect(yield* seen.upTo(1)).toStrictEqual(["closed 1001 "])
     })
   )
 
-  it.scopedLive("is cut off when its client does not answer the close frame", () =>
+  it.scopedLive("is cut off when its client does not respond to the close frame", () =>
     Effect.gen(function* () {
-      const told = new EventLog<unknown>()
-      const { close, port } = yield* served(socketApp(told), { limits: { lingerTimeout: "50 millis" } })
+      const events = new EventLog<unknown>()
+      const { close, port } = yield* served(socketApp(events), { limits: { lingerTimeout: "50 millis" } })
       const client = yield* connect(port)
       yield* client.send(handshake)
       yield* client.readResponse()
       yield* close
       expect((yield* client.readToEnd).toString("latin1")).toBe(goingAway)
       // No close frame has come: 1006, which a socket takes for an end as any other.
-      expect((yield* told.upTo(2))[1]).toStrictEqual(Either.void)
+      expect((yield* events.upTo(2))[1]).toStrictEqual(Either.void)
     })
   )
 
-  it.scopedLive("is cut off in time when its client does not answer, however long others may linger", () =>
+  it.scopedLive("is cut off in time when its client does not respond, however long others may linger", () =>
     Effect.gen(function* () {
       const { close, port } = yield* served(socketApp(), { limits: { lingerTimeout: "1 hour" } })
       const client = yield* connect(port)
@@ -184,7 +184,7 @@ describe("a WebSocket whose server closes", () => {
     })
   )
 
-  it.scopedLive("has ended by its application already, and its client is not waited for", () =>
+  it.scopedLive("was closed by its application before, and close does not wait for its client", () =>
     Effect.gen(function* () {
       const app = Effect.gen(function* () {
         const socket = yield* (yield* HttpServerRequest).upgrade
@@ -197,7 +197,7 @@ describe("a WebSocket whose server closes", () => {
       const client = yield* connect(port)
       yield* client.send(handshake)
       yield* client.readResponse()
-      // The text, and a close frame without a code, which this client does not answer.
+      // The text, and a close frame without a code, to which this client does not respond.
       yield* client.readUntil((seen) => seen.includes("\x88"))
       yield* close
     })
@@ -221,7 +221,7 @@ describe("a WebSocket whose server closes", () => {
     })
   )
 
-  it.scopedLive("is RPC's, whose client gets the close", () =>
+  it.scopedLive("is RPC's, and its client gets the close", () =>
     Effect.gen(function* () {
       const group = RpcGroup.make(Rpc.make("Wait", { success: Schema.Void }))
       const asked = yield* Deferred.make<void>()
@@ -258,7 +258,7 @@ describe("an application's event stream", () => {
       "of a mounted router",
       HttpRouter.empty.pipe(HttpRouter.mount("/", HttpRouter.empty.pipe(HttpRouter.get("/", events))))
     ],
-    ["behind a middleware that changes the request", HttpMiddleware.xForwardedHeaders(events)]
+    ["after a middleware that changes the request", HttpMiddleware.xForwardedHeaders(events)]
   ] as const) {
     it.scopedLive(`ends as a whole when it waits for the shutdown: ${what}`, () =>
       Effect.gen(function* () {
@@ -309,12 +309,12 @@ describe("Server.awaitShutdown", () => {
           ),
         { drainTimeout }
       )
-      const told = yield* Effect.fork(server.awaitShutdown)
+      const shutdown = yield* Effect.fork(server.awaitShutdown)
       const response = yield* Effect.fork(get(port))
       yield* Deferred.await(running)
-      expect(yield* begun(told)).toBe(false)
+      expect(yield* begun(shutdown)).toBe(false)
       const closing = yield* Effect.fork(server.close)
-      yield* Fiber.join(told)
+      yield* Fiber.join(shutdown)
       expect(Option.isNone(yield* Fiber.poll(closing))).toBe(true)
       yield* Deferred.succeed(go, undefined)
       expect((yield* Fiber.join(response)).text).toBe("finished")
@@ -331,10 +331,10 @@ describe("Server.awaitShutdown", () => {
       yield* server.listen()
       yield* server.close
       yield* server.listen()
-      const told = yield* Effect.fork(server.awaitShutdown)
-      expect(yield* begun(told)).toBe(false)
+      const shutdown = yield* Effect.fork(server.awaitShutdown)
+      expect(yield* begun(shutdown)).toBe(false)
       yield* server.close
-      yield* Fiber.join(told)
+      yield* Fiber.join(shutdown)
     })
   )
 
@@ -342,9 +342,9 @@ describe("Server.awaitShutdown", () => {
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { server } = yield* Scope.extend(makeServer(), scope)
-      const told = yield* Effect.fork(server.awaitShutdown)
+      const shutdown = yield* Effect.fork(server.awaitShutdown)
       yield* Scope.close(scope, Exit.void)
-      yield* Fiber.join(told)
+      yield* Fiber.join(shutdown)
     })
   )
 })
@@ -394,7 +394,7 @@ describe("Request.awaitShutdown", () => {
   it.scopedLive("is there in an accept loop of one's own", () =>
     Effect.gen(function* () {
       const { server } = yield* makeServer({ drainTimeout })
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const client = yield* connect(port)
       yield* client.send(requestText("GET /"))
       const connection = yield* server.acceptRequest(untilShutdown)
@@ -421,7 +421,7 @@ describe("Request.awaitShutdown", () => {
     })
   )
 
-  it.scopedLive("lets a handler of another protocol say goodbye", () =>
+  it.scopedLive("lets a handler of another protocol send a final message", () =>
     Effect.gen(function* () {
       const { port, server } = yield* serving(
         (request) =>
@@ -452,11 +452,11 @@ describe("in the test kit", () => {
     it.scoped(`awaitShutdown completes by down, and not again before the next one, ${what}`, () =>
       Effect.gen(function* () {
         const server = yield* make(Reply.text("up"))
-        const told = yield* Effect.fork(server.awaitShutdown)
+        const shutdown = yield* Effect.fork(server.awaitShutdown)
         yield* server.settle
-        expect(Option.isNone(yield* Fiber.poll(told))).toBe(true)
+        expect(Option.isNone(yield* Fiber.poll(shutdown))).toBe(true)
         yield* server.down
-        yield* Fiber.join(told)
+        yield* Fiber.join(shutdown)
         yield* server.up
         const again = yield* Effect.fork(server.awaitShutdown)
         yield* server.settle

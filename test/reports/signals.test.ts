@@ -72,7 +72,7 @@ const start = (command: string, args: ReadonlyArray<string>, cwd = folder.path):
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
       output += text
-      child.emit("said")
+      child.emit("output")
     })
   }
   return {
@@ -89,7 +89,7 @@ const portOf = async (program: Program): Promise<number> => {
     const child = [...running].at(-1)
     if (child === undefined) throw new Error("not running")
     await Promise.race([
-      once(child, "said"),
+      once(child, "output"),
       program.ended.then(() => Promise.reject(new Error(`it has ended: ${program.output()}`)))
     ])
   }
@@ -126,7 +126,7 @@ describe.each([
   ["node --import tsx hello.ts", direct]
 ])("%s", (_, run) => {
   it.each(["SIGINT", "SIGTERM"] as const)(
-    "answers what it is serving when its terminal sends %s",
+    "responds to its running request when its terminal sends %s",
     async (signal) => {
       const program = run()
       const text = responded(await asked(await portOf(program)))
@@ -144,7 +144,7 @@ describe("a program that is signalled twice", () => {
     ["SIGTERM", "SIGTERM"],
     ["SIGINT", "SIGTERM"]
   ] as const)(
-    "%s and %s: answers what it is serving, and ends with 0",
+    "%s and %s: responds to its running request, and ends with 0",
     async (first, second) => {
       const program = direct()
       const text = responded(await asked(await portOf(program)))

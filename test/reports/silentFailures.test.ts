@@ -1,4 +1,4 @@
-/** "A request got 500, and there was no line in the log." Every 500 of the server's own is logged, with its cause. */
+/** "A request got 500, and there was no line in the log." Every 500 of the server is logged with its cause. */
 import { HttpApp, HttpMiddleware, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { it } from "@effect/vitest"
 import { Cause, Effect, Layer, Logger, LogLevel, Stream } from "effect"
@@ -47,10 +47,10 @@ const apps: { readonly [name: string]: HttpApp.Default<unknown> } = {
   "that throws": Effect.suspend(() => {
     throw boom
   }),
-  "whose response has a header that cannot be sent": Effect.succeed(spoiled),
-  "whose body is none": Effect.succeed(HttpServerResponse.raw({ boom: true })),
-  "whose stream fails before its first byte": Effect.succeed(HttpServerResponse.stream(Stream.fail(boom))),
-  "whose pre-response handler fails": Effect.zipRight(
+  "with a response header that cannot be sent": Effect.succeed(spoiled),
+  "with a body of no known kind": Effect.succeed(HttpServerResponse.raw({ boom: true })),
+  "with a stream that fails before its first byte": Effect.succeed(HttpServerResponse.stream(Stream.fail(boom))),
+  "with a pre-response handler that fails": Effect.zipRight(
     HttpApp.appendPreResponseHandler(() => Effect.die(boom)),
     HttpServerResponse.text("fine")
   )
@@ -65,7 +65,7 @@ const middlewares: { readonly [name: string]: HttpMiddleware.HttpMiddleware | un
 for (const [how, middleware] of Object.entries(middlewares)) {
   describe(`an application ${how}`, () => {
     for (const [what, app] of Object.entries(apps)) {
-      it.scopedLive(`${what} gets 500, and logged once for each 500`, () =>
+      it.scopedLive(`${what} gets 500, and is logged once for each 500`, () =>
         Effect.gen(function* () {
           const errors = new Errors()
           const port = yield* servingApp(app, { middleware, live: errors.layer })
@@ -76,7 +76,7 @@ for (const [how, middleware] of Object.entries(middlewares)) {
       )
     }
 
-    it.scopedLive("that answers 404 is not logged", () =>
+    it.scopedLive("that responds 404 is not logged", () =>
       Effect.gen(function* () {
         const errors = new Errors()
         const port = yield* servingApp(HttpServerResponse.empty({ status: 404 }), { middleware, live: errors.layer })

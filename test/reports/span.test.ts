@@ -59,7 +59,7 @@ const looking = (
     yield* ask(portOf(server), sent)
     const span = yield* Deferred.await(found)
     yield* Effect.repeat(eventLoopTurns(1), { until: () => span.status._tag === "Ended" })
-    return { during: during[0], behind: shapeOf(span) }
+    return { during: during[0], after: shapeOf(span) }
   }).pipe(Effect.provide(quiet))
 
 /** The span is not read before the response: its attributes are made after it. */
@@ -94,9 +94,9 @@ describe("Effect.currentSpan without a tracer", () => {
     ],
     "a route": [HttpRouter.empty.pipe(HttpRouter.get("/a/:id", text("x"))), requestText("GET /a/1")],
     "no route": [HttpRouter.empty, requestText("GET /nowhere")],
-    "a failure": [Effect.fail("mine"), requestText("GET /")],
+    "a failure": [Effect.fail("own"), requestText("GET /")],
     "attributes, events and links of the application's": [
-      Effect.annotateCurrentSpan("http.request.method", "mine").pipe(
+      Effect.annotateCurrentSpan("http.request.method", "own").pipe(
         Effect.zipRight(Effect.tap(Effect.orDie(Effect.currentSpan), (span) => span.event("seen", 0n, { at: 1 }))),
         Effect.zipRight(Effect.linkSpanCurrent(link.span, { linked: true })),
         Effect.as(text("x"))
@@ -110,25 +110,25 @@ describe("Effect.currentSpan without a tracer", () => {
   }
 
   for (const [what, [app, sent]] of Object.entries(cases)) {
-    it.scopedLive(`says what it says with NodeHttpServer: ${what}`, () =>
+    it.scopedLive(`has the attributes that it has with NodeHttpServer: ${what}`, () =>
       Effect.gen(function* () {
         const identity = <A>(a: A): A => a
         const theirs = yield* looking(upstream, app, sent, identity)
         const ours = yield* looking(listening(), app, sent, identity)
         expect(ours).toStrictEqual(theirs)
-        expect(ours.behind.attributes).toMatchObject({ "url.scheme": sent.includes("https") ? "https" : "http" })
+        expect(ours.after.attributes).toMatchObject({ "url.scheme": sent.includes("https") ? "https" : "http" })
         expect(JSON.stringify(ours)).not.toContain("secret")
       })
     )
 
-    it.scopedLive(`says so to what reads it for the first time after the response: ${what}`, () =>
+    it.scopedLive(`has them for a first read after the response: ${what}`, () =>
       Effect.gen(function* () {
         expect(yield* lateOnly(listening(), app, sent)).toStrictEqual(yield* lateOnly(upstream, app, sent))
       })
     )
   }
 
-  it.scopedLive("says what the server's surroundings add: annotations, links, names and redacted headers", () =>
+  it.scopedLive("has what the server's context adds: annotations, links, names and redacted headers", () =>
     Effect.gen(function* () {
       const around = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
         effect.pipe(

@@ -1,4 +1,4 @@
-/** `examples/staticFolder.ts` and `examples/router.ts`, asked for what users have found them to get wrong. */
+/** `examples/staticFolder.ts` and `examples/router.ts`, with requests that users have reported as faults. */
 import { execFileSync } from "node:child_process"
 import {
   chmodSync,
@@ -222,12 +222,12 @@ describe("examples/staticFolder.ts", () => {
     "/.%2e/secret.txt",
     "/empty/%2e%2e/a.txt",
     "/links/../a.txt"
-  ])("answers 404 to %s", async (target) => {
+  ])("responds 404 to %s", async (target) => {
     expect(await statusOf(url, target)).toBe(404)
     expect(await statusOf(url, target, "HEAD")).toBe(404)
   })
 
-  it.skipIf(process.platform !== "linux")("answers 404 to what is neither a file nor a folder", async () => {
+  it.skipIf(process.platform !== "linux")("responds 404 to a target that is neither a file nor a folder", async () => {
     execFileSync("mkfifo", [join(folder, "fifo")])
     socket = createServer().listen(join(folder, "socket"))
     await new Promise((listening) => socket?.once("listening", listening))
@@ -237,11 +237,11 @@ describe("examples/staticFolder.ts", () => {
   })
 
   it.each(["/%", "/%2", "/%zz", "/%ff", "/%c0%ae%c0%ae/secret.txt", "/%ED%A0%80", "/a.txt%"])(
-    "answers 400 to %s",
+    "responds 400 to %s",
     async (target) => expect(await statusOf(url, target)).toBe(400)
   )
 
-  it.each(["/a.txt", "/a%2Etxt", "//a.txt", "/links/", "/a.txt?x/../y"])("answers 200 to %s", async (target) =>
+  it.each(["/a.txt", "/a%2Etxt", "//a.txt", "/links/", "/a.txt?x/../y"])("responds 200 to %s", async (target) =>
     expect(await statusOf(url, target)).toBe(200)
   )
 
@@ -261,7 +261,7 @@ describe("examples/staticFolder.ts", () => {
     ["octets=0-1", 200, content]
   ]
 
-  it.each(ranges)("answers a Range of %s by %d", async (range, status, part) => {
+  it.each(ranges)("responds to a Range of %s with %d", async (range, status, part) => {
     const response = await byFetch({ method: "GET", url: `${url}/a.txt`, headers: { range } })
     expect([response.status, response.body.toString()]).toStrictEqual([status, part])
     if (status === 416) expect(response.headers.get("content-range")).toBe("bytes */20")
@@ -296,7 +296,7 @@ describe("examples/staticFolder.ts", () => {
   )
 
   it.skipIf(process.platform !== "linux")(
-    "answers 403 to what it may not read",
+    "responds 403 for a file that it may not read",
     async () => {
       const guarded = makeFolder()
       chmodSync(join(guarded, ".."), 0o755)
@@ -326,7 +326,7 @@ describe("examples/staticFolder.ts", () => {
 
 describe("examples/router.ts", () => {
   it(
-    "answers 413 to a body that is too large, and 400 to one that is no JSON",
+    "responds 413 to a body that is too large, and 400 to one that is no JSON",
     () =>
       withProgram("examples/router.ts", {}, async (url) => {
         const post = (body: string) =>

@@ -78,19 +78,19 @@ describe.each(servers)("methods beyond the nine, %s", (_, serve) => {
     })
   )
 
-  it.scopedLive.each(["PROPFIND *", "PROPFIND a:80", "PR(PFIND /"])("still answers 400: %s", (line) =>
+  it.scopedLive.each(["PROPFIND *", "PROPFIND a:80", "PR(PFIND /"])("still get 400: %s", (line) =>
     Effect.gen(function* () {
       expectRefusal(yield* ask(yield* serve, requestText(line)), 400)
     })
   )
 
-  it.scopedLive("still answers 505 to the preface of HTTP/2", () =>
+  it.scopedLive("still get 505: the preface of HTTP/2", () =>
     Effect.gen(function* () {
       expectRefusal(yield* ask(yield* serve, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505)
     })
   )
 
-  it.scopedLive("still refuses CONNECT, which asks for a tunnel", () =>
+  it.scopedLive("still get 501: CONNECT, which asks for a tunnel", () =>
     Effect.gen(function* () {
       expectRefusal(yield* ask(yield* serve, requestText("CONNECT a:80")), 501)
     })
@@ -163,7 +163,7 @@ describe("methods beyond the nine", () => {
     })
   )
 
-  it.scopedLive("are taken by a route of the kit whose method no type names", () =>
+  it.scopedLive("are taken by a route of the kit with a method that no type names", () =>
     Effect.gen(function* () {
       // Types name the methods that are registered, so that a slip of the pen is an error.
       const routes = { "BREW /pot": Reply.text("coffee") } as unknown as { readonly "GET /pot": Handler }

@@ -1,6 +1,6 @@
 /**
- * "The wall clock was set forward while an upload was running, and it got 408." Deadlines go by a clock that
- * nothing sets; `Date` goes by the wall clock, and so does nothing else.
+ * "The wall clock was set forward while an upload was running, and it got 408." Deadlines use the monotonic
+ * clock; only `Date` uses the wall clock.
  */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Duration, Effect, Metric, type Scope, TestClock, TestContext } from "effect"
@@ -35,7 +35,7 @@ const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ text }) =>
 
 const limits = { bodyTimeout: 20_000, bodyTotalTimeout: 40_000, headerTimeout: 100 }
 
-/** Lets a deadline of another connection be over: then the server looks at those of all. */
+/** Lets a deadline of another connection expire: then the server checks the deadlines of all. */
 const sweep = (port: number) =>
   Effect.gen(function* () {
     const other = yield* connect(port)
@@ -43,7 +43,7 @@ const sweep = (port: number) =>
     expect((yield* other.readResponse()).status).toBe(408)
   })
 
-/** What listens on a port, natively and as the server of an application. */
+/** The native server and the server of an application, listening on a port. */
 const servers = {
   natively: Effect.map(serving(echo, { limits }), ({ port }) => port),
   "as HttpServer": servingApp(app, { limits })
@@ -163,10 +163,10 @@ it("a throttled reply of the test kit continues when the clock is set back", () 
       const server = yield* TestServer.makeMemory(
         Fault.throttle({ bytes: 60, every: "20 millis" })(Reply.text("0123456789"))
       )
-      const answer = yield* Effect.fork(Effect.flatMap(server.client.get("/"), (response) => response.text))
+      const response = yield* Effect.fork(Effect.flatMap(server.client.get("/"), (response) => response.text))
       yield* eventLoopTurns(3)
       setClock(-hour)
-      expect(yield* Effect.fromFiber(answer)).toBe("0123456789")
+      expect(yield* Effect.fromFiber(response)).toBe("0123456789")
     })
   ))
 

@@ -1,4 +1,4 @@
-/** The descriptor budget at work: reserved, watched, counted, and connections beyond it. */
+/** The descriptor budget of a server: reservations, its stream of changes, metrics, and connections beyond it. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
@@ -47,7 +47,7 @@ describe("reserve", () => {
     })
   )
 
-  it.effect("waits for room, takes nothing when it is interrupted meanwhile, and nothing at all for 0", () =>
+  it.effect("waits for free descriptors, reserves none if it is interrupted meanwhile, and none for 0", () =>
     Effect.gen(function* () {
       const budget = yield* DescriptorBudget.make({ max: 10 })
       const first = yield* Scope.make()
@@ -108,7 +108,7 @@ describe("what cannot be reserved", () => {
   )
 })
 
-describe("what can be seen of it", () => {
+describe("its state", () => {
   it.scopedLive("its changes are a stream: what is held now, and the newest after each change", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello)
@@ -263,17 +263,17 @@ describe("what can be seen of it", () => {
   )
 })
 
-describe("without room", () => {
-  it.scopedLive("a connection waits, or is rejected at once where onFull says so", () =>
+describe("without free descriptors", () => {
+  it.scopedLive("a connection is queued, or rejected at once with onFull: 'reject'", () =>
     Effect.gen(function* () {
-      // One is taken whatever is assumed; beside it there is no room for five more.
+      // One connection is accepted whatever is assumed; five more descriptors are not free.
       const refusing = yield* serving(hello, { max: 8, assumed: 6, onFull: "reject" })
       const first = yield* connect(refusing.port)
       yield* first.send(requestText("GET /"))
       expect((yield* first.readResponse()).status).toBe(200)
-      const refused = yield* get(refusing.port)
-      expect([refused.status, refused.header("Retry-After")]).toStrictEqual([503, "1"])
-      expect(refused.header("Date")).toMatch(/ GMT$/)
+      const rejected = yield* get(refusing.port)
+      expect([rejected.status, rejected.header("Retry-After")]).toStrictEqual([503, "1"])
+      expect(rejected.header("Date")).toMatch(/ GMT$/)
       yield* first.halfClose
       yield* untilDescriptorsHeld(refusing, 1)
       expect((yield* get(refusing.port)).status).toBe(200)
@@ -293,7 +293,7 @@ describe("without room", () => {
   it.scopedLive("an accept loop rejects no connection that it waits for", () =>
     Effect.gen(function* () {
       const { server } = yield* make({ onFull: "reject" })
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const taking = yield* Effect.fork(server.acceptRequest(hello))
       yield* eventLoopTurns(3)
       expect((yield* get(port)).status).toBe(200)
@@ -305,7 +305,7 @@ describe("without room", () => {
   it.scopedLive("a queued connection gets 503 with Retry-After when the server closes", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const client = yield* connect(port)
       yield* client.send(requestText("GET /"))
       yield* eventLoopTurns(3)

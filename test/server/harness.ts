@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
-import type { OSError, RespondableError, ValueError } from "../../src/Errors.js"
+import type { RespondableError } from "../../src/Errors.js"
 import * as Listener from "../../src/Listener.js"
 import type { Request } from "../../src/Request.js"
 import * as RequestParser from "../../src/RequestParser.js"
@@ -41,10 +41,13 @@ export const make = (
       listen: (options) => Effect.tap(listener.listen(options), (bound) => Effect.sync(() => bounds.push(bound)))
     })
   })
-  const rooms = Layer.provideMerge(Layer.mergeAll(watched, RequestParser.layer, writer), DescriptorBudget.layer(budget))
+  const dependencies = Layer.provideMerge(
+    Layer.mergeAll(watched, RequestParser.layer, writer),
+    DescriptorBudget.layer(budget)
+  )
   const live = Layer.provideMerge(
     Server.layerWithoutDependencies({ address: "127.0.0.1", drainTimeout: 0, ...options }),
-    rooms
+    dependencies
   )
   return Effect.map(Layer.build(Layer.provideMerge(live, quiet)), (context) => ({
     server: Context.get(context, Server.Server),
@@ -55,7 +58,7 @@ export const make = (
 
 export interface Serving extends Made {
   readonly port: number
-  readonly fiber: Fiber.RuntimeFiber<never, OSError | ValueError>
+  readonly fiber: Fiber.RuntimeFiber<never, Server.ListenError>
 }
 
 export interface Given extends Server.Options {
@@ -70,11 +73,11 @@ const listening = ({
 }: Given): Effect.Effect<Made & { port: number }, never, Scope.Scope> =>
   Effect.gen(function* () {
     const made = yield* make(options, { max })
-    const { port } = yield* Effect.orDie(made.server.listen())
+    const { port } = yield* Effect.orDie(made.server.listen({ port: 0 }))
     return { ...made, port }
   })
 
-/** Serves with a handler that fails with what the connection answers by itself, if at all. */
+/** Serves with a handler that fails, if at all, with errors for which the server has a response. */
 export const serving = <E extends RespondableError, R>(
   handler: Handler<E, R>,
   given: Given = {}
@@ -118,9 +121,9 @@ export const servingReported = <E, R>(
     return { ...made, reports, fiber: yield* Effect.provide(Effect.forkScoped(serve), quiet) }
   })
 
-/** The error of what must be rejected. */
+/** The error of an effect that must fail. */
 export const refusal = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, never, R> =>
-  Effect.orDieWith(Effect.flip(effect), () => new Error("it was not refused"))
+  Effect.orDieWith(Effect.flip(effect), () => new Error("expected a failure"))
 
 /** Waits until the server holds that many descriptors: one is its own while it listens. */
 export const untilDescriptorsHeld = ({ budget }: Made, count: number): Effect.Effect<void> =>

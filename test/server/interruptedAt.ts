@@ -1,4 +1,4 @@
-/** Interrupting an effect between any two of its steps: at those where a fiber that has run for long is made to yield. */
+/** Interruption of an effect between any two of its steps: where the scheduler may make a fiber yield. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Scheduler } from "effect/Scheduler"
@@ -7,15 +7,15 @@ import { eventLoopTurns } from "../support/eventually.js"
 /** More steps than what is tested has before it waits or ends. */
 export const allSteps: ReadonlyArray<number> = Array.from({ length: 80 }, (_, i) => i + 1)
 
-/** Lets an effect go that many steps, interrupts it there, and waits for its end. One that waits or ends before is interrupted then. */
+/** Runs an effect for that many steps, interrupts it there, and waits for its end. One that is suspended or ends sooner is interrupted then. */
 export const interruptedAt = <A, E, R>(effect: Effect.Effect<A, E, R>, step: number): Effect.Effect<void, never, R> =>
   Effect.gen(function* () {
     let steps = 0
-    let goOn: (() => void) | undefined
+    let resume: (() => void) | undefined
     const scheduler: Scheduler = {
       shouldYield: () => (++steps === step ? 0 : false),
       scheduleTask: (task) => {
-        if (steps === step && goOn === undefined) goOn = task
+        if (steps === step && resume === undefined) resume = task
         else queueMicrotask(task)
       }
     }
@@ -23,6 +23,6 @@ export const interruptedAt = <A, E, R>(effect: Effect.Effect<A, E, R>, step: num
     yield* eventLoopTurns(2)
     yield* Fiber.interruptFork(fiber)
     yield* eventLoopTurns(1)
-    goOn?.()
+    resume?.()
     yield* Fiber.await(fiber)
   })

@@ -1,4 +1,4 @@
-/** What a handler leaves open is no other request's: bodies, scopes, failures, waits. */
+/** Isolation of requests: bodies, scopes, failures and waits of one handler do not affect another request. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -43,7 +43,7 @@ describe("a request that was kept", () => {
     })
   )
 
-  it.scopedLive("wakes a daemon that waits for its body when it is over", () =>
+  it.scopedLive("resumes a daemon that waits for its body when the request has ended", () =>
     Effect.gen(function* () {
       const waiting = yield* Deferred.make<Fiber.RuntimeFiber<ValueError>>()
       const made = yield* serving((request) =>
@@ -86,7 +86,7 @@ describe("a request that was kept", () => {
     })
   )
 
-  it.scopedLive("sends no response any more", () =>
+  it.scopedLive("sends no second response", () =>
     Effect.gen(function* () {
       const kept = yield* Deferred.make<Request>()
       const { port } = yield* serving((request) =>
@@ -112,7 +112,7 @@ describe("the scope of a request", () => {
           }
           yield* Effect.addFinalizer(() => Effect.sync(() => order.push("the second request ends")))
           Runtime.runSync(captured)(Effect.addFinalizer(() => Effect.sync(() => order.push("late"))))
-          order.push("the second request goes on")
+          order.push("the second request continues")
           return yield* respond(request, 200)
         })
       )
@@ -126,11 +126,11 @@ describe("the scope of a request", () => {
         (length) => length === 3,
         "three events"
       )
-      expect(order).toStrictEqual(["late", "the second request goes on", "the second request ends"])
+      expect(order).toStrictEqual(["late", "the second request continues", "the second request ends"])
     })
   )
 
-  it.scopedLive("that does not end well is reported, and the response stands", () =>
+  it.scopedLive("that fails to close is reported, and the response is sent", () =>
     Effect.gen(function* () {
       const { port, reports } = yield* servingReported((request) => {
         const finalizer = Effect.addFinalizer(() => Effect.die("a finalizer that dies"))
@@ -148,7 +148,7 @@ describe("the scope of a request", () => {
 })
 
 describe("finalizers", () => {
-  it.scopedLive("all run, though the client leaves while they do", () =>
+  it.scopedLive("all run, although the client disconnects meanwhile", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const mayEnd = yield* Deferred.make<void>()
@@ -220,10 +220,10 @@ describe("a writer that throws", () => {
     ["at once", Effect.void],
     ["later", Effect.yieldNow()]
   ] as const) {
-    it.scopedLive(`breaks the connection whose handler answers ${what}, and no other`, () =>
+    it.scopedLive(`breaks only the connection of the handler that sends ${what}`, () =>
       Effect.gen(function* () {
         const { budget, server } = yield* make({}, {}, throwing)
-        const { port } = yield* server.listen()
+        const { port } = yield* server.listen({ port: 0 })
         const serve = server.serve((request) => Effect.zipRight(before, respond(request, 200)))
         yield* Effect.provide(Effect.forkScoped(serve), quiet)
         for (let i = 0; i < 2; i++) {
@@ -240,7 +240,7 @@ describe("a writer that throws", () => {
   it.scopedLive("is logged with the connection and the address of its client", () =>
     Effect.gen(function* () {
       const { server } = yield* make({}, {}, throwing)
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const lines = new Lines()
       const serve = server.serve((request) => respond(request, 200))
       yield* Effect.provide(Effect.forkScoped(serve), lines.layer)
@@ -261,7 +261,7 @@ describe("a writer that throws", () => {
 })
 
 describe("a stream", () => {
-  it.scopedLive("that fails before its first bytes can be answered otherwise", () =>
+  it.scopedLive("that fails before its first bytes leaves the handler free to send another response", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         respondStream(request, 200, Stream.fail("not there" as const)).pipe(
@@ -273,7 +273,7 @@ describe("a stream", () => {
     })
   )
 
-  it.scopedLive("that is read as fast as it is made leaves the others their turn", () =>
+  it.scopedLive("that is read as fast as it is produced does not starve other connections", () =>
     Effect.gen(function* () {
       const chunk = Buffer.alloc(64 * 1024, "x")
       const { port } = yield* serving((request) =>
@@ -290,8 +290,8 @@ describe("a stream", () => {
   )
 })
 
-describe("a wait that was given up", () => {
-  it.effect("is forgotten, and the next one is woken", () =>
+describe("a wait that was interrupted", () => {
+  it.effect("is removed, and the next waiter is resumed", () =>
     Effect.gen(function* () {
       const signal = new Signal()
       for (let i = 0; i < 100; i++) {

@@ -1,4 +1,4 @@
-/** 100,000 requests over 64 kept connections, by `wrk`; skipped with a line where it is not installed. */
+/** 100,000 requests over 64 kept connections, by `wrk`; skipped with a message where it is not installed. */
 import { spawn, spawnSync } from "node:child_process"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -11,21 +11,21 @@ import { openDescriptors, serving, untilDescriptorsHeld } from "./harness.js"
 const hasWrk = spawnSync("wrk", ["-v"], { stdio: "ignore" }).error === undefined
 if (!hasWrk) console.warn("wrk is not installed: the load test is skipped")
 
-/** A second of load, and what `wrk` says of it. */
+/** One second of load, and the output of `wrk`. */
 const load = (port: number): Effect.Effect<string> =>
   Effect.async<string>((resume) => {
     const wrk = spawn("wrk", ["-t1", "-c64", "-d1s", `http://127.0.0.1:${port}/`])
-    let said = ""
+    let output = ""
     wrk.stdout.on("data", (bytes) => {
-      said += bytes
+      output += bytes
     })
-    wrk.on("close", () => resume(Effect.succeed(said)))
+    wrk.on("close", () => resume(Effect.succeed(output)))
     return Effect.sync(() => wrk.kill())
   })
 
 describe.skipIf(!hasWrk)("100,000 requests over 64 kept connections", () => {
   it.scopedLive(
-    "are all answered, and leak no descriptor and no fiber",
+    "all get a response, and leak no descriptor and no fiber",
     () =>
       Effect.gen(function* () {
         const supervisor = yield* Supervisor.track
@@ -50,9 +50,9 @@ describe.skipIf(!hasWrk)("100,000 requests over 64 kept connections", () => {
         const fibersBefore = yield* fibers
         const filesBefore = yield* openDescriptors
         while (requests < 100_000) {
-          const said = yield* load(made.port)
-          expect(said).not.toMatch(/Non-2xx|Socket errors/)
-          requests += Number(/(\d+) requests in/.exec(said)?.[1])
+          const output = yield* load(made.port)
+          expect(output).not.toMatch(/Non-2xx|Socket errors/)
+          requests += Number(/(\d+) requests in/.exec(output)?.[1])
         }
         yield* untilDescriptorsHeld(made, held)
         yield* eventually(fibers, (alive) => alive <= fibersBefore, "as few fibers as before")

@@ -1,4 +1,4 @@
-/** A budget whose limit the system has changed meanwhile. */
+/** A descriptor budget after the system has changed its limit. */
 import { expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"

@@ -33,7 +33,7 @@ export const servingInMemoryReported = <E, R>(
     return { ...made, reports }
   })
 
-/** Lets everything that can happen without time happen. */
+/** Completes when everything that needs no time has run. */
 export const settled: Effect.Effect<void> = eventLoopTurns(5)
 
 /** Waits until the sweep of deadlines sleeps until that time of the test clock. */
@@ -46,11 +46,11 @@ export const sleepsUntil = (milliseconds: number): Effect.Effect<void> =>
     )
   )
 
-/** Moves the test clock when the sweep is asleep until a time, and lets follow what follows. */
+/** Moves the test clock when the sweep is asleep, and completes when its effects have run. */
 export const advance = (milliseconds: number): Effect.Effect<void> =>
   Effect.zipRight(settled, Effect.zipRight(TestClock.adjust(milliseconds), settled))
 
-/** That a connection continues: the server has said nothing more, and has not ended it. */
+/** Expects that a connection is open: the server has written nothing more, and has not ended it. */
 export const expectOpen = (connection: MemoryConnection, written = ""): void => {
   expect(connection.ending).toBe(undefined)
   expect(connection.written).toBe(written)

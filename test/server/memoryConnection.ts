@@ -1,5 +1,5 @@
 /**
- * A listener without sockets: connections made in memory, whose client is the test, or the fuzzer. Every write, pause and
+ * A listener without sockets: connections in memory, with the test or the fuzzer as the client. Every write, pause and
  * end of the server is seen one by one, and no time passes but the clock's that the server was given. Nothing here is
  * vitest's, which the fuzzer runs without.
  */
@@ -27,9 +27,9 @@ let lastId = 0
 export type Ending = "end" | "close" | "abort" | "destroy"
 
 export interface Manner {
-  /** What was sent while the server did not look comes at once; or one piece a turn, each looked at before the next. */
+  /** Bytes that were sent while the server did not run arrive together, or one piece per event-loop turn. */
   readonly arrival?: "together" | "piecemeal"
-  /** Told when the connection has closed, which is the last that is heard of it. */
+  /** Called once, when the connection has closed. */
   readonly onGone?: () => void
 }
 
@@ -42,9 +42,9 @@ export class MemoryConnection implements Listener.Connection {
   readonly writes: Array<string> = []
   pauses = 0
   resumes = 0
-  /** How the server ended it, first. */
+  /** How the server ended it at first. */
   ending: Ending | undefined
-  /** Whether the client answers the server's FIN with its own, as clients do. */
+  /** True if the client responds to the server's FIN with its own, as clients do. */
   endsToo = true
 
   private readonly condition = new Condition()
@@ -74,7 +74,7 @@ export class MemoryConnection implements Listener.Connection {
     this.arrive(() => this.events?.onEnd())
   }
 
-  /** RST: seen at once, unless the server does not read. */
+  /** RST: received at once, unless the server does not read. */
   reset(): void {
     this.arrive(() => this.gone())
   }
@@ -99,7 +99,7 @@ export class MemoryConnection implements Listener.Connection {
         if (response !== undefined) this.read += response.length
         return response
       },
-      () => `an answer; written: ${JSON.stringify(this.written)}`
+      () => `a response; written: ${JSON.stringify(this.written)}`
     )
   }
 
@@ -225,7 +225,7 @@ export interface InMemory {
   readonly connect: Effect.Effect<MemoryConnection>
 }
 
-/** A server whose connections are made by the test. */
+/** A server with connections that the test makes. */
 export const makeInMemory = (options: Server.Options = {}): Effect.Effect<InMemory, never, Scope.Scope> =>
   Effect.gen(function* () {
     const arrivals = yield* Queue.unbounded<Listener.Connection>()
@@ -236,13 +236,13 @@ export const makeInMemory = (options: Server.Options = {}): Effect.Effect<InMemo
       pending: Queue.size(arrivals),
       rejected: Effect.succeed(0)
     }
-    const rooms = Layer.mergeAll(
+    const dependencies = Layer.mergeAll(
       Layer.succeed(Listener.Listener, { listen: () => Effect.succeed(bound) }),
       RequestParser.layer,
       ResponseWriter.layer,
       DescriptorBudget.layer({ max: 1000 })
     )
-    const live = Layer.provide(Server.layerWithoutDependencies({ drainTimeout: 0, ...options }), rooms)
+    const live = Layer.provide(Server.layerWithoutDependencies({ drainTimeout: 0, ...options }), dependencies)
     const context = yield* Layer.build(live)
     const arrive = (connection: MemoryConnection): void => {
       Queue.unsafeOffer(arrivals, connection)

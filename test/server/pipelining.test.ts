@@ -15,7 +15,7 @@ const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => resp
 
 const gets = (count: number): string => Array.from({ length: count }, (_, i) => requestText(`GET /${i}`)).join("")
 
-describe("the order of answers", () => {
+describe("the order of responses", () => {
   it.scopedLive("is the requests', however slow their handlers are", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
@@ -47,7 +47,7 @@ describe("the order of answers", () => {
     })
   )
 
-  it.scopedLive("holds for every kind of answer and body, however the bytes are cut", () =>
+  it.scopedLive("holds for every kind of response and body, however the bytes are cut", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => {
         if (request.url === "/stream") return respondStream(request, 200, request.stream)
@@ -78,7 +78,7 @@ describe("the order of answers", () => {
     })
   )
 
-  it.scopedLive("a thousand requests in one write get a thousand answers", () =>
+  it.scopedLive("a thousand requests in one write get a thousand responses", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path)
       const client = yield* connect(port)
@@ -91,7 +91,7 @@ describe("the order of answers", () => {
 })
 
 describe("close in the middle", () => {
-  it.scopedLive("of the client's: that request is answered, and none after it is handled", () =>
+  it.scopedLive("sent by the client: that request gets its response, and none after it is handled", () =>
     Effect.gen(function* () {
       const handled: Array<string> = []
       const { port } = yield* serving((request) => {
@@ -107,7 +107,7 @@ describe("close in the middle", () => {
     })
   )
 
-  it.scopedLive("of the handler's: the same", () =>
+  it.scopedLive("sent by the handler: the same", () =>
     Effect.gen(function* () {
       const handled: Array<string> = []
       const { port } = yield* serving((request) => {
@@ -121,7 +121,7 @@ describe("close in the middle", () => {
     })
   )
 
-  it.scopedLive("after maxRequestsPerConnection: the last says so", () =>
+  it.scopedLive("after maxRequestsPerConnection: the last response sends it", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(path, { limits: { maxRequestsPerConnection: 3 } })
       const client = yield* connect(port)
@@ -135,7 +135,7 @@ describe("close in the middle", () => {
     })
   )
 
-  it.scopedLive("of an error: the responses still owed leave first, then one refusal", () =>
+  it.scopedLive("after an error: earlier responses are sent first, then one error response", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => Effect.zipRight(eventLoopTurns(3), path(request)))
       const client = yield* connect(port)
@@ -146,7 +146,7 @@ describe("close in the middle", () => {
     })
   )
 
-  it.scopedLive("of the client's FIN: all that it had asked for is answered", () =>
+  it.scopedLive("after the client's FIN: all earlier requests get their responses", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => Effect.zipRight(eventLoopTurns(3), path(request)))
       const client = yield* connect(port)
@@ -174,15 +174,15 @@ describe("writes", () => {
 
   it.scoped("the response to a batch is not held back by a handler that waits", () =>
     Effect.gen(function* () {
-      const mayAnswer = yield* Deferred.make<void>()
+      const mayRespond = yield* Deferred.make<void>()
       const { connect } = yield* servingInMemory((request) =>
-        request.url === "/2" ? Effect.zipRight(Deferred.await(mayAnswer), path(request)) : path(request)
+        request.url === "/2" ? Effect.zipRight(Deferred.await(mayRespond), path(request)) : path(request)
       )
       const connection = yield* connect
       connection.send(gets(4))
       expect((yield* connection.response()).text).toBe("/0")
       expect((yield* connection.response()).text).toBe("/1")
-      yield* Deferred.succeed(mayAnswer, undefined)
+      yield* Deferred.succeed(mayRespond, undefined)
       expect((yield* connection.response()).text).toBe("/2")
       expect((yield* connection.response()).text).toBe("/3")
       expect(connection.writes).toHaveLength(2)
@@ -237,7 +237,7 @@ describe("writes", () => {
 })
 
 describe("a writeTimeout without end", () => {
-  it.scopedLive("lets a client read hundreds of large answers, which wait for it in turn", () =>
+  it.scopedLive("lets a client read hundreds of large responses, one after the other", () =>
     Effect.gen(function* () {
       const content = Buffer.alloc(20_000, "x")
       const { port } = yield* serving((request) => respond(request, 200, content), {
@@ -287,7 +287,7 @@ describe("the close after the last response", () => {
     })
   )
 
-  it.scopedLive("a refusal of a body that is too large arrives whole, while the client still sends", () =>
+  it.scopedLive("a 413 for a body that is too large arrives whole, while the client still sends", () =>
     Effect.gen(function* () {
       const made = yield* serving(echo, { maxBody: 1000 })
       for (const framing of ["Content-Length: 3000000", "Transfer-Encoding: chunked"]) {

@@ -35,14 +35,14 @@ const pair: Effect.Effect<Pair, never, Scope> = Effect.map(
 
 const KiB = 1024
 
-/** Where a socket reads to, which only its insides tell. */
+/** The buffer that a socket reads into, which only Node's internals show. */
 const bufferOf = (socket: Socket): unknown => {
   const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "kBuffer")
   return (socket as unknown as Record<symbol, unknown>)[key!]
 }
 
 describe("what sockets have read", () => {
-  it.scopedLive("stays as it was, when they bring little, much, and little again", () =>
+  it.scopedLive("does not change when they read little, much, and little again", () =>
     Effect.gen(function* () {
       const seen = new Map<Socket, Array<Buffer>>()
       const read = makeReader(function (bytes) {
@@ -72,7 +72,7 @@ describe("what sockets have read", () => {
     })
   )
 
-  it.scopedLive("leaves no more buffers with sockets that are idle than it may, whatever they have brought", () =>
+  it.scopedLive("leaves idle sockets no more buffers than the maximum, whatever they have read", () =>
     Effect.gen(function* () {
       let length = 0
       const read = makeReader((bytes) => {
@@ -145,12 +145,12 @@ describe("what sockets have read", () => {
     Effect.promise(async () => {
       vi.resetModules()
       const { makeReader: readingWith } = await import("../../src/internal/net/socketReader.js")
-      const told: Array<string> = []
+      const received: Array<string> = []
       const other = new EventEmitter()
-      // Of a socket only its events are looked at here.
-      readingWith((bytes) => told.push(bytes.toString()))(other as Socket)
+      // Only the events of the socket are used here.
+      readingWith((bytes) => received.push(bytes.toString()))(other as Socket)
       other.emit("data", Buffer.from("hello"))
-      expect(told).toStrictEqual(["hello"])
+      expect(received).toStrictEqual(["hello"])
     })
   )
 })

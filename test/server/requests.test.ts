@@ -1,4 +1,4 @@
-/** A request, as a handler sees it: its head, and its body when it is asked for. */
+/** A request in its handler: the head, and the body when the handler reads it. */
 import { inspect } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
@@ -422,7 +422,7 @@ describe("Expect: 100-continue", () => {
 })
 
 describe("a body that cannot be read", () => {
-  it.scopedLive("is the status of its error, after the connection has been found unusable", () =>
+  it.scopedLive("gets the status of its error, and the connection closes", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
       const client = yield* connect(port)
@@ -433,7 +433,7 @@ describe("a body that cannot be read", () => {
     })
   )
 
-  it.scopedLive("may be answered otherwise by a handler that catches it", () =>
+  it.scopedLive("gets another response from a handler that catches the error", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(
         (request) =>
@@ -449,7 +449,7 @@ describe("a body that cannot be read", () => {
     })
   )
 
-  it.scopedLive("answered before it is found broken, closes the connection without a second response", () =>
+  it.scopedLive("found after the response closes the connection without a second response", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) => respond(request, 200, "early"))
       const client = yield* connect(port)

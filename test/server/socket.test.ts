@@ -2,14 +2,15 @@
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { Scope } from "effect/Scope"
-import { TcpConnection } from "../../src/internal/net/tcpConnection.js"
+import { SocketConnection } from "../../src/internal/net/socketConnection.js"
 import { eventLoopTurn, eventually } from "../support/eventually.js"
 
 const events = { onBytes: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {} }
 
 interface Pair {
-  readonly connection: TcpConnection
+  readonly connection: SocketConnection
   readonly client: Socket
   readonly close: () => void
 }
@@ -19,7 +20,11 @@ const pair: Effect.Effect<Pair, never, Scope> = Effect.acquireRelease(
   Effect.async<Pair>((resume) => {
     let client: Socket | undefined
     const server = createServer({ pauseOnConnect: true }, (socket) => {
-      const connection = new TcpConnection(socket, { onOpen: () => {}, onClose: () => {} })
+      const connection = new SocketConnection(socket, {
+        unixAddress: Option.none(),
+        onOpen: () => {},
+        onClose: () => {}
+      })
       const other = client
       if (other === undefined) throw new Error("a connection without a client")
       const close = (): void => {
@@ -61,7 +66,7 @@ describe("unsent", () => {
 })
 
 describe("open", () => {
-  it.scopedLive("a second time reports at once that the connection is over, and the first is not disturbed", () =>
+  it.scopedLive("a second time reports at once that the connection has closed, and the first is not disturbed", () =>
     Effect.gen(function* () {
       const { client, connection } = yield* pair
       const seen: Array<string> = []

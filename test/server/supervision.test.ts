@@ -12,6 +12,7 @@ import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import { OSError } from "../../src/Errors.js"
 import { ConnectionRegistry } from "../../src/internal/connection/connectionRegistry.js"
 import { monotonicNow } from "../../src/internal/host/hostTimers.js"
+import { untagged } from "../../src/internal/metrics.js"
 import * as Listener from "../../src/Listener.js"
 import * as RequestParser from "../../src/RequestParser.js"
 import { respond } from "../../src/Response.js"
@@ -24,7 +25,7 @@ import { allSteps, interruptedAt } from "./interruptedAt.js"
 import { Lines } from "./logged.js"
 import { MemoryConnection } from "./memory.js"
 
-/** A listener whose `accept` gives what a test has written down. */
+/** A listener with an `accept` that yields the results that a test lists. */
 const scripted = (script: ReadonlyArray<string | MemoryConnection>) => {
   const left = [...script]
   const accept: Listener.BoundListener["accept"] = Effect.suspend((): Effect.Effect<Listener.Connection, OSError> => {
@@ -53,19 +54,19 @@ const scripted = (script: ReadonlyArray<string | MemoryConnection>) => {
 const hello = (request: Parameters<typeof respond>[0]) => respond(request, 200, "Hello World")
 
 describe("an error of accept", () => {
-  it.scoped("that passes is logged and waited out, longer each time, and the server serves on", () =>
+  it.scoped("that is transient is logged and retried after a growing delay, and the server continues", () =>
     Effect.gen(function* () {
       const connection = new MemoryConnection()
       const lines = new Lines()
       const live = scripted(["EMFILE", "ENFILE", "ECONNABORTED", connection])
       yield* Effect.forkScoped(Effect.provide(Server.serve(hello), [live, lines.layer]))
-      const told = (count: number) =>
+      const untilLogged = (count: number) =>
         eventually(
           Effect.sync(() => lines.count("could not accept")),
           (seen) => seen === count,
           `${count} lines`
         )
-      yield* told(1)
+      yield* untilLogged(1)
       // 10 ms, then 20, then 40: not sooner, and not later.
       for (const [milliseconds, count] of [
         [9, 1],
@@ -75,7 +76,7 @@ describe("an error of accept", () => {
       ] as const) {
         yield* TestClock.adjust(milliseconds)
         yield* eventLoopTurns(5)
-        yield* told(count)
+        yield* untilLogged(count)
       }
       yield* TestClock.adjust(40)
       yield* connection.opened
@@ -84,30 +85,30 @@ describe("an error of accept", () => {
     })
   )
 
-  it.scoped("that passes is waited out no longer for those that were long ago", () =>
+  it.scoped("that is transient has a delay that does not depend on errors of long ago", () =>
     Effect.gen(function* () {
       const [first, second] = [new MemoryConnection(), new MemoryConnection()]
       const lines = new Lines()
       const live = scripted(["EMFILE", "ENFILE", first, "ECONNABORTED", second])
       yield* Effect.forkScoped(Effect.provide(Server.serve(hello), [live, lines.layer]))
-      const told = (count: number) =>
+      const untilLogged = (count: number) =>
         eventually(
           Effect.sync(() => lines.count("could not accept")),
           (seen) => seen === count,
           `${count} lines`
         )
-      yield* told(1)
+      yield* untilLogged(1)
       yield* TestClock.adjust(10)
-      yield* told(2)
+      yield* untilLogged(2)
       yield* TestClock.adjust(20)
-      yield* told(3)
+      yield* untilLogged(3)
       yield* eventLoopTurns(5)
       yield* TestClock.adjust(10)
       yield* second.opened
     })
   )
 
-  it.scoped("that does not pass ends the serving, with its OSError", () =>
+  it.scoped("that is permanent ends serve with its OSError", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const exit = yield* Effect.exit(Effect.provide(Server.serve(hello), [scripted(["EBADF"]), lines.layer]))
@@ -123,7 +124,7 @@ describe("what is logged of a connection", () => {
       const entered = yield* Deferred.make<void>()
       const ended = yield* Deferred.make<void>()
       const { server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const serve = server.serve(() =>
         Effect.ensuring(
           Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never),
@@ -156,7 +157,7 @@ describe("what is logged of a connection", () => {
         })
       )
       const { server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const serve = server.serve(() =>
         Effect.zipRight(
           Effect.addFinalizer(() => Deferred.succeed(released, undefined)),
@@ -175,7 +176,7 @@ describe("what is logged of a connection", () => {
     Effect.gen(function* () {
       const lines = new Lines()
       const { server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const attributes: Array<ReadonlyMap<string, unknown>> = []
       const serve = server.serve((request) =>
         Effect.gen(function* () {
@@ -202,7 +203,7 @@ describe("interrupted between any two steps", () => {
   it.scopedLive("acceptRequest loses no connection: it is served, or is queued for the next call", () =>
     Effect.gen(function* () {
       const { budget, server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       for (const step of allSteps) {
         const client = yield* connect(port)
         yield* client.send(requestText("GET /", ["Connection: close"]))
@@ -235,7 +236,7 @@ describe("closing", () => {
       const entered = yield* Deferred.make<void>()
       const mayEnd = yield* Deferred.make<void>()
       const { server } = yield* make({ interruptTimeout: 20 })
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const stubborn = Effect.uninterruptible(
         Effect.zipRight(Deferred.succeed(entered, undefined), Deferred.await(mayEnd))
       )
@@ -254,7 +255,7 @@ describe("closing", () => {
       const entered = yield* Deferred.make<void>()
       const interrupted = yield* Deferred.make<void>()
       const { budget, server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const hanging = Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
       yield* Effect.forkScoped(
         server.serve(() => Effect.fail("a failure"), {
@@ -275,7 +276,7 @@ describe("closing", () => {
     Effect.gen(function* () {
       const entered = yield* Deferred.make<void>()
       const { server } = yield* make({ drainTimeout: 50 })
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const serving = yield* Effect.fork(
         server.serve(() => Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never))
       )
@@ -296,7 +297,7 @@ describe("closing", () => {
         const lines = new Lines()
         const entered = yield* Deferred.make<void>()
         const { server } = yield* make({ interruptTimeout: 0 })
-        const { port } = yield* server.listen()
+        const { port } = yield* server.listen({ port: 0 })
         const serve = server.serve((request) =>
           request.url === "/" ? hello(request) : Effect.zipRight(Deferred.succeed(entered, undefined), Effect.never)
         )
@@ -317,6 +318,7 @@ describe("closing", () => {
     registry.add({
       index: -1,
       handler: undefined,
+      metrics: untagged,
       isBusy: true,
       closeReason: undefined,
       beginShutdown: () => {},
@@ -339,14 +341,14 @@ describe("closing", () => {
     )
   })
 
-  it.scopedLive("leaves handlers to themselves that do not end when they are interrupted, and says so", () =>
+  it.scopedLive("abandons handlers that do not end when they are interrupted, and logs it", () =>
     Effect.gen(function* () {
       const lines = new Lines()
       const entered = yield* Deferred.make<void>()
       const mayEnd = yield* Deferred.make<void>()
       const over = yield* Deferred.make<void>()
       const { budget, server } = yield* make({ interruptTimeout: 20 })
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       const stubborn = Effect.uninterruptible(
         Effect.zipRight(Deferred.succeed(entered, undefined), Deferred.await(mayEnd))
       )
@@ -354,6 +356,8 @@ describe("closing", () => {
         Effect.ensuring(Effect.zipRight(stubborn, hello(request)), Deferred.succeed(over, undefined))
       )
       yield* Effect.forkScoped(serve)
+      // The scope waits for the handler: a failed assertion would be a timeout.
+      yield* Effect.addFinalizer(() => Deferred.succeed(mayEnd, undefined))
       const client = yield* connect(port)
       yield* client.send(requestText("GET /"))
       yield* Deferred.await(entered)

@@ -10,6 +10,9 @@ export const waitTimeout = 10_000
 /** Timeout of a test that waits for several conditions. */
 export const testTimeout = 30_000
 
+/** A wait that has exceeded its timeout. */
+export class WaitTimeout extends Error {}
+
 export class Condition {
   private readonly watchers = new Set<() => void>()
 
@@ -18,8 +21,8 @@ export class Condition {
     for (const look of Array.from(this.watchers)) look()
   }
 
-  /** Waits until `look` returns a value; dies with `what` on timeout. */
-  until<A>(look: () => A | undefined, what: () => string): Effect.Effect<A> {
+  /** Waits until `look` returns a value; dies with a `WaitTimeout` that names `what` on timeout. */
+  until<A>(look: () => A | undefined, what: () => string, milliseconds = waitTimeout): Effect.Effect<A> {
     return Effect.async<A>((resume) => {
       const stop = (): void => {
         clearTimeout(timer)
@@ -38,8 +41,8 @@ export class Condition {
         }
       }
       const timer = setTimeout(
-        () => settle(Effect.die(new Error(`nothing in ${waitTimeout} ms; waited for ${what()}`))),
-        waitTimeout
+        () => settle(Effect.die(new WaitTimeout(`nothing in ${milliseconds} ms; waited for ${what()}`))),
+        milliseconds
       )
       this.watchers.add(watcher)
       watcher()
@@ -54,19 +57,19 @@ export const eventLoopTurn: Effect.Effect<void> = Effect.async<void>((resume) =>
   return Effect.sync(() => clearImmediate(immediate))
 })
 
-/** So many turns of the event loop: for what must *not* happen, which nothing can announce. */
+/** So many turns of the event loop: for a check that something does *not* happen, which no event announces. */
 export const eventLoopTurns = (count: number): Effect.Effect<void> => Effect.repeatN(eventLoopTurn, count - 1)
 
-/** Polls once a turn of the event loop until the condition holds; returns the value then seen. */
+/** Polls once per turn of the event loop until the condition holds; returns the last value. */
 export const eventually = <A, E, R>(
   look: Effect.Effect<A, E, R>,
-  isThere: (seen: A) => boolean,
+  isExpected: (value: A) => boolean,
   what: string
 ): Effect.Effect<A, E, R> => {
   const until = performance.now() + waitTimeout
-  const again: Effect.Effect<A, E, R> = Effect.flatMap(look, (seen) => {
-    if (isThere(seen)) return Effect.succeed(seen)
-    if (performance.now() >= until) return Effect.die(new Error(`never ${what}; last seen: ${String(seen)}`))
+  const again: Effect.Effect<A, E, R> = Effect.flatMap(look, (value) => {
+    if (isExpected(value)) return Effect.succeed(value)
+    if (performance.now() >= until) return Effect.die(new Error(`never ${what}; last value: ${String(value)}`))
     return Effect.zipRight(eventLoopTurn, again)
   })
   return again

@@ -39,7 +39,7 @@ overBoth(({ layer, make }) => {
       Effect.gen(function* () {
         let seen: unknown
         const exit = yield* asked("/x?y").pipe(
-          Effect.tap((answer) => Effect.sync(() => (seen = answer))),
+          Effect.tap((received) => Effect.sync(() => (seen = received))),
           Effect.provide(layer(() => Effect.die(boom))),
           Effect.exit
         )

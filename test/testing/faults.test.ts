@@ -44,7 +44,7 @@ describe("what clients report", () => {
     )
   }
 
-  it("is what the table says", () => {
+  it("is as the table states", () => {
     expect(measured).toHaveLength(faultRows.length)
     const page = readFileSync(file, "utf8")
     const written = page

@@ -61,7 +61,7 @@ const playing = (onText: (seen: Seen) => void) =>
     return { all, client, pool }
   })
 
-const answering = (...parts: ReadonlyArray<string>) =>
+const respondingWith = (...parts: ReadonlyArray<string>) =>
   playing(({ connection }) => {
     for (const part of parts) connection.write([part])
   })
@@ -78,7 +78,7 @@ const chunkedHello = "HTTP/1.1 201 \r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r
 describe("the client in memory", () => {
   it.scoped("sends what Node's client sends", () =>
     Effect.gen(function* () {
-      const { all, client } = yield* answering(hello)
+      const { all, client } = yield* respondingWith(hello)
       const requests = [
         HttpClientRequest.get(url, { headers: { "X-A": "1" } }),
         HttpClientRequest.post("http://a:b%20c@example/", {}),
@@ -142,7 +142,7 @@ describe("the client in memory", () => {
 
   it.scoped("rejects field values that would inject another field", () =>
     Effect.gen(function* () {
-      const { all, client } = yield* answering(hello)
+      const { all, client } = yield* respondingWith(hello)
       const error = yield* Effect.flip(client.get(url, { headers: { "x-a": "1\r\nx-b: 2" } }))
       expect(error).toMatchObject({ reason: "Encode", cause: { code: "ERR_INVALID_CHAR" } })
       expect(all).toStrictEqual([])
@@ -151,7 +151,7 @@ describe("the client in memory", () => {
 
   it.scoped("reads a body in each form, repeatedly", () =>
     Effect.gen(function* () {
-      const { client } = yield* answering(
+      const { client } = yield* respondingWith(
         'HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2; Path=/\r\nContent-Length: 7\r\n\r\n{"a":1}'
       )
       const response = yield* client.get(url)
@@ -168,7 +168,7 @@ describe("the client in memory", () => {
   it.scoped("reads a form, and rejects an invalid one", () =>
     Effect.gen(function* () {
       const text = '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
-      const { client } = yield* answering(
+      const { client } = yield* respondingWith(
         `HTTP/1.1 200 OK\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: ${text.length}\r\n\r\n${text}`
       )
       const response = yield* client.get(url)
@@ -191,7 +191,7 @@ describe("the client in memory", () => {
 
   it.scoped("reuses connections, one per concurrent request, and none that has ended", () =>
     Effect.gen(function* () {
-      const { all, client } = yield* answering(chunkedHello)
+      const { all, client } = yield* respondingWith(chunkedHello)
       const get = Effect.flatMap(client.get(url), (response) => response.text)
       yield* get
       yield* get
@@ -211,7 +211,7 @@ describe("the client in memory", () => {
     "fails a %s whose response is followed by data in the same event",
     (method) =>
       Effect.gen(function* () {
-        const { all, client } = yield* answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "Hello, World")
+        const { all, client } = yield* respondingWith("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "Hello, World")
         const error = yield* Effect.flip(client.execute(HttpClientRequest.make(method)(url)))
         expect(error).toMatchObject({ reason: "Transport", cause: { code: "HPE_INVALID_CONSTANT" } })
         yield* later
@@ -221,7 +221,7 @@ describe("the client in memory", () => {
 
   it.scoped("fails a stream at its end, if it is followed by data", () =>
     Effect.gen(function* () {
-      const { all, client } = yield* answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHe")
+      const { all, client } = yield* respondingWith("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHe")
       const response = yield* client.get(url)
       all[0]?.connection.write(["llo!"])
       const seen: Array<string> = []
@@ -237,7 +237,7 @@ describe("the client in memory", () => {
     "fails the next request if data arrives while none is pending, and opens a new connection for the one after it",
     () =>
       Effect.gen(function* () {
-        const { all, client } = yield* answering(hello)
+        const { all, client } = yield* respondingWith(hello)
         yield* client.get(url)
         all[0]?.connection.write(["HTTP/1.1 408 Request Timeout\r\n\r\n"])
         yield* later
@@ -272,14 +272,14 @@ describe("the client in memory", () => {
           ({ client }) => failureOf(client)
         )
       const transport = (code: string) => ({ _tag: "RequestError", reason: "Transport", cause: { code } })
-      const nobody = kitClient(
+      const unconnected = kitClient(
         new ConnectionPool(
           () => false,
           () => {}
         ),
         Effect.never
       )
-      expect(yield* failureOf(nobody)).toMatchObject(transport("ECONNREFUSED"))
+      expect(yield* failureOf(unconnected)).toMatchObject(transport("ECONNREFUSED"))
       const hungUp = yield* broken((connection) => connection.end())
       expect(hungUp).toMatchObject(transport("ECONNRESET"))
       expect(hungUp.cause).toHaveProperty("message", "socket hang up")

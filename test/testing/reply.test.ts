@@ -247,7 +247,7 @@ overBoth(({ layer, make }) => {
         const routes = Reply.routes({ "POST /orders": Reply.status(201), "GET /users/:id": Reply.status(200) })
         let seen = ""
         const exit = yield* get("/user/17?x").pipe(
-          Effect.tap((answer) => Effect.sync(() => (seen = answer))),
+          Effect.tap((received) => Effect.sync(() => (seen = received))),
           Effect.provide(layer(routes)),
           Effect.exit
         )

@@ -327,8 +327,8 @@ overBoth(({ layer, make }) => {
           Stream.encodeText
         )
       )
-      const answer = yield* client.execute(HttpClientRequest.post("/").pipe(HttpClientRequest.setBody(body)))
-      const text = yield* answer.text
+      const received = yield* client.execute(HttpClientRequest.post("/").pipe(HttpClientRequest.setBody(body)))
+      const text = yield* received.text
       expect(text).toBe(Array.from({ length: 1000 }, (_, i) => `${i + 1},`).join(""))
     }).pipe(Effect.provide(layer((request) => Response.respondStream(request, 200, request.stream))))
   )

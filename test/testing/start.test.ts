@@ -7,8 +7,8 @@ import { expect, it } from "vitest"
 it("serves, records, and closes", async () => {
   const server = await TestServer.start((request) => Response.respond(request, 201, "made"))
   const asked = server.takeRequest()
-  const answer = await fetch(`${server.url}/things`, { method: "POST", body: '{"a":1}' })
-  expect([answer.status, await answer.text()]).toStrictEqual([201, "made"])
+  const received = await fetch(`${server.url}/things`, { method: "POST", body: '{"a":1}' })
+  expect([received.status, await received.text()]).toStrictEqual([201, "made"])
   const request = await asked
   expect(request.path).toBe("/things")
   expect(await request.json()).toStrictEqual({ a: 1 })

@@ -134,9 +134,9 @@ overBoth(({ layer, make }) => {
       const front = yield* make((request) =>
         Effect.gen(function* () {
           yield* Effect.sleep("10 seconds")
-          const answer = yield* Effect.flatMap(back.client.get("/"), (response) => response.text)
+          const received = yield* Effect.flatMap(back.client.get("/"), (response) => response.text)
           yield* Effect.sleep("10 seconds")
-          return yield* Response.respond(request, 200, `${answer}, ${yield* now}`)
+          return yield* Response.respond(request, 200, `${received}, ${yield* now}`)
         })
       )
       const fiber = yield* Effect.fork(Effect.flatMap(front.client.get("/"), (response) => response.text))
@@ -185,7 +185,7 @@ describe("on loopback", () => {
     Effect.gen(function* () {
       const server = yield* TestServer.TestServer
       const url = server.url.replace("127.0.0.1", "localhost")
-      const fiber = yield* Effect.fork(Effect.promise(() => fetch(url).then((answer) => answer.text())))
+      const fiber = yield* Effect.fork(Effect.promise(() => fetch(url).then((received) => received.text())))
       yield* TestServer.advance("30 seconds")
       expect(yield* ended(fiber)).toStrictEqual(Option.some("at 30"))
     }).pipe(Effect.provide(TestServer.layer(late("30 seconds"))))

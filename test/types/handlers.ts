@@ -64,7 +64,7 @@ export const inference = (): void => {
 export const whatCompiles = (): ReadonlyArray<unknown> => [
   Server.serve((request) => respond(request, 200)),
   Server.serve((request) => Effect.flatMap(request.json, (json) => respond(request, 200, JSON.stringify(json)))),
-  // KeyError is answered by the connection, as ValueError is.
+  // KeyError gets the connection, as ValueError is.
   Server.serve((request) =>
     Effect.flatMap(HttpHeaders.get(request.headers, "x"), (value) => respond(request, 200, value))
   ),
@@ -79,7 +79,7 @@ export const whatCompiles = (): ReadonlyArray<unknown> => [
     })
   ),
   Server.serve(() => Effect.never),
-  Server.serve(() => Effect.die("a defect needs nobody's leave")),
+  Server.serve(() => Effect.die("a defect needs no permission")),
   Server.acceptRequest(user, report),
   Server.acceptRequest((request) => respond(request, 200))
 ]
@@ -104,7 +104,7 @@ export const unmappedErrors = (): ReadonlyArray<unknown> => [
 ]
 
 export const noAnswer = (): ReadonlyArray<unknown> => [
-  // @ts-expect-error: nothing was answered
+  // @ts-expect-error: no response was sent
   Server.serve(() => Effect.void),
   // @ts-expect-error: the response was not run
   Server.serve((request) => Effect.sync(() => respond(request, 200))),

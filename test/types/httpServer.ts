@@ -70,15 +70,11 @@ export const layers = (): void => {
   const anything: LazyArg<any> = () => createServer()
   HttpServer.make(anything, { port })
 
-  // @ts-expect-error: TLS is not served by this version
   HttpServer.layer(() => https.createServer({}), { port })
-  // @ts-expect-error: nor as the function itself
   HttpServer.layer(https.createServer, { port })
-  // @ts-expect-error: nor as one of two
   HttpServer.layerServer(() => (port === 0 ? createServer() : https.createServer({})), { port })
-  // @ts-expect-error: nor with an annotation that says so
   HttpServer.make((): https.Server => https.createServer({}), { port })
-  // @ts-expect-error: nor any server of node:tls
+  // @ts-expect-error: a server of node:tls is no server of HTTP
   HttpServer.make(() => tls.createServer(), { port })
   // @ts-expect-error: HTTP/2 is not served by this version
   HttpServer.layer(() => http2.createServer(), { port })
@@ -98,7 +94,6 @@ export const layers = (): void => {
 
   // @ts-expect-error: there is no such option
   HttpServer.layer({ prot: 8080 })
-  // @ts-expect-error: this version does not listen on a path
   HttpServer.layer({ path: "/run/server.sock" })
 }
 
@@ -106,7 +101,7 @@ export const handlers = (request: HttpServerRequest.HttpServerRequest): void => 
   const plain = HttpServer.toHandler(HttpServerResponse.text("ok"))
   equals<typeof plain, Handler<ValueError, never>>()
 
-  // What an application needs beyond its request is the handler's; its errors it answers by itself.
+  // What an application needs beyond its request is the handler's; its errors it responds by itself.
   const app = Effect.gen(function* () {
     yield* HttpServerRequest.HttpServerRequest
     const { count } = yield* Users

@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { Address } from "../../src/Address.js"
+import type { Address, TcpAddress, UnixAddress } from "../../src/Address.js"
 import type { DescriptorBudget } from "../../src/DescriptorBudget.js"
-import type { KeyError, OSError, RespondableError, ValueError } from "../../src/Errors.js"
+import type { KeyError, OSError, RespondableError, SslError, ValueError } from "../../src/Errors.js"
 import type { Listener } from "../../src/Listener.js"
 import type { Request } from "../../src/Request.js"
 import type { RequestParser } from "../../src/RequestParser.js"
@@ -47,6 +47,15 @@ export const making = (port: Config.Config<number>): void => {
   const configured = Server.layerConfig({ port })
   equals<typeof configured, Layer.Layer<Server.Server, ConfigError.ConfigError>>()
 
+  const serving = Server.layerServe(plain, { port: 0 })
+  equals<typeof serving, Layer.Layer<never, Server.ListenError, Server.Server>>()
+  const servingScoped = Server.layerServe(scoped)
+  equals<typeof servingScoped, Layer.Layer<never, Server.ListenError, Server.Server | Users>>()
+  const servingFailing = Server.layerServe(failing, reporting)
+  equals<typeof servingFailing, Layer.Layer<never, Server.ListenError, Server.Server | Reports>>()
+
+  // @ts-expect-error: an error of the handler requires `onFailure`
+  Server.layerServe(failing)
   // @ts-expect-error: there is no such option
   Server.layer({ prot: 8080 })
   // @ts-expect-error: nor one of another type
@@ -57,7 +66,12 @@ export const making = (port: Config.Config<number>): void => {
 
 export const ofTheService = (server: Server.Server): void => {
   const address = server.listen({ port: 0 })
-  equals<typeof address, Effect.Effect<Address, OSError | ValueError>>()
+  equals<typeof address, Effect.Effect<TcpAddress, OSError | ValueError | SslError>>()
+  const atPath = server.listen({ path: "/run/server.sock" })
+  equals<typeof atPath, Effect.Effect<UnixAddress, Server.ListenError>>()
+  const asConfigured = server.listen()
+  equals<typeof asConfigured, Effect.Effect<Address, Server.ListenError>>()
+  equals<typeof server.reloadTls, Effect.Effect<void, OSError | SslError>>()
   equals<typeof server.port, Effect.Effect<number, OSError>>()
   equals<typeof server.address, Effect.Effect<Address, OSError>>()
   const should = server.shouldAcceptRequest()
@@ -66,13 +80,13 @@ export const ofTheService = (server: Server.Server): void => {
 
   // Scope is taken out of R, in every one of them.
   const served = server.serve(scoped)
-  equals<typeof served, Effect.Effect<never, OSError | ValueError, Users>>()
+  equals<typeof served, Effect.Effect<never, Server.ListenError, Users>>()
   const servedPlain = server.serve(plain, { port: 8080 })
-  equals<typeof servedPlain, Effect.Effect<never, OSError | ValueError>>()
+  equals<typeof servedPlain, Effect.Effect<never, Server.ListenError>>()
   const servedReporting = server.serve(scoped, reporting)
-  equals<typeof servedReporting, Effect.Effect<never, OSError | ValueError, Users | Reports>>()
+  equals<typeof servedReporting, Effect.Effect<never, Server.ListenError, Users | Reports>>()
   const servedFailing = server.serve(failing, { ...reporting, port: 8080 })
-  equals<typeof servedFailing, Effect.Effect<never, OSError | ValueError, Reports>>()
+  equals<typeof servedFailing, Effect.Effect<never, Server.ListenError, Reports>>()
 
   const accepted = server.acceptRequest(scoped)
   equals<typeof accepted, Effect.Effect<Fiber.RuntimeFiber<Server.ConnectionSummary>, OSError, Users>>()
@@ -82,7 +96,7 @@ export const ofTheService = (server: Server.Server): void => {
 
 export const ofTheModule = (): void => {
   const address = Server.listen()
-  equals<typeof address, Effect.Effect<Address, OSError | ValueError, Server.Server>>()
+  equals<typeof address, Effect.Effect<Address, Server.ListenError, Server.Server>>()
   equals<typeof Server.port, Effect.Effect<number, OSError, Server.Server>>()
   equals<typeof Server.address, Effect.Effect<Address, OSError, Server.Server>>()
   const should = Server.shouldAcceptRequest(5)
@@ -90,9 +104,9 @@ export const ofTheModule = (): void => {
   equals<typeof Server.close, Effect.Effect<Server.CloseReport, never, Server.Server>>()
 
   const served = Server.serve(scoped)
-  equals<typeof served, Effect.Effect<never, OSError | ValueError, Server.Server | Users>>()
+  equals<typeof served, Effect.Effect<never, Server.ListenError, Server.Server | Users>>()
   const servedReporting = Server.serve(failing, reporting)
-  equals<typeof servedReporting, Effect.Effect<never, OSError | ValueError, Server.Server | Reports>>()
+  equals<typeof servedReporting, Effect.Effect<never, Server.ListenError, Server.Server | Reports>>()
   const accepted = Server.acceptRequest(scoped)
   equals<typeof accepted, Effect.Effect<Fiber.RuntimeFiber<Server.ConnectionSummary>, OSError, Server.Server | Users>>()
 }

@@ -38,7 +38,7 @@ void TestServer.start(handler)
 
 void TestServer.start((request) => Responses.respond(request, 200))
 
-// @ts-expect-error: a handler that does not answer does not compile here either
+// @ts-expect-error: a handler that does not respond does not compile here either
 void TestServer.make(() => E.void)
 
 // @ts-expect-error: no criterion has that name

@@ -22,9 +22,9 @@ import type * as Server from "../../src/Server.js"
 import { portOf } from "../platform/harness.js"
 import { quiet, serving } from "../server/harness.js"
 import { type InMemory, servingInMemory } from "../server/memory.js"
-import { connect } from "./rawConnection.js"
+import { connect } from "../support/rawClient.js"
 
-/** What a body that cannot be read fails with; each subject answers its own. */
+/** What a body that cannot be read fails with; each subject responds with its own. */
 type BodyFailure = ValueError | RequestError
 
 /** A request, as an application sees it. */
@@ -53,8 +53,8 @@ export type App = (asked: Asked) => Effect.Effect<Reply, BodyFailure>
 
 export interface Subject {
   readonly name: string
-  /** Whether an application, and not the server, answers a request whose body cannot be read. */
-  readonly answersBodies: boolean
+  /** Whether an application, and not the server, responds to a request whose body cannot be read. */
+  readonly rejectsBodies: boolean
   /** A port of loopback where the application is served. */
   readonly serve: (app: App, options?: Server.Options) => Effect.Effect<number, never, Scope.Scope>
   /** The same where any upgrade that is offered is taken, and any other request gets 200 with its body. */
@@ -91,7 +91,7 @@ export const nativeHandler =
 
 const native: Subject = {
   name: "the native server",
-  answersBodies: false,
+  rejectsBodies: false,
   serve: (app, options) => Effect.map(serving(nativeHandler(app), options), ({ port }) => port),
   serveUpgrades: Effect.map(
     serving((request) =>
@@ -168,7 +168,7 @@ const upgrading = Effect.gen(function* () {
 
 const dropIn: Subject = {
   name: "the drop-in",
-  answersBodies: true,
+  rejectsBodies: true,
   serve: (app, options) => serveApplication(application(app), options),
   serveUpgrades: serveApplication(Effect.scoped(upgrading)),
   serveInMemory: (app, options) => servingInMemory(toHandler(application(app)), nativeOptions(options)),
@@ -196,7 +196,7 @@ export const allOf = (port: number, text: string): Effect.Effect<string> =>
     })
   )
 
-/** Answers 200 with the path, or with the body where there is one. */
+/** Responds 200 with the path, or with the body where there is one. */
 export const echoing: App = ({ body, path }) =>
   Effect.map(body, (bytes) => ({ status: 200, content: bytes.length > 0 ? bytes : path }))
 

@@ -3,8 +3,6 @@
  * for connections, and the body budget for bodies that are read whole.
  *
  * Under load a gate closes and opens many times a second, so the log is rate-limited.
- *
- * @internal
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -14,27 +12,15 @@ import { type TimeSource, timeSourceOf } from "../host/timeSource.js"
 /** Minimum milliseconds between two warnings. */
 const interval = 10_000
 
-/** The budget that closes a gate. */
-interface Budget {
-  readonly held: Ref.Ref<number>
-  readonly max: number
+/** A gate: the name of its budget, and what happens while that is exhausted. */
+interface Gate {
+  readonly name: string
+  readonly effect: string
 }
 
-/** The log messages of a gate. */
-interface AdmissionMessages {
-  readonly closed: string
-  readonly opened: string
-}
+const connectionGate: Gate = { name: "descriptor", effect: "new connections are queued or rejected" }
 
-const connectionMessages: AdmissionMessages = {
-  closed: "descriptor budget exhausted: new connections are queued or rejected",
-  opened: "descriptor budget available again"
-}
-
-export const bodyMessages: AdmissionMessages = {
-  closed: "body budget exhausted: reading of request bodies is suspended or rejected",
-  opened: "body budget available again"
-}
+export const bodyGate: Gate = { name: "body", effect: "reading of request bodies is suspended or rejected" }
 
 export class AdmissionLog {
   private lastLoggedAt = Number.NEGATIVE_INFINITY
@@ -43,9 +29,9 @@ export class AdmissionLog {
   private readonly time: TimeSource
 
   constructor(
-    private readonly budget: Budget,
+    private readonly budget: { readonly held: Ref.Ref<number>; readonly max: number },
     clock: Clock.Clock,
-    private readonly messages: AdmissionMessages = connectionMessages
+    private readonly gate = connectionGate
   ) {
     this.time = timeSourceOf(clock)
   }
@@ -59,13 +45,13 @@ export class AdmissionLog {
     // Each logged closing is followed by one logged opening, by the first of several accept loops to find it.
     this.isLogged = true
     this.lastLoggedAt = now
-    return this.annotated(Effect.logWarning(this.messages.closed))
+    return this.annotated(Effect.logWarning(`${this.gate.name} budget exhausted: ${this.gate.effect}`))
   })
 
   readonly logOpened: Effect.Effect<void> = Effect.suspend(() => {
     if (!this.isLogged) return Effect.void
     this.isLogged = false
-    return this.annotated(Effect.logInfo(this.messages.opened))
+    return this.annotated(Effect.logInfo(`${this.gate.name} budget available again`))
   })
 
   /** Waits for capacity. A closing that was suppressed is logged later, if the gate is still closed after the interval. */

@@ -3,8 +3,6 @@
  *
  * A socket opens and closes outside of any fiber; to run an Effect for each would cost a connection three fibers. Users
  * see an ordinary `Ref`; events add to it directly, and fibers that are suspended until it decreases are resumed either way.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
@@ -60,9 +58,9 @@ export const changesOf = <State>(
   Stream.unwrap(
     Effect.sync(() => {
       let last: State | undefined
-      const next: Effect.Effect<State> = Effect.suspend(() => {
+      const next = changed.until(() => {
         const state = now()
-        if (last !== undefined && isEqual(last, state)) return Effect.zipRight(changed.waitOrLeave(), next)
+        if (last !== undefined && isEqual(last, state)) return undefined
         last = state
         return Effect.succeed(state)
       })

@@ -1,8 +1,4 @@
-/**
- * The descriptor limit and the open descriptors of this process, as the system reports them.
- *
- * @internal
- */
+/** The descriptor limit and the open descriptors of this process, as the system reports them. */
 import { readdirSync, readFileSync } from "node:fs"
 
 const attempt = <A>(read: () => A): A | undefined => {

@@ -1,22 +1,17 @@
 /**
  * Closing a connection after the final response: at once, with FIN, by reset, or by lingering close (RFC 9112 §9.6).
- *
- * @internal
  */
 
 import type { ConnectionBase } from "./connectionBase.js"
 import type { ExchangeImpl } from "./exchange.js"
 import type { LingeringConnection } from "./lingeringClose.js"
 
-export type { LingeringConnection }
-
 /** Bytes that reach a client before its first acknowledgment: less than the ten segments of RFC 6928. */
 const initialWindow = 8 * 1024
 
-export interface CloseRequest {
+interface CloseRequest {
   /** "Failed": the response could not be completed (`ResponseFailed`). "Immediate": close at once, whatever is unsent. */
   readonly mode: "Failed" | "Immediate" | "Graceful"
-  /** The last exchange, if there was one. */
   readonly exchange: ExchangeImpl | undefined
   /** True if the server is shutting down, which shortens the lingering close. */
   readonly isShuttingDown: boolean

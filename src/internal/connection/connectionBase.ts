@@ -1,8 +1,6 @@
 /**
  * State that a connection shares with its exchanges and their bodies: parser, writer, buffers, timeouts, and the signals
  * that a handler's fiber is suspended on.
- *
- * @internal
  */
 import type { AsyncResource } from "node:async_hooks"
 import * as Effect from "effect/Effect"
@@ -12,7 +10,7 @@ import type { Limits } from "../../Limits.js"
 import type { Parser } from "../../RequestParser.js"
 import type { Writer } from "../../ResponseWriter.js"
 import { costs, loopBudget } from "../host/eventLoopBudget.js"
-import { recordMetrics } from "../metrics.js"
+import type { MetricRecorder } from "../metrics.js"
 import { Signal } from "../runtime/effectInterop.js"
 import { connectionResource } from "./asyncContext.js"
 import { ConnectionDeadlines } from "./deadlines.js"
@@ -54,13 +52,14 @@ export abstract class ConnectionBase extends TurnShare {
 
   constructor(
     readonly transport: Connection,
-    readonly server: ServerState
+    readonly server: ServerState,
+    readonly metrics: MetricRecorder
   ) {
     super()
     this.limits = server.limits
     this.writer = server.makeWriter()
     this.receiveBuffer = new ReceiveBuffer(transport, server.limits.maxReadAhead)
-    this.writeBuffer = new WriteBuffer(transport)
+    this.writeBuffer = new WriteBuffer(transport, metrics)
     this.deadlines = new ConnectionDeadlines(transport, this.writeBuffer, server)
   }
 
@@ -185,7 +184,7 @@ export abstract class ConnectionBase extends TurnShare {
 
   /** Responds to input that is not a request, as the final response of the connection. */
   protected sendErrorResponse(error: ValueError): void {
-    recordMetrics.responseCompleted(error.status)
+    this.metrics.responseCompleted(error.status)
     this.writeBuffer.pushText(errorResponse(error, this.writer, { method: this.parser.method(), date: this.date() }))
   }
 

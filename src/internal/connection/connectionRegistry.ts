@@ -1,12 +1,8 @@
-/**
- * The registry of a server's connections.
- *
- * @internal
- */
+/** The registry of a server's connections. */
 import * as Effect from "effect/Effect"
 import type { CloseReason } from "../../Connection.js"
 import { clearTimeout, maxTimer, monotonicNow, setTimeout } from "../host/hostTimers.js"
-import { recordMetrics } from "../metrics.js"
+import type { MetricRecorder } from "../metrics.js"
 import { Signal } from "../runtime/effectInterop.js"
 import { type Indexed, SwapRemoveSet } from "../runtime/swapRemoveSet.js"
 import type { HasDeadline } from "./deadlineTimer.js"
@@ -15,6 +11,7 @@ import type { HasDeadline } from "./deadlineTimer.js"
 export interface TrackedConnection extends Indexed, HasDeadline {
   /** Identifies the connections of one `serve`. */
   readonly handler: unknown
+  readonly metrics: MetricRecorder
   readonly isBusy: boolean
   /** Why it closes, once it does. */
   readonly closeReason: CloseReason | undefined
@@ -32,24 +29,22 @@ export class ConnectionRegistry {
     return this.connections.size === 0
   }
 
-  /** A snapshot. */
   get values(): ReadonlyArray<TrackedConnection> {
     return this.connections.values
   }
 
-  /** Completes when a connection has ended. */
   awaitEnd(): Effect.Effect<void> {
     return this.ended.waitOrLeave()
   }
 
   add(connection: TrackedConnection): void {
-    recordMetrics.connectionOpened()
+    connection.metrics.connectionOpened()
     this.connections.add(connection)
   }
 
   remove(connection: TrackedConnection, reason: CloseReason): void {
     if (connection.index < 0) return
-    recordMetrics.connectionClosed(reason)
+    connection.metrics.connectionClosed(reason)
     this.connections.remove(connection)
     this.ended.wake()
   }
@@ -63,9 +58,7 @@ export class ConnectionRegistry {
         isLate = true
         this.ended.wake()
       }
-      const awaitDone: Effect.Effect<void> = Effect.suspend(() =>
-        isLate || !this.connections.some(matches) ? Effect.void : Effect.zipRight(this.ended.wait(), awaitDone)
-      )
+      const awaitDone = this.ended.until(() => (!isLate && this.connections.some(matches) ? undefined : Effect.void))
       return Effect.acquireUseRelease(
         Effect.sync(() => timerUntil(until, expire)),
         () => awaitDone,

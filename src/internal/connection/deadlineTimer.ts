@@ -3,8 +3,6 @@
  *
  * A connection moves its deadline by writing a number; the timer is rescheduled only for a deadline that is earlier than its
  * next run. An `Effect.timeout` per read would cost 52 µs. No timer is armed while no deadline is set.
- *
- * @internal
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

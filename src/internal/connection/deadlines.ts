@@ -2,8 +2,6 @@
  * The deadlines of one connection: read, total, write and inactivity (half-close included).
  *
  * This class only keeps them, and gives the `DeadlineTimer` the earliest; `HttpConnection` acts when one expires.
- *
- * @internal
  */
 import type { Connection } from "../../Connection.js"
 import type { ServerState } from "./serverState.js"
@@ -18,7 +16,6 @@ const never = Number.POSITIVE_INFINITY
 const keepAliveBuffer = 1000
 
 export class ConnectionDeadlines {
-  /** The read deadline has passed. */
   isReadExpired = false
   /** The connection is suspended until the client reads (`drain`). */
   isWaitingForDrain = false
@@ -46,7 +43,6 @@ export class ConnectionDeadlines {
     this.startRead(now + Math.max(durations.keepAlive, durations.header))
   }
 
-  /** Starts the keep-alive timeout. */
   startKeepAlive(now: number): void {
     this.totalDeadline = never
     this.startRead(now + this.server.durations.keepAlive + keepAliveBuffer)
@@ -138,7 +134,6 @@ export class ConnectionDeadlines {
     this.inactivityDeadline = never
   }
 
-  /** Clears all timeouts. */
   clearAll(): void {
     this.isWaitingForDrain = false
     this.readDeadline = this.writeDeadline = this.inactivityDeadline = never
@@ -148,7 +143,6 @@ export class ConnectionDeadlines {
     return Math.min(this.readDeadline, this.writeDeadline, this.inactivityDeadline)
   }
 
-  /** True if the read timeout has passed. */
   expireRead(now: number): boolean {
     if (this.readDeadline > now) return false
     this.readDeadline = never

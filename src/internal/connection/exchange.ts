@@ -1,8 +1,4 @@
-/**
- * The exchange of one request and its response on a connection: the operations that `Response` is built on.
- *
- * @internal
- */
+/** The exchange of one request and its response on a connection: the operations that `Response` is built on. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -10,12 +6,11 @@ import { ValueError } from "../../Errors.js"
 import * as HttpHeaders from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import type { Responded } from "../../Response.js"
-import type { InvalidResponse, WrittenHead } from "../../ResponseWriter.js"
+import type { WrittenHead } from "../../ResponseWriter.js"
 import { fromRequest, rawFieldsOf } from "../fields/headers.js"
 import { costs } from "../host/eventLoopBudget.js"
 import type { Exchange, ResponseBodyWriter, Upgraded } from "../message/exchange.js"
 import { responded } from "../message/responded.js"
-import { recordMetrics } from "../metrics.js"
 import type { ConnectionBase } from "./connectionBase.js"
 import { shutdownTimeoutOf } from "./lingeringClose.js"
 import { RequestBody } from "./requestBody.js"
@@ -23,8 +18,6 @@ import { byteLength, fieldsOf, ResponseBodyWriterImpl } from "./responseBodyWrit
 import { UpgradedConnection, type UpgradedExchange } from "./upgradedConnection.js"
 
 const noFields: ReadonlyArray<string> = []
-
-const valueErrorOf = (invalid: InvalidResponse): ValueError => new ValueError(invalid)
 
 /**
  * The error for a field that an interim response or the head of a tunnel must not have: its `Connection` would be untrue
@@ -192,7 +185,7 @@ export class ExchangeImpl implements Exchange, UpgradedExchange {
     const error = forbiddenConnectionField(headers)
     if (error !== undefined) return error
     const text = this.connection.writer.headWithoutFraming(code, fieldsOf(headers))
-    if (typeof text !== "string") return valueErrorOf(text)
+    if (typeof text !== "string") return new ValueError(text)
     if (this.head.version.minor > 0) this.connection.writeBuffer.pushText(text)
     return undefined
   }
@@ -225,7 +218,7 @@ export class ExchangeImpl implements Exchange, UpgradedExchange {
     if (this.state !== "NotStarted") return new ValueError({ reason: "AlreadyResponded", actual: String(status) })
     const { connection } = this
     const head = connection.writer.headWithoutFraming(status, fields)
-    if (typeof head !== "string") return valueErrorOf(head)
+    if (typeof head !== "string") return new ValueError(head)
     if (!isAskedFor)
       return new ValueError({
         reason: "NotOffered",
@@ -287,7 +280,7 @@ export class ExchangeImpl implements Exchange, UpgradedExchange {
       keepAliveHint: connection.server.keepAliveHint,
       date: connection.date()
     })
-    return written._tag === "InvalidResponse" ? valueErrorOf(written) : written
+    return written._tag === "InvalidResponse" ? new ValueError(written) : written
   }
 
   private send(written: WrittenHead): void {
@@ -297,7 +290,7 @@ export class ExchangeImpl implements Exchange, UpgradedExchange {
   }
 
   private complete(result: Responded): void {
-    recordMetrics.responseCompleted(result.status)
+    this.connection.metrics.responseCompleted(result.status)
     this.state = "Complete"
     this.responded = result
   }

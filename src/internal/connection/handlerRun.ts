@@ -4,8 +4,6 @@
  * Failures are handled here, by the state of the response: if it has not started, an error response is sent; if it has,
  * the connection is closed; if it is complete, it stands. Each failure reaches the log or `onFailure` once, even if the
  * client disconnects meanwhile.
- *
- * @internal
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -17,11 +15,10 @@ import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
 import { RespondEffect } from "../message/respondEffect.js"
-import { recordMetrics } from "../metrics.js"
 import { AdapterEffect } from "../runtime/adapterEffect.js"
 import { clientAbortFiberId, interruptAsFork } from "../runtime/effectInterop.js"
 import { LazyScope, type RequestRuntime } from "../runtime/requestRuntime.js"
-import { errorBody, errorHeaders, plainTextHeaders, respondableError } from "./errorResponse.js"
+import { errorBody, errorHeaders, respondableError } from "./errorResponse.js"
 import type { ExchangeImpl } from "./exchange.js"
 import type { ServedHandler } from "./servedHandler.js"
 
@@ -80,7 +77,7 @@ export class HandlerRun<E, R> {
     const { time } = runtime
     const began = time.now()
     const finish = (): void => {
-      recordMetrics.requestHandled(time.now() - began)
+      this.handler.metrics.requestHandled(time.now() - began)
       onDone()
     }
     const onExit = (exit: Exit.Exit<Responded, E | ValueError>): void => {
@@ -141,7 +138,7 @@ export class HandlerRun<E, R> {
   private onInterrupt(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> | undefined {
     if (this.interruptReason === "ServerCloses" && this.exchange.state === "NotStarted") {
       // The client may retry on another connection.
-      this.respondWithError(503, errorBody(503, undefined), { ...plainTextHeaders, Connection: "close" })
+      this.respondWithError(503, errorBody(503, undefined), { ...errorHeaders(503), Connection: "close" })
     }
     if (!Cause.isInterruptedOnly(cause)) return this.reportAndClose(cause)
     const closing = this.closeScope(Exit.failCause(cause))

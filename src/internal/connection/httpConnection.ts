@@ -6,8 +6,6 @@
  * the parser in every phase but "Handling", in which `RequestBody` reads the request's body with it. A handler that returns
  * no more than `respond(…)` needs no fiber; any other runs in a fiber of its own (`handlerRun.ts`), at whose end the loop
  * continues.
- *
- * @internal
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -18,10 +16,9 @@ import type { Malformed, RequestHead } from "../../RequestParser.js"
 import { costs } from "../host/eventLoopBudget.js"
 import { malformed } from "../http1/parseResult.js"
 import { RequestImpl } from "../message/request.js"
-import { recordMetrics } from "../metrics.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { requestResource } from "./asyncContext.js"
-import { closeConnection, closeNow, type LingeringConnection } from "./closing.js"
+import { closeConnection, closeNow } from "./closing.js"
 import { ConnectionBase } from "./connectionBase.js"
 import type { TrackedConnection } from "./connectionRegistry.js"
 import { ExchangeImpl } from "./exchange.js"
@@ -50,7 +47,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private runtimeCache: RequestRuntime | undefined
   /** A request that is suspended until the client has read the responses before it. */
   private pendingHead: RequestHead | undefined
-  private lingering: LingeringConnection | undefined
+  private lingering: ReturnType<typeof closeConnection>
   /** Closes at once, whatever is unsent. */
   private mustCloseNow = false
   /** Resumes the fiber of the connection. */
@@ -61,7 +58,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     server: ServerState,
     readonly handler: ServedHandler<E, R>
   ) {
-    super(transport, server)
+    super(transport, server, handler.metrics)
     server.registry.add(this)
   }
 
@@ -72,7 +69,6 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   // The request loop.
 
-  /** Starts reading. */
   open(): void {
     this.deadlines.startFirstRequest()
     this.transport.open(this)
@@ -165,7 +161,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   private onHandlerEnd(): void {
     this.handlerRun = undefined
-    if (this.exchange.state !== "Complete" && isClientReason(this.closeReason)) recordMetrics.requestAborted()
+    if (this.exchange.state !== "Complete" && isClientReason(this.closeReason)) this.metrics.requestAborted()
     this.startTurn()
     this.afterResponse()
     this.run()
@@ -302,9 +298,9 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   // Events: of the socket, of the deadline timer, of the shutdown.
 
   onBytes(bytes: Buffer): void {
-    this.lingering?.onReceived()
+    if (this.lingering !== undefined) this.lingering.hasReceived = true
     if (this.phase === "Closing" || this.phase === "Finished") return
-    recordMetrics.bytesReceived(bytes.length)
+    this.metrics.bytesReceived(bytes.length)
     this.deadlines.clearRead()
     this.receiveBuffer.push(bytes)
     this.resumeReading()
@@ -378,7 +374,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   /** Serves no further request; closes now if none is being served. */
   beginShutdown(): void {
     this.isShuttingDown = true
-    this.lingering?.shorten()
+    if (this.lingering !== undefined) this.lingering.isShuttingDown = true
     this.resumeReading()
   }
 

@@ -4,8 +4,6 @@
  * A socket that is closed with unread bytes sends a reset, which discards the response at the client. Some clients read a
  * response only after they have sent all of their request, however slowly. One timer serves all lingering connections, in
  * real time; there is none while no connection lingers.
- *
- * @internal
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -40,20 +38,11 @@ export class LingeringConnection {
   constructor(
     readonly transport: Connection,
     private readonly lingering: LingeringConnections,
+    /** Applies the shorter linger timeout of a shutdown. */
     public isShuttingDown: boolean
   ) {
     this.unsent = transport.unsent()
     this.sentAt = this.since
-  }
-
-  /** Input was received, and discarded. */
-  onReceived(): void {
-    this.hasReceived = true
-  }
-
-  /** Applies the shorter linger timeout of a shutdown. */
-  shorten(): void {
-    this.isShuttingDown = true
   }
 
   /** The connection has closed. */

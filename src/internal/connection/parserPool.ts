@@ -1,8 +1,6 @@
 /**
  * A pool of pristine parsers. A parser is pristine after a request, so a connection holds one only within a request: of
  * 10,000 persistent connections most are idle, and a parser takes 600 bytes.
- *
- * @internal
  */
 import type { Parser } from "../../RequestParser.js"
 
@@ -18,7 +16,6 @@ export class ParserPool {
     return this.idle.pop() ?? this.make()
   }
 
-  /** Takes back a pristine parser. */
   release(parser: Parser): void {
     if (this.idle.length < maxIdleParsers) this.idle.push(parser)
   }

@@ -3,8 +3,6 @@
  *
  * It reads ahead up to `maxReadAhead`, since a paused socket does not detect a disconnect; beyond it the socket is paused
  * until the bytes have been pulled.
- *
- * @internal
  */
 import type { Connection } from "../../Connection.js"
 

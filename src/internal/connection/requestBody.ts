@@ -1,8 +1,4 @@
-/**
- * The body of one request, read on demand: whole, or as a stream of pieces.
- *
- * @internal
- */
+/** The body of one request, read on demand: whole, or as a stream of pieces. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -13,7 +9,6 @@ import type { HttpHeaders } from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import { fromRequest } from "../fields/headers.js"
 import { costs } from "../host/eventLoopBudget.js"
-import { recordMetrics } from "../metrics.js"
 import type { ConnectionBase } from "./connectionBase.js"
 
 const nothing = Buffer.alloc(0)
@@ -80,7 +75,6 @@ class BodyBuffer {
 export class RequestBody implements BodyHolder {
   heldBytes = 0
   order = 0
-  /** The end of the body has been read. */
   isDone: boolean
   private consumer: "None" | "Whole" | "Pieces" = "None"
   private failure: ValueError | undefined
@@ -255,7 +249,7 @@ export class RequestBody implements BodyHolder {
       const { connection } = this
       if (this.mayKeepMore()) return Effect.void
       if (connection.server.timer.now() >= until) {
-        recordMetrics.bodyRejected()
+        connection.metrics.bodyRejected()
         return new ValueError({ reason: "BodyBudget" })
       }
       const received = connection.awaitBytes()

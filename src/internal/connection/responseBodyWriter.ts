@@ -1,8 +1,4 @@
-/**
- * The writer of a streamed response. The head is sent by `sendHead`, with the first piece at the latest.
- *
- * @internal
- */
+/** The writer of a streamed response. The head is sent by `sendHead`, with the first piece at the latest. */
 import { ValueError } from "../../Errors.js"
 import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { Responded } from "../../Response.js"

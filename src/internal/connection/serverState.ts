@@ -1,8 +1,4 @@
-/**
- * State shared by all connections of a server: limits, timeouts, parser pool, registry.
- *
- * @internal
- */
+/** State shared by all connections of a server: limits, timeouts, parser pool, registry. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -12,17 +8,19 @@ import type { Budget as DescriptorBudget } from "../../DescriptorBudget.js"
 import { defaults, type Limits } from "../../Limits.js"
 import { RequestParser } from "../../RequestParser.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
-import { AdmissionLog, bodyMessages } from "../budget/admissionLog.js"
+import { AdmissionLog, bodyGate } from "../budget/admissionLog.js"
+import { currentRecorder, type MetricRecorder } from "../metrics.js"
 import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
 import { LingeringConnections } from "./lingeringClose.js"
 import { ParserPool } from "./parserPool.js"
 
-/** State shared by all connections of a server. */
 export interface ServerState {
   readonly limits: Limits
   readonly parsers: ParserPool
   readonly makeWriter: () => Writer
+  /** Records with the tags with which the server was made. */
+  readonly metrics: MetricRecorder
   readonly registry: ConnectionRegistry
   readonly timer: DeadlineTimer
   readonly lingering: LingeringConnections
@@ -31,21 +29,9 @@ export interface ServerState {
   readonly bodyAdmissionLog: AdmissionLog
   readonly onClientEnd: "continue" | "interrupt"
   readonly connectMethod: "reject" | "handle"
-  readonly durations: TimeoutDurations
+  readonly durations: ReturnType<typeof durationsOf>
   /** The value of `Keep-Alive` on persistent connections; `undefined` if nothing is announced. */
   readonly keepAliveHint: string | undefined
-}
-
-/** The timeouts of `Limits`, in milliseconds. */
-export interface TimeoutDurations {
-  readonly keepAlive: number
-  readonly header: number
-  readonly body: number
-  readonly bodyTotal: number
-  readonly bufferedBody: number
-  readonly halfClosed: number
-  readonly inactivity: number
-  readonly write: number
 }
 
 /** `timeout` in whole seconds, rounded down, and `max` if requests per connection are limited. */
@@ -57,7 +43,8 @@ const keepAliveHintOf = ({ keepAliveTimeout, maxRequestsPerConnection }: Limits)
     : `timeout=${seconds}, max=${maxRequestsPerConnection}`
 }
 
-const durationsOf = (limits: Limits): TimeoutDurations => ({
+/** The timeouts of `Limits`, in milliseconds. */
+const durationsOf = (limits: Limits) => ({
   keepAlive: Duration.toMillis(limits.keepAliveTimeout),
   header: Duration.toMillis(limits.headerTimeout),
   body: Duration.toMillis(limits.bodyTimeout),
@@ -109,13 +96,14 @@ export const makeServerState = (
       limits,
       parsers: new ParserPool(() => parser.make(limits, { unknownMethods })),
       makeWriter: writer.make,
+      metrics: yield* currentRecorder,
       registry,
       timer,
       lingering,
       onClientEnd,
       connectMethod,
       bodyBudget,
-      bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyMessages),
+      bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyGate),
       durations: durationsOf(limits),
       keepAliveHint: keepAliveHintOf(limits)
     }

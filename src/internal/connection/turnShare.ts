@@ -4,8 +4,6 @@
  *
  * A connection counts its work since it was last suspended on its client. When the work reaches a share, or when the turn's
  * budget for all connections is spent, it enters the queue of `loopBudget`.
- *
- * @internal
  */
 import { AsyncResource } from "node:async_hooks"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,6 @@
 /**
  * A connection after `101` or CONNECT, used by another protocol: as a `Duplex` for fibers, and as a `RawConnection` of
  * plain calls for code without fibers.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

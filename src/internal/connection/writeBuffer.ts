@@ -4,11 +4,9 @@
  * The responses to sixteen pipelined requests are sent in one system call, which is most of the cost of a small response.
  * While corked, the request loop flushes before it is suspended. While a handler runs, a microtask flushes: it runs after the
  * fiber has suspended, so nothing written stays in the buffer while a handler waits.
- *
- * @internal
  */
 import type { Connection } from "../../Connection.js"
-import { recordMetrics } from "../metrics.js"
+import type { MetricRecorder } from "../metrics.js"
 
 /** At this size the buffer is flushed: a larger batch gains nothing, and would cost memory. */
 const maxBufferedBytes = 64 * 1024
@@ -29,10 +27,12 @@ export class WriteBuffer {
   private isScheduled = false
   /** True while the request loop runs, which flushes. */
   isCorked = false
-  /** Bytes pushed in total. */
   totalBytes = 0
 
-  constructor(private readonly transport: Connection) {}
+  constructor(
+    private readonly transport: Connection,
+    private readonly metrics: MetricRecorder
+  ) {}
 
   /** Leaves flushing to the request loop. */
   cork(): void {
@@ -77,7 +77,7 @@ export class WriteBuffer {
   flush(): void {
     if (this.bufferedBytes === 0) return
     const { parts, text } = this
-    recordMetrics.bytesSent(this.bufferedBytes)
+    this.metrics.bytesSent(this.bufferedBytes)
     if (text !== "") parts?.push(text)
     this.text = ""
     this.parts = undefined

@@ -3,8 +3,6 @@
  *
  * Loops instead of regular expressions: `/[ \t]+$/` tries every space of a run in the middle of a value, which is quadratic.
  * One `Connection` field of 16 KiB of spaces blocked the event loop for 0.3 s.
- *
- * @internal
  */
 
 const HTAB = 0x09
@@ -15,19 +13,19 @@ const BACKSLASH = 0x5c
 
 const isBlank = (code: number): boolean => code === SP || code === HTAB
 
-/** Only SP and HTAB are optional white space: `String.trim` also removes the latin1 no-break space. @internal */
+/** Only SP and HTAB are optional white space: `String.trim` also removes the latin1 no-break space. */
 export const trimOws = (text: string, from = 0, to = text.length): string => {
   while (from < to && isBlank(text.charCodeAt(from))) from++
   while (to > from && isBlank(text.charCodeAt(to - 1))) to--
   return text.slice(from, to)
 }
 
-/** Splits at every comma. Empty members are kept for callers that must reject them. @internal */
+/** Splits at every comma. Empty members are kept for callers that must reject them. */
 export const splitList = (value: string): ReadonlyArray<string> => value.split(",").map((part) => trimOws(part))
 
 /**
  * The members of a list: split at commas outside quoted strings, without empty ones. An unclosed quote does not begin a
- * string. @internal
+ * string.
  */
 export const listMembers = (value: string): ReadonlyArray<string> => {
   const members: Array<string> = []

@@ -1,8 +1,4 @@
-/**
- * The implementation of `HttpHeaders`: a flat list of names and values, decoded lazily for a request.
- *
- * @internal
- */
+/** The implementation of `HttpHeaders`: a flat list of names and values, decoded lazily for a request. */
 import * as Inspectable from "effect/Inspectable"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
@@ -135,7 +131,6 @@ export const indexOf = (flat: Fields, lower: string, from = 0): number => {
   return -1
 }
 
-/** The origin of headers. */
 export const originOf = (self: HttpHeaders): Origin => implOf(self).origin
 
 export const make = (fields: Fields, origin: Origin): HttpHeaders => new HeadersImpl(fields, origin)

@@ -8,12 +8,9 @@
  *
  * Plain code, since every request passes here: it costs an addition and two comparisons, and reads the clock (0.1 µs) once
  * in 32 requests. Turns are only tracked under load: an immediate for each turn would cost a small request a tenth.
- *
- * @internal
  */
 import { monotonicNow, setImmediate } from "./hostTimers.js"
 
-/** Work that is resumed from the queue. */
 export interface Continuation {
   resume(): void
 }
@@ -53,13 +50,11 @@ class LoopBudget {
   /** Number of continuations that may still be resumed in this turn: those queued before it began. */
   private due = 0
 
-  /** Adds work of this turn. */
   spend(cost: number): void {
     this.cost += cost
     if (this.cost >= share) this.check()
   }
 
-  /** Appends a continuation to the queue. */
   defer(continuation: Continuation): void {
     this.queue.push(continuation)
     if (!this.isArmed) this.begin()
@@ -71,7 +66,6 @@ class LoopBudget {
     if (!this.isArmed) this.begin()
   }
 
-  /** Removes a continuation from the queue. */
   cancel(continuation: Continuation): void {
     this.first = this.first.filter((each) => each !== continuation)
     const index = this.queue.indexOf(continuation)

@@ -5,8 +5,6 @@
  * would stop with the clock of the test, though sockets do not. They are imported from `node:timers` and `node:perf_hooks`,
  * because in a browser-like environment the globals are those of the window: timers that are numbers, and no `setImmediate`
  * (jest-environment-jsdom).
- *
- * @internal
  */
 import { performance } from "node:perf_hooks"
 import * as timers from "node:timers"

@@ -3,8 +3,6 @@
  *
  * `instanceof` compares with the constructor of one realm, and test runners replace constructors: in Vitest's jsdom
  * environment `Uint8Array` is that of the window, and a `Buffer` is no instance of it. Node's `types` check internal slots.
- *
- * @internal
  */
 import { types } from "node:util"
 

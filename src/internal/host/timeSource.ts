@@ -4,8 +4,6 @@
  * Under Effect's live clock both are those of Node (`hostTimers.ts`): that clock reads `Date.now`, which NTP and tests set
  * forward and back, and its sleep calls the global `setTimeout`. Any other clock (`TestClock`) is used itself; its time is read
  * in nanoseconds, which are monotonic.
- *
- * @internal
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"

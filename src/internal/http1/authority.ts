@@ -1,7 +1,5 @@
 /**
  * Parser of hosts and request targets: `uri-host [":" port]`, and the four forms of a target (RFC 9112 §3.2, RFC 3986 §3.2.2).
- *
- * @internal
  */
 import { HEX, HOST } from "./characters.js"
 
@@ -64,8 +62,6 @@ let lastValid = ""
  * Whether a text is `uri-host [":" port]`: no user info, no list, no open bracket, no broken percent-encoding.
  *
  * An empty host is valid in Host only (RFC 9112 §3.2: a target without authority), and without a port.
- *
- * @internal
  */
 export const isAuthority = (text: string): boolean => {
   if (text === lastValid) return true
@@ -74,11 +70,7 @@ export const isAuthority = (text: string): boolean => {
   return isValid
 }
 
-/**
- * A parsed target: its authority, if it has one, and path and query for routing.
- *
- * @internal
- */
+/** A parsed target: its authority, if it has one, and path and query for routing. */
 export interface Target {
   readonly authority: string | undefined
   readonly url: string
@@ -93,8 +85,6 @@ const absoluteForm = /^https?:\/\/([^/?]*)(.*)$/is
  * - absolute-form `http://authority/path?query`, likewise: its authority replaces Host (RFC 9112 §3.2.2);
  * - authority-form `host:port`, for CONNECT only;
  * - asterisk-form `*`, for OPTIONS only.
- *
- * @internal
  */
 export const parseTarget = (method: string, target: string): Target | undefined => {
   if (method === "CONNECT") {

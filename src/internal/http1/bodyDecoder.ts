@@ -3,8 +3,6 @@
  *
  * A body is emitted in the pieces in which it arrived, without copying or buffering. The size of a chunk is compared with the
  * limit before its data is read. Every line end of the framing must be CRLF.
- *
- * @internal
  */
 import type { Limits } from "../../Limits.js"
 import { CR, HEX, LF, latin1Slice } from "./characters.js"
@@ -13,22 +11,20 @@ import { HeaderFieldParser } from "./headerFields.js"
 import type { ParseBuffer } from "./parseBuffer.js"
 import { type Malformed, malformed } from "./parseResult.js"
 
-/** A piece of a body, as it arrived. @internal */
+/** A piece of a body, as it arrived. */
 export interface BodyBytes {
   readonly _tag: "Body"
   readonly bytes: Buffer
 }
 
-/** The end of a body, with the trailer fields that are passed to a handler: alternating names and values. @internal */
+/** The end of a body, with the trailer fields that are passed to a handler: alternating names and values. */
 export interface BodyEnd {
   readonly _tag: "End"
   readonly trailers: ReadonlyArray<string>
 }
 
-/** @internal */
 export type BodyStep = "NeedMore" | BodyBytes | BodyEnd | Malformed
 
-/** @internal */
 export interface BodyDecoder {
   readonly next: (input: ParseBuffer) => BodyStep
 }
@@ -42,7 +38,7 @@ const takeBytes = (input: ParseBuffer, max: number): BodyBytes => {
   return { _tag: "Body", bytes: input.buf.subarray(from, to) }
 }
 
-/** Decoder of a body of known length. @internal */
+/** Decoder of a body of known length. */
 export class LengthDecoder implements BodyDecoder {
   constructor(private left: number) {}
 
@@ -101,7 +97,6 @@ const forbiddenTrailers: ReadonlySet<string> = new Set([
   "x-forwarded-proto"
 ])
 
-/** @internal */
 export const isForbiddenTrailer = (name: string): boolean => forbiddenTrailers.has(name.toLowerCase())
 
 /** RFC 9112 §7.1: recipients MUST prevent overflow; sixteen digits exceed every allowed size. */
@@ -115,7 +110,7 @@ const DataCR = 4
 const DataLF = 5
 const Trailers = 6
 
-/** Decoder of a chunked body. @internal */
+/** Decoder of a chunked body. */
 export class ChunkedDecoder implements BodyDecoder {
   private state = Size
   private size = 0

@@ -4,17 +4,15 @@
  *
  * All extensions are ignored, but their grammar is checked: two recipients that end a malformed extension at different bytes
  * find different chunks, and with them different requests.
- *
- * @internal
  */
 import { CR, HTAB, SEMICOLON, SP, TOKEN, VALUE } from "./characters.js"
 
-/** The byte is invalid in this state. @internal */
+/** The byte is invalid in this state. */
 export const MalformedExtension = -1
-/** The byte is the CR that ends the chunk-size line. @internal */
+/** The byte is the CR that ends the chunk-size line. */
 export const ExtensionsEnd = -2
 
-/** An extension may follow, or the line may end. @internal */
+/** An extension may follow, or the line may end. */
 export const Complete = 0
 /** White space; only an extension may follow. */
 const BeforeSemicolon = 1
@@ -65,5 +63,5 @@ const rows: ReadonlyArray<Int8Array> = [
   /* QuotedPair */ row([value, Quoted])
 ]
 
-/** The state after a byte, `ExtensionsEnd` or `MalformedExtension`. @internal */
+/** The state after a byte, `ExtensionsEnd` or `MalformedExtension`. */
 export const nextExtensionState = (state: number, byte: number): number => rows[state]![byte]!

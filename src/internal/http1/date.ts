@@ -1,7 +1,5 @@
 /**
  * Value of `Date`: an IMF-fixdate (RFC 9110 §5.6.7), created once a second and shared by all responses of that second.
- *
- * @internal
  */
 import { processNow } from "../host/hostTimers.js"
 

@@ -1,19 +1,15 @@
 /**
  * Framing of a request body, determined once from the header section (RFC 9112 §6.3), and rejected whenever two recipients
  * could determine it differently.
- *
- * @internal
  */
 import { splitList } from "../fields/fieldList.js"
 import { type Malformed, malformed } from "./parseResult.js"
 
-/** @internal */
 export type Framing =
   | { readonly _tag: "None" }
   | { readonly _tag: "Length"; readonly length: number }
   | { readonly _tag: "Chunked" }
 
-/** @internal */
 export const noBody: Framing = { _tag: "None" }
 
 const chunked: Framing = { _tag: "Chunked" }
@@ -47,15 +43,14 @@ const byCodings = (value: string): Framing | Malformed => {
   return codings.length === 0 ? chunked : malformed("CodingUnknown", value)
 }
 
-/** The fields that framing depends on: every value of each name, as sent. @internal */
-export interface FramingFields {
+/** The fields that framing depends on: every value of each name, as sent. */
+interface FramingFields {
   readonly contentLengths: ReadonlyArray<string>
   readonly transferEncodings: ReadonlyArray<string>
   /** The minor version of HTTP/1.x. */
   readonly minor: number
 }
 
-/** @internal */
 export const bodyFraming = (fields: FramingFields, maxBody: number): Framing | Malformed => {
   const { contentLengths, transferEncodings } = fields
   if (transferEncodings.length > 0) {

@@ -3,8 +3,6 @@
  * trailer section (RFC 9112 §5, §7.1.2).
  *
  * One pass, resumable at any byte. Fields are not copied: a callback receives the position of each when its line has ended.
- *
- * @internal
  */
 
 import type { ErrorReason } from "../errorReasons.js"
@@ -20,8 +18,7 @@ const Value = 3
 const ValueLF = 4
 const LastLF = 5
 
-/** @internal */
-export interface FieldLimits {
+interface FieldLimits {
   readonly maxLine: number
   readonly maxSection: number
   readonly maxFields: number
@@ -30,10 +27,9 @@ export interface FieldLimits {
   readonly tooLargeReason: ErrorReason
 }
 
-/** Callback with the positions of a field's name, and of its value without surrounding white space. @internal */
-export type OnField = (buf: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number) => void
+/** Callback with the positions of a field's name, and of its value without surrounding white space. */
+type OnField = (buf: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number) => void
 
-/** @internal */
 export class HeaderFieldParser {
   count = 0
 
@@ -151,11 +147,7 @@ export class HeaderFieldParser {
   }
 }
 
-/**
- * Splits a validated section into alternating names and values. On demand: most handlers read few fields.
- *
- * @internal
- */
+/** Splits a validated section into alternating names and values. On demand: most handlers read few fields. */
 export const splitFields = (buf: Buffer, from: number, to: number): ReadonlyArray<string> => {
   const text = latin1Slice(buf, from, to)
   const fields: Array<string> = []

@@ -4,8 +4,6 @@
  * `base` is the first byte still needed, `position` the next one to parse. Parsers keep their saved positions relative to
  * `base`, so that an unfinished line can move to another buffer. A finished line never moves: the lazily read parts of a head
  * keep referring to the buffer in which they arrived.
- *
- * @internal
  */
 
 const nothing = Buffer.alloc(0)
@@ -13,7 +11,6 @@ const nothing = Buffer.alloc(0)
 /** Minimum capacity for an unfinished rest: a head that arrives in small pieces is copied a few times, not once a byte. */
 const minCapacity = 1024
 
-/** @internal */
 export class ParseBuffer {
   buf: Buffer = nothing
   base = 0

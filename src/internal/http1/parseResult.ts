@@ -2,12 +2,10 @@
  * Result of a parser step: more input needed, done, or malformed.
  *
  * `Malformed` is a value instead of an error, since the parsers do not use Effect.
- *
- * @internal
  */
 import { type ErrorReason, errorReasons } from "../errorReasons.js"
 
-/** An invalid request: the reason, the invalid text, and the status of the error response. @internal */
+/** An invalid request: the reason, the invalid text, and the status of the error response. */
 export interface Malformed {
   readonly _tag: "Malformed"
   readonly reason: ErrorReason
@@ -15,10 +13,8 @@ export interface Malformed {
   readonly actual: string
 }
 
-/** @internal */
 export type ParseResult = "NeedMore" | "Done" | Malformed
 
-/** @internal */
 export const malformed = (reason: ErrorReason, actual = ""): Malformed => ({
   _tag: "Malformed",
   reason,

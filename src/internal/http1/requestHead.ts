@@ -4,8 +4,6 @@
  * `RequestLineParser` and `HeaderFieldParser` locate the parts. The six fields that the server itself depends on are
  * collected on the way, and validated together at the end of the section. All other fields stay bytes until a handler reads
  * them.
- *
- * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
@@ -19,7 +17,7 @@ import type { ParseBuffer } from "./parseBuffer.js"
 import { type Malformed, malformed } from "./parseResult.js"
 import { RequestLineParser, type UnknownMethods } from "./requestLine.js"
 
-/** The head of a request. @internal */
+/** The head of a request. */
 export interface RequestHead {
   readonly _tag: "Head"
   readonly method: HttpMethod
@@ -98,7 +96,6 @@ const isProtocol = (text: string): boolean => {
   return slash < 0 ? isToken(text) : isToken(text.slice(0, slash)) && isToken(text.slice(slash + 1))
 }
 
-/** @internal */
 export class RequestHeadParser {
   private readonly requestLine: RequestLineParser
   private readonly fieldParser: HeaderFieldParser

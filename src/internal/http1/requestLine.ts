@@ -3,8 +3,6 @@
  *
  * One pass, resumable at any byte. The result depends on the bytes alone, not on how they are segmented: limits are checked
  * before the byte that would violate another rule.
- *
- * @internal
  */
 import type { HttpMethod } from "../../HttpMethod.js"
 import { CR, cachedLatin1Slice, LF, latin1Slice, SP, scanWhile, TARGET, TOKEN } from "./characters.js"
@@ -44,10 +42,9 @@ const methodOf = (buf: Buffer, from: number, to: number): HttpMethod | undefined
   return undefined
 }
 
-/** Treatment of a method that is none of the nine. @internal */
+/** Treatment of a method that is none of the nine. */
 export type UnknownMethods = "reject" | "handle"
 
-/** @internal */
 export class RequestLineParser {
   /**
    * `undefined` for an unknown method with `"reject"`, which is rejected after the rest of the head has been validated.

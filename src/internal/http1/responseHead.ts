@@ -5,8 +5,6 @@
  * invalid response is a value, returned before anything is sent. Text is latin1: one character per byte.
  *
  * `HeadWriter` keeps its last fields and its last head, since a server's next response is usually like its last one.
- *
- * @internal
  */
 import { phrase } from "../../HttpCode.js"
 import type { HttpMethod } from "../../HttpMethod.js"
@@ -14,21 +12,21 @@ import type { ErrorReason } from "../errorReasons.js"
 import { splitList, trimOws } from "../fields/fieldList.js"
 import { HTAB, isToken, SP } from "./characters.js"
 
-/** Framing of the content after a head. @internal */
+/** Framing of the content after a head. */
 export type BodyFraming =
   | { readonly _tag: "None" }
   | { readonly _tag: "Length"; readonly length: number }
   | { readonly _tag: "Chunked" }
   | { readonly _tag: "UntilClose" }
 
-/** The reason why a response is invalid. @internal */
+/** The reason why a response is invalid. */
 export interface InvalidResponse {
   readonly _tag: "InvalidResponse"
   readonly reason: ErrorReason
   readonly actual: string
 }
 
-/** Input of a head. @internal */
+/** Input of a head. */
 export interface ResponseHeadInput {
   readonly status: number
   /** Alternating names and values. */
@@ -47,7 +45,7 @@ export interface ResponseHeadInput {
   readonly date: string
 }
 
-/** A serialized head. @internal */
+/** A serialized head. */
 export interface WrittenHead {
   readonly _tag: "Written"
   readonly text: string
@@ -60,7 +58,6 @@ const noContent: BodyFraming = { _tag: "None" }
 const chunked: BodyFraming = { _tag: "Chunked" }
 const untilClose: BodyFraming = { _tag: "UntilClose" }
 
-/** @internal */
 export const invalidResponse = (reason: ErrorReason, actual: string): InvalidResponse => ({
   _tag: "InvalidResponse",
   reason,
@@ -77,13 +74,13 @@ const isValue = (value: string): boolean => {
 
 const isBlank = (code: number): boolean => code === SP || code === HTAB
 
-/** A field line. White space around a value is not part of it, and is not sent (RFC 9110 §5.5). @internal */
+/** A field line. White space around a value is not part of it, and is not sent (RFC 9110 §5.5). */
 export const fieldLine = (name: string, value: string): string =>
   isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))
     ? `${name}: ${trimOws(value)}\r\n`
     : `${name}: ${value}\r\n`
 
-/** The reason why a field is invalid, if it is: CR or LF would allow response splitting (RFC 9110 §5.5). @internal */
+/** The reason why a field is invalid, if it is: CR or LF would allow response splitting (RFC 9110 §5.5). */
 export const invalidField = (name: string, value: string): InvalidResponse | undefined => {
   // For untyped callers: reported instead of being converted to a string.
   if (typeof name !== "string" || typeof value !== "string")
@@ -99,9 +96,8 @@ const statusLines: Array<string> = []
 const statusLine = (status: number): string =>
   (statusLines[status] ??= `HTTP/1.1 ${status} ${phrase(status) ?? ""}\r\n`)
 
-/** Whether a response of this status has content (RFC 9110 §6.4.1; §15.3.6 for 205). @internal */
-export const hasContent = (status: number): boolean =>
-  status >= 200 && status !== 204 && status !== 205 && status !== 304
+/** Whether a response of this status has content (RFC 9110 §6.4.1; §15.3.6 for 205). */
+const hasContent = (status: number): boolean => status >= 200 && status !== 204 && status !== 205 && status !== 304
 
 /** The fields of the handler, with what they declare about the connection and the content. */
 interface ParsedFields {
@@ -256,7 +252,7 @@ interface CachedHead {
 /** Flattens a text: V8 keeps a concatenation as a tree until it is read. */
 const flatten = (text: string): string => Buffer.from(text, "latin1").toString("latin1")
 
-/** The serializer of the heads of final responses. @internal */
+/** The serializer of the heads of final responses. */
 export class HeadWriter {
   private lastFields: ReadonlyArray<string> = []
   private lastParsed = noFields
@@ -322,7 +318,7 @@ export class HeadWriter {
 
 /**
  * A head of the given fields alone, without `Date` and framing: of an interim response (RFC 9110 §15.2), and of the `101` or
- * `200` after which a connection is not HTTP (§7.8, §9.3.6). @internal
+ * `200` after which a connection is not HTTP (§7.8, §9.3.6).
  */
 export const writeHeadWithoutFraming = (status: number, fields: ReadonlyArray<string>): string | InvalidResponse => {
   let text = statusLine(status)

@@ -4,8 +4,6 @@
  *
  * Everything is synchronous except reading and backpressure: a response is written in one event-loop turn, so that a race or a
  * timeout cannot interrupt it midway.
- *
- * @internal
  */
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
@@ -15,7 +13,6 @@ import type { Responded } from "./responded.js"
 
 export const ExchangeKey: unique symbol = Symbol.for("effect-asynchttpserver/Exchange")
 
-/** Writer of a response with streamed content. */
 export interface ResponseBodyWriter {
   /** Sends the head, unless it was sent; a `ValueError` if another response was sent meanwhile. */
   readonly sendHead: () => ValueError | undefined
@@ -40,7 +37,6 @@ export interface Exchange {
   ) => Responded | ValueError
   /** Prepares a response whose content follows. */
   readonly startResponse: (code: number, headers: HttpHeaders.Input | undefined) => ResponseBodyWriter | ValueError
-  /** Sends an interim response. */
   readonly sendInformational: (code: number, headers: HttpHeaders.Input | undefined) => ValueError | undefined
   /** Sends `101`, and gives raw access to the connection until `finish`. */
   readonly upgrade: (headers: HttpHeaders.Input | undefined) => Upgraded | ValueError

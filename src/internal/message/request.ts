@@ -1,30 +1,20 @@
-/**
- * The implementation of `Request`.
- *
- * @internal
- */
+/** The implementation of `Request`. */
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
-import { toAuthority } from "../../Address.js"
+import { isTcp, toAuthority } from "../../Address.js"
 import { ValueError } from "../../Errors.js"
 import type { HttpHeaders } from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
 import type { Client, Request } from "../../Request.js"
 import { type Fields, fromRequest, indexOf } from "../fields/headers.js"
+import type { RequestHead } from "../http1/requestHead.js"
 import { type Exchange, ExchangeKey } from "./exchange.js"
 
 /** The parts of a request head that are visible to a handler. */
-export interface VisibleHead {
-  readonly method: HttpMethod
-  readonly target: string
-  readonly url: string
-  readonly authority: string
-  readonly version: HttpVersion
-  readonly fields: () => ReadonlyArray<string>
-}
+type VisibleHead = Pick<RequestHead, "method" | "target" | "url" | "authority" | "version" | "fields">
 
 /** Whether a target contains an authority: absolute-form, and the authority-form of CONNECT (RFC 9112 §3.2). */
 const hasAuthority = (target: string): boolean => !target.startsWith("/") && target !== "*"
@@ -41,7 +31,7 @@ const withHost = (fields: Fields, authority: string): Fields => {
 const headersOf = ({ authority, fields, target }: VisibleHead): HttpHeaders =>
   fromRequest(hasAuthority(target) ? () => withHost(fields(), authority) : fields)
 
-const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
+export const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
   Effect.suspend(() => {
     try {
       return Effect.succeed(JSON.parse(text))
@@ -50,11 +40,17 @@ const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
     }
   })
 
-/** The public view of a connection: its id and addresses, without access to the connection. */
+/** The connection of a request, as far as a handler sees it. */
+export interface ClientConnection extends Omit<Client, "tls"> {
+  /** Absent from a transport without TLS. */
+  readonly tls?: Client["tls"]
+}
+
+/** The public view of a connection: its id, addresses and session, without access to the connection. */
 class ClientImpl extends Inspectable.Class implements Client {
   readonly id: number
 
-  constructor(private readonly connection: () => Client) {
+  constructor(private readonly connection: () => ClientConnection) {
     super()
     this.id = connection().id
   }
@@ -65,6 +61,10 @@ class ClientImpl extends Inspectable.Class implements Client {
 
   get remote() {
     return this.connection().remote
+  }
+
+  get tls() {
+    return this.connection().tls ?? Option.none()
   }
 
   toJSON(): unknown {
@@ -85,7 +85,7 @@ export class RequestImpl extends Inspectable.Class implements Request {
 
   constructor(
     private readonly head: VisibleHead,
-    private readonly connection: Client,
+    private readonly connection: ClientConnection,
     exchange: Exchange
   ) {
     super()
@@ -131,7 +131,9 @@ export class RequestImpl extends Inspectable.Class implements Request {
   }
 
   get remoteAddress(): Option.Option<string> {
-    return Option.map(this.connection.remote, (address) => address.hostname)
+    return Option.filterMap(this.connection.remote, (address) =>
+      isTcp(address) ? Option.some(address.hostname) : Option.none()
+    )
   }
 
   get bytes(): Effect.Effect<Buffer, ValueError> {

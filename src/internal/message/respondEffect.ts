@@ -3,8 +3,6 @@
  *
  * The connection responds synchronously for a handler that returns one of these, without starting a fiber: this saves 0.9 µs
  * of 3.0 for a pipelined request. Anything around it is an ordinary Effect, and runs as one.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
@@ -23,7 +21,6 @@ export class RespondEffect extends Effectable.Class<Responded, ValueError> {
     super()
   }
 
-  /** Responds synchronously. */
   unsafeRespond(): Responded | ValueError {
     return this.exchange.respond(this.code, this.content, this.headers)
   }

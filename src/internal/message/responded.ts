@@ -1,8 +1,4 @@
-/**
- * The brand of `Responded`. It is not exported from the package, so that only the server creates evidence.
- *
- * @internal
- */
+/** The brand of `Responded`. It is not exported from the package, so that only the server creates evidence. */
 import type { HttpCode } from "../../HttpCode.js"
 
 export const RespondedKey: unique symbol = Symbol.for("effect-asynchttpserver/Responded")

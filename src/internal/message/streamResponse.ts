@@ -1,8 +1,4 @@
-/**
- * Responses whose content is a stream, with backpressure.
- *
- * @internal
- */
+/** Responses whose content is a stream, with backpressure. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -30,7 +26,7 @@ const writeChunk = (
   return rest
 }
 
-export interface StreamedResponse<E, R> {
+interface StreamedResponse<E, R> {
   readonly code: number
   readonly headers: HttpHeaders.Input | undefined
   readonly stream: Stream.Stream<Uint8Array, E, R>

@@ -1,8 +1,4 @@
-/**
- * State of one request to an application of `@effect/platform`, shared by all copies that `modify` creates.
- *
- * @internal
- */
+/** State of one request to an application of `@effect/platform`, shared by all copies that `modify` creates. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { MaxBodySize } from "@effect/platform/HttpIncomingMessage"
 import type * as HttpServerError from "@effect/platform/HttpServerError"
@@ -119,7 +115,6 @@ export class AppRequest extends InterruptibleRequest {
     return this.native[ExchangeKey]
   }
 
-  /** The text of the body, if it has been read. */
   get readText(): string | undefined {
     return this.textCache
   }
@@ -156,7 +151,6 @@ export class AppRequest extends InterruptibleRequest {
     return (this.persisting ??= Effect.runSync(Effect.cached(persist(parts))))
   }
 
-  /** True if the head of a response was sent. */
   get isResponseStarted(): boolean {
     return this.exchange.state !== "NotStarted"
   }
@@ -166,7 +160,6 @@ export class AppRequest extends InterruptibleRequest {
     return this.isResponseStarted || this.exchange.isClientGone
   }
 
-  /** Records the evidence of the response. */
   completeWith(evidence: Responded | ValueError): Effect.Effect<never> | undefined {
     // An invalid header or status is a defect of the application, which may still send another response.
     if (isValueError(evidence)) return Effect.die(evidence)

@@ -4,8 +4,6 @@
  * In order: the application, its pre-response handlers, writing the response, error responses by `causeResponse`, the
  * middleware around all that, the span around the middleware, and closing the scope of the request. The program is created
  * once per application: all state of a request is found through its fiber.
- *
- * @internal
  */
 import * as HttpApp from "@effect/platform/HttpApp"
 import type { HttpMiddleware } from "@effect/platform/HttpMiddleware"
@@ -86,9 +84,12 @@ const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse
 const respondToFailure = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> => {
-  // A middleware may log the cause, which may quote the client.
-  return Effect.flatMap(HttpServerError.causeResponse(escapeCauseControls(cause)), ([response, left]) =>
-    Effect.zipRight(respond(response), Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
+  return Effect.flatMap(HttpServerError.causeResponse(cause), ([response, left]) =>
+    Effect.zipRight(
+      respond(response),
+      // A middleware may log the cause, which may quote the client.
+      Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(escapeCauseControls(left))
+    )
   )
 }
 
@@ -136,7 +137,7 @@ const outcomeOf = (appRequest: AppRequest, exit: Exit.Exit<unknown, unknown>): E
   return Effect.failCause(failedResponseCause(appRequest, exit.cause) as Cause.Cause<never>)
 }
 
-export interface ApplicationOptions {
+interface ApplicationOptions {
   readonly middleware: HttpMiddleware | undefined
   /** Whether a disconnect of the client interrupts the whole application, and not only the routes of a router. */
   readonly isInterruptible: boolean

@@ -1,8 +1,4 @@
-/**
- * Growable byte buffer, which doubles its capacity: pieces of one byte cost a byte each, and no object.
- *
- * @internal
- */
+/** Growable byte buffer, which doubles its capacity: pieces of one byte cost a byte each, and no object. */
 export class ByteBuffer {
   private bytes = new Uint8Array(0)
   length = 0

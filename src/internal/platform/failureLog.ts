@@ -4,8 +4,6 @@
  * Failures with their own response (`HttpServerRespondable`, a thrown response, 4xx errors of `@effect/platform`) and
  * interruptions are not errors. Any other failure leads to 500, and is logged as an error unless it has been logged in the
  * fibers of the request, for example by `HttpMiddleware.logger`.
- *
- * @internal
  */
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as Respondable from "@effect/platform/HttpServerRespondable"
@@ -16,14 +14,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
+import { originalOf } from "../host/escapeControls.js"
 import { markLogged } from "../runtime/adapterEffect.js"
-import { escapeCauseControls, logAnnotations } from "../server/failureReport.js"
+import { errorsOf, escapeCauseControls, logAnnotations } from "../server/failureReport.js"
 import type { AppRequest } from "./appRequest.js"
-
-const errorsOf = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> => [
-  ...Cause.failures(cause),
-  ...Cause.defects(cause)
-]
 
 const isResponseError = (error: unknown): boolean =>
   HttpServerError.isServerError(error) && error._tag === "ResponseError"
@@ -32,7 +26,6 @@ const isResponseError = (error: unknown): boolean =>
 const hasResponse = (error: unknown): boolean =>
   isServerResponse(error) || (Respondable.isRespondable(error) && !isResponseError(error))
 
-/** The status of the response to a failure. */
 const statusOf = (appRequest: AppRequest, cause: Cause.Cause<unknown>): number => {
   const response = Array.from(Cause.defects(cause)).find(isServerResponse)
   return response?.status ?? appRequest.evidence?.status ?? 500
@@ -46,12 +39,15 @@ const needsAttention = (appRequest: AppRequest, cause: Cause.Cause<unknown>): bo
   return errorsOf(cause).some((error) => !(hasResponse(error) || isEnd(error)))
 }
 
+/** The error that the application has raised: without the escaped copy, and the `Proxy` of the span in which it was raised. */
+const identityOf = (error: unknown): unknown => Cause.originalError(originalOf(error))
+
 /** Whether all errors of a cause were in the last log entry about an error. */
 const wasLogged = ({ lastLogged }: AppRequest, cause: Cause.Cause<unknown>): boolean => {
   if (lastLogged === undefined) return false
   const { cause: logged, message } = lastLogged
-  const loggedErrors = new Set([...errorsOf(logged), ...(Array.isArray(message) ? message : [message])])
-  return errorsOf(cause).every((error) => isServerResponse(error) || loggedErrors.has(error))
+  const loggedErrors = new Set([...errorsOf(logged), ...(Array.isArray(message) ? message : [message])].map(identityOf))
+  return errorsOf(cause).every((error) => isServerResponse(error) || loggedErrors.has(identityOf(error)))
 }
 
 /** A cause without the response that was sent for it. */

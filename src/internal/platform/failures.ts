@@ -1,8 +1,4 @@
-/**
- * Errors of requests as those of `@effect/platform`, with the status of their response.
- *
- * @internal
- */
+/** Errors of requests as those of `@effect/platform`, with the status of their response. */
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Respondable from "@effect/platform/HttpServerRespondable"
@@ -55,7 +51,6 @@ class HandshakeError extends HttpServerError.RequestError {
   }
 }
 
-/** The error response to a handshake. */
 export interface HandshakeRejection {
   readonly status: number
   readonly description: string
@@ -82,8 +77,9 @@ const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number =>
 export const respondable = (error: Multipart.MultipartError): Multipart.MultipartError => {
   const status = multipartStatus(error)
   // The cause may quote a charset or the name of a part.
-  escapeErrorControls(error.cause, escapeControls)
-  return Object.defineProperty(error, Respondable.symbol, { value: () => emptyResponse(status) })
+  const cause = escapeErrorControls(error.cause, escapeControls)
+  const escaped = cause === error.cause ? error : new Multipart.MultipartError({ reason: error.reason, cause })
+  return Object.defineProperty(escaped, Respondable.symbol, { value: () => emptyResponse(status) })
 }
 
 export const multipartError = (cause: unknown): Multipart.MultipartError =>

@@ -1,8 +1,4 @@
-/**
- * Parts of a form, as those of `@effect/platform`: fields with a value, and files whose content is a stream.
- *
- * @internal
- */
+/** Parts of a form, as those of `@effect/platform`: fields with a value, and files whose content is a stream. */
 import * as Multipart from "@effect/platform/Multipart"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"

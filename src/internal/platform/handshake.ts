@@ -3,8 +3,6 @@
  *
  * `ws` validates only some of it, and accepts HTTP/1.0, a body and several protocols. Everything is validated here, before
  * anything is written, so that the application can still send another response.
- *
- * @internal
  */
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import type { Request } from "../../Request.js"

@@ -1,7 +1,5 @@
 /**
  * Conversion of the fields of a request to `Headers` of `@effect/platform`: a record of lower-case names, one string each.
- *
- * @internal
  */
 import * as Headers from "@effect/platform/Headers"
 

@@ -12,8 +12,6 @@
  *
  * `Effect.interruptible` around the application is not aware of routes. `Fiber.interrupt` and its variants call two methods of
  * a fiber: those are replaced in the fibers that run an application.
- *
- * @internal
  */
 import { RouteContext } from "@effect/platform/HttpRouter"
 import { ParsedSearchParams } from "@effect/platform/HttpServerRequest"
@@ -127,14 +125,12 @@ export abstract class InterruptibleRequest extends AdapterEffect {
   }
 
   private deferInterrupt(interrupt: () => void): void {
-    if (this.deferredInterrupt === undefined) this.deferredInterrupt = [interrupt]
-    else this.deferredInterrupt.push(interrupt)
+    ;(this.deferredInterrupt ??= []).push(interrupt)
   }
 
   /** Interrupts at once if a fiber is interruptible, else when one is suspended in an interruptible region. */
   private interruptBetweenRegions(waiting: PendingInterrupt, running: ReadonlyArray<Running>): void {
-    if (this.waiting === undefined) this.waiting = [waiting]
-    else this.waiting.push(waiting)
+    ;(this.waiting ??= []).push(waiting)
     for (const fiber of running) this.interruptWaiting(fiber)
   }
 

@@ -2,12 +2,10 @@
  * Parser of values with parameters: `Content-Type`, and the `Content-Disposition` of a part (RFC 9110 §5.6.6, RFC 7578 §4.2).
  *
  * The text of a field line is Latin-1, one character per byte: names in UTF-8, or in the charset of a form, are decoded later.
- *
- * @internal
  */
 
 /** `type/subtype; name=value`, or `form-data; name="value"`: the value and the names in lower case. */
-export interface Parameterized {
+interface Parameterized {
   readonly value: string
   readonly parameters: ReadonlyMap<string, string>
 }

@@ -4,8 +4,6 @@
  *
  * Why not `Multipart.makeChannel`: it buffers a whole file that nothing reads, and if a form ends within a file, it waits for
  * the rest in a loop until the request ends.
- *
- * @internal
  */
 import * as Multipart from "@effect/platform/Multipart"
 import * as Chunk from "effect/Chunk"
@@ -312,9 +310,7 @@ const withDefaults = (headers: Record<string, string>): Effect.Effect<FormConfig
     )
   )
 
-/**
- * The parts of a form, with the limits in the context. `keep` counts the buffered bytes of files.
- */
+/** The parts of a form, with the limits in the context. `keep` counts the buffered bytes of files. */
 export const partsOf = (
   bytes: Stream.Stream<Uint8Array, MultipartError>,
   headers: Record<string, string>,

@@ -7,8 +7,6 @@
  * Why not `multipasta`, which `@effect/platform` uses: it rejects names with control characters, which browsers send, does
  * not expose the bytes of a name, misses a closing `--` that arrives in two pieces, and cannot be paused. Why not
  * `@fastify/busboy`: it silently drops field lines that are malformed or too many.
- *
- * @internal
  */
 import { trimEnd } from "./mediaParameters.js"
 

@@ -1,8 +1,4 @@
-/**
- * Description of a part of a form: its name, file name and type, from its field lines (RFC 7578 §4).
- *
- * @internal
- */
+/** Description of a part of a form: its name, file name and type, from its field lines (RFC 7578 §4). */
 
 import { TextDecoder } from "node:util"
 import type * as Multipart from "@effect/platform/Multipart"

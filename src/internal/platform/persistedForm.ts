@@ -1,8 +1,6 @@
 /**
  * Persisting of forms: writes their files to a temporary directory until the request ends. As `Multipart.toPersisted`, but
  * with a generated path for each file: there, two files of one name overwrite each other, and `..` is the parent directory.
- *
- * @internal
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Multipart from "@effect/platform/Multipart"
@@ -11,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { multipartError } from "./failures.js"
 import type { Block, File, Part } from "./formPart.js"
 
 type MultipartError = Multipart.MultipartError
@@ -59,23 +58,15 @@ const extensionOf = (name: string): string => /\.[A-Za-z0-9]{1,16}$/.exec(name)?
 /** A mutable `Persisted`. Without a prototype, since the client chooses its keys. */
 type Filling = Record<string, string | Array<string | PersistedFile>>
 
-const addField = (form: Filling, key: string, value: string): void => {
+/** Adds a field or a file. A list may have both, if they have the same name: a schema then rejects it. */
+const add = (form: Filling, key: string, value: string | PersistedFile): void => {
   const before = form[key]
-  if (before === undefined) form[key] = value
-  else if (typeof before === "string") form[key] = [before, value]
-  else before.push(value)
+  if (Array.isArray(before)) before.push(value)
+  else if (before !== undefined) form[key] = [before, value]
+  else form[key] = typeof value === "string" ? value : [value]
 }
 
-/** Keeps a field of the same name: a schema then rejects the list. */
-const addFile = (form: Filling, file: PersistedFile): void => {
-  const before = form[file.key]
-  if (before === undefined) form[file.key] = [file]
-  else if (typeof before === "string") form[file.key] = [before, file]
-  else before.push(file)
-}
-
-const failInternally = (cause: unknown): Effect.Effect<never, MultipartError> =>
-  Effect.fail(new Multipart.MultipartError({ reason: "InternalError", cause }))
+const failInternally = (cause: unknown): Effect.Effect<never, MultipartError> => Effect.fail(multipartError(cause))
 
 export const persist = (
   parts: Stream.Stream<Part, MultipartError>
@@ -93,11 +84,11 @@ export const persist = (
         // Browsers send this if no file was chosen (HTML, "constructing the entry list").
         if (file.name === "" && first.isLast && first.bytes.length === 0) return
         const persisted = new PersistedFile(file, path.join(yield* directory, `${count++}${extensionOf(file.name)}`))
-        addFile(form, persisted)
+        add(form, file.key, persisted)
         yield* write(file, first, persisted.path)
       })
     yield* Stream.runForEach(parts, (part) =>
-      part._tag === "File" ? addPersisted(part) : Effect.sync(() => addField(form, part.key, part.value))
+      part._tag === "File" ? addPersisted(part) : Effect.sync(() => add(form, part.key, part.value))
     )
     // A list has files or strings, unless a form has both by one name, which the type of `Persisted` cannot express.
     return form as Multipart.Persisted

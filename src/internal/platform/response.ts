@@ -3,8 +3,6 @@
  *
  * Complete content is written synchronously, head and body together. A stream is written with backpressure, and is
  * interruptible.
- *
- * @internal
  */
 import * as Cookies from "@effect/platform/Cookies"
 import type { HttpServerResponse } from "@effect/platform/HttpServerResponse"

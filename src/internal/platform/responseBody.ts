@@ -3,8 +3,6 @@
  *
  * All content is closed: by its stream when that has run, and by `close` if it was not run. Objects are recognized by their
  * methods instead of their class: they may be of another realm, or of another package.
- *
- * @internal
  */
 import { Readable } from "node:stream"
 import type * as HttpBody from "@effect/platform/HttpBody"
@@ -13,9 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { isArrayBuffer, isUint8Array } from "../host/realm.js"
-import { interruptAsFork, Signal } from "../runtime/effectInterop.js"
+import { interruptAsFork, runForkLikeCurrent, Signal } from "../runtime/effectInterop.js"
 
-/** Content, complete or as a stream. */
 export type Content =
   | { readonly _tag: "Whole"; readonly bytes: string | Uint8Array }
   | {
@@ -178,10 +175,9 @@ const opensScope = (stream: Stream.Stream<Uint8Array, unknown>): boolean => {
   return channel._tag === "ConcatAll" && channel.value?.()._tag === "Ensuring"
 }
 
-/** Opens a stream, and closes it at once. */
 const openAndClose = (stream: Stream.Stream<Uint8Array, unknown>): void => {
   const opened = Effect.scoped(Effect.flatten(Stream.toPull(stream)))
-  interruptAsFork(Effect.runFork(Effect.catchAllCause(opened, () => Effect.void)))
+  interruptAsFork(runForkLikeCurrent(Effect.catchAllCause(opened, () => Effect.void)))
 }
 
 /**

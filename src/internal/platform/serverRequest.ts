@@ -1,8 +1,4 @@
-/**
- * The implementation of `HttpServerRequest` of `@effect/platform`.
- *
- * @internal
- */
+/** The implementation of `HttpServerRequest` of `@effect/platform`. */
 import * as Cookies from "@effect/platform/Cookies"
 import type * as Headers from "@effect/platform/Headers"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"

@@ -4,8 +4,6 @@
  * With a tracer it has everything that `HttpMiddleware.tracer` records. Without one it is still available as
  * `Effect.currentSpan` and as the parent of other spans, but lazy: identifiers, attributes and the parent are computed on
  * access, so that the headers are not decoded otherwise.
- *
- * @internal
  */
 import * as Headers from "@effect/platform/Headers"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"

@@ -4,8 +4,6 @@
  * The connection runs its program as the whole program of the request fiber: the fiber starts uninterruptible, and the
  * services are added to the map of the request's context, which avoids the fiber steps of `provide` and `uninterruptible`.
  * Wrapped in anything, it is an ordinary Effect.
- *
- * @internal
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -45,7 +43,6 @@ export abstract class AdapterEffect extends Effectable.Class<Responded, ValueErr
   /** Called for each log entry of those fibers. */
   abstract logged(cause: Cause.Cause<unknown>, message: unknown): void
 
-  /** Interrupts the fiber that runs it. */
   interrupt(fiber: Running, by: FiberId.FiberId | undefined): void {
     interruptAsFork(fiber, by)
   }
@@ -99,18 +96,19 @@ const observer = Logger.make<unknown, void>(({ cause, context, logLevel, message
   adapterEffectIn(FiberRefs.getOrDefault(context, FiberRef.currentContext).unsafeMap)?.logged(cause, message)
 })
 
+/** FiberRefs with another value of one. */
+export const withRef = <A>(refs: FiberRefs.FiberRefs, fiberRef: FiberRef.FiberRef<A>, value: A): FiberRefs.FiberRefs =>
+  FiberRefs.updateAs(refs, { fiberId: FiberId.none, fiberRef, value })
+
 /** FiberRefs with the supervisor and the logger above, for the fibers of adapter effects. */
 export const withAdapterRefs = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs => {
-  const fiberId = FiberId.none
   const outer = FiberRefs.getOrDefault(refs, FiberRef.currentSupervisor)
   const loggers = FiberRefs.getOrDefault(refs, FiberRef.currentLoggers)
-  return refs.pipe(
-    FiberRefs.updateAs({
-      fiberId,
-      fiberRef: FiberRef.currentSupervisor,
-      value: outer === Supervisor.none ? supervisor : outer.zip(supervisor)
-    }),
-    FiberRefs.updateAs({ fiberId, fiberRef: FiberRef.currentLoggers, value: HashSet.add(loggers, observer) })
+  const supervised = outer === Supervisor.none ? supervisor : outer.zip(supervisor)
+  return withRef(
+    withRef(refs, FiberRef.currentSupervisor, supervised),
+    FiberRef.currentLoggers,
+    HashSet.add(loggers, observer)
   )
 }
 

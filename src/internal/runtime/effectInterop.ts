@@ -1,12 +1,12 @@
-/**
- * Uses of Effect APIs that a later version renames, and synchronization primitives that Effect lacks.
- *
- * @internal
- */
+/** Uses of Effect APIs that a later version renames, and synchronization primitives that Effect lacks. */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import { globalValue } from "effect/GlobalValue"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import { setImmediate } from "../host/hostTimers.js"
 
 /**
@@ -19,19 +19,7 @@ export class Signal {
   private wakes = 0
   private waiters: Array<(effect: Effect.Effect<void>) => void> = []
 
-  /**
-   * Suspends until the next `wake`. Must be called in the same turn as the failed check. An interrupted waiter is retained
-   * until the next wake-up.
-   */
-  wait(): Effect.Effect<void> {
-    const wakes = this.wakes
-    return Effect.async<void>((resume) => {
-      if (this.wakes === wakes) this.waiters.push(resume)
-      else resume(Effect.void)
-    })
-  }
-
-  /** Like `wait`, but an interrupted waiter is removed: for waits that are repeated and interrupted often. */
+  /** Suspends until the next `wake`. Must be called in the same turn as the failed check. */
   waitOrLeave(): Effect.Effect<void> {
     const wakes = this.wakes
     return Effect.async<void>((resume) => {
@@ -46,12 +34,17 @@ export class Signal {
     })
   }
 
+  /** The first Effect that `next` returns: it is called at once, and after each wake-up while it returns `undefined`. */
+  until<A, E = never, R = never>(next: () => Effect.Effect<A, E, R> | undefined): Effect.Effect<A, E, R> {
+    const step: Effect.Effect<A, E, R> = Effect.suspend(() => next() ?? Effect.zipRight(this.waitOrLeave(), step))
+    return step
+  }
+
   /** Registers a callback for the next wake-up, which calls it synchronously and once. */
   unsafeOnce(listener: () => void): void {
     this.waiters.push(() => listener())
   }
 
-  /** Number of waiters. */
   get waiting(): number {
     return this.waiters.length
   }
@@ -80,6 +73,18 @@ export const clientAbortFiberId: FiberId.FiberId = globalValue(
   "@effect/platform/HttpServerError/clientAbortFiberId",
   () => FiberId.runtime(-499, 0)
 )
+
+/**
+ * Forks a root fiber from plain code, with the FiberRefs of the fiber that calls it, if one does: with its loggers, its
+ * supervisor, its clock and its tracer.
+ */
+export const runForkLikeCurrent = <A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> => {
+  const current = Option.getOrUndefined(Fiber.getCurrentFiber())
+  if (current === undefined) return Effect.runFork(effect)
+  const fiberRefs = FiberRefs.delete(current.getFiberRefs(), FiberRef.currentContext)
+  const { context, runtimeFlags } = Runtime.defaultRuntime
+  return Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }), effect)
+}
 
 /** Interrupts a fiber from outside of fibers, without waiting for its end. */
 export const interruptAsFork = (

@@ -4,8 +4,6 @@
  * Effect's scheduler (since 3.20) keeps a queue for each fiber in a `WeakMap`, which V8 clears in full collections only: until
  * then each fiber that was ever suspended outlives its request. Here each task is a microtask, which preserves the async
  * context of its fiber, and nothing is retained. This saves a tenth of a request whose handler is suspended.
- *
- * @internal
  */
 import { defaultScheduler, type Scheduler, SchedulerRunner } from "effect/Scheduler"
 import { setImmediate } from "../host/hostTimers.js"

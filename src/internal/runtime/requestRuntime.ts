@@ -4,8 +4,6 @@
  * Each request that needs a fiber gets a new one, so that FiberRefs and child fibers of a handler are isolated. Each has its own
  * context, too, since a handler may keep it: a daemon, or a runtime captured for a callback, finds the closed scope of its own
  * request there, and never that of another. The scope is lazy: it is created by its first finalizer.
- *
- * @internal
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -27,11 +25,14 @@ import { defaultScheduler } from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import { toAuthority } from "../../Address.js"
 import type { ValueError } from "../../Errors.js"
-import type { Client } from "../../Request.js"
+import type { Client as RequestClient } from "../../Request.js"
 import type { Responded } from "../../Response.js"
 import { type TimeSource, timeSourceOf } from "../host/timeSource.js"
-import { type AdapterEffect, withAdapterRefs } from "./adapterEffect.js"
+import { type AdapterEffect, withAdapterRefs, withRef } from "./adapterEffect.js"
 import { microtaskScheduler } from "./microtaskScheduler.js"
+
+/** What its log entries and spans say of a client. */
+type Client = Pick<RequestClient, "id" | "remote">
 
 const RequestScopeKey: unique symbol = Symbol.for("effect-asynchttpserver/RequestScope")
 
@@ -157,11 +158,7 @@ class ConnectionTemplate {
     fiberRefs: FiberRefs.FiberRefs,
     runtimeFlags: RuntimeFlags.RuntimeFlags
   ) {
-    const shared = FiberRefs.updateAs(FiberRefs.forkAs(fiberRefs, FiberId.none), {
-      fiberId: FiberId.none,
-      fiberRef: FiberRef.currentContext,
-      value: context
-    })
+    const shared = withRef(FiberRefs.forkAs(fiberRefs, FiberId.none), FiberRef.currentContext, context)
     this.runtime = Runtime.make({ context, fiberRefs: FiberRefs.empty(), runtimeFlags })
     this.options = { updateRefs: () => shared }
   }
@@ -247,13 +244,11 @@ export class RequestRuntime {
     const { id, remote } = this.client
     const peer = Option.match(remote, { onNone: () => "unknown", onSome: toAuthority })
     const annotations = FiberRefs.getOrDefault(refs, fiberRef)
-    const value = HashMap.set(HashMap.set(annotations, "connection", id), "peer", peer)
-    return FiberRefs.updateAs(refs, { fiberId: FiberId.none, fiberRef, value })
+    return withRef(refs, fiberRef, HashMap.set(HashMap.set(annotations, "connection", id), "peer", peer))
   }
 
   // `R` of the effect is provided by the context of the server and the scope of the request.
 
-  /** Starts the fiber of a request synchronously. */
   fork<A, E, R>(effect: Effect.Effect<A, E, R>, scope: LazyScope): Fiber.RuntimeFiber<A, E> {
     const { interruptible, services } = this.base
     this.template ??= new ForkTemplate(this.fiberRefs, interruptible)
@@ -286,11 +281,7 @@ const withMicrotaskScheduler = (fiberRefs: FiberRefs.FiberRefs): FiberRefs.Fiber
   // A fiber gets its context from its runtime, and would copy this one.
   const refs = FiberRefs.delete(fiberRefs, FiberRef.currentContext)
   return FiberRefs.getOrDefault(refs, FiberRef.currentScheduler) === defaultScheduler
-    ? FiberRefs.updateAs(refs, {
-        fiberId: FiberId.none,
-        fiberRef: FiberRef.currentScheduler,
-        value: microtaskScheduler
-      })
+    ? withRef(refs, FiberRef.currentScheduler, microtaskScheduler)
     : refs
 }
 

@@ -5,8 +5,6 @@
  * that a dead table in the old generation retains every closed connection of a busy server. With one connection per request,
  * garbage collection took half of the CPU time. The index is a property of the member, since a separate entry would cost
  * 40 bytes for every idle connection.
- *
- * @internal
  */
 
 export interface Indexed {

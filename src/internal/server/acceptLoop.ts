@@ -5,8 +5,6 @@
  * until the gate is open, then accepts connections until it is closed. A connection that arrives meanwhile costs one
  * comparison and does not pass through the stream, which would cost twice as much as to serve it. Transient accept errors
  * are logged and retried.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -28,7 +26,7 @@ const logTransient = (error: OSError): Effect.Effect<void> =>
   isTransient(error) ? Effect.logWarning("could not accept a connection", error) : Effect.void
 
 export interface AcceptLoopOptions {
-  readonly listener: BoundListener
+  readonly listener: Pick<BoundListener, "acceptWhile">
   readonly budget: Budget
   readonly admissionLog: AdmissionLog
   readonly lingering: LingeringConnections

@@ -1,12 +1,8 @@
 /**
  * The fiber of one connection: suspended until the connection has closed. Its result is the `ConnectionSummary`.
  *
- * The connection runs in socket events, and its requests in fibers of their own, so nothing runs in this fiber. It represents
- * the connection to a `Supervisor` and to `Fiber.dump`, and is what `acceptRequest` returns. Interrupting it closes the
- * connection, and the interruption completes when the connection has closed; the result is then a summary with the reason
- * `Interrupted`.
- *
- * @internal
+ * Nothing runs in it: the connection runs in socket events, and its requests in fibers of their own. It represents the
+ * connection to a `Supervisor` and to `Fiber.dump`. Its interruption completes when the connection has closed.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"

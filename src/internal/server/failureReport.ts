@@ -1,8 +1,4 @@
-/**
- * Reporting of handler failures: by `onFailure`, or in the log.
- *
- * @internal
- */
+/** Reporting of handler failures: by `onFailure`, or in the log. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
@@ -14,6 +10,7 @@ import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
 import type { ServedHandler } from "../connection/servedHandler.js"
 import { escapeControlsInLines, escapeErrorControls } from "../host/escapeControls.js"
+import type { MetricRecorder } from "../metrics.js"
 import { isLogged } from "../runtime/adapterEffect.js"
 import { RequestRuntime } from "../runtime/requestRuntime.js"
 
@@ -23,17 +20,22 @@ export const logAnnotations = (request: Request): Record<string, unknown> => ({
   client: request.client.id
 })
 
+/** The failures and defects of a cause. */
+export const errorsOf = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> => [
+  ...Cause.failures(cause),
+  ...Cause.defects(cause)
+]
+
 const escapeFailureControls = <E>(failure: E): E =>
   // A string stays a string; one of a literal type contains no control characters.
   typeof failure === "string" ? (escapeControlsInLines(failure) as E & string) : escapeErrorControls(failure)
 
 /**
- * A cause that is safe to log, with the control characters that its failures quote from a request escaped: errors are
- * changed in place, strings are replaced. Returns the same cause unless a string was replaced.
+ * A cause that is safe to log: the control characters that its failures quote from a request are escaped, in copies of the
+ * failures. Returns the same cause if there is nothing to escape.
  */
 export const escapeCauseControls = <E>(cause: Cause.Cause<E>): Cause.Cause<E> => {
-  const failures: ReadonlyArray<unknown> = [...Cause.failures(cause), ...Cause.defects(cause)]
-  if (failures.filter((failure) => escapeFailureControls(failure) !== failure).length === 0) return cause
+  if (errorsOf(cause).every((error) => escapeFailureControls(error) === error)) return cause
   return Cause.match(cause, {
     onEmpty: Cause.empty as Cause.Cause<E>,
     onFail: (error) => Cause.fail(escapeFailureControls(error)),
@@ -65,11 +67,13 @@ export const makeServedHandler = <E, R, R2>(
   handler: Handler<E, R>,
   onFailure: ((cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>) | undefined,
   runtime: Runtime.Runtime<Exclude<R | R2, Scope.Scope>>,
-  shutdown: Effect.Latch
+  shutdown: Effect.Latch,
+  metrics: MetricRecorder
 ): ServedHandler<E, R | R2> => {
   const report = onFailure ?? logFailure
   return {
     handle: handler,
+    metrics: metrics.tagged(FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentMetricLabels)),
     shutdownLatch: shutdown,
     runtime: RequestRuntime.make(runtime),
     report: (cause, request) =>

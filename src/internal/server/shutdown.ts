@@ -1,8 +1,4 @@
-/**
- * Graceful shutdown of connections: drain, then interrupt, then give up, each within its timeout, in real time.
- *
- * @internal
- */
+/** Graceful shutdown of connections: drain, then interrupt, then give up, each within its timeout, in real time. */
 import * as Effect from "effect/Effect"
 import type { ConnectionRegistry, TrackedConnection } from "../connection/connectionRegistry.js"
 import { monotonicNow } from "../host/hostTimers.js"
@@ -21,7 +17,7 @@ export interface CloseReport {
 }
 
 /** In milliseconds. */
-export interface ShutdownTimeouts {
+interface ShutdownTimeouts {
   /** For requests in flight to be completed. */
   readonly drain: number
   /** For interrupted handlers to end. */

@@ -3,8 +3,6 @@
  *
  * There is one `Latch` for a server, and one for each `serve`, which may end before its server; connections and requests
  * share them. A server that listens again has a new one.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 
@@ -21,13 +19,11 @@ export class ShutdownSignal {
   /** Completes when the server begins to close; at once while it is closed. */
   readonly await: Effect.Effect<void> = Effect.suspend(() => this.latch.await)
 
-  /** Opens all latches. */
   readonly begin: Effect.Effect<void> = Effect.suspend(() => {
     this.hasBegun = true
     return Effect.forEach([this.latch, ...this.serveLatches], (latch) => latch.open, { discard: true })
   })
 
-  /** Makes a new latch when the server listens again. */
   renew(): void {
     if (this.hasBegun) this.latch = Effect.unsafeMakeLatch(false)
     this.hasBegun = false

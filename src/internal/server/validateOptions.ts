@@ -1,35 +1,36 @@
-/**
- * Validation of server options that come from a configuration, or from code without types.
- *
- * @internal
- */
+/** Validation and defaults of server options. */
 import { defaults, type Options as LimitOptions } from "../../Limits.js"
 import type { ListenOptions } from "../../Listener.js"
-import { describeOption as describe, firstInvalidLimit, isTimeout } from "../limits.js"
+import { firstInvalidLimit, firstInvalidOption, isTimeout, type Validator, type Validators } from "../limits.js"
+import type { ListenOptions as Places } from "./places.js"
 
-export { describe }
-
-type Validator = (given: unknown) => boolean
-
-export const isBacklog: Validator = (given) => Number.isInteger(given) && Number(given) >= 0
+/** One place to listen at. */
+type Place = Omit<Places, "additional">
 
 /** For options that are validated elsewhere, when the server listens. */
 const isAny: Validator = () => true
 
 const isOneOf =
-  (...values: ReadonlyArray<string>): Validator =>
-  (given) =>
-    values.some((value) => value === given)
+  (...values: ReadonlyArray<unknown>): Validator =>
+  (value) =>
+    values.includes(value)
+
+const backlog: Validator = (value) => Number.isInteger(value) && Number(value) >= 0
 
 export const validators = {
   port: isAny,
   address: isAny,
   domain: isOneOf("IPv4", "IPv6", "Dual"),
+  path: isAny,
+  mode: isAny,
+  fd: isAny,
+  tls: isAny,
+  additional: isAny,
   reuseAddr: isAny,
   reusePort: isAny,
   maxBody: isAny,
   limits: isAny,
-  backlog: isBacklog,
+  backlog,
   drainTimeout: isTimeout,
   interruptTimeout: isTimeout,
   onFull: isOneOf("queue", "reject"),
@@ -48,20 +49,6 @@ export const withDefaults = <Given extends object, Defaults extends object>(
   return { ...defaults, ...Object.fromEntries(options) } as Defaults & Given
 }
 
-/** Description of the first unknown or invalid option, or `undefined`. */
-const firstInvalidIn = <Options extends object>(
-  options: Options,
-  rules: { readonly [K in keyof Options]-?: Validator }
-): string | undefined => {
-  const isKnown = (name: string): name is keyof Options & string => Object.hasOwn(rules, name)
-  const invalid = Object.entries(options).find(
-    ([name, value]) => value !== undefined && !(isKnown(name) && rules[name](value))
-  )
-  if (invalid === undefined) return undefined
-  const [name, value] = invalid
-  return isKnown(name) ? describe(name, value) : `${name}: unknown option`
-}
-
 interface Bounded {
   readonly limits?: LimitOptions | undefined
   readonly maxBody?: number | undefined
@@ -74,30 +61,48 @@ export const limitOptionsOf = ({ limits, maxBody }: Bounded): LimitOptions =>
 /** Description of the first invalid option or limit. Such a server is made with the defaults, and `listen` fails. */
 export const firstInvalid = <Options extends Bounded>(
   options: Options,
-  rules: { readonly [K in keyof Options]-?: Validator }
-): string | undefined => firstInvalidIn(options, rules) ?? firstInvalidLimit(limitOptionsOf(options), defaults)
+  validators: Validators<Options>
+): string | undefined => firstInvalidOption(options, validators) ?? firstInvalidLimit(limitOptionsOf(options), defaults)
 
-/** Where to listen: options of a server, and of its `listen` and `serve`. */
-interface ListenAddress {
-  readonly port?: number | undefined
-  readonly address?: string | undefined
-  readonly domain?: ListenOptions["domain"] | undefined
-  readonly backlog?: number | undefined
-}
+export const invalidBacklog = ({ backlog }: Pick<Place, "backlog">): string | undefined =>
+  firstInvalidOption({ backlog }, validators)
 
-interface ServerListenOptions extends ListenAddress {
+interface ServerListenOptions extends Places {
   readonly reuseAddr?: boolean | undefined
   readonly reusePort?: boolean | undefined
   readonly onFull?: ListenOptions["onFull"] | undefined
 }
 
-/** The options of a listener: the given ones, completed by those of the server and by defaults. */
-export const listenOptionsOf = (given: ListenAddress, options: ServerListenOptions): ListenOptions => ({
-  port: given.port ?? options.port ?? 0,
-  address: given.address ?? options.address ?? "",
-  domain: given.domain ?? options.domain ?? "IPv4",
-  backlog: given.backlog ?? options.backlog ?? 511,
-  reuseAddr: options.reuseAddr ?? true,
-  reusePort: options.reusePort ?? false,
-  onFull: options.onFull ?? "queue"
-})
+const isAnyGiven = (values: ReadonlyArray<unknown>): boolean => values.some((value) => value !== undefined)
+
+/** Whether options say where to listen, or how. */
+export const isPlaceGiven = ({ additional, address, backlog, domain, fd, mode, path, port, tls }: Places): boolean =>
+  isAnyGiven([additional, address, backlog, domain, fd, mode, path, port, tls])
+
+/** The options of one place, without those of the server for a place of another kind. */
+const placeOf = (given: Place, options: Place): Place => {
+  const { fd, mode, path, ...tcp } = options
+  const isTcp = isAnyGiven([given.port, given.address, given.domain])
+  return withDefaults(given, isTcp || isAnyGiven([given.path, given.fd]) ? tcp : { ...tcp, fd, mode, path })
+}
+
+/** The options of each listener, the main one first: the given ones, completed by those of the server and by defaults. */
+export const listenOptionsOf = (
+  given: Places,
+  options: ServerListenOptions
+): readonly [ListenOptions, ...ReadonlyArray<ListenOptions>] => {
+  const complete = ({ address = "", backlog, domain, fd, mode, path, port = 0, tls }: Place): ListenOptions => ({
+    port,
+    address,
+    domain: domain ?? options.domain ?? "IPv4",
+    path,
+    mode,
+    fd,
+    tls,
+    backlog: backlog ?? options.backlog ?? 511,
+    reuseAddr: options.reuseAddr ?? true,
+    reusePort: (options.reusePort ?? false) && path === undefined && fd === undefined,
+    onFull: options.onFull ?? "queue"
+  })
+  return [complete(placeOf(given, options)), ...(given.additional ?? options.additional ?? []).map(complete)]
+}

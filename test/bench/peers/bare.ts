@@ -34,7 +34,7 @@ const download = (socket: Socket): void => {
 const routeAt = "GET /".length
 const routeOfDownload = "d".charCodeAt(0)
 
-const fixed = "it reads nothing but where a head ends, and answers a fixed text"
+const fixed = "it reads nothing but where a head ends, and sends a fixed text"
 
 export const peer: Peer = {
   _tag: "Node",

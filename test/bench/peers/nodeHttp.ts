@@ -3,7 +3,7 @@ import { catalogue, chunk, chunks, jsonType, streamed, text, textType } from "..
 import { noEffect, noPlatform, type Peer } from "../peer.js"
 import { portOf } from "../portOf.js"
 
-const answer = (response: ServerResponse, content: string, type = textType): void => {
+const respond = (response: ServerResponse, content: string, type = textType): void => {
   response.setHeader("Content-Type", type)
   response.setHeader("Content-Length", Buffer.byteLength(content))
   response.end(content)
@@ -51,16 +51,16 @@ export const peer: Peer = {
       createServer((request, response) => {
         switch (request.url) {
           case "/":
-            return answer(response, text)
+            return respond(response, text)
           case "/json":
-            return answer(response, JSON.stringify(catalogue), jsonType)
+            return respond(response, JSON.stringify(catalogue), jsonType)
           case "/sleep":
-            setTimeout(answer, 1, response, text)
+            setTimeout(respond, 1, response, text)
             return
           case "/bytes":
-            return readWhole(request, (body) => answer(response, String(body.length)))
+            return readWhole(request, (body) => respond(response, String(body.length)))
           case "/upload":
-            return readThrough(request, (length) => answer(response, String(length)))
+            return readThrough(request, (length) => respond(response, String(length)))
           case "/download":
             return download(response)
           default:

@@ -1,6 +1,6 @@
 import { requests, type Workload } from "../workload.js"
 
-/** What a browser sends besides Host. */
+/** What a browser sends in addition to Host. */
 const headers: ReadonlyArray<readonly [string, string]> = [
   [
     "User-Agent",

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { OSError, ValueError } from "../../../src/Errors.js"
 import { layerConfig, layerServer, make } from "../../../src/HttpServer.js"
-import { connect, get, requestText } from "../../wire/rawConnection.js"
+import { connect, get, requestText } from "../../support/rawClient.js"
 import { listening, portOf } from "../harness.js"
 
 describe("address", () => {

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../../src/HttpServer.js"
-import { ask, withBody } from "../../wire/rawConnection.js"
+import { ask, withBody } from "../../support/rawClient.js"
 import { serving } from "../harness.js"
 
 const begun = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'

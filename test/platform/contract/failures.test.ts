@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { Lines } from "../../server/logged.js"
-import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
+import { ask, connect, get, requestText } from "../../support/rawClient.js"
 import { EventLog, endless, serving, statusOf } from "../harness.js"
 
 const text = HttpServerResponse.text
@@ -44,7 +44,7 @@ const failing: ReadonlyArray<readonly [what: string, app: HttpApp.Default<unknow
     ""
   ],
   ["a ParseError", Schema.decodeUnknown(Schema.Number)("x").pipe(Effect.as(text("x"))), 400, ""],
-  ["an error that nobody knows", Effect.fail("mine"), 500, ""],
+  ["an unknown error", Effect.fail("mine"), 500, ""],
   ["a Respondable error", Effect.fail(new Teapot()), 418, "short and stout"],
   ["a Respondable defect", Effect.die(new Teapot()), 418, "short and stout"],
   ["a Respondable error without a response", Effect.fail(new Broken()), 500, ""],
@@ -70,7 +70,7 @@ const failing: ReadonlyArray<readonly [what: string, app: HttpApp.Default<unknow
 
 describe("an application that fails", () => {
   for (const [what, app, status, body] of failing) {
-    it.scopedLive(`by ${what} is answered by ${status}, and the connection continues`, () =>
+    it.scopedLive(`by ${what} gets ${status}, and the connection continues`, () =>
       Effect.gen(function* () {
         const client = yield* connect(yield* serving(app))
         yield* client.send(requestText("GET /") + requestText("GET /"))
@@ -119,8 +119,8 @@ describe("pre-response handlers", () => {
         const client = yield* connect(yield* serving(marking))
         yield* client.send(requestText("GET /") + requestText("GET /"))
         for (let times = 0; times < 2; times++) {
-          const answer = yield* client.readResponse()
-          expect([answer.status, answer.header("x-mark")]).toStrictEqual([status, "ab"])
+          const received = yield* client.readResponse()
+          expect([received.status, received.header("x-mark")]).toStrictEqual([status, "ab"])
         }
       })
     )
@@ -138,8 +138,8 @@ describe("pre-response handlers", () => {
             : Effect.succeed(HttpServerResponse.setHeader(response, "x-url", request.url))
         )
       ).pipe(Effect.as(text("fine")))
-      const answer = yield* get(yield* serving(app), "/asked")
-      expect([answer.status, answer.header("x-url")]).toStrictEqual([500, "/asked"])
+      const received = yield* get(yield* serving(app), "/asked")
+      expect([received.status, received.header("x-url")]).toStrictEqual([500, "/asked"])
     })
   )
 })
@@ -155,7 +155,7 @@ describe("middleware", () => {
     })
   )
 
-  it.scopedLive("answers by itself where it does not ask the application", () =>
+  it.scopedLive("responds by itself where it does not ask the application", () =>
     Effect.gen(function* () {
       const client = yield* connect(
         yield* serving(text("unasked"), { middleware: () => Effect.succeed(text("its own", { status: 201 })) })
@@ -175,7 +175,7 @@ describe("middleware", () => {
     ["is interrupted", Effect.interrupt, 503]
   ]
   for (const [what, ending, status] of endings) {
-    it.scopedLive(`is answered like an application when it ${what} before that`, () =>
+    it.scopedLive(`gets a response like an application when it ${what} before that`, () =>
       Effect.gen(function* () {
         const client = yield* connect(
           yield* serving(text("unasked"), { middleware: (app) => Effect.zipRight(Effect.orDie(ending), app) })
@@ -204,7 +204,7 @@ describe("middleware", () => {
       const around =
         (name: string): HttpMiddleware.HttpMiddleware =>
         (app) =>
-          Effect.zipRight(log.told(`before ${name}`), Effect.zipLeft(app, log.told(`behind ${name}`)))
+          Effect.zipRight(log.told(`before ${name}`), Effect.zipLeft(app, log.told(`after ${name}`)))
       const inner = around("inner")
       const outer = around("outer")
       const port = yield* serving(Effect.as(log.told("application"), text("x")), {
@@ -215,8 +215,8 @@ describe("middleware", () => {
         "before outer",
         "before inner",
         "application",
-        "behind inner",
-        "behind outer"
+        "after inner",
+        "after outer"
       ])
     })
   )
@@ -263,7 +263,7 @@ describe("middleware", () => {
     })
   )
 
-  it.scopedLive("cors answers OPTIONS by itself, and marks every other response", () =>
+  it.scopedLive("cors responds to OPTIONS by itself, and marks every other response", () =>
     Effect.gen(function* () {
       const app = Effect.flatMap(HttpServerRequest, ({ url }) =>
         url === "/" ? Effect.succeed(text("x")) : Effect.fail("x")
@@ -349,7 +349,7 @@ describe("a client that leaves", () => {
     )
   }
 
-  it.scopedLive("by FIN still gets its response where onClientEnd says so", () =>
+  it.scopedLive("by FIN still gets its response where onClientEnd allows it", () =>
     Effect.gen(function* () {
       const { go, story: log, wire: client } = yield* waiting({ onClientEnd: "continue" })
       yield* client.halfClose
@@ -363,7 +363,7 @@ describe("a client that leaves", () => {
     Effect.gen(function* () {
       const { go, seen, story: log, wire: client } = yield* waiting({ interruptOnDisconnect: false })
       yield* client.reset
-      // Another connection's answer is after the reset.
+      // Another connection's response is after the reset.
       yield* get(yield* serving(text("meanwhile")))
       yield* go
       expect(statusOf(yield* seen)).toBe(200)
@@ -399,7 +399,7 @@ describe("a client that leaves", () => {
           yield* client.send(requestText("GET /"))
           yield* Deferred.await(running)
           yield* client.reset
-          // Another connection's answer is after the reset.
+          // Another connection's response is after the reset.
           yield* get(yield* serving(text("meanwhile")))
           if (uninterruptible) yield* Deferred.succeed(go, undefined)
           expect(abortOf(yield* Deferred.await(seen))).toBe(uninterruptible ? 200 : 499)

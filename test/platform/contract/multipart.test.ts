@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { layerContext } from "../../../src/HttpServer.js"
-import { ask, withBody } from "../../wire/rawConnection.js"
+import { ask, withBody } from "../../support/rawClient.js"
 import { EventLog, serving } from "../harness.js"
 
 interface Part {
@@ -136,7 +136,7 @@ describe("limits of multipart", () => {
       ["multipart", persisting],
       ["multipartStream", streaming]
     ] as const) {
-      it.scopedLive(`answer ${what} by 413, as ${how}`, () =>
+      it.scopedLive(`reject ${what} with 413, as ${how}`, () =>
         Effect.gen(function* () {
           expect((yield* ask(yield* servingParts(limit(app)), sent)).status).toBe(413)
         })
@@ -161,7 +161,7 @@ describe("limits of multipart", () => {
     })
   )
 
-  it.scopedLive("answer what is no form by 400", () =>
+  it.scopedLive("reject what is no form with 400", () =>
     Effect.gen(function* () {
       const port = yield* servingParts(persisting)
       expect((yield* ask(port, withBody("POST /", "plain", ["Content-Type: text/plain"]))).status).toBe(400)

@@ -1,4 +1,4 @@
-/** `HttpServerRequest`: what an application sees of a request, besides its body. */
+/** `HttpServerRequest`: what an application sees of a request, except its body. */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as Headers from "@effect/platform/Headers"
@@ -11,7 +11,7 @@ import * as FiberRefs from "effect/FiberRefs"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { toRequest } from "../../../src/HttpServer.js"
-import { ask, requestText, withBody } from "../../wire/rawConnection.js"
+import { ask, requestText, withBody } from "../../support/rawClient.js"
 import { serving } from "../harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ask, connect, requestText, withBody } from "../../wire/rawConnection.js"
+import { ask, connect, requestText, withBody } from "../../support/rawClient.js"
 import { serving } from "../harness.js"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -173,7 +173,7 @@ describe("MaxBodySize", () => {
     })
   )
 
-  it.scopedLive("is answered by 413 before anything of a larger body is sent, and the connection closes", () =>
+  it.scopedLive("gets 413 before anything of a larger body is sent, and the connection closes", () =>
     Effect.gen(function* () {
       for (const read of [length, size]) {
         const client = yield* connect(yield* reading(read))

@@ -21,7 +21,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { layer } from "../../../src/HttpServer.js"
-import { ask, get, requestText, withBody } from "../../wire/rawConnection.js"
+import { ask, get, requestText, withBody } from "../../support/rawClient.js"
 import { portOf, quiet, serving } from "../harness.js"
 
 const text = HttpServerResponse.text
@@ -55,7 +55,7 @@ describe("HttpRouter", () => {
     })
   )
 
-  it.scopedLive("answers HEAD by GET's route, and routes what a proxy asks for", () =>
+  it.scopedLive("responds to HEAD by GET's route, and routes what a proxy asks for", () =>
     Effect.gen(function* () {
       const port = yield* serving(HttpRouter.empty.pipe(HttpRouter.get("/a", text("content"))))
       expect((yield* ask(port, requestText("HEAD /a"), "HEAD")).header("Content-Length")).toBe("7")
@@ -80,8 +80,8 @@ describe("HttpLayerRouter", () => {
         { global: true }
       )
       const port = yield* built(HttpLayerRouter.serve(Layer.merge(route, marked), { disableLogger: true }))
-      const answer = yield* ask(port, withBody("POST /a/1?q", "body"))
-      expect([answer.status, answer.text, answer.header("x-mark")]).toStrictEqual([200, "1 body", "1"])
+      const received = yield* ask(port, withBody("POST /a/1?q", "body"))
+      expect([received.status, received.text, received.header("x-mark")]).toStrictEqual([200, "1 body", "1"])
       expect((yield* get(port, "/b")).status).toBe(404)
     })
   )
@@ -160,10 +160,10 @@ describe("HttpApi", () => {
     ["a payload", json("POST", "/items", { id: 1, name: "a" }), 201, { id: 1, name: "a" }],
     ["a payload that is wrong", json("POST", "/items", { id: 1, name: "" }), 400, { _tag: "HttpApiDecodeError" }],
     ["a path that is wrong", requestText("GET /items/one"), 400, { _tag: "HttpApiDecodeError" }],
-    ["somebody who is known", requestText("GET /me", ["Authorization: Bearer token"]), 200, "known"],
-    ["somebody who is not", requestText("GET /me"), 401, { _tag: "Unauthorized" }]
+    ["a known user", requestText("GET /me", ["Authorization: Bearer token"]), 200, "known"],
+    ["an unknown user", requestText("GET /me"), 401, { _tag: "Unauthorized" }]
   ] as const) {
-    it.scopedLive(`answers ${what}`, () =>
+    it.scopedLive(`responds to ${what}`, () =>
       Effect.gen(function* () {
         const response = yield* ask(yield* built(api), sent)
         expect(response.status).toBe(status)
@@ -174,7 +174,7 @@ describe("HttpApi", () => {
     )
   }
 
-  it.scopedLive("answers what is no JSON by 400, a stream, and a form", () =>
+  it.scopedLive("rejects what is no JSON with 400, a stream, and a form", () =>
     Effect.gen(function* () {
       const port = yield* built(api)
       expect((yield* ask(port, withBody("POST /items", "{", ["Content-Type: application/json"]))).status).toBe(400)
@@ -188,7 +188,7 @@ describe("HttpApi", () => {
 })
 
 describe("HttpApp.fromWebHandler", () => {
-  it.scopedLive("is given the request, and answers by what it returns", () =>
+  it.scopedLive("is given the request, and responds with what it returns", () =>
     Effect.gen(function* () {
       const app = HttpApp.fromWebHandler(async (request) =>
         Response.json({ method: request.method, url: request.url, body: await request.text() }, { status: 201 })
@@ -204,8 +204,8 @@ describe("an application with a service of its own", () => {
   it.scopedLive("finds it beside the request", () =>
     Effect.gen(function* () {
       const app = Effect.map(Effect.all([User, HttpServerRequest]), ([user, { url }]) => text(`${user} ${url}`))
-      const port = yield* Effect.provideService(serving(app), User, "somebody")
-      expect((yield* get(port, "/x")).text).toBe("somebody /x")
+      const port = yield* Effect.provideService(serving(app), User, "known user")
+      expect((yield* get(port, "/x")).text).toBe("known user /x")
     })
   )
 })

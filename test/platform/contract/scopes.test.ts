@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import { toHandler } from "../../../src/HttpServer.js"
 import { respond } from "../../../src/Response.js"
 import { serving as servingHandler } from "../../server/harness.js"
-import { connect, get, requestText } from "../../wire/rawConnection.js"
+import { connect, get, requestText } from "../../support/rawClient.js"
 import { EventLog, serving } from "../harness.js"
 
 const text = HttpServerResponse.text
@@ -185,18 +185,18 @@ describe("toHandler", () => {
         if (request.path === "/plain") return app(request)
         return finalized(log, "outer").pipe(
           Effect.zipRight(app(request)),
-          Effect.zipLeft(log.told("behind the application"))
+          Effect.zipLeft(log.told("after the application"))
         )
       })
       expect((yield* get(port, "/native")).text).toBe("native")
       expect((yield* get(port, "/plain")).text).toBe("app /plain")
       expect(yield* log.upTo(1)).toStrictEqual(["scope Success"])
       expect((yield* get(port, "/wrapped")).text).toBe("app /wrapped")
-      expect((yield* log.upTo(4)).slice(1)).toStrictEqual(["scope Success", "behind the application", "outer Success"])
+      expect((yield* log.upTo(4)).slice(1)).toStrictEqual(["scope Success", "after the application", "outer Success"])
     })
   )
 
-  it.scopedLive("answers by itself what fails, and gives the evidence", () =>
+  it.scopedLive("responds by itself what fails, and gives the evidence", () =>
     Effect.gen(function* () {
       const log = new EventLog<number>()
       const app = toHandler(Effect.fail("mine"))

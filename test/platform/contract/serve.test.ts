@@ -14,15 +14,15 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { layerServer, layerTest } from "../../../src/HttpServer.js"
-import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
+import { ask, connect, get, requestText } from "../../support/rawClient.js"
 import { endless, listening, portOf, serving } from "../harness.js"
 
 class Greeting extends Context.Tag("test/Greeting")<Greeting, string>() {}
 
-const named = FiberRef.unsafeMake("nobody")
+const named = FiberRef.unsafeMake("unset")
 
 describe("serve", () => {
-  it.scopedLive("returns at once, and the application answers", () =>
+  it.scopedLive("returns at once, and the application responds", () =>
     Effect.gen(function* () {
       const server = yield* listening()
       yield* server.serve(HttpServerResponse.text("here"))
@@ -56,7 +56,7 @@ describe("serve", () => {
     })
   )
 
-  it.scopedLive("drains in its finalizer: what is under way is answered", () =>
+  it.scopedLive("drains in its finalizer: running requests get their responses", () =>
     Effect.gen(function* () {
       const server = yield* listening({ drainTimeout: "5 seconds" })
       const scope = yield* Scope.make()
@@ -101,7 +101,7 @@ describe("serve", () => {
       const client = yield* connect(port)
       for (let i = 0; i < 3; i++) {
         yield* client.send(requestText("GET /"))
-        expect((yield* client.readResponse()).text).toBe("nobody")
+        expect((yield* client.readResponse()).text).toBe("unset")
       }
     })
   )
@@ -198,7 +198,7 @@ describe("closing the scope does not hang on", () => {
 })
 
 describe("a served application", () => {
-  it.scopedLive("answers one request after the other of a connection", () =>
+  it.scopedLive("responds to one request after the other of a connection", () =>
     Effect.gen(function* () {
       const port = yield* serving(HttpServerResponse.text("again"))
       const client = yield* connect(port)
@@ -208,7 +208,7 @@ describe("a served application", () => {
     })
   )
 
-  it.scopedLive("knows no statuses besides 2xx to 5xx", () =>
+  it.scopedLive("knows no statuses other than 2xx to 5xx", () =>
     Effect.gen(function* () {
       const port = yield* serving(HttpServerResponse.empty({ status: 700 }))
       expect((yield* ask(port, requestText("GET /"))).status).toBe(500)

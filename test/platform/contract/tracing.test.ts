@@ -1,4 +1,4 @@
-/** The span of a request: what it is called, whose child it is, and what it says; compared with `HttpMiddleware.tracer`. */
+/** The span of a request: its name, its parent and its attributes; compared with `HttpMiddleware.tracer`. */
 
 import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import { toHandler } from "../../../src/HttpServer.js"
 import { serving as servingHandler } from "../../server/harness.js"
-import { ask, connect, get, requestText } from "../../wire/rawConnection.js"
+import { ask, connect, get, requestText } from "../../support/rawClient.js"
 import { quiet, type Recorded, serving, Tracing } from "../harness.js"
 
 const text = HttpServerResponse.text

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { WebSocket } from "ws"
-import { connect, get, requestText, withBody } from "../../wire/rawConnection.js"
+import { connect, get, requestText, withBody } from "../../support/rawClient.js"
 import { EventLog, listening, portOf, serving } from "../harness.js"
 
 const decoder = new TextDecoder()
@@ -130,7 +130,7 @@ describe("a WebSocket", () => {
       )
       yield* client.send(handshake())
       yield* client.readResponse()
-      // The application has ended, and with it its scope: the socket says goodbye.
+      // The application has ended, and with it its scope: the socket sends its close frame.
       expect(yield* client.readUntil((seen) => seen.length >= 8)).toMatch(/^\x81\x04only\x88/)
       yield* client.send(closeFrame(1000))
       expect((yield* client.readToEnd).length).toBe(0)
@@ -167,7 +167,7 @@ describe("a WebSocket", () => {
     })
   )
 
-  it.scopedLive("answers pings, and leaves other connections alone", () =>
+  it.scopedLive("responds to pings, and leaves other connections alone", () =>
     Effect.gen(function* () {
       const port = yield* serving(echo())
       const { socket } = yield* open(port)
@@ -179,7 +179,7 @@ describe("a WebSocket", () => {
     })
   )
 
-  it.scopedLive("says what is wrong with a frame, and ends", () =>
+  it.scopedLive("sends what is wrong with a frame, and ends", () =>
     Effect.gen(function* () {
       const client = yield* connect(yield* serving(echo()))
       yield* client.send(Buffer.concat([Buffer.from(handshake()), Buffer.from([0x81, 0x01, 0x61])]))
@@ -237,7 +237,7 @@ describe("a client that leaves", () => {
     })
   )
 
-  it.scopedLive("by a reset before its handshake is answered is none either", () =>
+  it.scopedLive("by a reset before its handshake has its response is none either", () =>
     Effect.gen(function* () {
       const { errors } = yield* uncaught
       const asked = yield* Deferred.make<void>()
@@ -293,7 +293,7 @@ describe("a handshake that is rejected", () => {
     )
   }
 
-  it.scopedLive("is none: a plain request cannot be upgraded, which is 400, and may be answered otherwise", () =>
+  it.scopedLive("is none: a plain request cannot be upgraded, which is 400, and may get another response", () =>
     Effect.gen(function* () {
       const seen = new EventLog<string>()
       const app = Effect.tapError(echo(), (error) => seen.told(String(error)))

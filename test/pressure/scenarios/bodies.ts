@@ -1,5 +1,5 @@
 import { forgetPeak, peakResident, resident } from "../../bench/proc.js"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { type Client, connect } from "../client.js"
 import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
@@ -17,7 +17,7 @@ const most = 400
 const inQuick = 50
 const inFull = 200
 
-/** Asks with a body of 8 MiB, as fast as it is read; the status, and the length that the response says. */
+/** Asks with a body of 8 MiB, as fast as it is read; the status, and the length that the response states. */
 const upload = async (client: Client, path: string): Promise<string> => {
   client.send(requestText(`POST ${path}`, [`Content-Length: ${size}`]))
   for (let i = 0; i < chunks; i++) client.send(chunk)
@@ -32,7 +32,7 @@ const uploading = async (run: ScenarioRun, title: string, path: string): Promise
   // What is compiled with the first bodies is not theirs.
   const first = await connect(port)
   for (let i = 0; i < 3; i++) await upload(first, path)
-  first.leave()
+  first.destroy()
   const before = await server.census()
   const memory = resident(server.pid)
   const hasPeak = forgetPeak(server.pid)
@@ -48,13 +48,13 @@ const uploading = async (run: ScenarioRun, title: string, path: string): Promise
   })
   const served = responses.filter((response) => response === `200 ${size}`).length
   const refused = responses.filter((response) => response === "503").length
-  run.measured({ what: `served, ${title}`, figure: served, remark: `${refused} were told to come back` })
+  run.measured({ what: `served, ${title}`, figure: served, remark: `${refused} were asked to come back` })
   run.measured({
-    what: `neither served nor told to come back, ${title}`,
+    what: `neither served nor asked to come back, ${title}`,
     figure: count - served - refused,
     bound: exactly(0)
   })
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
   await run.nothingIsLeft(server, before, `, ${title}`)
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises"
 import { start } from "../../examples/program.js"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { type Client, connect } from "../client.js"
 import { connectionStates, runsFor, type State } from "../connectionStates.js"
 import type { Closed } from "../protocol.js"
@@ -33,7 +33,7 @@ const allEnd = async (run: ScenarioRun, clients: ReadonlyArray<Client>, how: str
     5000
   )
   run.measured({ what: `connections that are still open, ${how}`, figure: open, bound: exactly(0) })
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
 }
 
 const remarkOf = ({ processor, report }: Closed): string =>
@@ -129,7 +129,7 @@ const closeAlone = async (run: ScenarioRun, server: ServerProcess, alone: Alone)
   await allEnd(run, clients, how)
 }
 
-/** A handler that could end in time has answered, and said that this was the last one. */
+/** A handler that could end in time has responded, and stated that this was the last one. */
 const answersOf = async (
   run: ScenarioRun,
   clients: ReadonlyArray<Client>,
@@ -138,7 +138,7 @@ const answersOf = async (
 ): Promise<void> => {
   const responses = await forEach(clients, 20, (client) => client.response())
   const wrong = responses.filter(({ header, status }) => status !== expected || header("Connection") !== "close").length
-  run.measured({ what: `answers other than ${expected}, close: ${how}`, figure: wrong, bound: exactly(0) })
+  run.measured({ what: `responses other than ${expected}, close: ${how}`, figure: wrong, bound: exactly(0) })
 }
 
 const eachAlone = async (run: ScenarioRun): Promise<void> => {
@@ -168,7 +168,7 @@ const bySignal = async (run: ScenarioRun): Promise<void> => {
   const { code, signal } = await stopped
   const figure = performance.now() - began
   const remark = `ended with ${code ?? signal}`
-  run.measured({ what: "answers lost, SIGTERM", figure: isRight ? 0 : 1, bound: exactly(0) })
+  run.measured({ what: "responses lost, SIGTERM", figure: isRight ? 0 : 1, bound: exactly(0) })
   run.measured({
     what: "end of the process, SIGTERM",
     figure,
@@ -177,7 +177,7 @@ const bySignal = async (run: ScenarioRun): Promise<void> => {
     remark,
     isTimed: true
   })
-  for (const client of [busy, ...others]) client.leave()
+  for (const client of [busy, ...others]) client.destroy()
 }
 
 const helloBySignal = async (run: ScenarioRun): Promise<void> => {
@@ -194,7 +194,7 @@ const helloBySignal = async (run: ScenarioRun): Promise<void> => {
     remark: `ended with ${code ?? signal}`,
     isTimed: true
   })
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
 }
 
 /** Nothing keeps a server from closing, and every request that can be finished in time is. */

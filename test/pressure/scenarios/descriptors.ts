@@ -1,11 +1,12 @@
-import { requestText } from "../../wire/rawConnection.js"
+import { WaitTimeout } from "../../support/eventually.js"
+import { requestText } from "../../support/rawClient.js"
 import { ask, Client } from "../client.js"
 import { nginxBefore, whyNoNginx } from "../nginx.js"
 import { atLeast, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
 import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
-import { Hung, range } from "../waiting.js"
+import { range } from "../waiting.js"
 
 const limit = 160
 const clients = 1280
@@ -13,19 +14,19 @@ const clients = 1280
 /** Milliseconds that a response takes: with one at once, none would ever be there at the same time as the others. */
 const busyFor = 200
 
-type Fate = "answered" | "told 503" | "told otherwise" | "dropped" | "hung"
+type Fate = "responded" | "received 503" | "received another response" | "dropped" | "hung"
 
 /** Comes at once with all others, sends a request, and waits for any response. */
 const fateOf = async (port: number, fields: ReadonlyArray<string>): Promise<Fate> => {
   const client = new Client(port)
   try {
     const { status, text } = await client.send(requestText(`GET /slow?${busyFor}`, fields)).response("GET", 60_000)
-    if (status === 503) return "told 503"
-    return status === 200 && text === "ok" ? "answered" : "told otherwise"
+    if (status === 503) return "received 503"
+    return status === 200 && text === "ok" ? "responded" : "received another response"
   } catch (error) {
-    return error instanceof Hung ? "hung" : "dropped"
+    return error instanceof WaitTimeout ? "hung" : "dropped"
   } finally {
-    client.leave()
+    client.destroy()
   }
 }
 
@@ -40,10 +41,10 @@ const crowd = async (
   const fates = await Promise.all(range(clients).map(() => fateOf(port, fields)))
   const of = (fate: Fate): number => fates.filter((each) => each === fate).length
   const served = (await server.census()).begun - begun
-  run.measured({ what: `answered, ${how}`, figure: of("answered"), bound: atLeast(1) })
-  run.measured({ what: `told 503, ${how}`, figure: of("told 503") })
-  run.measured({ what: `admitted and not answered, ${how}`, figure: served - of("answered"), bound: exactly(0) })
-  for (const fate of ["dropped", "hung", "told otherwise"] as const) {
+  run.measured({ what: `responded, ${how}`, figure: of("responded"), bound: atLeast(1) })
+  run.measured({ what: `received 503, ${how}`, figure: of("received 503") })
+  run.measured({ what: `admitted without a response, ${how}`, figure: served - of("responded"), bound: exactly(0) })
+  for (const fate of ["dropped", "hung", "received another response"] as const) {
     run.measured({ what: `${fate}, ${how}`, figure: of(fate), bound: exactly(0) })
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises"
 import { maxDescriptors, resident } from "../../bench/proc.js"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { type Client, connect } from "../client.js"
 import type { Census, Which } from "../protocol.js"
 import { atMost, exactly } from "../report.js"
@@ -38,7 +38,7 @@ const open = (port: number, count: number): Promise<ReadonlyArray<Client>> =>
   })
 
 const leave = (clients: ReadonlyArray<Client>): void => {
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
 }
 
 interface Idle {
@@ -92,7 +92,7 @@ const idling = async (run: ScenarioRun, which: Which, count: number): Promise<Id
   if (which === "ours") {
     const served = await forEach(clients, 500, isServed)
     const lost = served.filter((each) => !each).length
-    run.measured({ what: "answers lost when each is used once", figure: lost, bound: exactly(0) })
+    run.measured({ what: "responses lost when each is used once", figure: lost, bound: exactly(0) })
   }
   leave(clients)
   if (which === "ours") {

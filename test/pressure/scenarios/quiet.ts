@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises"
 import type { Options } from "../../../src/Limits.js"
 import { cpuTime } from "../../bench/proc.js"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { connect } from "../client.js"
 import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
@@ -27,7 +27,7 @@ const idle = async (run: ScenarioRun, what: string, limits: Options, sweeps: num
   run.measured({ what: `timers armed, ${what}`, figure: now.timers - before.timers, bound: exactly(sweeps) })
   run.measured({ what: `timers that fired, ${what}`, figure: now.fired - began.fired, bound: exactly(0) })
   run.measured({ what: `of a core, ${what}`, figure: cpu * 100, unit: "%", bound: atMost(1, "%"), isTimed: true })
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
   await run.nothingIsLeft(server, before, `, ${what}`)
 }
 

@@ -1,5 +1,5 @@
 import { setImmediate, setTimeout } from "node:timers/promises"
-import { requestText, withBody } from "../../wire/rawConnection.js"
+import { requestText, withBody } from "../../support/rawClient.js"
 import { ask, type Client, connect } from "../client.js"
 import { exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
@@ -23,7 +23,7 @@ const framings: Readonly<Record<string, string>> = {
   pipelined: requestText("GET /") + withBody("POST /echo", "abc") + requestText("GET /stream?20")
 }
 
-/** Answers that the client leaves open any byte of; the server is in the middle of most of them. */
+/** Responses that the client leaves open any byte of; the server is in the middle of most of them. */
 const responses: Readonly<Record<string, string>> = {
   length: requestText("GET /dripLength?100"),
   chunked: requestText("GET /drip?100"),
@@ -48,7 +48,7 @@ const resetInRequest = async (port: number, request: string, at: number): Promis
   }
 }
 
-const resetInAnswer = async (port: number, request: string, at: number): Promise<void> => {
+const resetInResponse = async (port: number, request: string, at: number): Promise<void> => {
   const client = await connect(port, { readsByByte: true })
   await client.send(request).bytes(at)
   client.reset()
@@ -59,8 +59,8 @@ const lengthOf = async (port: number, request: string): Promise<number> => {
   const client = await connect(port)
   client.send(request)
   await setTimeout(500)
-  client.leave()
-  return client.read
+  client.destroy()
+  return client.received
 }
 
 /** A connection beside them, which is served meanwhile. */
@@ -106,7 +106,7 @@ const pressed = async (
   const framed = Object.keys(rows).join(", ")
   run.measured({ what: `offsets of ${what} at which a client left`, figure: count, remark: framed })
   run.measured({
-    what: `answers to others lost meanwhile, ${what}`,
+    what: `responses to others lost meanwhile, ${what}`,
     figure: bystander.wrong,
     bound: exactly(0),
     remark: `of ${bystander.asked}`
@@ -116,10 +116,10 @@ const pressed = async (
 
 /** A reset at any byte ends one connection: the original's whole process ended with it. */
 export const scenario: Scenario = {
-  title: "resets at every byte of requests and answers, in every framing",
+  title: "resets at every byte of requests and responses, in every framing",
   order: 3,
   run: async (run) => {
     await pressed(run, "requests", framings, async (_, request) => request.length, resetInRequest)
-    await pressed(run, "answers", responses, lengthOf, resetInAnswer)
+    await pressed(run, "responses", responses, lengthOf, resetInResponse)
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises"
 import type { Options } from "../../../src/Limits.js"
 import { end, start } from "../../bench/proc.js"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { ask, type Client, connect } from "../client.js"
 import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
@@ -38,7 +38,7 @@ interface Slow {
   readonly act: (client: Client) => Promise<unknown>
   /** Milliseconds after which the server ends it. */
   readonly due: number
-  /** What it is answered before. */
+  /** What it receives before. */
   readonly status?: number
 }
 
@@ -60,15 +60,15 @@ const slow: Readonly<Record<string, Slow>> = {
     due: limits.bodyTimeout,
     status: 408
   },
-  "reads nothing of big pipelined answers": {
+  "reads nothing of large pipelined responses": {
     act: async (client) => client.stopReading().send(requestText("GET /bytes?1000000").repeat(20)),
     due: limits.writeTimeout
   },
-  "reads nothing of an endless answer": {
+  "reads nothing of an endless response": {
     act: async (client) => client.stopReading().send(requestText("GET /endless")),
     due: limits.writeTimeout
   },
-  "says nothing more": {
+  "sends nothing more": {
     act: async (client) => client.send(requestText("GET /")).response(),
     due: limits.keepAliveTimeout
   }
@@ -76,7 +76,7 @@ const slow: Readonly<Record<string, Slow>> = {
 
 /** The status of the last response, when there is one. */
 const lastStatus = async (client: Client): Promise<number | undefined> =>
-  client.seen.length === 0 ? undefined : (await client.response()).status
+  client.unread.length === 0 ? undefined : (await client.response()).status
 
 /** A client that reads nothing does not see the end either: the connection has ended when the server no longer counts it. */
 const slowly = async (run: ScenarioRun, name: string, { act, due, status }: Slow): Promise<void> => {
@@ -106,9 +106,9 @@ const slowly = async (run: ScenarioRun, name: string, { act, due, status }: Slow
   if (status !== undefined) {
     const statuses = await forEach(clients, each, lastStatus)
     const wrong = statuses.filter((seen) => seen !== status).length
-    run.measured({ what: `answers other than ${status}, ${name}`, figure: wrong, bound: exactly(0) })
+    run.measured({ what: `responses other than ${status}, ${name}`, figure: wrong, bound: exactly(0) })
   }
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
   await run.nothingIsLeft(server, before, `, ${name}`)
   await server.end()
 }
@@ -139,7 +139,7 @@ const stopped = async (run: ScenarioRun): Promise<void> => {
     ({ held }) => held <= before.held
   )
   run.measured({ what: "clients that are stopped by SIGSTOP", figure: begun.handlers, bound: exactly(3) })
-  run.measured({ what: "status of another's answer meanwhile", figure: status, bound: exactly(200) })
+  run.measured({ what: "status of another's response meanwhile", figure: status, bound: exactly(200) })
   run.measured({
     what: "ended after, SIGSTOP",
     figure: performance.now() - began,
@@ -157,7 +157,7 @@ export const scenario: Scenario = {
   title: "clients that are slow, silent, stopped, or do not read",
   order: 4,
   run: async (run) => {
-    const quick = ["one byte of a head a second", "reads nothing of an endless answer"]
+    const quick = ["one byte of a head a second", "reads nothing of an endless response"]
     const names = run.choices.isQuick ? quick : Object.keys(slow)
     for (const name of names) await slowly(run, name, slow[name] as Slow)
     await stopped(run)

@@ -39,7 +39,7 @@ const soak = async (run: ScenarioRun, port: number, seconds: number, from: numbe
     if (outcome.wrong !== undefined) wrongs.push(outcome.wrong)
   }
   await Promise.all(range(atOnce).map((i) => lives(port, new Random(mixed(seed, from + i)), until, onOutcome)))
-  return { answers: responses, clients, wrongs }
+  return { responses, clients, wrongs }
 }
 
 /** Everything at once, for as long as one likes. */
@@ -54,12 +54,12 @@ export const scenario: Scenario = {
     await soak(run, port, Math.min(5, seconds / 4), atOnce)
     await setTimeout(settling)
     const before = await server.census()
-    const { answers: responses, clients, wrongs } = await soak(run, port, seconds, 0)
+    const { responses, clients, wrongs } = await soak(run, port, seconds, 0)
     const during = await server.census()
     run.measured({ what: "clients", figure: clients, remark: `in ${seconds} s, seed ${seed}` })
-    run.measured({ what: "answers that were wanted and right", figure: responses })
+    run.measured({ what: "responses that were wanted and right", figure: responses })
     run.measured({
-      what: "answers that were wrong, cut short, or never came",
+      what: "responses that were wrong, cut short, or never came",
       figure: wrongs.length,
       bound: exactly(0),
       remark: wrongs.slice(0, 3).join("; ")

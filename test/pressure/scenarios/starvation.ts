@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { type Client, connect } from "../client.js"
 import type { Which } from "../protocol.js"
 import { atMost, exactly } from "../report.js"
@@ -54,7 +54,7 @@ const beside = async (run: ScenarioRun, { path, title, which }: Way): Promise<vo
   for (let i = 0; i < 200; i++) await lone.send(request.repeat(16)).bytes(length * (1 + (i + 1) * 16))
   const before = await server.census()
   const each = run.choices.isQuick ? requestsEach / 2 : requestsEach
-  const clients = await forEach(range(connections), connections, () => connect(port, { keepsNothing: true }))
+  const clients = await forEach(range(connections), connections, () => connect(port, { discardsBytes: true }))
   const loneClient = await connect(port)
   const began = performance.now()
   for (const client of clients) client.send(request.repeat(each))
@@ -81,10 +81,10 @@ const beside = async (run: ScenarioRun, { path, title, which }: Way): Promise<vo
     isTimed: true
   })
   if (isOurs) {
-    const missing = clients.reduce((sum, { read }) => sum + Math.abs(length * each - read), 0)
-    run.measured({ what: `bytes missing of their answers, ${title}`, figure: missing, bound: exactly(0) })
+    const missing = clients.reduce((sum, { received }) => sum + Math.abs(length * each - received), 0)
+    run.measured({ what: `bytes missing of their responses, ${title}`, figure: missing, bound: exactly(0) })
   }
-  for (const client of [...clients, loneClient]) client.leave()
+  for (const client of [...clients, loneClient]) client.destroy()
   if (isOurs) await run.nothingIsLeft(server, before, `, ${title}`)
 }
 

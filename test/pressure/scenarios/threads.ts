@@ -6,7 +6,7 @@ import type { Scenario } from "../scenario.js"
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
 
-/** What vitest's reporter of JSON says of one test. */
+/** What vitest's JSON reporter reports of one test. */
 interface Told {
   readonly ancestorTitles: ReadonlyArray<string>
   readonly status: string
@@ -17,7 +17,7 @@ interface Report {
 }
 
 /** Runs the tests of a file; one that failed makes vitest end with 1, and its report is there all the same. */
-const toldOf = async (file: string): Promise<ReadonlyArray<Told>> => {
+const reportOf = async (file: string): Promise<ReadonlyArray<Told>> => {
   const vitest = join(root, "node_modules/vitest/vitest.mjs")
   const command = `cd ${root} && "${process.execPath}" "${vitest}" run --config test/vitest.config.ts --reporter=json ${file} || true`
   const report: Report = JSON.parse((await outputOf(["sh", "-c", command])) ?? '{"testResults":[]}')
@@ -29,9 +29,9 @@ export const scenario: Scenario = {
   title: "what the users of Nim's original ran into, by the numbers of its threads",
   order: 0,
   run: async (run) => {
-    const told = await toldOf("test/server/seedThreads.test.ts")
+    const reported = await reportOf("test/nimParity/issues.test.ts")
     const threads = new Map<string, Array<Told>>()
-    for (const each of told) {
+    for (const each of reported) {
       const [thread = ""] = each.ancestorTitles
       if (thread.startsWith("#")) threads.set(thread, [...(threads.get(thread) ?? []), each])
     }

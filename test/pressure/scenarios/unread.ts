@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises"
 import { forgetPeak, peakResident, resident } from "../../bench/proc.js"
-import { requestText } from "../../wire/rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { type Client, connect } from "../client.js"
 import { atMost, exactly } from "../report.js"
 import type { Scenario } from "../scenario.js"
@@ -8,11 +8,11 @@ import type { ScenarioRun } from "../scenarioRun.js"
 import type { ServerProcess } from "../serverProcess.js"
 import { forEach, range } from "../waiting.js"
 
-const answerSize = 20_000
+const responseSize = 20_000
 const most = 100
 const megabyte = 1e6
 
-const request = requestText(`GET /bytes?${answerSize}`)
+const request = requestText(`GET /bytes?${responseSize}`)
 
 /** Until none of the clients gets rid of another byte, and then some. */
 const stuck = async (clients: ReadonlyArray<Client>): Promise<void> => {
@@ -24,7 +24,7 @@ const stuck = async (clients: ReadonlyArray<Client>): Promise<void> => {
 }
 
 const ask = async (port: number, requests: number): Promise<Client> => {
-  const client = await connect(port, { keepsNothing: true })
+  const client = await connect(port, { discardsBytes: true })
   return client.stopReading().send(request.repeat(requests))
 }
 
@@ -32,15 +32,15 @@ const ask = async (port: number, requests: number): Promise<Client> => {
 const lengthOfOne = async (port: number): Promise<number> => {
   const client = await connect(port)
   const { length } = await client.send(request).response()
-  client.leave()
+  client.destroy()
   return length
 }
 
 const warmUp = async (port: number): Promise<void> => {
   const client = await connect(port)
   client.send(request.repeat(100))
-  await client.bytes(100 * answerSize)
-  client.leave()
+  await client.bytes(100 * responseSize)
+  client.destroy()
 }
 
 const readAll = async (
@@ -52,7 +52,7 @@ const readAll = async (
   for (const client of clients) client.resumeReading()
   await Promise.all(clients.map((client) => client.bytes(expected, 120_000)))
   await setTimeout(200)
-  const missing = clients.reduce((sum, { read }) => sum + Math.abs(expected - read), 0)
+  const missing = clients.reduce((sum, { received }) => sum + Math.abs(expected - received), 0)
   run.measured({ what: `bytes missing when all is read, ${how}`, figure: missing, bound: exactly(0) })
 }
 
@@ -71,10 +71,10 @@ const unread = async (run: ScenarioRun, server: ServerProcess, port: number, con
     figure: (peak - memory) / megabyte,
     unit: "MB",
     bound: atMost(most, "MB"),
-    remark: `${((requests * answerSize) / 1e9).toFixed(1)} GB of answers, ${hasPeak ? "at the peak" : "at the end"}`
+    remark: `${((requests * responseSize) / 1e9).toFixed(1)} GB of responses, ${hasPeak ? "at the peak" : "at the end"}`
   })
   await readAll(run, clients, length * each, how)
-  for (const client of clients) client.leave()
+  for (const client of clients) client.destroy()
   await run.nothingIsLeft(server, before, `, ${how}`)
 }
 

@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { defaults } from "../../../src/Limits.js"
 import { type Handler, respond } from "../../../src/Response.js"
 import { servingInMemory, settled } from "../../server/memory.js"
-import { requestText } from "../rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { until } from "./measured.js"
 
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, `${bytes.length}`))

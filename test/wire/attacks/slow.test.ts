@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, respondStream } from "../../../src/Response.js"
 import { advance, expectOpen, servingInMemory, settled } from "../../server/memory.js"
-import { requestText } from "../rawConnection.js"
+import { requestText } from "../../support/rawClient.js"
 import { type Cost, until } from "./measured.js"
 
 const hello: Handler = (request) => respond(request, 200, "hello")
@@ -25,7 +25,7 @@ interface Attack {
 
 const attacks: ReadonlyArray<Attack> = [
   {
-    what: "a client that connects, and never says a word",
+    what: "a client that connects, and sends nothing",
     handler: hello,
     opening: "",
     chunk: "",
@@ -33,7 +33,7 @@ const attacks: ReadonlyArray<Attack> = [
     cost: { bytes: 0, seconds: 75, response: "silence", ending: "end" }
   },
   {
-    what: "a client that is served, and then never says another word",
+    what: "a client that is served, and then sends nothing more",
     handler: hello,
     opening: requestText("GET /"),
     chunk: "",
@@ -129,7 +129,7 @@ const attacks: ReadonlyArray<Attack> = [
     cost: { bytes: chunked.length + 9, seconds: 30, response: 408, ending: "end" }
   },
   {
-    what: "a body that nobody reads, of a byte a second",
+    what: "a body that is not read, of a byte a second",
     handler: hello,
     opening: unread,
     chunk: "a",
@@ -188,7 +188,7 @@ describe("slow to read", () => {
 
   for (const [what, handler] of [
     ["an endless stream", endless],
-    ["a whole answer, and a request after it", hello]
+    ["a whole response, and a request after it", hello]
   ] as const) {
     it.scoped(`${what}: a client that reads nothing is cut off after 30 seconds`, () =>
       Effect.gen(function* () {

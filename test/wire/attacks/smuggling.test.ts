@@ -6,8 +6,8 @@ import type { Request } from "../../../src/Request.js"
 import { type Handler, respond } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
 import { servingInMemory, settled } from "../../server/memory.js"
-import { parseResponses } from "../parsedResponse.js"
-import { connect } from "../rawConnection.js"
+import { parseResponses } from "../../support/parsedResponse.js"
+import { connect } from "../../support/rawClient.js"
 import { expectRefusal } from "../rfc9112/rows.js"
 import { until } from "./measured.js"
 import { type Attack, attacksInChunks, attacksInHead, harmless, smuggled } from "./smuggling.js"
@@ -34,7 +34,7 @@ interface Refused {
   readonly reading: Reading
   /** What the handler sees of the attack itself. */
   readonly sees: ReadonlyArray<string>
-  /** The status of the one response: of the refusal, unless the handler has answered before the byte that is rejected. */
+  /** The status of the one response: of the refusal, unless the handler has responded before the byte that is rejected. */
   readonly status: number
 }
 
@@ -72,7 +72,7 @@ const isRefusedAmongOthers = ({ attack: { hidden, refused }, reading, sees, stat
 const isRefused = (refused: Refused): void => {
   const { attack, status } = refused
   const { title, refused: bytes } = attack
-  const how = status === attack.status ? `refused with ${status}` : "ended after its answer"
+  const how = status === attack.status ? `refused with ${status}` : "ended after its response"
   it.scoped(`${title}: ${how} after ${bytes.length} bytes and 0 seconds`, () => isRefusedAtItsByte(refused))
   it.scopedLive(`${title}: ${how} among other requests, and none after it is handled`, () =>
     isRefusedAmongOthers(refused)

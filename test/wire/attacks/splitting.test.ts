@@ -14,7 +14,7 @@ import {
   upgrade
 } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
-import { connect, requestText } from "../rawConnection.js"
+import { connect, requestText } from "../../support/rawClient.js"
 import { finalsOf } from "../rfc9112/rows.js"
 
 const second = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nowned"
@@ -66,7 +66,7 @@ const injectionOf = (request: Request): string => injections[Number(request.path
 
 describe("response splitting", () => {
   for (const [api, responding] of Object.entries(apis)) {
-    it.scopedLive(`${api}: the whole response is rejected, in 0 bytes, and the handler may answer otherwise`, () =>
+    it.scopedLive(`${api}: the whole response is rejected, in 0 bytes, and the handler may send another response`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving((request) =>
           Effect.catchTag(responding(request, injectionOf(request)), "ValueError", (error) =>
@@ -155,7 +155,7 @@ describe("response splitting", () => {
       })
   )
 
-  it.scopedLive("the errors that answer by themselves quote no more than a line of content", () =>
+  it.scopedLive("the errors with a response of their own quote no more than a line of content", () =>
     Effect.gen(function* () {
       for (const text of injections) {
         const { port } = yield* serving(

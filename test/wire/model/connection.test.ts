@@ -33,7 +33,7 @@ const numRuns = Number(process.env.MODEL_RUNS ?? 1000)
 
 /** What becomes of a connection that was handed over: bytes gathered meanwhile, and orders, one after the other. */
 const holding =
-  (told: Queue.Queue<Order>, log: Array<string>) =>
+  (queue: Queue.Queue<Order>, log: Array<string>) =>
   (duplex: Duplex): Effect.Effect<void, ValueError, Scope.Scope> =>
     Effect.gen(function* () {
       let received = ""
@@ -44,7 +44,7 @@ const holding =
       )
       const gathered = yield* Effect.forkScoped(gathering)
       while (true) {
-        switch (yield* Queue.take(told)) {
+        switch (yield* Queue.take(queue)) {
           case "write":
             yield* duplex.write("abc")
             break
@@ -58,19 +58,19 @@ const holding =
           case "fail":
             return yield* new ValueError({ reason: "Json" })
           default:
-            return yield* Effect.die("as told")
+            return yield* Effect.die("as ordered")
         }
       }
     })
 
 /** A handler that does what it is reported, one order after the other. */
-const obeying = (told: Queue.Queue<Order>, log: Array<string>): Handler => {
+const obeying = (queue: Queue.Queue<Order>, log: Array<string>): Handler => {
   const obey = (request: Parameters<Handler>[0]) =>
     Effect.gen(function* () {
       log.push(`call ${request.url}`)
       let body: BodyWriter | undefined
       while (true) {
-        switch (yield* Queue.take(told)) {
+        switch (yield* Queue.take(queue)) {
           case "respond":
             return yield* respond(request, 200, "ok")
           case "begin":
@@ -84,14 +84,14 @@ const obeying = (told: Queue.Queue<Order>, log: Array<string>): Handler => {
           case "fail":
             return yield* new ValueError({ reason: "Json" })
           case "die":
-            return yield* Effect.die("as told")
+            return yield* Effect.die("as ordered")
           case "read":
             log.push(`read ${(yield* request.bytes).length}`)
             break
           case "handOver":
             return yield* request.method === "CONNECT"
-              ? tunnel(request, {}, holding(told, log))
-              : upgrade(request, { Upgrade: "echo" }, holding(told, log))
+              ? tunnel(request, {}, holding(queue, log))
+              : upgrade(request, { Upgrade: "echo" }, holding(queue, log))
         }
       }
     })
@@ -132,11 +132,11 @@ const run = (choices: Choices, positions: ReadonlyArray<number>) => {
       limits: { ...limits, lingerTimeout: "1 hour" },
       drainTimeout: "1 hour"
     })
-    const told = yield* Queue.unbounded<Order>()
+    const queue = yield* Queue.unbounded<Order>()
     const log: Array<string> = []
     const model = new Model(choices)
     yield* Effect.orDie(made.server.listen())
-    const accepting = yield* Effect.fork(made.server.acceptRequest(obeying(told, log)))
+    const accepting = yield* Effect.fork(made.server.acceptRequest(obeying(queue, log)))
     const connection = yield* made.connect
     let read = 0
     connection.unsent = () => (connection.isFull() ? 1000 - read : 0)
@@ -176,7 +176,7 @@ const run = (choices: Choices, positions: ReadonlyArray<number>) => {
             read++
           })
         case "Order":
-          return Effect.asVoid(Queue.offer(told, command.order))
+          return Effect.asVoid(Queue.offer(queue, command.order))
         case "Advance":
           return Effect.forEach(
             stepsOf(command.seconds),
@@ -299,12 +299,12 @@ describe("one connection, and its model", () => {
       "HandedOver, stalled",
       "Handling read open",
       "Handling read open, stalled",
-      "Handling read unanswered",
+      "Handling read unresponded",
       "Handling reading open",
-      "Handling reading unanswered",
+      "Handling reading unresponded",
       "Handling unread open",
       "Handling unread open, stalled",
-      "Handling unread unanswered",
+      "Handling unread unresponded",
       "Idle",
       "Idle, stalled",
       "Lingering",

@@ -1,10 +1,10 @@
-/** A connection from its first byte to its end, and what most tests say and answer on it. */
+/** A connection from its first byte to its end, and what most tests send and receive on it. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ValueError } from "../../../src/Errors.js"
 import { type Handler, upgrade } from "../../../src/Response.js"
 import { serving } from "../../server/harness.js"
-import { connect, requestText } from "../rawConnection.js"
+import { connect, requestText } from "../../support/rawClient.js"
 
 /** All that a connection brings for these bytes, until the server ends it. */
 export const conversation = (handler: Handler, text: string): Effect.Effect<string> =>

@@ -5,8 +5,8 @@ import * as Stream from "effect/Stream"
 import { sendHeaders } from "../../../src/Response.js"
 import { refusal } from "../../server/harness.js"
 import { advance } from "../../server/memory.js"
-import { connect, requestText } from "../rawConnection.js"
-import { proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsAbout } from "../rfc9112/proofs.js"
+import { connect, requestText } from "../../support/rawClient.js"
+import { proves, provesByRows, provesOfEach, provesOfEachInTestTime, rowsById } from "../rfc9112/proofs.js"
 import { expectRefusal, finalsOf } from "../rfc9112/rows.js"
 import { replying, toldBy } from "../subjects.js"
 import { closing, conversation } from "./conversation.js"
@@ -21,8 +21,8 @@ for (const id of ["9110/6.2/highest", "9110/6.2/own-version"] as const) {
     })
   )
 }
-provesByRows("9110/6.2/minor", rowsAbout(/§6\.2: HTTP\/1\.9|§9\.3: HTTP\/1\.2/))
-provesByRows("9110/6.5.1/merged", rowsAbout(/§6\.5\.1|trailers in their order/))
+provesByRows("9110/6.2/minor", rowsById("http-1-9-read-1-1", "http-1-2-goes-default-1-1"))
+provesByRows("9110/6.5.1/merged", rowsById("trailers-in-their-order-repeated", "dropped-trailers"))
 proves(
   "9110/6.5.1/sent",
   "those that a handler gives are rejected",

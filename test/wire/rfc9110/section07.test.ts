@@ -4,17 +4,17 @@ import * as Effect from "effect/Effect"
 import type { ValueError } from "../../../src/Errors.js"
 import { type Handler, respond, sendInformational, tunnel, upgrade } from "../../../src/Response.js"
 import { refusal, serving } from "../../server/harness.js"
-import { ask, connect, requestText } from "../rawConnection.js"
-import { otherRows, proves, provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
+import { ask, connect, requestText } from "../../support/rawClient.js"
+import { otherRows, proves, provesByRows, provesOfEach, rowsById } from "../rfc9112/proofs.js"
 import { finalsOf, looking, seenIn } from "../rfc9112/rows.js"
 import { allOf, replying, type Subject, toldBy } from "../subjects.js"
 import { closing, conversation, offer, upgrading } from "./conversation.js"
 
 provesByRows(
   "9110/7.1/forms",
-  rowsAbout(/`\*` for (GET|CONNECT)|authority-form for GET|(origin|absolute)-form for CONNECT/)
+  rowsById("get-asterisk", "get-authority-form", "connect-origin-form", "connect-asterisk", "connect-absolute-form")
 )
-provesByRows("9110/7.4/scheme", rowsAbout(/a scheme and no authority|another scheme/))
+provesByRows("9110/7.4/scheme", rowsById("another-scheme", "scheme-without-authority"))
 provesOfEach(
   "9110/7.4/https",
   "the known deviation: it is served, and no scheme is claimed to the handler",
@@ -182,7 +182,7 @@ for (const id of ["9110/7.8/protocol", "9110/15.2.2/protocol"] as const) {
   )
 }
 
-/** Asks for the upgrade, is rejected, and answers all the same. */
+/** Requests the upgrade, is rejected, and responds all the same. */
 const refusedUpgrade: Handler<ValueError> = (request) =>
   Effect.gen(function* () {
     const error = yield* Effect.flip(upgrading(request))
@@ -220,4 +220,16 @@ proves(
     expect(sent).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 101 Switching Protocols\r\n/)
   })
 )
-otherRows("RFC 9110 §7: other offers", /^RFC 9110 §7/)
+otherRows("RFC 9110 §7: other offers", [
+  "upgrade-offer",
+  "upgrade-without-option",
+  "option-without-upgrade",
+  "upgrade-without-protocol",
+  "upgrade-offer-several-protocols",
+  "malformed-upgrade-without-option",
+  "http-1-0-cannot-offer",
+  "upgrade-offer-body",
+  "rejected-connection-options",
+  "options-http-1-0-not-tokens",
+  "rejected-upgrades"
+])

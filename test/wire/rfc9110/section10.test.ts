@@ -4,15 +4,15 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { refuses } from "../../fixtures/messages/message.js"
 import { expectOpen, settled } from "../../server/memory.js"
-import { connect, requestText } from "../rawConnection.js"
-import { provesByRows, provesOfEach, rowsAbout } from "../rfc9112/proofs.js"
+import { connect, requestText } from "../../support/rawClient.js"
+import { provesByRows, provesOfEach, rowsById } from "../rfc9112/proofs.js"
 import { expectBodyRefusal, finalsOf } from "../rfc9112/rows.js"
 import { echoing, replying } from "../subjects.js"
 
 const patient = (line: string, body: string): string =>
   requestText(line, ["Expect: 100-continue", `Content-Length: ${body.length}`])
 
-provesByRows("9110/10.1.1/of-1.0", rowsAbout(/an expectation in HTTP\/1\.0/))
+provesByRows("9110/10.1.1/of-1.0", rowsById("expectation-http-1-0"))
 for (const id of ["9110/10.1.1/immediate", "9110/10.1.1/not-awaited", "9110/10.1.1/final"] as const) {
   provesOfEach(id, "100 before a byte of content has come, and the response after it", (subject) =>
     Effect.gen(function* () {
@@ -60,6 +60,18 @@ provesOfEach("9110/10.1.1/final", "of a body that cannot be read too", (subject)
   })
 )
 provesByRows("9110/10.1.1/immediate", [
-  ...rowsAbout(/§10\.1\.1/),
-  refuses("another expectation after an empty member", requestText("GET /", ["Expect: , more"]), ["Expectation", 417])
+  ...rowsById(
+    "100-continue-case-blind",
+    "expectation-http-1-0",
+    "another-expectation",
+    "another-beside-100-continue",
+    "another-after-100-continue",
+    "100-continue-parameter"
+  ),
+  refuses(
+    "another-expectation-after-empty-member",
+    "another expectation after an empty member",
+    requestText("GET /", ["Expect: , more"]),
+    ["Expectation", 417]
+  )
 ])

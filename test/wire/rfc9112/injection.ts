@@ -4,8 +4,8 @@ import * as Stream from "effect/Stream"
 import type { ValueError } from "../../../src/Errors.js"
 import { respond, respondStream, sendHeaders, sendInformational, tunnel, upgrade } from "../../../src/Response.js"
 import { refusal, serving } from "../../server/harness.js"
-import { parseResponses } from "../parsedResponse.js"
-import { connect, requestText } from "../rawConnection.js"
+import { parseResponses } from "../../support/parsedResponse.js"
+import { connect, requestText } from "../../support/rawClient.js"
 
 /**
  * Every way in which a handler could write a line of its own, with a text that is no part of one: each is rejected for

@@ -1,4 +1,4 @@
-/** How a test says which requirement it proves; `proofsIn.ts` reads these calls. */
+/** The calls by which a test names the requirement it proves; `proofsIn.ts` reads them from the source. */
 import { describe, it } from "@effect/vitest"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -6,10 +6,7 @@ import { type RequirementId, titleOf } from "../requirements.js"
 import { type Subject, subjects } from "../subjects.js"
 import { fixtures, type Row, runRow } from "./rows.js"
 
-/** Rows that have been run under a requirement. */
-const proving = new Set<string>()
-
-/** Proves a requirement by a test that asks each subject. */
+/** Proves a requirement by a test that runs against each subject. */
 export const provesOfEach = (
   id: RequirementId,
   how: string,
@@ -52,23 +49,21 @@ export const provesInTestTime = (
 /** Proves a requirement by rows. */
 export const provesByRows = (id: RequirementId, rows: ReadonlyArray<Row>): void => {
   describe(titleOf(id), () => {
-    for (const row of rows) {
-      proving.add(row.title)
-      runRow(row)
-    }
+    for (const row of rows) runRow(row)
   })
 }
 
-/** The rows of the fixtures whose titles match: there must be some, and none of them may have been run already. */
-export const rowsAbout = (title: RegExp): ReadonlyArray<Row> => {
-  const rows = fixtures.filter((row) => title.test(row.title) && !proving.has(row.title))
-  if (rows.length === 0) throw new Error(`no rows about ${title}`)
-  return rows
-}
+/** The rows of the fixtures with these ids, each of a row or of a group of rows. */
+export const rowsById = (...ids: ReadonlyArray<string>): ReadonlyArray<Row> =>
+  ids.flatMap((id) => {
+    const rows = fixtures.filter((row) => row.id === id || row.group === id)
+    if (rows.length === 0) throw new Error(`no row or group has the id ${id}`)
+    return rows
+  })
 
-/** The other rows of a section, which settle what the RFC leaves open. */
-export const otherRows = (heading: string, title: RegExp): void => {
+/** The other rows of a section, which decide what the RFC leaves open. */
+export const otherRows = (heading: string, ids: ReadonlyArray<string>): void => {
   describe(heading, () => {
-    for (const row of rowsAbout(title)) runRow(row)
+    for (const row of rowsById(...ids)) runRow(row)
   })
 }

@@ -1,6 +1,6 @@
 /**
  * Rows of bytes against a real server, the native one and the drop-in: whole, with another request after and before, and
- * byte by byte; the native one cut at every place besides. The rows of the fixtures are the parser's too; here it is seen
+ * byte by byte; the native one cut also at every place. The rows of the fixtures are the parser's too; here it is seen
  * what a client gets for them.
  */
 import { expect, it } from "@effect/vitest"
@@ -12,8 +12,8 @@ import { malformed } from "../../fixtures/messages/malformed.js"
 import type { Malformed, Meaning, WellFormed } from "../../fixtures/messages/message.js"
 import { wellFormed } from "../../fixtures/messages/wellFormed.js"
 import { type MemoryConnection, settled } from "../../server/memory.js"
-import { type ParsedResponse, parseResponse } from "../parsedResponse.js"
-import { connect, requestText } from "../rawConnection.js"
+import { type ParsedResponse, parseResponse } from "../../support/parsedResponse.js"
+import { connect, requestText } from "../../support/rawClient.js"
 import { type App, type Asked, nativeHandler, type Subject, subjects } from "../subjects.js"
 
 export type Row = WellFormed | Malformed
@@ -43,7 +43,7 @@ const seenOf = (meaning: Meaning, subject: Subject): Seen => {
   return { method, target, url, authority, host: authority, version, fields, body, trailers }
 }
 
-/** Answers with what it has seen, in a field, since HEAD has no content. */
+/** Responds with what it has seen, in a field, since HEAD has no content. */
 export const looking: App = ({ body, fields, host, method, native, target, url }) =>
   Effect.gen(function* () {
     const bytes = yield* body
@@ -73,7 +73,7 @@ export const finalsOf = (bytes: Buffer, methods: ReadonlyArray<string> = []): Re
   const finals: Array<ParsedResponse> = []
   for (let at = 0; at < bytes.length; ) {
     const response = parseResponse(bytes.subarray(at), methods[finals.length] ?? "GET", true)
-    if (response === undefined) throw new Error("not an answer")
+    if (response === undefined) throw new Error("not a response")
     at += response.length
     if (response.status >= 200) finals.push(response)
   }
@@ -81,7 +81,7 @@ export const finalsOf = (bytes: Buffer, methods: ReadonlyArray<string> = []): Re
 }
 
 const before = requestText("GET /before")
-const behind = requestText("GET /behind", ["Connection: close"])
+const after = requestText("GET /after", ["Connection: close"])
 
 /** A refusal is one response, which sends close and never quotes the request. */
 export const expectRefusal = (response: ParsedResponse | undefined, status: number): void => {
@@ -91,9 +91,9 @@ export const expectRefusal = (response: ParsedResponse | undefined, status: numb
   expect(response?.header("Date")).toMatch(/ GMT$/)
 }
 
-/** The same of a body, which some applications answer by themselves: then it has their words, or none. */
+/** The same of a body, which some applications reject by themselves: then it has their text, or none. */
 export const expectBodyRefusal = (response: ParsedResponse | undefined, status: number, subject: Subject): void => {
-  if (!subject.answersBodies) expectRefusal(response, status)
+  if (!subject.rejectsBodies) expectRefusal(response, status)
   expect([response?.status, response?.header("Connection")]).toStrictEqual([status, "close"])
 }
 
@@ -116,7 +116,7 @@ const expectRead = (response: ParsedResponse | undefined, { meaning }: WellForme
   )
 }
 
-const expectAnswer = (response: ParsedResponse | undefined, row: Row, subject: Subject): void =>
+const expectResponse = (response: ParsedResponse | undefined, row: Row, subject: Subject): void =>
   isGood(row) ? expectRead(response, row, subject) : expectRefused(response, row, subject)
 
 const goesOn = (row: Row): boolean => isGood(row) && row.meaning.keepAlive && row.meaning.method !== "CONNECT"
@@ -124,7 +124,7 @@ const goesOn = (row: Row): boolean => isGood(row) && row.meaning.keepAlive && ro
 const expectRow = (row: Row, output: Buffer, subject: Subject): void => {
   const finals = finalsOf(output, isGood(row) ? [row.meaning.method] : [])
   expect(finals).toHaveLength(1)
-  expectAnswer(finals[0], row, subject)
+  expectResponse(finals[0], row, subject)
 }
 
 /** All that a connection brings for these bytes. A refused row is not ended by us, or its end would be refused for it. */
@@ -153,11 +153,11 @@ const withOthers = (row: Row, subject: Subject): Effect.Effect<void, never, Scop
     // The requests around a row whose limits are small must fit into them.
     const port = yield* subject.serve(looking, { limits: row.limits })
     const methods = isGood(row) ? [row.meaning.method] : []
-    const text = Buffer.concat([row.bytes, Buffer.from(behind)])
+    const text = Buffer.concat([row.bytes, Buffer.from(after)])
     const finals = finalsOf(yield* talk(port, row, (client) => client.send(text)), methods)
-    expectAnswer(finals[0], row, subject)
+    expectResponse(finals[0], row, subject)
     expect(finals.slice(1).map((response) => [response.status, seenIn(response).url])).toStrictEqual(
-      goesOn(row) ? [[200, "/behind"]] : []
+      goesOn(row) ? [[200, "/after"]] : []
     )
     const preceded = Buffer.concat([Buffer.from(before), row.bytes])
     const [first, second, ...rest] = finalsOf(yield* talk(port, row, (client) => client.send(preceded)), [
@@ -165,7 +165,7 @@ const withOthers = (row: Row, subject: Subject): Effect.Effect<void, never, Scop
       ...methods
     ])
     expect(first === undefined ? undefined : seenIn(first).url).toBe("/before")
-    expectAnswer(second, row, subject)
+    expectResponse(second, row, subject)
     expect(rest).toStrictEqual([])
   })
 
@@ -183,7 +183,7 @@ const withoutDate = ({ written }: MemoryConnection): string => written.replaceAl
 
 /**
  * One connection for each place at which the bytes can be cut, in memory: the second part comes when the first is read.
- * And one whole, whose answer all others must have.
+ * And one whole, whose response all others must have.
  */
 const cut = (row: Row, subject: Subject): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {

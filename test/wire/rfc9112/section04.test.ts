@@ -2,7 +2,7 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { connect, requestText } from "../rawConnection.js"
+import { connect, requestText } from "../../support/rawClient.js"
 import { provesOfEach } from "./proofs.js"
 
 provesOfEach("9112/4/space-after-status", "for every code without a phrase, whole and streamed", (subject) =>

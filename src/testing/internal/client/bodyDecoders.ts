@@ -1,20 +1,14 @@
-/**
- * Decoders of response content (RFC 9112 §6, §7.1), which remove the framing and keep the pieces as received.
- *
- * @internal
- */
+/** Decoders of response content (RFC 9112 §6, §7.1), which remove the framing and keep the pieces as received. */
 import { type FieldCheck, FieldSection, type Fields } from "./fieldSection.js"
 import { chunkLine } from "./grammar.js"
 import { type ParseError, parseError } from "./parseError.js"
 import type { ParseInput } from "./parseInput.js"
 
-/** A piece of a response's content. */
 export interface Content {
   readonly _tag: "Content"
   readonly bytes: Buffer
 }
 
-/** The end of a response. */
 export interface End {
   readonly _tag: "End"
   readonly trailers: Readonly<Fields>
@@ -28,7 +22,6 @@ const noTrailers: Readonly<Fields> = Object.freeze(Object.create(null))
 
 export const endWithoutTrailers: End = { _tag: "End", trailers: noTrailers }
 
-/** No content. */
 export const emptyBody: BodyDecoder = { next: () => endWithoutTrailers }
 
 /** Content up to the end of the connection, which the parser's owner detects. */
@@ -36,7 +29,6 @@ export const closeDelimitedBody: BodyDecoder = {
   next: (input) => (input.isEmpty ? "NeedMore" : { _tag: "Content", bytes: input.take(Number.POSITIVE_INFINITY) })
 }
 
-/** Content of a known length. */
 export class LengthBody implements BodyDecoder {
   constructor(private remaining: number) {}
 

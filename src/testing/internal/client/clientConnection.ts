@@ -1,8 +1,4 @@
-/**
- * A client's connection, with one request at a time, and the pool of a client's connections.
- *
- * @internal
- */
+/** A client's connection, with one request at a time, and the pool of a client's connections. */
 import { escapeControls } from "../../../internal/host/escapeControls.js"
 import { systemError } from "../memory/memoryConnection.js"
 import type { ClientEnd, ClientLink } from "./clientLink.js"

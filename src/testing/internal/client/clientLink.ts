@@ -1,8 +1,4 @@
-/**
- * The transport of a client's connection: a link in memory, or a socket.
- *
- * @internal
- */
+/** The transport of a client's connection: a link in memory, or a socket. */
 import type * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"
 

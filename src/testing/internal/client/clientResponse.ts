@@ -1,8 +1,4 @@
-/**
- * Response of the kit's client, as an `HttpClientResponse`.
- *
- * @internal
- */
+/** Response of the kit's client, as an `HttpClientResponse`. */
 import * as Cookies from "@effect/platform/Cookies"
 import * as Headers from "@effect/platform/Headers"
 import * as HttpClientError from "@effect/platform/HttpClientError"

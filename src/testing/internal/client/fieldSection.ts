@@ -1,8 +1,4 @@
-/**
- * The header section or the trailer section of a response: field lines up to an empty line (RFC 9112 §5, §7.1.2).
- *
- * @internal
- */
+/** The header section or the trailer section of a response: field lines up to an empty line (RFC 9112 §5, §7.1.2). */
 import { fieldLine, trimOws } from "./grammar.js"
 import type { ParseError } from "./parseError.js"
 import type { ParseInput } from "./parseInput.js"

@@ -3,12 +3,10 @@
  *
  * Node's `Response` encodes only Node's own `FormData`: it treats that of jsdom as text, or never reads it to its end.
  * Names and values are written as browsers do (HTML §4.10.21.8).
- *
- * @internal
  */
 import { randomUUID } from "node:crypto"
 
-export interface FormBody {
+interface FormBody {
   readonly bytes: Buffer
   readonly contentType: string
 }

@@ -3,8 +3,6 @@
  *
  * Each pattern matches one line with its CRLF. Adjacent parts share no first character, so that a failed match is
  * linear.
- *
- * @internal
  */
 import { type ParseError, type ParseErrorCode, parseError } from "./parseError.js"
 

@@ -2,8 +2,6 @@
  * The client of a test server: sends requests over the connections of a pool, and reads their responses.
  *
  * It sends and reports what Node's client does, at a lower cost, in memory as over loopback.
- *
- * @internal
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
@@ -13,6 +11,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { isTcp } from "../../../Address.js"
 import { isErrorLike, isUint8Array } from "../../../internal/host/realm.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { ClientConnection, ConnectionPool, PendingRequest } from "./clientConnection.js"
@@ -80,9 +79,7 @@ class ClientExchange implements PendingRequest {
   })
 
   /** Waits until the server reads nothing more of the request. */
-  readonly ended: Effect.Effect<void> = Effect.suspend(() =>
-    this.hasEnded ? Effect.void : Effect.zipRight(this.end.waitOrLeave(), this.ended)
-  )
+  readonly ended: Effect.Effect<void> = this.end.until(() => (this.hasEnded ? Effect.void : undefined))
 
   send(bytes: Buffer): Effect.Effect<void> {
     return Effect.async((resume) => this.connection.send(bytes, () => resume(Effect.void)))
@@ -158,7 +155,7 @@ export const kitClient = (pool: ConnectionPool, fallback: FallbackClient): HttpC
           new ClientResponse(
             request,
             body,
-            Option.map(exchange.connection.remote, ({ hostname }) => hostname)
+            Option.map(Option.filter(exchange.connection.remote, isTcp), ({ hostname }) => hostname)
           )
       })
     const sendWhole = (headers: Headers, bytes: Buffer) => {

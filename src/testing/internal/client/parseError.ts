@@ -1,8 +1,4 @@
-/**
- * Errors of the response parser, with the codes of Node's parser (llhttp), since tests assert those.
- *
- * @internal
- */
+/** Errors of the response parser, with the codes of Node's parser (llhttp), since tests assert those. */
 
 export type ParseErrorCode =
   | "HPE_CHUNK_EXTENSIONS_OVERFLOW"

@@ -1,8 +1,4 @@
-/**
- * Received bytes that have not been parsed yet.
- *
- * @internal
- */
+/** Received bytes that have not been parsed yet. */
 import type { LineSyntax } from "./grammar.js"
 import { type ParseError, type ParseErrorCode, parseError } from "./parseError.js"
 
@@ -33,7 +29,6 @@ export class ParseInput {
     return this.isEmpty ? undefined : this.bytes[this.at++]
   }
 
-  /** Takes at most `most` bytes. */
   take(most: number): Buffer {
     const start = this.at
     this.at = Math.min(this.bytes.length, start + most)

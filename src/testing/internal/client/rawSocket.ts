@@ -1,8 +1,4 @@
-/**
- * Raw client on a socket or on a connection in memory.
- *
- * @internal
- */
+/** Raw client on a socket or on a connection in memory. */
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import { OSError } from "../../../Errors.js"
@@ -55,22 +51,19 @@ export class RawSocket implements RawClient {
     })
 
   readonly readUntil = (predicate: (unread: string) => boolean): Effect.Effect<string, OSError> =>
-    Effect.suspend((): Effect.Effect<string, OSError> => {
+    this.changed.until((): Effect.Effect<string, OSError> | undefined => {
       const unread = this.unread.toString("latin1")
       if (predicate(unread)) return Effect.succeed(this.take().toString("latin1"))
-      if (this.end === undefined) return Effect.zipRight(this.changed.waitOrLeave(), this.readUntil(predicate))
+      if (this.end === undefined) return undefined
       const cause = new Error(`The server ended the connection; unread: ${escapeControls(JSON.stringify(unread))}`)
       return new OSError({ code: this.end === "FIN" ? "EOF" : "ECONNRESET", syscall: "read", cause })
     })
 
-  readonly closedWith: Effect.Effect<"FIN" | "RST"> = Effect.suspend(() =>
-    this.end === undefined ? Effect.zipRight(this.changed.waitOrLeave(), this.closedWith) : Effect.succeed(this.end)
+  readonly closedWith: Effect.Effect<"FIN" | "RST"> = this.changed.until(() =>
+    this.end === undefined ? undefined : Effect.succeed(this.end)
   )
 
-  readonly readToEnd: Effect.Effect<Buffer> = Effect.map(
-    Effect.suspend(() => this.closedWith),
-    () => this.take()
-  )
+  readonly readToEnd: Effect.Effect<Buffer> = Effect.map(this.closedWith, () => this.take())
 
   readonly stopReading: Effect.Effect<void> = Effect.sync(() => {
     this.socket.pause()

@@ -1,8 +1,6 @@
 /**
  * The head of a request, as Node's client writes it: the application's fields, then `Host`, `Connection` and the framing,
  * each unless the application has set it.
- *
- * @internal
  */
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 

@@ -1,8 +1,4 @@
-/**
- * The content of one response, between the connection that receives it and the effect that reads it.
- *
- * @internal
- */
+/** The content of one response, between the connection that receives it and the effect that reads it. */
 import * as Effect from "effect/Effect"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { ResponseHead } from "./responseHead.js"
@@ -61,7 +57,7 @@ export class ResponseBody {
   }
 
   /** The next pieces, at least one; none at the end. */
-  readonly nextPieces: Effect.Effect<ReadonlyArray<Buffer>, Error> = Effect.suspend(() => {
+  readonly nextPieces: Effect.Effect<ReadonlyArray<Buffer>, Error> = this.changed.until(() => {
     this.reader = "Stream"
     const { pieces } = this
     if (pieces.length > 0) {
@@ -70,13 +66,13 @@ export class ResponseBody {
       this.source.resume()
       return Effect.succeed(pieces)
     }
-    if (this.end === undefined) return Effect.zipRight(this.changed.waitOrLeave(), this.nextPieces)
+    if (this.end === undefined) return undefined
     return this.end === "Complete" ? Effect.succeed([]) : Effect.fail(this.end)
   })
 
   /** The whole content, any number of times; an error if it has more bytes than allowed. */
   whole(maxBytes: number): Effect.Effect<Buffer, Error> {
-    return Effect.suspend(() => {
+    return this.changed.until((): Effect.Effect<Buffer, Error> | undefined => {
       if (this.reader === "Stream") return Effect.fail(alreadyStreamed())
       this.reader = "Whole"
       if (this.size > maxBytes) {
@@ -85,7 +81,7 @@ export class ResponseBody {
       }
       if (this.end === undefined) {
         this.source.resume()
-        return Effect.zipRight(this.changed.waitOrLeave(), this.whole(maxBytes))
+        return undefined
       }
       if (this.end !== "Complete") return Effect.fail(this.end)
       if (this.pieces.length !== 1) this.pieces = [Buffer.concat(this.pieces)]

@@ -2,8 +2,6 @@
  * Semantics of a response head: the framing of the content, and the persistence of the connection (RFC 9112 §6.3, §9.3).
  *
  * Stricter than RFC 9112 requires of a client: whatever a server must not send is an error, even if a client may ignore it.
- *
- * @internal
  */
 import type { FieldCheck, Fields } from "./fieldSection.js"
 import { isToken, listMembers } from "./grammar.js"
@@ -27,7 +25,7 @@ export interface ResponseHead {
 }
 
 /** A status line and its header section. */
-export interface RawHead {
+interface RawHead {
   readonly status: number
   /** The minor version: HTTP/1.0 or HTTP/1.1. */
   readonly minor: number

@@ -5,8 +5,6 @@
  * Independent of the server: it shares no code with `internal/http1`, and matches whole lines against the grammar where
  * the server's parser is a state machine over bytes, so that a bug of the server's parser or writer is not repeated here.
  * It uses no Effect, no socket and no time, and can be suspended at any byte.
- *
- * @internal
  */
 import {
   type BodyDecoder,

@@ -1,8 +1,4 @@
-/**
- * A client's connection over TCP. Bytes sent before it is connected are buffered by the socket.
- *
- * @internal
- */
+/** A client's connection over TCP. Bytes sent before it is connected are buffered by the socket. */
 import type { Socket } from "node:net"
 import * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"

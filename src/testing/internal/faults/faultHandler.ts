@@ -1,8 +1,4 @@
-/**
- * Handlers with a fault between them and the client, and the outcome that a fault records.
- *
- * @internal
- */
+/** Handlers with a fault between them and the client, and the outcome that a fault records. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -70,7 +66,6 @@ export class FaultedExchange {
     this.connection.faultSink = this.sink
   }
 
-  /** The handler has completed its response. */
   finish({ status }: Responded): void {
     this.status = status
     this.sink.finish()
@@ -89,7 +84,6 @@ export class FaultedExchange {
     this.recorded.setOutcome({ _tag: "Faulted", fault, sent: this.sink.sent })
   }
 
-  /** Ends the connection after the sent bytes. */
   end(how: "close" | "reset"): Effect.Effect<"Ended"> {
     return Effect.suspend(() => {
       this.recordFault(how)

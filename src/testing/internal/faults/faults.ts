@@ -1,8 +1,4 @@
-/**
- * The program of each fault: what it does with the bytes of a response.
- *
- * @internal
- */
+/** The program of each fault: what it does with the bytes of a response. */
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -3,8 +3,6 @@
  *
  * A fault receives the bytes after the response writer, as the server would have sent them; the server does not know of
  * it. Nested faults form a chain, of which the outermost is next to the client.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import type { Connection } from "../../../Connection.js"
@@ -16,7 +14,7 @@ import { Signal } from "../../../internal/runtime/effectInterop.js"
 export type Ending = "close" | "reset" | "halfClose"
 
 /** Receiver of the bytes of a response. */
-export interface ResponseSink {
+interface ResponseSink {
   readonly write: (bytes: Uint8Array) => void
   /** Writes an interim response, which is not counted as part of the response. */
   readonly writeInterim: (bytes: Uint8Array) => void
@@ -90,9 +88,7 @@ export class SocketSink implements ResponseSink {
     this.drained.wake()
   }
 
-  readonly awaitWritable: Effect.Effect<void> = Effect.suspend(() =>
-    this.isFull() ? Effect.zipRight(this.drained.waitOrLeave(), this.awaitWritable) : Effect.void
-  )
+  readonly awaitWritable: Effect.Effect<void> = this.drained.until(() => (this.isFull() ? undefined : Effect.void))
 
   /**
    * Waits until the client has probably read the written bytes: a reset discards bytes in transit, and libuv reports a reset
@@ -179,9 +175,7 @@ export class FaultSink implements ResponseSink {
     return this.isClosed || this.buffered.length > capacity
   }
 
-  readonly awaitWritable: Effect.Effect<void> = Effect.suspend(() =>
-    this.isFull() ? Effect.zipRight(this.drained.waitOrLeave(), this.awaitWritable) : Effect.void
-  )
+  readonly awaitWritable: Effect.Effect<void> = this.drained.until(() => (this.isFull() ? undefined : Effect.void))
 
   end(how: Ending): Effect.Effect<void> {
     return Effect.sync(() => {
@@ -200,22 +194,18 @@ export class FaultSink implements ResponseSink {
 
   /** Takes the next bytes through a mark, once received; all that remain if the response ends without it. */
   takeThrough(mark: string): Effect.Effect<Buffer | undefined> {
-    return Effect.suspend(() => {
+    return this.changed.until(() => {
       const at = this.buffered.indexOf(mark)
       if (at >= 0) return this.take(at + mark.length)
-      return this.isResponseComplete ? this.take() : Effect.zipRight(this.changed.waitOrLeave(), this.takeThrough(mark))
+      return this.isResponseComplete ? this.take() : undefined
     })
   }
 
   /** Takes at most `max` of the next bytes, once there are any; `undefined` at the end of the response. */
   take(max = Number.POSITIVE_INFINITY): Effect.Effect<Buffer | undefined> {
-    return Effect.suspend(() => {
+    return this.changed.until(() => {
       const { buffered } = this
-      if (buffered.length === 0) {
-        return this.isResponseComplete
-          ? Effect.succeed(undefined)
-          : Effect.zipRight(this.changed.waitOrLeave(), this.take(max))
-      }
+      if (buffered.length === 0) return this.isResponseComplete ? Effect.succeed(undefined) : undefined
       const bytes = buffered.subarray(0, max)
       this.buffered = buffered.subarray(bytes.length)
       if (!this.isFull()) this.drained.wake()

@@ -4,8 +4,6 @@
  * It behaves like TCP on loopback: written bytes arrive in the next turn of the event loop. A sender is suspended above
  * `capacity` unread bytes; FIN and reset follow the bytes. A client that closes sends FIN, or a reset if it leaves bytes
  * unread; the server's next write then causes a reset.
- *
- * @internal
  */
 import { AsyncResource } from "node:async_hooks"
 import { Duplex } from "node:stream"
@@ -103,7 +101,6 @@ export class MemorySocket extends Duplex implements ClientEnd {
     done(error)
   }
 
-  /** Resets the connection at once. */
   resetAndDestroy(): this {
     this.link.endByClient("RST")
     return this.destroy()

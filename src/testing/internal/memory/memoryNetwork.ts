@@ -1,13 +1,10 @@
-/**
- * Ports in memory, their listeners, and connections to them.
- *
- * @internal
- */
+/** Ports in memory, their listeners, and connections to them. */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import { type Address, tcp } from "../../../Address.js"
+import { type TcpAddress, tcp } from "../../../Address.js"
 import type { Connection } from "../../../Connection.js"
 import { OSError, ValueError } from "../../../Errors.js"
+import { currentRecorder, type MetricRecorder } from "../../../internal/metrics.js"
 import { listenerClosed, PendingConnections } from "../../../internal/net/pendingConnections.js"
 import { serviceUnavailable } from "../../../internal/net/serviceUnavailable.js"
 import type { BoundListener, ListenOptions } from "../../../Listener.js"
@@ -19,15 +16,17 @@ const firstClientPort = 32768
 
 const lastPort = 65535
 
-/** A port with a listener. */
 class MemoryPort {
-  readonly pending = new PendingConnections<Connection>()
+  readonly pending: PendingConnections<Connection>
   rejected = 0
 
   constructor(
-    readonly address: Address,
-    private readonly onFull: ListenOptions["onFull"]
-  ) {}
+    readonly address: TcpAddress,
+    private readonly onFull: ListenOptions["onFull"],
+    metrics: MetricRecorder
+  ) {
+    this.pending = new PendingConnections(metrics)
+  }
 
   offer(connection: Connection): void {
     const mayQueue = this.onFull === "queue" || this.pending.hasTaker
@@ -65,14 +64,14 @@ export class MemoryNetworkImpl {
 
   listen(options: ListenOptions): Effect.Effect<BoundListener, OSError | ValueError, Scope.Scope> {
     return Effect.flatMap(Effect.scope, (scope) =>
-      Effect.suspend((): Effect.Effect<BoundListener, OSError | ValueError> => {
+      Effect.flatMap(currentRecorder, (metrics): Effect.Effect<BoundListener, OSError | ValueError> => {
         const { port } = options
         if (!Number.isInteger(port) || port < 0 || port > lastPort)
           return new ValueError({ reason: "Port", actual: String(port) })
         if (this.ports.has(port)) return new OSError({ code: "EADDRINUSE", syscall: "listen" })
         const domain = options.domain === "IPv6" ? "IPv6" : "IPv4"
         const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.freePort() : port, domain)
-        const bound = new MemoryPort(address, options.onFull)
+        const bound = new MemoryPort(address, options.onFull, metrics)
         this.ports.set(address.port, bound)
         const closed = Effect.sync(() => {
           this.ports.delete(address.port)
@@ -118,7 +117,7 @@ export class MemoryNetworkImpl {
     return made
   }
 
-  private makeConnection(local: Address, makeEnd: (link: MemoryConnection) => ClientEnd): MemoryConnection {
+  private makeConnection(local: TcpAddress, makeEnd: (link: MemoryConnection) => ClientEnd): MemoryConnection {
     const clientPort = firstClientPort + (this.clients++ % (lastPort - firstClientPort))
     const remote = tcp(local.hostname, clientPort, local.family)
     return new MemoryConnection({ local, remote }, (gone) => this.links.delete(gone), makeEnd)

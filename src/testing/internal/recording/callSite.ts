@@ -1,8 +1,4 @@
-/**
- * Call sites in a test, for the stacks of errors that are made long after the call which they are about.
- *
- * @internal
- */
+/** Call sites in a test, for the stacks of errors that are made long after the call which they are about. */
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
@@ -20,7 +16,6 @@ export const callSite = (callee: (...args: ReadonlyArray<never>) => unknown): Ca
   return site
 }
 
-/** The error, with the stack of a call site. */
 export const withCallSiteStack = <E extends Error>(error: E, { stack = "" }: CallSite): E => {
   const value = `${error.name}: ${error.message}\n${stack.slice(stack.indexOf("\n    at ") + 1)}`
   return Object.defineProperty(error, "stack", { value, configurable: true, writable: true })

@@ -1,8 +1,4 @@
-/**
- * Expectations, checked when their scope closes, and their reports.
- *
- * @internal
- */
+/** Expectations, checked when their scope closes, and their reports. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"

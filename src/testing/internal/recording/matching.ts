@@ -1,8 +1,4 @@
-/**
- * Matching of requests: for each criterion whether it is met, and if not the actual value.
- *
- * @internal
- */
+/** Matching of requests: for each criterion whether it is met, and if not the actual value. */
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -77,7 +73,7 @@ type Fields = Readonly<Record<string, unknown>>
 const isRecord = (value: unknown): value is Fields => typeof value === "object" && value !== null
 
 /** Differences of two JSON values with their paths: `-` is the expected value, `+` the actual one. */
-export const jsonDifferences = (expected: unknown, actual: unknown, path = "$"): ReadonlyArray<string> => {
+const jsonDifferences = (expected: unknown, actual: unknown, path = "$"): ReadonlyArray<string> => {
   if (isRecord(expected) && isRecord(actual) && Array.isArray(expected) === Array.isArray(actual)) {
     const names = [...new Set([...Object.keys(expected), ...Object.keys(actual)])]
     const step = (name: string): string => (Array.isArray(expected) ? `${path}[${name}]` : `${path}.${name}`)
@@ -134,7 +130,6 @@ const criteriaOf = (matcher: Matcher): ReadonlyArray<Criterion> => {
   return criteria
 }
 
-/** The criteria of a matcher as text. */
 export const describeMatcher = (matcher: Matcher): ReadonlyArray<string> =>
   criteriaOf(matcher).map(({ criterion }) => criterion)
 

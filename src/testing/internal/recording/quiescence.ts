@@ -5,8 +5,6 @@
  * sockets in the poll phase of the event loop. So a round is one `setTimeout(0)` followed by one `setImmediate`: between
  * them the loop has polled, has emitted all ready events and has run all earlier `setTimeout(0)`. A round without counted
  * activity is idle, and a few idle rounds in a row are quiescence.
- *
- * @internal
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -58,7 +56,6 @@ export class Quiescence {
   /** Values that change without an event: bytes read by a client, or unsent bytes. */
   private readonly gauges = new Set<() => number>()
 
-  /** Counts an activity. */
   readonly onActivity = (): void => {
     this.count++
   }
@@ -112,7 +109,6 @@ export class Quiescence {
     )
   }
 
-  /** Waits for quiescence, in real time. */
   readonly settle: Effect.Effect<void> = Effect.async<void>((resume) => {
     let last = this.snapshot
     let idle = 0

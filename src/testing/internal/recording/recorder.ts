@@ -1,24 +1,18 @@
-/**
- * The recorded requests of one server, and the fibers that wait for the next one.
- *
- * @internal
- */
+/** The recorded requests of one server, and the fibers that wait for the next one. */
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { ValueError } from "../../../Errors.js"
+import type { ValueError } from "../../../Errors.js"
 import type { HttpHeaders } from "../../../HttpHeaders.js"
 import type { HttpMethod } from "../../../HttpMethod.js"
 import type { HttpVersion } from "../../../HttpVersion.js"
+import { parseJson } from "../../../internal/message/request.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { Request } from "../../../Request.js"
 import type { Outcome, RecordedRequest } from "../../RecordedRequest.js"
 import type { RecordingExchange } from "./recordingExchange.js"
 import type { TrackedConnection } from "./trackedListener.js"
-
-const parsed = (text: string): Effect.Effect<unknown, ValueError> =>
-  Effect.try({ try: (): unknown => JSON.parse(text), catch: () => new ValueError({ reason: "Json", actual: text }) })
 
 export class Recorded extends Inspectable.Class implements RecordedRequest {
   readonly method: HttpMethod
@@ -30,9 +24,7 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
   readonly headers: HttpHeaders
   readonly connection: number
   readonly exchangeIndex: number
-  /** The outcome, once known. */
   knownOutcome: Outcome | undefined
-  /** The handler has ended. */
   hasEnded = false
   /** The handler has failed, whatever the outcome was before. */
   hasFailed = false
@@ -67,10 +59,8 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
     this.outcomeSet.wake()
   }
 
-  readonly outcome: Effect.Effect<Outcome> = Effect.suspend(() =>
-    this.knownOutcome === undefined
-      ? Effect.zipRight(this.outcomeSet.waitOrLeave(), this.outcome)
-      : Effect.succeed(this.knownOutcome)
+  readonly outcome: Effect.Effect<Outcome> = this.outcomeSet.until(() =>
+    this.knownOutcome === undefined ? undefined : Effect.succeed(this.knownOutcome)
   )
 
   readonly bytes: Effect.Effect<Buffer> = Effect.suspend(() =>
@@ -82,7 +72,7 @@ export class Recorded extends Inspectable.Class implements RecordedRequest {
 
   readonly text: Effect.Effect<string> = Effect.map(this.bytes, (bytes) => bytes.toString("utf8"))
 
-  readonly json: Effect.Effect<unknown, ValueError> = Effect.flatMap(this.text, parsed)
+  readonly json: Effect.Effect<unknown, ValueError> = Effect.flatMap(this.text, parseJson)
 
   readonly isComplete: Effect.Effect<boolean> = Effect.map(
     this.bytes,
@@ -114,7 +104,6 @@ export class Recorder {
     this.changed.wake()
   }
 
-  /** Ends the stream of requests. */
   close(): void {
     this.isClosed = true
     this.changed.wake()
@@ -122,9 +111,9 @@ export class Recorder {
 
   /** Takes the first request that satisfies the predicate, waiting for it; an interrupted fiber takes none. */
   takeWhere(predicate: (request: RecordedRequest) => boolean): Effect.Effect<RecordedRequest> {
-    return Effect.suspend(() => {
+    return this.changed.until(() => {
       const found = this.untaken.find(predicate)
-      if (found === undefined) return Effect.zipRight(this.changed.waitOrLeave(), this.takeWhere(predicate))
+      if (found === undefined) return undefined
       this.untaken = this.untaken.filter((each) => each !== found)
       return Effect.succeed(found)
     })
@@ -135,14 +124,11 @@ export class Recorder {
     return Stream.unwrap(
       Effect.sync(() => {
         let next = 0
-        const following: Effect.Effect<RecordedRequest, Option.Option<never>> = Effect.suspend(() => {
+        const following = this.changed.until((): Effect.Effect<RecordedRequest, Option.Option<never>> | undefined => {
           const request = this.all[next]
-          if (request !== undefined) {
-            next++
-            return Effect.succeed(request)
-          }
-          if (this.isClosed) return Effect.fail(Option.none())
-          return Effect.zipRight(this.changed.waitOrLeave(), following)
+          if (request === undefined) return this.isClosed ? Effect.fail(Option.none()) : undefined
+          next++
+          return Effect.succeed(request)
         })
         return Stream.repeatEffectOption(following)
       })

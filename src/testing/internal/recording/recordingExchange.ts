@@ -1,8 +1,4 @@
-/**
- * Exchange that records the request body as it is read, and whether a response has started.
- *
- * @internal
- */
+/** Exchange that records the request body as it is read, and whether a response has started. */
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -13,9 +9,10 @@ import * as HttpHeaders from "../../../HttpHeaders.js"
 import { type Exchange, ExchangeKey, type ResponseBodyWriter } from "../../../internal/message/exchange.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { Request } from "../../../Request.js"
+import { DelegatingExchange } from "../server/delegatingExchange.js"
 
 /** The request body, as far as it has been read. */
-export class RecordedBody {
+class RecordedBody {
   private parts: Array<Uint8Array> = []
   private readonly changed = new Signal()
   size = 0
@@ -47,16 +44,14 @@ export class RecordedBody {
     return Buffer.concat(this.parts)
   }
 
-  readonly ended: Effect.Effect<void> = Effect.suspend(() =>
-    this.state === "Receiving" ? Effect.zipRight(this.changed.waitOrLeave(), this.ended) : Effect.void
-  )
+  readonly ended: Effect.Effect<void> = this.changed.until(() => (this.state === "Receiving" ? undefined : Effect.void))
 }
 
 type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ValueError>>
 
 const has = (request: Request, name: string): boolean => HttpHeaders.has(request.headers, name)
 
-export class RecordingExchange implements Exchange {
+export class RecordingExchange extends DelegatingExchange {
   readonly body = new RecordedBody()
   /** A response has started, and can no longer be replaced. */
   hasResponseStarted = false
@@ -64,13 +59,12 @@ export class RecordingExchange implements Exchange {
   /** The kit has read the body, before the handler did. */
   private isReadByKit = false
   private pull: Pull | undefined
-  private readonly inner: Exchange
 
   constructor(
     readonly request: Request,
     private readonly scope: Scope.Scope
   ) {
-    this.inner = request[ExchangeKey]
+    super(request[ExchangeKey])
     // A request without framing fields has no body (RFC 9112 §6.3).
     if (!has(request, "Content-Length") && !has(request, "Transfer-Encoding")) this.body.end("Complete")
   }
@@ -80,10 +74,10 @@ export class RecordingExchange implements Exchange {
     return result
   }
 
-  readonly respond: Exchange["respond"] = (code, content, headers) =>
+  override readonly respond: Exchange["respond"] = (code, content, headers) =>
     this.markStarted(this.inner.respond(code, content, headers))
 
-  readonly startResponse: Exchange["startResponse"] = (code, headers) => {
+  override readonly startResponse: Exchange["startResponse"] = (code, headers) => {
     const writer = this.inner.startResponse(code, headers)
     if (isValueError(writer)) return writer
     // `undefined` is success.
@@ -100,38 +94,15 @@ export class RecordingExchange implements Exchange {
     return open
   }
 
-  readonly sendInformational: Exchange["sendInformational"] = (code, headers) =>
-    this.inner.sendInformational(code, headers)
+  override readonly upgrade: Exchange["upgrade"] = (headers) => this.markStarted(this.inner.upgrade(headers))
 
-  readonly upgrade: Exchange["upgrade"] = (headers) => this.markStarted(this.inner.upgrade(headers))
+  override readonly tunnel: Exchange["tunnel"] = (headers) => this.markStarted(this.inner.tunnel(headers))
 
-  readonly tunnel: Exchange["tunnel"] = (headers) => this.markStarted(this.inner.tunnel(headers))
-
-  readonly mustSuspendWriter: Exchange["mustSuspendWriter"] = () => this.inner.mustSuspendWriter()
-
-  get awaitShutdown(): Exchange["awaitShutdown"] {
-    return this.inner.awaitShutdown
-  }
-
-  get awaitTurnToWrite(): Effect.Effect<void> {
-    return this.inner.awaitTurnToWrite
-  }
-
-  get state(): Exchange["state"] {
-    return this.inner.state
-  }
-
-  get isClientGone(): boolean {
-    return this.inner.isClientGone
-  }
-
-  readonly readBody: Exchange["readBody"] = (most) =>
+  override readonly readBody: Exchange["readBody"] = (most) =>
     Effect.suspend(() => {
       if (this.reader === "None") this.reader = "Whole"
       return this.readWhole(most)
     })
-
-  readonly keep: Exchange["keep"] = (bytes) => this.inner.keep(bytes)
 
   private get whole(): ReturnType<Exchange["readBody"]> {
     return this.readWhole(Number.POSITIVE_INFINITY)
@@ -141,7 +112,7 @@ export class RecordingExchange implements Exchange {
     return Effect.tap(this.inner.readBody(most), (bytes) => this.body.setWhole(bytes))
   }
 
-  get trailers(): Exchange["trailers"] {
+  override get trailers(): Exchange["trailers"] {
     return Effect.suspend(() => {
       if (this.reader === "None") this.reader = "Whole"
       const { trailers } = this.inner
@@ -149,7 +120,7 @@ export class RecordingExchange implements Exchange {
     })
   }
 
-  get bodyStream(): Exchange["bodyStream"] {
+  override get bodyStream(): Exchange["bodyStream"] {
     return Stream.unwrap(
       Effect.suspend(() => {
         if (this.reader !== "None") return Effect.succeed(this.inner.bodyStream)

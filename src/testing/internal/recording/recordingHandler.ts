@@ -1,8 +1,4 @@
-/**
- * Handler that records its requests and their outcomes.
- *
- * @internal
- */
+/** Handler that records its requests and their outcomes. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

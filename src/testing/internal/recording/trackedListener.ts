@@ -1,8 +1,4 @@
-/**
- * Listener that tracks its connections: their number, state and activity.
- *
- * @internal
- */
+/** Listener that tracks its connections: their number, state and activity. */
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"
@@ -25,7 +21,6 @@ export class TrackedConnection implements Connection, ConnectionEvents {
   private events: ConnectionEvents | undefined
   /** The client has sent FIN, or the connection has closed: an interruption is now caused by the client. */
   isClientGone = false
-  /** Requests received. */
   requests = 0
   /** Receives the server's writes, while a fault is active. */
   faultSink: FaultSink | undefined
@@ -63,7 +58,6 @@ export class TrackedConnection implements Connection, ConnectionEvents {
     else if (this.acceptFault === "close") this.socketSink.endDiscardingInput()
   }
 
-  /** Stops reading for good. */
   stopReading(): void {
     this.isReadingStopped = true
     this.inner.pause()
@@ -128,7 +122,6 @@ export class TrackedConnection implements Connection, ConnectionEvents {
   }
 }
 
-/** The connections of one server. */
 export class TrackedConnections {
   private readonly byId = new Map<number, TrackedConnection>()
   private acceptedCount = 0
@@ -144,7 +137,6 @@ export class TrackedConnections {
     return Array.from(this.byId.values())
   }
 
-  /** Bytes in the write buffers. */
   readonly unsent = (): number => this.open.reduce((sum, connection) => sum + connection.unsent(), 0)
 
   /** The connection of a request, which is open when its handler is called. */

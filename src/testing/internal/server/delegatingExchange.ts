@@ -1,8 +1,4 @@
-/**
- * Exchange that delegates every member which is not overridden to an inner exchange.
- *
- * @internal
- */
+/** Exchange that delegates every member which is not overridden to an inner exchange. */
 import type { Exchange } from "../../../internal/message/exchange.js"
 
 export class DelegatingExchange implements Exchange {

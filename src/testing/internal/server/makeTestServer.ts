@@ -1,19 +1,16 @@
-/**
- * Construction of a test server: the server, its recording, and the checks when its scope closes.
- *
- * @internal
- */
+/** Construction of a test server: the server, its recording, and the checks when its scope closes. */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import { toUrl } from "../../../Address.js"
 import * as DescriptorBudget from "../../../DescriptorBudget.js"
-import { OSError, type ValueError } from "../../../Errors.js"
+import { isOSError, OSError } from "../../../Errors.js"
 import { yieldToEventLoop } from "../../../internal/runtime/effectInterop.js"
 import { limitOptionsOf, withDefaults } from "../../../internal/server/validateOptions.js"
 import * as Limits from "../../../Limits.js"
@@ -25,7 +22,7 @@ import * as Server from "../../../Server.js"
 import { LeakError } from "../../Failures.js"
 import { callerOrElse, callSite } from "../recording/callSite.js"
 import { makeExpectations } from "../recording/expectations.js"
-import { combine, HandlerFailures, reportOnConsole } from "../recording/handlerFailures.js"
+import { AcceptFailure, combine, HandlerFailures, reportOnConsole } from "../recording/handlerFailures.js"
 import { type Quiescence, quiescenceOf } from "../recording/quiescence.js"
 import { type Recorded, Recorder } from "../recording/recorder.js"
 import { recordHandler, recordReportedFailure, type ServerRecording } from "../recording/recordingHandler.js"
@@ -82,8 +79,14 @@ const dieOnLeaks = (left: ReadonlyArray<string>): Effect.Effect<void> =>
   left.length === 0 ? Effect.void : Effect.die(new LeakError({ left }))
 
 /** Invalid options are a mistake of the test, so a defect. */
-const orDieOnValueError = <A>(effect: Effect.Effect<A, OSError | ValueError>): Effect.Effect<A, OSError> =>
-  Effect.catchTag(effect, "ValueError", Effect.die)
+/** The options of a test server contain no certificates. */
+const orDieOnInvalidOption = <A>(effect: Effect.Effect<A, Server.ListenError>): Effect.Effect<A, OSError> =>
+  Effect.catchTags(effect, { ValueError: Effect.die, SslError: Effect.die })
+
+/** True for the error of an accept loop whose server was closed, by the test or at its end. */
+const isServerClosed = (cause: Cause.Cause<Server.ListenError>): boolean =>
+  Cause.isInterruptedOnly(cause) ||
+  Option.exists(Cause.failureOption(cause), (e) => isOSError(e) && (e.code === "ECANCELED" || e.code === "ENOTCONN"))
 
 /** Requests are recorded with their bodies, so a body budget would not get its bytes back before the test ends. */
 const defaultLimits = { ...Limits.nodeHttp, maxBufferedBodies: Number.POSITIVE_INFINITY }
@@ -127,7 +130,7 @@ const openServer = <E, R>(
       ...given
     })
     const server = yield* Effect.provide(made, dependencies)
-    const address = yield* orDieOnValueError(server.listen())
+    const address = yield* orDieOnInvalidOption(server.listen({ port: given.port ?? 0 }))
     const url = toUrl(address)
     const replies = new ReplyQueue()
     const recorded = recordHandler(replies.withFallback(handler), recording)
@@ -139,7 +142,11 @@ const openServer = <E, R>(
         ? server.serve(recorded, reporting)
         : Effect.forever(Effect.zipRight(budget.awaitRoom(-1), server.acceptRequest(recorded, reporting)))
     const serving = accepting.pipe(
-      Effect.exit,
+      Effect.catchAllCause((cause) =>
+        Effect.sync(() => {
+          if (!isServerClosed(cause)) failures.add(new AcceptFailure({ cause }))
+        })
+      ),
       Effect.interruptible,
       Effect.withScheduler(quiescence.scheduler),
       Effect.forkIn(scope)
@@ -194,6 +201,7 @@ const openServer = <E, R>(
       up: server.listen({ port: address.port }).pipe(
         // It is not down: the port is in use by itself.
         Effect.catchTag("ValueError", () => new OSError({ code: "EADDRINUSE", syscall: "listen" })),
+        Effect.catchTag("SslError", Effect.die),
         Effect.zipRight(Effect.withScheduler(Effect.provide(serving, context), quiescence.scheduler)),
         Effect.asVoid
       ),

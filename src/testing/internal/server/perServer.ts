@@ -1,8 +1,6 @@
 /**
  * State of a handler per test server, so that a handler is a value: the handler of a shared layer starts from its initial
  * state in each test.
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"

@@ -1,8 +1,4 @@
-/**
- * Test server with promises, for tests without Effect.
- *
- * @internal
- */
+/** Test server with promises, for tests without Effect. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -2,8 +2,6 @@
  * Route matching: the best route of a request with its parameters, or a list of routes by similarity.
  *
  * Not the router that `@effect/platform` uses: this package does not depend on it, and it does not report near misses.
- *
- * @internal
  */
 import { all, type HttpMethod } from "../../../HttpMethod.js"
 import { isToken } from "../../../internal/http1/characters.js"
@@ -17,7 +15,7 @@ export interface Route<A> {
   readonly target: A
 }
 
-export interface RouteMatch<A> {
+interface RouteMatch<A> {
   readonly route: Route<A>
   readonly params: Readonly<Record<string, string>>
 }

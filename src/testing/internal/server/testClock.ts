@@ -1,32 +1,15 @@
-/**
- * Advancing the `TestClock` only when the test is quiescent.
- *
- * @internal
- */
+/** Advancing the `TestClock` only when the test is quiescent. */
 import * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Number from "effect/Number"
-import * as Option from "effect/Option"
 import type * as TestClock from "effect/TestClock"
 
 export const isTestClock = (clock: Clock.Clock): clock is TestClock.TestClock => "setTime" in clock && "sleeps" in clock
 
 /** The earliest wake-up time after now. */
 const nextAfter = (now: number, sleeps: Chunk.Chunk<number>): number =>
-  Option.getOrElse(
-    Option.map(
-      Chunk.head(
-        Chunk.sort(
-          Chunk.filter(sleeps, (at) => at > now),
-          Number.Order
-        )
-      ),
-      (at) => at
-    ),
-    () => globalThis.Number.POSITIVE_INFINITY
-  )
+  Chunk.reduce(sleeps, Number.POSITIVE_INFINITY, (next, at) => (at > now ? Math.min(next, at) : next))
 
 /**
  * Moves the clock from one wake-up to the next. `TestClock.adjust` wakes only the fibers that sleep when it is called: a

@@ -3,8 +3,6 @@
  *
  * Both use the kit's own client, since Node's would take most of the time of a test. Node's client is used only here, for
  * `https:` URLs.
- *
- * @internal
  */
 import * as Http from "node:http"
 import * as Https from "node:https"
@@ -18,7 +16,7 @@ import { tcp as tcpAddress } from "../../../Address.js"
 import type { Budget } from "../../../DescriptorBudget.js"
 import { OSError } from "../../../Errors.js"
 import { reset } from "../../../internal/net/reset.js"
-import * as tcp from "../../../internal/net/tcpListener.js"
+import * as tcp from "../../../internal/net/socketListener.js"
 import type { Listener } from "../../../Listener.js"
 import { ConnectionPool } from "../client/clientConnection.js"
 import { type FallbackClient, kitClient, MissingPackage } from "../client/kitClient.js"
@@ -39,7 +37,7 @@ export interface Transport {
   readonly bytesRead: () => number
 }
 
-export interface KitClient {
+interface KitClient {
   readonly client: HttpClient.HttpClient
   /** Resets its connections. */
   readonly reset: () => void

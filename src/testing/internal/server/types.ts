@@ -1,8 +1,4 @@
-/**
- * The types of a test server, below the modules that make one. `TestServer` exports them, with their documentation.
- *
- * @internal
- */
+/** The types of a test server, below the modules that make one. `TestServer` exports them, with their documentation. */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -10,7 +6,7 @@ import type * as Inspectable from "effect/Inspectable"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { Address } from "../../../Address.js"
+import type { Address, TcpAddress } from "../../../Address.js"
 import type { OSError } from "../../../Errors.js"
 import type * as Server from "../../../Server.js"
 import type { Matcher, Times } from "../../Expectation.js"
@@ -19,7 +15,7 @@ import type { RawClient } from "../../RawClient.js"
 import type { RecordedRequest } from "../../RecordedRequest.js"
 import type { Queue } from "./replyQueue.js"
 
-export interface Options extends Server.Options {
+export interface Options extends Omit<Server.Options, "additional" | "fd" | "mode" | "path" | "tls"> {
   /** Maximum number of descriptors it may hold; 1024 by default. */
   readonly descriptors?: number | undefined
 }
@@ -37,21 +33,21 @@ export interface ConnectionInfo {
 export interface TestServer {
   /** `http://127.0.0.1:` and the port, without a trailing slash. In memory only `client` and `connect` reach it. */
   readonly url: string
-  readonly address: Address
+  readonly address: TcpAddress
   /**
    * Client that resolves relative URLs against the server. It connects to this server whatever the host of a URL. It
    * keeps connections alive, and closes them with the server.
    */
   readonly client: HttpClient.HttpClient
-  /** Every request from the first one on, as it is received; ends when the server is closed. */
+  /** Every request, as it is received. */
   readonly requests: Stream.Stream<RecordedRequest>
   /** The requests received so far. */
   readonly received: Effect.Effect<ReadonlyArray<RecordedRequest>>
-  /** Takes the next request, waiting for it; a fiber that is interrupted while waiting takes none. */
+  /** Takes the next request, waiting for it. */
   readonly takeRequest: Effect.Effect<RecordedRequest>
-  /** Takes the next request that satisfies the predicate; the others remain in the queue. */
+  /** Takes the next request that satisfies the predicate. */
   readonly takeRequestWhere: (predicate: (request: RecordedRequest) => boolean) => Effect.Effect<RecordedRequest>
-  /** Opens a raw connection, destroyed with the scope. `OSError`: the system's error, `ECONNREFUSED` while the server is down. */
+  /** Opens a raw connection, destroyed with the scope. */
   readonly connect: Effect.Effect<RawClient, OSError, Scope.Scope>
   /** The open connections. */
   readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo>>
@@ -59,41 +55,27 @@ export interface TestServer {
   readonly closeClientConnections: Effect.Effect<void>
   /** Stops listening, and closes every connection: new connections are refused. */
   readonly down: Effect.Effect<void>
-  /**
-   * Completes when the server begins to close, by `down` or with its scope; at once while it is down. In a handler, use
-   * `Request.awaitShutdown`.
-   */
+  /** Completes when the server begins to close. */
   readonly awaitShutdown: Effect.Effect<void>
-  /** Listens again, on the same port. `OSError` if the port is in use by another server; `EADDRINUSE` if it is not down. */
+  /** Listens again, on the same port. */
   readonly up: Effect.Effect<void, OSError>
-  /**
-   * Expects matching requests from now until the caller's scope closes, exactly one by default. If it is not met by then,
-   * the test dies with an `ExpectationError`, unless the test itself has failed.
-   */
+  /** Expects matching requests until the caller's scope closes, exactly one by default. */
   readonly expect: (matcher: Matcher, times?: Times) => Effect.Effect<void, never, Scope.Scope>
-  /**
-   * Responds to the next requests with these replies, one each, in this order; after them the server's handler responds
-   * again. See `Reply.Queue`.
-   */
+  /** Responds to the next requests with these replies, one each. */
   readonly enqueue: Queue["enqueue"]
   /** See `Fault.closeAtAccept` and `Fault.resetAtAccept`. */
   readonly endAtAccept: (how: "close" | "reset", times?: number) => Effect.Effect<void>
-  /** See `takeFailure`. */
   readonly takeFailure: Effect.Effect<HandlerFailure>
-  /** See `supervise`. */
   readonly supervise: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** See `settle`. */
   readonly settle: Effect.Effect<void>
-  /** See `advance`. */
   readonly advance: (duration: Duration.DurationInput) => Effect.Effect<void>
-  /** See `assertNoLeaks`. */
   readonly assertNoLeaks: Effect.Effect<void>
 }
 
 export interface StartedServer extends AsyncDisposable {
   /** `http://127.0.0.1:` and the port, without a trailing slash. */
   readonly url: string
-  readonly address: Address
+  readonly address: TcpAddress
   /** The requests received so far. */
   readonly requests: () => ReadonlyArray<StartedRequest>
   /** Takes the next request, once it is received; rejects if the server is closed before. */

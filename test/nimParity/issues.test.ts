@@ -1,4 +1,7 @@
-/** What the original's users ran into, under the numbers of its threads, and its own test cases. */
+/**
+ * Issues of Nim's asynchttpserver, by their numbers in Nim's tracker, and its own test cases. `npm run pressure` reports these
+ * tests in its table.
+ */
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
@@ -12,10 +15,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { type Handler, respond, sendHeaders, upgrade } from "../../src/Response.js"
+import { make, openDescriptors, refusal, serving, untilDescriptorsHeld } from "../server/harness.js"
+import { advance, servingInMemory, sleepsUntil } from "../server/memory.js"
 import { Condition, eventLoopTurns, eventually } from "../support/eventually.js"
 import { ask, connect, get, type RawConnection, requestText, withBody } from "../wire/rawConnection.js"
-import { make, openDescriptors, refusal, serving, untilDescriptorsHeld } from "./harness.js"
-import { advance, servingInMemory, sleepsUntil } from "./memory.js"
 
 const hello: Handler = (request) => respond(request, 200, "Hello World")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
@@ -28,7 +31,7 @@ const crowd = (port: number, size: number) =>
     { concurrency: "unbounded" }
   )
 
-/** A server in a process of its own, whose descriptors the system limits. */
+/** A server in a separate process with a limit of the system on its descriptors. */
 const limitedProcess = (descriptors: number): Effect.Effect<Serving, never, Scope.Scope> =>
   Effect.gen(function* () {
     const program = fileURLToPath(new URL("./limitedServer.ts", import.meta.url))
@@ -80,7 +83,7 @@ const limitedProcess = (descriptors: number): Effect.Effect<Serving, never, Scop
 
 interface Counts {
   readonly served: number
-  readonly refused: number
+  readonly rejected: number
   readonly held: number
 }
 
@@ -92,20 +95,20 @@ interface Serving {
 
 describe("#18161, #15925, #15957: too many open files kills the server", () => {
   it.scopedLive(
-    "with ten times as many connections as descriptors, each is served or refused, and all are counted",
+    "with ten times as many connections as descriptors, each is served or rejected, and all are counted",
     () =>
       Effect.gen(function* () {
-        const mayAnswer = yield* Deferred.make<void>()
-        const made = yield* serving((request) => Effect.zipRight(Deferred.await(mayAnswer), hello(request)), {
+        const mayRespond = yield* Deferred.make<void>()
+        const made = yield* serving((request) => Effect.zipRight(Deferred.await(mayRespond), hello(request)), {
           max: 20
         })
-        const { rejected: refused, pending: waiting } = made.bounds[0]!
+        const { rejected, pending: waiting } = made.bounds[0]!
         const asking = yield* Effect.fork(crowd(made.port, 200))
-        const arrived = Effect.zipWith(made.budget.held, refused, (held, refused) => held - 1 + refused)
+        const arrived = Effect.zipWith(made.budget.held, rejected, (held, rejected) => held - 1 + rejected)
         yield* eventually(arrived, (count) => count === 200, "200 arrived")
-        // One listens, and a quarter is kept back: 13 are served, and four wait until there is room for more.
-        expect([yield* refused, yield* waiting]).toStrictEqual([183, 4])
-        yield* Deferred.succeed(mayAnswer, undefined)
+        // One descriptor is the listener's, and a quarter is headroom: 13 connections are served, and four are queued.
+        expect([yield* rejected, yield* waiting]).toStrictEqual([183, 4])
+        yield* Deferred.succeed(mayRespond, undefined)
         const statuses = yield* Fiber.join(asking)
         expect(statuses.filter((status) => status === 200)).toHaveLength(17)
         expect(statuses.filter((status) => status === 503)).toHaveLength(183)
@@ -115,7 +118,7 @@ describe("#18161, #15925, #15957: too many open files kills the server", () => {
       })
   )
 
-  it.scopedLive("an admitted idle client is served when others leave", () =>
+  it.scopedLive("a queued idle client is served when others disconnect", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello, { max: 12, assumed: 6 })
       const clients: Array<RawConnection> = []
@@ -129,17 +132,19 @@ describe("#18161, #15925, #15957: too many open files kills the server", () => {
     })
   )
 
-  it.scopedLive("a process at its system's limit lives, answers everyone, and serves on", () =>
-    Effect.gen(function* () {
-      const { counts, isAlive, port } = yield* limitedProcess(100)
-      const statuses = yield* crowd(port, 1000)
-      expect(yield* isAlive).toBe(true)
-      const served = statuses.filter((status) => status === 200).length
-      expect(statuses.filter((status) => status === 503)).toHaveLength(1000 - served)
-      const seen = yield* eventually(counts, ({ held }) => held === 1, "all given back")
-      expect(seen).toStrictEqual({ served, refused: 1000 - served, held: 1 })
-      expect((yield* get(port)).status).toBe(200)
-    })
+  it.scopedLive(
+    "a process at the limit of the system stays alive, responds to every connection, and continues to serve",
+    () =>
+      Effect.gen(function* () {
+        const { counts, isAlive, port } = yield* limitedProcess(100)
+        const statuses = yield* crowd(port, 1000)
+        expect(yield* isAlive).toBe(true)
+        const served = statuses.filter((status) => status === 200).length
+        expect(statuses.filter((status) => status === 503)).toHaveLength(1000 - served)
+        const seen = yield* eventually(counts, ({ held }) => held === 1, "all given back")
+        expect(seen).toStrictEqual({ served, rejected: 1000 - served, held: 1 })
+        expect((yield* get(port)).status).toBe(200)
+      })
   )
 })
 
@@ -232,7 +237,7 @@ describe("#17783, #16506: the documented accept loop spins a core when nothing i
   it.scopedLive("waiting for a connection is a fiber that is suspended", () =>
     Effect.gen(function* () {
       const { server } = yield* make()
-      const { port } = yield* server.listen()
+      const { port } = yield* server.listen({ port: 0 })
       let rounds = 0
       const loop = Effect.forever(
         Effect.suspend(() => {
@@ -251,10 +256,10 @@ describe("#17783, #16506: the documented accept loop spins a core when nothing i
     })
   )
 
-  it.scopedLive("so is waiting for descriptors", () =>
+  it.scopedLive("waiting for descriptors is a suspended fiber too", () =>
     Effect.gen(function* () {
       const made = yield* serving(hello, { max: 10, assumed: 8 })
-      // One descriptor listens, one is the client's: there is never room for 8 more.
+      // One descriptor is the listener's, one the connection's: 8 more are never free.
       const client = yield* connect(made.port)
       yield* client.send(requestText("GET /"))
       yield* untilDescriptorsHeld(made, 2)
@@ -344,7 +349,7 @@ describe("#22778: a handler's own Content-Length: 0 with content", () => {
   )
 })
 
-describe("the original's own test cases", () => {
+describe("the test cases of Nim's asynchttpserver", () => {
   for (const code of [200, 404]) {
     it.scopedLive(`${code} with its content and length`, () =>
       Effect.gen(function* () {
@@ -366,7 +371,7 @@ describe("the original's own test cases", () => {
   )
 
   it.scopedLive(
-    "a Content-Length of the handler's own is sent once; one that lies is rejected, where the original sent it",
+    "a Content-Length of the handler is sent once; a wrong one is rejected, where Nim's asynchttpserver sends it",
     () =>
       Effect.gen(function* () {
         const { port } = yield* serving((request) =>

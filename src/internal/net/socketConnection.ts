@@ -1,8 +1,4 @@
-/**
- * The `Connection` of a `node:net` socket.
- *
- * @internal
- */
+/** The `Connection` of a `node:net` socket: of TCP, or of a Unix domain socket. */
 import type { Socket } from "node:net"
 import * as Option from "effect/Option"
 import { type Address, tcp } from "../../Address.js"
@@ -10,6 +6,7 @@ import type { Connection, ConnectionEvents } from "../../Connection.js"
 import { setImmediate } from "../host/hostTimers.js"
 import { nextConnectionId } from "./connectionId.js"
 import { reset } from "./reset.js"
+import { serviceUnavailable } from "./serviceUnavailable.js"
 import { makeReader } from "./socketReader.js"
 
 /** An IPv4-mapped IPv6 address, as dual-stack sockets report IPv4 (RFC 4291 §2.5.5.2). */
@@ -25,20 +22,27 @@ const addressOf = (
   return Option.some(ipv4 === undefined ? tcp(hostname, port, "IPv6") : tcp(ipv4, port, "IPv4"))
 }
 
+const localOf = ({ localAddress, localFamily, localPort }: Socket) => addressOf(localAddress, localPort, localFamily)
+
+const remoteOf = ({ remoteAddress, remoteFamily, remotePort }: Socket) =>
+  addressOf(remoteAddress, remotePort, remoteFamily)
+
 /** Notified when a connection is opened, and when its socket and descriptor are closed. */
 export interface ConnectionObserver {
-  readonly onOpen: (connection: TcpConnection) => void
-  readonly onClose: (connection: TcpConnection, isOpened: boolean) => void
+  /** The local address of its connections where it is a Unix domain socket, whose peers have no address. */
+  readonly unixAddress: Option.Option<Address>
+  readonly onOpen: (connection: SocketConnection) => void
+  readonly onClose: (connection: SocketConnection, isOpened: boolean) => void
 }
 
 /** Bytes that fit into one TCP segment on any path: the minimum MTU of IPv6, less the headers. */
 const minSegment = 1200
 
-const connectionKey = Symbol("effect-asynchttpserver/SocketConnection")
+export const connectionKey = Symbol("effect-asynchttpserver/SocketConnection")
 
 /** A socket refers to its connection by a property, so that all sockets share their listeners: four closures take 250 bytes. */
-interface ObservedSocket extends Socket {
-  [connectionKey]?: TcpConnection | undefined
+export interface ObservedSocket extends Socket {
+  [connectionKey]?: SocketConnection | undefined
 }
 
 const onError = (): void => {}
@@ -59,20 +63,20 @@ function onClose(this: ObservedSocket): void {
   this[connectionKey]?.onClose()
 }
 
-export class TcpConnection implements Connection {
+export class SocketConnection implements Connection {
   index = -1
   readonly id = nextConnectionId()
-  private events: ConnectionEvents | undefined
+  protected events: ConnectionEvents | undefined
   private localCache: Option.Option<Address> = Option.none()
   private remoteCache: Option.Option<Address> = Option.none()
-  private socket: ObservedSocket | undefined
+  protected socket: ObservedSocket | undefined
   private hasWritten = false
   private isNagleDisabled = false
   private hasDrainListener = false
 
   constructor(
     socket: Socket,
-    private readonly observer: ConnectionObserver
+    protected readonly observer: ConnectionObserver
   ) {
     const observed: ObservedSocket = socket
     this.socket = observed
@@ -106,7 +110,7 @@ export class TcpConnection implements Connection {
    * have survived, where a dead one retains whatever it refers to until the next full collection: with one request per
    * connection, copying handlers, requests and responses was a quarter of the processor time.
    */
-  private detach(): void {
+  protected detach(): void {
     if (this.socket !== undefined) this.socket[connectionKey] = undefined
     this.socket = undefined
     this.events = undefined
@@ -115,16 +119,14 @@ export class TcpConnection implements Connection {
   // An address is a system call, which most requests do not need.
   get local(): Option.Option<Address> {
     if (Option.isNone(this.localCache) && this.socket !== undefined) {
-      const { localAddress, localFamily, localPort } = this.socket
-      this.localCache = addressOf(localAddress, localPort, localFamily)
+      this.localCache = Option.orElse(localOf(this.socket), () => this.observer.unixAddress)
     }
     return this.localCache
   }
 
   get remote(): Option.Option<Address> {
     if (Option.isNone(this.remoteCache) && this.socket !== undefined) {
-      const { remoteAddress, remoteFamily, remotePort } = this.socket
-      this.remoteCache = addressOf(remoteAddress, remotePort, remoteFamily)
+      this.remoteCache = remoteOf(this.socket)
     }
     return this.remoteCache
   }
@@ -138,6 +140,10 @@ export class TcpConnection implements Connection {
     }
     this.events = events
     this.observer.onOpen(this)
+    this.startReading(socket)
+  }
+
+  protected startReading(socket: ObservedSocket): void {
     startReading(socket)
     socket.on("end", onEnd)
     socket.resume()
@@ -176,12 +182,12 @@ export class TcpConnection implements Connection {
   }
 
   /**
-   * Sends a response on a connection that was not opened, and closes it. Input is read before: a socket closed with unread
-   * bytes sends a reset, which discards the response.
+   * Sends 503 on a connection that was not opened, and closes it. Input is read before: a socket closed with unread bytes
+   * sends a reset, which discards the response.
    */
-  rejectWith(response: string): void {
+  reject(): void {
     const { socket } = this
-    socket?.resume().end(response, "latin1", () => setImmediate(() => socket.destroy()))
+    socket?.resume().end(serviceUnavailable(), "latin1", () => setImmediate(() => socket.destroy()))
   }
 
   isFull(): boolean {

@@ -1,4 +1,7 @@
-/** What the original's source does where its page is silent, row by row: what ours does instead. */
+/**
+ * Undocumented behaviours of Nim's asynchttpserver, found in its source: each `describe` names one, and its tests state the
+ * behaviour of this server instead.
+ */
 import { describe, expect, it } from "@effect/vitest"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -8,11 +11,11 @@ import * as Stream from "effect/Stream"
 import type { ValueError } from "../../src/Errors.js"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { type Handler, respond, respondStream, upgrade } from "../../src/Response.js"
+import { refusal, serving, servingReported } from "../server/harness.js"
+import { advance, servingInMemory, settled, sleepsUntil } from "../server/memory.js"
 import { eventLoopTurn } from "../support/eventually.js"
 import { parseResponses } from "../wire/parsedResponse.js"
 import { ask, connect, get, requestText, withBody } from "../wire/rawConnection.js"
-import { refusal, serving, servingReported } from "./harness.js"
-import { advance, servingInMemory, settled, sleepsUntil } from "./memory.js"
 
 const hello: Handler = (request) => respond(request, 200, "hello")
 const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
@@ -20,7 +23,7 @@ const echo: Handler = (request) => Effect.flatMap(request.bytes, (bytes) => resp
 const endless = Stream.repeatEffect(Effect.as(eventLoopTurn, Buffer.from("more")))
 
 /** Sends bytes with a request after them, and expects one response, `close`, and the end. */
-const refusedWith = (port: number, text: string, status: number) =>
+const expectRejected = (port: number, text: string, status: number) =>
   Effect.scoped(
     Effect.gen(function* () {
       const client = yield* connect(port)
@@ -38,18 +41,18 @@ describe("request line and header lines at most 8 KiB, else 413 and close", () =
       const { port } = yield* serving(hello)
       const line = (length: number) => `GET /${"a".repeat(length - "GET / HTTP/1.1".length)}`
       expect((yield* ask(port, requestText(line(8192)))).status).toBe(200)
-      yield* refusedWith(port, requestText(line(8193)), 414)
+      yield* expectRejected(port, requestText(line(8193)), 414)
       const small = yield* serving(hello, { limits: { maxRequestLine: 20 } })
       expect((yield* get(small.port, "/123456")).status).toBe(200)
-      yield* refusedWith(small.port, requestText("GET /1234567"), 414)
+      yield* expectRejected(small.port, requestText("GET /1234567"), 414)
     })
   )
 
   it.scopedLive("a header line or section that is too long is 431, and the lengths are options", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
-      yield* refusedWith(port, requestText("GET /", [`X: ${"a".repeat(17_000)}`]), 431)
-      yield* refusedWith(port, requestText("GET /", Array(3).fill(`X: ${"a".repeat(12_000)}`)), 431)
+      yield* expectRejected(port, requestText("GET /", [`X: ${"a".repeat(17_000)}`]), 431)
+      yield* expectRejected(port, requestText("GET /", Array(3).fill(`X: ${"a".repeat(12_000)}`)), 431)
       const large = yield* serving(hello, { limits: { maxHeaderLine: 100_000, maxHeaderSection: 100_000 } })
       expect((yield* ask(large.port, requestText("GET /", [`X: ${"a".repeat(90_000)}`]))).status).toBe(200)
     })
@@ -61,13 +64,13 @@ describe("at most 10,000 header names, else 400 and close", () => {
     Effect.gen(function* () {
       const { port } = yield* serving(hello, { limits: { maxHeaders: 5 } })
       expect((yield* ask(port, requestText("GET /", Array(4).fill("X: 1")))).status).toBe(200)
-      yield* refusedWith(port, requestText("GET /", Array(5).fill("X: 1")), 431)
+      yield* expectRejected(port, requestText("GET /", Array(5).fill("X: 1")), 431)
     })
   )
 })
 
 describe("skips one empty line before the request line", () => {
-  it.scopedLive("as ours does", () =>
+  it.scopedLive("is the same here: one empty line before each request is skipped", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
       const client = yield* connect(port)
@@ -78,7 +81,7 @@ describe("skips one empty line before the request line", () => {
   )
 })
 
-describe("unknown method, bad target, bad protocol: 400, and reads on in the same stream", () => {
+describe("unknown method, bad target, bad protocol: 400, and continues to read the stream", () => {
   for (const [what, line, status] of [
     ["an unknown method", "BREW / HTTP/1.1", 501],
     ["a method in lower case", "get / HTTP/1.1", 501],
@@ -89,7 +92,7 @@ describe("unknown method, bad target, bad protocol: 400, and reads on in the sam
     it.scopedLive(`${what} is ${status}, and nothing after it is read`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving(hello)
-        yield* refusedWith(port, `${line}\r\nHost: a\r\n\r\n`, status)
+        yield* expectRejected(port, `${line}\r\nHost: a\r\n\r\n`, status)
         expect((yield* get(port)).status).toBe(200)
       })
     )
@@ -100,13 +103,13 @@ describe("a header line without a colon is accepted", () => {
   it.scopedLive("is 400 and close", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
-      yield* refusedWith(port, requestText("GET /", ["no colon"]), 400)
+      yield* expectRejected(port, requestText("GET /", ["no colon"]), 400)
     })
   )
 })
 
 describe("list headers are split on commas", () => {
-  it.scopedLive("values are kept as sent, and splitting is the reader's choice", () =>
+  it.scopedLive("values are kept as sent, and a handler splits them if it needs to", () =>
     Effect.gen(function* () {
       const { port } = yield* serving((request) =>
         respond(
@@ -141,13 +144,13 @@ describe("Expect: 100-continue for POST only, anything else 417", () => {
   it.scopedLive("an unknown expectation is 417", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
-      yield* refusedWith(port, withBody("POST /", "body", ["Expect: a miracle"]), 417)
+      yield* expectRejected(port, withBody("POST /", "body", ["Expect: a miracle"]), 417)
     })
   )
 })
 
 describe("the body is read whole before the callback", () => {
-  it.scopedLive("the handler runs before its body has come, and a handler that never asks waits for none", () =>
+  it.scopedLive("the handler runs before its body arrives, and responds without it if it does not read it", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(hello)
       const client = yield* connect(port)
@@ -158,11 +161,11 @@ describe("the body is read whole before the callback", () => {
     })
   )
 
-  it.scopedLive("a Content-Length over maxBody is 413, one that is no number 400", () =>
+  it.scopedLive("a Content-Length over maxBody is 413, one that is not a number 400", () =>
     Effect.gen(function* () {
       const { port } = yield* serving(echo, { maxBody: 10 })
-      yield* refusedWith(port, withBody("POST /", "0123456789a"), 413)
-      yield* refusedWith(port, requestText("POST /", ["Content-Length: ten"]), 400)
+      yield* expectRejected(port, withBody("POST /", "0123456789a"), 413)
+      yield* expectRejected(port, requestText("POST /", ["Content-Length: ten"]), 400)
     })
   )
 
@@ -229,7 +232,7 @@ describe("chunked for POST only, without a limit, without trailers, Content-Leng
     Effect.gen(function* () {
       const { port } = yield* serving(echo)
       const both = ["Content-Length: 5", "Transfer-Encoding: chunked"]
-      yield* refusedWith(port, requestText("POST /", both, "0\r\n\r\n"), 400)
+      yield* expectRejected(port, requestText("POST /", both, "0\r\n\r\n"), 400)
     })
   )
 })
@@ -246,7 +249,7 @@ describe("POST without a length is 411", () => {
 })
 
 describe("HTTP/1.1 keeps alive unless close, HTTP/1.0 closes unless keep-alive", () => {
-  for (const [version, connection, kept, said] of [
+  for (const [version, connection, kept, sent] of [
     ["1.1", undefined, true, "keep-alive"],
     ["1.1", "keep-alive", true, "keep-alive"],
     ["1.1", "x, CLOSE ,y", false, "close"],
@@ -264,7 +267,7 @@ describe("HTTP/1.1 keeps alive unless close, HTTP/1.0 closes unless keep-alive",
         const text = `GET / HTTP/${version}\r\nHost: a\r\n${field}\r\n`
         yield* client.send(text)
         const response = yield* client.readResponse()
-        expect([response.text, response.header("Connection")]).toStrictEqual(["hello", said])
+        expect([response.text, response.header("Connection")]).toStrictEqual(["hello", sent])
         if (kept) {
           yield* client.send(text)
           expect((yield* client.readResponse()).status).toBe(200)
@@ -329,12 +332,12 @@ describe("HEAD has a body if the callback gives one, no Date", () => {
 })
 
 describe("a callback that fails takes the whole process down", () => {
-  class Mine extends Data.TaggedError("Mine")<{ readonly secret: string }> {}
+  class HandlerError extends Data.TaggedError("HandlerError")<{ readonly secret: string }> {}
 
-  it.scopedLive("its error becomes a response and is reported, and nothing else notices", () =>
+  it.scopedLive("its error becomes a response and is reported, and no other connection is affected", () =>
     Effect.gen(function* () {
-      const handler: Handler<Mine | ValueError> = (request) =>
-        request.url === "/fails" ? new Mine({ secret: "secret-detail" }) : respond(request, 200, "fine")
+      const handler: Handler<HandlerError | ValueError> = (request) =>
+        request.url === "/fails" ? new HandlerError({ secret: "secret-detail" }) : respond(request, 200, "fine")
       const { port, reports } = yield* servingReported(handler)
       const other = yield* connect(port)
       const client = yield* connect(port)
@@ -344,7 +347,7 @@ describe("a callback that fails takes the whole process down", () => {
       expect(response.text).not.toContain("secret")
       const { cause, request } = yield* reports.first
       expect(request.url).toBe("/fails")
-      expect(cause).toMatchObject({ _tag: "Fail", error: { _tag: "Mine", secret: "secret-detail" } })
+      expect(cause).toMatchObject({ _tag: "Fail", error: { _tag: "HandlerError", secret: "secret-detail" } })
       expect((yield* client.readResponse()).text).toBe("fine")
       yield* other.send(requestText("GET /"))
       expect((yield* other.readResponse()).text).toBe("fine")
@@ -409,7 +412,7 @@ describe("no timeouts of any kind", () => {
     })
   )
 
-  it.scoped("closing the server takes drainTimeout at most, even when the clock stands still", () =>
+  it.scoped("closing the server takes drainTimeout at most, even if the clock does not advance", () =>
     Effect.gen(function* () {
       const isAsked = yield* Deferred.make<void>()
       const { connect, server } = yield* servingInMemory(
@@ -451,8 +454,8 @@ describe("header values are written without a check", () => {
   )
 })
 
-describe("what has been settled", () => {
-  it.scoped("stays settled: nothing more is said on a connection that was answered", () =>
+describe("a request that has its response", () => {
+  it.scoped("sends nothing more", () =>
     Effect.gen(function* () {
       const { connect } = yield* servingInMemory(hello)
       const connection = yield* connect

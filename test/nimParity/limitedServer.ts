@@ -1,6 +1,6 @@
 /**
- * A program for tests: a server whose process has few descriptors. It prints its port, and answers each line of its
- * input with what it has counted.
+ * A program for tests: a server in a process with few descriptors. It prints its port, and its counters for each line of its
+ * input.
  */
 import { createInterface } from "node:readline"
 import * as Context from "effect/Context"
@@ -25,19 +25,22 @@ const watched = Layer.map(TcpListener.layer, (context) => {
   })
 })
 
-const rooms = Layer.provideMerge(
+const dependencies = Layer.provideMerge(
   Layer.mergeAll(watched, RequestParser.layer, ResponseWriter.layer),
   DescriptorBudget.layer()
 )
 
-const live = Layer.provideMerge(Server.layerWithoutDependencies({ address: "127.0.0.1", drainTimeout: 0 }), rooms)
+const live = Layer.provideMerge(
+  Server.layerWithoutDependencies({ address: "127.0.0.1", drainTimeout: 0 }),
+  dependencies
+)
 
 const program = Effect.gen(function* () {
   const budget = yield* DescriptorBudget.DescriptorBudget
-  const { port } = yield* Server.listen()
+  const { port } = yield* Server.listen({ port: 0 })
   const counts = Effect.gen(function* () {
-    const refused = bound === undefined ? 0 : yield* bound.rejected
-    return JSON.stringify({ served, refused, held: yield* budget.held })
+    const rejected = bound === undefined ? 0 : yield* bound.rejected
+    return JSON.stringify({ served, rejected, held: yield* budget.held })
   })
   createInterface(process.stdin).on("line", () => console.log(Effect.runSync(counts)))
   console.log(port)
@@ -47,5 +50,5 @@ const program = Effect.gen(function* () {
   })
 })
 
-// What it prints is for the test alone.
+// Its output is read by the test, so that nothing is logged.
 Effect.runFork(Effect.provide(program, [live, Logger.remove(Logger.defaultLogger)]))

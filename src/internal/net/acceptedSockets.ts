@@ -1,0 +1,99 @@
+/**
+ * The sockets of one listener, from accept to close: counted in the descriptor budget, queued until they are taken, and
+ * rejected beyond the budget.
+ */
+import type { Socket } from "node:net"
+import * as Option from "effect/Option"
+import type { Address } from "../../Address.js"
+import { assumedDescriptorsPerRequest, type Budget } from "../../DescriptorBudget.js"
+import type { OSError } from "../../Errors.js"
+import type { MetricRecorder } from "../metrics.js"
+import { SwapRemoveSet } from "../runtime/swapRemoveSet.js"
+import { listenerClosed, PendingConnections } from "./pendingConnections.js"
+import { serviceUnavailable } from "./serviceUnavailable.js"
+import { type ConnectionObserver, SocketConnection } from "./socketConnection.js"
+
+/**
+ * Maximum share of the budget for pending connections. They also leave enough descriptors for one request: if they filled the
+ * budget, an accept loop that checks `shouldAcceptRequest` would wait forever.
+ */
+const maxPendingShare = 1 / 2
+
+/** Makes the connection of an accepted socket, and rejects a socket without one. */
+export interface Transport {
+  readonly connect: (socket: Socket, observer: ConnectionObserver) => SocketConnection
+  /** Responds synchronously: in a fiber, further sockets would be accepted before, and closed without a response. */
+  readonly reject: (socket: Socket) => void
+}
+
+/** HTTP without TLS. */
+export const plain: Transport = {
+  connect: (socket, observer) => new SocketConnection(socket, observer),
+  reject: (socket) => {
+    socket.on("error", () => {})
+    socket.write(serviceUnavailable(), "latin1")
+    socket.destroy()
+  }
+}
+
+export class AcceptedSockets implements ConnectionObserver {
+  readonly pending: PendingConnections<SocketConnection>
+  rejected = 0
+  unixAddress: Option.Option<Address> = Option.none()
+  /** Connections that were neither opened nor closed. */
+  private readonly unopened = new SwapRemoveSet<SocketConnection>()
+  private readonly maxPending: number
+
+  constructor(
+    private readonly budget: Budget,
+    private readonly onFull: "queue" | "reject",
+    private readonly transport: Transport,
+    private readonly metrics: MetricRecorder
+  ) {
+    this.pending = new PendingConnections(metrics)
+    const maxWithoutStarvation = budget.max - assumedDescriptorsPerRequest - 2
+    this.maxPending = Math.max(1, Math.min(Math.floor(budget.max * maxPendingShare), maxWithoutStarvation))
+  }
+
+  /** Counts a socket on arrival, since it holds a descriptor, and queues it, or rejects it if there is no capacity. */
+  readonly onSocket = (socket: Socket): void => {
+    if (this.pending.size >= this.maxPending || !this.budget.unsafeCanArrive()) {
+      this.rejected++
+      this.metrics.connectionRejected()
+      this.transport.reject(socket)
+      return
+    }
+    const mayQueue = this.onFull === "queue" || this.pending.hasTaker || this.budget.unsafeMakeRoom()
+    this.budget.unsafeTake()
+    const connection = this.transport.connect(socket, this)
+    this.unopened.add(connection)
+    this.pending.offer(connection)
+    if (!mayQueue && this.pending.remove(connection)) this.rejectPending(connection)
+  }
+
+  private rejectPending(connection: SocketConnection): void {
+    this.rejected++
+    this.metrics.connectionRejected()
+    connection.reject()
+  }
+
+  onOpen(connection: SocketConnection): void {
+    this.unopened.remove(connection)
+  }
+
+  onClose(connection: SocketConnection, isOpened: boolean): void {
+    if (!isOpened) this.pending.remove(connection)
+    this.unopened.remove(connection)
+    this.budget.unsafeRelease()
+  }
+
+  /** A fatal error of the listening socket: accepts fail with it from now on. */
+  fail(error: OSError): void {
+    for (const connection of this.pending.close(error)) connection.destroy()
+  }
+
+  close(): void {
+    this.pending.close(listenerClosed)
+    for (const connection of this.unopened.values) connection.reject()
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The listener of `node:net`, as a scoped resource: TCP, Unix domain sockets and open descriptors, with or without TLS.
+ */
+import { createServer } from "node:net"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { isUnix } from "../../Address.js"
+import type { Budget } from "../../DescriptorBudget.js"
+import { type SslError, ValueError } from "../../Errors.js"
+import type { BoundListener, ListenError, ListenOptions } from "../../Listener.js"
+import type { Options as TlsOptions } from "../../Tls.js"
+import { currentRecorder } from "../metrics.js"
+import { AcceptedSockets, plain, type Transport } from "./acceptedSockets.js"
+import { addressOf, bind } from "./bind.js"
+import { Handshakes } from "./handshakes.js"
+import { osError, validate } from "./listenOptions.js"
+import { SecureContexts } from "./secureContexts.js"
+import { handshakeTimeoutOf, tlsTransport } from "./tlsConnection.js"
+import { isTransient } from "./transientAcceptErrors.js"
+
+/** Bytes that a socket buffers before it reports backpressure: the size of one read, and enough for any small response. */
+const highWaterMark = 64 * 1024
+
+/** Handshakes in progress by default: 40 ms of one processor. */
+const defaultMaxHandshakes = 64
+
+const policies = {
+  handshakeTimeout: (given: unknown) =>
+    Either.match(
+      Either.try(() => Duration.toMillis(Duration.decode(given as Duration.DurationInput))),
+      {
+        onLeft: () => false,
+        onRight: (milliseconds) => milliseconds > 0 && milliseconds < 2 ** 31
+      }
+    ),
+  maxHandshakes: (given: unknown) => Number.isInteger(given) && Number(given) > 0,
+  clientCertificates: (given: unknown) => given === "ignore" || given === "request" || given === "require",
+  minVersion: (given: unknown) => given === "TLSv1.2" || given === "TLSv1.3"
+}
+
+const validatePolicy = (options: TlsOptions): Effect.Effect<void, ValueError> => {
+  const names = Object.keys(policies) as ReadonlyArray<keyof typeof policies>
+  const invalid = names.find((name) => options[name] !== undefined && !policies[name](options[name]))
+  return invalid === undefined
+    ? Effect.void
+    : new ValueError({ reason: "Option", actual: `tls.${invalid}: ${String(options[invalid])}` })
+}
+
+interface Security {
+  readonly transport: Transport
+  readonly reload: Effect.Effect<void, SslError> | undefined
+}
+
+/** Loads the credentials, and again at each of their changes, for as long as the listener is open. */
+const secure = (options: TlsOptions): Effect.Effect<Security, SslError | ValueError, Scope.Scope> =>
+  Effect.gen(function* () {
+    yield* validatePolicy(options)
+    const contexts = new SecureContexts(options)
+    yield* contexts.load
+    const runtime = yield* Effect.runtime<never>()
+    const { clientCertificates = "ignore", maxHandshakes = defaultMaxHandshakes } = options
+    const report = options.onHandshakeError ?? ((error: SslError) => Effect.logDebug("a TLS handshake failed", error))
+    const metrics = yield* currentRecorder
+    const transport = tlsTransport({
+      contexts,
+      handshakes: new Handshakes(maxHandshakes),
+      handshakeTimeout: handshakeTimeoutOf(options),
+      clientCertificates,
+      onHandshakeError: (error) => {
+        metrics.tlsHandshakeFailed()
+        Runtime.runFork(runtime)(report(error))
+      }
+    })
+    if (options.source !== undefined) {
+      const reload = Effect.matchEffect(contexts.load, {
+        onSuccess: () => Effect.logInfo("the certificates were reloaded"),
+        onFailure: (error) => Effect.logError("the certificates were not reloaded; those in use are kept", error)
+      })
+      yield* Effect.forkScoped(Stream.runForEach(options.source.changes, () => reload))
+    }
+    return { transport, reload: contexts.load }
+  })
+
+const securityOf = ({ tls }: ListenOptions): Effect.Effect<Security, SslError | ValueError, Scope.Scope> =>
+  tls === undefined ? Effect.succeed({ transport: plain, reload: undefined }) : secure(tls)
+
+/** Listens until the scope closes; pending connections are then rejected with 503. */
+export const listen = (
+  options: ListenOptions,
+  budget: Budget
+): Effect.Effect<BoundListener, ListenError, Scope.Scope> =>
+  Effect.gen(function* () {
+    yield* validate(options)
+    const { reload, transport } = yield* securityOf(options)
+    yield* budget.refreshLimit
+    const runtime = yield* Effect.runtime<never>()
+    const scope = yield* Effect.scope
+    const sockets = new AcceptedSockets(budget, options.onFull, transport, yield* currentRecorder)
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
+    const closed = Effect.sync(() => {
+      // Closes the listening descriptor synchronously; the callback would wait for all connections.
+      server.close()
+      sockets.close()
+      budget.unsafeRelease()
+    })
+    const bound = Effect.tap(bind(server, options), () => {
+      budget.unsafeTake()
+      return Scope.addFinalizer(scope, closed)
+    })
+    yield* Effect.uninterruptible(bound)
+    server.on("error", (cause: NodeJS.ErrnoException) => {
+      const error = osError(cause, "accept")
+      if (isTransient(error)) Runtime.runFork(runtime)(Effect.logWarning("could not accept a connection", error))
+      else sockets.fail(error)
+    })
+    const address = addressOf(server, options)
+    if (isUnix(address)) sockets.unixAddress = Option.some(address)
+    return {
+      address,
+      accept: sockets.pending.take,
+      acceptWhile: (isOpen, take) => sockets.pending.acceptWhile(isOpen, take),
+      pending: Effect.sync(() => sockets.pending.size),
+      rejected: Effect.sync(() => sockets.rejected),
+      reloadTls: reload
+    }
+  })

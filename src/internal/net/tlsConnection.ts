@@ -1,0 +1,211 @@
+/**
+ * A connection with TLS: a `TLSSocket` over an accepted socket.
+ *
+ * The handshake begins when the connection is opened. A `TLSSocket` that is paused decrypts all the same, into a buffer that a
+ * reader set later never sees. Until the handshake has completed nothing is written but the alert of a failed one.
+ */
+import type { Socket } from "node:net"
+import { type SecureContext, TLSSocket } from "node:tls"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import type { ConnectionEvents } from "../../Connection.js"
+import { SslError } from "../../Errors.js"
+import type { Options, Session } from "../../Tls.js"
+import { clearTimeout, setTimeout } from "../host/hostTimers.js"
+import type { Transport } from "./acceptedSockets.js"
+import type { Handshake, Handshakes } from "./handshakes.js"
+import { plainHttpResponse } from "./plainHttpResponse.js"
+import { reset } from "./reset.js"
+import type { SecureContexts } from "./secureContexts.js"
+import { type ConnectionObserver, connectionKey, type ObservedSocket, SocketConnection } from "./socketConnection.js"
+import { canVerify, sessionOf, verifyError } from "./tlsSession.js"
+
+const highWaterMark = 64 * 1024
+
+/** What the connections of one listener share. */
+export interface TlsSettings {
+  readonly contexts: SecureContexts
+  readonly handshakes: Handshakes
+  readonly handshakeTimeout: number
+  readonly clientCertificates: "ignore" | "request" | "require"
+  readonly onHandshakeError: (error: SslError) => void
+}
+
+/** Plain HTTP on a port of TLS. Deno reports `WRONG_VERSION_NUMBER`. */
+const isPlainHttp = (code: string): boolean => code === "ERR_SSL_HTTP_REQUEST" || code.endsWith("WRONG_VERSION_NUMBER")
+
+type Selected = (error: Error | null, context?: SecureContext) => void
+
+class TlsConnection extends SocketConnection implements Handshake {
+  private secure: TLSSocket | undefined
+  private isSecure = false
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private session: Option.Option<Session> = Option.none()
+
+  constructor(
+    private readonly raw: Socket,
+    observer: ConnectionObserver,
+    private readonly settings: TlsSettings
+  ) {
+    super(raw, observer)
+  }
+
+  get tls(): Option.Option<Session> {
+    if (Option.isNone(this.session) && this.isSecure && this.secure !== undefined)
+      this.session = Option.some(sessionOf(this.secure, this.settings.clientCertificates !== "ignore"))
+    return this.session
+  }
+
+  override open(events: ConnectionEvents): void {
+    if (this.socket === undefined || this.events !== undefined) {
+      super.open(events)
+      return
+    }
+    this.events = events
+    this.observer.onOpen(this)
+    // Both addresses are read while the socket is certain to be connected: the errors of a handshake name the client.
+    void this.remote
+    this.timer = setTimeout(
+      () => this.fail("ETIMEDOUT", new Error("no handshake in time")),
+      this.settings.handshakeTimeout
+    )
+    this.settings.handshakes.begin(this)
+  }
+
+  /** Starts the handshake. */
+  start(): void {
+    const { clientCertificates, contexts } = this.settings
+    const secure = new TLSSocket(this.raw, {
+      isServer: true,
+      secureContext: contexts.fallback,
+      ALPNProtocols: ["http/1.1"],
+      SNICallback: (name: string, selected: Selected) => selected(null, contexts.select(name)),
+      requestCert: clientCertificates !== "ignore",
+      // Verified when the handshake has completed, as by `tls.Server`.
+      rejectUnauthorized: false,
+      // Not in the types, but passed on to the stream.
+      ...{ allowHalfOpen: true, highWaterMark }
+    })
+    this.secure = secure
+    // Emitted, as to `tls.Server`, for an error before the handshake has completed; `error` for one after.
+    secure.on("_tlsError", (cause: NodeJS.ErrnoException) => this.fail(cause.code ?? "UNKNOWN", cause))
+    secure.on("error", () => {})
+    secure.once("end", () => this.isSecure || this.fail("ECONNRESET", new Error("the client left the handshake")))
+    secure.once("secure", () => this.onSecure(secure))
+    // With the raw socket, which reports the end of the connection.
+    secure.once("close", () => this.raw.destroy())
+  }
+
+  private onSecure(secure: TLSSocket): void {
+    if (secure.destroyed) return
+    const { clientCertificates } = this.settings
+    if (clientCertificates === "require") {
+      const error = canVerify(secure) ? verifyError(secure) : "ENOTSUP"
+      if (error !== undefined) {
+        this.fail(error, new Error("the client certificate is not trusted"))
+        return
+      }
+    }
+    this.endHandshake()
+    this.isSecure = true
+    // Errors are emitted as `error` from now on. Not in the types.
+    const releasing = secure as { readonly _releaseControl?: () => void }
+    releasing._releaseControl?.()
+    const observed: ObservedSocket = secure
+    observed[connectionKey] = this
+    this.socket = observed
+    this.startReading(observed)
+  }
+
+  private endHandshake(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    this.settings.handshakes.end(this)
+  }
+
+  /** Ends a connection whose handshake has failed. */
+  private fail(code: string, cause: Error): void {
+    if (this.isSecure || this.timer === undefined) return
+    this.endHandshake()
+    this.settings.onHandshakeError(new SslError({ code, cause, peer: this.remote }))
+    // The raw socket takes a response although its bytes were read as TLS.
+    if (isPlainHttp(code)) this.raw.write(plainHttpResponse(), "latin1", () => this.secure?.destroy())
+    else if (this.secure === undefined) this.raw.destroy()
+    // Lets an alert be sent, which OpenSSL has written when it reports the error.
+    else this.secure.destroySoon()
+  }
+
+  override onClose(): void {
+    if (this.timer !== undefined) this.fail("ECONNRESET", new Error("the client left the handshake"))
+    super.onClose()
+  }
+
+  protected override detach(): void {
+    const secure: ObservedSocket | undefined = this.secure
+    if (secure !== undefined) secure[connectionKey] = undefined
+    const raw: ObservedSocket = this.raw
+    raw[connectionKey] = undefined
+    this.secure = undefined
+    super.detach()
+  }
+
+  override pause(): void {
+    if (this.isSecure) super.pause()
+  }
+
+  override resume(): void {
+    if (this.isSecure) super.resume()
+  }
+
+  override write(parts: ReadonlyArray<string | Uint8Array>): void {
+    if (this.isSecure) super.write(parts)
+  }
+
+  /** A response would have to be encrypted: a connection without a handshake is closed without one. */
+  override reject(): void {
+    this.raw.destroy()
+  }
+
+  /** The queue of the `TLSSocket` does not decrease while the client reads; that of the socket below does. */
+  override unsent(): number {
+    const { secure } = this
+    if (secure === undefined || secure.writableLength === 0) return 0
+    const handle = (this.raw as { readonly _handle?: { readonly writeQueueSize?: number } })._handle
+    return secure.writableLength + (handle?.writeQueueSize ?? 0)
+  }
+
+  override end(): void {
+    if (this.isSecure) super.end()
+    else this.raw.destroy()
+  }
+
+  /** Sends the alert `close_notify` before the FIN. */
+  override close(): void {
+    if (this.isSecure) this.socket?.destroySoon()
+    else this.raw.destroy()
+  }
+
+  /** A `TLSSocket` has no reset of its own. */
+  override abort(): void {
+    reset(this.raw)
+  }
+
+  override destroy(): void {
+    if (this.secure === undefined) this.raw.destroy()
+    else this.secure.destroy()
+  }
+}
+
+/** Milliseconds of a handshake by default. */
+const defaultTimeout = 10_000
+
+export const tlsTransport = (settings: TlsSettings): Transport => ({
+  connect: (socket, observer) => new TlsConnection(socket, observer, settings),
+  reject: (socket) => {
+    socket.on("error", () => {})
+    socket.destroy()
+  }
+})
+
+export const handshakeTimeoutOf = ({ handshakeTimeout }: Options): number =>
+  handshakeTimeout === undefined ? defaultTimeout : Duration.toMillis(handshakeTimeout)

@@ -1,0 +1,52 @@
+/** The listeners of a server as one: connections of all of them, in the order in which each has accepted them. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Address } from "../../Address.js"
+import type { Connection } from "../../Connection.js"
+import type { OSError, SslError } from "../../Errors.js"
+import type { BoundListener, ListenError, Listener, ListenOptions } from "../../Listener.js"
+
+export interface BoundListeners {
+  /** The address of the first. */
+  readonly address: Address
+  readonly addresses: ReadonlyArray<Address>
+  readonly acceptWhile: BoundListener["acceptWhile"]
+  readonly reloadTls: Effect.Effect<void, SslError>
+}
+
+/**
+ * Accepts from all at once. The first that completes or fails ends the others: each calls `isOpen` before it takes a
+ * connection, so none takes one afterwards.
+ */
+const acceptFrom =
+  (bound: ReadonlyArray<BoundListener>): BoundListener["acceptWhile"] =>
+  (isOpen, take) =>
+    Effect.suspend(() => {
+      let isEnded = false
+      const isAccepting = (): boolean => !isEnded && isOpen()
+      const each = ({ acceptWhile }: BoundListener): Effect.Effect<void, OSError> =>
+        Effect.ensuring(
+          acceptWhile(isAccepting, (connection: Connection) => take(connection)),
+          Effect.sync(() => {
+            isEnded = true
+          })
+        )
+      return bound.map(each).reduce((first, second) => Effect.raceFirst(first, second))
+    })
+
+/** Listens at every place, in order; the scope closes those that are bound if a later one fails. */
+export const listenAll = (
+  listener: Listener["Type"],
+  [main, ...additional]: readonly [ListenOptions, ...ReadonlyArray<ListenOptions>]
+): Effect.Effect<BoundListeners, ListenError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const first = yield* listener.listen(main)
+    const others = yield* Effect.forEach(additional, (options) => listener.listen(options))
+    const all = [first, ...others]
+    return {
+      address: first.address,
+      addresses: all.map(({ address }) => address),
+      acceptWhile: others.length === 0 ? first.acceptWhile : acceptFrom(all),
+      reloadTls: Effect.forEach(all, ({ reloadTls = Effect.void }) => reloadTls, { discard: true })
+    }
+  })
