@@ -76,7 +76,10 @@ export type CloseReason =
   | "TimedOut"
   /** The client disconnected within a request. */
   | "ClientAborted"
-  /** A handler failed after the head of its response was sent. */
+  /**
+   * No complete response could be sent: a handler failed after the head, the error response could not be written, or the
+   * parser, the writer or the transport has thrown.
+   */
   | "ResponseFailed"
   /** The connection was upgraded or tunneled, and the other protocol has ended. */
   | "Upgraded"

@@ -117,7 +117,7 @@ const bodyWriter = (exchange: Exchange, writer: ResponseBodyWriter): BodyWriter 
     Effect.suspend(() => {
       const error = writer.write(content)
       if (error !== undefined) return error
-      return exchange.isBackpressured() ? exchange.awaitWritable : Effect.void
+      return exchange.mustSuspendWriter() ? exchange.awaitTurnToWrite : Effect.void
     }),
   end: (trailers) => Effect.suspend(() => fromResult(writer.end(trailers)))
 })

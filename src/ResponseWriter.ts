@@ -1,25 +1,25 @@
 /**
- * The service that creates a response writer for each connection: synchronous functions that serialize response heads.
+ * The service that provides the response writers of connections: synchronous functions that serialize response heads.
  *
- * It chooses the framing of a response and validates every field. It uses no Effect, clock or socket, and keeps nothing
- * between two responses. Text is latin1: one character, one byte.
+ * A writer chooses the framing of a response and validates every field. It uses no Effect, clock or socket. What it returns
+ * depends on its arguments alone, so connections may share a writer: that of `layer` is shared, and keeps the text of its
+ * last head for the next response. Text is latin1: one character, one byte.
  *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
-import { phrase } from "./HttpCode.js"
 import { isForbiddenTrailer } from "./internal/http1/bodyDecoder.js"
 import {
   type BodyFraming,
   fieldLine,
+  HeadWriter,
   type InvalidResponse,
   invalidField,
   invalidResponse,
   type ResponseHeadInput,
   type WrittenHead,
-  writeHead,
-  writeInterim
+  writeHeadWithoutFraming
 } from "./internal/http1/responseHead.js"
 
 export type {
@@ -34,7 +34,7 @@ export type {
 }
 
 /**
- * The writer of one connection.
+ * A response writer.
  *
  * @since 0.1.0
  * @category models
@@ -42,8 +42,11 @@ export type {
 export interface Writer {
   /** Serializes the head of a final response. */
   readonly head: (input: ResponseHeadInput) => WrittenHead | InvalidResponse
-  /** Serializes the head of an interim response (`100`, `102`, `103`) or of `101`; fields are alternating names and values. */
-  readonly interim: (status: number, fields: ReadonlyArray<string>) => string | InvalidResponse
+  /**
+   * Serializes a head without `Date` and framing fields: of an interim response (`100`, `102`, `103`), of `101`, and of the
+   * `200` that accepts a CONNECT. Fields are alternating names and values.
+   */
+  readonly headWithoutFraming: (status: number, fields: ReadonlyArray<string>) => string | InvalidResponse
   /** The line before a chunk of so many bytes; the chunk is followed by CRLF. */
   readonly chunkHead: (bytes: number) => string
   /** The end of a chunked body, with its trailer fields. */
@@ -51,7 +54,7 @@ export interface Writer {
 }
 
 /**
- * The service: creates a writer for each connection.
+ * The service: `make` is called once for each connection, and may return the same writer each time.
  *
  * @since 0.1.0
  * @category tags
@@ -73,12 +76,7 @@ const lastChunk = (trailers: ReadonlyArray<string>): string | InvalidResponse =>
   return `${text}\r\n`
 }
 
-const writer: Writer = {
-  head: (input) => writeHead(input, phrase),
-  interim: (status, fields) => writeInterim(status, fields, phrase),
-  chunkHead: (bytes) => `${bytes.toString(16)}\r\n`,
-  lastChunk
-}
+const chunkHead = (bytes: number): string => `${bytes.toString(16)}\r\n`
 
 /**
  * Creates a writer without the service: for tests, benchmarks, and uses without a server.
@@ -103,12 +101,18 @@ const writer: Writer = {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Writer => writer
+export const make = (): Writer => {
+  const heads = new HeadWriter()
+  return { head: (input) => heads.write(input), headWithoutFraming: writeHeadWithoutFraming, chunkHead, lastChunk }
+}
 
 /**
- * The writer of RFC 9112.
+ * The writer of RFC 9112: one for all connections of a server.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<ResponseWriter> = Layer.succeed(ResponseWriter, { make })
+export const layer: Layer.Layer<ResponseWriter> = Layer.sync(ResponseWriter, () => {
+  const writer = make()
+  return { make: () => writer }
+})

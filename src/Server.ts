@@ -16,19 +16,20 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { type Address, type Domain, isTcp, type TcpAddress, type UnixAddress } from "./Address.js"
+import { type Address, isTcp } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
 import { OSError, type RespondableError, type SslError, ValueError } from "./Errors.js"
 import { AdmissionLog } from "./internal/budget/admissionLog.js"
-import { makeConnectionContext } from "./internal/connection/context.js"
+import { makeServerState } from "./internal/connection/serverState.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
 import { type BoundListeners, listenAll } from "./internal/server/boundListeners.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
-import { makeRequestHandler } from "./internal/server/failureReport.js"
+import { makeServedHandler } from "./internal/server/failureReport.js"
 import { alreadyListening, ListenerState } from "./internal/server/listenerState.js"
+import type { Listen, ListenOptions } from "./internal/server/places.js"
 import { serveInScope } from "./internal/server/servingFiber.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
@@ -48,7 +49,6 @@ import * as RequestParser from "./RequestParser.js"
 import type { Handler } from "./Response.js"
 import * as ResponseWriter from "./ResponseWriter.js"
 import * as TcpListener from "./TcpListener.js"
-import type * as Tls from "./Tls.js"
 
 export type {
   /** Why a connection was closed. @since 0.1.0 @category models */
@@ -58,66 +58,9 @@ export type {
   /** The result of a connection's fiber. @since 0.1.0 @category models */
   ConnectionSummary,
   /** Why a server cannot listen. @since 0.1.0 @category models */
-  ListenError
-}
-
-/**
- * Where to listen: at a TCP address (`port`, `address`, `domain`), at a `path`, or on a descriptor (`fd`). An option that is
- * not given is taken from the options of the server, and then from the default; where a place is given, that of the server is
- * not used.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ListenOptions {
-  /**
-   * The TCP port, 0 to 65535; any other is a `ValueError` `Port`. Default: 0, with which the system assigns a free port (see
-   * `Server.port`).
-   */
-  readonly port?: number | undefined
-  /**
-   * An IP address of the domain, or a host name that resolves to one; a malformed one, or one of another domain, is a
-   * `ValueError` `Address`. Default: "", all addresses of the domain.
-   */
-  readonly address?: string | undefined
-  /**
-   * The address family: `"IPv4"` (default); `"IPv6"`, without IPv4; or `"Dual"`: without an address one socket for both
-   * (IPv4 alone on a host without IPv6), with an address of either family that address.
-   */
-  readonly domain?: Domain | "Dual" | undefined
-  /**
-   * The path of a Unix domain socket, instead of a TCP address; on Linux an abstract name begins with a NUL byte. The file of
-   * a process that has ended is replaced; if a process accepts connections there, `listen` fails with `OSError` `EADDRINUSE`.
-   * The file is removed when the server closes.
-   */
-  readonly path?: string | undefined
-  /** Permission bits of the file at `path`, as `0o660`. Default: those of the process's umask. */
-  readonly mode?: number | undefined
-  /** A descriptor that listens already, as from systemd (see `TcpListener.systemdDescriptors`), instead of an address. */
-  readonly fd?: number | undefined
-  /** Length of the system's queue of connections that are not accepted yet. Default: 511, as in Node and nginx. */
-  readonly backlog?: number | undefined
-  /** TLS on every connection: certificates, or where they come from, and the policy of handshakes. Default: none. */
-  readonly tls?: Tls.Options | undefined
-  /** Further places to listen at, each with its own `tls`; the server listens at all of them or fails. Default: none. */
-  readonly additional?: ReadonlyArray<Omit<ListenOptions, "additional">> | undefined
-}
-
-/** Options that contain a TCP address. */
-type TcpPlace = { readonly path?: undefined; readonly fd?: undefined } & (
-  | { readonly port: number }
-  | { readonly address: string }
-  | { readonly domain: Domain | "Dual" }
-)
-
-/** Listening: where the options name a place, the type of the address is known. */
-interface Listen<R> {
-  /** At a path. */
-  (options: ListenOptions & { readonly path: string }): Effect.Effect<UnixAddress, ListenError, R>
-  /** At a TCP address. */
-  (options: ListenOptions & TcpPlace): Effect.Effect<TcpAddress, ListenError, R>
-  /** Where the options of the server say. */
-  (options?: ListenOptions): Effect.Effect<Address, ListenError, R>
+  ListenError,
+  /** Where to listen: at a TCP address, at a path, or on a descriptor. @since 0.1.0 @category models */
+  ListenOptions
 }
 
 /**
@@ -182,7 +125,7 @@ export interface ServeOptions extends ListenOptions {
  * A report of handler failures.
  *
  * `onFailure` runs for every failure with a 500 response, or without a response, before the next request of its connection
- * is handled. A `ValueError` or `KeyError` that became its own 4xx or 5xx response is not reported. A disconnect does
+ * is handled. A `ValueError` or `KeyError` that became a response with another status is not reported. A disconnect does
  * not interrupt the report; a server that closes does, after `drainTimeout`. The default logs the cause at level ERROR.
  *
  * @since 0.1.0
@@ -271,7 +214,7 @@ export const make = (
     const listener = yield* Listener.Listener
     const budget = yield* DescriptorBudget.DescriptorBudget
     const invalidOption = firstInvalid(options, validators)
-    const context = yield* makeConnectionContext(
+    const state = yield* makeServerState(
       Limits.make(invalidOption === undefined ? limitOptionsOf(options) : {}),
       budget,
       {
@@ -280,7 +223,7 @@ export const make = (
         unknownMethods: options.unknownMethods ?? "reject"
       }
     )
-    const { lingering, metrics, registry } = context
+    const { lingering, metrics, registry } = state
     const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } = invalidOption
       ? {}
       : options
@@ -318,10 +261,10 @@ export const make = (
       given?: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
-        const requestHandler = makeRequestHandler(handler, given?.onFailure, runtime, shutdown.serverLatch, metrics)
+        const served = makeServedHandler(handler, given?.onFailure, runtime, shutdown.serverLatch, metrics)
         let fiber: Fiber.RuntimeFiber<ConnectionSummary> | undefined
         const fork = (connection: Connection): void => {
-          fiber = forkConnection(connection, context, requestHandler)
+          fiber = forkConnection(connection, state, served)
         }
         return Effect.flatMap(listening.bound("accept"), (bound) =>
           Effect.map(
@@ -341,8 +284,8 @@ export const make = (
         if (Number.isNaN(assumed))
           return new ValueError({ reason: "Option", actual: "assumedDescriptorsPerRequest: NaN" })
         const latch = Effect.unsafeMakeLatch(false)
-        const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch, metrics)
-        const fork = (connection: Connection): void => void forkConnection(connection, context, requestHandler)
+        const served = makeServedHandler(handler, given.onFailure, runtime, latch, metrics)
+        const fork = (connection: Connection): void => void forkConnection(connection, state, served)
         const isAddressGiven = isPlaceGiven(given)
         // With an address it listens there or fails; without one it accepts from the current listener.
         const opened = listening.open(bind(given), (current) =>
@@ -356,7 +299,7 @@ export const make = (
             const closed = Effect.suspend(() => {
               // The server may have been closed and listen again: that listener is not closed here.
               const stopped = opened !== undefined && opened === listening.current ? listening.close : Effect.void
-              return Effect.zipRight(stopped, closeConnections(registry, timeouts, requestHandler))
+              return Effect.zipRight(stopped, closeConnections(registry, timeouts, served))
             })
             return Effect.ensuring(restore(loop), shutdown.unregister(latch, closed))
           })
@@ -382,7 +325,7 @@ export const make = (
       close,
       awaitShutdown: shutdown.await,
       budget,
-      bodyBudget: context.bodyBudget
+      bodyBudget: state.bodyBudget
     })
   })
 

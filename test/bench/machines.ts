@@ -59,7 +59,7 @@ const writeAll = ({ ResponseWriter }: Machines): Repeat => {
   } as const
   return (times) => {
     for (let i = 0; i < times; i++) {
-      if (writer.head(outline)._tag === "Refused") throw new Error("a head was refused")
+      if (writer.head(outline)._tag !== "Written") throw new Error("a head was refused")
     }
   }
 }

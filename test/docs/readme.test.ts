@@ -8,6 +8,7 @@ import { describe, expect, it } from "vitest"
 import * as Errors from "../../src/Errors.js"
 import { errorReasons } from "../../src/internal/errorReasons.js"
 import * as Limits from "../../src/Limits.js"
+import * as Metrics from "../../src/Metrics.js"
 import { root } from "./blocks.js"
 
 const readme = readFileSync(`${root}README.md`, "utf8")
@@ -37,9 +38,9 @@ const rowsOf = (text: string): ReadonlyArray<ReadonlyArray<string>> =>
 
 const names = (text: string): ReadonlyArray<string> => Array.from(text.matchAll(/`(\w+)`/g), ([, name]) => name ?? "")
 
-/** The members of an interface of src/Server.ts, by name. */
-const membersOf = (name: string): ReadonlyArray<string> => {
-  const source = ts.createSourceFile("Server.ts", readFileSync(`${root}src/Server.ts`, "utf8"), ts.ScriptTarget.ES2022)
+/** The members of an interface of a file of src, by name. */
+const membersOf = (path: string, name: string): ReadonlyArray<string> => {
+  const source = ts.createSourceFile(path, readFileSync(`${root}src/${path}`, "utf8"), ts.ScriptTarget.ES2022)
   const found = source.statements.find((each) => ts.isInterfaceDeclaration(each) && each.name.text === name)
   if (found === undefined || !ts.isInterfaceDeclaration(found)) throw new Error(`no interface ${name}`)
   return found.members.map((member) =>
@@ -48,13 +49,30 @@ const membersOf = (name: string): ReadonlyArray<string> => {
 }
 
 describe("README.md", () => {
-  it("has every limit with its default", () => {
-    const rows = rowsOf(section("Limits")).map(([name = "", value]) => [name.replaceAll("`", ""), value])
-    const actual = Object.entries(Limits.defaults).map(([name, value]) => [
-      name,
+  it("has every limit with its default, and with its value in nodeHttp where that differs", () => {
+    const textOf = (value: number | Duration.Duration): string =>
       String(Duration.isDuration(value) ? Duration.toSeconds(value) : value)
+    const rows = rowsOf(section("Limits")).map(([name = "", ...values]) => [
+      name.replaceAll("`", ""),
+      ...values.slice(0, 2)
     ])
+    const nodeHttp = new Map(Object.entries(Limits.nodeHttp).map(([name, value]) => [name, textOf(value)]))
+    const actual = Object.entries(Limits.defaults).map(([name, value]) => {
+      const text = textOf(value)
+      return [name, text, nodeHttp.get(name) === text ? "" : nodeHttp.get(name)]
+    })
     expect(rows).toStrictEqual(actual)
+  })
+
+  it("has every metric, by its name and by its export", () => {
+    const source = readFileSync(`${root}src/Metrics.ts`, "utf8")
+    const metrics = Array.from(source.matchAll(/"(http_server_\w+)"/g), ([, name]) => name)
+    const rows = rowsOf(section("Metrics and logs"))
+    const given = rows.flatMap(([cell = ""]) => names(cell)).filter((name) => name.startsWith("http_server_"))
+    expect(given.sort()).toStrictEqual(metrics.sort())
+    const [, list = ""] = section("Metrics and logs").split("In `Metrics`, in the order of this table: ")
+    const exports = Array.from((list.split(".")[0] ?? "").matchAll(/`(\w+)/g), ([, name]) => name ?? "")
+    expect(exports.sort()).toStrictEqual(Object.keys(Metrics).sort())
   })
 
   it("has every reason of a ValueError with its status", () => {
@@ -70,7 +88,10 @@ describe("README.md", () => {
 
   it("has every option", () => {
     const said = rowsOf(section("Options")).flatMap(([name = ""]) => names(name))
-    expect(said).toStrictEqual([...membersOf("ListenOptions"), ...membersOf("Options")])
+    expect(said).toStrictEqual([
+      ...membersOf("internal/server/places.ts", "ListenOptions"),
+      ...membersOf("Server.ts", "Options")
+    ])
   })
 
   it("names no script that is not there, and every dependency with its range", () => {

@@ -122,7 +122,7 @@ describe("Keep-Alive", () => {
 
   it("is not written when it cannot be, and is that of one field", () => {
     const rejected = (...fields: ReadonlyArray<string>) => writer.head({ ...plain, keepAliveHint, fields })
-    expect(rejected("Keep-Alive", "a\r\nb")).toMatchObject({ _tag: "Refused", reason: "HeaderValue" })
+    expect(rejected("Keep-Alive", "a\r\nb")).toMatchObject({ _tag: "InvalidResponse", reason: "HeaderValue" })
     expect(hintOf({}, "Keep-Alive", "timeout=3", "keep-alive", "max=5")).toStrictEqual([
       "Connection: keep-alive",
       "Keep-Alive: timeout=3, max=5"
@@ -237,7 +237,7 @@ describe("fields that must not be written", () => {
   const everywhere = (fields: ReadonlyArray<string>): ReadonlyArray<string | undefined> => [
     rejectionReason(writer.head({ ...plain, fields })),
     rejectionReason(writer.head({ ...plain, fields: ["A", "b", ...fields, "C", "d"] })),
-    rejectionReason(writer.interim(103, fields)),
+    rejectionReason(writer.headWithoutFraming(103, fields)),
     rejectionReason(writer.lastChunk(fields))
   ]
 
@@ -259,10 +259,14 @@ describe("fields that must not be written", () => {
 
   it("are reported with name and value", () => {
     expect(writer.head({ ...plain, fields: ["A", "b\r\nC: d"] })).toStrictEqual({
-      _tag: "Refused",
+      _tag: "InvalidResponse",
       reason: "HeaderValue",
       actual: "A: b\r\nC: d"
     })
-    expect(writer.lastChunk(["A B", "c"])).toStrictEqual({ _tag: "Refused", reason: "HeaderName", actual: "A B" })
+    expect(writer.lastChunk(["A B", "c"])).toStrictEqual({
+      _tag: "InvalidResponse",
+      reason: "HeaderName",
+      actual: "A B"
+    })
   })
 })

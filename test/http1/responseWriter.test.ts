@@ -8,17 +8,21 @@ import { date, plain, writer } from "./writtenHead.js"
 
 describe("interim responses", () => {
   it("have a status line and fields, neither Date nor framing", () => {
-    expect(writer.interim(100, [])).toBe("HTTP/1.1 100 Continue\r\n\r\n")
-    expect(writer.interim(103, ["Link", "</a.css>; rel=preload", "link", "</b.js>"])).toBe(
+    expect(writer.headWithoutFraming(100, [])).toBe("HTTP/1.1 100 Continue\r\n\r\n")
+    expect(writer.headWithoutFraming(103, ["Link", "</a.css>; rel=preload", "link", "</b.js>"])).toBe(
       "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nlink: </b.js>\r\n\r\n"
     )
-    expect(writer.interim(101, ["Connection", "Upgrade", "Upgrade", "websocket"])).toBe(
+    expect(writer.headWithoutFraming(101, ["Connection", "Upgrade", "Upgrade", "websocket"])).toBe(
       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     )
   })
 
   it.each(["Content-Length", "content-LENGTH", "Transfer-Encoding", "transfer-encodinG"])("reject %s", (name) => {
-    expect(writer.interim(103, [name, "0"])).toStrictEqual({ _tag: "Refused", reason: "HeaderForbidden", actual: name })
+    expect(writer.headWithoutFraming(103, [name, "0"])).toStrictEqual({
+      _tag: "InvalidResponse",
+      reason: "HeaderForbidden",
+      actual: name
+    })
   })
 })
 
@@ -64,7 +68,7 @@ describe("chunks", () => {
     "tRAILER"
   ])("reject the trailer %s", (name) => {
     expect(writer.lastChunk(["X-Sum", "abc", name, "1"])).toStrictEqual({
-      _tag: "Refused",
+      _tag: "InvalidResponse",
       reason: "HeaderForbidden",
       actual: name
     })
@@ -146,10 +150,10 @@ describe("properties", () => {
       FastCheck.property(outline, fields, (given, all) => {
         const response = writer.head({ ...given, fields: all.flat(), date })
         if (!mayBeWritten(all)) {
-          expect(response._tag).toBe("Refused")
+          expect(response._tag).toBe("InvalidResponse")
           return
         }
-        if (response._tag === "Refused") return
+        if (response._tag === "InvalidResponse") return
         written++
         expect(response.text.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/)
         const lines = response.text.split("\r\n")
@@ -186,7 +190,7 @@ describe("properties", () => {
       FastCheck.property(fields, (all) => {
         const lines = all.map((field) => `${lineOf(field)}\r\n`).join("")
         for (const [response, text] of [
-          [writer.interim(103, all.flat()), `HTTP/1.1 103 Early Hints\r\n${lines}\r\n`],
+          [writer.headWithoutFraming(103, all.flat()), `HTTP/1.1 103 Early Hints\r\n${lines}\r\n`],
           [writer.lastChunk(all.flat()), `0\r\n${lines}\r\n`]
         ] as const) {
           if (typeof response === "string") expect([response, mayBeWritten(all)]).toStrictEqual([text, true])

@@ -19,7 +19,7 @@ export const plain: ResponseWriter.ResponseHeadInput = {
 
 export const head = (outline: Partial<ResponseWriter.ResponseHeadInput>): ResponseWriter.WrittenHead => {
   const written = writer.head({ ...plain, ...outline })
-  if (written._tag === "Refused") throw new Error(`rejected: ${written.reason}: ${written.actual}`)
+  if (written._tag === "InvalidResponse") throw new Error(`rejected: ${written.reason}: ${written.actual}`)
   return written
 }
 
@@ -35,5 +35,6 @@ export const linesOf = (text: string): ReadonlyArray<string> => {
 
 export const rejectionReason = (
   response: string | ResponseWriter.WrittenHead | ResponseWriter.InvalidResponse
-): string | undefined => (typeof response !== "string" && response._tag === "Refused" ? response.reason : undefined)
+): string | undefined =>
+  typeof response !== "string" && response._tag === "InvalidResponse" ? response.reason : undefined
 export const length = (bytes: number) => ({ _tag: "Length", length: bytes }) as const

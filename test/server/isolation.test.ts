@@ -17,6 +17,7 @@ import * as ResponseWriter from "../../src/ResponseWriter.js"
 import { eventually } from "../support/eventually.js"
 import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
 import { make, quiet, refusal, serving, servingReported, untilDescriptorsHeld } from "./harness.js"
+import { Lines } from "./logged.js"
 
 describe("a request that was kept", () => {
   it.scopedLive("gives a daemon nothing of the next request of its connection", () =>
@@ -235,6 +236,28 @@ describe("a writer that throws", () => {
       })
     )
   }
+
+  it.scopedLive("is logged with the connection and the address of its client", () =>
+    Effect.gen(function* () {
+      const { server } = yield* make({}, {}, throwing)
+      const { port } = yield* server.listen({ port: 0 })
+      const lines = new Lines()
+      const serve = server.serve((request) => respond(request, 200))
+      yield* Effect.provide(Effect.forkScoped(serve), lines.layer)
+      for (const [sent, message] of [
+        [requestText("GET /"), "failed to write an error response"],
+        ["malformed\r\n\r\n", "a connection failed"]
+      ] as const) {
+        const client = yield* connect(port)
+        yield* client.send(sent)
+        const line = yield* lines.some((each) => each.message.includes(message))
+        expect(line.annotations).toStrictEqual({
+          connection: expect.any(Number),
+          peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/)
+        })
+      }
+    })
+  )
 })
 
 describe("a stream", () => {

@@ -10,6 +10,9 @@ import * as TestClock from "effect/TestClock"
 import * as Address from "../../src/Address.js"
 import * as DescriptorBudget from "../../src/DescriptorBudget.js"
 import { OSError } from "../../src/Errors.js"
+import { ConnectionRegistry } from "../../src/internal/connection/connectionRegistry.js"
+import { monotonicNow } from "../../src/internal/host/hostTimers.js"
+import { untagged } from "../../src/internal/metrics.js"
 import * as Listener from "../../src/Listener.js"
 import * as RequestParser from "../../src/RequestParser.js"
 import { respond } from "../../src/Response.js"
@@ -309,6 +312,34 @@ describe("closing", () => {
         expect(lines.all).toStrictEqual([])
       })
   )
+
+  it.live("waits no longer than its timeouts, though a timer may fire up to a millisecond early", () => {
+    const registry = new ConnectionRegistry()
+    registry.add({
+      index: -1,
+      handler: undefined,
+      metrics: untagged,
+      isBusy: true,
+      closeReason: undefined,
+      beginShutdown: () => {},
+      interrupt: () => {},
+      giveUp: () => {},
+      deadline: () => Number.POSITIVE_INFINITY,
+      onDeadline: () => {}
+    })
+    // Node truncates delays and the time that they are added to, so each wait begins at another part of a millisecond.
+    const waitFrom = (part: number): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const [now, until] = [monotonicNow(), monotonicNow() + 4]
+        while (monotonicNow() < now + part) {}
+        return registry.awaitNone(() => true, until)
+      })
+    return Effect.forEach(
+      Array.from({ length: 300 }, (_, i) => i / 300),
+      waitFrom,
+      { discard: true }
+    )
+  })
 
   it.scopedLive("abandons handlers that do not end when they are interrupted, and logs it", () =>
     Effect.gen(function* () {

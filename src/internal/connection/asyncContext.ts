@@ -10,8 +10,8 @@
  */
 import { AsyncResource } from "node:async_hooks"
 
-/** Context for one handler. Must be made in the context of its connection. */
-export const requestContext = (): AsyncResource => new AsyncResource("HTTPSERVERREQUEST")
+/** The resource whose context one handler runs in. Must be made in the context of its connection. */
+export const requestResource = (): AsyncResource => new AsyncResource("HTTPSERVERREQUEST")
 
-/** Context in which a connection continues after any event. Must be made in its context. */
-export const connectionContext = (): AsyncResource => new AsyncResource("HTTPSERVERCONNECTION")
+/** The resource in whose context a connection continues after any event. Must be made in the context of the connection. */
+export const connectionResource = (): AsyncResource => new AsyncResource("HTTPSERVERCONNECTION")

@@ -10,7 +10,7 @@ import type { LingeringConnection } from "./lingeringClose.js"
 const initialWindow = 8 * 1024
 
 interface CloseRequest {
-  /** "Failed": the handler failed after the head of its response. "Immediate": close at once, whatever is unsent. */
+  /** "Failed": the response could not be completed (`ResponseFailed`). "Immediate": close at once, whatever is unsent. */
   readonly mode: "Failed" | "Immediate" | "Graceful"
   readonly exchange: ExchangeImpl | undefined
   /** True if the server is shutting down, which shortens the lingering close. */
@@ -18,18 +18,18 @@ interface CloseRequest {
 }
 
 /** Closes a connection; returns its lingering close, if there is one. */
-export const closeGracefully = (
+export const closeConnection = (
   base: ConnectionBase,
   { exchange, mode, isShuttingDown }: CloseRequest
 ): LingeringConnection | undefined => {
-  const { connection, context, receiveBuffer } = base
-  if (mode === "Failed" && exchange?.isUpgraded === true) connection.abort()
+  const { receiveBuffer, server, transport } = base
+  if (mode === "Failed" && exchange?.isUpgraded === true) transport.abort()
   else if (mode !== "Graceful") closeNow(base, exchange)
-  else if (canCloseWithoutReset(base, exchange) && connection.unsent() === 0) connection.close()
+  else if (canCloseWithoutReset(base, exchange) && transport.unsent() === 0) transport.close()
   else {
     receiveBuffer.discard()
-    connection.end()
-    return context.lingering.add(connection, isShuttingDown)
+    transport.end()
+    return server.lingering.add(transport, isShuttingDown)
   }
   return undefined
 }
@@ -38,10 +38,10 @@ export const closeGracefully = (
  * Closes a connection at once, whatever is unsent. Close-delimited content that is incomplete ends by a reset, since a FIN
  * would make it look complete (RFC 9112 §8).
  */
-export const closeNow = ({ connection }: ConnectionBase, exchange: ExchangeImpl | undefined): void => {
-  const isComplete = exchange?.isCloseDelimited !== true || (exchange.isComplete && connection.unsent() === 0)
-  if (isComplete) connection.destroy()
-  else connection.abort()
+export const closeNow = ({ transport }: ConnectionBase, exchange: ExchangeImpl | undefined): void => {
+  const isComplete = exchange?.isCloseDelimited !== true || (exchange.isComplete && transport.unsent() === 0)
+  if (isComplete) transport.destroy()
+  else transport.abort()
 }
 
 /**
@@ -50,10 +50,10 @@ export const closeNow = ({ connection }: ConnectionBase, exchange: ExchangeImpl 
  * with `Connection: close`, if all that was sent fits into the initial window.
  */
 const canCloseWithoutReset = (
-  { receiveBuffer, isBetweenRequests, isDrained, writeBuffer }: ConnectionBase,
+  { receiveBuffer, isBetweenRequests, isSettledForShutdown, writeBuffer }: ConnectionBase,
   exchange: ExchangeImpl | undefined
 ): boolean => {
-  if (receiveBuffer.isEnded || isDrained) return true
+  if (receiveBuffer.isEnded || isSettledForShutdown) return true
   const isLastRequest = exchange?.clientSentClose === true && !exchange.hasUnreadBody
   return isLastRequest && receiveBuffer.isEmpty && isBetweenRequests && writeBuffer.totalBytes <= initialWindow
 }

@@ -12,11 +12,11 @@ import type { Writer } from "../../ResponseWriter.js"
 import { costs, loopBudget } from "../host/eventLoopBudget.js"
 import type { MetricRecorder } from "../metrics.js"
 import { Signal } from "../runtime/effectInterop.js"
-import { connectionContext } from "./asyncContext.js"
-import type { ConnectionContext } from "./context.js"
+import { connectionResource } from "./asyncContext.js"
+import { ConnectionDeadlines } from "./deadlines.js"
 import { errorResponse } from "./errorResponse.js"
 import { ReceiveBuffer } from "./receiveBuffer.js"
-import { ConnectionTimeouts } from "./timeouts.js"
+import type { ServerState } from "./serverState.js"
 import { TurnShare } from "./turnShare.js"
 import { WriteBuffer } from "./writeBuffer.js"
 
@@ -32,18 +32,18 @@ export abstract class ConnectionBase extends TurnShare {
   readonly writer: Writer
   readonly receiveBuffer: ReceiveBuffer
   readonly writeBuffer: WriteBuffer
-  readonly timeouts: ConnectionTimeouts
+  readonly deadlines: ConnectionDeadlines
   /** Requests that were passed to the handler. */
   protected requests = 0
-  protected isDraining = false
+  protected isShuttingDown = false
   /** The system has closed the connection. */
-  protected isClosed = false
+  protected isSocketClosed = false
   /** The time of this event-loop turn: to read it costs as much as to parse a short request line. */
   protected now = 0
   /** `Date` of this event-loop turn, made for its first response. */
   private dateOfTurn: string | undefined
   /** The connection's own asynchronous context, kept for a continuation in an event that may have another. */
-  private asyncContext: AsyncResource | undefined
+  private asyncResource: AsyncResource | undefined
   /** When the last response was completed. */
   protected respondedAt = Number.NEGATIVE_INFINITY
   private currentParser: Parser | undefined
@@ -51,34 +51,34 @@ export abstract class ConnectionBase extends TurnShare {
   private sent: Signal | undefined
 
   constructor(
-    readonly connection: Connection,
-    readonly context: ConnectionContext,
+    readonly transport: Connection,
+    readonly server: ServerState,
     readonly metrics: MetricRecorder
   ) {
     super()
-    this.limits = context.limits
-    this.writer = context.makeWriter()
-    this.receiveBuffer = new ReceiveBuffer(connection, context.limits.maxReadAhead)
-    this.writeBuffer = new WriteBuffer(connection, metrics)
-    this.timeouts = new ConnectionTimeouts(connection, this.writeBuffer, context)
+    this.limits = server.limits
+    this.writer = server.makeWriter()
+    this.receiveBuffer = new ReceiveBuffer(transport, server.limits.maxReadAhead)
+    this.writeBuffer = new WriteBuffer(transport, metrics)
+    this.deadlines = new ConnectionDeadlines(transport, this.writeBuffer, server)
   }
 
   /** Begins work in an event-loop turn, or after a handler. */
   protected startTurn(): void {
     this.writeBuffer.cork()
     const before = this.now
-    this.now = this.context.timer.now()
+    this.now = this.server.timer.now()
     this.dateOfTurn = undefined
     if (this.now - before >= longHandler) this.spendLongHandler()
   }
 
-  protected keepContext(): void {
-    this.asyncContext ??= connectionContext()
+  protected keepAsyncContext(): void {
+    this.asyncResource ??= connectionResource()
   }
 
   /** Runs a method of the connection in the connection's own asynchronous context. */
-  protected inContext(method: () => void): void {
-    ;(this.asyncContext ?? connectionContext()).runInAsyncScope(method, this)
+  protected inAsyncContext(method: () => void): void {
+    ;(this.asyncResource ?? connectionResource()).runInAsyncScope(method, this)
   }
 
   /** Completes when the shutdown of the server, or of the `serve` of this connection, begins. */
@@ -87,7 +87,7 @@ export abstract class ConnectionBase extends TurnShare {
   }
 
   get parser(): Parser {
-    return (this.currentParser ??= this.context.parsers.acquire())
+    return (this.currentParser ??= this.server.parsers.acquire())
   }
 
   /** Feeds the parser the next received bytes; false if there are none. */
@@ -118,35 +118,35 @@ export abstract class ConnectionBase extends TurnShare {
   }
 
   /** True if the server is shutting down and the client has had time to receive all that was sent. */
-  get isDrained(): boolean {
-    if (!this.isDraining) return false
-    return this.writeBuffer.totalBytes === 0 || this.context.timer.now() - this.respondedAt >= settledAfter
+  get isSettledForShutdown(): boolean {
+    if (!this.isShuttingDown) return false
+    return this.writeBuffer.totalBytes === 0 || this.server.timer.now() - this.respondedAt >= settledAfter
   }
 
   /** Returns the parser to the pool, if it is pristine. */
   protected releaseParser(): void {
     if (this.currentParser?.isPristine() !== true) return
-    this.context.parsers.release(this.currentParser)
+    this.server.parsers.release(this.currentParser)
     this.currentParser = undefined
   }
 
   /** `Date` of a response that is written now. */
   date(): string {
-    const { timer } = this.context
+    const { timer } = this.server
     return this.writeBuffer.isCorked ? (this.dateOfTurn ??= timer.date()) : timer.date()
   }
 
   /** True if the server allows another request on this connection. */
   mayKeepAlive(): boolean {
-    const { limits, timeouts } = this.context
-    return !this.isDraining && this.requests < limits.maxRequestsPerConnection && timeouts.keepAlive > 0
+    const { limits, durations } = this.server
+    return !this.isShuttingDown && this.requests < limits.maxRequestsPerConnection && durations.keepAlive > 0
   }
 
   /** Completes when bytes of a body may have arrived, or after `bodyTimeout`; the caller re-checks. */
   awaitBody(): Effect.Effect<void> {
     const received = this.awaitBytes()
-    this.timeouts.startBody()
-    return this.timeouts.isReadExpired ? Effect.void : received
+    this.deadlines.startBody()
+    return this.deadlines.isReadExpired ? Effect.void : received
   }
 
   /** Completes when bytes may have arrived; without a timeout, for another protocol. */
@@ -163,7 +163,7 @@ export abstract class ConnectionBase extends TurnShare {
 
   /** `awaitWritable` for code without a fiber. */
   onceWritable(callback: () => void): void {
-    this.timeouts.startWrite()
+    this.deadlines.startWrite()
     ;(this.sent ??= new Signal()).unsafeOnce(callback)
   }
 
@@ -175,8 +175,8 @@ export abstract class ConnectionBase extends TurnShare {
   /** Completes when the client has read what was written, or has disconnected. */
   get awaitWritable(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.isClosed || !this.writeBuffer.isFull()) return Effect.void
-      this.timeouts.startWrite()
+      if (this.isSocketClosed || !this.writeBuffer.isFull()) return Effect.void
+      this.deadlines.startWrite()
       this.renewShare()
       return Effect.flatMap((this.sent ??= new Signal()).waitOrLeave(), () => this.awaitWritable)
     })

@@ -9,13 +9,13 @@ import type { HasDeadline } from "./deadlineTimer.js"
 
 /** What the shutdown of a server requires of a connection. */
 export interface TrackedConnection extends Indexed, HasDeadline {
-  /** The request handler: identifies the connections of one `serve`. */
+  /** Identifies the connections of one `serve`. */
   readonly handler: unknown
   readonly metrics: MetricRecorder
   readonly isBusy: boolean
   /** Why it closes, once it does. */
   readonly closeReason: CloseReason | undefined
-  readonly drain: () => void
+  readonly beginShutdown: () => void
   readonly interrupt: (reason: CloseReason) => void
   /** Gives up a handler that does not end: the connection is closed, and no longer tracked. */
   readonly giveUp: () => void
@@ -51,19 +51,25 @@ export class ConnectionRegistry {
 
   /** Completes when no connection matches, or at a time of the host's monotonic clock. */
   awaitNone(matches: (connection: TrackedConnection) => boolean, until: number): Effect.Effect<void> {
-    const awaitDone = this.ended.until(() =>
-      this.connections.some(matches) && monotonicNow() < until ? undefined : Effect.void
-    )
-    return Effect.acquireUseRelease(
-      Effect.sync(() => this.wakeAt(until)),
-      () => awaitDone,
-      (timer) => Effect.sync(() => clearTimeout(timer))
-    )
+    return Effect.suspend(() => {
+      // Not compared with the clock again: a timer may fire up to a millisecond early, and fires once.
+      let isLate = monotonicNow() >= until
+      const expire = (): void => {
+        isLate = true
+        this.ended.wake()
+      }
+      const awaitDone = this.ended.until(() => (!isLate && this.connections.some(matches) ? undefined : Effect.void))
+      return Effect.acquireUseRelease(
+        Effect.sync(() => timerUntil(until, expire)),
+        () => awaitDone,
+        (timer) => Effect.sync(() => clearTimeout(timer))
+      )
+    })
   }
+}
 
-  private wakeAt(time: number): NodeJS.Timeout | undefined {
-    const milliseconds = time - monotonicNow()
-    // A longer timer would overflow: there is none.
-    return milliseconds < maxTimer ? setTimeout(() => this.ended.wake(), milliseconds + 1) : undefined
-  }
+/** A timer of the host; a longer one than `maxTimer` would overflow, so there is none. */
+const timerUntil = (time: number, expire: () => void): NodeJS.Timeout | undefined => {
+  const milliseconds = time - monotonicNow()
+  return milliseconds < maxTimer ? setTimeout(expire, Math.ceil(milliseconds)) : undefined
 }

@@ -6,28 +6,18 @@ import { ValueError } from "../../Errors.js"
 import * as HttpHeaders from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import type { Responded } from "../../Response.js"
-import type { BodyFraming, WrittenHead } from "../../ResponseWriter.js"
-import { fromRequest, rawFieldsOf, toRawFields } from "../fields/headers.js"
+import type { WrittenHead } from "../../ResponseWriter.js"
+import { fromRequest, rawFieldsOf } from "../fields/headers.js"
 import { costs } from "../host/eventLoopBudget.js"
-import { isUint8Array } from "../host/realm.js"
 import type { Exchange, ResponseBodyWriter, Upgraded } from "../message/exchange.js"
 import { responded } from "../message/responded.js"
 import type { ConnectionBase } from "./connectionBase.js"
 import { shutdownTimeoutOf } from "./lingeringClose.js"
 import { RequestBody } from "./requestBody.js"
-import { type HandoverOwner, UpgradedConnection } from "./upgradedConnection.js"
+import { byteLength, fieldsOf, ResponseBodyWriterImpl } from "./responseBodyWriter.js"
+import { UpgradedConnection, type UpgradedExchange } from "./upgradedConnection.js"
 
 const noFields: ReadonlyArray<string> = []
-
-const fieldsOf = (headers: HttpHeaders.Input | undefined): ReadonlyArray<string> =>
-  headers === undefined ? noFields : toRawFields(headers)
-
-/** Throws for content of any other type, which types forbid: a defect of the handler, found before anything is written. */
-const byteLength = (content: string | Uint8Array): number => {
-  if (typeof content === "string") return Buffer.byteLength(content)
-  if (isUint8Array(content)) return content.byteLength
-  throw new TypeError("the content of a response must be a string or a Uint8Array")
-}
 
 /**
  * The error for a field that an interim response or the head of a tunnel must not have: its `Connection` would be untrue
@@ -40,97 +30,14 @@ const forbiddenConnectionField = (headers: HttpHeaders.Input | undefined): Value
   return forbidden === undefined ? undefined : new ValueError({ reason: "HeaderForbidden", actual: forbidden })
 }
 
-/** What the writer of a streamed response requires of its exchange. */
-interface StartedResponse {
-  readonly status: number
-  readonly framing: BodyFraming
-  readonly start: () => ValueError | undefined
-  readonly onEnd: (result: Responded) => void
-}
-
-/** Writer of a streamed response. The head is sent by `sendHead`, with the first piece at the latest. */
-class ResponseBodyWriterImpl implements ResponseBodyWriter {
-  private sent = 0
-  private isStarted = false
-  private isEnded = false
-
-  constructor(
-    private readonly connection: ConnectionBase,
-    private readonly response: StartedResponse
-  ) {}
-
-  private get framing(): BodyFraming {
-    return this.response.framing
-  }
-
-  sendHead(): ValueError | undefined {
-    if (this.isStarted) return undefined
-    const error = this.response.start()
-    this.isStarted = error === undefined
-    return error
-  }
-
-  get acceptsContent(): boolean {
-    return this.framing._tag !== "None"
-  }
-
-  write(content: string | Uint8Array): ValueError | undefined {
-    if (this.isEnded) return new ValueError({ reason: "AlreadyResponded", actual: "write after end" })
-    const {
-      framing,
-      connection: { writeBuffer, writer }
-    } = this
-    const length = byteLength(content)
-    // An empty piece has a cost too: a stream may emit them endlessly.
-    this.connection.spend(costs.piece + costs.bytes(length))
-    const error = this.sendHead()
-    if (error !== undefined || length === 0 || framing._tag === "None") return error
-    if (framing._tag === "Length" && this.sent + length > framing.length) {
-      return new ValueError({ reason: "ContentTooLong", actual: `${this.sent + length} of ${framing.length} bytes` })
-    }
-    this.sent += length
-    if (framing._tag === "Chunked") writeBuffer.pushText(writer.chunkHead(length))
-    writeBuffer.pushContent(content, length)
-    if (framing._tag === "Chunked") writeBuffer.pushText("\r\n")
-    return undefined
-  }
-
-  end(trailers: HttpHeaders.Input | undefined): Responded | ValueError {
-    if (this.isEnded) return new ValueError({ reason: "AlreadyResponded", actual: "end called twice" })
-    const {
-      framing,
-      connection: { writeBuffer, writer }
-    } = this
-    if (framing._tag === "Length" && this.sent < framing.length) {
-      return new ValueError({ reason: "ContentTooShort", actual: `${this.sent} of ${framing.length} bytes` })
-    }
-    const error = this.sendHead()
-    if (error !== undefined) return error
-    if (framing._tag === "Chunked") {
-      const lastChunk = writer.lastChunk(fieldsOf(trailers))
-      if (typeof lastChunk !== "string") return new ValueError(lastChunk)
-      writeBuffer.pushText(lastChunk)
-    }
-    this.isEnded = true
-    const result = responded(this.response.status, this.sent)
-    this.response.onEnd(result)
-    return result
-  }
-}
-
-export class ExchangeImpl implements Exchange, HandoverOwner {
-  /** State of the response. An error response can be sent only while it is "NotStarted". */
-  state: "NotStarted" | "Streaming" | "Complete" = "NotStarted"
-  /** True if the connection persists after this response, as its head states. */
-  keepAlive = true
-  /** True after `101`, or `200` to CONNECT: what follows is not HTTP. */
-  isUpgraded = false
-  /** True if the content is delimited by the close of the connection. */
-  isCloseDelimited = false
+export class ExchangeImpl implements Exchange, UpgradedExchange {
+  /** Progress of the response. An error response can be sent only while it is "NotStarted". */
+  state: Exchange["state"] = "NotStarted"
   isClientGone = false
-  /** True if the handler has ended the upgraded connection: its close then interrupts nothing. */
-  isEndExpected = false
-  private isClosed = false
+  /** The protocol after the head: another after `101`, or `200` to CONNECT; "Ending" if the handler has ended it. */
+  private protocol: "Http" | "Other" | "Ending" = "Http"
+  /** The head of the final response, if it has been sent and the protocol is HTTP. */
+  private sentHead: WrittenHead | undefined
   private responded: Responded | undefined
   private requestBody: RequestBody | undefined
   /** True if the whole body had been read when the request ended. */
@@ -145,7 +52,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
   private get body(): RequestBody {
     if (this.requestBody === undefined) {
       this.requestBody = new RequestBody(this.connection, this.head)
-      if (this.isClosed) this.requestBody.close()
+      if (this.state === "Ended") this.requestBody.close()
     }
     return this.requestBody
   }
@@ -155,8 +62,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
    * suspended on the body.
    */
   close(): boolean {
-    this.isClosed = true
-    this.state = "Complete"
+    this.state = "Ended"
     const { requestBody: body } = this
     if (body === undefined) return false
     this.isRead = body.isDone
@@ -183,7 +89,27 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     return this.hasBody && !(this.requestBody?.isDone ?? this.isRead)
   }
 
-  /** True if the response was completed. */
+  /** True if the connection persists after this response, as its head states. */
+  get keepAlive(): boolean {
+    return this.sentHead?.keepAlive === true
+  }
+
+  /** True if the content is delimited by the close of the connection. */
+  get isCloseDelimited(): boolean {
+    return this.sentHead?.framing._tag === "UntilClose"
+  }
+
+  /** True if what follows the head is not HTTP. */
+  get isUpgraded(): boolean {
+    return this.protocol !== "Http"
+  }
+
+  /** True if the handler has ended the upgraded connection: its close then interrupts nothing. */
+  get isEndExpected(): boolean {
+    return this.protocol === "Ending"
+  }
+
+  /** True if the response was completed, also after the exchange has ended. */
   get isComplete(): boolean {
     return this.responded !== undefined
   }
@@ -228,6 +154,10 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     return result
   }
 
+  /**
+   * Composes the head twice: here, so that an invalid one is reported before the content is made; and when it is sent, since
+   * another response, a shutdown or a new `Date` may have come between.
+   */
   startResponse(code: number, headers: HttpHeaders.Input | undefined): ResponseBodyWriter | ValueError {
     const written = this.compose(code, headers, undefined)
     if (written._tag === "ValueError") return written
@@ -254,7 +184,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     if (code !== 102 && code !== 103) return new ValueError({ reason: "StatusCode", actual: String(code) })
     const error = forbiddenConnectionField(headers)
     if (error !== undefined) return error
-    const text = this.connection.writer.interim(code, fieldsOf(headers))
+    const text = this.connection.writer.headWithoutFraming(code, fieldsOf(headers))
     if (typeof text !== "string") return new ValueError(text)
     if (this.head.version.minor > 0) this.connection.writeBuffer.pushText(text)
     return undefined
@@ -287,7 +217,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
   private switchProtocol(status: 101 | 200, isAskedFor: boolean, fields: ReadonlyArray<string>): Upgraded | ValueError {
     if (this.state !== "NotStarted") return new ValueError({ reason: "AlreadyResponded", actual: String(status) })
     const { connection } = this
-    const head = connection.writer.interim(status, fields)
+    const head = connection.writer.headWithoutFraming(status, fields)
     if (typeof head !== "string") return new ValueError(head)
     if (!isAskedFor)
       return new ValueError({
@@ -296,7 +226,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
       })
     if (this.hasUnreadBody) return new ValueError({ reason: "NotUpgradable" })
     this.state = "Streaming"
-    this.isUpgraded = true
+    this.protocol = "Other"
     connection.writeBuffer.pushText(head)
     const finish = (): Responded => {
       const result = responded(status, 0)
@@ -309,14 +239,14 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
   }
 
   expectEnd(): void {
-    this.isEndExpected = true
+    this.protocol = "Ending"
   }
 
-  isBackpressured(): boolean {
+  mustSuspendWriter(): boolean {
     return this.connection.writeBuffer.isFull() || this.connection.hasUsedShare
   }
 
-  get awaitWritable(): Effect.Effect<void> {
+  get awaitTurnToWrite(): Effect.Effect<void> {
     return Effect.suspend(() =>
       this.connection.writeBuffer.isFull() ? this.connection.awaitWritable : this.connection.nextShare
     )
@@ -327,7 +257,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
     return !this.hasBody || (isStreamed ? this.body.canBeRead : this.body.canBeDiscarded)
   }
 
-  /** Composes the head of a response, or the error that refuses it; writes nothing. */
+  /** The head of a response, or the error of an invalid one; writes nothing. */
   private compose(
     code: number,
     headers: HttpHeaders.Input | undefined,
@@ -347,15 +277,14 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
       method: head.method,
       minor: head.version.minor,
       keepAlive: head.keepAlive && !isConnect && connection.mayKeepAlive() && this.canReuseAfter(length === undefined),
-      keepAliveHint: connection.context.keepAliveHint,
+      keepAliveHint: connection.server.keepAliveHint,
       date: connection.date()
     })
-    return written._tag === "Refused" ? new ValueError(written) : written
+    return written._tag === "InvalidResponse" ? new ValueError(written) : written
   }
 
   private send(written: WrittenHead): void {
-    this.keepAlive = written.keepAlive
-    this.isCloseDelimited = written.framing._tag === "UntilClose"
+    this.sentHead = written
     if (this.head.expectsContinue) this.body.skipContinue()
     this.connection.writeBuffer.pushText(written.text)
   }

@@ -1,10 +1,11 @@
 /**
  * State machine of one HTTP/1.x server connection: feeds the parser, runs the handler, writes responses, decides
- * keep-alive. This is the only request loop.
+ * keep-alive.
  *
- * `run` is plain code: it is called by the event that brought input, runs as far as the input reaches, and is entered once
- * per wait, never once per byte. A handler that only responds is run synchronously; any other runs in a fiber of its own
- * (`handlerFiber.ts`), at whose end the loop continues.
+ * `run`, the request loop, is plain code: the event of an input calls it, and it returns when the input is used up. It owns
+ * the parser in every phase but "Handling", in which `RequestBody` reads the request's body with it. A handler that returns
+ * no more than `respond(…)` needs no fiber; any other runs in a fiber of its own (`handlerRun.ts`), at whose end the loop
+ * continues.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -16,22 +17,23 @@ import { costs } from "../host/eventLoopBudget.js"
 import { malformed } from "../http1/parseResult.js"
 import { RequestImpl } from "../message/request.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
-import { requestContext } from "./asyncContext.js"
-import { closeGracefully, closeNow } from "./closing.js"
+import { requestResource } from "./asyncContext.js"
+import { closeConnection, closeNow } from "./closing.js"
 import { ConnectionBase } from "./connectionBase.js"
 import type { TrackedConnection } from "./connectionRegistry.js"
-import type { ConnectionContext, RequestHandler } from "./context.js"
 import { ExchangeImpl } from "./exchange.js"
-import { HandlerFiber, runSynchronously } from "./handlerFiber.js"
+import { HandlerRun, respondWithoutFiber } from "./handlerRun.js"
+import type { ServedHandler } from "./servedHandler.js"
+import type { ServerState } from "./serverState.js"
 
 /** True if the connection ends because of the client: a disconnect or a timeout. */
 const isClientReason = (reason: CloseReason | undefined): boolean => reason === "ClientAborted" || reason === "TimedOut"
 
 /**
  * What the connection does: reads heads, has a request handled, reads what a handler left of a body to reach the next
- * request, is about to close, or has closed its side.
+ * request, is about to close, or has closed its side (the socket may still be open).
  */
-type Phase = "Reading" | "Handling" | "Discarding" | "Closing" | "Closed"
+type Phase = "Reading" | "Handling" | "Discarding" | "Closing" | "Finished"
 
 export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEvents, TrackedConnection {
   index = -1
@@ -41,23 +43,23 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private isRunning = false
   private discardedBytes = 0
   private currentExchange: ExchangeImpl | undefined
-  private handlerFiber: HandlerFiber<E, R> | undefined
+  private handlerRun: HandlerRun<E, R> | undefined
   private runtimeCache: RequestRuntime | undefined
   /** A request that is suspended until the client has read the responses before it. */
   private pendingHead: RequestHead | undefined
-  private lingering: ReturnType<typeof closeGracefully>
+  private lingering: ReturnType<typeof closeConnection>
   /** Closes at once, whatever is unsent. */
   private mustCloseNow = false
   /** Resumes the fiber of the connection. */
   private onClosed: ((summary: Effect.Effect<ConnectionSummary>) => void) | undefined
 
   constructor(
-    connection: Connection,
-    context: ConnectionContext,
-    readonly handler: RequestHandler<E, R>
+    transport: Connection,
+    server: ServerState,
+    readonly handler: ServedHandler<E, R>
   ) {
-    super(connection, context, handler.metrics)
-    context.registry.add(this)
+    super(transport, server, handler.metrics)
+    server.registry.add(this)
   }
 
   /** Set before a handler runs, and read only while or after it does. */
@@ -68,8 +70,8 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   // The request loop.
 
   open(): void {
-    this.timeouts.startFirstRequest()
-    this.connection.open(this)
+    this.deadlines.startFirstRequest()
+    this.transport.open(this)
   }
 
   /** Runs as far as the received input reaches. */
@@ -81,44 +83,40 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
       while (this.phase === "Reading" || this.phase === "Discarding") if (this.step() === "Wait") break
     } catch (defect) {
       // A parser, a writer or a transport of an application has thrown.
-      this.handler.runtime.forkUninterruptible(Effect.logError("a connection failed", Cause.die(defect)))
+      this.runtime.forkUninterruptible(Effect.logError("a connection failed", Cause.die(defect)))
       this.interrupt("ResponseFailed")
     }
     this.isRunning = false
-    if (this.isBusy) this.keepContext()
+    if (this.isBusy) this.keepAsyncContext()
     if (this.phase === "Closing") this.finish()
   }
 
   private step(): "Continue" | "Wait" {
     // Backpressure: parse no further request while the write buffer waits for `drain`.
-    if (this.timeouts.isWaitingForDrain) return "Wait"
+    if (this.deadlines.isWaitingForDrain) return "Wait"
     if (this.hasUsedShare && (this.pendingHead !== undefined || this.hasUnread)) return this.continueLater()
     if (this.pendingHead !== undefined) return this.servePending(this.pendingHead)
     const step = this.parser.next()
     if (step === "NeedMore") {
       if (!this.feedParser()) return this.awaitInput()
     } else if (step._tag === "Head") {
-      if (step.method === "CONNECT" && this.context.connectMethod === "reject") {
+      if (step.method === "CONNECT" && this.server.connectMethod === "reject") {
         // CONNECT is not supported. Bytes after it are not HTTP (RFC 9110 §9.3.6): respond 501 and close.
         this.rejectMalformed(malformed("MethodUnknown", "CONNECT"))
       } else if (this.writeBuffer.isFull()) this.pendingHead = step
       else this.handle(step)
-    } else if (step._tag === "Body") {
-      this.discard(step.bytes.length)
-    } else if (step._tag === "End") {
-      this.startReading()
-    } else {
-      this.rejectMalformed(step)
-    }
+    } else if (step._tag === "Body") this.discard(step.bytes.length)
+    else if (step._tag === "End") this.startReading()
+    else this.rejectMalformed(step)
     return "Continue"
   }
 
   /** Serves a request once the client has read the responses before it, which may take any time. */
   private servePending(head: RequestHead): "Continue" | "Wait" {
     this.writeBuffer.flush()
-    if (this.isClosed) this.closeWith("ClientAborted")
+    if (this.isSocketClosed) this.closeWith("ClientAborted")
     else if (this.writeBuffer.isFull()) {
-      this.timeouts.startWrite()
+      this.deadlines.startWrite()
       this.writeBuffer.uncork()
       return "Wait"
     } else {
@@ -130,39 +128,39 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   private handle(head: RequestHead): void {
     // The client left before its request was read: a handler started now would not be interrupted.
-    if (this.isClosed || (this.receiveBuffer.isEnded && this.context.onClientEnd === "interrupt")) {
+    if (this.isSocketClosed || (this.receiveBuffer.isEnded && this.server.onClientEnd === "interrupt")) {
       this.closeWith("ClientAborted")
       return
     }
     this.phase = "Handling"
-    this.timeouts.startHandling()
+    this.deadlines.startHandling()
     this.requests++
     this.spend(costs.request)
     const exchange = (this.currentExchange = new ExchangeImpl(this, head))
-    const request = new RequestImpl(head, this.connection, exchange)
-    if (requestContext().runInAsyncScope(this.runHandler, this, request, exchange)) this.afterResponse()
+    const request = new RequestImpl(head, this.transport, exchange)
+    if (requestResource().runInAsyncScope(this.runHandler, this, request, exchange)) this.afterResponse()
   }
 
-  /** Runs the handler as far as it gets without suspending; true if it did no more than respond. */
+  /** Calls the handler; false if the response is left to a fiber. */
   private runHandler(request: RequestImpl, exchange: ExchangeImpl): boolean {
-    const left = runSynchronously(this.handler.handler, request, exchange)
+    const left = respondWithoutFiber(this.handler.handle, request, exchange)
     if (left === undefined) return true
-    if (this.receiveBuffer.isEnded) this.onHalfClose()
+    if (this.receiveBuffer.isEnded) this.probeHalfClose()
     this.writeBuffer.uncork()
-    const handling = (this.handlerFiber = new HandlerFiber(this.handler, request, exchange))
+    const handling = (this.handlerRun = new HandlerRun(this.handler, this.runtime, request, exchange))
     if (this.closeReason !== undefined) this.interrupt(this.closeReason)
     // A handler that ends without having suspended is called back within `run`, in the connection's own context.
-    handling.run(left, this.runtime, () => (this.isRunning ? this.onHandlerEnd() : this.inContext(this.onHandlerEnd)))
+    handling.start(left, () => (this.isRunning ? this.onHandlerEnd() : this.inAsyncContext(this.onHandlerEnd)))
     return false
   }
 
-  /** Made for the first request that needs a fiber: the peer's address, an annotation of its logs, is a system call. */
+  /** Made for the first fiber or log: the peer's address, an annotation of both, is a system call. */
   private get runtime(): RequestRuntime {
-    return (this.runtimeCache ??= this.handler.runtime.forClient(this.connection))
+    return (this.runtimeCache ??= this.handler.runtime.forClient(this.transport))
   }
 
   private onHandlerEnd(): void {
-    this.handlerFiber = undefined
+    this.handlerRun = undefined
     if (this.exchange.state !== "Complete" && isClientReason(this.closeReason)) this.metrics.requestAborted()
     this.startTurn()
     this.afterResponse()
@@ -178,7 +176,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     else if (exchange.isUpgraded) this.closeWith("Upgraded")
     else if (!exchange.keepAlive) this.closeWith("ClosedByServer")
     else this.startReading(exchange.hasUnreadBody ? "Discarding" : "Reading")
-    this.timeouts.clearHalfClose()
+    this.deadlines.clearInactivity()
     // A reader that still holds the request fails now, instead of waiting for bytes of the next one.
     if (exchange.close()) this.wakeReader()
   }
@@ -186,7 +184,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   private startReading(phase: "Reading" | "Discarding" = "Reading"): void {
     this.phase = phase
     this.discardedBytes = 0
-    this.timeouts.reset()
+    this.deadlines.reset()
   }
 
   /** Discards what a handler left of a body, to reach the next request. */
@@ -203,7 +201,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   private closeWith(reason: CloseReason): void {
-    if (this.phase !== "Closed") this.phase = "Closing"
+    if (this.phase !== "Finished") this.phase = "Closing"
     this.closeReason ??= reason
   }
 
@@ -211,14 +209,15 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** Closes the server's side. The connection is unregistered when the socket has closed. */
   private finish(): void {
-    if (this.phase === "Closed") return
-    this.phase = "Closed"
+    if (this.phase === "Finished") return
+    this.phase = "Finished"
     this.cancelDeferred()
     this.pendingHead = undefined
-    this.timeouts.clearAll()
+    this.deadlines.clearAll()
     this.writeBuffer.flush()
     const mode = this.closeReason === "ResponseFailed" ? "Failed" : this.mustCloseNow ? "Immediate" : "Graceful"
-    this.lingering = closeGracefully(this, { mode, exchange: this.currentExchange, isShuttingDown: this.isDraining })
+    const { currentExchange: exchange, isShuttingDown } = this
+    this.lingering = closeConnection(this, { mode, exchange, isShuttingDown })
     this.releaseIdle()
     this.unregisterIfClosed()
   }
@@ -237,13 +236,13 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** Unregisters once the final response was sent and the socket has closed. */
   private unregisterIfClosed(): void {
-    if (this.phase !== "Closed" || !this.isClosed) return
+    if (this.phase !== "Finished" || !this.isSocketClosed) return
     this.lingering?.remove()
     this.unregister()
   }
 
   private unregister(): void {
-    const { registry, timer } = this.context
+    const { registry, timer } = this.server
     registry.remove(this, this.closeReason ?? "Interrupted")
     if (registry.isEmpty) timer.stop()
     // The connection drops its fiber: a dead object in the old generation keeps alive whatever it refers to.
@@ -254,7 +253,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   // Waiting: for the next request, for a body, for a client that is slow to read.
 
-  /** All input has been read: suspends until more arrives, with a deadline, or closes. */
+  /** All input has been read: closes, or suspends until more arrives or a deadline expires. */
   private awaitInput(): "Continue" | "Wait" {
     this.renewShare()
     this.writeBuffer.flush()
@@ -262,53 +261,56 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     // A client in memory may have sent more within the write.
     if (!this.receiveBuffer.isEmpty) return "Continue"
     const isIdle = this.phase === "Reading" && this.isBetweenRequests
-    if (this.isClosed || this.receiveBuffer.isEnded) this.onInputEnd(isIdle)
-    else if (this.timeouts.isReadExpired) this.onReadTimeout(isIdle)
-    else if (this.isDraining) this.closeWith("ClosedByServer")
-    else if (this.writeBuffer.isFull()) this.timeouts.startWrite()
-    else this.startReadTimeout(isIdle)
+    this.closeAtInputEnd(isIdle)
+    if (this.phase !== "Closing") this.startDeadline(isIdle)
     if (isIdle) this.releaseIdle()
-    // The deadline may have passed in this event-loop turn already.
-    return this.timeouts.isReadExpired ? "Continue" : "Wait"
+    // A deadline that has passed in this event-loop turn may expire as it starts; the next step then closes.
+    return this.deadlines.isReadExpired ? "Continue" : "Wait"
+  }
+
+  /** Closes if no further input is to be read: after FIN, a reset or a timeout, and in a shutdown. */
+  private closeAtInputEnd(isIdle: boolean): void {
+    // In the middle of a head, an error response is sent (RFC 9112 §8).
+    const isInHead = this.phase === "Reading" && !isIdle
+    if (this.isSocketClosed || this.receiveBuffer.isEnded) {
+      if (isInHead && !this.isSocketClosed) this.sendErrorResponse(new ValueError({ reason: "IncompleteRequest" }))
+      this.closeWith(isIdle ? "ClosedByClient" : "ClientAborted")
+    } else if (this.deadlines.isReadExpired) {
+      if (isInHead) this.sendErrorResponse(new ValueError({ reason: "Timeout" }))
+      this.closeWith("TimedOut")
+    } else if (this.isShuttingDown) this.closeWith("ClosedByServer")
+  }
+
+  /** The deadline of the client: to read the responses, if the write buffer is full, or to send more. */
+  private startDeadline(isIdle: boolean): void {
+    if (this.writeBuffer.isFull()) this.deadlines.startWrite()
+    else if (!isIdle) this.deadlines.startRest(this.phase === "Reading" ? "Head" : "Body", this.now)
+    else if (this.requests === 0) this.deadlines.startFirstRequest(this.now)
+    else this.deadlines.startKeepAlive(this.now)
   }
 
   /** Drops what only a request needs. */
   private releaseIdle(): void {
-    if (this.phase !== "Closing" && this.phase !== "Closed") this.currentExchange = undefined
+    if (this.phase !== "Closing" && this.phase !== "Finished") this.currentExchange = undefined
     this.releaseParser()
-  }
-
-  private startReadTimeout(isIdle: boolean): void {
-    if (!isIdle) this.timeouts.startRest(this.phase === "Reading" ? "Head" : "Body", this.now)
-    else if (this.requests === 0) this.timeouts.startFirstRequest(this.now)
-    else this.timeouts.startKeepAlive(this.now)
-  }
-
-  /** FIN, or a reset. In the middle of a head, 400 is sent after a FIN (RFC 9112 §8). */
-  private onInputEnd(isIdle: boolean): void {
-    if (this.phase === "Reading" && !isIdle && !this.isClosed)
-      this.sendErrorResponse(new ValueError({ reason: "IncompleteRequest" }))
-    this.closeWith(isIdle ? "ClosedByClient" : "ClientAborted")
-  }
-
-  private onReadTimeout(isIdle: boolean): void {
-    if (this.phase === "Reading" && !isIdle) this.sendErrorResponse(new ValueError({ reason: "Timeout" }))
-    this.closeWith("TimedOut")
   }
 
   // Events: of the socket, of the deadline timer, of the shutdown.
 
   onBytes(bytes: Buffer): void {
     if (this.lingering !== undefined) this.lingering.hasReceived = true
-    if (this.phase === "Closing" || this.phase === "Closed") return
+    if (this.phase === "Closing" || this.phase === "Finished") return
     this.metrics.bytesReceived(bytes.length)
-    this.timeouts.clearRead()
+    this.deadlines.clearRead()
     this.receiveBuffer.push(bytes)
-    this.onInput()
+    this.resumeReading()
   }
 
-  /** Input, or its end: for the handler that waits for it, or else for the request loop. */
-  private onInput(): void {
+  /**
+   * Resumes what reads: the handler in "Handling", otherwise the request loop. It finds what has happened: more input, its
+   * end, an expired deadline, or a shutdown.
+   */
+  private resumeReading(): void {
     if (this.phase === "Handling") this.wakeReader()
     else this.run()
   }
@@ -316,34 +318,34 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   onEnd(): void {
     this.receiveBuffer.isEnded = true
     const isServing = this.phase === "Handling" && !this.exchange.isUpgraded
-    if (isServing && this.context.onClientEnd === "interrupt") this.interrupt("ClientAborted")
-    else if (isServing) this.onHalfClose()
-    this.onInput()
+    if (isServing && this.server.onClientEnd === "interrupt") this.interrupt("ClientAborted")
+    else if (isServing) this.probeHalfClose()
+    this.resumeReading()
   }
 
   /**
    * libuv reports a reset that arrives with the last bytes as a FIN. An empty write distinguishes them: it fails on a
    * connection that was reset, which then closes, and has no effect on one that is half-closed.
    */
-  private onHalfClose(): void {
-    this.connection.write([""])
-    this.timeouts.startHalfClose()
+  private probeHalfClose(): void {
+    this.transport.write([""])
+    this.deadlines.startHalfClose()
   }
 
   onDrain(): void {
-    const isAwaited = this.timeouts.isWaitingForDrain
-    this.timeouts.clearWrite()
+    const isAwaited = this.deadlines.isWaitingForDrain
+    this.deadlines.clearWrite()
     if (this.phase === "Handling") this.wakeWriter()
-    else if (isAwaited) this.inContext(this.run)
+    else if (isAwaited) this.inAsyncContext(this.run)
   }
 
   onClose(): void {
-    this.isClosed = true
+    this.isSocketClosed = true
     this.receiveBuffer.isEnded = true
-    this.timeouts.clearWrite()
+    this.deadlines.clearWrite()
     if (this.phase === "Handling" && !this.exchange.isEndExpected) this.interrupt("ClientAborted")
     if (this.cancelDeferred()) this.closeWith("ClientAborted")
-    this.onInput()
+    this.resumeReading()
     // Fibers that outlive the handler and still wait for the connection continue, and fail.
     this.wakeReader()
     this.wakeWriter()
@@ -351,14 +353,14 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   }
 
   deadline(): number {
-    return this.timeouts.deadline()
+    return this.deadlines.deadline()
   }
 
   onDeadline(now: number): void {
-    if (this.timeouts.expireInactivity(now) && !this.exchange.isUpgraded)
+    if (this.deadlines.expireInactivity(now) && !this.exchange.isUpgraded)
       this.interrupt(this.receiveBuffer.isEnded ? "ClientAborted" : "TimedOut")
-    if (this.timeouts.expireRead(now)) this.onInput()
-    if (this.timeouts.expireWrite(now)) {
+    if (this.deadlines.expireRead(now)) this.resumeReading()
+    if (this.deadlines.expireWrite(now)) {
       this.closeReason ??= "TimedOut"
       closeNow(this, this.currentExchange)
     }
@@ -366,21 +368,21 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   /** True while a request is served or is about to be, or while a response waits for its client to read. */
   get isBusy(): boolean {
-    return this.phase === "Handling" || this.isDeferred || this.timeouts.isWaitingForDrain
+    return this.phase === "Handling" || this.isDeferred || this.deadlines.isWaitingForDrain
   }
 
   /** Serves no further request; closes now if none is being served. */
-  drain(): void {
-    this.isDraining = true
+  beginShutdown(): void {
+    this.isShuttingDown = true
     if (this.lingering !== undefined) this.lingering.isShuttingDown = true
-    this.onInput()
+    this.resumeReading()
   }
 
   /** Interrupts the handler, and closes the connection. */
   interrupt(reason: CloseReason): void {
     this.closeReason ??= reason
     this.mustCloseNow = true
-    if (this.phase === "Handling") this.handlerFiber?.interrupt(isClientReason(reason) ? "ClientGone" : "ServerCloses")
+    if (this.phase === "Handling") this.handlerRun?.interrupt(isClientReason(reason) ? "ClientGone" : "ServerCloses")
     else {
       this.closeWith(reason)
       closeNow(this, this.currentExchange)

@@ -36,12 +36,12 @@ export class LingeringConnection {
   sentAt: number
 
   constructor(
-    readonly connection: Connection,
+    readonly transport: Connection,
     private readonly lingering: LingeringConnections,
     /** Applies the shorter linger timeout of a shutdown. */
     public isShuttingDown: boolean
   ) {
-    this.unsent = connection.unsent()
+    this.unsent = transport.unsent()
     this.sentAt = this.since
   }
 
@@ -67,8 +67,8 @@ export class LingeringConnections {
   }
 
   /** The sweep stops the timer once the list is empty: most connections close before the first sweep. */
-  add(connection: Connection, isShuttingDown: boolean): LingeringConnection {
-    const lingering = new LingeringConnection(connection, this, isShuttingDown)
+  add(transport: Connection, isShuttingDown: boolean): LingeringConnection {
+    const lingering = new LingeringConnection(transport, this, isShuttingDown)
     lingering.previous = this.last
     if (this.last === undefined) this.first = lingering
     else this.last.next = lingering
@@ -95,10 +95,10 @@ export class LingeringConnections {
    */
   reclaim(count: number): number {
     for (let each = this.first; each !== undefined && this.closing < count; each = each.next) {
-      if (each.isClosing || each.connection.unsent() > 0) continue
+      if (each.isClosing || each.transport.unsent() > 0) continue
       each.isClosing = true
       this.closing++
-      each.connection.destroy()
+      each.transport.destroy()
     }
     return Math.min(this.closing, count)
   }
@@ -128,8 +128,8 @@ export class LingeringConnections {
   }
 
   private check(lingering: LingeringConnection, now: number): void {
-    const { connection } = lingering
-    const unsent = connection.unsent()
+    const { transport } = lingering
+    const unsent = transport.unsent()
     if (unsent !== lingering.unsent || lingering.hasReceived) {
       if (unsent !== lingering.unsent) lingering.sentAt = now
       lingering.unsent = unsent
@@ -139,11 +139,11 @@ export class LingeringConnections {
     const silence = now - lingering.since
     if (unsent > 0) {
       // A reset, so that a truncated response does not look complete.
-      if (silence >= this.writeTimeout) connection.abort()
+      if (silence >= this.writeTimeout) transport.abort()
       return
     }
     const timeout = lingering.isShuttingDown ? shutdownTimeoutOf(this.lingerTimeout) : this.lingerTimeout
-    if (silence >= timeout || now - lingering.sentAt >= this.totalTimeout) connection.destroy()
+    if (silence >= timeout || now - lingering.sentAt >= this.totalTimeout) transport.destroy()
   }
 
   private stop(): void {

@@ -31,7 +31,7 @@ export class ReceiveBuffer {
   isEnded = false
 
   constructor(
-    private readonly connection: Connection,
+    private readonly transport: Connection,
     private readonly maxReadAhead: number
   ) {}
 
@@ -45,7 +45,7 @@ export class ReceiveBuffer {
     this.size += bytes.length
     if (this.size > this.maxReadAhead && !this.isPaused) {
       this.isPaused = true
-      this.connection.pause()
+      this.transport.pause()
     }
   }
 
@@ -88,6 +88,6 @@ export class ReceiveBuffer {
 
   private resume(): void {
     this.isPaused = false
-    this.connection.resume()
+    this.transport.resume()
   }
 }

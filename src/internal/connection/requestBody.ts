@@ -191,7 +191,7 @@ export class RequestBody implements BodyHolder {
   // The body budget.
 
   private get budget() {
-    return this.connection.context.bodyBudget
+    return this.connection.server.bodyBudget
   }
 
   /** Counts bytes of a streamed body that its reader retains; negative for bytes that it no longer retains. */
@@ -223,21 +223,21 @@ export class RequestBody implements BodyHolder {
     this.connection.wakeReader()
   }
 
-  /** Completes with a grant of memory, within `bufferedBodyTimeout`. The socket is paused: no timeout of the client runs. */
+  /** Completes with a grant of memory, within `bufferedBodyTimeout`. The body is not read meanwhile: no `bodyTimeout` runs. */
   private get awaitMemory(): Effect.Effect<void, ValueError> {
     return Effect.suspend(() => {
-      const { bodyAdmissionLog: log, timer, timeouts } = this.connection.context
+      const { bodyAdmissionLog: log, durations, timer } = this.connection.server
       const since = timer.now()
       const waited = Effect.sync(() => {
         this.waiters--
         if (this.isClosed) return
         if (this.waiters === 0) this.budget.unsafeCancel(this)
-        this.connection.timeouts.extendTotal(timer.now() - since)
+        this.connection.deadlines.endGrant(timer.now() - since)
       })
       const opened = Effect.suspend(() => (this.budget.unsafeWaiting() === 0 ? log.logOpened : Effect.void))
       this.waiters++
       return log.logClosed.pipe(
-        Effect.zipRight(this.granted(since + timeouts.bufferedBody)),
+        Effect.zipRight(this.granted(since + durations.bufferedBody)),
         Effect.ensuring(waited),
         Effect.zipRight(opened)
       )
@@ -248,12 +248,12 @@ export class RequestBody implements BodyHolder {
     return Effect.suspend((): Effect.Effect<void, ValueError> => {
       const { connection } = this
       if (this.mayKeepMore()) return Effect.void
-      if (connection.context.timer.now() >= until) {
+      if (connection.server.timer.now() >= until) {
         connection.metrics.bodyRejected()
         return new ValueError({ reason: "BodyBudget" })
       }
       const received = connection.awaitBytes()
-      connection.timeouts.startRead(until)
+      connection.deadlines.startGrant(until)
       return Effect.zipRight(received, this.granted(until))
     })
   }
@@ -267,7 +267,7 @@ export class RequestBody implements BodyHolder {
   sendContinue(): void {
     if (!this.awaitsContinue) return
     this.awaitsContinue = false
-    const interim = this.connection.writer.interim(100, [])
+    const interim = this.connection.writer.headWithoutFraming(100, [])
     if (typeof interim === "string") this.connection.writeBuffer.pushText(interim)
   }
 
@@ -283,7 +283,7 @@ export class RequestBody implements BodyHolder {
       if (step === "NeedMore") {
         if (this.connection.feedParser()) continue
         if (receiveBuffer.isEnded) this.failure = new ValueError({ reason: "IncompleteRequest" })
-        else if (this.connection.timeouts.isReadExpired) this.failure = new ValueError({ reason: "Timeout" })
+        else if (this.connection.deadlines.isReadExpired) this.failure = new ValueError({ reason: "Timeout" })
         return
       }
       if (step._tag === "Body") {

@@ -27,7 +27,7 @@ export abstract class TurnShare implements Continuation {
   protected abstract run(): void
 
   /** Runs a method in the connection's asynchronous context: the queue resumes it in that of another connection. */
-  protected abstract inContext(method: () => void): void
+  protected abstract inAsyncContext(method: () => void): void
 
   /** Counts work that was done for the connection: see `costs`. */
   spend(cost: number): void {
@@ -80,7 +80,7 @@ export abstract class TurnShare implements Continuation {
 
   resume(): void {
     this.isDeferred = false
-    this.inContext(this.run)
+    this.inAsyncContext(this.run)
   }
 
   /** Cancels the continuation of the request loop; true if there was one. */

@@ -22,9 +22,9 @@ const largePiece = 16 * 1024
 const manyMessages = 8
 
 /** The exchange that was upgraded: its backpressure applies to the protocol's writes too. */
-export interface HandoverOwner {
-  readonly isBackpressured: () => boolean
-  readonly awaitWritable: Effect.Effect<void>
+export interface UpgradedExchange {
+  readonly mustSuspendWriter: () => boolean
+  readonly awaitTurnToWrite: Effect.Effect<void>
   /** From now on the close of the connection does not interrupt the handler. */
   readonly expectEnd: () => void
 }
@@ -38,7 +38,7 @@ export class UpgradedConnection implements RawConnection {
 
   constructor(
     private readonly connection: ConnectionBase,
-    private readonly owner: HandoverOwner
+    private readonly owner: UpgradedExchange
   ) {
     const bytes = connection.parser.takeTrailingData()
     this.trailingData = bytes.length > 0 ? bytes : undefined
@@ -51,7 +51,7 @@ export class UpgradedConnection implements RawConnection {
       write: (content) =>
         Effect.suspend(() => {
           this.push(content)
-          return owner.isBackpressured() ? owner.awaitWritable : Effect.void
+          return owner.mustSuspendWriter() ? owner.awaitTurnToWrite : Effect.void
         })
     }
   }
@@ -115,17 +115,17 @@ export class UpgradedConnection implements RawConnection {
 
   end(): void {
     this.owner.expectEnd()
-    const { connection, writeBuffer } = this.connection
+    const { transport, writeBuffer } = this.connection
     writeBuffer.flush()
-    connection.end()
+    transport.end()
   }
 
   destroy(): void {
     this.owner.expectEnd()
     // What was written in this event-loop turn, as a close frame, is sent if the socket has room for it.
-    const { connection, writeBuffer } = this.connection
+    const { transport, writeBuffer } = this.connection
     writeBuffer.flush()
-    connection.destroy()
+    transport.destroy()
   }
 
   private push(content: string | Uint8Array): void {

@@ -30,7 +30,7 @@ export class WriteBuffer {
   totalBytes = 0
 
   constructor(
-    private readonly connection: Connection,
+    private readonly transport: Connection,
     private readonly metrics: MetricRecorder
   ) {}
 
@@ -82,12 +82,12 @@ export class WriteBuffer {
     this.text = ""
     this.parts = undefined
     this.bufferedBytes = 0
-    this.connection.write(parts ?? [text])
+    this.transport.write(parts ?? [text])
   }
 
   /** True if a writer should wait for `drain`. */
   isFull(): boolean {
-    return this.connection.isFull()
+    return this.transport.isFull()
   }
 
   private pushed(): void {

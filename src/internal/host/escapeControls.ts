@@ -34,7 +34,7 @@ export const escapeControlsIn = (value: unknown): unknown => {
 /** Copies of errors with escaped text, and the errors that they copy. */
 const originals = new WeakMap<object, object>()
 
-/** The error that an escaped copy was made of; any other value itself. @internal */
+/** The error that an escaped copy was made of; any other value itself. */
 export const originalOf = (error: unknown): unknown =>
   typeof error === "object" && error !== null ? (originals.get(error) ?? error) : error
 

@@ -3,8 +3,6 @@
  *
  * Changes are found by `stat` at an interval, not by `fs.watch`: certificates are renewed by replacing symbolic links, often
  * of a directory above, which no watch of the file sees.
- *
- * @internal
  */
 import { readFile, stat } from "node:fs/promises"
 import type * as Duration from "effect/Duration"

@@ -3,7 +3,10 @@
  *
  * One pass validates and writes the fields of the handler, and collects those that framing and persistence depend on. An
  * invalid response is a value, returned before anything is sent. Text is latin1: one character per byte.
+ *
+ * `HeadWriter` keeps its last fields and its last head, since a server's next response is usually like its last one.
  */
+import { phrase } from "../../HttpCode.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { ErrorReason } from "../errorReasons.js"
 import { splitList, trimOws } from "../fields/fieldList.js"
@@ -18,7 +21,7 @@ export type BodyFraming =
 
 /** The reason why a response is invalid. */
 export interface InvalidResponse {
-  readonly _tag: "Refused"
+  readonly _tag: "InvalidResponse"
   readonly reason: ErrorReason
   readonly actual: string
 }
@@ -56,7 +59,7 @@ const chunked: BodyFraming = { _tag: "Chunked" }
 const untilClose: BodyFraming = { _tag: "UntilClose" }
 
 export const invalidResponse = (reason: ErrorReason, actual: string): InvalidResponse => ({
-  _tag: "Refused",
+  _tag: "InvalidResponse",
   reason,
   actual
 })
@@ -86,10 +89,11 @@ export const invalidField = (name: string, value: string): InvalidResponse | und
   return isValue(value) ? undefined : invalidResponse("HeaderValue", `${name}: ${value}`)
 }
 
-/** Cache of status lines: `HTTP/1.1 299 ` keeps its space for a code without a phrase. */
+/** Status lines by code, made on first use. */
 const statusLines: Array<string> = []
 
-export const statusLine = (status: number, phrase: (status: number) => string | undefined): string =>
+/** The status line of a code; for a code without a phrase it ends with the space (RFC 9112 §4). */
+const statusLine = (status: number): string =>
   (statusLines[status] ??= `HTTP/1.1 ${status} ${phrase(status) ?? ""}\r\n`)
 
 /** Whether a response of this status has content (RFC 9110 §6.4.1; §15.3.6 for 205). */
@@ -101,13 +105,13 @@ interface ParsedFields {
   date: boolean
   close: boolean
   /** `keep-alive` is a member of `Connection`. */
-  keepsAlive: boolean
-  /** `Keep-Alive`, which is sent if the connection persists. */
-  keepAlive: string | undefined
+  connectionKeepAlive: boolean
+  /** The value of `Keep-Alive`, which is sent if the connection persists. */
+  keepAliveField: string | undefined
   /** Members of `Connection` that are neither `close` nor `keep-alive` nor `upgrade`. */
-  options: string
-  /** `Connection` has members that are neither `close` nor `keep-alive`: the handler then decides about `Keep-Alive`. */
-  hasOptions: boolean
+  otherOptions: string
+  /** `Connection` names a field: `upgrade` or one of `otherOptions`. The handler then decides about `Keep-Alive`. */
+  namesFields: boolean
   /** `Upgrade` is present, or the option that names it: 426, or an offer of the server. */
   upgrade: boolean
   contentLength: string | undefined
@@ -117,57 +121,58 @@ const readConnection = (parsed: ParsedFields, value: string): void => {
   for (const option of splitList(value)) {
     const lower = option.toLowerCase()
     if (lower === "close") parsed.close = true
-    else if (lower === "keep-alive") parsed.keepsAlive = true
+    else if (lower === "keep-alive") parsed.connectionKeepAlive = true
     else if (lower !== "") {
-      parsed.hasOptions = true
+      parsed.namesFields = true
       if (lower === "upgrade") parsed.upgrade = true
-      else parsed.options += `${parsed.options === "" ? "" : ", "}${option}`
+      else parsed.otherOptions += `${parsed.otherOptions === "" ? "" : ", "}${option}`
     }
   }
 }
 
-/** True if the server writes the field itself, false if it is written as given. */
-const consume = (parsed: ParsedFields, lower: string, value: string): boolean | InvalidResponse => {
+/** Whether a field is taken, to be written from `parsed`, or is written as given. */
+const readField = (parsed: ParsedFields, lower: string, value: string): "Taken" | "AsGiven" | InvalidResponse => {
   switch (lower) {
     case "date":
       if (parsed.date) return invalidResponse("HeaderValue", "Date: twice")
       parsed.date = true
-      return false
+      return "AsGiven"
     case "connection":
       readConnection(parsed, value)
-      return true
+      return "Taken"
     case "keep-alive":
-      parsed.keepAlive = parsed.keepAlive === undefined ? trimOws(value) : `${parsed.keepAlive}, ${trimOws(value)}`
-      return true
+      parsed.keepAliveField =
+        parsed.keepAliveField === undefined ? trimOws(value) : `${parsed.keepAliveField}, ${trimOws(value)}`
+      return "Taken"
     case "upgrade":
       if (value === "") return invalidResponse("HeaderValue", "Upgrade: no protocol")
       parsed.upgrade = true
-      return false
+      return "AsGiven"
     case "content-length":
       if (parsed.contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) {
         return invalidResponse("HeaderValue", `Content-Length: ${value}`)
       }
       parsed.contentLength = value
-      return true
+      return "Taken"
     case "transfer-encoding":
       return invalidResponse("HeaderForbidden", `Transfer-Encoding: ${value}`)
     default:
-      return false
+      return "AsGiven"
   }
 }
 
-/** Lengths of the names that `consume` handles: no other name is converted to lower case. */
-const isConsumedLength = (length: number): boolean =>
+/** Lengths of the names that `readField` knows: no other name is converted to lower case. */
+const isKnownLength = (length: number): boolean =>
   length === 4 || length === 7 || length === 10 || length === 14 || length === 17
 
 const emptyFields = (): ParsedFields => ({
   text: "",
   date: false,
   close: false,
-  keepsAlive: false,
-  keepAlive: undefined,
-  options: "",
-  hasOptions: false,
+  connectionKeepAlive: false,
+  keepAliveField: undefined,
+  otherOptions: "",
+  namesFields: false,
   upgrade: false,
   contentLength: undefined
 })
@@ -179,9 +184,9 @@ const parseFields = (fields: ReadonlyArray<string>): ParsedFields | InvalidRespo
     const value = fields[i + 1]!
     const invalid = invalidField(name, value)
     if (invalid !== undefined) return invalid
-    const consumed = isConsumedLength(name.length) && consume(parsed, name.toLowerCase(), value)
-    if (consumed === false) parsed.text += fieldLine(name, value)
-    else if (consumed !== true) return consumed
+    const read = isKnownLength(name.length) ? readField(parsed, name.toLowerCase(), value) : "AsGiven"
+    if (read === "AsGiven") parsed.text += fieldLine(name, value)
+    else if (read !== "Taken") return read
   }
   return parsed
 }
@@ -192,19 +197,6 @@ const areSame = (left: ReadonlyArray<string>, right: ReadonlyArray<string>): boo
   if (left.length !== right.length) return false
   for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false
   return true
-}
-
-let lastFields: ReadonlyArray<string> = []
-let lastParsed = noFields
-
-/** Most responses have the fields of the previous one: comparing them costs a fifth of validating each character. */
-const cachedFields = (fields: ReadonlyArray<string>): ParsedFields | InvalidResponse => {
-  if (areSame(fields, lastFields)) return lastParsed
-  const parsed = parseFields(fields)
-  if ("_tag" in parsed) return parsed
-  lastFields = [...fields]
-  lastParsed = parsed
-  return parsed
 }
 
 /** The declared length, and the framing that is used: they differ for HEAD, 204 and 304. */
@@ -236,13 +228,14 @@ const chooseFraming = (
  * connection is still open, and avoids requests on one that is being closed (RFC 9112 §9.3.1).
  */
 const connectionText = (close: boolean, minor: number, hint: string | undefined, parsed: ParsedFields): string => {
-  const { hasOptions, keepAlive = hasOptions && !parsed.keepsAlive ? undefined : hint, options, upgrade } = parsed
-  const isHinted = !close && keepAlive !== undefined
+  const { connectionKeepAlive, namesFields, otherOptions, upgrade } = parsed
+  const { keepAliveField = namesFields && !connectionKeepAlive ? undefined : hint } = parsed
+  const isHinted = !close && keepAliveField !== undefined
   const first = close ? "close" : minor === 0 || isHinted ? "keep-alive" : ""
-  if (first === "" && options === "" && !upgrade) return ""
+  if (first === "" && otherOptions === "" && !upgrade) return ""
   // A sender of Upgrade must list it in Connection, too (RFC 9110 §7.8).
-  const members = [first, upgrade ? "upgrade" : "", options].filter((each) => each !== "").join(", ")
-  return isHinted ? `Connection: ${members}\r\nKeep-Alive: ${keepAlive}\r\n` : `Connection: ${members}\r\n`
+  const members = [first, upgrade ? "upgrade" : "", otherOptions].filter((each) => each !== "").join(", ")
+  return isHinted ? `Connection: ${members}\r\nKeep-Alive: ${keepAliveField}\r\n` : `Connection: ${members}\r\n`
 }
 
 /** The part of a head that does not depend on the content. */
@@ -256,69 +249,79 @@ interface CachedHead {
   readonly text: string
 }
 
-let lastHead: CachedHead | undefined
-
-/**
- * Cache of the last head as one flat string: the ten pieces of a new one would be copied one by one when they are sent, which
- * is a sixth of the cost of a pipelined request.
- */
-const cachedHead = (
-  { date, keepAliveHint, minor, status }: ResponseHeadInput,
-  parsed: ParsedFields,
-  close: boolean,
-  phrase: (status: number) => string | undefined
-): string => {
-  const last = lastHead
-  const isSame =
-    last !== undefined &&
-    last.fields === parsed &&
-    last.status === status &&
-    last.close === close &&
-    last.keepAliveHint === keepAliveHint &&
-    last.minor === minor &&
-    last.date === date
-  if (isSame) return last.text
-  const text = flatten(
-    statusLine(status, phrase) +
-      (parsed.date ? "" : `Date: ${date}\r\n`) +
-      connectionText(close, minor, keepAliveHint, parsed) +
-      parsed.text
-  )
-  lastHead = { status, date, minor, close, keepAliveHint, fields: parsed, text }
-  return text
-}
-
 /** Flattens a text: V8 keeps a concatenation as a tree until it is read. */
 const flatten = (text: string): string => Buffer.from(text, "latin1").toString("latin1")
 
-export const writeHead = (
-  input: ResponseHeadInput,
-  phrase: (status: number) => string | undefined
-): WrittenHead | InvalidResponse => {
-  const { fields } = input
-  const parsed = fields.length === 0 ? noFields : cachedFields(fields)
-  if ("_tag" in parsed) return parsed
-  const framed = chooseFraming(input, parsed.contentLength)
-  if ("_tag" in framed) return framed
-  const { framing, length } = framed
-  const close = parsed.close || !input.keepAlive || framing._tag === "UntilClose"
-  const text =
-    cachedHead(input, parsed, close, phrase) +
-    (framing._tag === "Chunked"
-      ? "Transfer-Encoding: chunked\r\n\r\n"
-      : length === undefined
-        ? "\r\n"
-        : `Content-Length: ${length}\r\n\r\n`)
-  return { _tag: "Written", text, framing, keepAlive: !close }
+/** The serializer of the heads of final responses. */
+export class HeadWriter {
+  private lastFields: ReadonlyArray<string> = []
+  private lastParsed = noFields
+  private lastHead: CachedHead | undefined
+
+  write(input: ResponseHeadInput): WrittenHead | InvalidResponse {
+    const { fields } = input
+    const parsed = fields.length === 0 ? noFields : this.parsedFields(fields)
+    if ("_tag" in parsed) return parsed
+    const framed = chooseFraming(input, parsed.contentLength)
+    if ("_tag" in framed) return framed
+    const { framing, length } = framed
+    const close = parsed.close || !input.keepAlive || framing._tag === "UntilClose"
+    const text =
+      this.headText(input, parsed, close) +
+      (framing._tag === "Chunked"
+        ? "Transfer-Encoding: chunked\r\n\r\n"
+        : length === undefined
+          ? "\r\n"
+          : `Content-Length: ${length}\r\n\r\n`)
+    return { _tag: "Written", text, framing, keepAlive: !close }
+  }
+
+  /** Most responses have the fields of the previous one: comparing them costs a fifth of validating each character. */
+  private parsedFields(fields: ReadonlyArray<string>): ParsedFields | InvalidResponse {
+    if (areSame(fields, this.lastFields)) return this.lastParsed
+    const parsed = parseFields(fields)
+    if ("_tag" in parsed) return parsed
+    this.lastFields = [...fields]
+    this.lastParsed = parsed
+    return parsed
+  }
+
+  /**
+   * The last head as one flat string, if it is the same: the ten pieces of a new one would be copied one by one when they are
+   * sent, which is a sixth of the cost of a pipelined request.
+   */
+  private headText(
+    { date, keepAliveHint, minor, status }: ResponseHeadInput,
+    parsed: ParsedFields,
+    close: boolean
+  ): string {
+    const last = this.lastHead
+    const isSame =
+      last !== undefined &&
+      last.fields === parsed &&
+      last.status === status &&
+      last.close === close &&
+      last.keepAliveHint === keepAliveHint &&
+      last.minor === minor &&
+      last.date === date
+    if (isSame) return last.text
+    const text = flatten(
+      statusLine(status) +
+        (parsed.date ? "" : `Date: ${date}\r\n`) +
+        connectionText(close, minor, keepAliveHint, parsed) +
+        parsed.text
+    )
+    this.lastHead = { status, date, minor, close, keepAliveHint, fields: parsed, text }
+    return text
+  }
 }
 
-/** The head of an interim response, or of `101`: fields only, no `Date`, no framing (RFC 9110 §15.2). */
-export const writeInterim = (
-  status: number,
-  fields: ReadonlyArray<string>,
-  phrase: (status: number) => string | undefined
-): string | InvalidResponse => {
-  let text = statusLine(status, phrase)
+/**
+ * A head of the given fields alone, without `Date` and framing: of an interim response (RFC 9110 §15.2), and of the `101` or
+ * `200` after which a connection is not HTTP (§7.8, §9.3.6).
+ */
+export const writeHeadWithoutFraming = (status: number, fields: ReadonlyArray<string>): string | InvalidResponse => {
+  let text = statusLine(status)
   for (let i = 0; i < fields.length; i += 2) {
     const invalid = invalidField(fields[i]!, fields[i + 1]!) ?? forbiddenFraming(fields[i]!)
     if (invalid !== undefined) return invalid

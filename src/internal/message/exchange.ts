@@ -25,7 +25,8 @@ export interface ResponseBodyWriter {
 }
 
 export interface Exchange {
-  readonly state: "NotStarted" | "Streaming" | "Complete"
+  /** Progress of the response; "Ended" when the handler has ended, with or without one. */
+  readonly state: "NotStarted" | "Streaming" | "Complete" | "Ended"
   /** True if the client has disconnected: a response would be discarded. */
   readonly isClientGone: boolean
   /** Sends a complete response. After a `ValueError` nothing was sent, and another response is possible. */
@@ -42,13 +43,16 @@ export interface Exchange {
   /** Sends `200` to CONNECT, and gives raw access to the connection until `finish`. */
   readonly tunnel: (headers: HttpHeaders.Input | undefined) => Upgraded | ValueError
 
-  /** Completes when the server begins to close; at once if it has begun already. */
+  /** Completes when the server, or the `serve` of the request, begins to close; at once if it has begun already. */
   readonly awaitShutdown: Effect.Effect<void>
 
-  /** True while the write buffer is above its high-water mark. */
-  readonly isBackpressured: () => boolean
-  /** Suspends until the write buffer has drained, or the client has disconnected. */
-  readonly awaitWritable: Effect.Effect<void>
+  /** True if a writer must be suspended: the write buffer is full, or the connection has used its share of this turn. */
+  readonly mustSuspendWriter: () => boolean
+  /**
+   * Suspends a writer until the write buffer has drained or the client has disconnected, or if the buffer is not full, until
+   * the connection has its next share of the event loop.
+   */
+  readonly awaitTurnToWrite: Effect.Effect<void>
 
   /** The whole body; `ValueError` `BodyTooLarge` if it exceeds `maxBytes`. */
   readonly readBody: (maxBytes: number) => Effect.Effect<Buffer, ValueError>

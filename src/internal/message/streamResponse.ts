@@ -19,7 +19,7 @@ const writeChunk = (
     while (next < pieces.length) {
       const error = writer.write(Chunk.unsafeGet(pieces, next++))
       if (error !== undefined) return error
-      if (exchange.isBackpressured()) return Effect.zipRight(exchange.awaitWritable, rest)
+      if (exchange.mustSuspendWriter()) return Effect.zipRight(exchange.awaitTurnToWrite, rest)
     }
     return Effect.void
   })

@@ -1,8 +1,6 @@
 /**
  * The sockets of one listener, from accept to close: counted in the descriptor budget, queued until they are taken, and
  * rejected beyond the budget.
- *
- * @internal
  */
 import type { Socket } from "node:net"
 import * as Option from "effect/Option"

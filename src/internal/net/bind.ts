@@ -1,7 +1,5 @@
 /**
  * Binding of a `net.Server`: to a TCP address, to the path of a Unix domain socket, or to a descriptor that listens already.
- *
- * @internal
  */
 import { chmod, lstat, unlink } from "node:fs/promises"
 import { createConnection, type ListenOptions as NodeOptions, type Server } from "node:net"

@@ -1,8 +1,4 @@
-/**
- * Connection ids: one counter for all transports of the process.
- *
- * @internal
- */
+/** Connection ids: one counter for all transports of the process. */
 let last = 0
 
 export const nextConnectionId = (): number => ++last

@@ -1,8 +1,6 @@
 /**
  * The bound of handshakes in progress. A handshake costs as much processor time as 40 small requests: beyond the bound they
  * wait, in the order in which their connections were admitted.
- *
- * @internal
  */
 
 /** A connection whose handshake waits or is in progress. */

@@ -1,8 +1,4 @@
-/**
- * Validation of the options of `Listener.listen`, before any system call, and resolution of a host name.
- *
- * @internal
- */
+/** Validation of the options of `Listener.listen`, before any system call, and resolution of a host name. */
 import { lookup } from "node:dns/promises"
 import { isIP } from "node:net"
 import * as Effect from "effect/Effect"

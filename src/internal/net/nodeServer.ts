@@ -3,8 +3,6 @@
  *
  * All own properties are compared with those of a new server of the same class, so that a setting of a later version of Node
  * is found as well. This package does not import `node:http`: it takes the class from the server.
- *
- * @internal
  */
 import { Server } from "node:net"
 import { Server as TlsServer } from "node:tls"

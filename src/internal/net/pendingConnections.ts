@@ -1,8 +1,4 @@
-/**
- * The queue of accepted connections that no accept loop has taken yet, and the accept loops that take them.
- *
- * @internal
- */
+/** The queue of accepted connections that no accept loop has taken yet, and the accept loops that take them. */
 import * as Effect from "effect/Effect"
 import { isOSError, OSError } from "../../Errors.js"
 import { type Continuation, costs, loopBudget } from "../host/eventLoopBudget.js"

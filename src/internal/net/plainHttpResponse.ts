@@ -1,8 +1,4 @@
-/**
- * The 400 response to plain HTTP on a port of TLS.
- *
- * @internal
- */
+/** The 400 response to plain HTTP on a port of TLS. */
 import { wallNow } from "../host/hostTimers.js"
 import { formatDate } from "../http1/date.js"
 

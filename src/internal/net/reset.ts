@@ -1,8 +1,4 @@
-/**
- * Closing a socket at once by a reset (RST).
- *
- * @internal
- */
+/** Closing a socket at once by a reset (RST). */
 import type { Socket } from "node:net"
 
 /**

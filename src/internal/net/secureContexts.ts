@@ -1,8 +1,4 @@
-/**
- * The secure contexts of a listener: its credentials, checked and compiled, and exchanged as a whole by a reload.
- *
- * @internal
- */
+/** The secure contexts of a listener: its credentials, checked and compiled, and exchanged as a whole by a reload. */
 import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from "node:crypto"
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls"
 import * as Effect from "effect/Effect"

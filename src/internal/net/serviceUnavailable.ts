@@ -1,8 +1,4 @@
-/**
- * The 503 response to a connection that is rejected: the budget is exhausted, or the listener has closed.
- *
- * @internal
- */
+/** The 503 response to a connection that is rejected: the budget is exhausted, or the listener has closed. */
 import { wallNow } from "../host/hostTimers.js"
 import { formatDate } from "../http1/date.js"
 

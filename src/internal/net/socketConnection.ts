@@ -1,8 +1,4 @@
-/**
- * The `Connection` of a `node:net` socket: of TCP, or of a Unix domain socket.
- *
- * @internal
- */
+/** The `Connection` of a `node:net` socket: of TCP, or of a Unix domain socket. */
 import type { Socket } from "node:net"
 import * as Option from "effect/Option"
 import { type Address, tcp } from "../../Address.js"

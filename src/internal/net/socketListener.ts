@@ -1,7 +1,5 @@
 /**
  * The listener of `node:net`, as a scoped resource: TCP, Unix domain sockets and open descriptors, with or without TLS.
- *
- * @internal
  */
 import { createServer } from "node:net"
 import * as Duration from "effect/Duration"

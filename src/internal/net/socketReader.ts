@@ -7,8 +7,6 @@
  * The documented option `onread` gives a connecting socket its own buffer. An accepted socket has no such option, so what
  * the option sets is set here: three properties and a buffer of the handle, looked up at the first socket. Where they are not
  * found, sockets emit `data`.
- *
- * @internal
  */
 import type { Socket } from "node:net"
 

@@ -3,8 +3,6 @@
  *
  * The handshake begins when the connection is opened. A `TLSSocket` that is paused decrypts all the same, into a buffer that a
  * reader set later never sees. Until the handshake has completed nothing is written but the alert of a failed one.
- *
- * @internal
  */
 import type { Socket } from "node:net"
 import { type SecureContext, TLSSocket } from "node:tls"

@@ -1,8 +1,4 @@
-/**
- * What is known of an encrypted connection, read from its `TLSSocket`.
- *
- * @internal
- */
+/** What is known of an encrypted connection, read from its `TLSSocket`. */
 import type { X509Certificate } from "node:crypto"
 import type { TLSSocket } from "node:tls"
 import * as Option from "effect/Option"

@@ -1,8 +1,4 @@
-/**
- * Transient errors of `accept`, after which the listener continues.
- *
- * @internal
- */
+/** Transient errors of `accept`, after which the listener continues. */
 import type { OSError } from "../../Errors.js"
 
 /** The system lacks a resource for now, or the client disconnected before it was accepted. */

@@ -3,8 +3,6 @@
  *
  * `NodeHttpServer` takes a function that creates its server, and a migrated application passes the same. Its settings are
  * applied, or rejected by name: none is silently ignored.
- *
- * @internal
  */
 import { ServeError } from "@effect/platform/HttpServerError"
 import * as Duration from "effect/Duration"

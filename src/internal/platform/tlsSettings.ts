@@ -1,8 +1,4 @@
-/**
- * Conversion of the TLS settings of a `node:https` server to `Tls.Options`.
- *
- * @internal
- */
+/** Conversion of the TLS settings of a `node:https` server to `Tls.Options`. */
 
 import type { Credentials, Options, Pem, Policy } from "../../Tls.js"
 import type { Setting } from "../net/nodeServer.js"

@@ -1,8 +1,10 @@
 /**
  * The accept loop: a stream that gates on the descriptor budget, and forks a fiber for each connection.
  *
- * One element of the stream is one opening of the gate: see `Server.serve`. A connection that arrives meanwhile costs one
- * comparison and does not pass through the stream, which would cost twice as much as to serve it.
+ * The gate is open while the budget has capacity. One element of the stream is one opening of the gate: it is suspended
+ * until the gate is open, then accepts connections until it is closed. A connection that arrives meanwhile costs one
+ * comparison and does not pass through the stream, which would cost twice as much as to serve it. Transient accept errors
+ * are logged and retried.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -23,7 +25,7 @@ const backOff = Schedule.union(Schedule.exponential("10 millis"), Schedule.space
 const logTransient = (error: OSError): Effect.Effect<void> =>
   isTransient(error) ? Effect.logWarning("could not accept a connection", error) : Effect.void
 
-interface AcceptLoop {
+export interface AcceptLoopOptions {
   readonly listener: Pick<BoundListener, "acceptWhile">
   readonly budget: Budget
   readonly admissionLog: AdmissionLog
@@ -36,8 +38,8 @@ interface AcceptLoop {
   readonly fork: (connection: Connection) => void
 }
 
-export const acceptLoop = (loop: AcceptLoop): Effect.Effect<never, OSError> => {
-  const { admissionLog, assumed, budget, fork, lingering, listener, registry, time } = loop
+export const acceptLoop = (options: AcceptLoopOptions): Effect.Effect<never, OSError> => {
+  const { admissionLog, assumed, budget, fork, lingering, listener, registry, time } = options
   // Without a connection that could release descriptors, one is accepted whatever is assumed: the gate would never open.
   const isOpen = (): boolean => budget.unsafeHasRoom(assumed) || registry.isEmpty
   const awaitRoom: Effect.Effect<void> = Effect.suspend(() =>

@@ -1,8 +1,4 @@
-/**
- * The listeners of a server as one: connections of all of them, in the order in which each has accepted them.
- *
- * @internal
- */
+/** The listeners of a server as one: connections of all of them, in the order in which each has accepted them. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Address } from "../../Address.js"

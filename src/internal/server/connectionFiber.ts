@@ -7,8 +7,9 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { Connection, ConnectionSummary } from "../../Connection.js"
-import type { ConnectionContext, RequestHandler } from "../connection/context.js"
 import { HttpConnection } from "../connection/httpConnection.js"
+import type { ServedHandler } from "../connection/servedHandler.js"
+import type { ServerState } from "../connection/serverState.js"
 
 const lifetime = <E, R>(connection: HttpConnection<E, R>): Effect.Effect<ConnectionSummary> =>
   Effect.catchAllCause(Effect.interruptible(connection.awaitClosed), () =>
@@ -21,10 +22,10 @@ const lifetime = <E, R>(connection: HttpConnection<E, R>): Effect.Effect<Connect
 /** Forks the fiber of a connection, and opens the connection in the same event-loop turn: no interruption can come between. */
 export const forkConnection = <E, R>(
   connection: Connection,
-  context: ConnectionContext,
-  handler: RequestHandler<E, R>
+  state: ServerState,
+  handler: ServedHandler<E, R>
 ): Fiber.RuntimeFiber<ConnectionSummary> => {
-  const httpConnection = new HttpConnection(connection, context, handler)
+  const httpConnection = new HttpConnection(connection, state, handler)
   const fiber = handler.runtime.forkConnection(lifetime(httpConnection))
   httpConnection.open()
   return fiber

@@ -8,7 +8,7 @@ import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
-import type { RequestHandler } from "../connection/context.js"
+import type { ServedHandler } from "../connection/servedHandler.js"
 import { escapeControlsInLines, escapeErrorControls } from "../host/escapeControls.js"
 import type { MetricRecorder } from "../metrics.js"
 import { isLogged } from "../runtime/adapterEffect.js"
@@ -63,16 +63,16 @@ const logAbort = (cause: Cause.Cause<unknown>, request: Request): Effect.Effect<
 const isLevelLogged = ({ fiberRefs }: Runtime.Runtime<never>, level: LogLevel.LogLevel): boolean =>
   LogLevel.lessThanEqual(FiberRefs.getOrDefault(fiberRefs, FiberRef.currentMinimumLogLevel), level)
 
-export const makeRequestHandler = <E, R, R2>(
+export const makeServedHandler = <E, R, R2>(
   handler: Handler<E, R>,
   onFailure: ((cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>) | undefined,
   runtime: Runtime.Runtime<Exclude<R | R2, Scope.Scope>>,
   shutdown: Effect.Latch,
   metrics: MetricRecorder
-): RequestHandler<E, R | R2> => {
+): ServedHandler<E, R | R2> => {
   const report = onFailure ?? logFailure
   return {
-    handler,
+    handle: handler,
     metrics: metrics.tagged(FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentMetricLabels)),
     shutdownLatch: shutdown,
     runtime: RequestRuntime.make(runtime),

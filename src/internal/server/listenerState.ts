@@ -4,8 +4,6 @@
  * Waits are interruptible: for the bind itself, which may resolve a host name, and for a change in progress. An interrupted or
  * failed bind closes its scope, so no listening socket leaks. There is no semaphore, which could lose its permit to a fiber that
  * is interrupted between acquiring it and registering the release (effect 3.22).
- *
- * @internal
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -1,8 +1,4 @@
-/**
- * The fiber that serves in a scope: for layers, and for applications of `@effect/platform`.
- *
- * @internal
- */
+/** The fiber that serves in a scope: for layers, and for applications of `@effect/platform`. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

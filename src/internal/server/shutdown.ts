@@ -28,7 +28,7 @@ const noConnections: CloseReport = { idle: 0, drained: 0, interrupted: 0, timedO
 
 const isBusy = (connection: TrackedConnection): boolean => connection.isBusy
 
-/** Closes the connections of one request handler, or all; completes when none of them remains. */
+/** Closes the connections of one handler, or all; completes when none of them remains. */
 export const closeConnections = (
   registry: ConnectionRegistry,
   timeouts: ShutdownTimeouts,
@@ -42,7 +42,7 @@ export const closeConnections = (
     const connections = yield* remaining
     if (connections.length === 0) return noConnections
     const busy = connections.filter(isBusy)
-    for (const connection of connections) connection.drain()
+    for (const connection of connections) connection.beginShutdown()
     // Yield once, so that handlers which race against `awaitShutdown` are drained, even with `drainTimeout: 0`.
     if (busy.length > 0) yield* yieldToEventLoop
     yield* awaitNone(timeouts.drain)

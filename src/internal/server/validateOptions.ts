@@ -2,6 +2,10 @@
 import { defaults, type Options as LimitOptions } from "../../Limits.js"
 import type { ListenOptions } from "../../Listener.js"
 import { firstInvalidLimit, firstInvalidOption, isTimeout, type Validator, type Validators } from "../limits.js"
+import type { ListenOptions as Places } from "./places.js"
+
+/** One place to listen at. */
+type Place = Omit<Places, "additional">
 
 /** For options that are validated elsewhere, when the server listens. */
 const isAny: Validator = () => true
@@ -62,22 +66,6 @@ export const firstInvalid = <Options extends Bounded>(
 
 export const invalidBacklog = ({ backlog }: Pick<Place, "backlog">): string | undefined =>
   firstInvalidOption({ backlog }, validators)
-
-/** A place to listen at: options of a server, and of its `listen` and `serve`. */
-interface Place {
-  readonly port?: number | undefined
-  readonly address?: string | undefined
-  readonly domain?: ListenOptions["domain"] | undefined
-  readonly path?: string | undefined
-  readonly mode?: number | undefined
-  readonly fd?: number | undefined
-  readonly backlog?: number | undefined
-  readonly tls?: ListenOptions["tls"]
-}
-
-interface Places extends Place {
-  readonly additional?: ReadonlyArray<Place> | undefined
-}
 
 interface ServerListenOptions extends Places {
   readonly reuseAddr?: boolean | undefined

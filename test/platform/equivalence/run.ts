@@ -154,7 +154,7 @@ class Kept implements Exchange {
   readonly sendInformational = never
   readonly upgrade = never
   readonly tunnel = never
-  readonly isBackpressured = never
+  readonly mustSuspendWriter = never
   readonly readBody = never
   readonly keep = never
 
@@ -162,7 +162,7 @@ class Kept implements Exchange {
     return never()
   }
 
-  get awaitWritable(): never {
+  get awaitTurnToWrite(): never {
     return never()
   }
 

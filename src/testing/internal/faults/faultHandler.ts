@@ -38,11 +38,11 @@ class FaultSinkExchange extends DelegatingExchange {
     super(inner)
   }
 
-  override readonly isBackpressured: Exchange["isBackpressured"] = () =>
-    this.sink.isFull() || this.inner.isBackpressured()
+  override readonly mustSuspendWriter: Exchange["mustSuspendWriter"] = () =>
+    this.sink.isFull() || this.inner.mustSuspendWriter()
 
-  override get awaitWritable(): Exchange["awaitWritable"] {
-    return Effect.suspend(() => (this.sink.isFull() ? this.sink.awaitWritable : this.inner.awaitWritable))
+  override get awaitTurnToWrite(): Exchange["awaitTurnToWrite"] {
+    return Effect.suspend(() => (this.sink.isFull() ? this.sink.awaitWritable : this.inner.awaitTurnToWrite))
   }
 }
 

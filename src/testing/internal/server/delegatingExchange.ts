@@ -23,7 +23,7 @@ export class DelegatingExchange implements Exchange {
 
   readonly tunnel: Exchange["tunnel"] = (headers) => this.inner.tunnel(headers)
 
-  readonly isBackpressured: Exchange["isBackpressured"] = () => this.inner.isBackpressured()
+  readonly mustSuspendWriter: Exchange["mustSuspendWriter"] = () => this.inner.mustSuspendWriter()
 
   readonly readBody: Exchange["readBody"] = (most) => this.inner.readBody(most)
 
@@ -33,8 +33,8 @@ export class DelegatingExchange implements Exchange {
     return this.inner.awaitShutdown
   }
 
-  get awaitWritable(): Exchange["awaitWritable"] {
-    return this.inner.awaitWritable
+  get awaitTurnToWrite(): Exchange["awaitTurnToWrite"] {
+    return this.inner.awaitTurnToWrite
   }
 
   get bodyStream(): Exchange["bodyStream"] {

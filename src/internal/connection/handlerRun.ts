@@ -1,5 +1,5 @@
 /**
- * The fiber of one request: runs the handler's Effect, responds to its failure, reports it, and closes the request's scope.
+ * The run of one request's handler in a fiber: runs the handler's Effect, responds to its failure, reports it, and closes the request's scope.
  *
  * Failures are handled here, by the state of the response: if it has not started, an error response is sent; if it has,
  * the connection is closed; if it is complete, it stands. Each failure reaches the log or `onFailure` once, even if the
@@ -18,9 +18,9 @@ import { RespondEffect } from "../message/respondEffect.js"
 import { AdapterEffect } from "../runtime/adapterEffect.js"
 import { clientAbortFiberId, interruptAsFork } from "../runtime/effectInterop.js"
 import { LazyScope, type RequestRuntime } from "../runtime/requestRuntime.js"
-import type { RequestHandler } from "./context.js"
 import { errorBody, errorHeaders, respondableError } from "./errorResponse.js"
 import type { ExchangeImpl } from "./exchange.js"
+import type { ServedHandler } from "./servedHandler.js"
 
 /** A handler may only return the `Responded` of its own request. */
 const notResponded = (): Cause.Cause<never> =>
@@ -28,8 +28,11 @@ const notResponded = (): Cause.Cause<never> =>
 
 const notAnEffect = (): Cause.Cause<never> => Cause.die(new Error("a handler must return an Effect"))
 
-/** Calls a handler. If it does no more than `respond`, responds at once; otherwise returns the Effect that is to be run. */
-export const runSynchronously = <E, R>(
+/**
+ * Calls a handler, and responds at once if it returns a bare `respond(…)`. Any other Effect is returned, to be run in a
+ * fiber: what is composed of `respond`, as by `Effect.map`, may suspend.
+ */
+export const respondWithoutFiber = <E, R>(
   handler: Handler<E, R>,
   request: Request,
   exchange: ExchangeImpl
@@ -48,7 +51,7 @@ export const runSynchronously = <E, R>(
   }
 }
 
-export class HandlerFiber<E, R> {
+export class HandlerRun<E, R> {
   private readonly scope = new LazyScope()
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
   /** The Effect of the `@effect/platform` adapter, if there is one: it may defer an interruption. */
@@ -59,7 +62,8 @@ export class HandlerFiber<E, R> {
   private interruptReason: "ClientGone" | "ServerCloses" | undefined
 
   constructor(
-    private readonly requestHandler: RequestHandler<E, R>,
+    private readonly handler: ServedHandler<E, R>,
+    private readonly runtime: RequestRuntime,
     private readonly request: Request,
     private readonly exchange: ExchangeImpl
   ) {}
@@ -68,11 +72,12 @@ export class HandlerFiber<E, R> {
    * Runs a handler in this event-loop turn until it suspends; calls `onDone` when it has ended, its failure was reported and
    * its finalizers have run. Report and finalizers have a fiber only if there are any, and a disconnect does not interrupt it.
    */
-  run(handler: Effect.Effect<Responded, E | ValueError, R>, runtime: RequestRuntime, onDone: () => void): void {
+  start(effect: Effect.Effect<Responded, E | ValueError, R>, onDone: () => void): void {
+    const { runtime } = this
     const { time } = runtime
     const began = time.now()
     const finish = (): void => {
-      this.requestHandler.metrics.requestHandled(time.now() - began)
+      this.handler.metrics.requestHandled(time.now() - began)
       onDone()
     }
     const onExit = (exit: Exit.Exit<Responded, E | ValueError>): void => {
@@ -84,12 +89,12 @@ export class HandlerFiber<E, R> {
       this.finalizerFiber = runtime.forkUninterruptible(rest)
       this.finalizerFiber.addObserver(finish)
     }
-    if (handler instanceof AdapterEffect) {
-      this.adapter = handler
-      this.started(runtime.forkAdapter(handler, this.scope)).addObserver(onExit)
+    if (effect instanceof AdapterEffect) {
+      this.adapter = effect
+      this.started(runtime.forkAdapter(effect, this.scope)).addObserver(onExit)
     } else {
       // Its failure is a value, since Effect also logs the failure of a fiber.
-      const fiber = this.started(runtime.fork(Effect.exit(handler), this.scope))
+      const fiber = this.started(runtime.fork(Effect.exit(effect), this.scope))
       fiber.addObserver((ended) => onExit(Exit.flatten(ended)))
     }
   }
@@ -138,7 +143,7 @@ export class HandlerFiber<E, R> {
     if (!Cause.isInterruptedOnly(cause)) return this.reportAndClose(cause)
     const closing = this.closeScope(Exit.failCause(cause))
     const abortReport =
-      this.interruptReason === "ClientGone" ? this.requestHandler.reportAbort?.(cause, this.request) : undefined
+      this.interruptReason === "ClientGone" ? this.handler.reportAbort?.(cause, this.request) : undefined
     return abortReport && closing ? Effect.ensuring(abortReport, closing) : (abortReport ?? closing)
   }
 
@@ -147,9 +152,7 @@ export class HandlerFiber<E, R> {
     try {
       this.exchange.respond(status, text, headers)
     } catch (defect) {
-      this.requestHandler.runtime.forkUninterruptible(
-        Effect.logError("failed to write an error response", Cause.die(defect))
-      )
+      this.runtime.forkUninterruptible(Effect.logError("failed to write an error response", Cause.die(defect)))
     }
   }
 
@@ -160,9 +163,12 @@ export class HandlerFiber<E, R> {
     return closing === undefined ? report : Effect.ensuring(report, closing)
   }
 
-  /** A `ValueError` of this package has a status other than 500, so a reported failure is the handler's own. */
+  /**
+   * Reports a failure of the handler. `E | ValueError` is `E`: a handler that returns a `RespondEffect` or an `AdapterEffect`,
+   * which fail with `ValueError`, has it among its errors; `instanceof` does not infer this.
+   */
   private report(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> {
-    return this.requestHandler.report(cause as Cause.Cause<E>, this.request)
+    return this.handler.report(cause as Cause.Cause<E>, this.request)
   }
 
   /** Closes the request's scope. The response stands, even if a finalizer fails. */

@@ -1,5 +1,4 @@
 /** State shared by all connections of a server: limits, timeouts, parser pool, registry. */
-import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -7,18 +6,16 @@ import * as Scope from "effect/Scope"
 import { BodyBudget, type Budget, make } from "../../BodyBudget.js"
 import type { Budget as DescriptorBudget } from "../../DescriptorBudget.js"
 import { defaults, type Limits } from "../../Limits.js"
-import type { Request } from "../../Request.js"
-import { type Parser, RequestParser } from "../../RequestParser.js"
-import type { Handler } from "../../Response.js"
+import { RequestParser } from "../../RequestParser.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import { AdmissionLog, bodyGate } from "../budget/admissionLog.js"
 import { currentRecorder, type MetricRecorder } from "../metrics.js"
-import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
 import { LingeringConnections } from "./lingeringClose.js"
+import { ParserPool } from "./parserPool.js"
 
-export interface ConnectionContext {
+export interface ServerState {
   readonly limits: Limits
   readonly parsers: ParserPool
   readonly makeWriter: () => Writer
@@ -32,8 +29,7 @@ export interface ConnectionContext {
   readonly bodyAdmissionLog: AdmissionLog
   readonly onClientEnd: "continue" | "interrupt"
   readonly connectMethod: "reject" | "handle"
-  readonly unknownMethods: "reject" | "handle"
-  readonly timeouts: ReturnType<typeof timeoutsOf>
+  readonly durations: ReturnType<typeof durationsOf>
   /** The value of `Keep-Alive` on persistent connections; `undefined` if nothing is announced. */
   readonly keepAliveHint: string | undefined
 }
@@ -48,7 +44,7 @@ const keepAliveHintOf = ({ keepAliveTimeout, maxRequestsPerConnection }: Limits)
 }
 
 /** The timeouts of `Limits`, in milliseconds. */
-const timeoutsOf = (limits: Limits) => ({
+const durationsOf = (limits: Limits) => ({
   keepAlive: Duration.toMillis(limits.keepAliveTimeout),
   header: Duration.toMillis(limits.headerTimeout),
   body: Duration.toMillis(limits.bodyTimeout),
@@ -59,40 +55,6 @@ const timeoutsOf = (limits: Limits) => ({
   write: Duration.toMillis(limits.writeTimeout)
 })
 
-/** A handler, with the runtime of its fibers and its failure reporting. */
-export interface RequestHandler<E, R> {
-  readonly metrics: MetricRecorder
-  readonly runtime: RequestRuntime
-  /** Opened when the shutdown of its server, or of its `serve`, begins. */
-  readonly shutdownLatch: Effect.Latch
-  readonly handler: Handler<E, R>
-  /** Reports every failure with a 500 response, or without a response. */
-  readonly report: (cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R>
-  /** Logs every request whose client disconnected; `undefined` if its log level is disabled. */
-  readonly reportAbort: ((cause: Cause.Cause<unknown>, request: Request) => Effect.Effect<void>) | undefined
-}
-
-/** As many as a busy server reads with at once; further ones are made, and dropped. */
-const maxIdleParsers = 64
-
-/**
- * A pool of pristine parsers. A parser is pristine after a request, so a connection holds one only within a request: of
- * 10,000 persistent connections most are idle, and a parser takes 600 bytes.
- */
-class ParserPool {
-  private readonly idle: Array<Parser> = []
-
-  constructor(private readonly make: () => Parser) {}
-
-  acquire(): Parser {
-    return this.idle.pop() ?? this.make()
-  }
-
-  release(parser: Parser): void {
-    if (this.idle.length < maxIdleParsers) this.idle.push(parser)
-  }
-}
-
 /** The `BodyBudget` of the Effect context, unless `maxBufferedBodies` is given; otherwise one of this server alone. */
 const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget> =>
   Effect.flatMap(Effect.serviceOption(BodyBudget), (given) =>
@@ -102,12 +64,17 @@ const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget>
         Effect.orDie(make({ max }))
   )
 
+/** Options of a server that decide about requests: for the parser, and for the request loop. */
+export interface Policies extends Pick<ServerState, "connectMethod" | "onClientEnd"> {
+  readonly unknownMethods: "reject" | "handle"
+}
+
 /** Makes the shared state; the deadline timer stops when the scope closes. */
-export const makeConnectionContext = (
+export const makeServerState = (
   limits: Limits,
   budget: DescriptorBudget,
-  policies: Pick<ConnectionContext, "connectMethod" | "onClientEnd" | "unknownMethods">
-): Effect.Effect<ConnectionContext, never, Scope.Scope | RequestParser | ResponseWriter> =>
+  { connectMethod, onClientEnd, unknownMethods }: Policies
+): Effect.Effect<ServerState, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
     const parser = yield* RequestParser
     const writer = yield* ResponseWriter
@@ -127,16 +94,17 @@ export const makeConnectionContext = (
     )
     return {
       limits,
-      parsers: new ParserPool(() => parser.make(limits, policies)),
+      parsers: new ParserPool(() => parser.make(limits, { unknownMethods })),
       makeWriter: writer.make,
       metrics: yield* currentRecorder,
       registry,
       timer,
       lingering,
-      ...policies,
+      onClientEnd,
+      connectMethod,
       bodyBudget,
       bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyGate),
-      timeouts: timeoutsOf(limits),
+      durations: durationsOf(limits),
       keepAliveHint: keepAliveHintOf(limits)
     }
   })

@@ -1,10 +1,10 @@
 /**
- * The timeouts of one connection: read, total, write and inactivity (half-close included).
+ * The deadlines of one connection: read, total, write and inactivity (half-close included).
  *
- * This class only tracks deadlines, and gives the `DeadlineTimer` the earliest; `HttpConnection` acts when one expires.
+ * This class only keeps them, and gives the `DeadlineTimer` the earliest; `HttpConnection` acts when one expires.
  */
 import type { Connection } from "../../Connection.js"
-import type { ConnectionContext } from "./context.js"
+import type { ServerState } from "./serverState.js"
 import type { WriteBuffer } from "./writeBuffer.js"
 
 const never = Number.POSITIVE_INFINITY
@@ -15,7 +15,7 @@ const never = Number.POSITIVE_INFINITY
  */
 const keepAliveBuffer = 1000
 
-export class ConnectionTimeouts {
+export class ConnectionDeadlines {
   isReadExpired = false
   /** The connection is suspended until the client reads (`drain`). */
   isWaitingForDrain = false
@@ -30,49 +30,53 @@ export class ConnectionTimeouts {
   private unsent = 0
 
   constructor(
-    private readonly connection: Connection,
+    private readonly transport: Connection,
     private readonly writeBuffer: WriteBuffer,
-    private readonly context: ConnectionContext
+    private readonly server: ServerState
   ) {}
 
   /** Starts the timeout of the first request, which applies even with a `keepAliveTimeout` of 0. */
-  startFirstRequest(now = this.context.timer.now()): void {
-    const { timeouts } = this.context
+  startFirstRequest(now = this.server.timer.now()): void {
+    const { durations } = this.server
     // An empty line may precede the request, in two parts: the header timeout does not start with it.
     this.totalDeadline = never
-    this.startRead(now + Math.max(timeouts.keepAlive, timeouts.header))
+    this.startRead(now + Math.max(durations.keepAlive, durations.header))
   }
 
   startKeepAlive(now: number): void {
     this.totalDeadline = never
-    this.startRead(now + this.context.timeouts.keepAlive + keepAliveBuffer)
+    this.startRead(now + this.server.durations.keepAlive + keepAliveBuffer)
   }
 
   /** Starts the timeout of the rest of a header section, or of a body that is discarded. */
   startRest(of: "Head" | "Body", now: number): void {
-    const { timeouts } = this.context
-    if (this.totalDeadline === never) this.totalDeadline = now + (of === "Head" ? timeouts.header : timeouts.body)
+    const { durations } = this.server
+    if (this.totalDeadline === never) this.totalDeadline = now + (of === "Head" ? durations.header : durations.body)
     this.startRead(this.totalDeadline)
   }
 
   /** Starts the timeouts of a body that is being read. */
   startBody(): void {
-    const { timer, timeouts } = this.context
+    const { timer, durations } = this.server
     const now = timer.now()
-    if (this.totalDeadline === never) this.totalDeadline = now + timeouts.bodyTotal
-    this.startRead(Math.min(this.totalDeadline, now + timeouts.body))
+    if (this.totalDeadline === never) this.totalDeadline = now + durations.bodyTotal
+    this.startRead(Math.min(this.totalDeadline, now + durations.body))
   }
 
-  /** Extends the total timeout by a time in which the server did not read. */
-  extendTotal(milliseconds: number): void {
+  /** Starts the timeout of a grant of memory instead of the read timeout, until `endGrant`. */
+  startGrant(until: number): void {
+    this.startRead(until)
+  }
+
+  /** Ends the timeout of a grant; extends the total timeout by the time in which the server did not read. */
+  endGrant(milliseconds: number): void {
     this.clearRead()
     if (this.totalDeadline !== never) this.totalDeadline += milliseconds
   }
 
-  /** Starts the read timeout. After that of a grant of memory, `extendTotal` must follow. */
-  startRead(until: number): void {
+  private startRead(until: number): void {
     this.readDeadline = until
-    this.context.timer.schedule(until)
+    this.server.timer.schedule(until)
   }
 
   /** Clears the read timeout: bytes have arrived. */
@@ -90,10 +94,10 @@ export class ConnectionTimeouts {
   /** Starts the write timeout, unless it runs: another write does not move the deadline. */
   startWrite(): void {
     if (this.isWaitingForDrain) return
-    const { timer, timeouts } = this.context
+    const { timer, durations } = this.server
     this.isWaitingForDrain = true
-    this.unsent = this.connection.unsent()
-    this.writeDeadline = timer.now() + timeouts.write
+    this.unsent = this.transport.unsent()
+    this.writeDeadline = timer.now() + durations.write
     timer.schedule(this.writeDeadline)
   }
 
@@ -108,24 +112,25 @@ export class ConnectionTimeouts {
    */
   startHalfClose(): void {
     this.isHalfClosed = true
-    this.startInactivity(this.context.timer.now())
+    this.startInactivity(this.server.timer.now())
   }
 
   /** Starts the inactivity timeout of a handler, if there is one. */
   startHandling(): void {
     this.reset()
     this.isHalfClosed = false
-    if (this.context.timeouts.inactivity !== never) this.startInactivity(this.context.timer.now())
+    if (this.server.durations.inactivity !== never) this.startInactivity(this.server.timer.now())
   }
 
   private startInactivity(now: number): void {
-    const { halfClosed, inactivity } = this.context.timeouts
+    const { halfClosed, inactivity } = this.server.durations
     this.totalBytesBefore = this.writeBuffer.totalBytes
     this.inactivityDeadline = now + (this.isHalfClosed ? Math.min(halfClosed, inactivity) : inactivity)
-    this.context.timer.schedule(this.inactivityDeadline)
+    this.server.timer.schedule(this.inactivityDeadline)
   }
 
-  clearHalfClose(): void {
+  /** Clears the inactivity and half-close timeouts. */
+  clearInactivity(): void {
     this.inactivityDeadline = never
   }
 
@@ -148,10 +153,10 @@ export class ConnectionTimeouts {
   /** True if the write timeout has passed without progress; progress, however slow, extends it. */
   expireWrite(now: number): boolean {
     if (this.writeDeadline > now) return false
-    const unsent = this.connection.unsent()
+    const unsent = this.transport.unsent()
     const isReading = unsent < this.unsent
     this.unsent = unsent
-    this.writeDeadline = isReading ? now + this.context.timeouts.write : never
+    this.writeDeadline = isReading ? now + this.server.durations.write : never
     return !isReading
   }
 
