@@ -23,7 +23,7 @@ export const validators = {
   tls: isAny,
   additional: isAny,
   reuseAddr: isAny,
-  reusePort: isAny,
+  reusePort: isOneOf(true, false, "auto"),
   maxBody: isAny,
   limits: isAny,
   backlog,
@@ -81,7 +81,7 @@ interface Places extends Place {
 
 interface ServerListenOptions extends Places {
   readonly reuseAddr?: boolean | undefined
-  readonly reusePort?: boolean | undefined
+  readonly reusePort?: ListenOptions["reusePort"] | undefined
   readonly onFull?: ListenOptions["onFull"] | undefined
 }
 
@@ -113,7 +113,7 @@ export const listenOptionsOf = (
     tls,
     backlog: backlog ?? options.backlog ?? 511,
     reuseAddr: options.reuseAddr ?? true,
-    reusePort: (options.reusePort ?? false) && path === undefined && fd === undefined,
+    reusePort: path === undefined && fd === undefined && (options.reusePort ?? false),
     onFull: options.onFull ?? "queue"
   })
   return [complete(placeOf(given, options)), ...(given.additional ?? options.additional ?? []).map(complete)]
