@@ -2,10 +2,9 @@
 import { describe, expect, it } from "vitest"
 import { jsonOf } from "./applicationClient.js"
 import { byFetch } from "./client.js"
+import { loadedTimeout } from "./load.js"
 import { hasPostgres, withPostgres } from "./postgres.js"
 import { freePort, type Program, start } from "./program.js"
-
-const timeout = 240_000
 
 /** Seconds instead of minutes until a runner that was killed is noticed. */
 const settings = {
@@ -47,7 +46,7 @@ describe.skipIf(!hasPostgres)("examples/cluster.ts (skipped where Postgres is no
           let event = 0
           const runnersOf = (counted: ReadonlyArray<Counted>) => new Set(counted.map(({ runner }) => runner)).size
           await expect
-            .poll(async () => runnersOf(await countAll(first.url, `event-${event++}`)), { timeout: 60_000 })
+            .poll(async () => runnersOf(await countAll(first.url, `event-${event++}`)), { timeout: 120_000 })
             .toBe(3)
           const during = async (ended: Promise<unknown>): Promise<void> => {
             let isEnded = false
@@ -71,6 +70,6 @@ describe.skipIf(!hasPostgres)("examples/cluster.ts (skipped where Postgres is no
           await Promise.all(programs.map((program) => program.stop("SIGTERM")))
         }
       }),
-    timeout
+    loadedTimeout
   )
 })

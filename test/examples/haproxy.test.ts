@@ -1,8 +1,8 @@
 /** examples/haproxy.cfg with the real HAProxy before two instances of examples/health.ts. */
 import { writeFileSync } from "node:fs"
 import { describe, it } from "vitest"
-import { timeout } from "./applicationClient.js"
 import { configuration, isInstalled, type Ports, restartBoth, reuseConnections, withBalancer } from "./balancer.js"
+import { loadedTimeout } from "./load.js"
 
 const haproxy = (folder: string, ports: Ports) => {
   writeFileSync(`${folder}/haproxy.cfg`, configuration("haproxy.cfg", ports))
@@ -14,8 +14,8 @@ describe.skipIf(!isInstalled("haproxy"))("examples/haproxy.cfg (skipped where HA
   it(
     "reuses connections to the instances, and names the client",
     () => withBalancer(haproxy, reuseConnections),
-    timeout
+    loadedTimeout
   )
 
-  it("loses no request when both instances restart", () => withBalancer(haproxy, restartBoth), timeout)
+  it("loses no request when both instances restart", () => withBalancer(haproxy, restartBoth), loadedTimeout)
 })

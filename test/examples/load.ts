@@ -4,6 +4,9 @@
  */
 import * as http from "node:http"
 
+/** Milliseconds for a test that starts several programs one after the other, on a machine that runs other tests. */
+export const loadedTimeout = 240_000
+
 export interface Load {
   /** Bodies of the responses since the last call. */
   readonly takeBodies: () => ReadonlySet<string>

@@ -1,9 +1,9 @@
 /** examples/nginx.conf with the real nginx before two instances of examples/health.ts. */
 import { writeFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { timeout } from "./applicationClient.js"
 import { configuration, isInstalled, type Ports, restartBoth, reuseConnections, withBalancer } from "./balancer.js"
 import { byFetch } from "./client.js"
+import { loadedTimeout } from "./load.js"
 
 const nginx = (folder: string, ports: Ports) => {
   // The compiled-in folders of temporary files are root's.
@@ -28,8 +28,8 @@ describe.skipIf(!isInstalled("nginx"))("examples/nginx.conf (skipped where nginx
         expect([health.status, health.body.toString()]).toStrictEqual([200, "ready"])
         return reuseConnections(balancer)
       }),
-    timeout
+    loadedTimeout
   )
 
-  it("loses no request when both instances restart", () => withBalancer(nginx, restartBoth), timeout)
+  it("loses no request when both instances restart", () => withBalancer(nginx, restartBoth), loadedTimeout)
 })

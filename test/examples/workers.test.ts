@@ -1,8 +1,8 @@
 /** examples/workers.ts under load: a rolling restart, the replacement of a worker that was killed, and a graceful end. */
 import { describe, expect, it } from "vitest"
-import { timeout, waiting } from "./applicationClient.js"
+import { waiting } from "./applicationClient.js"
 import { byFetch } from "./client.js"
-import { startLoad } from "./load.js"
+import { loadedTimeout, startLoad } from "./load.js"
 import { freePort, type Program, run, start } from "./program.js"
 
 const isAlive = (pid: number): boolean => {
@@ -45,7 +45,7 @@ describe("examples/workers.ts", () => {
         const before = await workersOf(program.url)
         const load = startLoad(program.url)
         process.kill(program.pid, "SIGHUP")
-        await expect.poll(() => before.some(isAlive), { timeout: 60_000 }).toBe(false)
+        await expect.poll(() => before.some(isAlive), { timeout: 120_000 }).toBe(false)
         load.takeBodies()
         const after = await workersOf(program.url)
         expect(load.failures).toStrictEqual([])
@@ -60,7 +60,7 @@ describe("examples/workers.ts", () => {
         expect(stdout).toContain("all workers are replaced")
         expect(after.some(isAlive)).toBe(false)
       }),
-    timeout
+    loadedTimeout
   )
 
   it(
@@ -76,7 +76,7 @@ describe("examples/workers.ts", () => {
         expect(code).toBe(0)
         expect(stdout).toContain(`worker ${killed} was ended by SIGKILL`)
       }),
-    timeout
+    loadedTimeout
   )
 
   it(
@@ -86,6 +86,6 @@ describe("examples/workers.ts", () => {
       expect(code).toBe(1)
       expect(stdout).toMatch(/worker \d+ exited with 1/)
     },
-    timeout
+    loadedTimeout
   )
 })
