@@ -47,8 +47,8 @@ export interface ListenOptions {
   readonly tls?: TlsOptions | undefined
   /** `SO_REUSEADDR`. */
   readonly reuseAddr: boolean
-  /** `SO_REUSEPORT`. */
-  readonly reusePort: boolean
+  /** `SO_REUSEPORT`; with `"auto"` where it is supported, else the process must be a worker of `node:cluster`. */
+  readonly reusePort: boolean | "auto"
   /** Length of the system's queue of connections that are not accepted yet. */
   readonly backlog: number
   /** For a connection that no accept loop takes at once: it is queued, up to a share of the budget, or rejected with 503. */

@@ -74,8 +74,19 @@ export type {
 export interface Options extends ListenOptions {
   /** `SO_REUSEADDR`. Default: true. With false, `listen` fails with `OSError` `ENOTSUP`, since Node always sets it. */
   readonly reuseAddr?: boolean | undefined
-  /** `SO_REUSEPORT`. Default: false. With true, `listen` fails with `OSError` `ENOTSUP` before Node 22.12 and 23.1. */
-  readonly reusePort?: boolean | undefined
+  /**
+   * Sharing of a TCP port by several processes; give them a `port`, since 0 may be another one for each. Unsupported:
+   * `OSError` `ENOTSUP` at `listen`.
+   *
+   * - `false` (default): workers of `node:cluster` share the port through their primary, any other process has it alone. The
+   *   primary accepts and passes on every connection; one that a worker closes before it is accepted goes to another worker.
+   * - `true`: `SO_REUSEPORT`, with which the kernel balances connections among the processes, at no cost to any of them.
+   *   Requires Node 22.12 or 23.1, on Linux, FreeBSD, SunOS or AIX. A process that stops accepting still gets its share
+   *   until it closes its listener, and the connections queued for it are then reset.
+   * - `"auto"`: as `true` where that is supported; elsewhere as `false` in workers of `node:cluster`, and unsupported in any
+   *   other process.
+   */
+  readonly reusePort?: boolean | "auto" | undefined
   /** Maximum bytes of a request body; 413 beyond it. Default: 8 MiB. Takes precedence over `limits.maxBody`. */
   readonly maxBody?: number | undefined
   /** Limits of sizes (in bytes), counts and durations of each connection: see `Limits`. Default: `Limits.defaults`. */

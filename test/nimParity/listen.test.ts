@@ -67,23 +67,25 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
     })
   )
 
-  it.scopedLive.skipIf(hasReusePort)("reusePort is an OSError at listen where the runtime lacks it", () =>
-    Effect.gen(function* () {
-      const { budget, server } = yield* make({ reusePort: true })
-      expect(yield* Effect.flip(server.listen())).toStrictEqual(osError("ENOTSUP", "setsockopt"))
-      expect(yield* Effect.flip(server.serve(hello))).toStrictEqual(osError("ENOTSUP", "setsockopt"))
-      expect(yield* budget.held).toBe(0)
-    })
-  )
+  describe.each([true, "auto"] as const)("reusePort: %s", (reusePort) => {
+    it.scopedLive.skipIf(hasReusePort)("is an OSError at listen where the runtime lacks it", () =>
+      Effect.gen(function* () {
+        const { budget, server } = yield* make({ reusePort })
+        expect(yield* Effect.flip(server.listen())).toStrictEqual(osError("ENOTSUP", "setsockopt"))
+        expect(yield* Effect.flip(server.serve(hello))).toStrictEqual(osError("ENOTSUP", "setsockopt"))
+        expect(yield* budget.held).toBe(0)
+      })
+    )
 
-  it.scopedLive.runIf(hasReusePort)("reusePort lets two servers listen on one port where the runtime has it", () =>
-    Effect.gen(function* () {
-      const one = yield* make({ reusePort: true })
-      const other = yield* make({ reusePort: true })
-      const { port } = yield* one.server.listen({ port: 0 })
-      expect((yield* other.server.listen({ port })).port).toBe(port)
-    })
-  )
+    it.scopedLive.runIf(hasReusePort)("lets two servers listen on one port where the runtime has it", () =>
+      Effect.gen(function* () {
+        const one = yield* make({ reusePort })
+        const other = yield* make({ reusePort })
+        const { port } = yield* one.server.listen({ port: 0 })
+        expect((yield* other.server.listen({ port })).port).toBe(port)
+      })
+    )
+  })
 
   it.scopedLive("an option that is invalid is a ValueError at listen", () =>
     Effect.gen(function* () {
@@ -98,6 +100,7 @@ describe("newAsyncHttpServer(reuseAddr, reusePort, maxBody)", () => {
         ["onClientEnd: wait", { onClientEnd: "wait" }],
         ["connectMethod: true", { connectMethod: true }],
         ["onFull: drop", { onFull: "drop" }],
+        ["reusePort: yes", { reusePort: "yes" }],
         ["interruptTimeout: -1", { interruptTimeout: -1 }],
         ["maxbody: unknown option", { maxbody: 10 }]
       ]

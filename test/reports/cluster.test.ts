@@ -63,6 +63,12 @@ it("a worker listens again, at the port that it shares", { timeout }, async () =
   ])
 })
 
+it('share a port with reusePort: "auto", by SO_REUSEPORT or through the primary', { timeout }, async () => {
+  const seen = await runCluster(["native", "rr", "auto"], { TEST_PORT: String(await freePort()) })
+  expect([seen.ports, seen.afterKill]).toStrictEqual([1, [2]])
+  expect(seen.afterClose).not.toContain(0)
+})
+
 it.skipIf(!hasReusePort)("share a port by SO_REUSEPORT (from Node 22.12 and 23.1)", { timeout }, async () => {
   const seen = await runCluster(["native", "rr", "reusePort"])
   expect(seen.ports).toBe(1)

@@ -21,7 +21,7 @@ const native = async () => {
   const options = {
     address: "127.0.0.1",
     port: Number(process.env.TEST_PORT ?? 0),
-    reusePort: reusePort === "reusePort"
+    reusePort: reusePort === "auto" ? ("auto" as const) : reusePort === "reusePort"
   }
   const server = await Effect.runPromise(
     Scope.extend(Effect.provide(Server.make(options), Server.layerDependencies), scope)

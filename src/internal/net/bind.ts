@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { type Address, tcp, unix } from "../../Address.js"
 import type { OSError } from "../../Errors.js"
 import type { ListenOptions } from "../../Listener.js"
-import { osError, resolve } from "./listenOptions.js"
+import { osError, resolve, setsReusePort } from "./listenOptions.js"
 
 /**
  * Runs a synchronous bind under a umask that creates the file with no more than `mode`: between a bind and a `chmod`, other
@@ -45,7 +45,8 @@ const isIPv6Unavailable = ({ code }: OSError): boolean => code === "EAFNOSUPPORT
 /** `"Dual"` without an address falls back to IPv4 on a host without IPv6. */
 const bindTcp = (server: Server, options: ListenOptions): Effect.Effect<void, OSError> =>
   Effect.flatMap(resolve(options), (host) => {
-    const { address, backlog, domain, port, reusePort } = options
+    const { address, backlog, domain, port } = options
+    const reusePort = setsReusePort(options)
     const at = (host: string) =>
       listen(server, { host, port, backlog, ipv6Only: domain === "IPv6", ...(reusePort ? { reusePort } : {}) })
     return domain === "Dual" && address === ""

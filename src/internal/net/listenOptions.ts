@@ -1,4 +1,5 @@
 /** Validation of the options of `Listener.listen`, before any system call, and resolution of a host name. */
+import cluster from "node:cluster"
 import { lookup } from "node:dns/promises"
 import { isIP } from "node:net"
 import * as Effect from "effect/Effect"
@@ -11,11 +12,21 @@ export const osError = (cause: NodeJS.ErrnoException, syscall: string): OSError 
 const unsupported = (syscall: string, message: string): OSError =>
   new OSError({ code: "ENOTSUP", syscall, cause: new Error(message) })
 
+/** Systems whose kernels balance connections among the sockets of one port; libuv rejects the option on others. */
+const balancingSystems: ReadonlyArray<string> = ["linux", "freebsd", "sunos", "aix"]
+
 /** `SO_REUSEPORT` came to `node:net` with 22.12 and 23.1. */
-export const hasReusePort = (): boolean => {
+const hasReusePort = (): boolean => {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
-  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)
+  return (
+    balancingSystems.includes(process.platform) &&
+    (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12))
+  )
 }
+
+/** Whether a listener sets `SO_REUSEPORT`: with `"auto"` where it can, since workers of `node:cluster` share without it. */
+export const setsReusePort = ({ reusePort }: ListenOptions): boolean =>
+  reusePort === "auto" ? hasReusePort() : reusePort
 
 /** Maximum bytes of a path in `sockaddr_un`, less the NUL: 108 on Linux and Windows, 104 on macOS and the BSDs. */
 const maxPath = process.platform === "linux" || process.platform === "win32" ? 107 : 103
@@ -49,7 +60,11 @@ const invalidTcp = ({ address, domain, port, reuseAddr, reusePort }: ListenOptio
   // Neither an address nor a host name.
   if (version === 0 && /^[0-9.]+$|[\s/:\0]/.test(address)) return new ValueError({ reason: "Address", actual: address })
   if (!reuseAddr) return unsupported("setsockopt", "this runtime always sets SO_REUSEADDR")
-  return reusePort && !hasReusePort() ? unsupported("setsockopt", "SO_REUSEPORT needs Node 22.12 or 23.1") : undefined
+  if (reusePort === false || hasReusePort() || (reusePort === "auto" && cluster.isWorker)) return undefined
+  return unsupported(
+    "setsockopt",
+    'SO_REUSEPORT needs Node 22.12 or 23.1, on Linux, FreeBSD, SunOS or AIX; elsewhere "auto" needs a worker of node:cluster'
+  )
 }
 
 const invalidIn = (options: ListenOptions): Invalid => {

@@ -27,7 +27,7 @@ export const validators = {
   tls: isAny,
   additional: isAny,
   reuseAddr: isAny,
-  reusePort: isAny,
+  reusePort: isOneOf(true, false, "auto"),
   maxBody: isAny,
   limits: isAny,
   backlog,
@@ -69,7 +69,7 @@ export const invalidBacklog = ({ backlog }: Pick<Place, "backlog">): string | un
 
 interface ServerListenOptions extends Places {
   readonly reuseAddr?: boolean | undefined
-  readonly reusePort?: boolean | undefined
+  readonly reusePort?: ListenOptions["reusePort"] | undefined
   readonly onFull?: ListenOptions["onFull"] | undefined
 }
 
@@ -101,7 +101,7 @@ export const listenOptionsOf = (
     tls,
     backlog: backlog ?? options.backlog ?? 511,
     reuseAddr: options.reuseAddr ?? true,
-    reusePort: (options.reusePort ?? false) && path === undefined && fd === undefined,
+    reusePort: path === undefined && fd === undefined && (options.reusePort ?? false),
     onFull: options.onFull ?? "queue"
   })
   return [complete(placeOf(given, options)), ...(given.additional ?? options.additional ?? []).map(complete)]
