@@ -11,7 +11,7 @@ import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
@@ -19,7 +19,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import { type Address, type Domain, isTcp, type TcpAddress, toUrl, type UnixAddress } from "./Address.js"
+import { type Address, type Domain, type TcpAddress, toUrl, type UnixAddress } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
@@ -28,7 +28,7 @@ import { AdmissionLog } from "./internal/budget/admissionLog.js"
 import { makeConnectionContext } from "./internal/connection/context.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
-import { type BoundListeners, listenAll } from "./internal/server/boundListeners.js"
+import { type BoundListeners, listenAll, portOf } from "./internal/server/boundListeners.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
 import { makeRequestHandler } from "./internal/server/failureReport.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
@@ -39,6 +39,9 @@ import {
   isPlaceGiven,
   limitOptionsOf,
   listenOptionsOf,
+  policiesOf,
+  shutdownTimeoutsOf,
+  type TcpPlace,
   validators
 } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
@@ -97,16 +100,17 @@ export interface ListenOptions {
   readonly backlog?: number | undefined
   /** TLS on every connection: certificates, or where they come from, and the policy of handshakes. Default: none. */
   readonly tls?: Tls.Options | undefined
-  /** Further places to listen at, each with its own `tls`; the server listens at all of them or fails. Default: none. */
+  /**
+   * The PROXY protocol: each connection begins with a header by which a trusted proxy reports the addresses of its client, before
+   * TLS and HTTP. Default: none.
+   */
+  readonly proxyProtocol?: Listener.ProxyProtocol | undefined
+  /**
+   * Further places to listen at, each with its own `tls` and `proxyProtocol`; the server listens at all of them or fails.
+   * Default: none.
+   */
   readonly additional?: ReadonlyArray<Omit<ListenOptions, "additional">> | undefined
 }
-
-/** Options that contain a TCP address. */
-type TcpPlace = { readonly path?: undefined; readonly fd?: undefined } & (
-  | { readonly port: number }
-  | { readonly address: string }
-  | { readonly domain: Domain | "Dual" }
-)
 
 /** Listening: where the options name a place, the type of the address is known. */
 interface Listen<R> {
@@ -157,6 +161,19 @@ export interface Options extends ListenOptions {
    * any token as method (RFC 9110 §9.1).
    */
   readonly unknownMethods?: "reject" | "handle" | undefined
+  /**
+   * The networks of proxies whose `X-Forwarded-*` or `Forwarded` fields count: IP addresses, CIDR networks, `"loopback"`,
+   * `"private"` (RFC 1918 and RFC 4193), and `"unix"` for the peers of a Unix domain socket. The fields are walked from the right
+   * through these networks; the first other address is the client. `remoteAddress`, `host` and `scheme` of a request are what
+   * these proxies report. Each of them must write or remove all fields of the kind. Default: none, and no such field counts.
+   */
+  readonly trustedProxies?: ReadonlyArray<string> | undefined
+  /**
+   * The fields that the trusted proxies write; those of the other kind never count, since a proxy passes them on as the client
+   * has sent them. `"x-forwarded"` (default): `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`; `"forwarded"`: `Forwarded` (RFC
+   * 7239).
+   */
+  readonly forwardedHeader?: "x-forwarded" | "forwarded" | undefined
   /**
    * Connections that arrive while the budget has no capacity. `"queue"` (default): they are pending until it has, up to half
    * of the budget. `"reject"`: they receive 503 with `Retry-After` at once, as do those beyond the queue.
@@ -252,10 +269,6 @@ export interface Server {
  */
 export const Server: Context.Tag<Server, Server> = Context.GenericTag<Server>("effect-asynchttpserver/Server")
 
-const defaultDrainTimeout = Duration.seconds(5)
-
-const defaultInterruptTimeout = Duration.seconds(5)
-
 const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
 
 type Listening = { readonly bound: BoundListeners; readonly scope: Scope.CloseableScope }
@@ -283,20 +296,10 @@ export const make = (
     const budget = yield* DescriptorBudget.DescriptorBudget
     const scope = yield* Effect.scope
     const invalidOption = firstInvalid(options, validators)
-    const context = yield* makeConnectionContext(
-      Limits.make(invalidOption === undefined ? limitOptionsOf(options) : {}),
-      budget,
-      {
-        connectMethod: options.connectMethod ?? "reject",
-        onClientEnd: options.onClientEnd ?? "continue",
-        unknownMethods: options.unknownMethods ?? "reject"
-      }
-    )
+    const limits = Limits.make(invalidOption === undefined ? limitOptionsOf(options) : {})
+    const context = yield* makeConnectionContext(limits, budget, policiesOf(options))
     const { lingering, registry } = context
-    const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } = invalidOption
-      ? {}
-      : options
-    const timeouts = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
+    const timeouts = shutdownTimeoutsOf(invalidOption === undefined ? options : {})
     const clock = yield* Effect.clock
     const accepting = {
       budget,
@@ -411,9 +414,7 @@ export const make = (
       listen,
       address: Effect.map(whenListening("getsockname"), (bound) => bound.address),
       addresses: Effect.map(whenListening("getsockname"), (bound) => bound.addresses),
-      port: Effect.flatMap(whenListening("getsockname"), ({ address }) =>
-        isTcp(address) ? Effect.succeed(address.port) : new OSError({ code: "EAFNOSUPPORT", syscall: "getsockname" })
-      ),
+      port: Effect.flatMap(whenListening("getsockname"), portOf),
       reloadTls: Effect.flatMap(whenListening("getsockname"), (bound) => bound.reloadTls),
       shouldAcceptRequest: (assumed = DescriptorBudget.assumedDescriptorsPerRequest) => budget.hasRoom(assumed),
       acceptRequest,

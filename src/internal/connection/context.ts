@@ -12,6 +12,7 @@ import { type Parser, RequestParser } from "../../RequestParser.js"
 import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import { AdmissionLog, bodyGate } from "../budget/admissionLog.js"
+import type { TrustedProxies } from "../message/forwarded.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
@@ -30,6 +31,8 @@ export interface ConnectionContext {
   readonly onClientEnd: "continue" | "interrupt"
   readonly connectMethod: "reject" | "handle"
   readonly unknownMethods: "reject" | "handle"
+  /** `undefined` if no proxy is trusted. */
+  readonly proxies: TrustedProxies | undefined
   readonly timeouts: ReturnType<typeof timeoutsOf>
   /** The value of `Keep-Alive` on persistent connections; `undefined` if nothing is announced. */
   readonly keepAliveHint: string | undefined
@@ -102,7 +105,7 @@ const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget>
 export const makeConnectionContext = (
   limits: Limits,
   budget: DescriptorBudget,
-  policies: Pick<ConnectionContext, "connectMethod" | "onClientEnd" | "unknownMethods">
+  policies: Pick<ConnectionContext, "connectMethod" | "onClientEnd" | "proxies" | "unknownMethods">
 ): Effect.Effect<ConnectionContext, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
     const parser = yield* RequestParser

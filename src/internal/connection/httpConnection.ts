@@ -11,10 +11,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { CloseReason, Connection, ConnectionEvents, ConnectionSummary } from "../../Connection.js"
 import { ValueError } from "../../Errors.js"
+import type { Request } from "../../Request.js"
 import type { Malformed, RequestHead } from "../../RequestParser.js"
 import { costs } from "../host/eventLoopBudget.js"
-import { malformed } from "../http1/parseResult.js"
-import { RequestImpl } from "../message/request.js"
+import { makeRequest } from "../message/request.js"
 import { recordMetrics } from "../metrics.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { requestContext } from "./asyncContext.js"
@@ -24,6 +24,7 @@ import type { TrackedConnection } from "./connectionRegistry.js"
 import type { ConnectionContext, RequestHandler } from "./context.js"
 import { ExchangeImpl } from "./exchange.js"
 import { HandlerFiber, runSynchronously } from "./handlerFiber.js"
+import { refusedTarget } from "./refusedTarget.js"
 
 /** True if the connection ends because of the client: a disconnect or a timeout. */
 const isClientReason = (reason: CloseReason | undefined): boolean => reason === "ClientAborted" || reason === "TimedOut"
@@ -99,18 +100,13 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     if (step === "NeedMore") {
       if (!this.feedParser()) return this.awaitInput()
     } else if (step._tag === "Head") {
-      if (step.method === "CONNECT" && this.context.connectMethod === "reject") {
-        // CONNECT is not supported. Bytes after it are not HTTP (RFC 9110 §9.3.6): respond 501 and close.
-        this.rejectMalformed(malformed("MethodUnknown", "CONNECT"))
-      } else if (this.writeBuffer.isFull()) this.pendingHead = step
+      const refused = refusedTarget(step, this.connection, this.context)
+      if (refused !== undefined) this.rejectMalformed(refused)
+      else if (this.writeBuffer.isFull()) this.pendingHead = step
       else this.handle(step)
-    } else if (step._tag === "Body") {
-      this.discard(step.bytes.length)
-    } else if (step._tag === "End") {
-      this.startReading()
-    } else {
-      this.rejectMalformed(step)
-    }
+    } else if (step._tag === "Body") this.discard(step.bytes.length)
+    else if (step._tag === "End") this.startReading()
+    else this.rejectMalformed(step)
     return "Continue"
   }
 
@@ -140,12 +136,12 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.requests++
     this.spend(costs.request)
     const exchange = (this.currentExchange = new ExchangeImpl(this, head))
-    const request = new RequestImpl(head, this.connection, exchange)
+    const request = makeRequest(head, this.connection, exchange, this.context.proxies)
     if (requestContext().runInAsyncScope(this.runHandler, this, request, exchange)) this.afterResponse()
   }
 
   /** Runs the handler as far as it gets without suspending; true if it did no more than respond. */
-  private runHandler(request: RequestImpl, exchange: ExchangeImpl): boolean {
+  private runHandler(request: Request, exchange: ExchangeImpl): boolean {
     const left = runSynchronously(this.handler.handler, request, exchange)
     if (left === undefined) return true
     if (this.receiveBuffer.isEnded) this.onHalfClose()

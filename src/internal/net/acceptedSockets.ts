@@ -12,6 +12,7 @@ import type { OSError } from "../../Errors.js"
 import { recordMetrics } from "../metrics.js"
 import { SwapRemoveSet } from "../runtime/swapRemoveSet.js"
 import { listenerClosed, PendingConnections } from "./pendingConnections.js"
+import type { ProxyProtocol } from "./proxyProtocol.js"
 import { serviceUnavailable } from "./serviceUnavailable.js"
 import { type ConnectionObserver, SocketConnection } from "./socketConnection.js"
 
@@ -49,7 +50,8 @@ export class AcceptedSockets implements ConnectionObserver {
   constructor(
     private readonly budget: Budget,
     private readonly onFull: "queue" | "reject",
-    private readonly transport: Transport
+    private readonly transport: Transport,
+    readonly proxyProtocol: ProxyProtocol | undefined
   ) {
     const maxWithoutStarvation = budget.max - assumedDescriptorsPerRequest - 2
     this.maxPending = Math.max(1, Math.min(Math.floor(budget.max * maxPendingShare), maxWithoutStarvation))

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { isUnix } from "../../Address.js"
+import { isUnix, toAuthority } from "../../Address.js"
 import type { Budget } from "../../DescriptorBudget.js"
 import { type OSError, type SslError, ValueError } from "../../Errors.js"
 import type { BoundListener, ListenOptions } from "../../Listener.js"
@@ -20,6 +20,7 @@ import { AcceptedSockets, plain, type Transport } from "./acceptedSockets.js"
 import { addressOf, bind } from "./bind.js"
 import { Handshakes } from "./handshakes.js"
 import { osError, validate } from "./listenOptions.js"
+import { ProxyProtocol } from "./proxyProtocol.js"
 import { SecureContexts } from "./secureContexts.js"
 import { handshakeTimeoutOf, tlsTransport } from "./tlsConnection.js"
 import { isTransient } from "./transientAcceptErrors.js"
@@ -86,6 +87,17 @@ const secure = (options: TlsOptions): Effect.Effect<Security, SslError | ValueEr
 const securityOf = ({ tls }: ListenOptions): Effect.Effect<Security, SslError | ValueError, Scope.Scope> =>
   tls === undefined ? Effect.succeed({ transport: plain, reload: undefined }) : secure(tls)
 
+const proxyProtocolOf = (
+  { proxyProtocol }: ListenOptions,
+  runtime: Runtime.Runtime<never>
+): ProxyProtocol | undefined =>
+  proxyProtocol &&
+  new ProxyProtocol(proxyProtocol, (reason, peer) => {
+    const client = Option.match(peer, { onNone: () => "unknown", onSome: toAuthority })
+    const log = Effect.annotateLogs(Effect.logDebug(`no PROXY protocol header: ${reason}`), { peer: client })
+    Runtime.runFork(runtime)(log)
+  })
+
 /** Listens until the scope closes; pending connections are then rejected with 503. */
 export const listen = (
   options: ListenOptions,
@@ -97,7 +109,7 @@ export const listen = (
     yield* budget.refreshLimit
     const runtime = yield* Effect.runtime<never>()
     const scope = yield* Effect.scope
-    const sockets = new AcceptedSockets(budget, options.onFull, transport)
+    const sockets = new AcceptedSockets(budget, options.onFull, transport, proxyProtocolOf(options, runtime))
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
     const closed = Effect.sync(() => {
       // Closes the listening descriptor synchronously; the callback would wait for all connections.

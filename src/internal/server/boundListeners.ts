@@ -5,9 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Address } from "../../Address.js"
+import { type Address, isTcp } from "../../Address.js"
 import type { Connection } from "../../Connection.js"
-import type { OSError, SslError, ValueError } from "../../Errors.js"
+import { OSError, type SslError, type ValueError } from "../../Errors.js"
 import type { BoundListener, Listener, ListenOptions } from "../../Listener.js"
 
 export interface BoundListeners {
@@ -17,6 +17,10 @@ export interface BoundListeners {
   readonly acceptWhile: BoundListener["acceptWhile"]
   readonly reloadTls: Effect.Effect<void, SslError>
 }
+
+/** The port of the first listener; an `OSError` if its address is not of TCP. */
+export const portOf = ({ address }: BoundListeners): Effect.Effect<number, OSError> =>
+  isTcp(address) ? Effect.succeed(address.port) : new OSError({ code: "EAFNOSUPPORT", syscall: "getsockname" })
 
 /**
  * Accepts from all at once. The first that completes or fails ends the others: each calls `isOpen` before it takes a

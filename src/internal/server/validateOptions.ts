@@ -1,7 +1,10 @@
 /** Validation and defaults of server options. */
+import * as Duration from "effect/Duration"
 import { defaults, type Options as LimitOptions } from "../../Limits.js"
 import type { ListenOptions } from "../../Listener.js"
 import { firstInvalidLimit, firstInvalidOption, isTimeout, type Validator, type Validators } from "../limits.js"
+import type { ForwardedHeader, TrustedProxies } from "../message/forwarded.js"
+import { invalidNetwork, TrustedNetworks } from "../net/trustedNetworks.js"
 
 /** For options that are validated elsewhere, when the server listens. */
 const isAny: Validator = () => true
@@ -21,6 +24,7 @@ export const validators = {
   mode: isAny,
   fd: isAny,
   tls: isAny,
+  proxyProtocol: isAny,
   additional: isAny,
   reuseAddr: isAny,
   reusePort: isAny,
@@ -29,11 +33,40 @@ export const validators = {
   backlog,
   drainTimeout: isTimeout,
   interruptTimeout: isTimeout,
+  trustedProxies: (value) => invalidNetwork(value) === undefined,
+  forwardedHeader: isOneOf("x-forwarded", "forwarded"),
   onFull: isOneOf("queue", "reject"),
   onClientEnd: isOneOf("continue", "interrupt"),
   connectMethod: isOneOf("reject", "handle"),
   unknownMethods: isOneOf("reject", "handle")
 } as const satisfies Record<string, Validator>
+
+/** How requests are served, as far as it is not a limit. */
+interface Policies {
+  readonly connectMethod?: "reject" | "handle" | undefined
+  readonly onClientEnd?: "continue" | "interrupt" | undefined
+  readonly unknownMethods?: "reject" | "handle" | undefined
+  readonly trustedProxies?: ReadonlyArray<string> | undefined
+  readonly forwardedHeader?: ForwardedHeader | undefined
+}
+
+/** The trusted proxies; `undefined` if there are none, or the option is invalid. */
+const proxiesOf = ({
+  forwardedHeader: header = "x-forwarded",
+  trustedProxies = []
+}: Policies): TrustedProxies | undefined => {
+  if (invalidNetwork(trustedProxies) !== undefined || trustedProxies.length === 0) return undefined
+  const { includes, includesPeer } = new TrustedNetworks(trustedProxies)
+  return { header, includes, includesPeer }
+}
+
+/** The policies of the options, completed with defaults. */
+export const policiesOf = (options: Policies) => ({
+  connectMethod: options.connectMethod ?? "reject",
+  onClientEnd: options.onClientEnd ?? "continue",
+  unknownMethods: options.unknownMethods ?? "reject",
+  proxies: proxiesOf(options)
+})
 
 /** Options completed with defaults; one that is `undefined`, as in a configuration, counts as not given. */
 export const withDefaults = <Given extends object, Defaults extends object>(
@@ -63,6 +96,24 @@ export const firstInvalid = <Options extends Bounded>(
 export const invalidBacklog = ({ backlog }: Pick<Place, "backlog">): string | undefined =>
   firstInvalidOption({ backlog }, validators)
 
+interface ShutdownOptions {
+  readonly drainTimeout?: Duration.DurationInput | undefined
+  readonly interruptTimeout?: Duration.DurationInput | undefined
+}
+
+/** The timeouts of a shutdown, in milliseconds. */
+export const shutdownTimeoutsOf = ({
+  drainTimeout = "5 seconds",
+  interruptTimeout = "5 seconds"
+}: ShutdownOptions) => ({ drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) })
+
+/** Options that contain a TCP address. */
+export type TcpPlace = { readonly path?: undefined; readonly fd?: undefined } & (
+  | { readonly port: number }
+  | { readonly address: string }
+  | { readonly domain: ListenOptions["domain"] }
+)
+
 /** A place to listen at: options of a server, and of its `listen` and `serve`. */
 interface Place {
   readonly port?: number | undefined
@@ -73,6 +124,7 @@ interface Place {
   readonly fd?: number | undefined
   readonly backlog?: number | undefined
   readonly tls?: ListenOptions["tls"]
+  readonly proxyProtocol?: ListenOptions["proxyProtocol"]
 }
 
 interface Places extends Place {
@@ -88,8 +140,10 @@ interface ServerListenOptions extends Places {
 const isAnyGiven = (values: ReadonlyArray<unknown>): boolean => values.some((value) => value !== undefined)
 
 /** Whether options say where to listen, or how. */
-export const isPlaceGiven = ({ additional, address, backlog, domain, fd, mode, path, port, tls }: Places): boolean =>
-  isAnyGiven([additional, address, backlog, domain, fd, mode, path, port, tls])
+export const isPlaceGiven = (given: Places): boolean => {
+  const { additional, address, backlog, domain, fd, mode, path, port, proxyProtocol, tls } = given
+  return isAnyGiven([additional, address, backlog, domain, fd, mode, path, port, proxyProtocol, tls])
+}
 
 /** The options of one place, without those of the server for a place of another kind. */
 const placeOf = (given: Place, options: Place): Place => {
@@ -103,7 +157,17 @@ export const listenOptionsOf = (
   given: Places,
   options: ServerListenOptions
 ): readonly [ListenOptions, ...ReadonlyArray<ListenOptions>] => {
-  const complete = ({ address = "", backlog, domain, fd, mode, path, port = 0, tls }: Place): ListenOptions => ({
+  const complete = ({
+    address = "",
+    backlog,
+    domain,
+    fd,
+    mode,
+    path,
+    port = 0,
+    proxyProtocol,
+    tls
+  }: Place): ListenOptions => ({
     port,
     address,
     domain: domain ?? options.domain ?? "IPv4",
@@ -111,6 +175,7 @@ export const listenOptionsOf = (
     mode,
     fd,
     tls,
+    proxyProtocol,
     backlog: backlog ?? options.backlog ?? 511,
     reuseAddr: options.reuseAddr ?? true,
     reusePort: (options.reusePort ?? false) && path === undefined && fd === undefined,
