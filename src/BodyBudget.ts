@@ -22,7 +22,7 @@ import * as Layer from "effect/Layer"
 import type * as Ref from "effect/Ref"
 import type * as Stream from "effect/Stream"
 import { CountedRef, changesOf } from "./internal/budget/countedRef.js"
-import { recordMetrics } from "./internal/metrics.js"
+import { currentRecorder, type MetricRecorder } from "./internal/metrics.js"
 import { defaults } from "./Limits.js"
 
 /**
@@ -124,7 +124,10 @@ class BodyBudgetImpl implements Budget {
   private privileged: BodyHolder | undefined
   private requests = 0
 
-  constructor(readonly max: number) {}
+  constructor(
+    readonly max: number,
+    private readonly metrics: MetricRecorder
+  ) {}
 
   get changes(): Stream.Stream<State> {
     return changesOf(
@@ -140,7 +143,7 @@ class BodyBudgetImpl implements Budget {
     if (bytes === 0) return
     holder.heldBytes += bytes
     this.held.unsafeAdd(bytes)
-    recordMetrics.bodyBytes(bytes)
+    this.metrics.bodyBytes(bytes)
     if (bytes < 0) this.grantWaiting()
   }
 
@@ -209,7 +212,7 @@ class BodyBudgetImpl implements Budget {
   }
 
   private waitingChanged(by: number): void {
-    recordMetrics.bodiesWaiting(by)
+    this.metrics.bodiesWaiting(by)
     this.held.changed.wake()
   }
 }
@@ -235,7 +238,7 @@ export const make = ({
 }: Options = {}): Effect.Effect<Budget, ConfigError.ConfigError> =>
   Effect.suspend(() =>
     max >= 0
-      ? Effect.succeed(new BodyBudgetImpl(max))
+      ? Effect.map(currentRecorder, (metrics) => new BodyBudgetImpl(max, metrics))
       : Effect.fail(ConfigError.InvalidData(["max"], "must be 0 or more"))
   )
 

@@ -22,20 +22,20 @@ import * as NodeHttpPlatform from "@effect/platform-node/NodeHttpPlatform"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type { LazyArg } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { type Address, isUnix } from "./Address.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { isOSError, ValueError } from "./Errors.js"
+import { ValueError } from "./Errors.js"
 import { isRequest } from "./internal/message/request.js"
 import { makeProgram } from "./internal/platform/application.js"
 import { type AppConfig, AppRequest } from "./internal/platform/appRequest.js"
 import { type Bounds, descriptorsFor, headSize, withNodeSettings } from "./internal/platform/nodeSettings.js"
 import { makeRequest } from "./internal/platform/serverRequest.js"
 import { WebSockets } from "./internal/platform/webSocket.js"
+import { forkServing } from "./internal/server/servingFiber.js"
 import { withDefaults } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
 import { awaitShutdown as awaitShutdownOf, type Request } from "./Request.js"
@@ -194,8 +194,6 @@ export const awaitShutdown: Effect.Effect<void, never, HttpServerRequest> = Effe
   (request) => Option.match(toRequest(request), { onNone: () => Effect.never, onSome: awaitShutdownOf })
 )
 
-const isCanceled = (error: Server.ListenError): boolean => isOSError(error) && error.code === "ECANCELED"
-
 /** The dependencies of a server with a maximum number of connections. */
 const dependenciesFor = (maxConnections: number | undefined): typeof Server.layerDependencies => {
   if (maxConnections === undefined) return Server.layerDependencies
@@ -221,7 +219,9 @@ const makeServer = ({
   Effect.gen(function* () {
     const server = yield* Server.make(optionsOf(options))
     const address = yield* server.listen()
-    /** After one application has ended, another may be served at the same address. */
+    /** Number of applications that are served: the server closes when the last one ends. */
+    let applications = 0
+    /** After the last application has ended, another may be served at the same address. */
     const listening = Effect.catchAll(server.address, () =>
       isUnix(address) ? server.listen() : server.listen({ port: address.port })
     )
@@ -230,18 +230,12 @@ const makeServer = ({
       serve: (httpApp, middleware) => {
         const appHandler = makeHandler(httpApp, middleware, { interruptOnDisconnect })
         const handler = maxHeaderSize === undefined ? appHandler : withMaxHeaderSize(appHandler, maxHeaderSize)
-        const loop = Effect.catchAll(server.serve(handler), (error) =>
-          isCanceled(error) ? Effect.void : Effect.logError("The server has stopped", error)
-        )
-        // Closing before the interruption rejects new connections at once, while requests in flight finish.
-        return Effect.zipRight(
-          Effect.orDie(listening),
-          Effect.asVoid(
-            Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(loop)), (fiber) =>
-              Effect.zipRight(server.close, Fiber.interrupt(fiber))
-            )
-          )
-        )
+        const closed = Effect.suspend(() => (--applications === 0 ? server.close : Effect.void))
+        const served = Effect.suspend(() => {
+          applications++
+          return forkServing(server.serve(handler), closed)
+        })
+        return Effect.zipRight(Effect.orDie(listening), Effect.uninterruptible(served))
       }
     })
   }).pipe(
@@ -256,13 +250,11 @@ interface NodeServer {
 }
 
 /** A compile-time message: why the server is not supported. */
-type Unsupported<S> = S extends { readonly setSecureContext: unknown }
-  ? "TLS is not supported: evaluate must return a server of node:http"
-  : S extends { readonly updateSettings: unknown }
-    ? "HTTP/2 is not supported: evaluate must return a server of node:http"
-    : S extends NodeServer
-      ? never
-      : "evaluate must return a server of node:http"
+type Unsupported<S> = S extends { readonly updateSettings: unknown }
+  ? "HTTP/2 is not supported: evaluate must return a server of node:http or node:https"
+  : S extends NodeServer
+    ? never
+    : "evaluate must return a server of node:http or node:https"
 
 /** `unknown` if each member of a union is supported, else the message. `any` is accepted. */
 type Check<S> = 0 extends 1 & S ? unknown : [Unsupported<S>] extends [never] ? unknown : Unsupported<S>
@@ -294,10 +286,12 @@ export const make: {
   /** Listens on the address of the options, by default on an ephemeral port. */
   (options?: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
   /**
-   * Has the signature of `NodeHttpServer.make`. The server of `node:http` is created once, for its settings:
+   * Has the signature of `NodeHttpServer.make`. The server of `node:http` or `node:https` is created once, for its settings:
    * `keepAliveTimeout`, `headersTimeout`, `requestTimeout`, `timeout`, `maxHeaderSize`, `maxHeadersCount`,
-   * `maxRequestsPerSocket`, `maxConnections`. Any other setting that differs from Node's defaults, a listener, TLS and HTTP/2
-   * are a `ServeError`, and so is an option that is less strict than a setting.
+   * `maxRequestsPerSocket`, `maxConnections`, and those of TLS: `key`, `cert`, `ca`, `passphrase`, `requestCert`,
+   * `rejectUnauthorized`, `minVersion` (1.2 or 1.3), `ciphers`, `ticketKeys`, `handshakeTimeout`. Any other setting that
+   * differs from Node's defaults, a listener and HTTP/2 are a `ServeError`, and so is an option that is less strict than a
+   * setting.
    */
   <S>(evaluate: Evaluate<S>, options: Options): Effect.Effect<Platform.HttpServer, ServeError, Scope.Scope>
 } = (...args: Arguments) => makeFrom(args)

@@ -91,6 +91,15 @@ export interface ListenOptions {
 }
 
 /**
+ * Why a server cannot listen: `ValueError` (`Port`, `Address`, `Option`, `AlreadyListening`), `OSError` of the system, or
+ * `SslError` of its certificates.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ListenError = OSError | ValueError | SslError
+
+/**
  * A bound listener.
  *
  * @since 0.1.0
@@ -146,6 +155,8 @@ export const acceptWhileBy =
   (isOpen, take) => {
     const batch = Effect.suspend(() => {
       let left = maxPerTurn
+      // `step` runs in the very step of the fiber in which `accept` succeeds: no interruption comes between. An uninterruptible
+      // mask would add nothing, since `accept` itself has to be interruptible to its end.
       return Effect.whileLoop({
         while: () => left > 0 && isOpen(),
         body: () => accept,
@@ -162,7 +173,7 @@ export const acceptWhileBy =
   }
 
 /**
- * The service. `listen` binds, and the listener is closed with the scope.
+ * The service. `listen` binds, and the listener is closed with the scope. A server that closes interrupts a bind in progress.
  *
  * @since 0.1.0
  * @category tags
@@ -170,8 +181,6 @@ export const acceptWhileBy =
 export class Listener extends Context.Tag("effect-asynchttpserver/Listener")<
   Listener,
   {
-    readonly listen: (
-      options: ListenOptions
-    ) => Effect.Effect<BoundListener, OSError | ValueError | SslError, Scope.Scope>
+    readonly listen: (options: ListenOptions) => Effect.Effect<BoundListener, ListenError, Scope.Scope>
   }
 >() {}

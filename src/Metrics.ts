@@ -2,7 +2,8 @@
  * Effect `Metric`s of the servers of this process: connections, requests, bytes and durations.
  *
  * They are always recorded, at 3 to 25 ns each, and read as any metric: `Metric.value`, `Metric.snapshot`, or an exporter.
- * All servers of a process share them. This module records nothing itself.
+ * All servers of a process share them; `Effect.tagMetrics` around a server, its layer or its `serve` adds tags, which are read
+ * once. This module records nothing itself.
  *
  * @since 0.1.0
  */

@@ -13,17 +13,14 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Runtime from "effect/Runtime"
-import * as Scope from "effect/Scope"
-import { type Address, type Domain, type TcpAddress, toUrl, type UnixAddress } from "./Address.js"
+import type * as Scope from "effect/Scope"
+import type { Address, Domain, TcpAddress, UnixAddress } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { OSError, type RespondableError, type SslError, ValueError } from "./Errors.js"
+import { type OSError, type RespondableError, type SslError, ValueError } from "./Errors.js"
 import { AdmissionLog } from "./internal/budget/admissionLog.js"
 import { makeConnectionContext } from "./internal/connection/context.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
@@ -31,6 +28,8 @@ import { acceptLoop } from "./internal/server/acceptLoop.js"
 import { type BoundListeners, listenAll, portOf } from "./internal/server/boundListeners.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
 import { makeRequestHandler } from "./internal/server/failureReport.js"
+import { alreadyListening, ListenerState } from "./internal/server/listenerState.js"
+import { serveInScope } from "./internal/server/servingFiber.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
 import {
@@ -45,6 +44,7 @@ import {
   validators
 } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
+import type { ListenError } from "./Listener.js"
 import * as Listener from "./Listener.js"
 import type { Request } from "./Request.js"
 import * as RequestParser from "./RequestParser.js"
@@ -59,7 +59,9 @@ export type {
   /** The outcome of a shutdown, as counts of connections. @since 0.1.0 @category models */
   CloseReport,
   /** The result of a connection's fiber. @since 0.1.0 @category models */
-  ConnectionSummary
+  ConnectionSummary,
+  /** Why a server cannot listen. @since 0.1.0 @category models */
+  ListenError
 }
 
 /**
@@ -121,15 +123,6 @@ interface Listen<R> {
   /** Where the options of the server say. */
   (options?: ListenOptions): Effect.Effect<Address, ListenError, R>
 }
-
-/**
- * Why a server cannot listen: `ValueError` (`Port`, `Address`, `Option`, `AlreadyListening`), `OSError` of the system, or
- * `SslError` of its certificates.
- *
- * @since 0.1.0
- * @category models
- */
-export type ListenError = OSError | ValueError | SslError
 
 /**
  * The options of a server. Each has a default: that of Nim's `asynchttpserver`, where it has one.
@@ -269,10 +262,6 @@ export interface Server {
  */
 export const Server: Context.Tag<Server, Server> = Context.GenericTag<Server>("effect-asynchttpserver/Server")
 
-const notListening = (syscall: string): OSError => new OSError({ code: "ENOTCONN", syscall })
-
-type Listening = { readonly bound: BoundListeners; readonly scope: Scope.CloseableScope }
-
 /**
  * Makes a server, without opening anything. When the scope closes, the server is closed as by `close`; the sockets of the
  * last requests are destroyed after `interruptTimeout` at the latest.
@@ -294,11 +283,10 @@ export const make = (
   Effect.gen(function* () {
     const listener = yield* Listener.Listener
     const budget = yield* DescriptorBudget.DescriptorBudget
-    const scope = yield* Effect.scope
     const invalidOption = firstInvalid(options, validators)
     const limits = Limits.make(invalidOption === undefined ? limitOptionsOf(options) : {})
     const context = yield* makeConnectionContext(limits, budget, policiesOf(options))
-    const { lingering, registry } = context
+    const { lingering, metrics, registry } = context
     const timeouts = shutdownTimeoutsOf(invalidOption === undefined ? options : {})
     const clock = yield* Effect.clock
     const accepting = {
@@ -308,62 +296,37 @@ export const make = (
       registry,
       time: timeSourceOf(clock)
     }
-    // Used only uninterruptibly: an interruption between the permit and its release would leak it (effect 3.22).
-    const mutex = Effect.unsafeMakeSemaphore(1)
     const shutdown = new ShutdownSignal()
-    let listening: Listening | undefined
+    const listening = new ListenerState(() => shutdown.renew())
 
-    const whenListening = (syscall: string): Effect.Effect<BoundListeners, OSError> =>
-      Effect.suspend(() => (listening === undefined ? notListening(syscall) : Effect.succeed(listening.bound)))
-
-    const bind = (given: ListenOptions): Effect.Effect<Listening, ListenError> =>
-      Effect.gen(function* () {
-        if (listening !== undefined) {
-          return yield* new ValueError({ reason: "AlreadyListening", actual: toUrl(listening.bound.address) })
-        }
+    const bind = (given: ListenOptions): Effect.Effect<BoundListeners, ListenError, Scope.Scope> =>
+      Effect.suspend(() => {
         const invalid = invalidBacklog(given) ?? invalidOption
-        if (invalid !== undefined) return yield* new ValueError({ reason: "Option", actual: invalid })
-        const listenScope = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-        const bound = yield* listenAll(listener, listenOptionsOf(given, options)).pipe(
-          Scope.extend(listenScope),
-          Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(listenScope, exit)))
-        )
-        listening = { bound, scope: listenScope }
-        shutdown.renew()
-        return listening
+        if (invalid !== undefined) return new ValueError({ reason: "Option", actual: invalid })
+        // The listener counts pending and rejected connections.
+        return metrics.tag(listenAll(listener, listenOptionsOf(given, options)))
       })
-
-    /** Mutual exclusion, uninterruptible from the bind to its record: no listening socket leaks. */
-    const exclusively = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.uninterruptible(mutex.withPermits(1)(effect))
 
     // The overloads narrow the address by the place that is given.
     const listen = ((given: ListenOptions = {}) =>
-      Effect.map(exclusively(bind(given)), ({ bound }) => bound.address)) as Listen<never>
-
-    const stopListening = Effect.suspend(() => {
-      if (listening === undefined) return Effect.void
-      const { scope } = listening
-      listening = undefined
-      return Scope.close(scope, Exit.void)
-    })
+      Effect.map(listening.open(bind(given), alreadyListening), ({ bound }) => bound.address)) as Listen<never>
 
     // Yields once: a `serve` that was forked just before finds the server still listening, and does not listen after the close.
-    const stopped = shutdown.begin.pipe(Effect.zipRight(Effect.yieldNow()), Effect.zipRight(exclusively(stopListening)))
+    const begun = Effect.zipRight(shutdown.begin, Effect.yieldNow())
 
-    const close = Effect.zipRight(stopped, closeConnections(registry, timeouts))
+    const close = begun.pipe(Effect.zipRight(listening.close), Effect.zipRight(closeConnections(registry, timeouts)))
 
     const acceptRequest = <E, R, R2>(
       handler: Handler<E, R>,
       given?: OnFailure<E, R2>
     ): Serving<R | R2, Fiber.RuntimeFiber<ConnectionSummary>, OSError> =>
       Effect.flatMap(Effect.runtime<Exclude<R | R2, Scope.Scope>>(), (runtime) => {
-        const requestHandler = makeRequestHandler(handler, given?.onFailure, runtime, shutdown.serverLatch)
+        const requestHandler = makeRequestHandler(handler, given?.onFailure, runtime, shutdown.serverLatch, metrics)
         let fiber: Fiber.RuntimeFiber<ConnectionSummary> | undefined
         const fork = (connection: Connection): void => {
           fiber = forkConnection(connection, context, requestHandler)
         }
-        return Effect.flatMap(whenListening("accept"), (bound) =>
+        return Effect.flatMap(listening.bound("accept"), (bound) =>
           Effect.map(
             bound.acceptWhile(() => fiber === undefined, fork),
             // `acceptWhile` succeeds when it has accepted one.
@@ -381,41 +344,39 @@ export const make = (
         if (Number.isNaN(assumed))
           return new ValueError({ reason: "Option", actual: "assumedDescriptorsPerRequest: NaN" })
         const latch = Effect.unsafeMakeLatch(false)
-        const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch)
+        const requestHandler = makeRequestHandler(handler, given.onFailure, runtime, latch, metrics)
         const fork = (connection: Connection): void => void forkConnection(connection, context, requestHandler)
         const isAddressGiven = isPlaceGiven(given)
         // With an address it listens there or fails; without one it accepts from the current listener.
-        const opened = exclusively(
-          Effect.suspend(() => (listening === undefined || isAddressGiven ? bind(given) : Effect.succeed(undefined)))
+        const opened = listening.open(bind(given), (current) =>
+          isAddressGiven ? alreadyListening(current) : Effect.succeed(undefined)
         )
-        return Effect.acquireUseRelease(
-          shutdown.register(latch, opened),
-          () =>
-            Effect.flatMap(whenListening("accept"), (listener) =>
-              acceptLoop({ ...accepting, listener, assumed, fork })
-            ),
-          (opened) => {
-            // The server may have been closed and listen again: that listener is not closed here.
-            const stopped = opened !== undefined && opened === listening ? stopListening : Effect.void
-            const closed = closeConnections(registry, timeouts, requestHandler)
-            return shutdown.unregister(latch, Effect.zipRight(stopped, closed))
-          }
+        const loop = Effect.flatMap(listening.bound("accept"), (listener) =>
+          acceptLoop({ ...accepting, listener, assumed, fork })
+        )
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(shutdown.register(latch, restore(opened)), (opened) => {
+            const closed = Effect.suspend(() => {
+              // The server may have been closed and listen again: that listener is not closed here.
+              const stopped = opened !== undefined && opened === listening.current ? listening.close : Effect.void
+              return Effect.zipRight(stopped, closeConnections(registry, timeouts, requestHandler))
+            })
+            return Effect.ensuring(restore(loop), shutdown.unregister(latch, closed))
+          })
         )
       })
 
-    // Logs with the runtime in which the server was made. Without a connection the fork, which costs most, is not needed.
-    const serverRuntime = yield* Effect.runtime<never>()
-    const closeAll = Effect.suspend(() =>
-      registry.isEmpty ? Effect.void : Fiber.join(Runtime.runFork(serverRuntime)(closeConnections(registry, timeouts)))
+    // `addFinalizer` restores the FiberRefs of this fiber: the shutdown logs with the loggers of the server.
+    yield* Effect.addFinalizer(() =>
+      begun.pipe(Effect.zipRight(listening.shutdown), Effect.zipRight(closeConnections(registry, timeouts)))
     )
-    yield* Scope.addFinalizer(scope, Effect.zipRight(stopped, closeAll))
 
     return Server.of({
       listen,
-      address: Effect.map(whenListening("getsockname"), (bound) => bound.address),
-      addresses: Effect.map(whenListening("getsockname"), (bound) => bound.addresses),
-      port: Effect.flatMap(whenListening("getsockname"), portOf),
-      reloadTls: Effect.flatMap(whenListening("getsockname"), (bound) => bound.reloadTls),
+      address: Effect.map(listening.bound("getsockname"), (bound) => bound.address),
+      addresses: Effect.map(listening.bound("getsockname"), (bound) => bound.addresses),
+      port: Effect.flatMap(listening.bound("getsockname"), portOf),
+      reloadTls: Effect.flatMap(listening.bound("getsockname"), (bound) => bound.reloadTls),
       shouldAcceptRequest: (assumed = DescriptorBudget.assumedDescriptorsPerRequest) => budget.hasRoom(assumed),
       acceptRequest,
       serve,
@@ -513,6 +474,56 @@ export const layerDependencies: Layer.Layer<
  */
 export const layer = (options: Options = {}): Layer.Layer<Server> =>
   Layer.provide(layerWithoutDependencies(options), layerDependencies)
+
+/**
+ * A layer that serves: it listens while it is built, unless the server listens already, and serves in its scope. The end of the
+ * scope closes the server if this layer has made it listen, and otherwise the connections that it has served.
+ *
+ * Errors of the bind fail the layer: `ValueError` and `OSError`, as with `listen`. An error that ends the accept loop later is
+ * logged at level ERROR. It has the two signatures of `serve`; the options say where to listen.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Response, Server } from "effect-asynchttpserver"
+ *
+ * const live = Server.layerServe((request) => Response.respond(request, 200, "Hello World")).pipe(
+ *   Layer.provideMerge(Server.layer({ address: "127.0.0.1" }))
+ * )
+ * const program = Effect.flatMap(Server.port, (port) =>
+ *   Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((response) => response.text()))
+ * )
+ * console.log(await Effect.runPromise(Effect.provide(program, live)))
+ * // Hello World
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerServe: {
+  /** Listens while the layer is built, and serves in its scope. Errors other than `ValueError` and `KeyError` require `onFailure`. */
+  <E extends RespondableError, R>(
+    handler: Handler<E, R>,
+    options?: ServeOptions
+  ): Layer.Layer<never, ListenError, Server | Exclude<R, Scope.Scope>>
+  /** The same for a handler with other errors: they are reported by `onFailure`, and the response is 500. */
+  <E, R, R2>(
+    handler: Handler<E, R>,
+    options: ServeOptions & OnFailure<E, R2>
+  ): Layer.Layer<never, ListenError, Server | Exclude<R | R2, Scope.Scope>>
+} = <E, R, R2>(handler: Handler<E, R>, options: ServeOptions & Partial<OnFailure<E, R2>> = {}) => {
+  const { assumedDescriptorsPerRequest, onFailure, ...listenOptions } = options
+  return Layer.scopedDiscard(
+    Effect.flatMap(Server, (server) => {
+      const serving =
+        onFailure === undefined
+          ? // Without `onFailure`, the first signature ensures that E is a `RespondableError`.
+            server.serve(handler as Handler<RespondableError, R>, { assumedDescriptorsPerRequest })
+          : server.serve(handler, { assumedDescriptorsPerRequest, onFailure })
+      return serveInScope(server, listenOptions, serving)
+    })
+  )
+}
 
 /**
  * `layer` with options from a `Config`.

@@ -204,11 +204,14 @@ const parsed = (bytes: Buffer): ProxyHeader => {
 }
 
 describe("the parser", () => {
-  it.each([...valid, ...withoutAddresses])("%s: needs all bytes and no other", (_, header) => {
-    for (let end = 0; end < header.length; end++) expect(parseProxyHeader(header.subarray(0, end))).toBe("NeedMore")
-    expect(parsed(Buffer.concat([header, binary(get)]))).toStrictEqual(parsed(header))
-    expect(parsed(header).length).toBe(header.length)
-  })
+  it.each([...valid, ...withoutAddresses].map(([title, header]) => [title, header] as const))(
+    "%s: needs all bytes and no other",
+    (_, header) => {
+      for (let end = 0; end < header.length; end++) expect(parseProxyHeader(header.subarray(0, end))).toBe("NeedMore")
+      expect(parsed(Buffer.concat([header, binary(get)]))).toStrictEqual(parsed(header))
+      expect(parsed(header).length).toBe(header.length)
+    }
+  )
 
   it.each(malformed)("%s: is malformed, and never valid before", (_, header) => {
     const results = Array.from({ length: header.length }, (__, end) => parseProxyHeader(header.subarray(0, end + 1)))
@@ -479,7 +482,7 @@ describe("a connection without a valid header", () => {
   it.scopedLive.each([
     ["with a header", Buffer.concat([valid[0]![1], binary(get)])],
     ["without", binary(get)]
-  ])("from a peer that is not trusted, %s: is closed", ([, bytes]) =>
+  ] as const)("from a peer that is not trusted, %s: is closed", ([, bytes]) =>
     Effect.gen(function* () {
       const { messages, server } = yield* logged({ trusted: ["10.0.0.0/8", "::1", "unix"] })
       expect(yield* conversation(yield* server.port, [bytes])).toBe("")

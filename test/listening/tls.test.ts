@@ -7,6 +7,7 @@ import * as tls from "node:tls"
 import { describe, expect, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Fiber, Layer, Metric, Option, Queue, Redacted, Stream } from "effect"
 import { type Errors, Metrics, type Request, Response, Server, type Tls } from "effect-asynchttpserver"
+import { MemoryListener } from "effect-asynchttpserver/testing"
 import { beforeAll } from "vitest"
 import { type Authority, type Issued, makeAuthority } from "./certificates.js"
 
@@ -429,6 +430,21 @@ describe("where the key comes from", () => {
     Effect.gen(function* () {
       const { port } = yield* serving({ key: Redacted.make(localhost.key), cert: Buffer.from(localhost.cert) })
       expect(yield* Effect.flatMap(handshake(port), exchange)).toMatch(/200 OK/)
+    })
+  )
+})
+
+describe("a listener without TLS", () => {
+  it.scoped("does not listen where TLS is required", () =>
+    Effect.gen(function* () {
+      const listened = Effect.flatMap(Server.make({ tls: localhost }), (server) => Effect.flip(server.listen()))
+      // Its listener takes precedence.
+      expect(
+        yield* Effect.provide(listened, Layer.merge(Server.layerDependencies, MemoryListener.layer))
+      ).toMatchObject({
+        _tag: "OSError",
+        code: "ENOTSUP"
+      })
     })
   )
 })

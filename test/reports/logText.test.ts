@@ -216,7 +216,7 @@ describe("an error", () => {
     }
   })
 
-  it("has its causes changed as well, and a message that is computed stays so", () => {
+  it("is copied with its causes, and a message that is computed stays so", () => {
     const cause = new SyntaxError(`Unexpected ${controls}`)
     let name = controls
     class Computed extends Error {
@@ -228,8 +228,10 @@ describe("an error", () => {
     const error = escapeErrorControls(new Computed())
     name = `${controls}, later`
     expect(error.message).toBe(`computed of ${escapeControls(controls)}, later`)
-    expect(cause.message).toBe(`Unexpected ${escapeControls(controls)}`)
-    expect(cause.stack).not.toMatch(unsafe)
+    expect(error.cause.message).toBe(`Unexpected ${escapeControls(controls)}`)
+    expect(error.cause.stack).not.toMatch(unsafe)
+    expect(error).toBeInstanceOf(Computed)
+    expect(cause.message).toBe(`Unexpected ${controls}`)
   })
 
   it("has no control character in a message that a class above its own computes, in its name, or in a cause of text", () => {
@@ -241,12 +243,12 @@ describe("an error", () => {
     expect(escapeErrorControls(new Error("caused", { cause: controls })).cause).toBe(escapeControls(controls))
   })
 
-  it("is left as it is where it is frozen, or has nothing to be changed", () => {
+  it("is not copied if it has nothing to escape, and is copied if it is frozen", () => {
     const plain = new Error("plain")
     const { stack } = plain
     expect(escapeErrorControls(plain)).toBe(plain)
     expect([plain.message, plain.stack]).toStrictEqual(["plain", stack])
-    expect(escapeErrorControls(Object.freeze(new Error(controls))).message).toBe(controls)
+    expect(escapeErrorControls(Object.freeze(new Error(controls))).message).toBe(escapeControls(controls))
     expect(escapeErrorControls(controls)).toBe(controls)
   })
 })

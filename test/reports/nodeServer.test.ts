@@ -15,11 +15,23 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { beforeAll } from "vitest"
 import { ValueError } from "../../src/Errors.js"
 import { layer, layerConfig, layerServer, make, type Options } from "../../src/HttpServer.js"
+import { type Authority, type Issued, makeAuthority } from "../listening/certificates.js"
 import { EventLog, portOf, quiet } from "../platform/harness.js"
 import { eventLoopTurns } from "../support/eventually.js"
 import { connect, get, requestText, withBody } from "../wire/rawConnection.js"
+
+let authority: Authority
+let issued: Issued
+
+beforeAll(async () => {
+  authority = await makeAuthority()
+  issued = await authority.issue()
+})
+
+const localhost = () => ({ key: issued.key, cert: issued.cert })
 
 /** What makes anything: the types exclude most of what is rejected here. */
 // biome-ignore lint/suspicious/noExplicitAny: the types accept a result of `any`, which is checked when the server is made.
@@ -77,9 +89,37 @@ class Own extends http.Server {}
 
 describe("a server that this one cannot replace is rejected by name", () => {
   const rejected: Readonly<Record<string, readonly [maker: Maker, actual: string | RegExp]>> = {
-    "TLS of node:https": [() => https.createServer(), "a server with TLS"],
-    "TLS of node:tls": [() => tls.createServer(), "a server with TLS"],
-    "HTTP/2 with TLS": [() => http2.createSecureServer(), "a server with TLS"],
+    "node:https without a key": [() => https.createServer(), "key: undefined"],
+    "node:https with a key in another form": [
+      () => https.createServer({ ...localhost(), key: [localhost().key] }),
+      /^key: /
+    ],
+    "node:https below TLS 1.2": [
+      () => https.createServer({ ...localhost(), minVersion: "TLSv1" }),
+      "minVersion: TLSv1"
+    ],
+    "node:https with a bound of versions": [
+      () => https.createServer({ ...localhost(), maxVersion: "TLSv1.2" }),
+      "maxVersion: TLSv1.2"
+    ],
+    "node:https with other protocols": [
+      () => https.createServer({ ...localhost(), ALPNProtocols: ["http/1.1", "other"] }),
+      /^ALPNProtocols: /
+    ],
+    "node:https with a callback for names": [
+      () => https.createServer({ ...localhost(), SNICallback: () => {} }),
+      /^snicallback: /
+    ],
+    "node:https with added contexts": [
+      () => {
+        const server = https.createServer(localhost())
+        server.addContext("a.example", localhost())
+        return server
+      },
+      /^_contexts: /
+    ],
+    "node:tls": [() => tls.createServer(), "a server of node:tls"],
+    "HTTP/2 with TLS": [() => http2.createSecureServer(), "a server of HTTP/2"],
     "HTTP/2": [() => http2.createServer(), "a server of HTTP/2"],
     "node:net": [() => net.createServer(), "a server of node:net"],
     "a subclass": [() => new Own(), "a server of the class Own"],
@@ -157,7 +197,7 @@ describe("a server that this one cannot replace is rejected by name", () => {
   for (const how of Object.keys(makers)) {
     it.live(`by ${how}, and what throws is the cause of a ServeError`, () =>
       Effect.gen(function* () {
-        expect(yield* rejection(() => https.createServer(), options, how)).toBe("a server with TLS")
+        expect(yield* rejection(() => tls.createServer(), options, how)).toBe("a server of node:tls")
         const thrown = new Error("thrown")
         const error = yield* Effect.flip(
           Effect.scoped(
@@ -434,6 +474,74 @@ describe("an option beside a setting", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(make(maker, { ...options, limits: { maxHeaders: 1.5 } })))
       expect(error.cause).toMatchObject({ reason: "Option", actual: "maxHeaders: 1.5" })
+    })
+  )
+})
+
+describe("a server of node:https", () => {
+  const request = (port: number, more: https.RequestOptions = {}) =>
+    Effect.async<{ readonly status: number | undefined; readonly text: string }, NodeJS.ErrnoException>((resume) => {
+      const options = { host: "127.0.0.1", port, servername: "localhost", ca: authority.cert, agent: false, ...more }
+      https
+        .get(options, (response) => {
+          let text = ""
+          response.on("data", (bytes: Buffer) => {
+            text += bytes.toString()
+          })
+          response.on("end", () => resume(Effect.succeed({ status: response.statusCode, text })))
+        })
+        .on("error", (error: NodeJS.ErrnoException) => resume(Effect.fail(error)))
+    })
+
+  it.scopedLive("is served with TLS, by its key and certificate", () =>
+    Effect.gen(function* () {
+      const port = yield* served(() => https.createServer(localhost()))
+      expect(yield* request(port)).toStrictEqual({ status: 200, text: "ok" })
+      const plain = yield* connect(port)
+      yield* plain.send(requestText("GET /", ["Host: localhost"]))
+      expect(String(yield* plain.readToEnd)).toMatch(/^HTTP\/1\.1 400 /)
+    })
+  )
+
+  it.scopedLive("requires the client certificates that it requires", () =>
+    Effect.gen(function* () {
+      const port = yield* served(() => https.createServer({ ...localhost(), requestCert: true, ca: authority.cert }))
+      expect((yield* Effect.flip(request(port))).code).toMatch(/ECONNRESET|ERR_SSL/)
+      expect((yield* request(port, localhost())).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("requests the client certificates that it requests", () =>
+    Effect.gen(function* () {
+      const settings = { requestCert: true, rejectUnauthorized: false, ca: authority.cert }
+      const port = yield* served(() => https.createServer({ ...localhost(), ...settings }))
+      expect((yield* request(port)).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("has the lowest version of TLS that it has", () =>
+    Effect.gen(function* () {
+      const port = yield* served(() => https.createServer({ ...localhost(), minVersion: "TLSv1.3" }))
+      expect((yield* Effect.flip(request(port, { maxVersion: "TLSv1.2" }))).code).toMatch(/EPROTO|ERR_SSL/)
+      expect((yield* request(port)).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("is not given TLS by an option too", () =>
+    Effect.gen(function* () {
+      const given = { ...options, tls: localhost() }
+      expect(yield* rejection(() => https.createServer(localhost()), given)).toBe(
+        "tls: the given server has TLS of its own"
+      )
+    })
+  )
+
+  it.scopedLive("with a key of another certificate is a ServeError", () =>
+    Effect.gen(function* () {
+      const other = yield* Effect.promise(() => authority.issue())
+      const maker = () => Object.assign(https.createServer(), { key: other.key, cert: issued.cert })
+      const { cause } = yield* Effect.flip(make(maker, options))
+      expect(cause).toMatchObject({ _tag: "SslError", code: "ERR_OSSL_X509_KEY_VALUES_MISMATCH" })
     })
   )
 })

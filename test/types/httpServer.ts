@@ -70,15 +70,11 @@ export const layers = (): void => {
   const anything: LazyArg<any> = () => createServer()
   HttpServer.make(anything, { port })
 
-  // @ts-expect-error: TLS is not served by this version
   HttpServer.layer(() => https.createServer({}), { port })
-  // @ts-expect-error: nor as the function itself
   HttpServer.layer(https.createServer, { port })
-  // @ts-expect-error: nor as one of two
   HttpServer.layerServer(() => (port === 0 ? createServer() : https.createServer({})), { port })
-  // @ts-expect-error: nor with such an annotation
   HttpServer.make((): https.Server => https.createServer({}), { port })
-  // @ts-expect-error: nor any server of node:tls
+  // @ts-expect-error: a server of node:tls is no server of HTTP
   HttpServer.make(() => tls.createServer(), { port })
   // @ts-expect-error: HTTP/2 is not served by this version
   HttpServer.layer(() => http2.createServer(), { port })

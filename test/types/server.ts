@@ -47,6 +47,15 @@ export const making = (port: Config.Config<number>): void => {
   const configured = Server.layerConfig({ port })
   equals<typeof configured, Layer.Layer<Server.Server, ConfigError.ConfigError>>()
 
+  const serving = Server.layerServe(plain, { port: 0 })
+  equals<typeof serving, Layer.Layer<never, Server.ListenError, Server.Server>>()
+  const servingScoped = Server.layerServe(scoped)
+  equals<typeof servingScoped, Layer.Layer<never, Server.ListenError, Server.Server | Users>>()
+  const servingFailing = Server.layerServe(failing, reporting)
+  equals<typeof servingFailing, Layer.Layer<never, Server.ListenError, Server.Server | Reports>>()
+
+  // @ts-expect-error: an error of the handler requires `onFailure`
+  Server.layerServe(failing)
   // @ts-expect-error: there is no such option
   Server.layer({ prot: 8080 })
   // @ts-expect-error: nor one of another type

@@ -10,7 +10,7 @@ import type { Limits } from "../../Limits.js"
 import type { Parser } from "../../RequestParser.js"
 import type { Writer } from "../../ResponseWriter.js"
 import { costs, loopBudget } from "../host/eventLoopBudget.js"
-import { recordMetrics } from "../metrics.js"
+import type { MetricRecorder } from "../metrics.js"
 import { Signal } from "../runtime/effectInterop.js"
 import { connectionContext } from "./asyncContext.js"
 import type { ConnectionContext } from "./context.js"
@@ -52,13 +52,14 @@ export abstract class ConnectionBase extends TurnShare {
 
   constructor(
     readonly connection: Connection,
-    readonly context: ConnectionContext
+    readonly context: ConnectionContext,
+    readonly metrics: MetricRecorder
   ) {
     super()
     this.limits = context.limits
     this.writer = context.makeWriter()
     this.receiveBuffer = new ReceiveBuffer(connection, context.limits.maxReadAhead)
-    this.writeBuffer = new WriteBuffer(connection)
+    this.writeBuffer = new WriteBuffer(connection, metrics)
     this.timeouts = new ConnectionTimeouts(connection, this.writeBuffer, context)
   }
 
@@ -183,7 +184,7 @@ export abstract class ConnectionBase extends TurnShare {
 
   /** Responds to input that is not a request, as the final response of the connection. */
   protected sendErrorResponse(error: ValueError): void {
-    recordMetrics.responseCompleted(error.status)
+    this.metrics.responseCompleted(error.status)
     this.writeBuffer.pushText(errorResponse(error, this.writer, { method: this.parser.method(), date: this.date() }))
   }
 

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { CloseReason } from "../../Connection.js"
 import { clearTimeout, maxTimer, monotonicNow, setTimeout } from "../host/hostTimers.js"
-import { recordMetrics } from "../metrics.js"
+import type { MetricRecorder } from "../metrics.js"
 import { Signal } from "../runtime/effectInterop.js"
 import { type Indexed, SwapRemoveSet } from "../runtime/swapRemoveSet.js"
 import type { HasDeadline } from "./deadlineTimer.js"
@@ -11,6 +11,7 @@ import type { HasDeadline } from "./deadlineTimer.js"
 export interface TrackedConnection extends Indexed, HasDeadline {
   /** The request handler: identifies the connections of one `serve`. */
   readonly handler: unknown
+  readonly metrics: MetricRecorder
   readonly isBusy: boolean
   /** Why it closes, once it does. */
   readonly closeReason: CloseReason | undefined
@@ -37,13 +38,13 @@ export class ConnectionRegistry {
   }
 
   add(connection: TrackedConnection): void {
-    recordMetrics.connectionOpened()
+    connection.metrics.connectionOpened()
     this.connections.add(connection)
   }
 
   remove(connection: TrackedConnection, reason: CloseReason): void {
     if (connection.index < 0) return
-    recordMetrics.connectionClosed(reason)
+    connection.metrics.connectionClosed(reason)
     this.connections.remove(connection)
     this.ended.wake()
   }

@@ -13,6 +13,7 @@ import type { Handler } from "../../Response.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import { AdmissionLog, bodyGate } from "../budget/admissionLog.js"
 import type { TrustedProxies } from "../message/forwarded.js"
+import { currentRecorder, type MetricRecorder } from "../metrics.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
@@ -22,6 +23,8 @@ export interface ConnectionContext {
   readonly limits: Limits
   readonly parsers: ParserPool
   readonly makeWriter: () => Writer
+  /** Records with the tags with which the server was made. */
+  readonly metrics: MetricRecorder
   readonly registry: ConnectionRegistry
   readonly timer: DeadlineTimer
   readonly lingering: LingeringConnections
@@ -61,6 +64,7 @@ const timeoutsOf = (limits: Limits) => ({
 
 /** A handler, with the runtime of its fibers and its failure reporting. */
 export interface RequestHandler<E, R> {
+  readonly metrics: MetricRecorder
   readonly runtime: RequestRuntime
   /** Opened when the shutdown of its server, or of its `serve`, begins. */
   readonly shutdownLatch: Effect.Latch
@@ -128,6 +132,7 @@ export const makeConnectionContext = (
       limits,
       parsers: new ParserPool(() => parser.make(limits, policies)),
       makeWriter: writer.make,
+      metrics: yield* currentRecorder,
       registry,
       timer,
       lingering,

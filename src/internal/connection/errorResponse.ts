@@ -3,15 +3,14 @@ import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 import { isKeyError, isValueError, type KeyError, type ValueError } from "../../Errors.js"
 import { toString as statusText } from "../../HttpCode.js"
-import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { Writer } from "../../ResponseWriter.js"
 import { errorReasons } from "../errorReasons.js"
 
-export const plainTextHeaders = { "Content-Type": "text/plain; charset=utf-8" }
+export const plainTextHeaders: Readonly<Record<string, string>> = { "Content-Type": "text/plain; charset=utf-8" }
 
 /** The fields of an error response; `Retry-After` with 503. */
-export const errorHeaders = (status: number): HttpHeaders.Input =>
+export const errorHeaders = (status: number): Readonly<Record<string, string>> =>
   status === 503 ? { ...plainTextHeaders, "Retry-After": "1" } : plainTextHeaders
 
 /** The body of an error response: its status, and for a client error the rule that was broken. It quotes no input. */
@@ -38,7 +37,7 @@ export const errorResponse = (
   const text = errorBody(error.status, error)
   const head = writer.head({
     status: error.status,
-    fields: ["Content-Type", plainTextHeaders["Content-Type"]],
+    fields: Object.entries(errorHeaders(error.status)).flat(),
     contentLength: text.length,
     method: method ?? "GET",
     minor: 1,

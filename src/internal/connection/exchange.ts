@@ -12,7 +12,6 @@ import { costs } from "../host/eventLoopBudget.js"
 import { isUint8Array } from "../host/realm.js"
 import type { Exchange, ResponseBodyWriter, Upgraded } from "../message/exchange.js"
 import { responded } from "../message/responded.js"
-import { recordMetrics } from "../metrics.js"
 import type { ConnectionBase } from "./connectionBase.js"
 import { shutdownTimeoutOf } from "./lingeringClose.js"
 import { RequestBody } from "./requestBody.js"
@@ -362,7 +361,7 @@ export class ExchangeImpl implements Exchange, HandoverOwner {
   }
 
   private complete(result: Responded): void {
-    recordMetrics.responseCompleted(result.status)
+    this.connection.metrics.responseCompleted(result.status)
     this.state = "Complete"
     this.responded = result
   }

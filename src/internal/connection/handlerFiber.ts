@@ -15,12 +15,11 @@ import type * as HttpHeaders from "../../HttpHeaders.js"
 import type { Request } from "../../Request.js"
 import type { Handler, Responded } from "../../Response.js"
 import { RespondEffect } from "../message/respondEffect.js"
-import { recordMetrics } from "../metrics.js"
 import { AdapterEffect } from "../runtime/adapterEffect.js"
 import { clientAbortFiberId, interruptAsFork } from "../runtime/effectInterop.js"
 import { LazyScope, type RequestRuntime } from "../runtime/requestRuntime.js"
 import type { RequestHandler } from "./context.js"
-import { errorBody, errorHeaders, plainTextHeaders, respondableError } from "./errorResponse.js"
+import { errorBody, errorHeaders, respondableError } from "./errorResponse.js"
 import type { ExchangeImpl } from "./exchange.js"
 
 /** A handler may only return the `Responded` of its own request. */
@@ -73,7 +72,7 @@ export class HandlerFiber<E, R> {
     const { time } = runtime
     const began = time.now()
     const finish = (): void => {
-      recordMetrics.requestHandled(time.now() - began)
+      this.requestHandler.metrics.requestHandled(time.now() - began)
       onDone()
     }
     const onExit = (exit: Exit.Exit<Responded, E | ValueError>): void => {
@@ -134,7 +133,7 @@ export class HandlerFiber<E, R> {
   private onInterrupt(cause: Cause.Cause<E | ValueError>): Effect.Effect<void, never, R> | undefined {
     if (this.interruptReason === "ServerCloses" && this.exchange.state === "NotStarted") {
       // The client may retry on another connection.
-      this.respondWithError(503, errorBody(503, undefined), { ...plainTextHeaders, Connection: "close" })
+      this.respondWithError(503, errorBody(503, undefined), { ...errorHeaders(503), Connection: "close" })
     }
     if (!Cause.isInterruptedOnly(cause)) return this.reportAndClose(cause)
     const closing = this.closeScope(Exit.failCause(cause))

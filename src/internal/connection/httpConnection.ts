@@ -15,7 +15,6 @@ import type { Request } from "../../Request.js"
 import type { Malformed, RequestHead } from "../../RequestParser.js"
 import { costs } from "../host/eventLoopBudget.js"
 import { makeRequest } from "../message/request.js"
-import { recordMetrics } from "../metrics.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { requestContext } from "./asyncContext.js"
 import { closeGracefully, closeNow } from "./closing.js"
@@ -58,7 +57,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     context: ConnectionContext,
     readonly handler: RequestHandler<E, R>
   ) {
-    super(connection, context)
+    super(connection, context, handler.metrics)
     context.registry.add(this)
   }
 
@@ -160,7 +159,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
 
   private onHandlerEnd(): void {
     this.handlerFiber = undefined
-    if (this.exchange.state !== "Complete" && isClientReason(this.closeReason)) recordMetrics.requestAborted()
+    if (this.exchange.state !== "Complete" && isClientReason(this.closeReason)) this.metrics.requestAborted()
     this.startTurn()
     this.afterResponse()
     this.run()
@@ -298,7 +297,7 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
   onBytes(bytes: Buffer): void {
     if (this.lingering !== undefined) this.lingering.hasReceived = true
     if (this.phase === "Closing" || this.phase === "Closed") return
-    recordMetrics.bytesReceived(bytes.length)
+    this.metrics.bytesReceived(bytes.length)
     this.timeouts.clearRead()
     this.receiveBuffer.push(bytes)
     this.onInput()

@@ -9,7 +9,6 @@ import type { HttpHeaders } from "../../HttpHeaders.js"
 import type { RequestHead } from "../../RequestParser.js"
 import { fromRequest } from "../fields/headers.js"
 import { costs } from "../host/eventLoopBudget.js"
-import { recordMetrics } from "../metrics.js"
 import type { ConnectionBase } from "./connectionBase.js"
 
 const nothing = Buffer.alloc(0)
@@ -250,7 +249,7 @@ export class RequestBody implements BodyHolder {
       const { connection } = this
       if (this.mayKeepMore()) return Effect.void
       if (connection.context.timer.now() >= until) {
-        recordMetrics.bodyRejected()
+        connection.metrics.bodyRejected()
         return new ValueError({ reason: "BodyBudget" })
       }
       const received = connection.awaitBytes()

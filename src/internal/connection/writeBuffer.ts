@@ -6,7 +6,7 @@
  * fiber has suspended, so nothing written stays in the buffer while a handler waits.
  */
 import type { Connection } from "../../Connection.js"
-import { recordMetrics } from "../metrics.js"
+import type { MetricRecorder } from "../metrics.js"
 
 /** At this size the buffer is flushed: a larger batch gains nothing, and would cost memory. */
 const maxBufferedBytes = 64 * 1024
@@ -29,7 +29,10 @@ export class WriteBuffer {
   isCorked = false
   totalBytes = 0
 
-  constructor(private readonly connection: Connection) {}
+  constructor(
+    private readonly connection: Connection,
+    private readonly metrics: MetricRecorder
+  ) {}
 
   /** Leaves flushing to the request loop. */
   cork(): void {
@@ -74,7 +77,7 @@ export class WriteBuffer {
   flush(): void {
     if (this.bufferedBytes === 0) return
     const { parts, text } = this
-    recordMetrics.bytesSent(this.bufferedBytes)
+    this.metrics.bytesSent(this.bufferedBytes)
     if (text !== "") parts?.push(text)
     this.text = ""
     this.parts = undefined

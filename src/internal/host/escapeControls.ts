@@ -31,55 +31,65 @@ export const escapeControlsIn = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [escapeControls(name), escapeControlsIn(each)]))
 }
 
-const define = (error: Error, name: "message" | "stack", descriptor: PropertyDescriptor): void => {
-  Object.defineProperty(error, name, { configurable: true, enumerable: false, ...descriptor })
+/** Copies of errors with escaped text, and the errors that they copy. */
+const originals = new WeakMap<object, object>()
+
+/** The error that an escaped copy was made of; any other value itself. @internal */
+export const originalOf = (error: unknown): unknown =>
+  typeof error === "object" && error !== null ? (originals.get(error) ?? error) : error
+
+const property = (value: unknown): PropertyDescriptor => ({
+  value,
+  configurable: true,
+  enumerable: false,
+  writable: true
+})
+
+/** By which Effect finds the span in which an error was raised. It is not an own property of the error. */
+const spanSymbol = Symbol.for("effect/SpanAnnotation")
+
+/** The own name: one of a prototype is code. */
+const ownName = (error: Error): string => {
+  const name: unknown = Object.getOwnPropertyDescriptor(error, "name")?.value
+  return typeof name === "string" ? name : ""
 }
 
-/** The getter of a property in the prototype chain. */
-const accessorOf = (error: Error, name: "message"): (() => unknown) | undefined => {
-  let prototype: unknown = Object.getPrototypeOf(error)
-  while (typeof prototype === "object" && prototype !== null) {
-    const descriptor = Object.getOwnPropertyDescriptor(prototype, name)
-    if (descriptor !== undefined) return descriptor.get
-    prototype = Object.getPrototypeOf(prototype)
+/** A getter may throw. */
+const messageOf = (error: Error): string => {
+  try {
+    return String(error.message)
+  } catch {
+    return ""
   }
-  return undefined
 }
 
-const escapeMessage = (error: Error, escape: (text: string) => string): void => {
-  const own = Object.getOwnPropertyDescriptor(error, "message")
-  if (own === undefined) {
-    // A computed message stays lazy.
-    const computed = accessorOf(error, "message")
-    if (computed !== undefined) define(error, "message", { get: () => escape(String(computed.call(error))) })
-  } else if (own.configurable === true && typeof own.value === "string" && escape(own.value) !== own.value) {
-    const { message, stack = "" } = error
-    define(error, "message", { value: escape(message), writable: true })
-    define(error, "stack", { value: escapeControlsInLines(stack.replace(message, escape(message))), writable: true })
+const escapedAtDepth = <E>(error: E, escape: (text: string) => string, depth: number): E => {
+  if (depth === 0 || !isError(error)) return error
+  const { cause } = error
+  const message = messageOf(error)
+  const escapedMessage = escape(message)
+  const escapedCause = typeof cause === "string" ? escape(cause) : escapedAtDepth(cause, escape, depth - 1)
+  const name = ownName(error)
+  if (escapedMessage === message && escapedCause === cause && escapeControls(name) === name) return error
+  const isComputed = Object.getOwnPropertyDescriptor(error, "message")?.value === undefined
+  const properties: PropertyDescriptorMap = {
+    ...Object.getOwnPropertyDescriptors(error),
+    // Getters of a prototype may require the object itself: they are called on the original.
+    name: property(name === "" ? error.name : escapeControls(name)),
+    message: isComputed ? { configurable: true, get: () => escape(messageOf(error)) } : property(escapedMessage),
+    stack: property(escapeControlsInLines(String(error.stack ?? "").replace(message, () => escapedMessage)))
   }
-}
-
-/** Escapes a name, or a cause that is a string: both are printed with the message. */
-const escapeText = (error: Error, name: "name" | "cause", escape: (text: string) => string): void => {
-  const own = Object.getOwnPropertyDescriptor(error, name)
-  if (own?.configurable !== true || typeof own.value !== "string") return
-  const escapedText = escape(own.value)
-  if (escapedText !== own.value) Object.defineProperty(error, name, { ...own, value: escapedText })
+  if (cause !== undefined) properties.cause = property(escapedCause)
+  if (spanSymbol in error) properties[spanSymbol] = property(Reflect.get(error, spanSymbol))
+  const copy: E & object = Object.create(Object.getPrototypeOf(error), properties)
+  originals.set(copy, originalOf(error) as object)
+  return copy
 }
 
 /**
- * Escapes the messages of an error and its causes in place. By default line breaks are kept; `escape` is `escapeControls` where
- * a message may quote a request.
+ * A copy of an error with its message, its name, its stack and its causes escaped; the error itself if they contain nothing to
+ * escape. By default line breaks are kept; `escape` is `escapeControls` where a message may quote a request.
  */
-export const escapeErrorControls = <E>(error: E, escape: (text: string) => string = escapeControlsInLines): E => {
-  let each: unknown = error
-  for (let depth = 0; depth < 8 && isError(each); depth++) {
-    if (Object.isExtensible(each)) {
-      escapeMessage(each, escape)
-      escapeText(each, "name", escapeControls)
-      escapeText(each, "cause", escape)
-    }
-    each = each.cause
-  }
-  return error
-}
+export const escapeErrorControls = <E>(error: E, escape: (text: string) => string = escapeControlsInLines): E =>
+  // Bounded: causes may be cyclic.
+  escapedAtDepth(error, escape, 8)

@@ -9,12 +9,13 @@ import * as Option from "effect/Option"
 import type { Address } from "../../Address.js"
 import { assumedDescriptorsPerRequest, type Budget } from "../../DescriptorBudget.js"
 import type { OSError } from "../../Errors.js"
-import { recordMetrics } from "../metrics.js"
+import type { MetricRecorder } from "../metrics.js"
 import { SwapRemoveSet } from "../runtime/swapRemoveSet.js"
 import { listenerClosed, PendingConnections } from "./pendingConnections.js"
 import type { ProxyProtocol } from "./proxyProtocol.js"
 import { serviceUnavailable } from "./serviceUnavailable.js"
 import { type ConnectionObserver, SocketConnection } from "./socketConnection.js"
+import { isTransient } from "./transientAcceptErrors.js"
 
 /**
  * Maximum share of the budget for pending connections. They also leave enough descriptors for one request: if they filled the
@@ -40,7 +41,7 @@ export const plain: Transport = {
 }
 
 export class AcceptedSockets implements ConnectionObserver {
-  readonly pending = new PendingConnections<SocketConnection>()
+  readonly pending: PendingConnections<SocketConnection>
   rejected = 0
   unixAddress: Option.Option<Address> = Option.none()
   /** Connections that were neither opened nor closed. */
@@ -51,8 +52,10 @@ export class AcceptedSockets implements ConnectionObserver {
     private readonly budget: Budget,
     private readonly onFull: "queue" | "reject",
     private readonly transport: Transport,
+    private readonly metrics: MetricRecorder,
     readonly proxyProtocol: ProxyProtocol | undefined
   ) {
+    this.pending = new PendingConnections(metrics)
     const maxWithoutStarvation = budget.max - assumedDescriptorsPerRequest - 2
     this.maxPending = Math.max(1, Math.min(Math.floor(budget.max * maxPendingShare), maxWithoutStarvation))
   }
@@ -61,7 +64,7 @@ export class AcceptedSockets implements ConnectionObserver {
   readonly onSocket = (socket: Socket): void => {
     if (this.pending.size >= this.maxPending || !this.budget.unsafeCanArrive()) {
       this.rejected++
-      recordMetrics.connectionRejected()
+      this.metrics.connectionRejected()
       this.transport.reject(socket)
       return
     }
@@ -75,7 +78,7 @@ export class AcceptedSockets implements ConnectionObserver {
 
   private rejectPending(connection: SocketConnection): void {
     this.rejected++
-    recordMetrics.connectionRejected()
+    this.metrics.connectionRejected()
     connection.reject()
   }
 
@@ -89,8 +92,15 @@ export class AcceptedSockets implements ConnectionObserver {
     this.budget.unsafeRelease()
   }
 
-  /** A fatal error of the listening socket: accepts fail with it from now on. */
+  /**
+   * An error of the listening socket. A transient one ends the current accept loops, which back off; after any other all
+   * accepts fail with it.
+   */
   fail(error: OSError): void {
+    if (isTransient(error)) {
+      this.pending.failLoops(error)
+      return
+    }
     for (const connection of this.pending.close(error)) connection.destroy()
   }
 

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import { isOSError, OSError } from "../../Errors.js"
 import { type Continuation, costs, loopBudget } from "../host/eventLoopBudget.js"
-import { recordMetrics } from "../metrics.js"
+import { untagged } from "../metrics.js"
 import { Signal } from "../runtime/effectInterop.js"
 
 /** The error of `accept` when the listener is closed. A constant, since to make one costs two stack traces. */
@@ -61,6 +61,10 @@ class AcceptLoopState<A> implements Continuation {
     this.run()
   }
 
+  fail(error: OSError): void {
+    this.onEnd(Effect.fail(error))
+  }
+
   cancel(): void {
     if (this.isDeferred) loopBudget.cancel(this)
   }
@@ -72,6 +76,8 @@ export class PendingConnections<A> {
   private readonly arrival = new Signal()
   /** Accept loops that take connections synchronously, in registration order. */
   private acceptLoops: ReadonlyArray<AcceptLoopState<A>> = []
+
+  constructor(private readonly metrics = untagged) {}
 
   get size(): number {
     return this.queue.length
@@ -85,7 +91,7 @@ export class PendingConnections<A> {
 
   offer(connection: A): void {
     this.queue.push(connection)
-    recordMetrics.connectionsPending(1)
+    this.metrics.connectionsPending(1)
     this.notify()
   }
 
@@ -94,9 +100,14 @@ export class PendingConnections<A> {
     this.failure ??= error
     const remaining = this.queue
     this.queue = []
-    recordMetrics.connectionsPending(-remaining.length)
+    this.metrics.connectionsPending(-remaining.length)
     this.notify()
     return remaining
+  }
+
+  /** A transient error of accept: ends the accept loops with it, once; connections continue to be queued. */
+  failLoops(error: OSError): void {
+    for (const loop of this.acceptLoops) loop.fail(error)
   }
 
   private notify(): void {
@@ -109,13 +120,13 @@ export class PendingConnections<A> {
     const i = this.queue.indexOf(connection)
     if (i < 0) return false
     this.queue.splice(i, 1)
-    recordMetrics.connectionsPending(-1)
+    this.metrics.connectionsPending(-1)
     return true
   }
 
   private shift(): A | undefined {
     const connection = this.queue.shift()
-    if (connection !== undefined) recordMetrics.connectionsPending(-1)
+    if (connection !== undefined) this.metrics.connectionsPending(-1)
     return connection
   }
 

@@ -1,5 +1,5 @@
 /**
- * The PROXY protocol of one listener: who may send a header, and the reading of the header before the first byte of TLS or
+ * The PROXY protocol of one listener: the peers that may send a header, and the reading of the header before the first byte of TLS or
  * HTTP.
  *
  * @internal
@@ -10,7 +10,6 @@ import type * as Option from "effect/Option"
 import type { Address } from "../../Address.js"
 import type { ProxyProtocol as Options } from "../../Listener.js"
 import { clearTimeout, setTimeout } from "../host/hostTimers.js"
-import { recordMetrics } from "../metrics.js"
 import { type ProxyHeader, parseProxyHeader } from "./proxyHeader.js"
 import { TrustedNetworks } from "./trustedNetworks.js"
 
@@ -93,7 +92,6 @@ export class ProxyProtocol {
     // Read while the socket is certain to be connected.
     const { remote } = peer
     const refuse = (reason: string): void => {
-      recordMetrics.proxyHeaderRefused()
       this.onError(reason, remote)
       socket.destroy()
     }

@@ -13,9 +13,10 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isUnix, toAuthority } from "../../Address.js"
 import type { Budget } from "../../DescriptorBudget.js"
-import { type OSError, type SslError, ValueError } from "../../Errors.js"
-import type { BoundListener, ListenOptions } from "../../Listener.js"
+import { type SslError, ValueError } from "../../Errors.js"
+import type { BoundListener, ListenError, ListenOptions } from "../../Listener.js"
 import type { Options as TlsOptions } from "../../Tls.js"
+import { currentRecorder } from "../metrics.js"
 import { AcceptedSockets, plain, type Transport } from "./acceptedSockets.js"
 import { addressOf, bind } from "./bind.js"
 import { Handshakes } from "./handshakes.js"
@@ -23,7 +24,6 @@ import { osError, validate } from "./listenOptions.js"
 import { ProxyProtocol } from "./proxyProtocol.js"
 import { SecureContexts } from "./secureContexts.js"
 import { handshakeTimeoutOf, tlsTransport } from "./tlsConnection.js"
-import { isTransient } from "./transientAcceptErrors.js"
 
 /** Bytes that a socket buffers before it reports backpressure: the size of one read, and enough for any small response. */
 const highWaterMark = 64 * 1024
@@ -67,12 +67,16 @@ const secure = (options: TlsOptions): Effect.Effect<Security, SslError | ValueEr
     const runtime = yield* Effect.runtime<never>()
     const { clientCertificates = "ignore", maxHandshakes = defaultMaxHandshakes } = options
     const report = options.onHandshakeError ?? ((error: SslError) => Effect.logDebug("a TLS handshake failed", error))
+    const metrics = yield* currentRecorder
     const transport = tlsTransport({
       contexts,
       handshakes: new Handshakes(maxHandshakes),
       handshakeTimeout: handshakeTimeoutOf(options),
       clientCertificates,
-      onHandshakeError: (error) => void Runtime.runFork(runtime)(report(error))
+      onHandshakeError: (error) => {
+        metrics.tlsHandshakeFailed()
+        Runtime.runFork(runtime)(report(error))
+      }
     })
     if (options.source !== undefined) {
       const reload = Effect.matchEffect(contexts.load, {
@@ -87,29 +91,31 @@ const secure = (options: TlsOptions): Effect.Effect<Security, SslError | ValueEr
 const securityOf = ({ tls }: ListenOptions): Effect.Effect<Security, SslError | ValueError, Scope.Scope> =>
   tls === undefined ? Effect.succeed({ transport: plain, reload: undefined }) : secure(tls)
 
-const proxyProtocolOf = (
-  { proxyProtocol }: ListenOptions,
-  runtime: Runtime.Runtime<never>
-): ProxyProtocol | undefined =>
-  proxyProtocol &&
-  new ProxyProtocol(proxyProtocol, (reason, peer) => {
-    const client = Option.match(peer, { onNone: () => "unknown", onSome: toAuthority })
-    const log = Effect.annotateLogs(Effect.logDebug(`no PROXY protocol header: ${reason}`), { peer: client })
-    Runtime.runFork(runtime)(log)
+const proxyProtocolOf = ({ proxyProtocol }: ListenOptions): Effect.Effect<ProxyProtocol | undefined> =>
+  Effect.gen(function* () {
+    if (proxyProtocol === undefined) return undefined
+    const runtime = yield* Effect.runtime<never>()
+    const metrics = yield* currentRecorder
+    return new ProxyProtocol(proxyProtocol, (reason, peer) => {
+      metrics.proxyHeaderRefused()
+      const client = Option.match(peer, { onNone: () => "unknown", onSome: toAuthority })
+      const log = Effect.annotateLogs(Effect.logDebug(`no PROXY protocol header: ${reason}`), { peer: client })
+      Runtime.runFork(runtime)(log)
+    })
   })
 
 /** Listens until the scope closes; pending connections are then rejected with 503. */
 export const listen = (
   options: ListenOptions,
   budget: Budget
-): Effect.Effect<BoundListener, OSError | ValueError | SslError, Scope.Scope> =>
+): Effect.Effect<BoundListener, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     yield* validate(options)
     const { reload, transport } = yield* securityOf(options)
     yield* budget.refreshLimit
-    const runtime = yield* Effect.runtime<never>()
     const scope = yield* Effect.scope
-    const sockets = new AcceptedSockets(budget, options.onFull, transport, proxyProtocolOf(options, runtime))
+    const proxyProtocol = yield* proxyProtocolOf(options)
+    const sockets = new AcceptedSockets(budget, options.onFull, transport, yield* currentRecorder, proxyProtocol)
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
     const closed = Effect.sync(() => {
       // Closes the listening descriptor synchronously; the callback would wait for all connections.
@@ -122,11 +128,7 @@ export const listen = (
       return Scope.addFinalizer(scope, closed)
     })
     yield* Effect.uninterruptible(bound)
-    server.on("error", (cause: NodeJS.ErrnoException) => {
-      const error = osError(cause, "accept")
-      if (isTransient(error)) Runtime.runFork(runtime)(Effect.logWarning("could not accept a connection", error))
-      else sockets.fail(error)
-    })
+    server.on("error", (cause: NodeJS.ErrnoException) => sockets.fail(osError(cause, "accept")))
     const address = addressOf(server, options)
     if (isUnix(address)) sockets.unixAddress = Option.some(address)
     return {

@@ -13,7 +13,6 @@ import * as Option from "effect/Option"
 import { SslError } from "../../Errors.js"
 import type { Options, Session } from "../../Tls.js"
 import { clearTimeout, setTimeout } from "../host/hostTimers.js"
-import { recordMetrics } from "../metrics.js"
 import type { Transport } from "./acceptedSockets.js"
 import type { Handshake, Handshakes } from "./handshakes.js"
 import { plainHttpResponse } from "./plainHttpResponse.js"
@@ -129,7 +128,6 @@ class TlsConnection extends SocketConnection implements Handshake {
   private fail(code: string, cause: Error): void {
     if (this.isSecure || this.timer === undefined) return
     this.endHandshake()
-    recordMetrics.tlsHandshakeFailed()
     this.settings.onHandshakeError(new SslError({ code, cause, peer: this.remote }))
     // The raw socket takes a response although its bytes were read as TLS.
     if (isPlainHttp(code)) this.raw.write(plainHttpResponse(), "latin1", () => this.secure?.destroy())

@@ -84,9 +84,12 @@ const respond = (response: HttpServerResponse): Effect.Effect<HttpServerResponse
 const respondToFailure = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse, E | HttpServerError.ResponseError> => {
-  // A middleware may log the cause, which may quote the client.
-  return Effect.flatMap(HttpServerError.causeResponse(escapeCauseControls(cause)), ([response, left]) =>
-    Effect.zipRight(respond(response), Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(left))
+  return Effect.flatMap(HttpServerError.causeResponse(cause), ([response, left]) =>
+    Effect.zipRight(
+      respond(response),
+      // A middleware may log the cause, which may quote the client.
+      Cause.isEmptyType(left) ? Exit.succeed(response) : Exit.failCause(escapeCauseControls(left))
+    )
   )
 }
 

@@ -14,6 +14,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
+import { originalOf } from "../host/escapeControls.js"
 import { markLogged } from "../runtime/adapterEffect.js"
 import { errorsOf, escapeCauseControls, logAnnotations } from "../server/failureReport.js"
 import type { AppRequest } from "./appRequest.js"
@@ -38,12 +39,15 @@ const needsAttention = (appRequest: AppRequest, cause: Cause.Cause<unknown>): bo
   return errorsOf(cause).some((error) => !(hasResponse(error) || isEnd(error)))
 }
 
+/** The error that the application has raised: without the escaped copy, and the `Proxy` of the span in which it was raised. */
+const identityOf = (error: unknown): unknown => Cause.originalError(originalOf(error))
+
 /** Whether all errors of a cause were in the last log entry about an error. */
 const wasLogged = ({ lastLogged }: AppRequest, cause: Cause.Cause<unknown>): boolean => {
   if (lastLogged === undefined) return false
   const { cause: logged, message } = lastLogged
-  const loggedErrors = new Set([...errorsOf(logged), ...(Array.isArray(message) ? message : [message])])
-  return errorsOf(cause).every((error) => isServerResponse(error) || loggedErrors.has(error))
+  const loggedErrors = new Set([...errorsOf(logged), ...(Array.isArray(message) ? message : [message])].map(identityOf))
+  return errorsOf(cause).every((error) => isServerResponse(error) || loggedErrors.has(identityOf(error)))
 }
 
 /** A cause without the response that was sent for it. */

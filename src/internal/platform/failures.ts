@@ -77,8 +77,9 @@ const multipartStatus = ({ cause, reason }: Multipart.MultipartError): number =>
 export const respondable = (error: Multipart.MultipartError): Multipart.MultipartError => {
   const status = multipartStatus(error)
   // The cause may quote a charset or the name of a part.
-  escapeErrorControls(error.cause, escapeControls)
-  return Object.defineProperty(error, Respondable.symbol, { value: () => emptyResponse(status) })
+  const cause = escapeErrorControls(error.cause, escapeControls)
+  const escaped = cause === error.cause ? error : new Multipart.MultipartError({ reason: error.reason, cause })
+  return Object.defineProperty(escaped, Respondable.symbol, { value: () => emptyResponse(status) })
 }
 
 export const multipartError = (cause: unknown): Multipart.MultipartError =>

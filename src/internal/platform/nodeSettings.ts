@@ -1,5 +1,5 @@
 /**
- * Conversion of the settings of a `node:http` server to options of this server that are at least as strict.
+ * Conversion of the settings of a server of `node:http` or `node:https` to options of this server that are at least as strict.
  *
  * `NodeHttpServer` takes a function that creates its server, and a migrated application passes the same. Its settings are
  * applied, or rejected by name: none is silently ignored.
@@ -16,7 +16,9 @@ import * as Predicate from "effect/Predicate"
 import { ValueError } from "../../Errors.js"
 import * as Limits from "../../Limits.js"
 import type { Request } from "../../Request.js"
-import { release, type Setting, settingsOf } from "../net/nodeServer.js"
+import type { Options as TlsOptions } from "../../Tls.js"
+import { isTls, release, type Setting, settingsOf } from "../net/nodeServer.js"
+import { isTlsSetting, tlsOptionsOf } from "./tlsSettings.js"
 
 /** The settings, as options of this server. */
 interface NodeSettings {
@@ -27,6 +29,7 @@ interface NodeSettings {
   /** Bytes of a request line and its header section together. */
   readonly maxHeaderSize: number | undefined
   readonly maxConnections: number | undefined
+  readonly tls: TlsOptions | undefined
 }
 
 type Numbers = { readonly [name: string]: number | undefined }
@@ -135,13 +138,21 @@ const unsupported = (actual: string): ServeError =>
 
 const isHalfOpen = ({ name, value }: Setting): boolean => name === "httpAllowHalfOpen" && value === true
 
+/** The options of TLS of a `node:https` server; a name where one is missing. */
+const tlsOf = (server: unknown, settings: ReadonlyArray<Setting>): TlsOptions | string | undefined =>
+  isTls(server) ? tlsOptionsOf(settings) : undefined
+
 const read = (server: unknown): Effect.Effect<NodeSettings, ServeError> =>
   Effect.suspend(() => {
     const settings = settingsOf(server)
     if (typeof settings === "string") return unsupported(settings)
     const effective = settings.filter((setting) => !isWithoutEffect(setting))
-    const rejected = effective.find((setting) => !(isNumber(setting) || isHalfOpen(setting)))
+    const isSupported = (setting: Setting): boolean =>
+      isNumber(setting) || isHalfOpen(setting) || (isTls(server) && isTlsSetting(setting))
+    const rejected = effective.find((setting) => !isSupported(setting))
     if (rejected !== undefined) return unsupported(`${rejected.name}: ${formatValue(rejected.value)}`)
+    const tls = tlsOf(server, effective)
+    if (typeof tls === "string") return unsupported(`${tls}: undefined`)
     const numbers: Numbers = Object.fromEntries(
       effective.filter(isNumber).map(({ name, value }) => [name, Number(value)])
     )
@@ -150,7 +161,8 @@ const read = (server: unknown): Effect.Effect<NodeSettings, ServeError> =>
       limits: limitsFrom(numbers),
       isHalfOpen: effective.some(isHalfOpen),
       maxHeaderSize,
-      maxConnections
+      maxConnections,
+      tls
     })
   })
 
@@ -171,6 +183,7 @@ interface Options {
   readonly limits?: Limits.Options | undefined
   readonly onClientEnd?: "continue" | "interrupt" | undefined
   readonly onFull?: "queue" | "reject" | undefined
+  readonly tls?: TlsOptions | undefined
 }
 
 /** Settings without a corresponding option. */
@@ -183,10 +196,11 @@ const numberOf = (limit: number | Duration.Duration): number =>
   Duration.isDuration(limit) ? Duration.toMillis(limit) : limit
 
 /** Description of the first option that is less strict than the `node:http` server, or `undefined`. */
-const conflictOf = ({ limits = {}, onClientEnd, onFull }: Options, settings: NodeSettings): string | undefined => {
+const conflictOf = ({ limits = {}, onClientEnd, onFull, tls }: Options, settings: NodeSettings): string | undefined => {
   if (settings.isHalfOpen && onClientEnd === "interrupt") return "httpAllowHalfOpen: true, but onClientEnd: interrupt"
   if (settings.maxConnections !== undefined && onFull === "queue")
     return `maxConnections: ${settings.maxConnections}, but onFull: queue`
+  if (settings.tls !== undefined && tls !== undefined) return "tls: the given server has TLS of its own"
   // Invalid limits are reported when the server listens.
   const validated = Limits.validate(limits)
   if (Either.isLeft(validated)) return undefined
@@ -208,12 +222,13 @@ export const withNodeSettings = <O extends Options>(
   options: O
 ): Effect.Effect<O & Bounds, ServeError> =>
   Effect.flatMap(evaluateSettings(evaluate), (settings) => {
-    const { isHalfOpen, maxConnections, maxHeaderSize } = settings
+    const { isHalfOpen, maxConnections, maxHeaderSize, tls } = settings
     const conflict = conflictOf(options, settings)
     if (conflict !== undefined) return unsupported(conflict)
     return Effect.succeed({
       ...options,
       limits: { ...settings.limits, ...options.limits },
+      ...(tls === undefined ? {} : { tls }),
       ...(isHalfOpen ? { onClientEnd: "continue" } : {}),
       ...(maxConnections === undefined ? {} : { onFull: "reject" }),
       maxConnections,

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { isArrayBuffer, isUint8Array } from "../host/realm.js"
-import { interruptAsFork, Signal } from "../runtime/effectInterop.js"
+import { interruptAsFork, runForkLikeCurrent, Signal } from "../runtime/effectInterop.js"
 
 export type Content =
   | { readonly _tag: "Whole"; readonly bytes: string | Uint8Array }
@@ -177,7 +177,7 @@ const opensScope = (stream: Stream.Stream<Uint8Array, unknown>): boolean => {
 
 const openAndClose = (stream: Stream.Stream<Uint8Array, unknown>): void => {
   const opened = Effect.scoped(Effect.flatten(Stream.toPull(stream)))
-  interruptAsFork(Effect.runFork(Effect.catchAllCause(opened, () => Effect.void)))
+  interruptAsFork(runForkLikeCurrent(Effect.catchAllCause(opened, () => Effect.void)))
 }
 
 /**

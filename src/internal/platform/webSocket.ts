@@ -8,7 +8,9 @@ import { Duplex } from "node:stream"
 import type { RequestError } from "@effect/platform/HttpServerError"
 import type { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as Socket from "@effect/platform/Socket"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
 import { isValueError, ValueError } from "../../Errors.js"
@@ -18,7 +20,7 @@ import { escapeControls, escapeErrorControls } from "../host/escapeControls.js"
 import { hostSleep } from "../host/timeSource.js"
 import type { RawConnection, Upgraded } from "../message/exchange.js"
 import { interruptAsFork } from "../runtime/effectInterop.js"
-import type { AppRequest } from "./appRequest.js"
+import { AppRequest } from "./appRequest.js"
 import { handshakeError } from "./failures.js"
 import { handshakeFields, validateHandshake } from "./handshake.js"
 
@@ -164,34 +166,38 @@ export class WebSockets {
   }
 
   private open(appRequest: AppRequest, request: HttpServerRequest): Effect.Effect<WebSocket, Socket.SocketError> {
-    return Effect.async<WebSocket, Socket.SocketError>((resume) => {
-      let accepted: Upgraded | undefined
-      const onSettled = (upgraded: Upgraded | ValueError): void => {
-        if (isValueError(upgraded)) resume(Effect.fail(openError(upgraded)))
-        else {
-          accepted = upgraded
-          appRequest.upgraded = ended(handshake, upgraded)
+    // Without the `AppRequest`: the fiber that closes the WebSocket is not one of the application.
+    const runtime = Effect.map(Effect.runtime<never>(), Runtime.updateContext(Context.omit(AppRequest.Tag)))
+    return Effect.flatMap(runtime, (runtime) =>
+      Effect.async<WebSocket, Socket.SocketError>((resume) => {
+        let accepted: Upgraded | undefined
+        const onSettled = (upgraded: Upgraded | ValueError): void => {
+          if (isValueError(upgraded)) resume(Effect.fail(openError(upgraded)))
+          else {
+            accepted = upgraded
+            appRequest.upgraded = ended(handshake, upgraded)
+          }
         }
-      }
-      const handshake = new Handshake(appRequest, onSettled)
-      handshake.once("close", () => resume(Effect.fail(openError(new Error("the connection was closed")))))
-      // `ws` reads only these three.
-      const { headers, method, url } = request
-      const incoming = { headers: handshakeFields(headers), method, url } as unknown as Incoming
-      this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
-        if (accepted === undefined) return
-        // Before `holdMessages`, which pauses until the first listener for messages is added.
-        countMessages(webSocket, accepted)
-        holdMessages(webSocket)
-        const closing = Effect.runFork(closedAtShutdown(appRequest, webSocket, accepted))
-        handshake.once("close", () => interruptAsFork(closing))
-        appRequest.closeWebSocket = () => {
-          webSocket.close()
-          handshake.destroy()
-        }
-        resume(Effect.succeed(webSocket))
+        const handshake = new Handshake(appRequest, onSettled)
+        handshake.once("close", () => resume(Effect.fail(openError(new Error("the connection was closed")))))
+        // `ws` reads only these three.
+        const { headers, method, url } = request
+        const incoming = { headers: handshakeFields(headers), method, url } as unknown as Incoming
+        this.server.handleUpgrade(incoming, handshake, Buffer.alloc(0), (webSocket) => {
+          if (accepted === undefined) return
+          // Before `holdMessages`, which pauses until the first listener for messages is added.
+          countMessages(webSocket, accepted)
+          holdMessages(webSocket)
+          const closing = Runtime.runFork(runtime)(closedAtShutdown(appRequest, webSocket, accepted))
+          handshake.once("close", () => interruptAsFork(closing))
+          appRequest.closeWebSocket = () => {
+            webSocket.close()
+            handshake.destroy()
+          }
+          resume(Effect.succeed(webSocket))
+        })
       })
-    })
+    )
   }
 }
 

@@ -1,8 +1,12 @@
 /** Uses of Effect APIs that a later version renames, and synchronization primitives that Effect lacks. */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import { globalValue } from "effect/GlobalValue"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import { setImmediate } from "../host/hostTimers.js"
 
 /**
@@ -69,6 +73,18 @@ export const clientAbortFiberId: FiberId.FiberId = globalValue(
   "@effect/platform/HttpServerError/clientAbortFiberId",
   () => FiberId.runtime(-499, 0)
 )
+
+/**
+ * Forks a root fiber from plain code, with the FiberRefs of the fiber that calls it, if one does: with its loggers, its
+ * supervisor, its clock and its tracer.
+ */
+export const runForkLikeCurrent = <A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> => {
+  const current = Option.getOrUndefined(Fiber.getCurrentFiber())
+  if (current === undefined) return Effect.runFork(effect)
+  const fiberRefs = FiberRefs.delete(current.getFiberRefs(), FiberRef.currentContext)
+  const { context, runtimeFlags } = Runtime.defaultRuntime
+  return Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }), effect)
+}
 
 /** Interrupts a fiber from outside of fibers, without waiting for its end. */
 export const interruptAsFork = (

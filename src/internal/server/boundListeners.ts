@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Address, isTcp } from "../../Address.js"
 import type { Connection } from "../../Connection.js"
-import { OSError, type SslError, type ValueError } from "../../Errors.js"
-import type { BoundListener, Listener, ListenOptions } from "../../Listener.js"
+import { OSError, type SslError } from "../../Errors.js"
+import type { BoundListener, ListenError, Listener, ListenOptions } from "../../Listener.js"
 
 export interface BoundListeners {
   /** The address of the first. */
@@ -42,14 +42,22 @@ const acceptFrom =
       return bound.map(each).reduce((first, second) => Effect.raceFirst(first, second))
     })
 
+/** A listener that is not this package's may not know of TLS: the server must not be plain without a word. */
+const listenAt = (listener: Listener["Type"], options: ListenOptions) =>
+  Effect.filterOrFail(
+    listener.listen(options),
+    ({ reloadTls }) => options.tls === undefined || reloadTls !== undefined,
+    () => new OSError({ code: "ENOTSUP", syscall: "listen", cause: new Error("this listener has no TLS") })
+  )
+
 /** Listens at every place, in order; the scope closes those that are bound if a later one fails. */
 export const listenAll = (
   listener: Listener["Type"],
   [main, ...additional]: readonly [ListenOptions, ...ReadonlyArray<ListenOptions>]
-): Effect.Effect<BoundListeners, OSError | ValueError | SslError, Scope.Scope> =>
+): Effect.Effect<BoundListeners, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
-    const first = yield* listener.listen(main)
-    const others = yield* Effect.forEach(additional, (options) => listener.listen(options))
+    const first = yield* listenAt(listener, main)
+    const others = yield* Effect.forEach(additional, (options) => listenAt(listener, options))
     const all = [first, ...others]
     return {
       address: first.address,

@@ -10,6 +10,7 @@ import type { Request } from "../../Request.js"
 import type { Handler } from "../../Response.js"
 import type { RequestHandler } from "../connection/context.js"
 import { escapeControlsInLines, escapeErrorControls } from "../host/escapeControls.js"
+import type { MetricRecorder } from "../metrics.js"
 import { isLogged } from "../runtime/adapterEffect.js"
 import { RequestRuntime } from "../runtime/requestRuntime.js"
 
@@ -30,11 +31,11 @@ const escapeFailureControls = <E>(failure: E): E =>
   typeof failure === "string" ? (escapeControlsInLines(failure) as E & string) : escapeErrorControls(failure)
 
 /**
- * A cause that is safe to log, with the control characters that its failures quote from a request escaped: errors are
- * changed in place, strings are replaced. Returns the same cause unless a string was replaced.
+ * A cause that is safe to log: the control characters that its failures quote from a request are escaped, in copies of the
+ * failures. Returns the same cause if there is nothing to escape.
  */
 export const escapeCauseControls = <E>(cause: Cause.Cause<E>): Cause.Cause<E> => {
-  if (errorsOf(cause).filter((error) => escapeFailureControls(error) !== error).length === 0) return cause
+  if (errorsOf(cause).every((error) => escapeFailureControls(error) === error)) return cause
   return Cause.match(cause, {
     onEmpty: Cause.empty as Cause.Cause<E>,
     onFail: (error) => Cause.fail(escapeFailureControls(error)),
@@ -66,11 +67,13 @@ export const makeRequestHandler = <E, R, R2>(
   handler: Handler<E, R>,
   onFailure: ((cause: Cause.Cause<E>, request: Request) => Effect.Effect<void, never, R2>) | undefined,
   runtime: Runtime.Runtime<Exclude<R | R2, Scope.Scope>>,
-  shutdown: Effect.Latch
+  shutdown: Effect.Latch,
+  metrics: MetricRecorder
 ): RequestHandler<E, R | R2> => {
   const report = onFailure ?? logFailure
   return {
     handler,
+    metrics: metrics.tagged(FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentMetricLabels)),
     shutdownLatch: shutdown,
     runtime: RequestRuntime.make(runtime),
     report: (cause, request) =>

@@ -4,6 +4,7 @@ import * as Scope from "effect/Scope"
 import { type TcpAddress, tcp } from "../../../Address.js"
 import type { Connection } from "../../../Connection.js"
 import { OSError, ValueError } from "../../../Errors.js"
+import { currentRecorder, type MetricRecorder } from "../../../internal/metrics.js"
 import { listenerClosed, PendingConnections } from "../../../internal/net/pendingConnections.js"
 import { serviceUnavailable } from "../../../internal/net/serviceUnavailable.js"
 import type { BoundListener, ListenOptions } from "../../../Listener.js"
@@ -16,13 +17,16 @@ const firstClientPort = 32768
 const lastPort = 65535
 
 class MemoryPort {
-  readonly pending = new PendingConnections<Connection>()
+  readonly pending: PendingConnections<Connection>
   rejected = 0
 
   constructor(
     readonly address: TcpAddress,
-    private readonly onFull: ListenOptions["onFull"]
-  ) {}
+    private readonly onFull: ListenOptions["onFull"],
+    metrics: MetricRecorder
+  ) {
+    this.pending = new PendingConnections(metrics)
+  }
 
   offer(connection: Connection): void {
     const mayQueue = this.onFull === "queue" || this.pending.hasTaker
@@ -60,14 +64,16 @@ export class MemoryNetworkImpl {
 
   listen(options: ListenOptions): Effect.Effect<BoundListener, OSError | ValueError, Scope.Scope> {
     return Effect.flatMap(Effect.scope, (scope) =>
-      Effect.suspend((): Effect.Effect<BoundListener, OSError | ValueError> => {
+      Effect.flatMap(currentRecorder, (metrics): Effect.Effect<BoundListener, OSError | ValueError> => {
         const { port } = options
         if (!Number.isInteger(port) || port < 0 || port > lastPort)
           return new ValueError({ reason: "Port", actual: String(port) })
+        if (options.path !== undefined || options.fd !== undefined)
+          return new OSError({ code: "ENOTSUP", syscall: "listen", cause: new Error("ports alone are in memory") })
         if (this.ports.has(port)) return new OSError({ code: "EADDRINUSE", syscall: "listen" })
         const domain = options.domain === "IPv6" ? "IPv6" : "IPv4"
         const address = tcp(domain === "IPv4" ? "127.0.0.1" : "::1", port === 0 ? this.freePort() : port, domain)
-        const bound = new MemoryPort(address, options.onFull)
+        const bound = new MemoryPort(address, options.onFull, metrics)
         this.ports.set(address.port, bound)
         const closed = Effect.sync(() => {
           this.ports.delete(address.port)

@@ -5,11 +5,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import { toUrl } from "../../../Address.js"
 import * as DescriptorBudget from "../../../DescriptorBudget.js"
-import { OSError } from "../../../Errors.js"
+import { isOSError, OSError } from "../../../Errors.js"
 import { yieldToEventLoop } from "../../../internal/runtime/effectInterop.js"
 import { limitOptionsOf, withDefaults } from "../../../internal/server/validateOptions.js"
 import * as Limits from "../../../Limits.js"
@@ -21,7 +22,7 @@ import * as Server from "../../../Server.js"
 import { LeakError } from "../../Failures.js"
 import { callerOrElse, callSite } from "../recording/callSite.js"
 import { makeExpectations } from "../recording/expectations.js"
-import { combine, HandlerFailures, reportOnConsole } from "../recording/handlerFailures.js"
+import { AcceptFailure, combine, HandlerFailures, reportOnConsole } from "../recording/handlerFailures.js"
 import { type Quiescence, quiescenceOf } from "../recording/quiescence.js"
 import { type Recorded, Recorder } from "../recording/recorder.js"
 import { recordHandler, recordReportedFailure, type ServerRecording } from "../recording/recordingHandler.js"
@@ -82,6 +83,11 @@ const dieOnLeaks = (left: ReadonlyArray<string>): Effect.Effect<void> =>
 const orDieOnInvalidOption = <A>(effect: Effect.Effect<A, Server.ListenError>): Effect.Effect<A, OSError> =>
   Effect.catchTags(effect, { ValueError: Effect.die, SslError: Effect.die })
 
+/** True for the error of an accept loop whose server was closed, by the test or at its end. */
+const isServerClosed = (cause: Cause.Cause<Server.ListenError>): boolean =>
+  Cause.isInterruptedOnly(cause) ||
+  Option.exists(Cause.failureOption(cause), (e) => isOSError(e) && (e.code === "ECANCELED" || e.code === "ENOTCONN"))
+
 /** Requests are recorded with their bodies, so a body budget would not get its bytes back before the test ends. */
 const defaultLimits = { ...Limits.nodeHttp, maxBufferedBodies: Number.POSITIVE_INFINITY }
 
@@ -136,7 +142,11 @@ const openServer = <E, R>(
         ? server.serve(recorded, reporting)
         : Effect.forever(Effect.zipRight(budget.awaitRoom(-1), server.acceptRequest(recorded, reporting)))
     const serving = accepting.pipe(
-      Effect.exit,
+      Effect.catchAllCause((cause) =>
+        Effect.sync(() => {
+          if (!isServerClosed(cause)) failures.add(new AcceptFailure({ cause }))
+        })
+      ),
       Effect.interruptible,
       Effect.withScheduler(quiescence.scheduler),
       Effect.forkIn(scope)

@@ -1,7 +1,7 @@
 /** Queue of replies for requests, and of requests that wait for a reply. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { isKeyError, isValueError, type RespondableError } from "../../../Errors.js"
 import { Signal } from "../../../internal/runtime/effectInterop.js"
 import type { Handler, Responded } from "../../../Response.js"
@@ -42,13 +42,13 @@ export class ReplyQueue {
 
   readonly size: Effect.Effect<number> = Effect.sync(() => this.replies.length)
 
-  /** A reply runs with the context in which it was added. */
+  /** A reply runs with the context in which it was added, and the scope of its request. */
   private readonly enqueue = (replies: ReadonlyArray<Handler<unknown, Scope.Scope>>): Effect.Effect<void> =>
     Effect.map(Effect.context<never>(), (context) => {
       for (const reply of replies) {
         this.replies.push((request) =>
           Effect.mapInputContext(withResponseErrors(reply(request)), (own: Context.Context<Scope.Scope>) =>
-            Context.merge(context, own)
+            Context.merge(own, context).pipe(Context.add(Scope.Scope, Context.get(own, Scope.Scope)))
           )
         )
       }
