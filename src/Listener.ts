@@ -121,6 +121,8 @@ export interface BoundListener {
   readonly pending: Effect.Effect<number>
   /** The number of connections that were rejected with 503, in total. */
   readonly rejected: Effect.Effect<number>
+  /** True if it requires the header of `proxyProtocol` on each connection; absent without. */
+  readonly hasProxyProtocol?: boolean | undefined
   /** Loads the credentials of TLS again; absent without TLS. Fails with those unchanged that are in use. */
   readonly reloadTls?: Effect.Effect<void, SslError> | undefined
 }

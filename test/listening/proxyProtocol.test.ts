@@ -14,6 +14,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Logger, LogLevel, Metric, Option, Queue, Stream } from "effect"
 import { Address, type Listener, Metrics, type Request, Response, Server } from "effect-asynchttpserver"
 import * as HttpServer from "effect-asynchttpserver/HttpServer"
+import { MemoryListener } from "effect-asynchttpserver/testing"
 import { beforeAll } from "vitest"
 import { type ProxyHeader, parseProxyHeader } from "../../src/internal/net/proxyHeader.js"
 import { type Authority, type Issued, makeAuthority } from "./certificates.js"
@@ -515,6 +516,13 @@ describe("options", () => {
           actual: expect.stringContaining(`proxyProtocol.${name}`)
         })
       })
+  )
+
+  it.scopedLive("is an OSError with a listener that ignores it", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.make({ proxyProtocol: trusting })
+      expect(yield* Effect.flip(server.listen())).toMatchObject({ _tag: "OSError", code: "ENOTSUP" })
+    }).pipe(Effect.provide(Layer.provideMerge(MemoryListener.layer, Server.layerDependencies)))
   )
 
   it.scopedLive("belongs to one place: another of the same server has none", () =>

@@ -9,7 +9,7 @@ import type { HttpHeaders } from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
 import type { Client, Request } from "../../Request.js"
-import { type Fields, fromRequest, indexOf } from "../fields/headers.js"
+import { type Fields, fromRequest, indexOf, rawFieldsOf } from "../fields/headers.js"
 import type { RequestHead } from "../http1/requestHead.js"
 import { type Exchange, ExchangeKey } from "./exchange.js"
 import { type Origin, originOf, type TrustedProxies } from "./forwarded.js"
@@ -51,6 +51,10 @@ export interface ClientConnection extends Omit<Client, "tls"> {
 /** The scheme of the requests on a connection, as far as the connection determines it. */
 export const schemeOf = ({ scheme, tls }: ClientConnection): Request["scheme"] =>
   scheme ?? (tls !== undefined && Option.isSome(tls) ? "https" : "http")
+
+/** The IP address of the peer. */
+const remoteAddressOf = ({ remote }: ClientConnection): Option.Option<string> =>
+  Option.filterMap(remote, (address) => (isTcp(address) ? Option.some(address.hostname) : Option.none()))
 
 /** The public view of a connection: its id, addresses and session, without access to the connection. */
 class ClientImpl extends Inspectable.Class implements Client {
@@ -141,9 +145,7 @@ export class RequestImpl extends Inspectable.Class implements Request {
   }
 
   get remoteAddress(): Option.Option<string> {
-    return Option.filterMap(this.connection.remote, (address) =>
-      isTcp(address) ? Option.some(address.hostname) : Option.none()
-    )
+    return remoteAddressOf(this.connection)
   }
 
   get bytes(): Effect.Effect<Buffer, ValueError> {
@@ -181,9 +183,7 @@ export class RequestImpl extends Inspectable.Class implements Request {
 
 /** The client of a request as the connection has it. */
 const directOrigin = (head: Pick<VisibleHead, "authority">, connection: ClientConnection): Origin => ({
-  remoteAddress: Option.filterMap(connection.remote, (address) =>
-    isTcp(address) ? Option.some(address.hostname) : Option.none()
-  ),
+  remoteAddress: remoteAddressOf(connection),
   host: head.authority,
   scheme: schemeOf(connection)
 })
@@ -212,8 +212,8 @@ class ForwardedRequest extends RequestImpl {
   }
 
   private get origin(): Origin {
-    const { connection, head, proxies } = this
-    return (this.originCache ??= originOf(head.fields(), connection, directOrigin(head, connection), proxies))
+    const { connection, head, headers, proxies } = this
+    return (this.originCache ??= originOf(rawFieldsOf(headers), connection, directOrigin(head, connection), proxies))
   }
 
   override get remoteAddress(): Option.Option<string> {

@@ -137,6 +137,7 @@ export const listen = (
       acceptWhile: (isOpen, take) => sockets.pending.acceptWhile(isOpen, take),
       pending: Effect.sync(() => sockets.pending.size),
       rejected: Effect.sync(() => sockets.rejected),
+      hasProxyProtocol: proxyProtocol !== undefined,
       reloadTls: reload
     }
   })

@@ -42,12 +42,23 @@ const acceptFrom =
       return bound.map(each).reduce((first, second) => Effect.raceFirst(first, second))
     })
 
-/** A listener that is not this package's may not know of TLS: the server must not be plain without a word. */
+const unsupported = (message: string): OSError =>
+  new OSError({ code: "ENOTSUP", syscall: "listen", cause: new Error(message) })
+
+/**
+ * Listens at one place. Another listener than that of sockets may ignore options: a server must not be plain, nor open to every
+ * peer, without an error.
+ */
 const listenAt = (listener: Listener["Type"], options: ListenOptions) =>
-  Effect.filterOrFail(
-    listener.listen(options),
-    ({ reloadTls }) => options.tls === undefined || reloadTls !== undefined,
-    () => new OSError({ code: "ENOTSUP", syscall: "listen", cause: new Error("this listener has no TLS") })
+  listener.listen(options).pipe(
+    Effect.filterOrFail(
+      ({ reloadTls }) => options.tls === undefined || reloadTls !== undefined,
+      () => unsupported("this listener has no TLS")
+    ),
+    Effect.filterOrFail(
+      ({ hasProxyProtocol = false }) => options.proxyProtocol === undefined || hasProxyProtocol,
+      () => unsupported("this listener has no PROXY protocol")
+    )
   )
 
 /** Listens at every place, in order; the scope closes those that are bound if a later one fails. */
