@@ -39,6 +39,8 @@ export interface Connection {
   readonly remote: Option.Option<Address>
   /** The session of a connection with TLS; without this member, or with `None`, the connection is not encrypted. */
   readonly tls?: Option.Option<Session>
+  /** The scheme of the requests on this connection. Default: that of `tls`. */
+  readonly scheme?: "http" | "https"
   /** Starts reading, once. A connection that has closed before calls `onClose` in a later microtask. */
   readonly open: (events: ConnectionEvents) => void
   readonly pause: () => void

@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Address, Domain } from "./Address.js"
@@ -23,6 +24,38 @@ export type {
   /** The events of a connection. @since 0.1.0 @category models */
   ConnectionEvents
 } from "./Connection.js"
+
+/**
+ * The PROXY protocol, versions 1 and 2: each connection begins with a header in which a proxy reports the addresses of its
+ * client. For proxies that pass on bytes (HAProxy `send-proxy`, nginx `proxy_protocol on` of a stream, AWS network load
+ * balancers). `local` and `remote` of a connection are then those of the header; those of the socket where the header has
+ * none (`LOCAL`, `UNKNOWN`). Requests are `https` if the header states TLS of the client (`send-proxy-v2-ssl`).
+ *
+ * The header is required: a connection without a valid one, or of a peer that is not trusted, is closed, counted
+ * (`Metrics.proxyHeaderErrors`) and logged at level Debug. Health checks of the proxy have to send it too
+ * (`check-send-proxy`).
+ *
+ * @example
+ * ```ts
+ * import { Server } from "effect-asynchttpserver"
+ *
+ * const live = Server.layer({ port: 8080, proxyProtocol: { trusted: ["loopback", "10.1.0.0/16"] } })
+ * console.log(typeof live)
+ * // object
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProxyProtocol {
+  /**
+   * The networks of the proxies: IP addresses, CIDR networks, `"loopback"`, `"private"` (RFC 1918 and RFC 4193), and `"unix"`
+   * for the peers of a Unix domain socket.
+   */
+  readonly trusted: ReadonlyArray<string>
+  /** Time for a header, from when the connection was admitted. Default: 10 seconds. */
+  readonly timeout?: Duration.DurationInput | undefined
+}
 
 /**
  * The options of `Listener.listen`.
@@ -45,6 +78,8 @@ export interface ListenOptions {
   readonly fd?: number | undefined
   /** TLS on every connection. */
   readonly tls?: TlsOptions | undefined
+  /** A header of the PROXY protocol before everything else on a connection, TLS included. */
+  readonly proxyProtocol?: ProxyProtocol | undefined
   /** `SO_REUSEADDR`. */
   readonly reuseAddr: boolean
   /** `SO_REUSEPORT`; with `"auto"` where it is supported, else the process must be a worker of `node:cluster`. */
@@ -86,6 +121,8 @@ export interface BoundListener {
   readonly pending: Effect.Effect<number>
   /** The number of connections that were rejected with 503, in total. */
   readonly rejected: Effect.Effect<number>
+  /** True if it requires the header of `proxyProtocol` on each connection; absent without. */
+  readonly hasProxyProtocol?: boolean | undefined
   /** Loads the credentials of TLS again; absent without TLS. Fails with those unchanged that are in use. */
   readonly reloadTls?: Effect.Effect<void, SslError> | undefined
 }

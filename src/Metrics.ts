@@ -197,3 +197,15 @@ export const tlsHandshakeErrors: Metric.Metric.Counter<number> = counter(
   "http_server_tls_handshake_errors_total",
   "TLS handshakes that failed"
 )
+
+/**
+ * Connections that were closed because they did not begin with a valid header of the PROXY protocol, or came from a peer that
+ * is not trusted: see `Listener.ProxyProtocol`.
+ *
+ * @since 0.1.0
+ * @category connections
+ */
+export const proxyHeaderErrors: Metric.Metric.Counter<number> = counter(
+  "http_server_proxy_header_errors_total",
+  "Connections that were closed for lack of a valid PROXY protocol header"
+)

@@ -28,6 +28,7 @@ export interface Client {
   /** Number of the connection in this process, from 1. */
   readonly id: number
   readonly local: Option.Option<Address>
+  /** The address of the peer; with `proxyProtocol`, the one of the header. No header field changes it. */
   readonly remote: Option.Option<Address>
   /** The session of TLS; `None` for a connection without. */
   readonly tls: Option.Option<Session>
@@ -60,16 +61,28 @@ export interface Request extends Inspectable.Inspectable {
   readonly path: string
   /** `url` after its question mark, or "". */
   readonly query: string
-  /** The requested host, with its port if it was sent: that of the target in absolute-form, else that of Host. */
+  /**
+   * The requested host, with its port if it was sent: that of the target in absolute-form, else that of Host; or what a proxy
+   * of `trustedProxies` reports.
+   */
   readonly host: string
+  /**
+   * `"https"` if the client has connected by TLS: to this server, to a proxy that states so by the PROXY protocol, or to a
+   * proxy of `trustedProxies`.
+   */
+  readonly scheme: "http" | "https"
   readonly version: HttpVersion
   /**
-   * The fields as they were sent, with one exception: where the target has an authority of its own (`originalUrl` in
+   * The fields as they were sent, those of proxies included, with one exception: where the target has an authority of its own (`originalUrl` in
    * absolute-form, and CONNECT), Host is that authority, whatever was sent (RFC 9112 §3.2.2).
    */
   readonly headers: HttpHeaders
-  /** The peer's IP address, if its transport has one. `hostname` in the original. */
+  /**
+   * The IP address of the client: of the connection's peer, if its transport has one, or what a proxy of `trustedProxies`
+   * reports; `None` if the proxy hides it. `hostname` in the original.
+   */
   readonly remoteAddress: Option.Option<string>
+  /** The connection, whose peer may be a proxy. */
   readonly client: Client
 
   /**

@@ -11,21 +11,21 @@ import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { type Address, isTcp } from "./Address.js"
+import type { Address } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
-import { OSError, type RespondableError, type SslError, ValueError } from "./Errors.js"
+import { type OSError, type RespondableError, type SslError, ValueError } from "./Errors.js"
 import { AdmissionLog } from "./internal/budget/admissionLog.js"
 import { makeServerState } from "./internal/connection/serverState.js"
 import { timeSourceOf } from "./internal/host/timeSource.js"
 import { acceptLoop } from "./internal/server/acceptLoop.js"
-import { type BoundListeners, listenAll } from "./internal/server/boundListeners.js"
+import { type BoundListeners, listenAll, portOf } from "./internal/server/boundListeners.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
 import { makeServedHandler } from "./internal/server/failureReport.js"
 import { alreadyListening, ListenerState } from "./internal/server/listenerState.js"
@@ -39,6 +39,8 @@ import {
   isPlaceGiven,
   limitOptionsOf,
   listenOptionsOf,
+  policiesOf,
+  shutdownTimeoutsOf,
   validators
 } from "./internal/server/validateOptions.js"
 import * as Limits from "./Limits.js"
@@ -104,6 +106,19 @@ export interface Options extends ListenOptions {
    * any token as method (RFC 9110 §9.1).
    */
   readonly unknownMethods?: "reject" | "handle" | undefined
+  /**
+   * The networks of proxies whose `X-Forwarded-*` or `Forwarded` fields count: IP addresses, CIDR networks, `"loopback"`,
+   * `"private"` (RFC 1918 and RFC 4193), and `"unix"` for the peers of a Unix domain socket. The fields are walked from the right
+   * through these networks; the first other address is the client. `remoteAddress`, `host` and `scheme` of a request are what
+   * these proxies report. Each of them must write or remove all fields of the kind. Default: none, and no such field counts.
+   */
+  readonly trustedProxies?: ReadonlyArray<string> | undefined
+  /**
+   * The fields that the trusted proxies write; those of the other kind never count, since a proxy passes them on as the client
+   * has sent them. `"x-forwarded"` (default): `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`; `"forwarded"`: `Forwarded` (RFC
+   * 7239).
+   */
+  readonly forwardedHeader?: "x-forwarded" | "forwarded" | undefined
   /**
    * Connections that arrive while the budget has no capacity. `"queue"` (default): they are pending until it has, up to half
    * of the budget. `"reject"`: they receive 503 with `Retry-After` at once, as do those beyond the queue.
@@ -199,10 +214,6 @@ export interface Server {
  */
 export const Server: Context.Tag<Server, Server> = Context.GenericTag<Server>("effect-asynchttpserver/Server")
 
-const defaultDrainTimeout = Duration.seconds(5)
-
-const defaultInterruptTimeout = Duration.seconds(5)
-
 /**
  * Makes a server, without opening anything. When the scope closes, the server is closed as by `close`; the sockets of the
  * last requests are destroyed after `interruptTimeout` at the latest.
@@ -225,20 +236,10 @@ export const make = (
     const listener = yield* Listener.Listener
     const budget = yield* DescriptorBudget.DescriptorBudget
     const invalidOption = firstInvalid(options, validators)
-    const state = yield* makeServerState(
-      Limits.make(invalidOption === undefined ? limitOptionsOf(options) : {}),
-      budget,
-      {
-        connectMethod: options.connectMethod ?? "reject",
-        onClientEnd: options.onClientEnd ?? "continue",
-        unknownMethods: options.unknownMethods ?? "reject"
-      }
-    )
+    const limits = Limits.make(invalidOption === undefined ? limitOptionsOf(options) : {})
+    const state = yield* makeServerState(limits, budget, policiesOf(options))
     const { lingering, metrics, registry } = state
-    const { drainTimeout = defaultDrainTimeout, interruptTimeout = defaultInterruptTimeout } = invalidOption
-      ? {}
-      : options
-    const timeouts = { drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) }
+    const timeouts = shutdownTimeoutsOf(invalidOption === undefined ? options : {})
     const clock = yield* Effect.clock
     const accepting = {
       budget,
@@ -326,9 +327,7 @@ export const make = (
       listen,
       address: Effect.map(listening.bound("getsockname"), (bound) => bound.address),
       addresses: Effect.map(listening.bound("getsockname"), (bound) => bound.addresses),
-      port: Effect.flatMap(listening.bound("getsockname"), ({ address }) =>
-        isTcp(address) ? Effect.succeed(address.port) : new OSError({ code: "EAFNOSUPPORT", syscall: "getsockname" })
-      ),
+      port: Effect.flatMap(listening.bound("getsockname"), portOf),
       reloadTls: Effect.flatMap(listening.bound("getsockname"), (bound) => bound.reloadTls),
       shouldAcceptRequest: (assumed = DescriptorBudget.assumedDescriptorsPerRequest) => budget.hasRoom(assumed),
       acceptRequest,

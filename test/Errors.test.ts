@@ -19,6 +19,7 @@ const statuses: { readonly [reason in Errors.ValueErrorReason]: number } = {
   BodyTooLarge: 413,
   TargetTooLong: 414,
   Expectation: 417,
+  Scheme: 421,
   HeadersTooLarge: 431,
   TrailersTooLarge: 431,
   MethodUnknown: 501,

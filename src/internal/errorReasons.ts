@@ -32,6 +32,7 @@ export const errorReasons = {
   BodyTooLarge: reason(413, "the body is larger than this server accepts"),
   TargetTooLong: reason(414, "the request line is longer than this server accepts"),
   Expectation: reason(417, "the expectation cannot be met"),
+  Scheme: reason(421, "a target of the scheme https requires a connection with TLS"),
   HeadersTooLarge: reason(431, "the header section is larger than this server accepts"),
   TrailersTooLarge: reason(431, "the trailer section is larger than this server accepts"),
   MethodUnknown: reason(501, "the method is not implemented"),

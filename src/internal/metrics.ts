@@ -14,6 +14,7 @@ import {
   connectionsOpen,
   connectionsPending,
   connectionsRejected,
+  proxyHeaderErrors,
   requestDuration,
   requests,
   requestsAborted,
@@ -54,6 +55,10 @@ export class MetricRecorder {
 
   connectionRejected(): void {
     connectionsRejected.unsafeUpdate(1, this.tags)
+  }
+
+  proxyHeaderRefused(): void {
+    proxyHeaderErrors.unsafeUpdate(1, this.tags)
   }
 
   tlsHandshakeFailed(): void {

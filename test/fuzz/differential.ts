@@ -145,16 +145,29 @@ const withTargetAuthority = (seen: Seen): Seen => {
   return { ...seen, fields }
 }
 
+/** A target of `https`, which the server refuses without TLS (RFC 9110 §7.4); parsers accept it. */
+const isMisdirected = ({ target }: Seen): boolean => /^https:/i.test(target)
+
+/** The requests before the one that is refused, by a parser or for its target. */
+const throughRefusal = ({ ending, requests }: View): View => {
+  const refused = requests.findIndex(isMisdirected)
+  if (refused < 0) return { ending, requests }
+  return { requests: requests.slice(0, refused), ending: { _tag: "Refused", why: "Scheme", status: 421 } }
+}
+
 /** What the server must have done, if it follows the parser's result: the requests, and the statuses of the responses. */
-const served = ({ ending, requests }: View): Served => ({
-  requests: requests.map((each) => withTargetAuthority(each.ended ? each : { ...each, body: "" })),
-  statuses: [
-    ...requests.filter(({ ended }) => ended).map(() => 200),
-    ...(ending._tag === "Refused" ? [ending.status] : []),
-    ...(ending._tag === "NeedsMore" ? [400] : [])
-  ],
-  isIncomplete: ending._tag === "NeedsMore"
-})
+const served = (view: View): Served => {
+  const { ending, requests } = throughRefusal(view)
+  return {
+    requests: requests.map((each) => withTargetAuthority(each.ended ? each : { ...each, body: "" })),
+    statuses: [
+      ...requests.filter(({ ended }) => ended).map(() => 200),
+      ...(ending._tag === "Refused" ? [ending.status] : []),
+      ...(ending._tag === "NeedsMore" ? [400] : [])
+    ],
+    isIncomplete: ending._tag === "NeedsMore"
+  }
+}
 
 /** Says which rule accepts a difference; `undefined` is none. */
 export type Classify = (difference: Difference) => string | undefined

@@ -189,6 +189,7 @@ export const requests = (request: Request): void => {
   equals<typeof request.stream, Stream.Stream<Uint8Array, ValueError>>()
   equals<typeof request.trailers, Effect.Effect<HttpHeaders.HttpHeaders, ValueError>>()
   equals<typeof request.remoteAddress, Option.Option<string>>()
+  equals<typeof request.scheme, "http" | "https">()
 
   // @ts-expect-error: a request does not change
   request.url = "/other"

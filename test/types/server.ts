@@ -62,6 +62,13 @@ export const making = (port: Config.Config<number>): void => {
   Server.layer({ reuseAddr: 1 })
   // @ts-expect-error: the two domains are words
   Server.layer({ domain: "AF_INET" })
+  Server.layer({ trustedProxies: ["loopback"], forwardedHeader: "forwarded", proxyProtocol: { trusted: ["private"] } })
+  // @ts-expect-error: the networks are a list
+  Server.layer({ trustedProxies: "loopback" })
+  // @ts-expect-error: the header is of one kind
+  Server.layer({ forwardedHeader: "both" })
+  // @ts-expect-error: no peer is trusted unless it is named
+  Server.layer({ proxyProtocol: {} })
 }
 
 export const ofTheService = (server: Server.Server): void => {

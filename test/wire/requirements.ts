@@ -236,10 +236,9 @@ export const requirements = {
   "9110/6.6.2/announced": application("SHOULD", "Trailer names the trailers that will be sent"),
   "9110/7.1/forms": ours("MUST NOT", "`*` is allowed only for OPTIONS, `host:port` only for CONNECT"),
   "9110/7.4/scheme": ours("MUST", "a target that violates the rules of its scheme is rejected"),
-  "9110/7.4/https": deviates(
+  "9110/7.4/https": ours(
     "MUST",
-    "a request for an https URI is rejected, unless it came over a secured connection or from a trusted gateway",
-    "it is served: this version has no TLS, so https always arrives through a gateway, which the server cannot distinguish from any other client"
+    "a request for an https URI is rejected, unless it came over a secured connection or from a trusted gateway"
   ),
   "9110/7.6.1/listed": ours("MUST", "a connection-specific field is listed in Connection"),
   "9110/7.6.1/end-to-end": application("MUST NOT", "no other field is listed in Connection"),

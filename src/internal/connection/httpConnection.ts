@@ -12,10 +12,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { CloseReason, Connection, ConnectionEvents, ConnectionSummary } from "../../Connection.js"
 import { ValueError } from "../../Errors.js"
+import type { Request } from "../../Request.js"
 import type { Malformed, RequestHead } from "../../RequestParser.js"
 import { costs } from "../host/eventLoopBudget.js"
-import { malformed } from "../http1/parseResult.js"
-import { RequestImpl } from "../message/request.js"
+import { makeRequest } from "../message/request.js"
 import type { RequestRuntime } from "../runtime/requestRuntime.js"
 import { requestResource } from "./asyncContext.js"
 import { closeConnection, closeNow } from "./closing.js"
@@ -23,6 +23,7 @@ import { ConnectionBase } from "./connectionBase.js"
 import type { TrackedConnection } from "./connectionRegistry.js"
 import { ExchangeImpl } from "./exchange.js"
 import { HandlerRun, respondWithoutFiber } from "./handlerRun.js"
+import { refusedTarget } from "./refusedTarget.js"
 import type { ServedHandler } from "./servedHandler.js"
 import type { ServerState } from "./serverState.js"
 
@@ -100,10 +101,9 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     if (step === "NeedMore") {
       if (!this.feedParser()) return this.awaitInput()
     } else if (step._tag === "Head") {
-      if (step.method === "CONNECT" && this.server.connectMethod === "reject") {
-        // CONNECT is not supported. Bytes after it are not HTTP (RFC 9110 §9.3.6): respond 501 and close.
-        this.rejectMalformed(malformed("MethodUnknown", "CONNECT"))
-      } else if (this.writeBuffer.isFull()) this.pendingHead = step
+      const refused = refusedTarget(step, this.transport, this.server)
+      if (refused !== undefined) this.rejectMalformed(refused)
+      else if (this.writeBuffer.isFull()) this.pendingHead = step
       else this.handle(step)
     } else if (step._tag === "Body") this.discard(step.bytes.length)
     else if (step._tag === "End") this.startReading()
@@ -137,12 +137,12 @@ export class HttpConnection<E, R> extends ConnectionBase implements ConnectionEv
     this.requests++
     this.spend(costs.request)
     const exchange = (this.currentExchange = new ExchangeImpl(this, head))
-    const request = new RequestImpl(head, this.transport, exchange)
+    const request = makeRequest(head, this.transport, exchange, this.server.proxies)
     if (requestResource().runInAsyncScope(this.runHandler, this, request, exchange)) this.afterResponse()
   }
 
   /** Calls the handler; false if the response is left to a fiber. */
-  private runHandler(request: RequestImpl, exchange: ExchangeImpl): boolean {
+  private runHandler(request: Request, exchange: ExchangeImpl): boolean {
     const left = respondWithoutFiber(this.handler.handle, request, exchange)
     if (left === undefined) return true
     if (this.receiveBuffer.isEnded) this.probeHalfClose()

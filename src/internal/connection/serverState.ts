@@ -9,6 +9,7 @@ import { defaults, type Limits } from "../../Limits.js"
 import { RequestParser } from "../../RequestParser.js"
 import { ResponseWriter, type Writer } from "../../ResponseWriter.js"
 import { AdmissionLog, bodyGate } from "../budget/admissionLog.js"
+import type { TrustedProxies } from "../message/forwarded.js"
 import { currentRecorder, type MetricRecorder } from "../metrics.js"
 import { ConnectionRegistry } from "./connectionRegistry.js"
 import { DeadlineTimer } from "./deadlineTimer.js"
@@ -29,6 +30,8 @@ export interface ServerState {
   readonly bodyAdmissionLog: AdmissionLog
   readonly onClientEnd: "continue" | "interrupt"
   readonly connectMethod: "reject" | "handle"
+  /** `undefined` if no proxy is trusted. */
+  readonly proxies: TrustedProxies | undefined
   readonly durations: ReturnType<typeof durationsOf>
   /** The value of `Keep-Alive` on persistent connections; `undefined` if nothing is announced. */
   readonly keepAliveHint: string | undefined
@@ -65,7 +68,7 @@ const bodyBudgetOf = ({ maxBufferedBodies: max }: Limits): Effect.Effect<Budget>
   )
 
 /** Options of a server that decide about requests: for the parser, and for the request loop. */
-export interface Policies extends Pick<ServerState, "connectMethod" | "onClientEnd"> {
+export interface Policies extends Pick<ServerState, "connectMethod" | "onClientEnd" | "proxies"> {
   readonly unknownMethods: "reject" | "handle"
 }
 
@@ -73,7 +76,7 @@ export interface Policies extends Pick<ServerState, "connectMethod" | "onClientE
 export const makeServerState = (
   limits: Limits,
   budget: DescriptorBudget,
-  { connectMethod, onClientEnd, unknownMethods }: Policies
+  { connectMethod, onClientEnd, proxies, unknownMethods }: Policies
 ): Effect.Effect<ServerState, never, Scope.Scope | RequestParser | ResponseWriter> =>
   Effect.gen(function* () {
     const parser = yield* RequestParser
@@ -102,6 +105,7 @@ export const makeServerState = (
       lingering,
       onClientEnd,
       connectMethod,
+      proxies,
       bodyBudget,
       bodyAdmissionLog: new AdmissionLog(bodyBudget, clock, bodyGate),
       durations: durationsOf(limits),

@@ -9,9 +9,10 @@ import type { HttpHeaders } from "../../HttpHeaders.js"
 import type { HttpMethod } from "../../HttpMethod.js"
 import type { HttpVersion } from "../../HttpVersion.js"
 import type { Client, Request } from "../../Request.js"
-import { type Fields, fromRequest, indexOf } from "../fields/headers.js"
+import { type Fields, fromRequest, indexOf, rawFieldsOf } from "../fields/headers.js"
 import type { RequestHead } from "../http1/requestHead.js"
 import { type Exchange, ExchangeKey } from "./exchange.js"
+import { type Origin, originOf, type TrustedProxies } from "./forwarded.js"
 
 /** The parts of a request head that are visible to a handler. */
 type VisibleHead = Pick<RequestHead, "method" | "target" | "url" | "authority" | "version" | "fields">
@@ -44,7 +45,16 @@ export const parseJson = (text: string): Effect.Effect<unknown, ValueError> =>
 export interface ClientConnection extends Omit<Client, "tls"> {
   /** Absent from a transport without TLS. */
   readonly tls?: Client["tls"]
+  readonly scheme?: Request["scheme"]
 }
+
+/** The scheme of the requests on a connection, as far as the connection determines it. */
+export const schemeOf = ({ scheme, tls }: ClientConnection): Request["scheme"] =>
+  scheme ?? (tls !== undefined && Option.isSome(tls) ? "https" : "http")
+
+/** The IP address of the peer. */
+const remoteAddressOf = ({ remote }: ClientConnection): Option.Option<string> =>
+  Option.filterMap(remote, (address) => (isTcp(address) ? Option.some(address.hostname) : Option.none()))
 
 /** The public view of a connection: its id, addresses and session, without access to the connection. */
 class ClientImpl extends Inspectable.Class implements Client {
@@ -84,8 +94,8 @@ export class RequestImpl extends Inspectable.Class implements Request {
   readonly [ExchangeKey]: Exchange
 
   constructor(
-    private readonly head: VisibleHead,
-    private readonly connection: ClientConnection,
+    protected readonly head: VisibleHead,
+    protected readonly connection: ClientConnection,
     exchange: Exchange
   ) {
     super()
@@ -118,6 +128,10 @@ export class RequestImpl extends Inspectable.Class implements Request {
     return this.head.authority
   }
 
+  get scheme(): Request["scheme"] {
+    return schemeOf(this.connection)
+  }
+
   get version(): HttpVersion {
     return this.head.version
   }
@@ -131,9 +145,7 @@ export class RequestImpl extends Inspectable.Class implements Request {
   }
 
   get remoteAddress(): Option.Option<string> {
-    return Option.filterMap(this.connection.remote, (address) =>
-      isTcp(address) ? Option.some(address.hostname) : Option.none()
-    )
+    return remoteAddressOf(this.connection)
   }
 
   get bytes(): Effect.Effect<Buffer, ValueError> {
@@ -168,3 +180,61 @@ export class RequestImpl extends Inspectable.Class implements Request {
     }
   }
 }
+
+/** The client of a request as the connection has it. */
+const directOrigin = (head: Pick<VisibleHead, "authority">, connection: ClientConnection): Origin => ({
+  remoteAddress: remoteAddressOf(connection),
+  host: head.authority,
+  scheme: schemeOf(connection)
+})
+
+/** The scheme of a request, before there is one. */
+export const effectiveSchemeOf = (
+  head: Pick<VisibleHead, "authority" | "fields">,
+  connection: ClientConnection,
+  proxies: TrustedProxies | undefined
+): Request["scheme"] =>
+  proxies === undefined
+    ? schemeOf(connection)
+    : originOf(head.fields(), connection, directOrigin(head, connection), proxies).scheme
+
+/** A request to a server that trusts proxies: its client, host and scheme are what they report, computed on demand. */
+class ForwardedRequest extends RequestImpl {
+  private originCache: Origin | undefined
+
+  constructor(
+    head: VisibleHead,
+    connection: ClientConnection,
+    exchange: Exchange,
+    private readonly proxies: TrustedProxies
+  ) {
+    super(head, connection, exchange)
+  }
+
+  private get origin(): Origin {
+    const { connection, head, headers, proxies } = this
+    return (this.originCache ??= originOf(rawFieldsOf(headers), connection, directOrigin(head, connection), proxies))
+  }
+
+  override get remoteAddress(): Option.Option<string> {
+    return this.origin.remoteAddress
+  }
+
+  override get host(): string {
+    return this.origin.host
+  }
+
+  override get scheme(): Request["scheme"] {
+    return this.origin.scheme
+  }
+}
+
+export const makeRequest = (
+  head: VisibleHead,
+  connection: ClientConnection,
+  exchange: Exchange,
+  proxies: TrustedProxies | undefined
+): Request =>
+  proxies === undefined
+    ? new RequestImpl(head, connection, exchange)
+    : new ForwardedRequest(head, connection, exchange, proxies)

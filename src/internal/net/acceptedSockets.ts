@@ -10,6 +10,7 @@ import type { OSError } from "../../Errors.js"
 import type { MetricRecorder } from "../metrics.js"
 import { SwapRemoveSet } from "../runtime/swapRemoveSet.js"
 import { listenerClosed, PendingConnections } from "./pendingConnections.js"
+import type { ProxyProtocol } from "./proxyProtocol.js"
 import { serviceUnavailable } from "./serviceUnavailable.js"
 import { type ConnectionObserver, SocketConnection } from "./socketConnection.js"
 import { isTransient } from "./transientAcceptErrors.js"
@@ -49,7 +50,8 @@ export class AcceptedSockets implements ConnectionObserver {
     private readonly budget: Budget,
     private readonly onFull: "queue" | "reject",
     private readonly transport: Transport,
-    private readonly metrics: MetricRecorder
+    private readonly metrics: MetricRecorder,
+    readonly proxyProtocol: ProxyProtocol | undefined
   ) {
     this.pending = new PendingConnections(metrics)
     const maxWithoutStarvation = budget.max - assumedDescriptorsPerRequest - 2

@@ -2,9 +2,12 @@
 import cluster from "node:cluster"
 import { lookup } from "node:dns/promises"
 import { isIP } from "node:net"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { OSError, ValueError } from "../../Errors.js"
 import type { ListenOptions } from "../../Listener.js"
+import { isTimeout } from "../limits.js"
+import { invalidNetwork } from "./trustedNetworks.js"
 
 export const osError = (cause: NodeJS.ErrnoException, syscall: string): OSError =>
   new OSError({ code: cause.code ?? "UNKNOWN", syscall: cause.syscall ?? syscall, cause })
@@ -67,7 +70,22 @@ const invalidTcp = ({ address, domain, port, reuseAddr, reusePort }: ListenOptio
   )
 }
 
+/** A duration that a timer of the system can have. */
+const isTimer = (timeout: Duration.DurationInput): boolean => isTimeout(timeout) && Duration.toMillis(timeout) < 2 ** 31
+
+const invalidProxyProtocol = ({ proxyProtocol }: ListenOptions): Invalid => {
+  if (proxyProtocol === undefined) return undefined
+  const { timeout, trusted } = proxyProtocol
+  const network = invalidNetwork(trusted)
+  if (network !== undefined) return new ValueError({ reason: "Option", actual: `proxyProtocol.trusted: ${network}` })
+  return timeout === undefined || isTimer(timeout)
+    ? undefined
+    : new ValueError({ reason: "Option", actual: `proxyProtocol.timeout: ${String(timeout)}` })
+}
+
 const invalidIn = (options: ListenOptions): Invalid => {
+  const invalid = invalidProxyProtocol(options)
+  if (invalid !== undefined) return invalid
   if (options.fd !== undefined) return invalidDescriptor(options.fd)
   return options.path === undefined ? invalidTcp(options) : invalidPath(options.path, options)
 }

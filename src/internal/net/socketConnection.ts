@@ -5,6 +5,7 @@ import { type Address, tcp } from "../../Address.js"
 import type { Connection, ConnectionEvents } from "../../Connection.js"
 import { setImmediate } from "../host/hostTimers.js"
 import { nextConnectionId } from "./connectionId.js"
+import type { ProxyProtocol } from "./proxyProtocol.js"
 import { reset } from "./reset.js"
 import { serviceUnavailable } from "./serviceUnavailable.js"
 import { makeReader } from "./socketReader.js"
@@ -31,6 +32,8 @@ const remoteOf = ({ remoteAddress, remoteFamily, remotePort }: Socket) =>
 export interface ConnectionObserver {
   /** The local address of its connections where it is a Unix domain socket, whose peers have no address. */
   readonly unixAddress: Option.Option<Address>
+  /** Set if each connection begins with a header of the PROXY protocol. */
+  readonly proxyProtocol?: ProxyProtocol | undefined
   readonly onOpen: (connection: SocketConnection) => void
   readonly onClose: (connection: SocketConnection, isOpened: boolean) => void
 }
@@ -67,6 +70,7 @@ export class SocketConnection implements Connection {
   index = -1
   readonly id = nextConnectionId()
   protected events: ConnectionEvents | undefined
+  private isProxiedSecurely = false
   private localCache: Option.Option<Address> = Option.none()
   private remoteCache: Option.Option<Address> = Option.none()
   protected socket: ObservedSocket | undefined
@@ -131,6 +135,11 @@ export class SocketConnection implements Connection {
     return this.remoteCache
   }
 
+  /** The scheme of its requests: that of a proxy's client, if the proxy has ended its TLS. */
+  get scheme(): "http" | "https" {
+    return this.isProxiedSecurely ? "https" : "http"
+  }
+
   open(events: ConnectionEvents): void {
     const { socket } = this
     // A connection that has closed or was opened before reports `onClose` alone.
@@ -140,7 +149,23 @@ export class SocketConnection implements Connection {
     }
     this.events = events
     this.observer.onOpen(this)
+    const { proxyProtocol } = this.observer
+    if (proxyProtocol === undefined) this.begin(socket)
+    else
+      proxyProtocol.read(socket, this, ({ addresses, isSecure }, rest) => {
+        this.isProxiedSecurely = isSecure
+        if (addresses !== undefined) {
+          this.localCache = Option.some(addresses.local)
+          this.remoteCache = Option.some(addresses.remote)
+        }
+        this.begin(socket, rest)
+      })
+  }
+
+  /** Begins with what the client sends, of which a part may have been read. */
+  protected begin(socket: ObservedSocket, received?: Buffer): void {
     this.startReading(socket)
+    if (received !== undefined && received.length > 0) this.onBytes(received)
   }
 
   protected startReading(socket: ObservedSocket): void {

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { isUnix } from "../../Address.js"
+import { isUnix, toAuthority } from "../../Address.js"
 import type { Budget } from "../../DescriptorBudget.js"
 import { type SslError, ValueError } from "../../Errors.js"
 import type { BoundListener, ListenError, ListenOptions } from "../../Listener.js"
@@ -19,6 +19,7 @@ import { AcceptedSockets, plain, type Transport } from "./acceptedSockets.js"
 import { addressOf, bind } from "./bind.js"
 import { Handshakes } from "./handshakes.js"
 import { osError, validate } from "./listenOptions.js"
+import { ProxyProtocol } from "./proxyProtocol.js"
 import { SecureContexts } from "./secureContexts.js"
 import { handshakeTimeoutOf, tlsTransport } from "./tlsConnection.js"
 
@@ -88,6 +89,19 @@ const secure = (options: TlsOptions): Effect.Effect<Security, SslError | ValueEr
 const securityOf = ({ tls }: ListenOptions): Effect.Effect<Security, SslError | ValueError, Scope.Scope> =>
   tls === undefined ? Effect.succeed({ transport: plain, reload: undefined }) : secure(tls)
 
+const proxyProtocolOf = ({ proxyProtocol }: ListenOptions): Effect.Effect<ProxyProtocol | undefined> =>
+  Effect.gen(function* () {
+    if (proxyProtocol === undefined) return undefined
+    const runtime = yield* Effect.runtime<never>()
+    const metrics = yield* currentRecorder
+    return new ProxyProtocol(proxyProtocol, (reason, peer) => {
+      metrics.proxyHeaderRefused()
+      const client = Option.match(peer, { onNone: () => "unknown", onSome: toAuthority })
+      const log = Effect.annotateLogs(Effect.logDebug(`no PROXY protocol header: ${reason}`), { peer: client })
+      Runtime.runFork(runtime)(log)
+    })
+  })
+
 /** Listens until the scope closes; pending connections are then rejected with 503. */
 export const listen = (
   options: ListenOptions,
@@ -98,7 +112,8 @@ export const listen = (
     const { reload, transport } = yield* securityOf(options)
     yield* budget.refreshLimit
     const scope = yield* Effect.scope
-    const sockets = new AcceptedSockets(budget, options.onFull, transport, yield* currentRecorder)
+    const proxyProtocol = yield* proxyProtocolOf(options)
+    const sockets = new AcceptedSockets(budget, options.onFull, transport, yield* currentRecorder, proxyProtocol)
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, highWaterMark }, sockets.onSocket)
     const closed = Effect.sync(() => {
       // Closes the listening descriptor synchronously; the callback would wait for all connections.
@@ -120,6 +135,7 @@ export const listen = (
       acceptWhile: (isOpen, take) => sockets.pending.acceptWhile(isOpen, take),
       pending: Effect.sync(() => sockets.pending.size),
       rejected: Effect.sync(() => sockets.rejected),
+      hasProxyProtocol: proxyProtocol !== undefined,
       reloadTls: reload
     }
   })

@@ -8,7 +8,6 @@ import type { Socket } from "node:net"
 import { type SecureContext, TLSSocket } from "node:tls"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import type { ConnectionEvents } from "../../Connection.js"
 import { SslError } from "../../Errors.js"
 import type { Options, Session } from "../../Tls.js"
 import { clearTimeout, setTimeout } from "../host/hostTimers.js"
@@ -56,15 +55,15 @@ class TlsConnection extends SocketConnection implements Handshake {
     return this.session
   }
 
-  override open(events: ConnectionEvents): void {
-    if (this.socket === undefined || this.events !== undefined) {
-      super.open(events)
-      return
-    }
-    this.events = events
-    this.observer.onOpen(this)
+  override get scheme(): "https" {
+    return "https"
+  }
+
+  protected override begin(_: Socket, received?: Buffer): void {
     // Both addresses are read while the socket is certain to be connected: the errors of a handshake name the client.
     void this.remote
+    // A `TLSSocket` reads first what its socket has buffered.
+    if (received !== undefined && received.length > 0) this.raw.unshift(received)
     this.timer = setTimeout(
       () => this.fail("ETIMEDOUT", new Error("no handshake in time")),
       this.settings.handshakeTimeout

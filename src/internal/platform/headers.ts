@@ -2,6 +2,8 @@
  * Conversion of the fields of a request to `Headers` of `@effect/platform`: a record of lower-case names, one string each.
  */
 import * as Headers from "@effect/platform/Headers"
+import type { Request } from "../../Request.js"
+import { rawFieldsOf } from "../fields/headers.js"
 
 /** Singleton fields: of several, the first one counts, as in `node:http`. */
 const singular: ReadonlySet<string> = new Set([
@@ -32,7 +34,7 @@ makeRecord.prototype = Object.getPrototypeOf(Headers.empty)
 const HeaderRecord = makeRecord as unknown as new () => Record<string, string>
 
 /** Joins repeated fields: `; ` for cookies, `, ` for others (RFC 9110 §5.3, RFC 6265 §5.4). */
-export const headersOf = (fields: ReadonlyArray<string>): Headers.Headers => {
+const recordOf = (fields: ReadonlyArray<string>): Record<string, string> => {
   const headers = new HeaderRecord()
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!.toLowerCase()
@@ -42,6 +44,19 @@ export const headersOf = (fields: ReadonlyArray<string>): Headers.Headers => {
     if (before === undefined) headers[name] = value
     else if (!singular.has(name)) headers[name] = `${before}${name === "cookie" ? "; " : ", "}${value}`
   }
+  return headers
+}
+
+const proto = "x-forwarded-proto"
+
+/**
+ * The headers of a request, of which two are true whatever was sent, since `HttpServerRequest.toURL` makes the URL of them:
+ * `host`, and `x-forwarded-proto`, which is set for `https` and corrected for `http`.
+ */
+export const effectiveHeadersOf = ({ headers: sent, host, scheme }: Request): Headers.Headers => {
+  const headers = recordOf(rawFieldsOf(sent))
+  if (host !== "" && headers.host !== host) headers.host = host
+  if (scheme === "https" || headers[proto] !== undefined) headers[proto] = scheme
   // It has the prototype of every `Headers`.
   return headers as Headers.Headers
 }

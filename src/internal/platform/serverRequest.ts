@@ -14,12 +14,11 @@ import * as Option from "effect/Option"
 import type { ReadonlyRecord } from "effect/Record"
 import * as Stream from "effect/Stream"
 import type { Request } from "../../Request.js"
-import { rawFieldsOf } from "../fields/headers.js"
 import { escapeControlsIn } from "../host/escapeControls.js"
 import type { AppRequest, PersistedEffect } from "./appRequest.js"
 import { bodyError, decodeError, multipartError } from "./failures.js"
 import type { Part } from "./formPart.js"
-import { headersOf } from "./headers.js"
+import { effectiveHeadersOf } from "./headers.js"
 import { partsOf } from "./multipart.js"
 
 type RequestError = HttpServerError.RequestError
@@ -30,8 +29,8 @@ const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(tex
  * Path and query for routing. In an absolute-form target, a path that begins with two slashes keeps its authority: resolving
  * it, as `HttpServerRequest.toURL` does, would take the path for another authority (RFC 3986 §4.2).
  */
-const urlOf = ({ host, originalUrl, url }: Request): string =>
-  url.startsWith("//") && url !== originalUrl ? `http://${host}${url}` : url
+const urlOf = ({ host, originalUrl, scheme, url }: Request): string =>
+  url.startsWith("//") && url !== originalUrl ? `${scheme}://${host}${url}` : url
 
 /** All but the request line is lazy. Extensible: applications may add properties. */
 export class ServerRequest extends Inspectable.Class implements HttpServerRequest.HttpServerRequest {
@@ -69,7 +68,7 @@ export class ServerRequest extends Inspectable.Class implements HttpServerReques
   }
 
   get headers(): Headers.Headers {
-    return (this.headersCache ??= headersOf(rawFieldsOf(this.appRequest.native.headers)))
+    return (this.headersCache ??= effectiveHeadersOf(this.appRequest.native))
   }
 
   get cookies(): ReadonlyRecord<string, string> {

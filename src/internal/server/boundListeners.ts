@@ -1,7 +1,7 @@
 /** The listeners of a server as one: connections of all of them, in the order in which each has accepted them. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Address } from "../../Address.js"
+import { type Address, isTcp } from "../../Address.js"
 import type { Connection } from "../../Connection.js"
 import { OSError, type SslError } from "../../Errors.js"
 import type { BoundListener, ListenError, Listener, ListenOptions } from "../../Listener.js"
@@ -13,6 +13,10 @@ export interface BoundListeners {
   readonly acceptWhile: BoundListener["acceptWhile"]
   readonly reloadTls: Effect.Effect<void, SslError>
 }
+
+/** The port of the first listener; an `OSError` if its address is not of TCP. */
+export const portOf = ({ address }: BoundListeners): Effect.Effect<number, OSError> =>
+  isTcp(address) ? Effect.succeed(address.port) : new OSError({ code: "EAFNOSUPPORT", syscall: "getsockname" })
 
 /**
  * Accepts from all at once. The first that completes or fails ends the others: each calls `isOpen` before it takes a
@@ -34,12 +38,23 @@ const acceptFrom =
       return bound.map(each).reduce((first, second) => Effect.raceFirst(first, second))
     })
 
-/** A listener that is not this package's may not know of TLS: the server must not be plain without a word. */
+const unsupported = (message: string): OSError =>
+  new OSError({ code: "ENOTSUP", syscall: "listen", cause: new Error(message) })
+
+/**
+ * Listens at one place. Another listener than that of sockets may ignore options: a server must not be plain, nor open to every
+ * peer, without an error.
+ */
 const listenAt = (listener: Listener["Type"], options: ListenOptions) =>
-  Effect.filterOrFail(
-    listener.listen(options),
-    ({ reloadTls }) => options.tls === undefined || reloadTls !== undefined,
-    () => new OSError({ code: "ENOTSUP", syscall: "listen", cause: new Error("this listener has no TLS") })
+  listener.listen(options).pipe(
+    Effect.filterOrFail(
+      ({ reloadTls }) => options.tls === undefined || reloadTls !== undefined,
+      () => unsupported("this listener has no TLS")
+    ),
+    Effect.filterOrFail(
+      ({ hasProxyProtocol = false }) => options.proxyProtocol === undefined || hasProxyProtocol,
+      () => unsupported("this listener has no PROXY protocol")
+    )
   )
 
 /** Listens at every place, in order; the scope closes those that are bound if a later one fails. */

@@ -1,7 +1,7 @@
 /** The places where a server listens: its options, and the type of its address for each kind of place. */
 import type * as Effect from "effect/Effect"
 import type { Address, Domain, TcpAddress, UnixAddress } from "../../Address.js"
-import type { ListenError } from "../../Listener.js"
+import type { ListenError, ProxyProtocol } from "../../Listener.js"
 import type * as Tls from "../../Tls.js"
 
 /**
@@ -39,7 +39,15 @@ export interface ListenOptions {
   readonly backlog?: number | undefined
   /** TLS on every connection: certificates, or where they come from, and the policy of handshakes. Default: none. */
   readonly tls?: Tls.Options | undefined
-  /** Further places to listen at, each with its own `tls`; the server listens at all of them or fails. Default: none. */
+  /**
+   * The PROXY protocol: each connection begins with a header by which a trusted proxy reports the addresses of its client, before
+   * TLS and HTTP. Default: none.
+   */
+  readonly proxyProtocol?: ProxyProtocol | undefined
+  /**
+   * Further places to listen at, each with its own `tls` and `proxyProtocol`; the server listens at all of them or fails.
+   * Default: none.
+   */
   readonly additional?: ReadonlyArray<Omit<ListenOptions, "additional">> | undefined
 }
 

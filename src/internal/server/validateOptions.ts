@@ -1,7 +1,10 @@
 /** Validation and defaults of server options. */
+import * as Duration from "effect/Duration"
 import { defaults, type Options as LimitOptions } from "../../Limits.js"
 import type { ListenOptions } from "../../Listener.js"
 import { firstInvalidLimit, firstInvalidOption, isTimeout, type Validator, type Validators } from "../limits.js"
+import type { ForwardedHeader, TrustedProxies } from "../message/forwarded.js"
+import { invalidNetwork, TrustedNetworks } from "../net/trustedNetworks.js"
 import type { ListenOptions as Places } from "./places.js"
 
 /** One place to listen at. */
@@ -25,6 +28,7 @@ export const validators = {
   mode: isAny,
   fd: isAny,
   tls: isAny,
+  proxyProtocol: isAny,
   additional: isAny,
   reuseAddr: isAny,
   reusePort: isOneOf(true, false, "auto"),
@@ -33,11 +37,40 @@ export const validators = {
   backlog,
   drainTimeout: isTimeout,
   interruptTimeout: isTimeout,
+  trustedProxies: (value) => invalidNetwork(value) === undefined,
+  forwardedHeader: isOneOf("x-forwarded", "forwarded"),
   onFull: isOneOf("queue", "reject"),
   onClientEnd: isOneOf("continue", "interrupt"),
   connectMethod: isOneOf("reject", "handle"),
   unknownMethods: isOneOf("reject", "handle")
 } as const satisfies Record<string, Validator>
+
+/** How requests are served, as far as it is not a limit. */
+interface Policies {
+  readonly connectMethod?: "reject" | "handle" | undefined
+  readonly onClientEnd?: "continue" | "interrupt" | undefined
+  readonly unknownMethods?: "reject" | "handle" | undefined
+  readonly trustedProxies?: ReadonlyArray<string> | undefined
+  readonly forwardedHeader?: ForwardedHeader | undefined
+}
+
+/** The trusted proxies; `undefined` if there are none, or the option is invalid. */
+const proxiesOf = ({
+  forwardedHeader: header = "x-forwarded",
+  trustedProxies = []
+}: Policies): TrustedProxies | undefined => {
+  if (invalidNetwork(trustedProxies) !== undefined || trustedProxies.length === 0) return undefined
+  const { includes, includesPeer } = new TrustedNetworks(trustedProxies)
+  return { header, includes, includesPeer }
+}
+
+/** The policies of the options, completed with defaults. */
+export const policiesOf = (options: Policies) => ({
+  connectMethod: options.connectMethod ?? "reject",
+  onClientEnd: options.onClientEnd ?? "continue",
+  unknownMethods: options.unknownMethods ?? "reject",
+  proxies: proxiesOf(options)
+})
 
 /** Options completed with defaults; one that is `undefined`, as in a configuration, counts as not given. */
 export const withDefaults = <Given extends object, Defaults extends object>(
@@ -67,6 +100,18 @@ export const firstInvalid = <Options extends Bounded>(
 export const invalidBacklog = ({ backlog }: Pick<Place, "backlog">): string | undefined =>
   firstInvalidOption({ backlog }, validators)
 
+
+interface ShutdownOptions {
+  readonly drainTimeout?: Duration.DurationInput | undefined
+  readonly interruptTimeout?: Duration.DurationInput | undefined
+}
+
+/** The timeouts of a shutdown, in milliseconds. */
+export const shutdownTimeoutsOf = ({
+  drainTimeout = "5 seconds",
+  interruptTimeout = "5 seconds"
+}: ShutdownOptions) => ({ drain: Duration.toMillis(drainTimeout), interrupt: Duration.toMillis(interruptTimeout) })
+
 interface ServerListenOptions extends Places {
   readonly reuseAddr?: boolean | undefined
   readonly reusePort?: ListenOptions["reusePort"] | undefined
@@ -76,8 +121,10 @@ interface ServerListenOptions extends Places {
 const isAnyGiven = (values: ReadonlyArray<unknown>): boolean => values.some((value) => value !== undefined)
 
 /** Whether options say where to listen, or how. */
-export const isPlaceGiven = ({ additional, address, backlog, domain, fd, mode, path, port, tls }: Places): boolean =>
-  isAnyGiven([additional, address, backlog, domain, fd, mode, path, port, tls])
+export const isPlaceGiven = (given: Places): boolean => {
+  const { additional, address, backlog, domain, fd, mode, path, port, proxyProtocol, tls } = given
+  return isAnyGiven([additional, address, backlog, domain, fd, mode, path, port, proxyProtocol, tls])
+}
 
 /** The options of one place, without those of the server for a place of another kind. */
 const placeOf = (given: Place, options: Place): Place => {
@@ -91,7 +138,17 @@ export const listenOptionsOf = (
   given: Places,
   options: ServerListenOptions
 ): readonly [ListenOptions, ...ReadonlyArray<ListenOptions>] => {
-  const complete = ({ address = "", backlog, domain, fd, mode, path, port = 0, tls }: Place): ListenOptions => ({
+  const complete = ({
+    address = "",
+    backlog,
+    domain,
+    fd,
+    mode,
+    path,
+    port = 0,
+    proxyProtocol,
+    tls
+  }: Place): ListenOptions => ({
     port,
     address,
     domain: domain ?? options.domain ?? "IPv4",
@@ -99,6 +156,7 @@ export const listenOptionsOf = (
     mode,
     fd,
     tls,
+    proxyProtocol,
     backlog: backlog ?? options.backlog ?? 511,
     reuseAddr: options.reuseAddr ?? true,
     reusePort: path === undefined && fd === undefined && (options.reusePort ?? false),

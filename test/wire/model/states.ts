@@ -67,5 +67,6 @@ export const never = Number.POSITIVE_INFINITY
 
 export const refusal = (status: string, reason: ErrorReason | undefined): string => {
   const text = reason === undefined ? `${status}\n` : `${status}: ${errorReasons[reason].text}\n`
-  return `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${text.length}\r\n\r\n${text}`
+  const retryAfter = status.startsWith("503") ? "Retry-After: 1\r\n" : ""
+  return `Content-Type: text/plain; charset=utf-8\r\n${retryAfter}Content-Length: ${text.length}\r\n\r\n${text}`
 }

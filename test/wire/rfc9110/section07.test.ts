@@ -15,14 +15,22 @@ provesByRows(
   rowsById("get-asterisk", "get-authority-form", "connect-origin-form", "connect-asterisk", "connect-absolute-form")
 )
 provesByRows("9110/7.4/scheme", rowsById("another-scheme", "scheme-without-authority"))
-provesOfEach(
-  "9110/7.4/https",
-  "the known deviation: it is served, and no scheme is claimed to the handler",
-  (subject) =>
+for (const target of ["https://a/b", "HTTPS://a/b", "https://a"]) {
+  provesOfEach("9110/7.4/https", `${target} without TLS gets 421, and the connection closes`, (subject) =>
     Effect.gen(function* () {
-      const port = yield* subject.serve(looking)
-      expect(seenIn(yield* ask(port, requestText("GET https://a/b")))).toMatchObject({ url: "/b", authority: "a" })
+      const client = yield* connect(yield* subject.serve(looking))
+      yield* client.send(requestText(`GET ${target}`))
+      expect((yield* client.readResponse()).status).toBe(421)
+      expect(yield* client.closedWith).toBe("FIN")
     })
+  )
+}
+provesOfEach("9110/7.4/https", "from a trusted gateway that reports https, it is served", (subject) =>
+  Effect.gen(function* () {
+    const port = yield* subject.serve(looking, { trustedProxies: ["loopback"] })
+    const text = requestText("GET https://a/b", ["X-Forwarded-Proto: https"])
+    expect(seenIn(yield* ask(port, text))).toMatchObject({ url: "/b", authority: "a" })
+  })
 )
 
 /** The offer of a WebSocket, which both subjects can take. */

@@ -1,9 +1,11 @@
 /** Listener that tracks its connections: their number, state and activity. */
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import type { Address } from "../../../Address.js"
 import type { Connection, ConnectionEvents } from "../../../Connection.js"
+import { schemeOf } from "../../../internal/message/request.js"
 import type { BoundListener, Listener } from "../../../Listener.js"
+import type { Session } from "../../../Tls.js"
 import { type Ending, type FaultSink, SocketSink } from "../faults/responseSink.js"
 import type { Quiescence } from "./quiescence.js"
 
@@ -49,6 +51,14 @@ export class TrackedConnection implements Connection, ConnectionEvents {
 
   get remote(): Option.Option<Address> {
     return this.inner.remote
+  }
+
+  get tls(): Option.Option<Session> {
+    return this.inner.tls ?? Option.none()
+  }
+
+  get scheme(): "http" | "https" {
+    return schemeOf(this.inner)
   }
 
   readonly open = (events: ConnectionEvents): void => {
