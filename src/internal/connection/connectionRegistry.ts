@@ -63,6 +63,6 @@ export class ConnectionRegistry {
   private wakeAt(time: number): NodeJS.Timeout | undefined {
     const milliseconds = time - monotonicNow()
     // A longer timer would overflow: there is none.
-    return milliseconds < maxTimer ? setTimeout(() => this.ended.wake(), milliseconds + 1) : undefined
+    return milliseconds < maxTimer ? setTimeout(() => this.ended.wake(), Math.max(1, milliseconds + 1)) : undefined
   }
 }
