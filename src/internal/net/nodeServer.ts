@@ -64,11 +64,16 @@ const listenersOf = (server: Server, plain: Server): ReadonlyArray<Setting> =>
 /** Most of the properties are not in the public type. */
 const allProperties = (server: Server): Properties => server as unknown as Properties
 
+/** The same value, or a function of the same source: Node makes `shouldUpgradeCallback` for each server. */
+const isSame = (actual: unknown, plain: unknown): boolean =>
+  Object.is(actual, plain) ||
+  (typeof actual === "function" && typeof plain === "function" && String(actual) === String(plain))
+
 const propertiesOf = (server: Server, plain: Server): ReadonlyArray<Setting> => {
   const [actual, defaults] = [allProperties(server), allProperties(plain)]
   const keys = new Set([...Reflect.ownKeys(actual), ...Reflect.ownKeys(defaults)])
   return Array.from(keys).flatMap((key) => {
-    if (isState.has(key) || listeningState.has(key) || Object.is(actual[key], defaults[key])) return []
+    if (isState.has(key) || listeningState.has(key) || isSame(actual[key], defaults[key])) return []
     return [{ name: nameOf(key), value: actual[key] }]
   })
 }

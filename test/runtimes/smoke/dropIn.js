@@ -2,11 +2,12 @@
  * The entry `HttpServer`: applications of `@effect/platform`.
  */
 import { writeFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { join } from "node:path"
 import { HttpClient, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse, Multipart } from "@effect/platform"
 import { Effect, Schema, Stream } from "effect"
 import { layer, layerTest } from "effect-asynchttpserver/HttpServer"
-import { equal, group, match } from "./checks.js"
+import { equal, group, match, Unsupported } from "./checks.js"
 import { exchange, get, lastGet, open } from "./client.js"
 
 export const dropIn = group("drop-in")
@@ -121,3 +122,22 @@ check("layerTest, with the client of @effect/platform-node", () =>
     equal(yield* response.text, '{"hello":"client"}')
   }).pipe(Effect.scoped, Effect.provide(layerTest), Effect.runPromise)
 )
+
+check("the arguments of NodeHttpServer.layer", async () => {
+  const moved = Effect.gen(function* () {
+    yield* HttpServer.serveEffect(app)
+    const { address } = yield* HttpServer.HttpServer
+    match(yield* Effect.promise(() => exchange(address.port, lastGet("/hello/moved"))), /moved/)
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(layer(() => createServer({ keepAliveTimeout: 1000 }), { port: 0, host: "127.0.0.1" }))
+  )
+  const error = await Effect.runPromise(
+    Effect.match(moved, { onSuccess: () => undefined, onFailure: (error) => error })
+  )
+  if (error === undefined) return
+  if (error._tag !== "ServeError" || error.cause.reason !== "Setting") throw error
+  throw new Unsupported(
+    `\`layer(createServer, options)\` is a \`ServeError\` (${error.cause.actual}): use \`layer(options)\``
+  )
+})
