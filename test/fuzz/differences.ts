@@ -17,6 +17,8 @@ export interface Rule {
   readonly reason: string
   /** The shortest bytes that show it. */
   readonly example: string
+  /** The version of Node's parser, llhttp, from which on it reads the example as ours does: Node 22.23 and 24 have 9.4. */
+  readonly until?: `${number}.${number}`
   readonly accepts: (difference: Difference) => boolean
 }
 
@@ -234,6 +236,7 @@ const lenient: ReadonlyArray<Rule> = [
     node: "rejects",
     reason: "RFC 9110 §5.6.3: optional whitespace is SP and HTAB, before a value and after it.",
     example: `${post}Content-Length:\t1\t\r\n\r\nb`,
+    until: "9.4",
     accepts: (difference) =>
       !difference.isHandedOut &&
       nodeRefuses(["HPE_INVALID_CONTENT_LENGTH"], /^/)(difference) &&
@@ -245,6 +248,7 @@ const lenient: ReadonlyArray<Rule> = [
     node: "does not see `keep-alive` when a tab follows it, and closes",
     reason: "RFC 9110 §5.6.3, §7.6.1: the same, around every member of the list.",
     example: "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\t\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    until: "9.4",
     accepts: (difference) =>
       nodeRefuses(["HPE_CLOSED_CONNECTION"], /^/)(difference) &&
       /^(?:\r\n)*[^\r\n]+ HTTP\/1\.0\r\n/.test(difference.before) &&
@@ -347,6 +351,17 @@ const lenient: ReadonlyArray<Rule> = [
 
 export const rules: ReadonlyArray<Rule> = [...strict, ...lenient]
 
+/** Compares as the versions do, as long as a minor version has at most three digits. */
+const orderOf = (version: string): number => {
+  const [major = 0, minor = 0] = version.split(".").map(Number)
+  return major * 1000 + minor
+}
+
+const parserVersion = orderOf(process.versions.llhttp ?? "0.0")
+
+/** Whether a difference is one of this version of Node. */
+export const isCurrent = ({ until }: Rule): boolean => until === undefined || parserVersion < orderOf(until)
+
 /** The name of the first rule that fits. */
 export const classify = (difference: Difference): string | undefined =>
-  rules.find(({ accepts }) => accepts(difference))?.name
+  rules.find((rule) => isCurrent(rule) && rule.accepts(difference))?.name

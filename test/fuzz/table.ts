@@ -38,8 +38,8 @@ export const readme = (): string =>
     "| difference | ours | node:http | why ours is right | example |",
     "|---|---|---|---|---|",
     ...rules.map(
-      ({ example, name, node, ours, reason }) =>
-        `| ${cell(name)} | ${cell(ours)} | ${cell(node)} | ${cell(reason)} | ${quoted(example)} |`
+      ({ example, name, node, ours, reason, until }) =>
+        `| ${cell(name)} | ${cell(ours)} | ${cell(node)}${until === undefined ? "" : `, before llhttp ${until}`} | ${cell(reason)} | ${quoted(example)} |`
     ),
     ""
   ].join("\n")

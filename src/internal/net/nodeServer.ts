@@ -75,9 +75,13 @@ const listenersOf = (server: Server, plain: Server): ReadonlyArray<Setting> =>
 /** Most of the properties are not in the public type. */
 const allProperties = (server: Server): Properties => server as unknown as Properties
 
-/** Values of settings that a constructor makes anew: the protocols of ALPN, and the contexts that were added. */
+/**
+ * Values of settings that a constructor makes anew: the protocols of ALPN, the contexts that were added, and functions of the
+ * same source, as `shouldUpgradeCallback`.
+ */
 const isEqual = (one: unknown, other: unknown): boolean =>
   Object.is(one, other) ||
+  (typeof one === "function" && typeof other === "function" && String(one) === String(other)) ||
   (Buffer.isBuffer(one) && Buffer.isBuffer(other) && one.equals(other)) ||
   (Array.isArray(one) && Array.isArray(other) && one.length === 0 && other.length === 0)
 

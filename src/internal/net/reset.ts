@@ -1,12 +1,24 @@
 /** Closing a socket at once by a reset (RST). */
 import type { Socket } from "node:net"
 
+interface Resettable {
+  /** The flag that `resetAndDestroy` of Node sets; Bun and Deno do not have it. */
+  readonly resetAndClosing?: boolean
+  /** Its `reset` is that of a TCP socket. */
+  readonly _handle?: { readonly reset?: unknown } | null
+}
+
 /**
- * `resetAndDestroy` sends a FIN first, which must be avoided here. The flag that it sets is not public; where Node lacks it,
- * this is `destroy`. So it is for a Unix domain socket, which has no reset: with the flag its handle would never close.
+ * `resetAndDestroy` of Node sends a FIN first, which must be avoided here: the flag that it sets is set instead. Where there is
+ * no such flag it sends a reset alone. A Unix domain socket has no reset: with the flag its handle would never close.
  */
 export const reset = (socket: Socket): void => {
-  const handle = (socket as { readonly _handle?: { readonly reset?: unknown } | null })._handle
+  const { _handle: handle, resetAndClosing } = socket as Resettable
+  if (resetAndClosing === undefined) {
+    if (socket.remoteAddress === undefined) socket.destroy()
+    else socket.resetAndDestroy()
+    return
+  }
   if (typeof handle?.reset === "function") Object.assign(socket, { resetAndClosing: true })
   socket.destroy()
 }

@@ -59,14 +59,17 @@ const check = (name: string, pair: KeyPair): Effect.Effect<Checked, SslError> =>
     ({ isPair, key }) => (isPair ? Effect.succeed({ name, pair, key }) : mismatch(name))
   )
 
-/** Before Node 24 the certificate of a host name is ignored, and the default one sent, if its key is of another type. */
+/**
+ * Before Node 24 the certificate of a host name is ignored, and the default sent, if its key is of another type. Bun and Deno,
+ * which report Node 26, select it.
+ */
 const selectsAnyKeyType = (): boolean => Number.parseInt(process.versions.node, 10) >= 24
 
 const checkKeyTypes = (checked: ReadonlyArray<Checked>): Effect.Effect<void, SslError> => {
   const typeOf = ({ key }: Checked) => key.asymmetricKeyType
   const other = checked.find((each) => typeOf(each) !== typeOf(checked[0]!))
   if (other === undefined || selectsAnyKeyType()) return Effect.void
-  const message = `the key of ${other.name} is ${typeOf(other)}, that of the default ${typeOf(checked[0]!)}: this needs Node 24`
+  const message = `the key of ${other.name} is ${typeOf(other)}, that of the default ${typeOf(checked[0]!)}: this needs Node 24, Bun or Deno`
   return new SslError({ code: "ENOTSUP", cause: new Error(message) })
 }
 

@@ -9,6 +9,7 @@ import type { ProxyProtocol } from "./proxyProtocol.js"
 import { reset } from "./reset.js"
 import { serviceUnavailable } from "./serviceUnavailable.js"
 import { makeReader } from "./socketReader.js"
+import { unsentBytes, writeBytes } from "./writeProgress.js"
 
 /** An IPv4-mapped IPv6 address, as dual-stack sockets report IPv4 (RFC 4291 §2.5.5.2). */
 const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
@@ -188,7 +189,8 @@ export class SocketConnection implements Connection {
     this.disableNagle(socket, parts)
     if (parts.length > 1) socket.cork()
     let isAccepted = true
-    for (const part of parts) isAccepted = typeof part === "string" ? socket.write(part, "latin1") : socket.write(part)
+    for (const part of parts)
+      isAccepted = typeof part === "string" ? socket.write(part, "latin1") : writeBytes(socket, part)
     if (parts.length > 1) socket.uncork()
     if (isAccepted || this.hasDrainListener) return
     this.hasDrainListener = true
@@ -219,13 +221,8 @@ export class SocketConnection implements Connection {
     return this.socket?.writableNeedDrain ?? false
   }
 
-  /** A write in progress counts in full until it completes; libuv's queue shows its progress. */
   unsent(): number {
-    const { socket } = this
-    if (socket === undefined || socket.writableLength === 0) return 0
-    // Not public, but used by the timeout of node:net itself; without it only complete writes are progress.
-    const handle = (socket as { readonly _handle?: { readonly writeQueueSize?: number } })._handle
-    return socket.writableLength + (handle?.writeQueueSize ?? 0)
+    return this.socket === undefined ? 0 : unsentBytes(this.socket)
   }
 
   end(): void {

@@ -17,7 +17,8 @@ import { plainHttpResponse } from "./plainHttpResponse.js"
 import { reset } from "./reset.js"
 import type { SecureContexts } from "./secureContexts.js"
 import { type ConnectionObserver, connectionKey, type ObservedSocket, SocketConnection } from "./socketConnection.js"
-import { canVerify, sessionOf, verifyError } from "./tlsSession.js"
+import { sessionOf, verifyError } from "./tlsSession.js"
+import { unsentBytes } from "./writeProgress.js"
 
 const highWaterMark = 64 * 1024
 
@@ -30,8 +31,8 @@ export interface TlsSettings {
   readonly onHandshakeError: (error: SslError) => void
 }
 
-/** Plain HTTP on a port of TLS. Deno reports `WRONG_VERSION_NUMBER`. */
-const isPlainHttp = (code: string): boolean => code === "ERR_SSL_HTTP_REQUEST" || code.endsWith("WRONG_VERSION_NUMBER")
+/** The code for plain HTTP on a port of TLS. Deno reports other errors, after it has closed the socket. */
+const plainHttp = "ERR_SSL_HTTP_REQUEST"
 
 type Selected = (error: Error | null, context?: SecureContext) => void
 
@@ -99,7 +100,7 @@ class TlsConnection extends SocketConnection implements Handshake {
     if (secure.destroyed) return
     const { clientCertificates } = this.settings
     if (clientCertificates === "require") {
-      const error = canVerify(secure) ? verifyError(secure) : "ENOTSUP"
+      const error = verifyError(secure)
       if (error !== undefined) {
         this.fail(error, new Error("the client certificate is not trusted"))
         return
@@ -127,8 +128,8 @@ class TlsConnection extends SocketConnection implements Handshake {
     if (this.isSecure || this.timer === undefined) return
     this.endHandshake()
     this.settings.onHandshakeError(new SslError({ code, cause, peer: this.remote }))
-    // The raw socket takes a response although its bytes were read as TLS.
-    if (isPlainHttp(code)) this.raw.write(plainHttpResponse(), "latin1", () => this.secure?.destroy())
+    // On Node the raw socket takes a response although its bytes were read as TLS.
+    if (code === plainHttp) this.raw.write(plainHttpResponse(), "latin1", () => this.secure?.destroy())
     else if (this.secure === undefined) this.raw.destroy()
     // Lets an alert be sent, which OpenSSL has written when it reports the error.
     else this.secure.destroySoon()
@@ -167,10 +168,7 @@ class TlsConnection extends SocketConnection implements Handshake {
 
   /** The queue of the `TLSSocket` does not decrease while the client reads; that of the socket below does. */
   override unsent(): number {
-    const { secure } = this
-    if (secure === undefined || secure.writableLength === 0) return 0
-    const handle = (this.raw as { readonly _handle?: { readonly writeQueueSize?: number } })._handle
-    return secure.writableLength + (handle?.writeQueueSize ?? 0)
+    return this.secure === undefined ? 0 : unsentBytes(this.secure, this.raw)
   }
 
   override end(): void {

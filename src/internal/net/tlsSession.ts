@@ -4,19 +4,30 @@ import type { TLSSocket } from "node:tls"
 import * as Option from "effect/Option"
 import type { ClientCertificate, Session } from "../../Tls.js"
 
-/** The member of the handle that `tls.Server` asks; on a socket of one's own `authorized` is never set. */
+/** The result of a verification: Node has an error or null, Deno a code or an empty string. */
+type Verified = (Error & { readonly code?: string }) | string | null | undefined
+
 interface Verifying {
-  readonly _handle?: { readonly verifyError?: () => (Error & { readonly code?: string }) | null | undefined } | null
+  /** The member of the handle that `tls.Server` calls: on Node and Deno, `authorized` of a separate `TLSSocket` is never set. */
+  readonly _handle?: { readonly verifyError?: () => Verified } | null
+  /** Set by Bun, which has no such member. */
+  readonly authorized?: boolean
+  readonly authorizationError?: Verified
 }
 
-/** Whether this runtime can verify client certificates. */
-export const canVerify = (socket: TLSSocket): boolean =>
-  typeof (socket as Verifying)._handle?.verifyError === "function"
+const verificationOf = ({ _handle: handle, authorizationError, authorized }: Verifying): Verified => {
+  if (typeof handle?.verifyError === "function") return handle.verifyError()
+  return authorized === true ? null : authorizationError || "UNSPECIFIED"
+}
 
-/** Why the client's certificate is not trusted, or missing. */
+/**
+ * Why the client's certificate is not trusted, or missing. A client without a certificate is verified as well by Deno, and by
+ * Node when it resumes a session of TLS 1.3.
+ */
 export const verifyError = (socket: TLSSocket): string | undefined => {
-  const error = (socket as Verifying)._handle?.verifyError?.()
-  return error ? (error.code ?? error.message) : undefined
+  const error = verificationOf(socket as Verifying)
+  if (error) return typeof error === "string" ? error : (error.code ?? error.message)
+  return socket.getPeerX509Certificate() === undefined ? "UNABLE_TO_GET_ISSUER_CERT" : undefined
 }
 
 const commonNameOf = ({ subject }: X509Certificate): Option.Option<string> =>
