@@ -35,7 +35,7 @@ import { type CloseReport, closeConnections } from "./internal/server/shutdown.j
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
 import {
   firstInvalid,
-  invalidBacklog,
+  invalidPlace,
   isPlaceGiven,
   limitOptionsOf,
   listenOptionsOf,
@@ -318,7 +318,7 @@ export const make = (
         if (listening !== undefined) {
           return yield* new ValueError({ reason: "AlreadyListening", actual: toUrl(listening.bound.address) })
         }
-        const invalid = invalidBacklog(given) ?? invalidOption
+        const invalid = invalidPlace(given, options) ?? invalidOption
         if (invalid !== undefined) return yield* new ValueError({ reason: "Option", actual: invalid })
         const listenScope = yield* Scope.fork(scope, ExecutionStrategy.sequential)
         const bound = yield* listenAll(listener, listenOptionsOf(given, options)).pipe(

@@ -103,10 +103,9 @@ export const listen = (
       // Closes the listening descriptor synchronously; the callback would wait for all connections.
       server.close()
       sockets.close()
-      budget.unsafeRelease()
     })
     const bound = Effect.tap(bind(server, options), () => {
-      budget.unsafeTake()
+      sockets.open()
       return Scope.addFinalizer(scope, closed)
     })
     yield* Effect.uninterruptible(bound)

@@ -20,12 +20,14 @@ export interface BoundListeners {
 
 /**
  * Accepts from all at once. The first that completes or fails ends the others: each calls `isOpen` before it takes a
- * connection, so none takes one afterwards.
+ * connection, so none takes one afterwards. Each accept begins with another listener: where the budget has capacity for one
+ * connection at a time, a listener that always has connections pending would take all of it.
  */
-const acceptFrom =
-  (bound: ReadonlyArray<BoundListener>): BoundListener["acceptWhile"] =>
-  (isOpen, take) =>
+const acceptFrom = (bound: ReadonlyArray<BoundListener>): BoundListener["acceptWhile"] => {
+  let first = 0
+  return (isOpen, take) =>
     Effect.suspend(() => {
+      first = (first + 1) % bound.length
       let isEnded = false
       const isAccepting = (): boolean => !isEnded && isOpen()
       const each = ({ acceptWhile }: BoundListener): Effect.Effect<void, OSError> =>
@@ -35,8 +37,11 @@ const acceptFrom =
             isEnded = true
           })
         )
-      return bound.map(each).reduce((first, second) => Effect.raceFirst(first, second))
+      const [next, ...others] = [...bound.slice(first), ...bound.slice(0, first)].map(each)
+      // A race begins with its first effect.
+      return others.reduceRight((race, other) => Effect.raceFirst(race, other), next!)
     })
+}
 
 /** Listens at every place, in order; the scope closes those that are bound if a later one fails. */
 export const listenAll = (
