@@ -566,8 +566,8 @@ export const addresses: Effect.Effect<ReadonlyArray<Address>, OSError, Server> =
 
 /**
  * Loads the keys and certificates of TLS again, from their sources. New connections receive the new ones; those that are
- * open are not affected. If it fails with `SslError`, all that are in use are kept. `OSError`: `ENOTCONN` if the server does
- * not listen.
+ * open are not affected. Each listener is reloaded by itself: one whose certificates cannot be used keeps those in use, and
+ * the effect fails with its `SslError` after the others. `OSError`: `ENOTCONN` if the server does not listen.
  *
  * @example
  * ```ts

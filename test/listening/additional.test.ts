@@ -143,7 +143,7 @@ describe("a server with several listeners", () => {
               gates.push(gate)
               yield* Queue.offer(served, request.path)
               yield* Deferred.await(gate)
-              yield* Response.respond(request, 200, "", { Connection: "close" })
+              return yield* Response.respond(request, 200, "", { Connection: "close" })
             }),
           { assumedDescriptorsPerRequest: 39 }
         )

@@ -21,7 +21,7 @@ import { plainHttpResponse } from "./plainHttpResponse.js"
 import { reset } from "./reset.js"
 import type { SecureContexts } from "./secureContexts.js"
 import { type ConnectionObserver, connectionKey, type ObservedSocket, SocketConnection } from "./socketConnection.js"
-import { canVerify, sessionOf, verifyError } from "./tlsSession.js"
+import { sessionOf, verifyError } from "./tlsSession.js"
 
 const highWaterMark = 64 * 1024
 
@@ -77,6 +77,8 @@ class TlsConnection extends SocketConnection implements Handshake {
 
   /** Starts the handshake. */
   start(): void {
+    // Closed while it was queued: its `close` event follows.
+    if (this.raw.destroyed) return
     const { clientCertificates, contexts } = this.settings
     const secure = new TLSSocket(this.raw, {
       isServer: true,
@@ -103,7 +105,7 @@ class TlsConnection extends SocketConnection implements Handshake {
     if (secure.destroyed) return
     const { clientCertificates } = this.settings
     if (clientCertificates === "require") {
-      const error = canVerify(secure) ? verifyError(secure) : "ENOTSUP"
+      const error = verifyError(secure)
       if (error !== undefined) {
         this.fail(error, new Error("the client certificate is not trusted"))
         return
@@ -111,6 +113,8 @@ class TlsConnection extends SocketConnection implements Handshake {
     }
     this.endHandshake()
     this.isSecure = true
+    // Read while the socket is open: whether a certificate is trusted is not known afterwards.
+    if (clientCertificates !== "ignore") void this.tls
     // Errors are emitted as `error` from now on. Not in the types.
     const releasing = secure as { readonly _releaseControl?: () => void }
     releasing._releaseControl?.()
@@ -124,6 +128,12 @@ class TlsConnection extends SocketConnection implements Handshake {
     clearTimeout(this.timer)
     this.timer = undefined
     this.settings.handshakes.end(this)
+  }
+
+  /** Closes a connection whose handshake has not completed, which is no error of the handshake. */
+  private abandon(): void {
+    if (this.timer !== undefined) this.endHandshake()
+    this.raw.destroy()
   }
 
   /** Ends a connection whose handshake has failed. */
@@ -180,23 +190,24 @@ class TlsConnection extends SocketConnection implements Handshake {
 
   override end(): void {
     if (this.isSecure) super.end()
-    else this.raw.destroy()
+    else this.abandon()
   }
 
   /** Sends the alert `close_notify` before the FIN. */
   override close(): void {
     if (this.isSecure) this.socket?.destroySoon()
-    else this.raw.destroy()
+    else this.abandon()
   }
 
   /** A `TLSSocket` has no reset of its own. */
   override abort(): void {
+    if (this.timer !== undefined) this.endHandshake()
     reset(this.raw)
   }
 
   override destroy(): void {
-    if (this.secure === undefined) this.raw.destroy()
-    else this.secure.destroy()
+    if (this.isSecure) this.secure?.destroy()
+    else this.abandon()
   }
 }
 

@@ -14,17 +14,22 @@ interface Verifying {
 }
 
 /** Whether this runtime can verify client certificates. */
-export const canVerify = (socket: TLSSocket): boolean =>
+const canVerify = (socket: TLSSocket): boolean =>
   typeof (socket as Verifying)._handle?.verifyError === "function"
 
-/** Why the client's certificate is not trusted, or missing. */
+/** Why the client's certificate is not trusted, or missing; `ENOTSUP` where this runtime cannot verify it. */
 export const verifyError = (socket: TLSSocket): string | undefined => {
+  if (!canVerify(socket)) return "ENOTSUP"
   const error = (socket as Verifying)._handle?.verifyError?.()
   return error ? (error.code ?? error.message) : undefined
 }
 
-const commonNameOf = ({ subject }: X509Certificate): Option.Option<string> =>
-  Option.fromNullable(/^CN=(.*)$/m.exec(subject)?.[1])
+/** The text `subject` is for people: it escapes characters, and joins the names of one level. */
+const commonNameOf = (certificate: X509Certificate): Option.Option<string> => {
+  const { CN: name } = certificate.toLegacyObject().subject
+  // A list where there are several, which the types omit.
+  return Option.fromNullable<string | undefined>([name].flat()[0])
+}
 
 const certificateOf = (socket: TLSSocket): Option.Option<ClientCertificate> =>
   Option.map(Option.fromNullable(socket.getPeerX509Certificate()), (x509) => {

@@ -56,6 +56,10 @@ export const listenAll = (
       address: first.address,
       addresses: all.map(({ address }) => address),
       acceptWhile: others.length === 0 ? first.acceptWhile : acceptFrom(all),
-      reloadTls: Effect.forEach(all, ({ reloadTls = Effect.void }) => reloadTls, { discard: true })
+      // Reloads every listener, also after one that fails.
+      reloadTls: Effect.flatMap(
+        Effect.forEach(all, ({ reloadTls = Effect.void }) => Effect.either(reloadTls)),
+        (results) => Effect.all(results, { discard: true })
+      )
     }
   })
