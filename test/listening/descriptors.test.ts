@@ -106,12 +106,12 @@ describe("a descriptor that listens already", () => {
   )
 
   it.scopedLive.each([
-    ["one that is not open", () => 100_000],
-    ["a file", () => openSync("/dev/null", "r")]
-  ] as const)("is not %s: an OSError", ([, open]) =>
+    ["one that is not open", (): number => 100_000],
+    ["a file", (): number => openSync("/dev/null", "r")]
+  ] as const)("is not %s: an OSError", ([, open]: readonly [string, () => number]) =>
     Effect.gen(function* () {
       const server = yield* Effect.provide(Server.make(), Server.layerDependencies)
-      expect(yield* Effect.flip(server.listen({ fd: open() as number }))).toMatchObject({ _tag: "OSError", code: "EINVAL" })
+      expect(yield* Effect.flip(server.listen({ fd: open() }))).toMatchObject({ _tag: "OSError", code: "EINVAL" })
       expect(yield* server.budget.held).toBe(0)
     })
   )

@@ -1,5 +1,6 @@
 /**
- * TLS: handshakes, certificates by name, client certificates, and what goes wrong.
+ * TLS: handshakes, certificates by name, client certificates, and what goes wrong. `handshakes.test.ts` says where each trap of
+ * a `TLSSocket` is tested.
  */
 import type * as tls from "node:tls"
 import { describe, expect, it } from "@effect/vitest"
@@ -126,21 +127,6 @@ describe("a server with TLS", () => {
       yield* text(socket)
       expect((yield* errors.next).code).toBe("ETIMEDOUT")
       yield* released(server)
-    })
-  )
-
-  it.scopedLive("has at most so many handshakes in progress; others wait", () =>
-    Effect.gen(function* () {
-      const errors = yield* reported
-      const policy = { maxHandshakes: 1, onHandshakeError: errors.onHandshakeError } as const
-      const { port, server } = yield* serving({ ...localhost, ...policy })
-      const silent = yield* plainSocket(port)
-      const other = yield* Effect.fork(handshake(port))
-      yield* Stream.runDrain(Stream.takeUntil(server.budget.changes, ({ held }) => held === 3))
-      expect(yield* Fiber.poll(other)).toStrictEqual(Option.none())
-      silent.destroy()
-      expect((yield* errors.next).code).toBe("ECONNRESET")
-      expect(yield* Effect.flatMap(Fiber.join(other), exchange)).toMatch(/200 OK/)
     })
   )
 

@@ -37,6 +37,12 @@ export interface TlsSettings {
 /** Plain HTTP on a port of TLS. Deno reports `WRONG_VERSION_NUMBER`. */
 const isPlainHttp = (code: string): boolean => code === "ERR_SSL_HTTP_REQUEST" || code.endsWith("WRONG_VERSION_NUMBER")
 
+/** Whether a TCP connection was reset: it has no peer any more. Not in the public type; an address that was read is cached. */
+const isReset = (raw: Socket): boolean => {
+  const handle = (raw as { readonly _handle?: { readonly getpeername?: (address: object) => number } | null })._handle
+  return typeof handle?.getpeername === "function" && handle.getpeername({}) !== 0
+}
+
 type Selected = (error: Error | null, context?: SecureContext) => void
 
 class TlsConnection extends SocketConnection implements Handshake {
@@ -152,6 +158,15 @@ class TlsConnection extends SocketConnection implements Handshake {
   override onClose(): void {
     if (this.timer !== undefined) this.fail("ECONNRESET", new Error("the client left the handshake"))
     super.onClose()
+  }
+
+  /**
+   * A reset is reported by the first system call after it. If that is a write of TLS itself, as of session tickets, the error
+   * is lost, and the next read finds an end.
+   */
+  override onEnd(): void {
+    if (isReset(this.raw)) this.raw.destroy()
+    else super.onEnd()
   }
 
   protected override detach(): void {
