@@ -19,7 +19,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import { type Address, type Domain, isTcp, type TcpAddress, toUrl, type UnixAddress } from "./Address.js"
+import { type Address, isTcp, toUrl } from "./Address.js"
 import type * as BodyBudget from "./BodyBudget.js"
 import type { CloseReason, Connection, ConnectionSummary } from "./Connection.js"
 import * as DescriptorBudget from "./DescriptorBudget.js"
@@ -31,6 +31,7 @@ import { acceptLoop } from "./internal/server/acceptLoop.js"
 import { type BoundListeners, listenAll } from "./internal/server/boundListeners.js"
 import { forkConnection } from "./internal/server/connectionFiber.js"
 import { makeRequestHandler } from "./internal/server/failureReport.js"
+import type { Listen, ListenOptions } from "./internal/server/listenOptions.js"
 import { type CloseReport, closeConnections } from "./internal/server/shutdown.js"
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
 import {
@@ -48,7 +49,6 @@ import * as RequestParser from "./RequestParser.js"
 import type { Handler } from "./Response.js"
 import * as ResponseWriter from "./ResponseWriter.js"
 import * as TcpListener from "./TcpListener.js"
-import type * as Tls from "./Tls.js"
 
 export type {
   /** Why a connection was closed. @since 0.1.0 @category models */
@@ -56,66 +56,9 @@ export type {
   /** The outcome of a shutdown, as counts of connections. @since 0.1.0 @category models */
   CloseReport,
   /** The result of a connection's fiber. @since 0.1.0 @category models */
-  ConnectionSummary
-}
-
-/**
- * Where to listen: at a TCP address (`port`, `address`, `domain`), at a `path`, or on a descriptor (`fd`). An option that is
- * not given is taken from the options of the server, and then from the default; where a place is given, that of the server is
- * not used.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ListenOptions {
-  /**
-   * The TCP port, 0 to 65535; any other is a `ValueError` `Port`. Default: 0, with which the system assigns a free port (see
-   * `Server.port`).
-   */
-  readonly port?: number | undefined
-  /**
-   * An IP address of the domain, or a host name that resolves to one; a malformed one, or one of another domain, is a
-   * `ValueError` `Address`. Default: "", all addresses of the domain.
-   */
-  readonly address?: string | undefined
-  /**
-   * The address family: `"IPv4"` (default); `"IPv6"`, without IPv4; or `"Dual"`: without an address one socket for both
-   * (IPv4 alone on a host without IPv6), with an address of either family that address.
-   */
-  readonly domain?: Domain | "Dual" | undefined
-  /**
-   * The path of a Unix domain socket, instead of a TCP address; on Linux an abstract name begins with a NUL byte. The file of
-   * a process that has ended is replaced; if a process accepts connections there, `listen` fails with `OSError` `EADDRINUSE`.
-   * The file is removed when the server closes.
-   */
-  readonly path?: string | undefined
-  /** Permission bits of the file at `path`, as `0o660`. Default: those of the process's umask. */
-  readonly mode?: number | undefined
-  /** A descriptor that listens already, as from systemd (see `TcpListener.systemdDescriptors`), instead of an address. */
-  readonly fd?: number | undefined
-  /** Length of the system's queue of connections that are not accepted yet. Default: 511, as in Node and nginx. */
-  readonly backlog?: number | undefined
-  /** TLS on every connection: certificates, or where they come from, and the policy of handshakes. Default: none. */
-  readonly tls?: Tls.Options | undefined
-  /** Further places to listen at, each with its own `tls`; the server listens at all of them or fails. Default: none. */
-  readonly additional?: ReadonlyArray<Omit<ListenOptions, "additional">> | undefined
-}
-
-/** Options that contain a TCP address. */
-type TcpPlace = { readonly path?: undefined; readonly fd?: undefined } & (
-  | { readonly port: number }
-  | { readonly address: string }
-  | { readonly domain: Domain | "Dual" }
-)
-
-/** Listening: where the options name a place, the type of the address is known. */
-interface Listen<R> {
-  /** At a path. */
-  (options: ListenOptions & { readonly path: string }): Effect.Effect<UnixAddress, ListenError, R>
-  /** At a TCP address. */
-  (options: ListenOptions & TcpPlace): Effect.Effect<TcpAddress, ListenError, R>
-  /** Where the options of the server say. */
-  (options?: ListenOptions): Effect.Effect<Address, ListenError, R>
+  ConnectionSummary,
+  /** Where to listen: at a TCP address, at a path, or on a descriptor. @since 0.1.0 @category models */
+  ListenOptions
 }
 
 /**
@@ -210,7 +153,7 @@ type Serving<R, A, E> = Effect.Effect<A, E, Exclude<R, Scope.Scope>>
  */
 export interface Server {
   /** Binds and listens; returns the bound address. */
-  readonly listen: Listen<never>
+  readonly listen: Listen<ListenError, never>
   /** The bound address, without those of `additional`. */
   readonly address: Effect.Effect<Address, OSError>
   /** All bound addresses, that of `address` first. */
@@ -336,7 +279,7 @@ export const make = (
 
     // The overloads narrow the address by the place that is given.
     const listen = ((given: ListenOptions = {}) =>
-      Effect.map(exclusively(bind(given)), ({ bound }) => bound.address)) as Listen<never>
+      Effect.map(exclusively(bind(given)), ({ bound }) => bound.address)) as Listen<ListenError, never>
 
     const stopListening = Effect.suspend(() => {
       if (listening === undefined) return Effect.void
@@ -541,9 +484,9 @@ export const layerConfig = (options: Config.Config.Wrap<Options>): Layer.Layer<S
  * @since 0.1.0
  * @category accessors
  */
-export const listen: Listen<Server> = ((options?: ListenOptions) =>
+export const listen: Listen<ListenError, Server> = ((options?: ListenOptions) =>
   // The overloads narrow the address by the place that is given.
-  Effect.flatMap(Server, (server) => server.listen(options))) as Listen<Server>
+  Effect.flatMap(Server, (server) => server.listen(options))) as Listen<ListenError, Server>
 
 /**
  * The bound address, without those of `additional`; `OSError` `ENOTCONN` if the server does not listen.

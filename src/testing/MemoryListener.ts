@@ -57,7 +57,7 @@ export const MemoryNetwork: Context.Tag<MemoryNetwork, MemoryNetwork> = Context.
  * const live = Layer.provideMerge(Server.layerWithoutDependencies(), dependencies)
  *
  * const program = Effect.gen(function*() {
- *   const { port } = yield* Server.listen()
+ *   const { port } = yield* Server.listen({ port: 0 })
  *   yield* Effect.fork(Server.serve((request) => Response.respond(request, 200, "Hello")))
  *   const client = (yield* MemoryListener.MemoryNetwork).connect(port)
  *   client.write("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")

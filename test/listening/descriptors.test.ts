@@ -2,8 +2,7 @@
  * Descriptors that listen already: passed on by a parent process, as systemd does.
  */
 import { spawn } from "node:child_process"
-import { openSync } from "node:fs"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, openSync, rmSync } from "node:fs"
 import { createServer, type ListenOptions } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -38,11 +37,15 @@ const activated = (places: ReadonlyArray<ListenOptions>, environment: Readonly<R
       const ports = servers.map((server) => (server.address() as { readonly port?: number }).port ?? 0)
       // The descriptor of a server is not in the public type.
       const descriptors = servers.map((server) => (server as unknown as { _handle: { fd: number } })._handle.fd)
-      const child = spawn(process.execPath, ["--conditions=effect-asynchttpserver-source", "--import", "tsx", program], {
-        cwd: root,
-        stdio: ["pipe", "pipe", "inherit", ...descriptors],
-        env: { ...process.env, ...environment }
-      })
+      const child = spawn(
+        process.execPath,
+        ["--conditions=effect-asynchttpserver-source", "--import", "tsx", program],
+        {
+          cwd: root,
+          stdio: ["pipe", "pipe", "inherit", ...descriptors],
+          env: { ...process.env, ...environment }
+        }
+      )
       const exited = new Promise<number | null>((resolve) => child.once("exit", resolve))
       let output = ""
       const line = new Promise<string>((resolve, reject) => {
@@ -97,6 +100,14 @@ describe("a descriptor that listens already", () => {
     })
   )
 
+  it.scopedLive("is not beside a path", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.provide(Server.make(), Server.layerDependencies)
+      const error = yield* Effect.flip(server.listen({ fd: 3, path: "/tmp/unused.sock" }))
+      expect(error).toMatchObject({ _tag: "ValueError", reason: "Option", actual: "fd: 3, with a path" })
+    })
+  )
+
   it.scopedLive.each([-1, 1.5, Number.NaN])("is not %d", (fd) =>
     Effect.gen(function* () {
       const server = yield* Effect.provide(Server.make(), Server.layerDependencies)
@@ -122,7 +133,10 @@ describe("the descriptors of systemd", () => {
     Effect.acquireUseRelease(
       Effect.sync(() => {
         const { LISTEN_FDS, LISTEN_PID } = process.env
-        for (const [name, value] of [["LISTEN_PID", pid], ["LISTEN_FDS", count]] as const) {
+        for (const [name, value] of [
+          ["LISTEN_PID", pid],
+          ["LISTEN_FDS", count]
+        ] as const) {
           if (value === undefined) delete process.env[name]
           else process.env[name] = value
         }

@@ -62,7 +62,11 @@ describe("the bound of handshakes", () => {
       const { all, handshakes, started } = recorded(1)
       for (const each of all.slice(0, 3)) handshakes.begin(each)
       expect(started).toStrictEqual([0])
-      yield* eventually(Effect.sync(() => started.length), (length) => length === 3, "started")
+      yield* eventually(
+        Effect.sync(() => started.length),
+        (length) => length === 3,
+        "started"
+      )
       // It is in progress still, and ends without effect on those that are counted.
       handshakes.end(all[0]!)
       handshakes.begin(all[3]!)
@@ -117,7 +121,10 @@ describe("handshakes that do not complete", () => {
           if (j % 4 === 3) socket.write(hello.toString("latin1").replace("localhost", "\0".repeat(9)), "latin1")
         })
         yield* eventLoopTurns(3)
-        sockets.forEach((socket, j) => (j % 2 === 0 ? socket.destroy() : socket.resetAndDestroy()))
+        for (const [j, socket] of sockets.entries()) {
+          if (j % 2 === 0) socket.destroy()
+          else socket.resetAndDestroy()
+        }
       }
       yield* released(server)
       yield* eventually(openDescriptors, (count) => count <= descriptors, "closed")
@@ -224,11 +231,9 @@ describe("over TLS", () => {
   it.scopedLive("a client that reads slowly, but steadily, outlives writeTimeout", () =>
     Effect.gen(function* () {
       const size = 4 * 1024 * 1024
-      const { port } = yield* serving(
-        localhost,
-        (request) => Response.respond(request, 200, Buffer.alloc(size)),
-        { limits: { writeTimeout: 1000 } }
-      )
+      const { port } = yield* serving(localhost, (request) => Response.respond(request, 200, Buffer.alloc(size)), {
+        limits: { writeTimeout: 1000 }
+      })
       const client = yield* connectRaw(tlsEndpoint(port, authority.cert), undefined, { discardsBytes: true })
       yield* client.send(requestText("GET /"))
       for (let i = 1; i <= 8; i++) {

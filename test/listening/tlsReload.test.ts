@@ -176,7 +176,10 @@ const files = Effect.gen(function* () {
   const install = (pair: { readonly key: string; readonly cert: string }) =>
     Effect.sync(() => {
       version++
-      for (const [link, content] of [[key, pair.key], [cert, pair.cert]] as const) {
+      for (const [link, content] of [
+        [key, pair.key],
+        [cert, pair.cert]
+      ] as const) {
         const file = `${link}.${version}`
         writeFileSync(file, content)
         symlinkSync(file, `${link}.new`)
@@ -254,7 +257,12 @@ describe("files", () => {
       const { cert, key } = yield* files
       const before = process.listenerCount("SIGUSR2")
       const server = yield* Effect.provide(Server.make({ address: "127.0.0.1" }), Server.layerDependencies)
-      const source = Tls.fromFiles({ key, cert: `${cert}.missing`, checkInterval: "20 millis", reloadSignal: "SIGUSR2" })
+      const source = Tls.fromFiles({
+        key,
+        cert: `${cert}.missing`,
+        checkInterval: "20 millis",
+        reloadSignal: "SIGUSR2"
+      })
       const error = yield* Effect.flip(server.listen({ port: 0, tls: { source } }))
       expect(error).toMatchObject({ _tag: "SslError", code: "ENOENT" })
       expect(process.listenerCount("SIGUSR2")).toBe(before)
@@ -336,10 +344,7 @@ describe("resumption", () => {
       const former = yield* Effect.promise(() => makeAuthority("Former"))
       const client = yield* Effect.promise(() => former.issue({ names: ["client.example"] }))
       const credentials = yield* Ref.make(Effect.succeed<Tls.Credentials>({ ...localhost, ca: former.cert }))
-      const { port, server } = yield* serving(
-        { source: sourceOf(credentials), clientCertificates: "require" },
-        resumed
-      )
+      const { port, server } = yield* serving({ source: sourceOf(credentials), clientCertificates: "require" }, resumed)
       const session = yield* sessionOf(port, { ...client, maxVersion })
       if (session === undefined) return yield* Effect.dieMessage("no session")
       expect(yield* isResumed(port, { ...client, maxVersion, session })).toBe(true)
@@ -355,7 +360,11 @@ describe("resumption", () => {
     Effect.gen(function* () {
       const server = yield* Effect.provide(Server.make({ address: "127.0.0.1" }), Server.layerDependencies)
       const error = yield* Effect.flip(server.listen({ tls: { ...localhost, ticketKeys: new Uint8Array(length) } }))
-      expect(error).toMatchObject({ _tag: "ValueError", reason: "Option", actual: expect.stringContaining("ticketKeys") })
+      expect(error).toMatchObject({
+        _tag: "ValueError",
+        reason: "Option",
+        actual: expect.stringContaining("ticketKeys")
+      })
     })
   )
 })

@@ -41,8 +41,10 @@ const invalidPath = (path: string, { mode, reusePort }: ListenOptions): Invalid 
   return reusePort ? unsupported("setsockopt", "SO_REUSEPORT is for TCP") : undefined
 }
 
-const invalidDescriptor = (fd: number): Invalid =>
-  Number.isInteger(fd) && fd >= 0 ? undefined : new ValueError({ reason: "Option", actual: `fd: ${fd}` })
+const invalidDescriptor = (fd: number, { path }: ListenOptions): Invalid => {
+  if (!Number.isInteger(fd) || fd < 0) return new ValueError({ reason: "Option", actual: `fd: ${fd}` })
+  return path === undefined ? undefined : new ValueError({ reason: "Option", actual: `fd: ${fd}, with a path` })
+}
 
 const invalidTcp = ({ address, domain, port, reuseAddr, reusePort }: ListenOptions): Invalid => {
   if (!Number.isInteger(port) || port < 0 || port > 65535)
@@ -57,7 +59,7 @@ const invalidTcp = ({ address, domain, port, reuseAddr, reusePort }: ListenOptio
 }
 
 const invalidIn = (options: ListenOptions): Invalid => {
-  if (options.fd !== undefined) return invalidDescriptor(options.fd)
+  if (options.fd !== undefined) return invalidDescriptor(options.fd, options)
   return options.path === undefined ? invalidTcp(options) : invalidPath(options.path, options)
 }
 

@@ -17,6 +17,7 @@ import type { Budget } from "../../DescriptorBudget.js"
 import { type OSError, SslError, ValueError } from "../../Errors.js"
 import type { BoundListener, ListenOptions } from "../../Listener.js"
 import type { Options as TlsOptions } from "../../Tls.js"
+import { isUint8Array } from "../host/realm.js"
 import { AcceptedSockets, plain, type Transport } from "./acceptedSockets.js"
 import { addressOf, bind } from "./bind.js"
 import { Handshakes } from "./handshakes.js"
@@ -48,7 +49,7 @@ const policies = {
   minVersion: (given: unknown) => given === "TLSv1.2" || given === "TLSv1.3",
   ticketKeys: (given: unknown) => {
     const bytes = Redacted.isRedacted(given) ? Redacted.value(given) : given
-    return bytes instanceof Uint8Array && bytes.length === ticketKeysLength
+    return isUint8Array(bytes) && bytes.length === ticketKeysLength
   }
 }
 

@@ -14,8 +14,7 @@ interface Verifying {
 }
 
 /** Whether this runtime can verify client certificates. */
-const canVerify = (socket: TLSSocket): boolean =>
-  typeof (socket as Verifying)._handle?.verifyError === "function"
+const canVerify = (socket: TLSSocket): boolean => typeof (socket as Verifying)._handle?.verifyError === "function"
 
 /** Why the client's certificate is not trusted, or missing; `ENOTSUP` where this runtime cannot verify it. */
 export const verifyError = (socket: TLSSocket): string | undefined => {
