@@ -35,7 +35,7 @@ import { type CloseReport, closeConnections } from "./internal/server/shutdown.j
 import { ShutdownSignal } from "./internal/server/shutdownSignal.js"
 import {
   firstInvalid,
-  invalidBacklog,
+  invalidPlace,
   isPlaceGiven,
   limitOptionsOf,
   listenOptionsOf,
@@ -253,7 +253,7 @@ export const make = (
 
     const bind = (given: ListenOptions): Effect.Effect<BoundListeners, ListenError, Scope.Scope> =>
       Effect.suspend(() => {
-        const invalid = invalidBacklog(given) ?? invalidOption
+        const invalid = invalidPlace(given, options) ?? invalidOption
         if (invalid !== undefined) return new ValueError({ reason: "Option", actual: invalid })
         // The listener counts pending and rejected connections.
         return metrics.tag(listenAll(listener, listenOptionsOf(given, options)))
@@ -530,8 +530,8 @@ export const addresses: Effect.Effect<ReadonlyArray<Address>, OSError, Server> =
 
 /**
  * Loads the keys and certificates of TLS again, from their sources. New connections receive the new ones; those that are
- * open are not affected. If it fails with `SslError`, all that are in use are kept. `OSError`: `ENOTCONN` if the server does
- * not listen.
+ * open are not affected. Each listener is reloaded by itself: one whose certificates cannot be used keeps those in use, and
+ * the effect fails with its `SslError` after the others. `OSError`: `ENOTCONN` if the server does not listen.
  *
  * @example
  * ```ts

@@ -85,13 +85,13 @@ export interface Policy {
   /** Time for a handshake, from when the connection was admitted. Default: 10 seconds. */
   readonly handshakeTimeout?: Duration.DurationInput | undefined
   /**
-   * Maximum handshakes in progress: each costs as much processor time as 40 small requests. Others wait for their turn.
-   * Default: 64.
+   * Maximum handshakes in progress: each costs as much processor time as 40 small requests. Others are queued; meanwhile, a
+   * handshake that its client delays for 100 milliseconds is not counted. Default: 64.
    */
   readonly maxHandshakes?: number | undefined
   /**
-   * 48 bytes from which the keys of session tickets are derived: servers that share them resume each other's sessions.
-   * Default: random, and kept across reloads.
+   * 48 bytes from which the keys of session tickets are derived: servers that share them resume each other's sessions, if
+   * they request client certificates alike, of the same `ca`. Default: random, and kept across reloads.
    */
   readonly ticketKeys?: Uint8Array | Redacted.Redacted<Uint8Array> | undefined
   /** Receives the error of each failed handshake. Default: logged at level DEBUG. */

@@ -23,10 +23,10 @@ export const hasChromium = executablePath !== undefined
 
 if (!hasChromium) console.warn("chromium is not on the PATH: the tests that drive a browser are skipped")
 
-export const launch = (): Promise<Browser> => {
+export const launch = (options: ReadonlyArray<string> = []): Promise<Browser> => {
   if (executablePath === undefined) throw new Error("chromium is not on the PATH")
   // As root, as in most containers, it has no sandbox to offer, and often little shared memory.
-  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] })
+  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage", ...options] })
 }
 
 /** A page of its own, whose errors fail the test that uses it. */

@@ -25,7 +25,6 @@ const rsa = {
 export interface Issued {
   readonly key: string
   readonly cert: string
-  readonly serialNumber: string
 }
 
 export interface Authority {
@@ -73,10 +72,9 @@ export const makeAuthority = async (name = "Test Authority"): Promise<Authority>
     cert: root.toString("pem"),
     issue: async ({ commonName, names = ["localhost", "127.0.0.1", "::1"], notAfter, type = "EC" } = {}) => {
       const leaf = await generate(type)
-      const serialNumber = nextSerial()
       const cert = await X509CertificateGenerator.create(
         {
-          serialNumber,
+          serialNumber: nextSerial(),
           subject: `CN=${commonName ?? names[0]}`,
           issuer: root.subject,
           notBefore: new Date(Date.now() - day),
@@ -93,7 +91,7 @@ export const makeAuthority = async (name = "Test Authority"): Promise<Authority>
         },
         crypto
       )
-      return { key: await exportKey(leaf.privateKey), cert: cert.toString("pem"), serialNumber }
+      return { key: await exportKey(leaf.privateKey), cert: cert.toString("pem") }
     }
   }
 }

@@ -1,93 +1,26 @@
 /**
- * TLS: handshakes, certificates by name, client certificates, and what goes wrong.
+ * TLS: handshakes, certificates by name, client certificates, and what goes wrong. `handshakes.test.ts` says where each trap of
+ * a `TLSSocket` is tested.
  */
-import { once } from "node:events"
-import { connect, type Socket } from "node:net"
-import * as tls from "node:tls"
+import type * as tls from "node:tls"
 import { describe, expect, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Fiber, Layer, Metric, Option, Queue, Redacted, Stream } from "effect"
-import { type Errors, Metrics, type Request, Response, Server, type Tls } from "effect-asynchttpserver"
+import { Metrics, type Request, Response, Server, type Tls } from "effect-asynchttpserver"
 import { MemoryListener } from "effect-asynchttpserver/testing"
-import { beforeAll } from "vitest"
-import { type Authority, type Issued, makeAuthority } from "./certificates.js"
-
-let authority: Authority
-let localhost: Issued
-
-beforeAll(async () => {
-  authority = await makeAuthority()
-  localhost = await authority.issue()
-})
-
-const respond = (request: Request.Request) => Response.respond(request, 200, "secure")
-
-/** Serves, and gives the port. */
-const serving = (
-  options: Tls.Options,
-  handler: (request: Request.Request) => ReturnType<typeof respond> = respond,
-  more: Server.Options = {}
-) =>
-  Effect.gen(function* () {
-    const server = yield* Server.make({ address: "127.0.0.1", tls: options, drainTimeout: 0, ...more })
-    const { port } = yield* server.listen({ port: 0 })
-    yield* Effect.forkScoped(server.serve(handler))
-    return { server, port }
-  }).pipe(Effect.provide(Server.layerDependencies))
-
-const text = (socket: NodeJS.ReadableStream) =>
-  Effect.async<string>((resume) => {
-    let all = ""
-    socket.on("data", (bytes: Buffer) => {
-      all += bytes.toString("latin1")
-    })
-    socket.once("close", () => resume(Effect.succeed(all)))
-  })
-
-const handshake = (port: number, options: tls.ConnectionOptions = {}) =>
-  Effect.acquireRelease(
-    Effect.async<tls.TLSSocket, NodeJS.ErrnoException>((resume) => {
-      const socket = tls.connect(
-        { port, host: "127.0.0.1", servername: "localhost", ca: authority.cert, ...options },
-        () => {
-          socket.off("error", onError)
-          socket.on("error", () => {})
-          resume(Effect.succeed(socket))
-        }
-      )
-      const onError = (error: NodeJS.ErrnoException): void => resume(Effect.fail(error))
-      socket.on("error", onError)
-    }),
-    (socket) => Effect.sync(() => socket.destroy())
-  )
-
-const get = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-
-const exchange = (socket: tls.TLSSocket) => {
-  const whole = text(socket)
-  socket.write(get)
-  return whole
-}
-
-const plainSocket = (port: number) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      const socket: Socket = connect(port, "127.0.0.1")
-      await once(socket, "connect")
-      socket.on("error", () => {})
-      return socket
-    }),
-    (socket) => Effect.sync(() => socket.destroy())
-  )
-
-/** Waits until the listening socket is the only descriptor. */
-const released = (server: Server.Server) =>
-  Stream.runDrain(Stream.takeUntil(server.budget.changes, ({ held }) => held === 1))
-
-/** Collects the errors of handshakes. */
-const reported = Effect.map(Queue.unbounded<Errors.SslError>(), (errors) => ({
-  onHandshakeError: (error: Errors.SslError) => Effect.asVoid(Queue.offer(errors, error)),
-  next: Queue.take(errors)
-}))
+import { type Authority, makeAuthority } from "./certificates.js"
+import {
+  authority,
+  exchange,
+  get,
+  handshake,
+  localhost,
+  plainSocket,
+  released,
+  reported,
+  respond,
+  serving,
+  text
+} from "./harness.js"
 
 describe("a server with TLS", () => {
   it.scopedLive("serves requests, several on one connection", () =>
@@ -195,21 +128,6 @@ describe("a server with TLS", () => {
       yield* text(socket)
       expect((yield* errors.next).code).toBe("ETIMEDOUT")
       yield* released(server)
-    })
-  )
-
-  it.scopedLive("has at most so many handshakes in progress; others wait", () =>
-    Effect.gen(function* () {
-      const errors = yield* reported
-      const policy = { maxHandshakes: 1, onHandshakeError: errors.onHandshakeError } as const
-      const { port, server } = yield* serving({ ...localhost, ...policy })
-      const silent = yield* plainSocket(port)
-      const other = yield* Effect.fork(handshake(port))
-      yield* Stream.runDrain(Stream.takeUntil(server.budget.changes, ({ held }) => held === 3))
-      expect(yield* Fiber.poll(other)).toStrictEqual(Option.none())
-      silent.destroy()
-      expect((yield* errors.next).code).toBe("ECONNRESET")
-      expect(yield* Effect.flatMap(Fiber.join(other), exchange)).toMatch(/200 OK/)
     })
   )
 

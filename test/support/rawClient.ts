@@ -2,20 +2,21 @@
  * The client of all tests on raw sockets: sends bytes as they are, and parses responses as strictly as a proxy does.
  *
  * Waits are for bytes or for the end of the connection, never for a time; a wait that lasts too long dies with an error
- * that shows the unread bytes. Use `connect` in tests with Effect; `test/pressure/client.ts` has the same with promises.
+ * that shows the unread bytes. A place is a port of TCP, or an `Endpoint` of TLS or of a Unix domain socket. Use `connect` in tests with Effect; `test/pressure/client.ts` has the same with promises.
  *
  * | to | use |
  * |---|---|
- * | open a connection that the scope closes | `connect(port, host?, options?)` |
+ * | open a connection that the scope closes | `connect(place, host?, options?)` |
  * | send | `send(bytes)`, `unsent` |
  * | receive | `readResponse(method?)`, `readUntil(isEnough)`, `readToEnd`, `readBytes(count)` |
  * | see how the server ended it | `closedWith` |
  * | apply backpressure | `stopReading`, `resumeReading` |
  * | end | `halfClose` (FIN), `reset` (RST), `destroy` |
- * | send one request on a new connection | `get(port, path?)`, `ask(port, text, method?)` |
+ * | send one request on a new connection | `get(place, path?)`, `ask(place, text, method?)` |
  * | write a request | `requestText(line, fields?, body?)`, `withBody(line, body, fields?)` |
  */
 import * as net from "node:net"
+import * as tls from "node:tls"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Condition } from "./eventually.js"
@@ -33,9 +34,48 @@ export interface RawClientOptions {
   readonly discardsBytes?: boolean
 }
 
-/** A TCP connection to a server of this machine. Nothing closes it but its methods: `connect` has a scope for it. */
+/** A place at which a client connects by another transport than TCP. */
+export type Endpoint =
+  | { readonly _tag: "Tls"; readonly port: number; readonly ca: string }
+  | { readonly _tag: "Unix"; readonly path: string }
+
+export const tlsEndpoint = (port: number, ca: string): Endpoint => ({ _tag: "Tls", port, ca })
+
+export const unixEndpoint = (path: string): Endpoint => ({ _tag: "Unix", path })
+
+/** A port of TCP, or the endpoint of another transport. */
+export type Place = number | Endpoint
+
+interface Sockets {
+  /** That of the application's bytes. */
+  readonly socket: net.Socket
+  /** That of the system, which is reset. */
+  readonly raw: net.Socket
+  readonly connected: "connect" | "secureConnect"
+}
+
+/** Opens the sockets of a place; `onread` reads each byte by itself. */
+const openSockets = (place: Place, host: string, allowHalfOpen: boolean, onread?: net.OnReadOpts): Sockets => {
+  const options = { allowHalfOpen, ...(onread === undefined ? {} : { onread }) }
+  if (typeof place === "number") {
+    const socket = net.connect({ host, port: place, noDelay: true, ...options })
+    return { socket, raw: socket, connected: "connect" }
+  }
+  if (place._tag === "Unix") {
+    const socket = net.connect({ path: place.path, ...options })
+    return { socket, raw: socket, connected: "connect" }
+  }
+  const raw = net.connect({ host, port: place.port, noDelay: true, allowHalfOpen: true })
+  // A socket over another has no option `onread`: records are read whole.
+  const socket = tls.connect({ socket: raw, ca: place.ca, servername: "localhost" })
+  socket.allowHalfOpen = allowHalfOpen
+  return { socket, raw, connected: "secureConnect" }
+}
+
+/** A connection to a server of this machine. Nothing closes it but its methods: `connect` has a scope for it. */
 export class RawClient {
   private readonly socket: net.Socket
+  private readonly raw: net.Socket
   private readonly condition = new Condition()
   private received: Buffer = Buffer.alloc(0)
   private parts: Array<Buffer> = []
@@ -48,7 +88,7 @@ export class RawClient {
   error: NodeJS.ErrnoException | undefined
 
   constructor(
-    port: number,
+    place: Place,
     host = "127.0.0.1",
     { allowHalfOpen = false, discardsBytes = false, readsByByte = false }: RawClientOptions = {}
   ) {
@@ -64,9 +104,12 @@ export class RawClient {
         return !this.socket.isPaused()
       }
     }
-    this.socket = net.connect({ host, port, noDelay: true, allowHalfOpen, ...(readsByByte ? { onread } : {}) })
-    if (!readsByByte) this.socket.on("data", onBytes)
-    this.socket.on("connect", () => {
+    const readsBytes = readsByByte && (typeof place === "number" || place._tag === "Unix")
+    const { connected, raw, socket } = openSockets(place, host, allowHalfOpen, readsBytes ? onread : undefined)
+    this.socket = socket
+    this.raw = raw
+    if (!readsBytes) this.socket.on("data", onBytes)
+    this.socket.on(connected, () => {
       this.isConnected = true
       this.condition.notify()
     })
@@ -187,9 +230,10 @@ export class RawClient {
     this.socket.end()
   })
 
-  /** Ends at once with RST. */
+  /** Ends at once with RST; a Unix domain socket, which has none, is closed. */
   readonly reset = Effect.sync(() => {
-    this.socket.resetAndDestroy()
+    if (this.raw.remotePort === undefined) this.raw.destroy()
+    else this.raw.resetAndDestroy()
   })
 
   /** Closes the socket; if bytes are unread, the system sends RST. */
@@ -199,16 +243,16 @@ export class RawClient {
 }
 
 /**
- * Connects to a port of this machine, and destroys the socket with the scope; dies if the server rejects the connection.
+ * Connects to a place of this machine, and destroys the socket with the scope; dies if the server rejects the connection.
  * The client sends FIN after the server's, unless `allowHalfOpen`.
  */
 export const connect = (
-  port: number,
+  place: Place,
   host = "127.0.0.1",
   options: RawClientOptions = {}
 ): Effect.Effect<RawClient, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => new RawClient(port, host, options)),
+    Effect.sync(() => new RawClient(place, host, options)),
     (client) => client.destroy
   ).pipe(
     Effect.tap((client) => client.opened),
@@ -224,14 +268,14 @@ export const withBody = (line: string, body: string, fields: ReadonlyArray<strin
   requestText(line, [`Content-Length: ${Buffer.byteLength(body, "latin1")}`, ...fields], body)
 
 /** Sends one request on a new connection, and returns the response. */
-export const ask = (port: number, text: string, method = "GET"): Effect.Effect<ParsedResponse> =>
+export const ask = (place: Place, text: string, method = "GET"): Effect.Effect<ParsedResponse> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const client = yield* connect(port)
+      const client = yield* connect(place)
       yield* client.send(text)
       return yield* client.readResponse(method)
     })
   )
 
 /** `GET` of a path on a new connection. */
-export const get = (port: number, path = "/"): Effect.Effect<ParsedResponse> => ask(port, requestText(`GET ${path}`))
+export const get = (place: Place, path = "/"): Effect.Effect<ParsedResponse> => ask(place, requestText(`GET ${path}`))

@@ -5,6 +5,9 @@
  * Both are given the same options, so that what a test sees is the requirement, and not a default: those of the native
  * server, unless the test gives others.
  */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import type { RequestError } from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -12,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { type Address, isTcp } from "../../src/Address.js"
 import type { ValueError } from "../../src/Errors.js"
 import * as HttpHeaders from "../../src/HttpHeaders.js"
 import { make, toHandler, toRequest } from "../../src/HttpServer.js"
@@ -19,10 +23,11 @@ import * as Limits from "../../src/Limits.js"
 import type { Request } from "../../src/Request.js"
 import { type Handler, respond, respondStream, upgrade } from "../../src/Response.js"
 import type * as Server from "../../src/Server.js"
+import { makeAuthority } from "../listening/certificates.js"
 import { portOf } from "../platform/harness.js"
-import { quiet, serving } from "../server/harness.js"
+import { make as makeServer, quiet, serving } from "../server/harness.js"
 import { type InMemory, servingInMemory } from "../server/memory.js"
-import { connect } from "../support/rawClient.js"
+import { connect, type Place, tlsEndpoint, unixEndpoint } from "../support/rawClient.js"
 
 /** What a body that cannot be read fails with; each subject responds with its own. */
 type BodyFailure = ValueError | RequestError
@@ -55,10 +60,10 @@ export interface Subject {
   readonly name: string
   /** Whether an application, and not the server, responds to a request whose body cannot be read. */
   readonly rejectsBodies: boolean
-  /** A port of loopback where the application is served. */
-  readonly serve: (app: App, options?: Server.Options) => Effect.Effect<number, never, Scope.Scope>
+  /** The place at which the application is served: a port of loopback, or that of another transport. */
+  readonly serve: (app: App, options?: Server.Options) => Effect.Effect<Place, never, Scope.Scope>
   /** The same where any upgrade that is offered is taken, and any other request gets 200 with its body. */
-  readonly serveUpgrades: Effect.Effect<number, never, Scope.Scope>
+  readonly serveUpgrades: Effect.Effect<Place, never, Scope.Scope>
   /** The same over connections in memory, under the test's clock. */
   readonly serveInMemory: (app: App, options?: Server.Options) => Effect.Effect<InMemory, never, Scope.Scope>
   /** The fields of a message as this subject's headers have them. */
@@ -89,21 +94,35 @@ export const nativeHandler =
     )
   }
 
+const upgradingHandler: Handler = (request) =>
+  HttpHeaders.has(request.headers, "Upgrade")
+    ? Effect.catchAll(
+        upgrade(request, { Upgrade: "websocket" }, () => Effect.void),
+        () => respond(request, 200, "not upgraded")
+      )
+    : Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
+
+/** A folder that is removed with the scope. */
+const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "wire-"))),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+)
+
+/** A certificate of `localhost`, made once for a test file, and its authority's. */
+const credentials = Effect.runSync(
+  Effect.cached(
+    Effect.promise(async () => {
+      const authority = await makeAuthority()
+      return { ...(await authority.issue()), ca: authority.cert }
+    })
+  )
+)
+
 const native: Subject = {
   name: "the native server",
   rejectsBodies: false,
   serve: (app, options) => Effect.map(serving(nativeHandler(app), options), ({ port }) => port),
-  serveUpgrades: Effect.map(
-    serving((request) =>
-      HttpHeaders.has(request.headers, "Upgrade")
-        ? Effect.catchAll(
-            upgrade(request, { Upgrade: "websocket" }, () => Effect.void),
-            () => respond(request, 200, "not upgraded")
-          )
-        : Effect.flatMap(request.bytes, (bytes) => respond(request, 200, bytes))
-    ),
-    ({ port }) => port
-  ),
+  serveUpgrades: Effect.map(serving(upgradingHandler), ({ port }) => port),
   serveInMemory: (app, options) => servingInMemory(nativeHandler(app), options),
   fieldsOf: (fields) => fields
 }
@@ -184,13 +203,13 @@ const dropIn: Subject = {
 
 /** All that a connection brings for these bytes, until the server ends it. */
 export const toldBy = (subject: Subject, app: App, text: string): Effect.Effect<string> =>
-  Effect.scoped(Effect.flatMap(subject.serve(app), (port) => allOf(port, text)))
+  Effect.scoped(Effect.flatMap(subject.serve(app), (place) => allOf(place, text)))
 
 /** The same of a server that is there already. */
-export const allOf = (port: number, text: string): Effect.Effect<string> =>
+export const allOf = (place: Place, text: string): Effect.Effect<string> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const client = yield* connect(port)
+      const client = yield* connect(place)
       yield* client.send(text)
       return (yield* client.readToEnd).toString("latin1")
     })
@@ -205,5 +224,47 @@ export const replying =
   (status: number, content?: Reply["content"], fields?: Reply["fields"]): App =>
   () =>
     Effect.succeed({ status, content, fields })
+
+/** Listens at a place of another transport, and serves there. */
+const servingAt = (
+  handler: Handler,
+  options: Server.Options | undefined,
+  place: Server.ListenOptions,
+  placeOf: (address: Address) => Place
+): Effect.Effect<Place, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { server } = yield* makeServer(options)
+    const address = yield* Effect.orDie(server.listen(place))
+    yield* Effect.provide(Effect.forkScoped(server.serve(handler)), quiet)
+    return placeOf(address)
+  })
+
+const servingUnix = (handler: Handler, options?: Server.Options) =>
+  Effect.flatMap(temporaryFolder, (folder) => {
+    const path = join(folder, "test.sock")
+    return servingAt(handler, options, { path }, () => unixEndpoint(path))
+  })
+
+const servingTls = (handler: Handler, options?: Server.Options) =>
+  Effect.flatMap(credentials, ({ ca, ...tls }) =>
+    servingAt(handler, options, { port: 0, tls }, (address) => {
+      if (!isTcp(address)) throw new Error("not a TCP address")
+      return tlsEndpoint(address.port, ca)
+    })
+  )
+
+/** The native server over another transport. */
+const over = (name: string, serve: typeof servingUnix): Subject => ({
+  ...native,
+  name,
+  serve: (app, options) => serve(nativeHandler(app), options),
+  serveUpgrades: serve(upgradingHandler)
+})
+
+/** The native server over each transport but TCP. */
+export const otherTransports: ReadonlyArray<Subject> = [
+  over("the native server over TLS", servingTls),
+  over("the native server over a Unix domain socket", servingUnix)
+]
 
 export const subjects: readonly [native: Subject, dropIn: Subject] = [native, dropIn]

@@ -16,10 +16,24 @@ import { type ConnectionObserver, SocketConnection } from "./socketConnection.js
 import { isTransient } from "./transientAcceptErrors.js"
 
 /**
- * Maximum share of the budget for pending connections. They also leave enough descriptors for one request: if they filled the
- * budget, an accept loop that checks `shouldAcceptRequest` would wait forever.
+ * Maximum share of the budget for the pending connections of all its listeners. They also leave enough descriptors for one
+ * request: if they filled the budget, an accept loop that checks `shouldAcceptRequest` would wait forever.
  */
 const maxPendingShare = 1 / 2
+
+/** The open listeners of a budget. */
+const listenersOf = new WeakMap<Budget, Set<AcceptedSockets>>()
+
+const pendingOf = (listeners: ReadonlySet<AcceptedSockets>): number => {
+  let pending = 0
+  for (const listener of listeners) pending += listener.pending.size
+  return pending
+}
+
+const maxPendingOf = ({ max }: Budget, listeners: number): number => {
+  const maxWithoutStarvation = max - assumedDescriptorsPerRequest - 1 - listeners
+  return Math.max(1, Math.min(Math.floor(max * maxPendingShare), maxWithoutStarvation))
+}
 
 /** Makes the connection of an accepted socket, and rejects a socket without one. */
 export interface Transport {
@@ -44,7 +58,8 @@ export class AcceptedSockets implements ConnectionObserver {
   unixAddress: Option.Option<Address> = Option.none()
   /** Connections that were neither opened nor closed. */
   private readonly unopened = new SwapRemoveSet<SocketConnection>()
-  private readonly maxPending: number
+  /** This one and the others of its budget. */
+  private readonly listeners: Set<AcceptedSockets>
 
   constructor(
     private readonly budget: Budget,
@@ -54,13 +69,20 @@ export class AcceptedSockets implements ConnectionObserver {
     readonly proxyProtocol: ProxyProtocol | undefined
   ) {
     this.pending = new PendingConnections(metrics)
-    const maxWithoutStarvation = budget.max - assumedDescriptorsPerRequest - 2
-    this.maxPending = Math.max(1, Math.min(Math.floor(budget.max * maxPendingShare), maxWithoutStarvation))
+    this.listeners = listenersOf.get(budget) ?? new Set()
+    listenersOf.set(budget, this.listeners)
+  }
+
+  /** Counts the descriptor of the listening socket. */
+  open(): void {
+    this.listeners.add(this)
+    this.budget.unsafeTake()
   }
 
   /** Counts a socket on arrival, since it holds a descriptor, and queues it, or rejects it if there is no capacity. */
   readonly onSocket = (socket: Socket): void => {
-    if (this.pending.size >= this.maxPending || !this.budget.unsafeCanArrive()) {
+    const maxPending = maxPendingOf(this.budget, this.listeners.size)
+    if (pendingOf(this.listeners) >= maxPending || !this.budget.unsafeCanArrive()) {
       this.rejected++
       this.metrics.connectionRejected()
       this.transport.reject(socket)
@@ -103,6 +125,8 @@ export class AcceptedSockets implements ConnectionObserver {
   }
 
   close(): void {
+    this.listeners.delete(this)
+    this.budget.unsafeRelease()
     this.pending.close(listenerClosed)
     for (const connection of this.unopened.values) connection.reject()
   }

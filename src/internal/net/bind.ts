@@ -86,7 +86,11 @@ const bindPath = (server: Server, path: string, { backlog, mode }: ListenOptions
     ? bound
     : Effect.zipRight(
         bound,
-        fileOperation(() => chmod(path, mode), "chmod")
+        // A failure leaves a server that listens, which nothing else would close.
+        Effect.tapError(
+          fileOperation(() => chmod(path, mode), "chmod"),
+          () => Effect.sync(() => server.close())
+        )
       )
 }
 

@@ -51,8 +51,10 @@ const invalidPath = (path: string, { mode, reusePort }: ListenOptions): Invalid 
   return reusePort ? unsupported("setsockopt", "SO_REUSEPORT is for TCP") : undefined
 }
 
-const invalidDescriptor = (fd: number): Invalid =>
-  Number.isInteger(fd) && fd >= 0 ? undefined : new ValueError({ reason: "Option", actual: `fd: ${fd}` })
+const invalidDescriptor = (fd: number, { path }: ListenOptions): Invalid => {
+  if (!Number.isInteger(fd) || fd < 0) return new ValueError({ reason: "Option", actual: `fd: ${fd}` })
+  return path === undefined ? undefined : new ValueError({ reason: "Option", actual: `fd: ${fd}, with a path` })
+}
 
 const invalidTcp = ({ address, domain, port, reuseAddr, reusePort }: ListenOptions): Invalid => {
   if (!Number.isInteger(port) || port < 0 || port > 65535)
@@ -86,7 +88,7 @@ const invalidProxyProtocol = ({ proxyProtocol }: ListenOptions): Invalid => {
 const invalidIn = (options: ListenOptions): Invalid => {
   const invalid = invalidProxyProtocol(options)
   if (invalid !== undefined) return invalid
-  if (options.fd !== undefined) return invalidDescriptor(options.fd)
+  if (options.fd !== undefined) return invalidDescriptor(options.fd, options)
   return options.path === undefined ? invalidTcp(options) : invalidPath(options.path, options)
 }
 

@@ -1,5 +1,5 @@
 /** The secure contexts of a listener: its credentials, checked and compiled, and exchanged as a whole by a reload. */
-import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from "node:crypto"
+import { constants, createHash, createPrivateKey, type KeyObject, randomBytes, X509Certificate } from "node:crypto"
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -59,6 +59,18 @@ const check = (name: string, pair: KeyPair): Effect.Effect<Checked, SslError> =>
     ({ isPair, key }) => (isPair ? Effect.succeed({ name, pair, key }) : mismatch(name))
   )
 
+/** The certificates of authorities: `createSecureContext` ignores what is no certificate, and would then trust none. */
+const checkAuthorities = (ca: Credentials["ca"]): Effect.Effect<ReadonlyArray<string | Buffer> | undefined, SslError> =>
+  Effect.try({
+    try: () => {
+      if (ca === undefined) return undefined
+      const authorities = (Array.isArray(ca) ? ca : [ca]).map(pemOf)
+      for (const each of authorities) void new X509Certificate(each)
+      return authorities
+    },
+    catch: sslError
+  })
+
 /**
  * Before Node 24 the certificate of a host name is ignored, and the default sent, if its key is of another type. Bun and Deno,
  * which report Node 26, select it.
@@ -86,8 +98,9 @@ const invalidName = (names: ReadonlyArray<string>): string | undefined =>
 export class SecureContexts {
   private contexts: Contexts | undefined
   private readonly ticketKeys: Buffer
-  /** Identifies sessions of this listener: without it, a resumption with client certificates fails. */
-  private readonly sessionIdContext = randomBytes(16).toString("hex")
+  /** The number of the last load that was begun, and of that whose credentials are in use. */
+  private lastBegun = 0
+  private lastUsed = 0
 
   constructor(private readonly options: Options) {
     // The same across reloads: new ones would end the resumption of sessions.
@@ -107,11 +120,17 @@ export class SecureContexts {
     return byName.get(name) ?? byName.get(name.replace(/^[^.]*/, "*")) ?? fallback
   }
 
-  /** Loads and checks the credentials, and exchanges those in use; a failure leaves them unchanged. */
+  /**
+   * Loads and checks the credentials, and exchanges those in use; a failure leaves them unchanged, and so does a load that
+   * ends after one which was begun later.
+   */
   readonly load: Effect.Effect<void, SslError> = Effect.suspend(() => {
     const { source } = this.options
+    const load = ++this.lastBegun
     return Effect.flatMap(source === undefined ? Effect.succeed(this.options as Credentials) : source.load, (given) =>
       Effect.map(this.compile(given), (contexts) => {
+        if (load < this.lastUsed) return
+        this.lastUsed = load
         this.contexts = contexts
       })
     )
@@ -125,27 +144,44 @@ export class SecureContexts {
       const pair = yield* check("the default certificate", given)
       const others = yield* Effect.forEach(named, ([name, each]) => check(name, each))
       yield* checkKeyTypes([pair, ...others])
-      const fallback = yield* this.context(pair, given)
+      const authorities = yield* checkAuthorities(given.ca)
+      const fallback = yield* this.context(pair, authorities)
       const byName = yield* Effect.forEach(others, (each) =>
-        Effect.map(this.context(each, given), (context) => [each.name.toLowerCase(), context] as const)
+        Effect.map(this.context(each, authorities), (context) => [each.name.toLowerCase(), context] as const)
       )
       return { fallback, byName: new Map(byName) }
     })
   }
 
-  private context({ pair }: Checked, { ca }: Credentials): Effect.Effect<SecureContext, SslError> {
+  /**
+   * Identifies the sessions that may be resumed: those of servers with the same ticket keys, whose client certificates were
+   * verified by the same authorities. A resumption does not verify them again; without an identifier it fails.
+   */
+  private sessionIdContext(authorities: ReadonlyArray<string | Buffer> | undefined): string {
+    const { clientCertificates = "ignore" } = this.options
+    const hash = createHash("sha256").update(this.ticketKeys).update(clientCertificates)
+    if (clientCertificates !== "ignore") for (const each of authorities ?? ["default"]) hash.update("\0").update(each)
+    // At most 32 bytes.
+    return hash.digest("hex").slice(0, 32)
+  }
+
+  private context(
+    { pair }: Checked,
+    authorities: ReadonlyArray<string | Buffer> | undefined
+  ): Effect.Effect<SecureContext, SslError> {
     const { ciphers = defaultCiphers, minVersion = "TLSv1.2" } = this.options
-    const authorities = ca === undefined ? undefined : (Array.isArray(ca) ? ca : [ca]).map(pemOf)
     const passphrase = passphraseOf(pair)
     const options: SecureContextOptions = {
       key: pemOf(pair.key),
       cert: pemOf(pair.cert),
       minVersion,
       ciphers,
-      sessionIdContext: this.sessionIdContext,
+      sessionIdContext: this.sessionIdContext(authorities),
+      // A renegotiation of TLS 1.2 is a handshake that no bound counts.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       ticketKeys: this.ticketKeys,
       ...(passphrase === undefined ? {} : { passphrase }),
-      ...(authorities === undefined ? {} : { ca: authorities })
+      ...(authorities === undefined ? {} : { ca: [...authorities] })
     }
     return Effect.try({ try: () => createSecureContext(options), catch: sslError })
   }

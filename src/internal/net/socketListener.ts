@@ -6,14 +6,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isUnix, toAuthority } from "../../Address.js"
 import type { Budget } from "../../DescriptorBudget.js"
-import { type SslError, ValueError } from "../../Errors.js"
+import { SslError, ValueError } from "../../Errors.js"
 import type { BoundListener, ListenError, ListenOptions } from "../../Listener.js"
 import type { Options as TlsOptions } from "../../Tls.js"
+import { isUint8Array } from "../host/realm.js"
 import { currentRecorder } from "../metrics.js"
 import { AcceptedSockets, plain, type Transport } from "./acceptedSockets.js"
 import { addressOf, bind } from "./bind.js"
@@ -25,6 +27,9 @@ import { handshakeTimeoutOf, tlsTransport } from "./tlsConnection.js"
 
 /** Bytes that a socket buffers before it reports backpressure: the size of one read, and enough for any small response. */
 const highWaterMark = 64 * 1024
+
+/** Bytes from which OpenSSL derives a name, and keys of encryption and of authentication. */
+const ticketKeysLength = 48
 
 /** Handshakes in progress by default: 40 ms of one processor. */
 const defaultMaxHandshakes = 64
@@ -40,10 +45,25 @@ const policies = {
     ),
   maxHandshakes: (given: unknown) => Number.isInteger(given) && Number(given) > 0,
   clientCertificates: (given: unknown) => given === "ignore" || given === "request" || given === "require",
-  minVersion: (given: unknown) => given === "TLSv1.2" || given === "TLSv1.3"
+  minVersion: (given: unknown) => given === "TLSv1.2" || given === "TLSv1.3",
+  ticketKeys: (given: unknown) => {
+    const bytes = Redacted.isRedacted(given) ? Redacted.value(given) : given
+    return isUint8Array(bytes) && bytes.length === ticketKeysLength
+  }
 }
 
+/** The other options, which are checked when the credentials are loaded. */
+const others: ReadonlySet<string> = new Set([
+  ...["key", "cert", "passphrase", "certificates", "ca", "source"],
+  ...["ciphers", "onHandshakeError"]
+])
+
+const isPolicy = (name: string): name is keyof typeof policies => Object.hasOwn(policies, name)
+
+/** An option that is unknown, as `requestCert` of `node:tls`, is refused: without it the server might trust every client. */
 const validatePolicy = (options: TlsOptions): Effect.Effect<void, ValueError> => {
+  const unknown = Object.keys(options).find((name) => !isPolicy(name) && !others.has(name))
+  if (unknown !== undefined) return new ValueError({ reason: "Option", actual: `tls.${unknown}: unknown option` })
   const names = Object.keys(policies) as ReadonlyArray<keyof typeof policies>
   const invalid = names.find((name) => options[name] !== undefined && !policies[name](options[name]))
   return invalid === undefined
@@ -56,11 +76,32 @@ interface Security {
   readonly reload: Effect.Effect<void, SslError> | undefined
 }
 
+/** Loads the credentials at each change. */
+const reloadAt = (
+  changes: Stream.Stream<unknown>,
+  { load }: SecureContexts
+): Effect.Effect<void, never, Scope.Scope> => {
+  const loaded = Effect.catchAllDefect(load, (cause) => new SslError({ code: "UNKNOWN", cause }))
+  const reload = Effect.matchEffect(loaded, {
+    onSuccess: () => Effect.logInfo("the certificates were reloaded"),
+    onFailure: (error) => Effect.logError("the certificates were not reloaded; those in use are kept", error)
+  })
+  return Stream.runForEach(changes, () => reload).pipe(
+    Effect.catchAllDefect((defect) => Effect.logError("the certificates are no longer reloaded", defect)),
+    // A server listens uninterruptibly, which the fiber would inherit: the scope could not end it.
+    Effect.interruptible,
+    Effect.forkScoped,
+    Effect.asVoid
+  )
+}
+
 /** Loads the credentials, and again at each of their changes, for as long as the listener is open. */
 const secure = (options: TlsOptions): Effect.Effect<Security, SslError | ValueError, Scope.Scope> =>
   Effect.gen(function* () {
     yield* validatePolicy(options)
     const contexts = new SecureContexts(options)
+    // Begins before the first load: a change during that load is loaded too.
+    if (options.source !== undefined) yield* reloadAt(options.source.changes, contexts)
     yield* contexts.load
     const runtime = yield* Effect.runtime<never>()
     const { clientCertificates = "ignore", maxHandshakes = defaultMaxHandshakes } = options
@@ -73,16 +114,10 @@ const secure = (options: TlsOptions): Effect.Effect<Security, SslError | ValueEr
       clientCertificates,
       onHandshakeError: (error) => {
         metrics.tlsHandshakeFailed()
-        Runtime.runFork(runtime)(report(error))
+        // `report` may throw, and this is called by an event of a socket.
+        Runtime.runFork(runtime)(Effect.suspend(() => report(error)))
       }
     })
-    if (options.source !== undefined) {
-      const reload = Effect.matchEffect(contexts.load, {
-        onSuccess: () => Effect.logInfo("the certificates were reloaded"),
-        onFailure: (error) => Effect.logError("the certificates were not reloaded; those in use are kept", error)
-      })
-      yield* Effect.forkScoped(Stream.runForEach(options.source.changes, () => reload))
-    }
     return { transport, reload: contexts.load }
   })
 
@@ -119,10 +154,9 @@ export const listen = (
       // Closes the listening descriptor synchronously; the callback would wait for all connections.
       server.close()
       sockets.close()
-      budget.unsafeRelease()
     })
     const bound = Effect.tap(bind(server, options), () => {
-      budget.unsafeTake()
+      sockets.open()
       return Scope.addFinalizer(scope, closed)
     })
     yield* Effect.uninterruptible(bound)

@@ -34,6 +34,12 @@ export interface TlsSettings {
 /** The code for plain HTTP on a port of TLS. Deno reports other errors, after it has closed the socket. */
 const plainHttp = "ERR_SSL_HTTP_REQUEST"
 
+/** Whether a TCP connection was reset: it has no peer any more. Not in the public type; an address that was read is cached. */
+const isReset = (raw: Socket): boolean => {
+  const handle = (raw as { readonly _handle?: { readonly getpeername?: (address: object) => number } | null })._handle
+  return typeof handle?.getpeername === "function" && handle.getpeername({}) !== 0
+}
+
 type Selected = (error: Error | null, context?: SecureContext) => void
 
 class TlsConnection extends SocketConnection implements Handshake {
@@ -74,6 +80,8 @@ class TlsConnection extends SocketConnection implements Handshake {
 
   /** Starts the handshake. */
   start(): void {
+    // Closed while it was queued: its `close` event follows.
+    if (this.raw.destroyed) return
     const { clientCertificates, contexts } = this.settings
     const secure = new TLSSocket(this.raw, {
       isServer: true,
@@ -108,6 +116,8 @@ class TlsConnection extends SocketConnection implements Handshake {
     }
     this.endHandshake()
     this.isSecure = true
+    // Read while the socket is open: whether a certificate is trusted is not known afterwards.
+    if (clientCertificates !== "ignore") void this.tls
     // Errors are emitted as `error` from now on. Not in the types.
     const releasing = secure as { readonly _releaseControl?: () => void }
     releasing._releaseControl?.()
@@ -121,6 +131,12 @@ class TlsConnection extends SocketConnection implements Handshake {
     clearTimeout(this.timer)
     this.timer = undefined
     this.settings.handshakes.end(this)
+  }
+
+  /** Closes a connection whose handshake has not completed, which is no error of the handshake. */
+  private abandon(): void {
+    if (this.timer !== undefined) this.endHandshake()
+    this.raw.destroy()
   }
 
   /** Ends a connection whose handshake has failed. */
@@ -138,6 +154,15 @@ class TlsConnection extends SocketConnection implements Handshake {
   override onClose(): void {
     if (this.timer !== undefined) this.fail("ECONNRESET", new Error("the client left the handshake"))
     super.onClose()
+  }
+
+  /**
+   * A reset is reported by the first system call after it. If that is a write of TLS itself, as of session tickets, the error
+   * is lost, and the next read finds an end.
+   */
+  override onEnd(): void {
+    if (isReset(this.raw)) this.raw.destroy()
+    else super.onEnd()
   }
 
   protected override detach(): void {
@@ -173,23 +198,24 @@ class TlsConnection extends SocketConnection implements Handshake {
 
   override end(): void {
     if (this.isSecure) super.end()
-    else this.raw.destroy()
+    else this.abandon()
   }
 
   /** Sends the alert `close_notify` before the FIN. */
   override close(): void {
     if (this.isSecure) this.socket?.destroySoon()
-    else this.raw.destroy()
+    else this.abandon()
   }
 
   /** A `TLSSocket` has no reset of its own. */
   override abort(): void {
+    if (this.timer !== undefined) this.endHandshake()
     reset(this.raw)
   }
 
   override destroy(): void {
-    if (this.secure === undefined) this.raw.destroy()
-    else this.secure.destroy()
+    if (this.isSecure) this.secure?.destroy()
+    else this.abandon()
   }
 }
 

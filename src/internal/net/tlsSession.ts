@@ -30,8 +30,12 @@ export const verifyError = (socket: TLSSocket): string | undefined => {
   return socket.getPeerX509Certificate() === undefined ? "UNABLE_TO_GET_ISSUER_CERT" : undefined
 }
 
-const commonNameOf = ({ subject }: X509Certificate): Option.Option<string> =>
-  Option.fromNullable(/^CN=(.*)$/m.exec(subject)?.[1])
+/** The text `subject` is for people: it escapes characters, and joins the names of one level. */
+const commonNameOf = (certificate: X509Certificate): Option.Option<string> => {
+  const { CN: name } = certificate.toLegacyObject().subject
+  // A list where there are several, which the types omit.
+  return Option.fromNullable<string | undefined>([name].flat()[0])
+}
 
 const certificateOf = (socket: TLSSocket): Option.Option<ClientCertificate> =>
   Option.map(Option.fromNullable(socket.getPeerX509Certificate()), (x509) => {

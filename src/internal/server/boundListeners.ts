@@ -20,12 +20,14 @@ export const portOf = ({ address }: BoundListeners): Effect.Effect<number, OSErr
 
 /**
  * Accepts from all at once. The first that completes or fails ends the others: each calls `isOpen` before it takes a
- * connection, so none takes one afterwards.
+ * connection, so none takes one afterwards. Each accept begins with another listener: where the budget has capacity for one
+ * connection at a time, a listener that always has connections pending would take all of it.
  */
-const acceptFrom =
-  (bound: ReadonlyArray<BoundListener>): BoundListener["acceptWhile"] =>
-  (isOpen, take) =>
+const acceptFrom = (bound: ReadonlyArray<BoundListener>): BoundListener["acceptWhile"] => {
+  let first = 0
+  return (isOpen, take) =>
     Effect.suspend(() => {
+      first = (first + 1) % bound.length
       let isEnded = false
       const isAccepting = (): boolean => !isEnded && isOpen()
       const each = ({ acceptWhile }: BoundListener): Effect.Effect<void, OSError> =>
@@ -35,8 +37,11 @@ const acceptFrom =
             isEnded = true
           })
         )
-      return bound.map(each).reduce((first, second) => Effect.raceFirst(first, second))
+      const [next, ...others] = [...bound.slice(first), ...bound.slice(0, first)].map(each)
+      // A race begins with its first effect.
+      return others.reduceRight((race, other) => Effect.raceFirst(race, other), next!)
     })
+}
 
 const unsupported = (message: string): OSError =>
   new OSError({ code: "ENOTSUP", syscall: "listen", cause: new Error(message) })
@@ -70,6 +75,10 @@ export const listenAll = (
       address: first.address,
       addresses: all.map(({ address }) => address),
       acceptWhile: others.length === 0 ? first.acceptWhile : acceptFrom(all),
-      reloadTls: Effect.forEach(all, ({ reloadTls = Effect.void }) => reloadTls, { discard: true })
+      // Reloads every listener, also after one that fails.
+      reloadTls: Effect.flatMap(
+        Effect.forEach(all, ({ reloadTls = Effect.void }) => Effect.either(reloadTls)),
+        (results) => Effect.all(results, { discard: true })
+      )
     }
   })

@@ -26,8 +26,8 @@ export interface ListenOptions {
    */
   readonly domain?: Domain | "Dual" | undefined
   /**
-   * The path of a Unix domain socket, instead of a TCP address; on Linux an abstract name begins with a NUL byte. The file of
-   * a process that has ended is replaced; if a process accepts connections there, `listen` fails with `OSError` `EADDRINUSE`.
+   * The path of a Unix domain socket, instead of a TCP address; on Linux an abstract name begins with a NUL byte (before Node
+   * 22 it is padded with others, so that only programs of libuv find it). The file of a process that has ended is replaced; if a process accepts connections there, `listen` fails with `OSError` `EADDRINUSE`.
    * The file is removed when the server closes.
    */
   readonly path?: string | undefined

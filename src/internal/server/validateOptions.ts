@@ -97,10 +97,6 @@ export const firstInvalid = <Options extends Bounded>(
   validators: Validators<Options>
 ): string | undefined => firstInvalidOption(options, validators) ?? firstInvalidLimit(limitOptionsOf(options), defaults)
 
-export const invalidBacklog = ({ backlog }: Pick<Place, "backlog">): string | undefined =>
-  firstInvalidOption({ backlog }, validators)
-
-
 interface ShutdownOptions {
   readonly drainTimeout?: Duration.DurationInput | undefined
   readonly interruptTimeout?: Duration.DurationInput | undefined
@@ -118,6 +114,29 @@ interface ServerListenOptions extends Places {
   readonly onFull?: ListenOptions["onFull"] | undefined
 }
 
+/** The validators of a place; its other options are validated when the server listens. */
+const placeValidators = {
+  port: isAny,
+  address: isAny,
+  domain: validators.domain,
+  path: isAny,
+  mode: isAny,
+  fd: isAny,
+  backlog,
+  tls: isAny,
+  proxyProtocol: isAny
+} as const satisfies Validators<Place>
+
+/** Description of the first invalid option of places; those of the main one are beside options of other kinds. */
+export const invalidPlace = (given: Places, options: Places): string | undefined => {
+  const main = firstInvalidOption({ backlog: given.backlog, domain: given.domain }, validators)
+  const additional = (given.additional ?? options.additional ?? []).map((place, i) => {
+    const invalid = firstInvalidOption(place, placeValidators)
+    return invalid === undefined ? undefined : `additional[${i}].${invalid}`
+  })
+  return main ?? additional.find((invalid) => invalid !== undefined)
+}
+
 const isAnyGiven = (values: ReadonlyArray<unknown>): boolean => values.some((value) => value !== undefined)
 
 /** Whether options say where to listen, or how. */
@@ -128,9 +147,9 @@ export const isPlaceGiven = (given: Places): boolean => {
 
 /** The options of one place, without those of the server for a place of another kind. */
 const placeOf = (given: Place, options: Place): Place => {
-  const { fd, mode, path, ...tcp } = options
-  const isTcp = isAnyGiven([given.port, given.address, given.domain])
-  return withDefaults(given, isTcp || isAnyGiven([given.path, given.fd]) ? tcp : { ...tcp, fd, mode, path })
+  const { fd, path, ...others } = options
+  const isOtherGiven = isAnyGiven([given.port, given.address, given.domain, given.path, given.fd])
+  return withDefaults(given, isOtherGiven ? others : { ...others, fd, path })
 }
 
 /** The options of each listener, the main one first: the given ones, completed by those of the server and by defaults. */

@@ -3,17 +3,23 @@ import { describe, it } from "@effect/vitest"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type RequirementId, titleOf } from "../requirements.js"
-import { type Subject, subjects } from "../subjects.js"
+import { otherTransports, type Subject, subjects } from "../subjects.js"
 import { fixtures, type Row, runRow } from "./rows.js"
 
-/** Proves a requirement by a test that runs against each subject. */
+/** Sections about what a transport carries: framing of bodies, persistence, pipelining, and the end of a connection. */
+const isOfTransport = (id: RequirementId): boolean => /^9112\/[679]\./.test(id)
+
+const subjectsOf = (id: RequirementId): ReadonlyArray<Subject> =>
+  isOfTransport(id) ? [...subjects, ...otherTransports] : subjects
+
+/** Proves a requirement by a test that runs against each subject, over each transport where the section is about that. */
 export const provesOfEach = (
   id: RequirementId,
   how: string,
   test: (subject: Subject) => Effect.Effect<void, unknown, Scope.Scope>
 ): void => {
   describe(titleOf(id), () => {
-    for (const subject of subjects) it.scopedLive(`${how} (${subject.name})`, () => test(subject))
+    for (const subject of subjectsOf(id)) it.scopedLive(`${how} (${subject.name})`, () => test(subject))
   })
 }
 

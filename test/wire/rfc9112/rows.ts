@@ -13,7 +13,7 @@ import type { Malformed, Meaning, WellFormed } from "../../fixtures/messages/mes
 import { wellFormed } from "../../fixtures/messages/wellFormed.js"
 import { type MemoryConnection, settled } from "../../server/memory.js"
 import { type ParsedResponse, parseResponse } from "../../support/parsedResponse.js"
-import { connect, requestText } from "../../support/rawClient.js"
+import { connect, type Place, requestText } from "../../support/rawClient.js"
 import { type App, type Asked, nativeHandler, type Subject, subjects } from "../subjects.js"
 
 export type Row = WellFormed | Malformed
@@ -129,13 +129,13 @@ const expectRow = (row: Row, output: Buffer, subject: Subject): void => {
 
 /** All that a connection brings for these bytes. A refused row is not ended by us, or its end would be refused for it. */
 const talk = (
-  port: number,
+  place: Place,
   row: Row,
   send: (client: { readonly send: (bytes: string | Uint8Array) => Effect.Effect<void> }) => Effect.Effect<void>
 ): Effect.Effect<Buffer> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const client = yield* connect(port)
+      const client = yield* connect(place)
       yield* send(client)
       if (isGood(row)) yield* client.halfClose
       return yield* client.readToEnd

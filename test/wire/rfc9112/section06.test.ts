@@ -57,9 +57,9 @@ provesOfEach(
       const app = replying(200, chunks, { "Transfer-Encoding": "chunked" })
       const sent = yield* toldBy(subject, app, closing("GET /"))
       // The drop-in leaves it out: a response that was fetched elsewhere brings its own.
-      if (subject.name === "the native server") expect(sent).toMatch(/^HTTP\/1\.1 500 /)
+      if (subject.name.startsWith("the native server")) expect(sent).toMatch(/^HTTP\/1\.1 500 /)
       else expect(sent).toMatch(/\r\nTransfer-Encoding: chunked\r\n\r\n5\r\none, \r\n3\r\ntwo\r\n0\r\n\r\n$/)
-      expect(sent.match(/transfer-encoding/gi) ?? []).toHaveLength(subject.name === "the native server" ? 0 : 1)
+      expect(sent.match(/transfer-encoding/gi) ?? []).toHaveLength(subject.name.startsWith("the native server") ? 0 : 1)
     })
 )
 proves(
