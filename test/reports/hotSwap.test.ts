@@ -57,7 +57,7 @@ describe("an application that ends", () => {
       const server = yield* listening()
       yield* Effect.flatten(served(server, "first"))
       yield* Effect.flatten(served(server, "second"))
-      yield* served(server, "third")
+      yield* Effect.asVoid(served(server, "third"))
       expect(yield* text(server)).toBe("third")
     })
   )
