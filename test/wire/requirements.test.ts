@@ -54,7 +54,7 @@ const table = (): string => {
   return [
     `${ours.length} requirements of RFC 9112 and RFC 9110 apply to this server, ${ours.filter(isMust).length} of them MUST or MUST NOT. Each has a test that names it,`,
     `linked from its section. All but ${ours.filter(({ nativeOnly }) => nativeOnly !== undefined).length} are tested on this server and on an application of \`@effect/platform\`; those concern what such an`,
-    "application cannot do: tunnels, trailers, lists in a field. Test messages are sent over raw sockets, whole and, where their limits leave",
+    "application cannot do (tunnels, trailers, lists in a field), and TLS, which is the listener's. Test messages are sent over raw sockets, whole and, where their limits leave",
     "space, between other requests; and in memory byte by byte, and split at every byte.",
     "",
     "[requirements.ts](test/wire/requirements.ts) lists every requirement and recommendation of RFC 9112, and those of RFC 9110 for senders, recipients",

@@ -35,7 +35,7 @@ const notOurs =
 
 const client = notOurs("for clients")
 const proxy = notOurs("for proxies and gateways")
-const tls = notOurs("about TLS, which this version does not have")
+const tls = ofNativeAPI("TLS belongs to the listener, which is the same for an application")
 const author = notOurs("for authors of specifications")
 const application = notOurs("decided by handlers")
 

@@ -1,10 +1,21 @@
 /** RFC 9112 §9: persistence, order, failures, and the end of a connection. */
+import { once } from "node:events"
+import { createServer, connect as dial, type Socket } from "node:net"
 import { expect } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { type Handler, respond, sendInformational } from "../../../src/Response.js"
+import {
+  exchange,
+  handshake,
+  localhost,
+  plainSocket,
+  released,
+  serving as servingTls,
+  text
+} from "../../listening/harness.js"
 import { refusal, serving, untilDescriptorsHeld } from "../../server/harness.js"
 import { advance, expectOpen, settled, sleepsUntil } from "../../server/memory.js"
 import { eventLoopTurns } from "../../support/eventually.js"
@@ -305,4 +316,77 @@ provesByRows(
     "http-1-0-keep-alive-close-ends"
   )
 )
+proves(
+  "9112/9.7/application-data",
+  "requests and responses are application data; a plain request is not served",
+  Effect.gen(function* () {
+    const { port } = yield* servingTls(localhost)
+    expect(yield* Effect.flatMap(handshake(port), exchange)).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    const socket = yield* plainSocket(port)
+    const whole = text(socket)
+    socket.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    expect(yield* whole).toMatch(/^HTTP\/1\.1 400 /)
+  })
+)
+
+for (const [when, request] of [
+  ["between two requests", ""],
+  ["within a head", "GET / HTTP/1.1\r\nHo"],
+  ["within a body", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nbody"]
+] as const) {
+  proves(
+    "9112/9.8/prepared",
+    `a client that closes without an alert, ${when}`,
+    Effect.gen(function* () {
+      const { port, server } = yield* servingTls(localhost)
+      const raw = yield* plainSocket(port)
+      const socket = yield* handshake(port, { socket: raw })
+      if (request !== "") yield* Effect.async<void>((resume) => void socket.write(request, () => resume(Effect.void)))
+      raw.end()
+      raw.destroySoon()
+      yield* released(server)
+      expect(yield* Effect.flatMap(handshake(port), exchange)).toMatch(/200 OK/)
+    })
+  )
+}
+
+/** Types of the records of TLS 1.2 in what a server sent, whose headers are not encrypted (RFC 5246 §6.2.1). */
+const recordTypes = (bytes: Buffer): ReadonlyArray<number> => {
+  const types: Array<number> = []
+  for (let at = 0; at + 5 <= bytes.length; at += 5 + bytes.readUInt16BE(at + 3)) types.push(bytes[at]!)
+  return types
+}
+
+/** Forwards connections to a port, and keeps what its server sends. */
+const tapped = (port: number) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const parts: Array<Buffer> = []
+      const tap = createServer((client: Socket) => {
+        const upstream = dial(port, "127.0.0.1")
+        upstream.on("data", (bytes: Buffer) => parts.push(bytes))
+        for (const each of [client, upstream]) each.on("error", () => {})
+        client.pipe(upstream).pipe(client)
+      }).listen(0, "127.0.0.1")
+      await once(tap, "listening")
+      const address = tap.address()
+      if (address === null || typeof address === "string") throw new Error("no port")
+      return { tap, port: address.port, received: () => Buffer.concat(parts) }
+    }),
+    ({ tap }) => Effect.sync(() => tap.close())
+  )
+
+const alert = 21
+
+proves(
+  "9112/9.8/server-alert",
+  "the last record before the FIN is an alert",
+  Effect.gen(function* () {
+    const { port } = yield* servingTls(localhost)
+    const tap = yield* tapped(port)
+    expect(yield* Effect.flatMap(handshake(tap.port, { maxVersion: "TLSv1.2" }), exchange)).toMatch(/200 OK/)
+    expect(recordTypes(tap.received()).at(-1)).toBe(alert)
+  })
+)
+
 otherRows("RFC 9112 §9.3: other connections", ["every-character-token-in-option", "http-1-0-ends-default"])
