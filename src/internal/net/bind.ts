@@ -43,16 +43,15 @@ const listen = (server: Server, options: NodeOptions, mode?: number): Effect.Eff
 const isIPv6Unavailable = ({ code }: OSError): boolean => code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL"
 
 /** `"Dual"` without an address falls back to IPv4 on a host without IPv6. */
-const bindTcp = (server: Server, options: ListenOptions): Effect.Effect<void, OSError> =>
-  Effect.flatMap(resolve(options), (host) => {
-    const { address, backlog, domain, port } = options
-    const reusePort = setsReusePort(options)
-    const at = (host: string) =>
-      listen(server, { host, port, backlog, ipv6Only: domain === "IPv6", ...(reusePort ? { reusePort } : {}) })
-    return domain === "Dual" && address === ""
-      ? Effect.catchIf(at(host), isIPv6Unavailable, () => at("0.0.0.0"))
-      : at(host)
-  })
+const bindTcp = (server: Server, host: string, options: ListenOptions): Effect.Effect<void, OSError> => {
+  const { address, backlog, domain, port } = options
+  const reusePort = setsReusePort(options)
+  const at = (host: string) =>
+    listen(server, { host, port, backlog, ipv6Only: domain === "IPv6", ...(reusePort ? { reusePort } : {}) })
+  return domain === "Dual" && address === ""
+    ? Effect.catchIf(at(host), isIPv6Unavailable, () => at("0.0.0.0"))
+    : at(host)
+}
 
 const fileOperation = <A>(run: () => Promise<A>, syscall: string): Effect.Effect<A, OSError> =>
   Effect.tryPromise({ try: run, catch: (cause) => osError(cause as NodeJS.ErrnoException, syscall) })
@@ -94,10 +93,21 @@ const bindPath = (server: Server, path: string, { backlog, mode }: ListenOptions
       )
 }
 
-/** Binds and listens. A Unix domain socket's file is removed by Node when the server closes. */
-export const bind = (server: Server, options: ListenOptions): Effect.Effect<void, OSError> => {
-  if (options.fd !== undefined) return listen(server, { fd: options.fd, backlog: options.backlog } as NodeOptions)
-  return options.path === undefined ? bindTcp(server, options) : bindPath(server, options.path, options)
+/**
+ * Binds and listens, and then runs `onBound`, in one uninterruptible step: no listening socket leaks. Only the resolution of a
+ * host name can be interrupted. A Unix domain socket's file is removed by Node when the server closes.
+ */
+export const bind = <R>(
+  server: Server,
+  options: ListenOptions,
+  onBound: Effect.Effect<void, never, R>
+): Effect.Effect<void, OSError, R> => {
+  const { backlog, fd, path } = options
+  const bound = (binding: Effect.Effect<void, OSError>) => Effect.uninterruptible(Effect.zipRight(binding, onBound))
+  // `fd` is not in the types of every version.
+  if (fd !== undefined) return bound(listen(server, { fd, backlog } as NodeOptions))
+  if (path !== undefined) return bound(bindPath(server, path, options))
+  return Effect.flatMap(resolve(options), (host) => bound(bindTcp(server, host, options)))
 }
 
 /** The address of a server that listens. A descriptor may be of either family; the system names none that has no path. */

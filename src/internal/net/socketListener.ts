@@ -155,11 +155,11 @@ export const listen = (
       server.close()
       sockets.close()
     })
-    const bound = Effect.tap(bind(server, options), () => {
+    const opened = Effect.suspend(() => {
       sockets.open()
       return Scope.addFinalizer(scope, closed)
     })
-    yield* Effect.uninterruptible(bound)
+    yield* bind(server, options, opened)
     server.on("error", (cause: NodeJS.ErrnoException) => sockets.fail(osError(cause, "accept")))
     const address = addressOf(server, options)
     if (isUnix(address)) sockets.unixAddress = Option.some(address)
