@@ -110,7 +110,8 @@ export interface Options extends ListenOptions {
    * The networks of proxies whose `X-Forwarded-*` or `Forwarded` fields count: IP addresses, CIDR networks, `"loopback"`,
    * `"private"` (RFC 1918 and RFC 4193), and `"unix"` for the peers of a Unix domain socket. The fields are walked from the right
    * through these networks; the first other address is the client. `remoteAddress`, `host` and `scheme` of a request are what
-   * these proxies report. Each of them must write or remove all fields of the kind. Default: none, and no such field counts.
+   * these proxies report. Each of them must write or remove all fields of the kind. Default: none, and no such field counts;
+   * but an application of `@effect/platform` sees `X-Forwarded-Proto` as it was sent, until the option is given: `[]` trusts none.
    */
   readonly trustedProxies?: ReadonlyArray<string> | undefined
   /**

@@ -366,8 +366,16 @@ for (const { name, serve } of [native, application]) {
         return Buffer.from(body).toString()
       })
 
-    it.scopedLive("without trusted proxies, none of the fields counts", () =>
-      Effect.map(show({}), (shown) => expect(shown).toBe("127.0.0.1 http://test/a?b"))
+    it.scopedLive("with an empty list of trusted proxies, none of the fields counts", () =>
+      Effect.map(show({ trustedProxies: [] }), (shown) => expect(shown).toBe("127.0.0.1 http://test/a?b"))
+    )
+
+    it.scopedLive(
+      "without trusted proxies, an application has the scheme that NodeHttpServer gives it, and no other field counts",
+      () =>
+        Effect.map(show({}), (shown) =>
+          expect(shown).toBe(`127.0.0.1 ${name === native.name ? "http" : "https"}://test/a?b`)
+        )
     )
 
     it.scopedLive("from another peer than the trusted proxies, none of the fields counts", () =>

@@ -38,8 +38,6 @@ const heads = [
     "b.example",
     "http://b.example//c.example/x"
   ],
-  // The scheme is http for an application: the connection is not encrypted, whatever scheme the target has.
-  ["https", "GET https://b.example/x HTTP/1.1\r\nHost: a.example", "b.example", "http://b.example/x"],
   ["another name of Host", "GET http://b.example/x HTTP/1.1\r\nhOST:  a.example", "b.example", "http://b.example/x"],
   ["an empty Host", "GET http://b.example/x HTTP/1.1\r\nHost:", "b.example", "http://b.example/x"],
   ["HTTP/1.0 without Host", "GET http://b.example/x HTTP/1.0", "b.example", "http://b.example/x"],

@@ -229,6 +229,9 @@ class ForwardedRequest extends RequestImpl {
   }
 }
 
+/** Whether the server of a request says which proxies it trusts, so that its scheme is known to be true. */
+export const hasTrustedProxies = (request: Request): boolean => request instanceof ForwardedRequest
+
 export const makeRequest = (
   head: VisibleHead,
   connection: ClientConnection,

@@ -4,6 +4,7 @@
 import * as Headers from "@effect/platform/Headers"
 import type { Request } from "../../Request.js"
 import { rawFieldsOf } from "../fields/headers.js"
+import { hasTrustedProxies } from "../message/request.js"
 
 /** Singleton fields: of several, the first one counts, as in `node:http`. */
 const singular: ReadonlySet<string> = new Set([
@@ -51,12 +52,14 @@ const proto = "x-forwarded-proto"
 
 /**
  * The headers of a request, of which two are true whatever was sent, since `HttpServerRequest.toURL` makes the URL of them:
- * `host`, and `x-forwarded-proto`, which is set for `https` and corrected for `http`.
+ * `host`, and `x-forwarded-proto`, which is set for `https`, and corrected for `http` where the server says which proxies it
+ * trusts. Without `trustedProxies` and TLS it is any client's, as in `NodeHttpServer`, since a proxy may end TLS.
  */
-export const effectiveHeadersOf = ({ headers: sent, host, scheme }: Request): Headers.Headers => {
+export const effectiveHeadersOf = (request: Request): Headers.Headers => {
+  const { headers: sent, host, scheme } = request
   const headers = recordOf(rawFieldsOf(sent))
   if (host !== "" && headers.host !== host) headers.host = host
-  if (scheme === "https" || headers[proto] !== undefined) headers[proto] = scheme
+  if (scheme === "https" || (headers[proto] !== undefined && hasTrustedProxies(request))) headers[proto] = scheme
   // It has the prototype of every `Headers`.
   return headers as Headers.Headers
 }

@@ -57,9 +57,9 @@ interface Policies {
 /** The trusted proxies; `undefined` if there are none, or the option is invalid. */
 const proxiesOf = ({
   forwardedHeader: header = "x-forwarded",
-  trustedProxies = []
+  trustedProxies
 }: Policies): TrustedProxies | undefined => {
-  if (invalidNetwork(trustedProxies) !== undefined || trustedProxies.length === 0) return undefined
+  if (trustedProxies === undefined || invalidNetwork(trustedProxies) !== undefined) return undefined
   const { includes, includesPeer } = new TrustedNetworks(trustedProxies)
   return { header, includes, includesPeer }
 }
