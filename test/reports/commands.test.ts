@@ -35,7 +35,7 @@ const commandsOf = (page: string): ReadonlyArray<string> => {
 const commands = new Set(pages.flatMap(commandsOf))
 
 /** Run by `.ci/run` itself, or that install or rewrite: their other parts are steps there. */
-const ofCi = new Set(["ci", "install", "test", "types", "lint", "package", "build", "check", "format"])
+const ofCi = new Set(["ci", "install", "test", "types", "lint", "package", "runtimes", "build", "check", "format"])
 
 /** Started by the tests of the examples, which call what they serve. */
 const ofExamples = new Set(["start", "playground"])
@@ -51,6 +51,7 @@ const long: { readonly [script: string]: Short } = {
   fuzz: { args: ["--seconds", "4"], prints: /^\d+ messages in .* 0 findings$/m },
   pressure: { args: ["--quick", "--only", "quiet"], prints: /^\d+ of \d+ figures are as they have to be/m },
   bench: { args: ["--only", "bare,ours", "--work", "get", "--rounds", "1"], prints: /small GET/ },
+  "bench:tls": { args: ["--rounds", "1", "--seconds", "1"], prints: /a connection/ },
   "bench:machines": { args: ["--rounds", "1"], prints: /a head written/ }
 }
 
