@@ -1,7 +1,7 @@
 /**
  * What TLS costs: server CPU time of a request, and of a connection with its handshake, beside `node:https`.
  *
- * `npm run bench:tls -- [--rounds 5] [--seconds 2] [--connections 64]`, on Linux, with wrk. Servers take turns in each round;
+ * `npm run bench:tls -- [--only oursTls,nodeHttps] [--rounds 5] [--seconds 2] [--connections 64]`, on Linux, with wrk. Servers take turns in each round;
  * quoted are medians, and their ratio to `node:https`.
  */
 import { fileURLToPath } from "node:url"
@@ -12,6 +12,7 @@ import { cores, cpuTime, end, finished, firstLine, isInstalled, start } from "..
 
 const { values: options } = parseArgs({
   options: {
+    only: { type: "string", default: "ours,oursTls,nodeHttp,nodeHttps" },
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "2" },
     connections: { type: "string", default: "64" }
@@ -24,21 +25,20 @@ const progress = progressOf("bench:tls")
 
 const serving = fileURLToPath(new URL("./serving.ts", import.meta.url))
 
-const names = ["ours", "oursTls", "nodeHttp", "nodeHttps"] as const
+const names = options.only.split(",")
 
 const works = {
   "a request": [],
   "a connection": ["-H", "Connection: close"]
 } as const
 
-type Name = (typeof names)[number]
 type Work = keyof typeof works
 
 const issued = await (await makeAuthority()).issue()
 Object.assign(process.env, { TLS_KEY: issued.key, TLS_CERT: issued.cert })
 
 /** Microseconds of processor time of the server for a request. */
-const sample = async (name: Name, work: Work): Promise<number> => {
+const sample = async (name: string, work: Work): Promise<number> => {
   const command = [process.execPath, "--conditions=effect-asynchttpserver-source", "--import", "tsx", serving, name]
   const child = start(command, { core: cores - 1 })
   const pid = child.pid ?? Number.NaN
@@ -63,7 +63,7 @@ const median = (values: ReadonlyArray<number>): number =>
 
 const rows: Array<string> = []
 for (const work of Object.keys(works) as ReadonlyArray<Work>) {
-  const samples = new Map<Name, Array<number>>(names.map((name) => [name, []]))
+  const samples = new Map<string, Array<number>>(names.map((name) => [name, []]))
   for (let round = 1; round <= Number(options.rounds); round++) {
     progress.step(`measures ${work}, round ${round} of ${options.rounds}`)
     for (const name of names) samples.get(name)?.push(await sample(name, work))
