@@ -73,7 +73,7 @@ const closing = (properties: object) => {
 describe("a reset", () => {
   it("is that of the flag where the socket has it", () => {
     const { calls, socket } = closing({
-      resetAndClosing: false,
+      _reset: () => {},
       _handle: { reset: () => {} },
       remoteAddress: "127.0.0.1"
     })
@@ -87,7 +87,7 @@ describe("a reset", () => {
     expect([socket.resetAndClosing, calls]).toStrictEqual([undefined, ["resetAndDestroy"]])
   })
 
-  it.each([{ resetAndClosing: false, _handle: {} }, {}])("is destroy for a Unix domain socket: %o", (properties) => {
+  it.each([{ _reset: () => {}, _handle: {} }, {}])("is destroy for a Unix domain socket: %o", (properties) => {
     const { calls, socket } = closing(properties)
     reset(socket)
     expect([socket.resetAndClosing ?? false, calls]).toStrictEqual([false, ["destroy"]])

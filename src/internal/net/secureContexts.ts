@@ -112,6 +112,11 @@ export class SecureContexts {
     return this.contexts!.fallback
   }
 
+  /** Whether certificates are selected by name, which costs each handshake a callback. */
+  get hasNames(): boolean {
+    return this.contexts!.byName.size > 0
+  }
+
   /** The context of a host name (RFC 6066 §3), or that of the others. */
   select(serverName: string): SecureContext {
     const { byName, fallback } = this.contexts!

@@ -40,12 +40,26 @@ const isReset = (raw: Socket): boolean => {
   return typeof handle?.getpeername === "function" && handle.getpeername({}) !== 0
 }
 
+/** Whether the system has taken all that a socket was given; false where the runtime does not say. */
+const isQueueEmpty = (raw: Socket): boolean =>
+  (raw as { readonly _handle?: { readonly writeQueueSize?: number } | null })._handle?.writeQueueSize === 0
+
 type Selected = (error: Error | null, context?: SecureContext) => void
+
+const selectBy =
+  (contexts: SecureContexts) =>
+  (name: string, selected: Selected): void =>
+    selected(null, contexts.select(name))
 
 class TlsConnection extends SocketConnection implements Handshake {
   private secure: TLSSocket | undefined
   private isSecure = false
   private timer: ReturnType<typeof setTimeout> | undefined
+  /**
+   * Whether what was written last was passed on at once. TLS reports the completion of each write in a later turn, though most
+   * are in the system's buffer by then: without this, no connection would be closed in the turn of its response.
+   */
+  private isPassedOn = false
   private session: Option.Option<Session> = Option.none()
 
   constructor(
@@ -87,7 +101,7 @@ class TlsConnection extends SocketConnection implements Handshake {
       isServer: true,
       secureContext: contexts.fallback,
       ALPNProtocols: ["http/1.1"],
-      SNICallback: (name: string, selected: Selected) => selected(null, contexts.select(name)),
+      ...(contexts.hasNames ? { SNICallback: selectBy(contexts) } : {}),
       requestCert: clientCertificates !== "ignore",
       // Verified when the handshake has completed, as by `tls.Server`.
       rejectUnauthorized: false,
@@ -183,7 +197,9 @@ class TlsConnection extends SocketConnection implements Handshake {
   }
 
   override write(parts: ReadonlyArray<string | Uint8Array>): void {
-    if (this.isSecure) super.write(parts)
+    if (!this.isSecure) return
+    this.isPassedOn = this.secure?.writableLength === 0
+    super.write(parts)
   }
 
   /** A response would have to be encrypted: a connection without a handshake is closed without one. */
@@ -193,7 +209,8 @@ class TlsConnection extends SocketConnection implements Handshake {
 
   /** The queue of the `TLSSocket` does not decrease while the client reads; that of the socket below does. */
   override unsent(): number {
-    return this.secure === undefined ? 0 : unsentBytes(this.secure, this.raw)
+    if (this.secure === undefined) return 0
+    return this.isPassedOn && isQueueEmpty(this.raw) ? 0 : unsentBytes(this.secure, this.raw)
   }
 
   override end(): void {
