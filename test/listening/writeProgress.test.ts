@@ -73,7 +73,6 @@ const closing = (properties: object) => {
 describe("a reset", () => {
   it("is that of the flag where the socket has it", () => {
     const { calls, socket } = closing({
-      _reset: () => {},
       _handle: { reset: () => {} },
       remoteAddress: "127.0.0.1"
     })
@@ -83,13 +82,13 @@ describe("a reset", () => {
 
   it("is resetAndDestroy where there is no flag", () => {
     const { calls, socket } = closing({ remoteAddress: "127.0.0.1" })
-    reset(socket)
+    reset(socket, false)
     expect([socket.resetAndClosing, calls]).toStrictEqual([undefined, ["resetAndDestroy"]])
   })
 
-  it.each([{ _reset: () => {}, _handle: {} }, {}])("is destroy for a Unix domain socket: %o", (properties) => {
-    const { calls, socket } = closing(properties)
-    reset(socket)
+  it.each([true, false])("is destroy for a Unix domain socket, with a flag: %s", (usesFlag) => {
+    const { calls, socket } = closing({ _handle: {} })
+    reset(socket, usesFlag)
     expect([socket.resetAndClosing ?? false, calls]).toStrictEqual([false, ["destroy"]])
   })
 })

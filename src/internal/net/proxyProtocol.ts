@@ -1,8 +1,6 @@
 /**
  * The PROXY protocol of one listener: the peers that may send a header, and the reading of the header before the first byte of TLS or
  * HTTP.
- *
- * @internal
  */
 import type { Socket } from "node:net"
 import * as Duration from "effect/Duration"

@@ -1,7 +1,5 @@
 /**
  * A set of trusted networks: IP addresses, CIDR networks, and the names `loopback`, `private` and `unix`.
- *
- * @internal
  */
 import { BlockList, isIP, isIPv6 } from "node:net"
 import * as Option from "effect/Option"

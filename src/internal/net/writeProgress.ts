@@ -3,8 +3,6 @@
  *
  * On Node the handle of a socket has the size of its queue, which decreases within a write. Bun and Deno lack it: there only a
  * write that has completed is progress, so large content is written in slices.
- *
- * @internal
  */
 import type { Socket } from "node:net"
 
