@@ -88,7 +88,7 @@ const reloadAt = (
   })
   return Stream.runForEach(changes, () => reload).pipe(
     Effect.catchAllDefect((defect) => Effect.logError("the certificates are no longer reloaded", defect)),
-    // A server listens uninterruptibly, which the fiber would inherit: the scope could not end it.
+    // The fiber would inherit it if the caller were uninterruptible: the scope could not end it.
     Effect.interruptible,
     Effect.forkScoped,
     Effect.asVoid

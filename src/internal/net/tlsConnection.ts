@@ -18,9 +18,12 @@ import { reset } from "./reset.js"
 import type { SecureContexts } from "./secureContexts.js"
 import { type ConnectionObserver, connectionKey, type ObservedSocket, SocketConnection } from "./socketConnection.js"
 import { sessionOf, verifyError } from "./tlsSession.js"
-import { unsentBytes } from "./writeProgress.js"
+import { isQueueEmpty, unsentBytes } from "./writeProgress.js"
 
 const highWaterMark = 64 * 1024
+
+/** Maximum bytes of a TLS record (RFC 8446 §5.1). Of a larger write, Node passes a part on to the socket below in a later turn. */
+const maxRecord = 16 * 1024
 
 /** What the connections of one listener share. */
 export interface TlsSettings {
@@ -40,10 +43,6 @@ const isReset = (raw: Socket): boolean => {
   return typeof handle?.getpeername === "function" && handle.getpeername({}) !== 0
 }
 
-/** Whether the system has taken all that a socket was given; false where the runtime does not say. */
-const isQueueEmpty = (raw: Socket): boolean =>
-  (raw as { readonly _handle?: { readonly writeQueueSize?: number } | null })._handle?.writeQueueSize === 0
-
 type Selected = (error: Error | null, context?: SecureContext) => void
 
 const selectBy =
@@ -56,8 +55,9 @@ class TlsConnection extends SocketConnection implements Handshake {
   private isSecure = false
   private timer: ReturnType<typeof setTimeout> | undefined
   /**
-   * Whether what was written last was passed on at once. TLS reports the completion of each write in a later turn, though most
-   * are in the system's buffer by then: without this, no connection would be closed in the turn of its response.
+   * Whether what was written last was passed on at once: a single record, with no write in progress. TLS reports the completion
+   * of each write in a later turn, though it is in the system's buffer by then: without this, no connection would be closed in
+   * the turn of its response.
    */
   private isPassedOn = false
   private session: Option.Option<Session> = Option.none()
@@ -197,9 +197,11 @@ class TlsConnection extends SocketConnection implements Handshake {
   }
 
   override write(parts: ReadonlyArray<string | Uint8Array>): void {
-    if (!this.isSecure) return
-    this.isPassedOn = this.secure?.writableLength === 0
+    const { secure } = this
+    if (!this.isSecure || secure === undefined) return
+    const isIdle = secure.writableLength === 0
     super.write(parts)
+    this.isPassedOn = isIdle && secure.writableLength <= maxRecord
   }
 
   /** A response would have to be encrypted: a connection without a handshake is closed without one. */

@@ -13,6 +13,9 @@ interface WithQueue {
 
 const queueSizeOf = (socket: Socket): number | undefined => (socket as WithQueue)._handle?.writeQueueSize
 
+/** Whether the system has taken all that a socket was given; false where the runtime does not say. */
+export const isQueueEmpty = (socket: Socket): boolean => queueSizeOf(socket) === 0
+
 /** Bytes of a slice: a client that reads so many within `writeTimeout` is not disconnected. */
 const sliceSize = 64 * 1024
 
